@@ -1,0 +1,14 @@
+/* base/clock.h -- time and the memory of this process. */
+#ifndef LRK_BASE_CLOCK_H
+#define LRK_BASE_CLOCK_H
+#include <stddef.h>
+#include <stdint.h>
+
+double lrk_seconds(void);              /* monotonic */
+double lrk_process_seconds(void);      /* since the process began */
+void lrk_utc(char out[21]);            /* "2026-11-22T21:40:00Z" */
+size_t lrk_memory_peak(void);          /* bytes resident at most so far, mapped files included */
+size_t lrk_memory_anonymous(void); /* bytes resident now without mapped files */
+size_t lrk_memory_total(void);         /* bytes of RAM in the machine */
+
+#endif /* LRK_BASE_CLOCK_H */

@@ -1,0 +1,79 @@
+/* base/file.h -- all file access of the program: reading, mapping, and writing that either
+ * happens whole or not at all.
+ *
+ * Messages carry path and reason. Paths are bytes; "-" has no special meaning here.
+ */
+#ifndef LRK_BASE_FILE_H
+#define LRK_BASE_FILE_H
+#include "base/arena.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A file mapped read-only. Follows symlinks, demands a regular file. */
+typedef struct lrk_map {
+    const unsigned char *data;
+    size_t size;
+    const char *path; /* the caller's string, kept for messages */
+} lrk_map;
+
+lrk_status lrk_map_open(lrk_map *m, const char *path, lrk_err *err);
+void lrk_map_close(lrk_map *m); /* may be called twice, and on a zeroed map */
+
+/* The whole file, NUL-terminated after its end, into a. Refuses files beyond max bytes. */
+lrk_status lrk_file_read(lrk_arena *a, const char *path, size_t max, char **data, size_t *n,
+                         lrk_err *err);
+
+/* Line by line, from a file or standard input (path "-"), bounded memory. A line's newline is
+ * dropped; a last line without one counts. *line is valid until the next call. */
+typedef struct lrk_lines lrk_lines;
+lrk_status lrk_lines_open(lrk_lines **l, const char *path, size_t max_line, lrk_err *err);
+/* Sets *line to NULL at the end of the file. */
+lrk_status lrk_lines_next(lrk_lines *l, char **line, size_t *n, lrk_err *err);
+void lrk_lines_close(lrk_lines *l);
+
+/* Writing. The bytes go to "<path>.tmp-<pid>"; commit syncs the file, renames it over `path` and
+ * syncs the directory, so a reader sees the old file or the new one. Without commit, close
+ * removes the temporary file. */
+typedef struct lrk_writer lrk_writer;
+lrk_status lrk_writer_open(lrk_writer **w, const char *path, lrk_err *err);
+lrk_status lrk_write(lrk_writer *w, const void *data, size_t n, lrk_err *err);
+uint64_t lrk_writer_offset(const lrk_writer *w);
+lrk_status lrk_writer_commit(lrk_writer *w, lrk_err *err);
+void lrk_writer_close(lrk_writer *w); /* NULL is fine; after commit only frees */
+
+/* Open, write all, commit. */
+lrk_status lrk_file_write(const char *path, const void *data, size_t n, lrk_err *err);
+
+/* A file that only grows (metrics.jsonl); each append reaches the kernel before it returns. */
+lrk_status lrk_file_append(const char *path, const void *data, size_t n, lrk_err *err);
+
+/* Byte-for-byte copy, atomic as above. */
+lrk_status lrk_file_copy(const char *from, const char *to, lrk_err *err);
+
+bool lrk_is_file(const char *path);
+bool lrk_is_dir(const char *path);
+lrk_status lrk_mkdir(const char *path, lrk_err *err);      /* with parents; an existing one is fine */
+lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err); /* missing counts as empty */
+lrk_status lrk_remove(const char *path, lrk_err *err);     /* a missing file is fine */
+lrk_status lrk_rename(const char *from, const char *to, lrk_err *err); /* + sync of the directory */
+
+/* Names in a directory, sorted by bytes, without "." and "..". */
+lrk_status lrk_dir_list(lrk_arena *a, const char *path, char ***names, size_t *n, lrk_err *err);
+
+/* "dir/name" in a; NULL when memory is out. */
+char *lrk_path_join(lrk_arena *a, const char *dir, const char *name);
+
+/* An exclusive lock on a file, held until close or the end of the process, whatever its end. Taken
+ * by someone else: LRK_ELOCKED naming the holder's process id. */
+typedef struct lrk_lock {
+    int fd;
+} lrk_lock;
+lrk_status lrk_lock_take(lrk_lock *l, const char *path, lrk_err *err);
+void lrk_lock_release(lrk_lock *l);
+
+/* First invalid byte of UTF-8 text (overlong forms, surrogates and NUL count), or n when fine. */
+size_t lrk_utf8_check(const char *s, size_t n);
+
+#endif /* LRK_BASE_FILE_H */

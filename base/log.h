@@ -1,0 +1,17 @@
+/* base/log.h -- messages to standard error, and the one door to the environment.
+ *
+ * Results go to standard output and are written by cli/ alone; what the program has to say about
+ * its work goes through here. Levels: 0 quiet (warnings only), 1 normal, 2 verbose.
+ */
+#ifndef LRK_BASE_LOG_H
+#define LRK_BASE_LOG_H
+
+void lrk_log_level(int level);
+void lrk_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* always */
+void lrk_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* level 1 */
+void lrk_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* level 2 */
+
+/* An environment variable, or NULL. The program reads LRK_CPU, LRK_FAULT (test builds), NO_COLOR. */
+const char *lrk_env(const char *name);
+
+#endif /* LRK_BASE_LOG_H */

@@ -1,0 +1,64 @@
+/* base/status.c -- error messages. */
+#include "base/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    int code;
+    const char *text;
+} table[] = {
+#define ROW(name, code, text) {code, text},
+    LRK_STATUS_MAP(ROW)
+#undef ROW
+};
+
+int lrk_exit_code(lrk_status s)
+{
+    return table[s].code;
+}
+
+const char *lrk_status_text(lrk_status s)
+{
+    return table[s].text;
+}
+
+lrk_status lrk_fail(lrk_err *err, lrk_status s, const char *fmt, ...)
+{
+    if (err && err->status == LRK_OK) {
+        va_list ap;
+        va_start(ap, fmt);
+        vsnprintf(err->text, sizeof err->text, fmt, ap);
+        va_end(ap);
+        err->status = s;
+    }
+    return s;
+}
+
+lrk_status lrk_err_prefix(lrk_err *err, lrk_status s, const char *fmt, ...)
+{
+    if (!err || err->status == LRK_OK) return s;
+    char joined[sizeof err->text];
+    va_list ap;
+    va_start(ap, fmt);
+    const int n = vsnprintf(joined, sizeof joined, fmt, ap);
+    va_end(ap);
+    if (n < 0 || (size_t)n >= sizeof joined) return s;
+    const size_t used = (size_t)n;
+    snprintf(joined + used, sizeof joined - used, ": %s", err->text);
+    memcpy(err->text, joined, sizeof joined);
+    return s;
+}
+
+void lrk_bug(const char *file, int line, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fprintf(stderr, "lorikeet: bug at %s:%d: ", file, line);
+    vfprintf(stderr, fmt, ap);
+    fputs("\nlorikeet: this is our mistake, not yours; please report it with the command line\n",
+          stderr);
+    va_end(ap);
+    abort();
+}

@@ -1,0 +1,51 @@
+/* kernels/gemm.h -- the one door to matrix products.
+ *
+ *   C[i,j] = (accumulate ? C[i,j] : 0) + alpha * sum_k A(i,k) * B(k,j)      i < m, j < n
+ *
+ * An operand is a matrix in memory whose rows are `stride` elements apart; `transposed` says that
+ * the product reads it the other way round. So, with X (T, in), W (out, in), dY (T, out):
+ *   forward    Y  = X W^T    a = X,  b = W transposed,  m = T, n = out, k = in
+ *   backward   dX += dY W    a = dY, b = W,             m = T, n = in,  k = out
+ *   LoRA       dA += dS^T X  a = dS transposed, b = X,  m = R, n = in,  k = T
+ *
+ * Types: a and c are f32 or bf16, mixed as wanted; b is f32, bf16, f16 or any GGUF block type, whose
+ * blocks lie along the rows in memory: it is dequantized a panel at a time on its way into the
+ * kernel, and no copy of it is kept. All three f64: a plain loop, for gradient checks.
+ *
+ * Arithmetic: a in f32: products and sums in f32. a in bf16: b is rounded to bf16 (exact where it
+ * is bf16 already), products exact, sums in f32. Every sum runs in an order that depends on m, n, k
+ * and the instruction set alone, never on the number of threads.
+ *
+ * Memory: lrk_gemm_scratch bytes, LRK_ALIGN aligned, from the caller. Nothing is allocated.
+ */
+#ifndef LRK_KERNELS_GEMM_H
+#define LRK_KERNELS_GEMM_H
+#include "base/tensor.h"
+
+typedef struct lrk_operand {
+    const void *data;
+    lrk_dtype dtype;
+    size_t stride; /* elements between rows in memory */
+    bool transposed;
+} lrk_operand;
+
+typedef struct lrk_gemm {
+    size_t m, n, k;
+    lrk_operand a, b;
+    void *c;
+    lrk_dtype c_dtype;
+    size_t c_stride;
+    double alpha;
+    bool accumulate;
+} lrk_gemm;
+
+/* Enough for any instruction set and number of threads of this process. Data pointers may be NULL. */
+size_t lrk_gemm_scratch(const lrk_gemm *g);
+void lrk_gemm_run(const lrk_gemm *g, void *scratch);
+
+static inline lrk_operand lrk_operand_of(const lrk_tensor *t, bool transposed)
+{
+    return (lrk_operand){t->data, t->dtype, t->stride, transposed};
+}
+
+#endif /* LRK_KERNELS_GEMM_H */

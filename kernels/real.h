@@ -1,0 +1,91 @@
+/* kernels/real.h -- the types of one build of a CPU kernel.
+ *
+ * A *_cpu.c file is compiled several times (CMakeLists.txt): LRK_REAL names the element type, LRK_ISA
+ * the instruction set. It sees
+ *   lrk_store   how elements lie in memory:  float | double | uint16_t (bf16)
+ *   lrk_real    what arithmetic is done in:  float | double | float
+ *   lrk_get(p, i), lrk_put(p, i, v)  one element, converted
+ *   LRK_KERNEL(op, pass)  the name of the kernel of this build
+ * Reductions that must not lose digits accumulate in double or in lrk_real over short rows; write
+ * them as `#pragma omp simd reduction(+ : s)`, which fixes the order for one build.
+ */
+#ifndef LRK_KERNELS_REAL_H
+#define LRK_KERNELS_REAL_H
+#include "base/dtype.h"
+
+#include <math.h>
+
+#define LRK_BUILD_F32 1
+#define LRK_BUILD_F64 2
+#define LRK_BUILD_BF16 3
+
+#if LRK_REAL == LRK_BUILD_F32
+typedef float lrk_real;
+typedef float lrk_store;
+#define LRK_REAL_NAME f32
+#define LRK_REAL_DTYPE LRK_F32
+#elif LRK_REAL == LRK_BUILD_F64
+typedef double lrk_real;
+typedef double lrk_store;
+#define LRK_REAL_NAME f64
+#define LRK_REAL_DTYPE LRK_F64
+#elif LRK_REAL == LRK_BUILD_BF16
+typedef float lrk_real;
+typedef uint16_t lrk_store;
+#define LRK_REAL_NAME bf16
+#define LRK_REAL_DTYPE LRK_BF16
+#endif
+
+#define LRK_PASTE_(a, b, c, d) lrk_##a##_##b##_##c##_##d
+#define LRK_PASTE(a, b, c, d) LRK_PASTE_(a, b, c, d)
+#define LRK_KERNEL(op, pass) LRK_PASTE(op, pass, LRK_REAL_NAME, LRK_ISA)
+
+#if LRK_REAL == LRK_BUILD_BF16
+static inline lrk_real lrk_get(const lrk_store *p, size_t i)
+{
+    return lrk_bf16_to_f32(p[i]);
+}
+static inline void lrk_put(lrk_store *p, size_t i, lrk_real v)
+{
+    p[i] = lrk_f32_to_bf16(v);
+}
+#else
+static inline lrk_real lrk_get(const lrk_store *p, size_t i)
+{
+    return p[i];
+}
+static inline void lrk_put(lrk_store *p, size_t i, lrk_real v)
+{
+    p[i] = v;
+}
+#endif
+
+/* exp. The float version is branch-free so that loops around it become vector code: x = k ln2 + r,
+ * a degree-6 polynomial on |r| <= ln2 / 2, relative error below 2 ulp; it saturates outside
+ * [-87.3, 88.7] (0 is never returned below, the smallest normal number is). */
+#if LRK_REAL == LRK_BUILD_F64
+static inline lrk_real lrk_exp(lrk_real x)
+{
+    return exp(x);
+}
+#else
+static inline lrk_real lrk_exp(lrk_real x)
+{
+    x = x < -87.3f ? -87.3f : x > 88.7f ? 88.7f : x;
+    const float k = (x * 1.44269504f + 12582912.0f) - 12582912.0f; /* nearest integer */
+    const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
+    float p = 1.3888889e-3f;
+    p = p * r + 8.3333333e-3f;
+    p = p * r + 4.1666667e-2f;
+    p = p * r + 1.6666667e-1f;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    const int32_t bits = ((int32_t)k + 127) << 23;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return p * scale;
+}
+#endif
+
+#endif /* LRK_KERNELS_REAL_H */

@@ -1,0 +1,20 @@
+# What test scripts share.
+
+fail() { printf 'FAIL: %s\n' "$*" >&2; exit 1; }
+skip() { printf 'SKIP: %s\n' "$*"; exit 77; }
+
+# expect_exit CODE COMMAND...: runs it, keeps its output in ./out and ./err, demands the exit code.
+expect_exit() {
+    local want=$1 got=0
+    shift
+    "$@" >out 2>err </dev/null || got=$?
+    [ "$got" = "$want" ] || { cat out err >&2; fail "exit $got, expected $want: $*"; }
+}
+
+# expect_error CODE TEXT COMMAND...: also demands TEXT (a fixed string) on standard error.
+expect_error() {
+    local want=$1 text=$2
+    shift 2
+    expect_exit "$want" "$@"
+    grep -qF -- "$text" err || { cat err >&2; fail "no \"$text\" in the message of: $*"; }
+}
