@@ -44,9 +44,14 @@ lrk_status lrk_err_prefix(lrk_err *err, lrk_status s, const char *fmt, ...)
     va_start(ap, fmt);
     const int n = vsnprintf(joined, sizeof joined, fmt, ap);
     va_end(ap);
-    if (n < 0 || (size_t)n >= sizeof joined) return s;
-    const size_t used = (size_t)n;
-    snprintf(joined + used, sizeof joined - used, ": %s", err->text);
+    if (n < 0 || (size_t)n + 3 >= sizeof joined) return s;
+    size_t used = (size_t)n;
+    joined[used++] = ':';
+    joined[used++] = ' ';
+    const size_t room = sizeof joined - used - 1, length = strlen(err->text);
+    const size_t copied = length < room ? length : room;
+    memcpy(joined + used, err->text, copied);
+    joined[used + copied] = '\0';
     memcpy(err->text, joined, sizeof joined);
     return s;
 }

@@ -1,0 +1,77 @@
+/* base/clock.c -- time and memory as the kernel counts them. */
+#include "base/clock.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+double lrk_seconds(void)
+{
+    return now(CLOCK_MONOTONIC);
+}
+
+/* Text of a file in /proc; empty when it cannot be read. */
+static void proc_text(const char *path, char *text, size_t size)
+{
+    size_t n = 0;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        const ssize_t got = read(fd, text, size - 1);
+        n = got > 0 ? (size_t)got : 0;
+        close(fd);
+    }
+    text[n] = '\0';
+}
+
+double lrk_process_seconds(void)
+{
+    char text[1024];
+    proc_text("/proc/self/stat", text, sizeof text);
+    const char *p = strrchr(text, ')'); /* the command's name may hold blanks */
+    for (int field = 2; p && field < 22; field++) p = strchr(p + 1, ' ');
+    if (!p) return 0.0;
+    const double started = strtod(p + 1, NULL) / (double)sysconf(_SC_CLK_TCK);
+    return now(CLOCK_BOOTTIME) - started;
+}
+
+void lrk_utc(char out[21])
+{
+    const time_t t = time(NULL);
+    struct tm tm;
+    gmtime_r(&t, &tm);
+    strftime(out, 21, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* A line "Key:   123 kB" of /proc/self/status or /proc/meminfo, in bytes. */
+static size_t field(const char *path, const char *key)
+{
+    char text[4096];
+    proc_text(path, text, sizeof text);
+    const char *p = strstr(text, key);
+    return p ? (size_t)strtoull(p + strlen(key), NULL, 10) * 1024 : 0;
+}
+
+size_t lrk_memory_peak(void)
+{
+    return field("/proc/self/status", "VmHWM:");
+}
+
+size_t lrk_memory_anonymous(void)
+{
+    return field("/proc/self/status", "RssAnon:");
+}
+
+size_t lrk_memory_total(void)
+{
+    return field("/proc/meminfo", "MemTotal:");
+}

@@ -1,0 +1,337 @@
+/* base/file.c -- reading, mapping, directories, locks. Atomic writing: writer.c. */
+#include "base/file.h"
+
+#include "base/fault.h"
+#include "base/size.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int open_read(const char *path)
+{
+    if (lrk_fault(LRK_FAULT_OPEN)) return -1;
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* read(2) that goes on after signals. */
+static ssize_t read_some(int fd, void *data, size_t n)
+{
+    if (lrk_fault(LRK_FAULT_READ)) return -1;
+    ssize_t got;
+    do {
+        got = read(fd, data, n);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
+static lrk_status open_regular(const char *path, int *fd, size_t *size, lrk_err *err)
+{
+    struct stat st;
+    *fd = open_read(path);
+    LRK_REQUIRE(err, *fd >= 0, errno == ENOENT ? LRK_EINPUT : LRK_EIO, "%s: cannot open: %s", path,
+                strerror(errno));
+    if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(*fd);
+        return lrk_fail(err, LRK_EINPUT, "%s: not a regular file", path);
+    }
+    *size = (size_t)st.st_size;
+    return LRK_OK;
+}
+
+lrk_status lrk_map_open(lrk_map *m, const char *path, lrk_err *err)
+{
+    int fd;
+    *m = (lrk_map){.path = path};
+    LRK_TRY(open_regular(path, &fd, &m->size, err));
+    if (m->size) {
+        void *p = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) {
+            const int code = errno;
+            close(fd);
+            return lrk_fail(err, LRK_EIO, "%s: cannot map %zu bytes: %s", path, m->size,
+                            strerror(code));
+        }
+        m->data = p;
+    }
+    close(fd);
+    return LRK_OK;
+}
+
+void lrk_map_close(lrk_map *m)
+{
+    /* munmap takes a pointer to non-const, though nothing is written */
+    if (m->data) munmap((void *)(uintptr_t)m->data, m->size);
+    *m = (lrk_map){0};
+}
+
+lrk_status lrk_file_read(lrk_arena *a, const char *path, size_t max, char **data, size_t *n,
+                         lrk_err *err)
+{
+    int fd;
+    size_t size, done = 0;
+    LRK_TRY(open_regular(path, &fd, &size, err));
+    lrk_status status = LRK_OK;
+    if (size > max) {
+        status = lrk_fail(err, LRK_EINPUT, "%s: %zu bytes, at most %zu are accepted", path, size, max);
+    } else {
+        status = lrk_alloc(a, size + 1, 1, path, data, err);
+    }
+    while (status == LRK_OK && done < size) {
+        const ssize_t got = read_some(fd, *data + done, size - done);
+        if (got < 0)
+            status = lrk_fail(err, LRK_EIO, "%s: cannot read: %s", path, strerror(errno));
+        else if (got == 0)
+            status = lrk_fail(err, LRK_EINPUT, "%s: ends after %zu of %zu bytes", path, done, size);
+        else
+            done += (size_t)got;
+    }
+    close(fd);
+    if (status != LRK_OK) return status;
+    (*data)[size] = '\0';
+    *n = size;
+    return LRK_OK;
+}
+
+struct lrk_lines {
+    int fd;
+    const char *path;
+    size_t max_line;
+    char *data;
+    size_t n, next, capacity; /* bytes held, first not handed out */
+    bool ended;
+};
+
+lrk_status lrk_lines_open(lrk_lines **out, const char *path, size_t max_line, lrk_err *err)
+{
+    lrk_lines *l = lrk_heap_alloc(1, sizeof *l);
+    LRK_REQUIRE(err, l, LRK_ENOMEM, "memory: no room to read %s", path);
+    *l = (lrk_lines){.fd = STDIN_FILENO, .path = path, .max_line = max_line};
+    if (strcmp(path, "-") == 0) {
+        l->path = "standard input";
+    } else {
+        l->fd = open_read(path);
+        if (l->fd < 0) {
+            const int code = errno;
+            lrk_heap_free(l);
+            return lrk_fail(err, code == ENOENT ? LRK_EINPUT : LRK_EIO, "%s: cannot open: %s", path,
+                            strerror(code));
+        }
+    }
+    *out = l;
+    return LRK_OK;
+}
+
+/* Reads more behind what is held; the part that was handed out is dropped first. */
+static lrk_status refill(lrk_lines *l, lrk_err *err)
+{
+    if (l->next) {
+        memmove(l->data, l->data + l->next, l->n - l->next);
+        l->n -= l->next;
+        l->next = 0;
+    }
+    if (l->n + 1 >= l->capacity) {
+        const size_t capacity = l->capacity ? 2 * l->capacity : 1u << 16;
+        char *data = lrk_heap_grow(l->data, capacity, 1);
+        LRK_REQUIRE(err, data, LRK_ENOMEM, "memory: no room to read %s", l->path);
+        l->data = data;
+        l->capacity = capacity;
+    }
+    const ssize_t got = read_some(l->fd, l->data + l->n, l->capacity - l->n - 1);
+    LRK_REQUIRE(err, got >= 0, LRK_EIO, "%s: cannot read: %s", l->path, strerror(errno));
+    l->ended = got == 0;
+    l->n += (size_t)got;
+    return LRK_OK;
+}
+
+lrk_status lrk_lines_next(lrk_lines *l, char **line, size_t *n, lrk_err *err)
+{
+    size_t searched = l->next;
+    for (;;) {
+        char *end = searched < l->n ? memchr(l->data + searched, '\n', l->n - searched) : NULL;
+        const size_t length = (end ? (size_t)(end - l->data) : l->n) - l->next;
+        LRK_REQUIRE(err, length <= l->max_line, LRK_EINPUT, "%s: a line is longer than %zu bytes",
+                    l->path, l->max_line);
+        if (end || (l->ended && length)) {
+            *line = l->data + l->next;
+            *n = length;
+            (*line)[length] = '\0';
+            l->next += length + (end != NULL);
+            return LRK_OK;
+        }
+        if (l->ended) {
+            *line = NULL;
+            return LRK_OK;
+        }
+        const size_t held = l->n - l->next;
+        LRK_TRY(refill(l, err));
+        searched = held;
+    }
+}
+
+void lrk_lines_close(lrk_lines *l)
+{
+    if (!l) return;
+    if (l->fd != STDIN_FILENO) close(l->fd);
+    lrk_heap_free(l->data);
+    lrk_heap_free(l);
+}
+
+bool lrk_is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool lrk_is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+lrk_status lrk_mkdir(const char *path, lrk_err *err)
+{
+    lrk_buf part = {0};
+    lrk_status status = LRK_OK;
+    for (const char *p = path; status == LRK_OK && *p; p++) {
+        lrk_buf_append(&part, p, 1);
+        const bool whole = p[1] == '\0' || p[1] == '/';
+        if (!whole || *p == '/') continue;
+        if (part.failed)
+            status = lrk_fail(err, LRK_ENOMEM, "memory: no room for the path %s", path);
+        else if (mkdir(part.data, 0777) != 0 && !lrk_is_dir(part.data))
+            status = lrk_fail(err, LRK_EIO, "%s: cannot create the directory: %s", part.data,
+                              strerror(errno));
+    }
+    lrk_buf_free(&part);
+    return status;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+lrk_status lrk_dir_list(lrk_arena *a, const char *path, char ***names, size_t *n, lrk_err *err)
+{
+    DIR *dir = opendir(path);
+    LRK_REQUIRE(err, dir, errno == ENOENT ? LRK_EINPUT : LRK_EIO, "%s: cannot list: %s", path,
+                strerror(errno));
+    lrk_status status = LRK_OK;
+    char **list = NULL;
+    size_t count = 0, capacity = 0;
+    for (struct dirent *e; status == LRK_OK && (e = readdir(dir));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        if (count == capacity) {
+            capacity = capacity ? 2 * capacity : 64;
+            char **grown = lrk_heap_grow(list, capacity, sizeof *list);
+            if (!grown) {
+                status = lrk_fail(err, LRK_ENOMEM, "memory: no room to list %s", path);
+                break;
+            }
+            list = grown;
+        }
+        list[count] = lrk_strdup(a, e->d_name);
+        if (!list[count]) status = lrk_fail(err, LRK_ENOMEM, "memory: no room to list %s", path);
+        count++;
+    }
+    closedir(dir);
+    if (status == LRK_OK) status = lrk_alloc(a, count, sizeof *list, "file names", names, err);
+    if (status == LRK_OK) {
+        if (count) {
+            qsort(list, count, sizeof *list, by_bytes);
+            memcpy(*names, list, count * sizeof *list);
+        }
+        *n = count;
+    }
+    lrk_heap_free(list);
+    return status;
+}
+
+lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err)
+{
+    *empty = true;
+    DIR *dir = opendir(path);
+    if (!dir) {
+        LRK_REQUIRE(err, errno == ENOENT, LRK_EIO, "%s: cannot list: %s", path, strerror(errno));
+        return LRK_OK;
+    }
+    for (struct dirent *e; (e = readdir(dir));) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) *empty = false;
+    }
+    closedir(dir);
+    return LRK_OK;
+}
+
+char *lrk_path_join(lrk_arena *a, const char *dir, const char *name)
+{
+    const size_t d = strlen(dir), n = strlen(name);
+    char *p;
+    if (lrk_alloc(a, d + n + 2, 1, "path", &p, NULL) != LRK_OK) return NULL;
+    memcpy(p, dir, d);
+    size_t at = d;
+    if (d && dir[d - 1] != '/') p[at++] = '/';
+    memcpy(p + at, name, n + 1);
+    return p;
+}
+
+lrk_status lrk_lock_take(lrk_lock *l, const char *path, lrk_err *err)
+{
+    l->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    LRK_REQUIRE(err, l->fd >= 0, LRK_EIO, "%s: cannot open: %s", path, strerror(errno));
+    struct flock region = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(l->fd, F_OFD_SETLK, &region) == 0) {
+        lrk_buf text = {0};
+        lrk_buf_printf(&text, "%ld\n", (long)getpid());
+        /* the number only helps the message of whoever comes second: the lock itself is fcntl's */
+        if (text.failed || ftruncate(l->fd, 0) != 0 || write(l->fd, text.data, text.n) < 0)
+            errno = 0;
+        lrk_buf_free(&text);
+        return LRK_OK;
+    }
+    char holder[32] = "";
+    const ssize_t got = read(l->fd, holder, sizeof holder - 1);
+    holder[got > 0 ? strcspn(holder, "\n") : 0] = '\0';
+    lrk_lock_release(l);
+    return lrk_fail(err, LRK_ELOCKED, "%s: held by process %s; wait for it or choose another directory",
+                    path, *holder ? holder : "(unknown)");
+}
+
+void lrk_lock_release(lrk_lock *l)
+{
+    if (l->fd >= 0) close(l->fd);
+    l->fd = -1;
+}
+
+/* Length of the valid sequence at s, or 0 (Unicode 15, table 3-7). */
+static size_t sequence(const unsigned char *s, size_t n)
+{
+    if (s[0] == 0) return 0;
+    if (s[0] < 0x80) return 1;
+    const size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0xc2 || s[0] > 0xf4 || length > n) return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    }
+    if (s[0] == 0xe0 && s[1] < 0xa0) return 0; /* overlong */
+    if (s[0] == 0xed && s[1] > 0x9f) return 0; /* surrogate */
+    if (s[0] == 0xf0 && s[1] < 0x90) return 0;
+    if (s[0] == 0xf4 && s[1] > 0x8f) return 0;
+    return length;
+}
+
+size_t lrk_utf8_check(const char *s, size_t n)
+{
+    size_t i = 0;
+    while (i < n) {
+        const size_t length = sequence((const unsigned char *)s + i, n - i);
+        if (!length) return i;
+        i += length;
+    }
+    return n;
+}
