@@ -11,12 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* args: what follows the command's name. --help never reaches run: main prints lrk_help_<name>. */
+/* args: what follows the command's name. --help never reaches run: lrk_command_run prints help. */
 typedef struct lrk_command {
     const char *name;
     const char *summary; /* one line for `lorikeet --help` */
     const char *help;    /* whole text of --help: usage, options, at least one example */
     lrk_status (*run)(int argc, char **argv, lrk_err *err);
+    bool group; /* run does nothing but call lrk_subcommand, which answers --help of its rows */
 } lrk_command;
 
 /* commands.def: X(name), each defines `const lrk_command lrk_command_<name>` */
@@ -47,5 +48,8 @@ lrk_status lrk_options_parse(const lrk_option *options, size_t n, int *argc, cha
 /* For `lorikeet data import ...`: runs the row of `table` that argv[0] names. */
 lrk_status lrk_subcommand(const lrk_command *table, size_t n, const char *parent, int argc,
                           char **argv, lrk_err *err);
+
+/* Prints help where args ask for it, else runs the command. */
+lrk_status lrk_command_run(const lrk_command *c, int argc, char **argv, lrk_err *err);
 
 #endif /* LRK_CLI_COMMAND_H */

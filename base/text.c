@@ -1,0 +1,99 @@
+/* base/text.c -- strict numbers and near names. */
+#include "base/text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LONGEST_WORD = 64 };
+
+static bool digit(char c) { return c >= '0' && c <= '9'; }
+
+bool lrk_text_size(const char *s, size_t *out)
+{
+    size_t n = 0;
+    if (!*s) return false;
+    for (; *s; s++) {
+        if (!digit(*s)) return false;
+        if (__builtin_mul_overflow(n, (size_t)10, &n)) return false;
+        if (__builtin_add_overflow(n, (size_t)(*s - '0'), &n)) return false;
+    }
+    *out = n;
+    return true;
+}
+
+bool lrk_text_integer(const char *s, int64_t *out)
+{
+    const bool negative = *s == '-';
+    size_t n;
+    if (*s == '-' || *s == '+') s++;
+    if (!lrk_text_size(s, &n) || n > (size_t)INT64_MAX) return false;
+    *out = negative ? -(int64_t)n : (int64_t)n;
+    return true;
+}
+
+/* [+-] digits [. digits] [e [+-] digits], at least one digit before the exponent */
+static bool real_shape(const char *s)
+{
+    size_t digits = 0;
+    if (*s == '-' || *s == '+') s++;
+    for (; digit(*s); s++) digits++;
+    if (*s == '.') s++;
+    for (; digit(*s); s++) digits++;
+    if (digits == 0) return false;
+    if (*s == 'e' || *s == 'E') {
+        s++;
+        if (*s == '-' || *s == '+') s++;
+        if (!digit(*s)) return false;
+        while (digit(*s)) s++;
+    }
+    return *s == '\0';
+}
+
+bool lrk_text_real(const char *s, double *out)
+{
+    if (!real_shape(s)) return false;
+    const double d = strtod(s, NULL);
+    if (!isfinite(d)) return false;
+    *out = d;
+    return true;
+}
+
+static char folded(char c)
+{
+    if (c >= 'A' && c <= 'Z') return (char)(c - 'A' + 'a');
+    return c == '-' ? '_' : c;
+}
+
+size_t lrk_edit_distance(const char *a, const char *b)
+{
+    const size_t n = strlen(a), m = strlen(b);
+    size_t rows[3][LONGEST_WORD + 1];
+    if (n > LONGEST_WORD || m > LONGEST_WORD) return SIZE_MAX;
+
+    for (size_t j = 0; j <= m; j++) rows[0][j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t *now = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+        now[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            const char x = folded(a[i - 1]), y = folded(b[j - 1]);
+            size_t best = last[j - 1] + (x == y ? 0 : 1);
+            if (last[j] + 1 < best) best = last[j] + 1;
+            if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && x == folded(b[j - 2]) && folded(a[i - 2]) == y &&
+                before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            now[j] = best;
+        }
+    }
+    return rows[n % 3][m];
+}
+
+void lrk_nearest_offer(lrk_nearest *n, const char *name)
+{
+    const size_t distance = lrk_edit_distance(n->word, name), length = strlen(n->word);
+    if (distance > (length < 3 ? 1 : (length + 2) / 3)) return;
+    if (n->best && distance >= n->distance) return;
+    n->best = name;
+    n->distance = distance;
+}

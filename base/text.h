@@ -1,0 +1,31 @@
+/* base/text.h -- small things about words and numbers that people type.
+ *
+ * Numbers are decimal and whole strings: no leading or trailing blanks, no hexadecimal, no "inf" or
+ * "nan", no digits that do not fit. The locale plays no part.
+ */
+#ifndef LRK_BASE_TEXT_H
+#define LRK_BASE_TEXT_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Each returns false, and leaves *out alone, where s is not such a number. */
+bool lrk_text_size(const char *s, size_t *out);     /* 12 */
+bool lrk_text_integer(const char *s, int64_t *out); /* -12, +12 */
+bool lrk_text_real(const char *s, double *out);     /* 2e-4, .5, 1., 12; finite */
+
+/* Edits (insert, delete, replace, swap of neighbours) that turn a into b; '-' equals '_', case is
+ * ignored. Words beyond 64 bytes are SIZE_MAX apart. */
+size_t lrk_edit_distance(const char *a, const char *b);
+
+/* "did you mean": zero-initialize but for word, offer every known name, read best, which is NULL
+ * where nothing is near enough (a third of the word at most). */
+typedef struct lrk_nearest {
+    const char *word;
+    const char *best;
+    size_t distance;
+} lrk_nearest;
+
+void lrk_nearest_offer(lrk_nearest *n, const char *name);
+
+#endif /* LRK_BASE_TEXT_H */

@@ -1,0 +1,2 @@
+/* placeholder until the first file of this folder lands */
+typedef int lrk_models_empty;
