@@ -38,6 +38,8 @@ typedef struct lrk_call {
     const void *attr; /* the op's own attribute struct */
     void *scratch;    /* as many bytes as infer asked for, LRK_ALIGN aligned, undefined content */
     bool backward_follows;
+    unsigned fresh; /* bit i: din[i] holds nothing yet: write it, do not add. Only ops whose record
+                       says overwrites ever see a bit set. */
 } lrk_call;
 
 /* What infer says: shapes without data. An out or saved that is not used keeps rank 0, dtype 0 and
@@ -84,6 +86,7 @@ typedef struct lrk_op {
     int inplace; /* 1 + index of the input whose storage out[0] may take over, and whose gradient
                     may take over dout[0]'s; 0: none. backward then sees din == dout. */
     int passthrough; /* bit i: the gradient of in[i] IS dout[0] (an addition): no kernel runs */
+    bool overwrites; /* backward honours lrk_call.fresh, which saves filling din with zeros */
     bool cheap;      /* forward costs little beside its output's memory: may be recomputed */
     unsigned needs_in, needs_out; /* bits: what backward reads; the rest may be released */
     lrk_infer_fn infer;
