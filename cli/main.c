@@ -1,4 +1,5 @@
 /* cli/main.c -- picks the command, prints the message of a failure, sets the exit code. */
+#include "base/cpu.h"
 #include "base/text.h"
 #include "cli/command.h"
 
@@ -70,7 +71,8 @@ int main(int argc, char **argv)
     hold_standard_streams();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported below */
 
-    lrk_status s = dispatch(argc, argv, &err);
+    lrk_status s = lrk_cpu_check_env(&err);
+    if (s == LRK_OK) s = dispatch(argc, argv, &err);
     errno = 0;
     if ((fflush(stdout) != 0 || ferror(stdout)) && s == LRK_OK)
         s = lrk_fail(&err, LRK_EIO, "standard output: %s",
