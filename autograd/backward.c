@@ -1,0 +1,181 @@
+/* autograd/backward.c -- the reverse walk: gradient buffers, and one kernel after the other. */
+#include "autograd/record.h"
+#include "base/clock.h"
+
+#include <string.h>
+
+/* A buffer of this size that nobody uses any more, or a new one. Layers repeat, so sizes do. */
+static int take_buffer(lrk_tape *t, size_t bytes)
+{
+    for (size_t i = 0; i < t->n_buffers; i++) {
+        if (t->buffers[i].refs == 0 && t->buffers[i].bytes == bytes) {
+            t->buffers[i].refs = 1;
+            return (int)i;
+        }
+    }
+    if (t->n_buffers == t->buffer_capacity) {
+        const size_t capacity = t->buffer_capacity ? 2 * t->buffer_capacity : 64;
+        lrk_grad_buffer *grown = lrk_heap_grow(t->buffers, capacity, sizeof *grown);
+        if (!grown) {
+            lrk_fail(&t->err, LRK_ENOMEM, "memory: no room for a gradient");
+            return -1;
+        }
+        t->buffers = grown;
+        t->buffer_capacity = capacity;
+    }
+    lrk_grad_buffer b = {.bytes = bytes, .refs = 1};
+    if (lrk_alloc(t->memory.step, bytes, 1, "gradient", &b.data, &t->err) != LRK_OK) return -1;
+    t->buffers[t->n_buffers] = b;
+    return (int)t->n_buffers++;
+}
+
+static void set_buffer(lrk_tape *t, lrk_var *v, int buffer)
+{
+    v->buffer = buffer;
+    v->grad = lrk_like(&v->value);
+    v->grad.data = buffer < 0 ? NULL : t->buffers[buffer].data;
+}
+
+static void release(lrk_tape *t, lrk_var *v)
+{
+    if (v && v->buffer >= 0) t->buffers[v->buffer].refs--;
+    if (v) v->buffer = -1;
+}
+
+/* A buffer of v's own with the content of `from`. */
+static bool copy_buffer(lrk_tape *t, lrk_var *v, int from)
+{
+    const int own = take_buffer(t, t->buffers[from].bytes);
+    if (own < 0) return false;
+    const lrk_grad_buffer *source = &t->buffers[from];
+    if (source->data) memcpy(t->buffers[own].data, source->data, source->bytes);
+    set_buffer(t, v, own);
+    return true;
+}
+
+/* Before anybody adds to v's gradient: it must not be shared. */
+static bool unshare(lrk_tape *t, lrk_var *v)
+{
+    const int shared = v->buffer;
+    if (t->buffers[shared].refs == 1) return true;
+    if (!copy_buffer(t, v, shared)) return false;
+    t->buffers[shared].refs--;
+    return true;
+}
+
+static bool fresh_buffer(lrk_tape *t, lrk_var *v, bool zero)
+{
+    const int buffer = take_buffer(t, lrk_bytes(&v->value));
+    if (buffer < 0) return false;
+    set_buffer(t, v, buffer);
+    if (zero && v->grad.data) memset(v->grad.data, 0, lrk_bytes(&v->grad));
+    return true;
+}
+
+/* Decides where din[i] goes; true when a kernel has to compute it. */
+static bool prepare(lrk_tape *t, const lrk_node *n, int i, lrk_call *c)
+{
+    lrk_var *v = n->in[i], *out = n->out[0];
+    if (!v || !v->needs_grad) return false;
+    const bool parameter = v->node < 0, empty = v->buffer < 0;
+    if (parameter) {
+        c->din[i] = &v->grad;
+        return true;
+    }
+    if (n->op->passthrough >> i & 1 && empty) {
+        t->buffers[out->buffer].refs++;
+        set_buffer(t, v, out->buffer);
+        return false;
+    }
+    if (n->op->inplace == i + 1 && empty && !(n->op->passthrough >> i & 1)) {
+        /* the kernel turns the gradient of the result into that of the input where it lies */
+        if (t->buffers[out->buffer].refs == 1) {
+            t->buffers[out->buffer].refs++;
+            set_buffer(t, v, out->buffer);
+        } else if (!copy_buffer(t, v, out->buffer)) {
+            return false;
+        }
+        c->dout[0] = c->din[i] = &v->grad;
+        return true;
+    }
+    if (empty) {
+        if (!fresh_buffer(t, v, !n->op->overwrites)) return false;
+        if (n->op->overwrites) c->fresh |= 1u << i;
+    } else if (!unshare(t, v)) {
+        return false;
+    }
+    c->din[i] = &v->grad;
+    return true;
+}
+
+static void restore_all(lrk_tape *t, lrk_var *const *vars, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (vars[i]) lrk_tape_restore(t, vars[i]);
+    }
+}
+
+static void node_backward(lrk_tape *t, lrk_node *n)
+{
+    lrk_call c = {.attr = n->attr, .backward_follows = true};
+    bool work = false;
+    restore_all(t, n->saved, LRK_MAX_SAVED);
+    restore_all(t, n->in, LRK_MAX_IN);
+    restore_all(t, n->out, LRK_MAX_OUT);
+    for (int i = 0; i < LRK_MAX_OUT; i++) {
+        if (!n->out[i]) continue;
+        if (n->out[i]->buffer < 0 && !fresh_buffer(t, n->out[i], true)) return;
+        c.out[i] = &n->out[i]->value;
+        c.dout[i] = &n->out[i]->grad;
+    }
+    for (int i = 0; i < LRK_MAX_IN; i++) {
+        c.in[i] = n->in[i] ? &n->in[i]->value : NULL;
+        work |= prepare(t, n, i, &c);
+    }
+    for (int i = 0; i < LRK_MAX_SAVED; i++) c.saved[i] = n->saved[i] ? &n->saved[i]->value : NULL;
+    if (work && lrk_tape_scratch(t, n->shapes.backward_scratch, &c.scratch) == LRK_OK &&
+        !lrk_arena_counting(t->memory.step)) {
+        const double start = lrk_seconds();
+        lrk_op_backward(n->op, t->memory.device, n->shapes.compute)(&c);
+        lrk_tape_time(t, n->op, 0.0, lrk_seconds() - start);
+    }
+    for (int i = 0; i < LRK_MAX_OUT; i++) release(t, n->out[i]);
+}
+
+static bool reached(const lrk_node *n)
+{
+    for (int i = 0; i < LRK_MAX_OUT; i++) {
+        if (n->out[i] && n->out[i]->buffer >= 0) return true;
+    }
+    return false;
+}
+
+/* Memory where segments are computed again: the largest must fit. */
+static lrk_status reserve_replay(lrk_tape *t)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < t->n_segments; i++) {
+        if (t->segments[i].bytes > bytes) bytes = t->segments[i].bytes;
+    }
+    return lrk_alloc(t->memory.step, bytes, 1, "recomputed segment", &t->replay, &t->err);
+}
+
+lrk_status lrk_backward(lrk_tape *t, lrk_var *loss, double seed, lrk_err *err)
+{
+    LRK_TRY(lrk_tape_status(t, err));
+    LRK_ASSERT(t->gradients && lrk_count(&loss->value) == 1);
+    if (!loss->needs_grad) return LRK_OK;
+    if (reserve_replay(t) != LRK_OK || !fresh_buffer(t, loss, true)) return lrk_tape_status(t, err);
+    if (loss->grad.data) {
+        const float single = (float)seed;
+        if (loss->grad.dtype == LRK_F64)
+            memcpy(loss->grad.data, &seed, sizeof seed);
+        else
+            memcpy(loss->grad.data, &single, sizeof single);
+    }
+    for (size_t i = t->n_nodes; i-- > 0 && t->err.status == LRK_OK;) {
+        lrk_node *n = &t->nodes[i];
+        if (n->needs_grad && reached(n)) node_backward(t, n);
+    }
+    return lrk_tape_status(t, err);
+}

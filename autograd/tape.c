@@ -1,0 +1,276 @@
+/* autograd/tape.c -- the forward pass: variables, nodes and where results lie. */
+#include "autograd/tape.h"
+
+#include "autograd/record.h"
+#include "base/clock.h"
+#include "base/size.h"
+
+#include <string.h>
+
+lrk_status lrk_tape_new(lrk_tape **out, lrk_tape_memory memory, lrk_err *err)
+{
+    lrk_tape *t = lrk_heap_alloc(1, sizeof *t);
+    LRK_REQUIRE(err, t, LRK_ENOMEM, "memory: no room for the tape");
+    t->memory = memory;
+    t->floor = lrk_arena_mark(memory.step);
+    t->open_segment = t->replayed = -1;
+    *out = t;
+    return LRK_OK;
+}
+
+void lrk_tape_free(lrk_tape *t)
+{
+    if (!t) return;
+    for (size_t i = 0; i < t->n_blocks; i++) lrk_heap_free(t->blocks[i]);
+    lrk_heap_free(t->blocks);
+    lrk_heap_free(t->nodes);
+    lrk_heap_free(t->buffers);
+    lrk_heap_free(t->segments);
+    lrk_heap_free(t);
+}
+
+void lrk_tape_begin(lrk_tape *t, bool gradients)
+{
+    lrk_arena_reset(t->memory.step, t->floor);
+    t->gradients = gradients;
+    t->n_vars = t->n_nodes = t->n_buffers = t->n_segments = 0;
+    t->n_slots = 0;
+    t->open_segment = t->replayed = -1;
+    t->replay = NULL;
+    t->err.status = LRK_OK;
+}
+
+void lrk_tape_recompute_cheap(lrk_tape *t, bool on)
+{
+    t->cheap = on;
+}
+
+lrk_status lrk_tape_status(const lrk_tape *t, lrk_err *err)
+{
+    if (t->err.status == LRK_OK) return LRK_OK;
+    return lrk_fail(err, t->err.status, "%s", t->err.text);
+}
+
+/* Room for one more element of a list that lives as long as the tape. */
+static bool reserve(lrk_tape *t, void *list, size_t n, size_t *capacity, size_t size)
+{
+    if (n < *capacity) return true;
+    const size_t grown = *capacity ? 2 * *capacity : 64;
+    void *old, *p;
+    memcpy(&old, list, sizeof old);
+    p = lrk_heap_grow(old, grown, size);
+    if (!p) {
+        lrk_fail(&t->err, LRK_ENOMEM, "memory: the tape cannot grow");
+        return false;
+    }
+    memcpy(list, &p, sizeof p);
+    *capacity = grown;
+    return true;
+}
+
+static lrk_var *new_var(lrk_tape *t)
+{
+    const size_t block = t->n_vars / LRK_VARS_PER_BLOCK, i = t->n_vars % LRK_VARS_PER_BLOCK;
+    if (block == t->n_blocks) {
+        lrk_var **blocks = lrk_heap_grow(t->blocks, block + 1, sizeof *blocks);
+        if (blocks) t->blocks = blocks;
+        lrk_var *vars = blocks ? lrk_heap_alloc(LRK_VARS_PER_BLOCK, sizeof *vars) : NULL;
+        if (!vars) {
+            lrk_fail(&t->err, LRK_ENOMEM, "memory: the tape cannot grow");
+            return NULL;
+        }
+        t->blocks[t->n_blocks++] = vars;
+    }
+    t->n_vars++;
+    lrk_var *v = &t->blocks[block][i];
+    *v = (lrk_var){.node = -1, .buffer = -1, .slot = -1, .segment = -1};
+    return v;
+}
+
+lrk_var *lrk_constant(lrk_tape *t, const lrk_tensor *value)
+{
+    lrk_var *v = value && t->err.status == LRK_OK ? new_var(t) : NULL;
+    if (v) v->value = *value;
+    return v;
+}
+
+lrk_var *lrk_parameter(lrk_tape *t, const lrk_tensor *value, const lrk_tensor *grad)
+{
+    lrk_var *v = lrk_constant(t, value);
+    if (v && grad && t->gradients) {
+        v->grad = *grad;
+        v->needs_grad = true;
+    }
+    return v;
+}
+
+void lrk_tape_time(lrk_tape *t, const lrk_op *op, double forward_s, double backward_s)
+{
+    size_t i = 0;
+    while (i < t->n_times && t->times[i].op != op) i++;
+    if (i == LRK_MAX_TIMED) return;
+    if (i == t->n_times) t->times[t->n_times++] = (lrk_op_time){.op = op};
+    t->times[i].forward_s += forward_s;
+    t->times[i].backward_s += backward_s;
+}
+
+size_t lrk_tape_times(lrk_tape *t, lrk_op_time *rows, size_t n)
+{
+    const size_t count = lrk_min(n, t->n_times);
+    memcpy(rows, t->times, count * sizeof *rows);
+    t->n_times = 0;
+    return count;
+}
+
+lrk_status lrk_tape_scratch(lrk_tape *t, size_t bytes, void **out)
+{
+    lrk_arena_reset(t->memory.scratch, 0);
+    return lrk_alloc(t->memory.scratch, bytes, 1, "workspace of a kernel", out, &t->err);
+}
+
+void lrk_node_forward(lrk_tape *t, lrk_node *n)
+{
+    lrk_call c = {.attr = n->attr, .backward_follows = t->gradients && n->needs_grad};
+    for (int i = 0; i < LRK_MAX_IN; i++) c.in[i] = n->in[i] ? &n->in[i]->value : NULL;
+    for (int i = 0; i < LRK_MAX_OUT; i++) c.out[i] = n->out[i] ? &n->out[i]->value : NULL;
+    for (int i = 0; i < LRK_MAX_SAVED; i++) c.saved[i] = n->saved[i] ? &n->saved[i]->value : NULL;
+    if (lrk_tape_scratch(t, n->shapes.forward_scratch, &c.scratch) != LRK_OK) return;
+    if (lrk_arena_counting(t->memory.step)) return;
+    const double start = lrk_seconds();
+    lrk_op_forward(n->op, t->memory.device, n->shapes.compute)(&c);
+    lrk_tape_time(t, n->op, lrk_seconds() - start, 0.0);
+}
+
+static bool needs_grad(const lrk_tape *t, const lrk_node *n)
+{
+    if (!t->gradients) return false;
+    for (int i = 0; i < LRK_MAX_IN; i++) {
+        if (n->in[i] && n->in[i]->needs_grad) return true;
+    }
+    return false;
+}
+
+/* Whether out[0] may be written over input v: nobody reads v again, forward or backward. */
+static bool may_take_over(const lrk_tape *t, const lrk_op *op, const lrk_var *v,
+                          const lrk_tensor *out)
+{
+    if (!v || v->node < 0 || v->uses || v->slot >= 0 || v->value.dtype != out->dtype ||
+        !lrk_same_shape(&v->value, out) || !lrk_contiguous(&v->value))
+        return false;
+    if (!t->gradients) return true;
+    const lrk_op *producer = t->nodes[v->node].op;
+    return !(producer->needs_out & 1u) && !(op->needs_in & 1u << (op->inplace - 1));
+}
+
+/* Storage for a cheap result that takes turns with others; NULL when there is none. */
+static lrk_slot *slot_for(lrk_tape *t, const lrk_op *op, size_t bytes, const char *name)
+{
+    for (int i = 0; i < t->n_slots; i++) {
+        if (t->slots[i].op == op && t->slots[i].bytes == bytes) return &t->slots[i];
+    }
+    if (t->n_slots == LRK_MAX_SLOTS) return NULL;
+    lrk_slot s = {.op = op, .bytes = bytes};
+    if (lrk_alloc(t->memory.step, bytes, 1, name, &s.data, &t->err) != LRK_OK) return NULL;
+    t->slots[t->n_slots] = s;
+    return &t->slots[t->n_slots++];
+}
+
+static lrk_var *place(lrk_tape *t, lrk_node *n, const lrk_tensor *shape)
+{
+    lrk_var *v = new_var(t);
+    if (!v) return NULL;
+    v->value = *shape;
+    v->value.name = n->op->name;
+    v->node = (int)t->n_nodes;
+    v->needs_grad = n->needs_grad;
+    v->segment = t->open_segment;
+    v->offset = lrk_arena_mark(t->memory.step) - t->segment_base;
+    return v;
+}
+
+static void place_result(lrk_tape *t, lrk_node *n, int i)
+{
+    lrk_var *v = n->out[i] = place(t, n, &n->shapes.out[i]);
+    if (!v) return;
+    lrk_var *source = n->op->inplace && i == 0 ? n->in[n->op->inplace - 1] : NULL;
+    const size_t bytes = lrk_bytes(&v->value);
+    if (may_take_over(t, n->op, source, &v->value)) {
+        v->value.data = source->value.data;
+        v->offset = source->offset;
+        source->taken = true;
+        return;
+    }
+    if (t->cheap && n->op->cheap && n->needs_grad && t->open_segment < 0) {
+        lrk_slot *s = slot_for(t, n->op, bytes, n->op->name);
+        if (s) {
+            v->slot = (int)(s - t->slots);
+            v->value.data = s->data;
+            s->owner = v;
+            return;
+        }
+    }
+    lrk_alloc(t->memory.step, bytes, 1, n->op->name, &v->value.data, &t->err);
+}
+
+lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr)
+{
+    if (t->err.status != LRK_OK || !reserve(t, &t->nodes, t->n_nodes, &t->node_capacity,
+                                            sizeof *t->nodes))
+        return NULL;
+    lrk_node n = {.op = op, .attr = attr};
+    lrk_call c = {.attr = attr};
+    for (int i = 0; i < n_in; i++) {
+        n.in[i] = in[i];
+        c.in[i] = in[i] ? &in[i]->value : NULL;
+        LRK_ASSERT(!in[i] || !in[i]->taken);
+    }
+    n.needs_grad = needs_grad(t, &n);
+    c.backward_follows = n.needs_grad;
+    if (lrk_op_infer(op, &c, t->memory.device, &n.shapes, &t->err) != LRK_OK) return NULL;
+    for (int i = 0; i < n_in; i++) {
+        if (in[i]) lrk_tape_restore(t, in[i]);
+    }
+    for (int i = 0; i < op->n_out; i++) place_result(t, &n, i);
+    for (int i = 0; n.needs_grad && i < op->n_saved; i++) {
+        if (!n.shapes.saved[i].name) continue;
+        lrk_var *v = n.saved[i] = place(t, &n, &n.shapes.saved[i]);
+        if (v)
+            lrk_alloc(t->memory.step, lrk_bytes(&v->value), 1, op->name, &v->value.data, &t->err);
+    }
+    if (t->err.status != LRK_OK) return NULL;
+    for (int i = 0; i < n_in; i++) {
+        if (in[i]) in[i]->uses++;
+    }
+    lrk_node_forward(t, &n);
+    t->nodes[t->n_nodes++] = n;
+    return t->err.status == LRK_OK ? n.out[0] : NULL;
+}
+
+void lrk_tape_segment_begin(lrk_tape *t)
+{
+    if (t->err.status != LRK_OK || !reserve(t, &t->segments, t->n_segments, &t->segment_capacity,
+                                            sizeof *t->segments))
+        return;
+    LRK_ASSERT(t->open_segment < 0);
+    t->open_segment = (int)t->n_segments;
+    t->segment_base = lrk_arena_mark(t->memory.step);
+    t->segments[t->n_segments++] = (lrk_segment){.first = (int)t->n_nodes};
+}
+
+lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep)
+{
+    if (t->err.status != LRK_OK || !keep) return NULL;
+    lrk_segment *s = &t->segments[t->open_segment];
+    s->end = (int)t->n_nodes;
+    s->bytes = lrk_arena_mark(t->memory.step) - t->segment_base;
+    t->open_segment = -1;
+    keep->segment = -1;
+    void *kept = keep->value.data;
+    const size_t bytes = lrk_bytes(&keep->value);
+    lrk_arena *step = t->memory.step;
+    /* not through lrk_arena_reset: its debug poison would hit the numbers that are still to move */
+    step->used = t->segment_base;
+    if (lrk_alloc(step, bytes, 1, "kept result", &keep->value.data, &t->err) != LRK_OK) return NULL;
+    if (kept) memmove(keep->value.data, kept, bytes);
+    return keep;
+}

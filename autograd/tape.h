@@ -1,0 +1,85 @@
+/* autograd/tape.h -- records a forward pass and walks it backward. Names no op.
+ *
+ *   lrk_tape_begin(tape, true);
+ *   lrk_var *x = lrk_apply(tape, &lrk_op_rmsnorm, (lrk_var *[]){h, w}, 2, &attr);
+ *   ...
+ *   lrk_backward(tape, loss, 1.0 / trained_tokens, err);
+ *
+ * Memory. The tape owns none. Results and saved tensors lie in the step arena, one after the other;
+ * gradients of intermediate results lie above them, in buffers that are handed on as soon as the op
+ * that produced the result has run backward. The scratch arena holds the workspace of one kernel.
+ * On counting arenas the same calls count the same bytes and touch no data: that is `plan`.
+ *
+ * Sharing. A result whose producer says inplace takes over the storage of its input where nobody
+ * else needs that, and the gradient goes back the same way; a passthrough gradient is not copied,
+ * the buffer is shared until somebody adds to it.
+ *
+ * Recomputation, exact to the bit because kernels are deterministic:
+ *   cheap     results of ops marked cheap share one buffer for each op and size; a result that was
+ *             overwritten is computed again when it is needed
+ *   segments  of a piece between lrk_tape_segment_begin and _end only the last result is kept; the
+ *             others are computed again, all at once, when backward arrives there
+ *
+ * Errors. The first one stays in the tape; after it lrk_apply returns NULL and takes NULL, so a
+ * model's forward reads like its formula; lrk_tape_status or lrk_backward report it.
+ */
+#ifndef LRK_AUTOGRAD_TAPE_H
+#define LRK_AUTOGRAD_TAPE_H
+#include "kernels/op.h"
+
+typedef struct lrk_tape lrk_tape;
+
+/* A tensor with a place on the tape. */
+typedef struct lrk_var {
+    lrk_tensor value;
+    lrk_tensor grad;  /* of a parameter: where its gradient is summed; else the tape's business */
+    bool needs_grad;
+    int node;         /* the op that produced it, or -1 */
+    int uses;         /* ops that read it */
+    int buffer;       /* gradient buffer, or -1 */
+    int slot;         /* shared storage of a cheap result, or -1 */
+    int segment;      /* recomputed piece that it belongs to, or -1 */
+    size_t offset;    /* inside the segment's memory */
+    bool taken;       /* its storage went to the result of an in-place op */
+} lrk_var;
+
+typedef struct lrk_tape_memory {
+    lrk_arena *step, *scratch; /* both fixed or both counting */
+    lrk_device device;
+} lrk_tape_memory;
+
+lrk_status lrk_tape_new(lrk_tape **out, lrk_tape_memory memory, lrk_err *err);
+void lrk_tape_free(lrk_tape *t); /* NULL is fine */
+
+/* Forgets the last pass and resets the step arena to where it was at lrk_tape_new. Without
+ * `gradients` nothing is saved and segments keep no record. */
+void lrk_tape_begin(lrk_tape *t, bool gradients);
+void lrk_tape_recompute_cheap(lrk_tape *t, bool on); /* off at first */
+
+/* A tensor that nobody differentiates; a tensor whose gradient is added to `grad`. Both copy the
+ * view. `value` may be NULL for an optional input that is absent: the result is NULL too. */
+lrk_var *lrk_constant(lrk_tape *t, const lrk_tensor *value);
+lrk_var *lrk_parameter(lrk_tape *t, const lrk_tensor *value, const lrk_tensor *grad);
+
+/* Runs the op and returns out[0]. attr must live until the end of the backward pass. */
+lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr);
+
+/* Segments do not nest. end returns `keep`, the one result that later ops may use. */
+void lrk_tape_segment_begin(lrk_tape *t);
+lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep);
+
+/* The first error of this pass, or LRK_OK. */
+lrk_status lrk_tape_status(const lrk_tape *t, lrk_err *err);
+
+/* Adds d(seed * loss)/d(parameter) to every parameter's grad. loss has one element. */
+lrk_status lrk_backward(lrk_tape *t, lrk_var *loss, double seed, lrk_err *err);
+
+/* Seconds spent in each op since the last call, forward and backward, for `bench --profile`.
+ * Zero rows of ops that never ran are left out. */
+typedef struct lrk_op_time {
+    const lrk_op *op;
+    double forward_s, backward_s;
+} lrk_op_time;
+size_t lrk_tape_times(lrk_tape *t, lrk_op_time *rows, size_t n);
+
+#endif /* LRK_AUTOGRAD_TAPE_H */
