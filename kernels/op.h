@@ -83,6 +83,7 @@ typedef struct lrk_sample {
 typedef struct lrk_op {
     const char *name;
     int n_in, n_out, n_saved;
+    unsigned optional_in; /* bit i: in[i] may be absent */
     int inplace; /* 1 + index of the input whose storage out[0] may take over, and whose gradient
                     may take over dout[0]'s; 0: none. backward then sees din == dout. */
     int passthrough; /* bit i: the gradient of in[i] IS dout[0] (an addition): no kernel runs */
