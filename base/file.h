@@ -59,6 +59,9 @@ lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err); /* mis
 lrk_status lrk_remove(const char *path, lrk_err *err);     /* a missing file is fine */
 lrk_status lrk_rename(const char *from, const char *to, lrk_err *err); /* + sync of the directory */
 
+/* Brings a file that some library wrote to the disk, before it is renamed. */
+lrk_status lrk_sync(const char *path, lrk_err *err);
+
 /* Names in a directory, sorted by bytes, without "." and "..". */
 lrk_status lrk_dir_list(lrk_arena *a, const char *path, char ***names, size_t *n, lrk_err *err);
 

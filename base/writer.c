@@ -95,6 +95,15 @@ static lrk_status sync_fd(int fd, const char *path, lrk_err *err)
     return LRK_OK;
 }
 
+lrk_status lrk_sync(const char *path, lrk_err *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    LRK_REQUIRE(err, fd >= 0, LRK_EIO, "%s: cannot open: %s", path, strerror(errno));
+    const lrk_status status = sync_fd(fd, path, err);
+    close(fd);
+    return status;
+}
+
 static lrk_status sync_directory_of(const char *path, lrk_err *err)
 {
     lrk_buf dir = {0};
