@@ -1,7 +1,8 @@
 /* data/dataset.h -- a data set: rows of text in one HDF5 file, schema version 1.
  *
  *   /                   lrk.format "lorikeet-dataset", lrk.version 1, lrk.kind, lrk.generator,
- *                       lrk.content_sha256 (over all parts of all rows in order), lrk.complete 1
+ *                       lrk.content_sha256 (all parts of all rows in order, and the rows' splits),
+ *                       lrk.complete 1
  *   /text/bytes u8[N]   all strings, UTF-8, one behind the other     /text/offsets u64[S + 1]
  *   /rows/first u64[R + 1]  row r holds segments first[r] .. first[r + 1] - 1
  *   /rows/source u32[R], /rows/line u64[R]  where the row came from: index into sources, 1-based
@@ -57,9 +58,18 @@ typedef struct lrk_record {
     size_t n_parts;
 } lrk_record;
 
+struct lrk_sha256; /* base/sha256.h */
+
 enum { LRK_MAX_PARTS = 2050, LRK_MAX_ROW_BYTES = 64 << 20, LRK_MAX_SPLITS = 16 };
+enum { LRK_DATASET_VERSION = 1 };
+#define LRK_DATASET_FORMAT "lorikeet-dataset"
 
 const char *lrk_role_name(lrk_role r); /* "assistant"; NULL for numbers that are no role */
+/* "text", "prompt" or "chat"; NULL where the roles make up no row. */
+const char *lrk_record_kind(const lrk_part *parts, size_t n);
+/* Adds a part to a running hash, and what separates a row from the next. */
+void lrk_part_hash(struct lrk_sha256 *h, const lrk_part *p);
+void lrk_row_end_hash(struct lrk_sha256 *h, const char *split);
 /* The hash of a row: it covers roles, train marks and texts, and nothing else. */
 void lrk_record_hash(const lrk_part *parts, size_t n, unsigned char hash[16]);
 
@@ -104,6 +114,13 @@ const char *lrk_record_where(lrk_dataset *d, const lrk_record *r);
 /* A row; parts and texts live in a, a growing arena. Reading in order is fast. */
 lrk_status lrk_dataset_read(lrk_dataset *d, uint64_t row, lrk_arena *a, lrk_record *out,
                             lrk_err *err);
+
+/* Which split each row is in, asked for rows 0, 1, 2, ... in this order: splits are ascending, so a
+ * merge of them answers, and finds rows that no split names. Zero-initialize; row counts itself. */
+typedef struct lrk_split_walk {
+    uint64_t row, at[LRK_MAX_SPLITS];
+} lrk_split_walk;
+lrk_status lrk_split_walk_next(lrk_dataset *d, lrk_split_walk *w, size_t *split, lrk_err *err);
 
 /* Every row, every hash, the recorded content hash, and that splits are disjoint and complete. */
 lrk_status lrk_dataset_verify(lrk_dataset *d, lrk_err *err);
