@@ -1,0 +1,80 @@
+/* kernels/linear/linear.c -- shape rule, samples and record. */
+#include "kernels/linear/linear.h"
+
+#include "base/size.h"
+#include "kernels/gemm.h"
+#include "kernels/linear/products.h"
+
+LRK_DECLARE_KERNELS(linear);
+
+static lrk_status check_adapter(const lrk_call *c, lrk_err *err)
+{
+    const lrk_tensor *w = c->in[LRK_LINEAR_W], *a = c->in[LRK_LINEAR_A], *b = c->in[LRK_LINEAR_B];
+    const lrk_linear_attr *attr = c->attr;
+    LRK_REQUIRE(err, (a == NULL) == (b == NULL), LRK_ESHAPE,
+                "linear: '%s' has one half of an adapter", w->name);
+    if (!a) return LRK_OK;
+    LRK_REQUIRE(err, lrk_cols(a) == lrk_cols(w) && lrk_rows(b) == lrk_rows(w) &&
+                         lrk_cols(b) == lrk_rows(a) && lrk_rows(a) > 0,
+                LRK_ESHAPE, "linear: adapter A (%zu, %zu), B (%zu, %zu) does not fit '%s' (%zu, %zu)",
+                lrk_rows(a), lrk_cols(a), lrk_rows(b), lrk_cols(b), w->name, lrk_rows(w),
+                lrk_cols(w));
+    LRK_REQUIRE(err, attr && attr->dropout >= 0.0 && attr->dropout < 1.0, LRK_EVALUE,
+                "linear: dropout must be at least 0 and less than 1");
+    LRK_REQUIRE(err, attr->dropout == 0.0 || attr->rng, LRK_EVALUE,
+                "linear: dropout needs a random number generator");
+    return LRK_OK;
+}
+
+static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
+{
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W];
+    const lrk_tensor *bias = c->in[LRK_LINEAR_BIAS], *a = c->in[LRK_LINEAR_A];
+
+    LRK_TRY(lrk_compute_of(x, "linear", &p->compute, err));
+    LRK_REQUIRE(err, w->rank == 2 && lrk_cols(w) == lrk_cols(x), LRK_ESHAPE,
+                "linear: weight '%s' is (%zu, %zu), x '%s' has width %zu", w->name, lrk_rows(w),
+                lrk_cols(w), x->name, lrk_cols(x));
+    LRK_REQUIRE(err, !bias || lrk_count(bias) == lrk_rows(w), LRK_ESHAPE,
+                "linear: bias of '%s' has %zu elements, expected %zu", w->name, lrk_count(bias),
+                lrk_rows(w));
+    LRK_TRY(check_adapter(c, err));
+    p->out[LRK_LINEAR_Y] = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(w));
+    if (a) p->saved[LRK_LINEAR_S] = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(a));
+    lrk_linear_scratch(c, &p->forward_scratch, &p->backward_scratch);
+    return LRK_OK;
+}
+
+static const lrk_rng mask = {.seed = 5, .site = LRK_SITE_TEST};
+static const lrk_linear_attr plain = {.scale = 1.0}, scaled = {.scale = 0.5},
+                             dropped = {.scale = 2.0, .dropout = 0.25, .rng = &mask};
+#define ADAPTER(r, c) {.dim = {r, c}, .adapter = true}
+static const lrk_sample samples[] = {
+    {.name = "one element", .in = {{{1, 1}}, {{1, 1}}}, .attr = &plain},
+    {.name = "no adapter, odd shape, bias", .in = {{{5, 7}}, {{3, 7}}, {{3}}}, .attr = &plain},
+    {.name = "adapter",
+     .in = {{{9, 12}}, {{10, 12}}, {{0}}, ADAPTER(4, 12), ADAPTER(10, 4)},
+     .attr = &scaled},
+    {.name = "adapter, bias, rank 1",
+     .in = {{{17, 33}}, {{31, 33}}, {{31}}, ADAPTER(1, 33), ADAPTER(31, 1)},
+     .attr = &scaled},
+    {.name = "adapter with dropout",
+     .in = {{{8, 40}}, {{24, 40}}, {{0}}, ADAPTER(8, 40), ADAPTER(24, 8)},
+     .attr = &dropped},
+    {.name = "frozen weight, as in training",
+     .in = {{{64, 96}}, {{80, 96}, .frozen = true}, {{0}}, ADAPTER(16, 96), ADAPTER(80, 16)},
+     .attr = &scaled},
+};
+
+const lrk_op lrk_op_linear = {
+    .name = "linear",
+    .n_in = 5,
+    .n_out = 1,
+    .n_saved = 1,
+    .optional_in = 1u << LRK_LINEAR_BIAS | 1u << LRK_LINEAR_A | 1u << LRK_LINEAR_B,
+    .overwrites = true,
+    .needs_in = 1u << LRK_LINEAR_X | 1u << LRK_LINEAR_W | 1u << LRK_LINEAR_A | 1u << LRK_LINEAR_B,
+    .infer = infer,
+    LRK_KERNELS(linear),
+    LRK_SAMPLES(samples),
+};

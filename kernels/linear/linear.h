@@ -1,0 +1,45 @@
+/* kernels/linear/linear.h -- a frozen linear map, with or without a LoRA adapter beside it.
+ *
+ *   forward    Xd      = dropout(X)                    mask and 1/(1-p) by counter; p = 0: X
+ *              S[t,r]  = scale * sum_i(Xd[t,i] * A[r,i])
+ *              Y[t,o]  = sum_i(X[t,i] * W[o,i]) + bias[o] + sum_r(S[t,r] * B[o,r])
+ *   backward   dS[t,r] = scale * sum_o(dY[t,o] * B[o,r])
+ *              dX[t,i] += sum_o(dY[t,o] * W[o,i]) + mask[t,i] * sum_r(dS[t,r] * A[r,i])
+ *              dB[o,r] += sum_t(dY[t,o] * S[t,r])
+ *              dA[r,i] += sum_t(dS[t,r] * Xd[t,i])
+ *              dW, dbias: only for plain tensors of the compute type, when somebody asks
+ *
+ * The order (XA)B is kept in both directions: no product is ever as large as W. The scale is in S and
+ * dS and nowhere else. LoRA: Hu et al., 2021; fused order as in Unsloth and RunLoRA.
+ *
+ * T: rows of X.  in, out: widths.  R: rank of the adapter.
+ */
+#ifndef LRK_KERNELS_LINEAR_H
+#define LRK_KERNELS_LINEAR_H
+#include "base/rng.h"
+#include "kernels/op.h"
+
+/*   in[X]     (T, in)    compute type
+ *   in[W]     (out, in)  compute type, or any stored type: f32, f16, bf16, GGUF blocks
+ *   in[BIAS]  (out)      f32 or compute type; may be absent
+ *   in[A]     (R, in)    f32 (f64 in f64); A and B are both there or both absent
+ *   in[B]     (out, R)   f32 (f64 in f64)
+ *   out[Y]    (T, out)   like X
+ *   saved[S]  (T, R)     like X; only with an adapter
+ */
+enum { LRK_LINEAR_X, LRK_LINEAR_W, LRK_LINEAR_BIAS, LRK_LINEAR_A, LRK_LINEAR_B };
+enum { LRK_LINEAR_Y };
+enum { LRK_LINEAR_S };
+
+/* scale: alpha / r, or alpha / sqrt(r). dropout: 0 <= p < 1. rng says which mask: its seed and step
+ * must be the same in forward and backward, its site different for every adapter; it may be NULL
+ * when dropout is 0. */
+typedef struct lrk_linear_attr {
+    double scale;
+    double dropout;
+    const lrk_rng *rng;
+} lrk_linear_attr;
+
+extern const lrk_op lrk_op_linear;
+
+#endif /* LRK_KERNELS_LINEAR_H */

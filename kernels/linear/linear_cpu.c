@@ -1,0 +1,132 @@
+/* kernels/linear/linear_cpu.c -- bias and dropout around the products. */
+#include "base/size.h"
+#include "base/threads.h"
+#include "kernels/linear/products.h"
+#include "kernels/real.h"
+
+void LRK_KERNEL(linear, fwd)(const lrk_call *c);
+void LRK_KERNEL(linear, bwd)(const lrk_call *c);
+
+enum { ROWS_PER_TASK = 32 };
+
+/* Takes the next piece of the scratch memory. */
+static void *carve(char **scratch, size_t bytes)
+{
+    void *p = *scratch;
+    *scratch += lrk_aligned(bytes, LRK_ALIGN);
+    return p;
+}
+
+typedef struct lrk_mask_job {
+    const lrk_tensor *from, *to;
+    const lrk_linear_attr *attr;
+    bool add;
+} lrk_mask_job;
+
+/* Element e of the mask: 0 with probability p, else 1 / (1 - p). Element numbers count over the
+ * whole matrix, so that a row's mask does not depend on how rows are shared out. */
+static void mask_rows(void *ctx, size_t task, int worker)
+{
+    (void)worker;
+    const lrk_mask_job *job = ctx;
+    const size_t width = lrk_cols(job->from), rows = lrk_rows(job->from);
+    const size_t end = lrk_min(rows, (task + 1) * ROWS_PER_TASK);
+    const uint32_t limit = (uint32_t)(job->attr->dropout * 4294967296.0);
+    const lrk_real keep = (lrk_real)(1.0 / (1.0 - job->attr->dropout));
+    for (size_t t = task * ROWS_PER_TASK; t < end; t++) {
+        const lrk_store *from = lrk_row(job->from, t);
+        lrk_store *to = lrk_row(job->to, t);
+        uint32_t four[4] = {0};
+        uint64_t block = UINT64_MAX;
+        for (size_t i = 0; i < width; i++) {
+            const uint64_t e = (uint64_t)t * width + i;
+            if (e / 4 != block) {
+                block = e / 4;
+                lrk_rng_block(*job->attr->rng, block, four);
+            }
+            const lrk_real v = four[e % 4] < limit ? 0 : keep * lrk_get(from, i);
+            lrk_put(to, i, job->add ? lrk_get(to, i) + v : v);
+        }
+    }
+}
+
+static void apply_mask(const lrk_call *c, const lrk_tensor *from, const lrk_tensor *to, bool add)
+{
+    lrk_mask_job job = {from, to, c->attr, add};
+    lrk_parallel(lrk_ceil_div(lrk_rows(from), ROWS_PER_TASK), mask_rows, &job);
+}
+
+static bool drops(const lrk_call *c)
+{
+    const lrk_linear_attr *attr = c->attr;
+    return c->in[LRK_LINEAR_A] && attr->dropout > 0.0;
+}
+
+static lrk_tensor dropped_x(const lrk_call *c, char **scratch)
+{
+    lrk_tensor xd = lrk_like(c->in[LRK_LINEAR_X]);
+    xd.data = carve(scratch, lrk_bytes(&xd));
+    apply_mask(c, c->in[LRK_LINEAR_X], &xd, false);
+    return xd;
+}
+
+static lrk_real bias_at(const lrk_tensor *bias, size_t i)
+{
+    if (bias->dtype == LRK_REAL_DTYPE) return lrk_get(bias->data, i);
+    return (lrk_real)((const float *)bias->data)[i];
+}
+
+static void add_bias(const lrk_tensor *bias, const lrk_tensor *y)
+{
+    for (size_t t = 0; t < lrk_rows(y); t++) {
+        lrk_store *row = lrk_row(y, t);
+        for (size_t o = 0; o < lrk_cols(y); o++)
+            lrk_put(row, o, lrk_get(row, o) + bias_at(bias, o));
+    }
+}
+
+static void add_bias_gradient(const lrk_tensor *dy, const lrk_tensor *dbias, bool fresh)
+{
+    for (size_t o = 0; o < lrk_cols(dy); o++) {
+        double sum = fresh ? 0.0 : (double)lrk_get(dbias->data, o);
+        for (size_t t = 0; t < lrk_rows(dy); t++) sum += (double)lrk_get(lrk_row(dy, t), o);
+        lrk_put(dbias->data, o, (lrk_real)sum);
+    }
+}
+
+void LRK_KERNEL(linear, fwd)(const lrk_call *c)
+{
+    char *scratch = c->scratch;
+    lrk_tensor xd = *c->in[LRK_LINEAR_X], s = {0};
+    if (drops(c)) xd = dropped_x(c, &scratch);
+    if (c->saved[LRK_LINEAR_S]) {
+        s = *c->saved[LRK_LINEAR_S];
+    } else if (c->in[LRK_LINEAR_A]) {
+        s = lrk_mat(xd.dtype, lrk_rows(&xd), lrk_rows(c->in[LRK_LINEAR_A]));
+        s.data = carve(&scratch, lrk_bytes(&s));
+    }
+    lrk_linear_forward(c, &xd, &s, scratch);
+    if (c->in[LRK_LINEAR_BIAS]) add_bias(c->in[LRK_LINEAR_BIAS], c->out[LRK_LINEAR_Y]);
+}
+
+void LRK_KERNEL(linear, bwd)(const lrk_call *c)
+{
+    const lrk_tensor *dx = c->din[LRK_LINEAR_X], *dbias = c->din[LRK_LINEAR_BIAS];
+    char *scratch = c->scratch;
+    lrk_tensor xd = *c->in[LRK_LINEAR_X], ds = {0}, masked = {0};
+    if (c->in[LRK_LINEAR_A]) {
+        ds = lrk_like(c->saved[LRK_LINEAR_S]);
+        ds.data = carve(&scratch, lrk_bytes(&ds));
+    }
+    if (drops(c)) {
+        xd = dropped_x(c, &scratch);
+        masked = lrk_like(&xd);
+        masked.data = carve(&scratch, lrk_bytes(&masked));
+    }
+    lrk_linear_backward(c, &xd, &ds, scratch);
+    if (drops(c) && dx) {
+        lrk_product(&ds, false, c->in[LRK_LINEAR_A], false, &masked, 1.0, false, scratch);
+        apply_mask(c, &masked, dx, true);
+    }
+    if (dbias) add_bias_gradient(c->dout[LRK_LINEAR_Y], dbias, c->fresh >> LRK_LINEAR_BIAS & 1);
+}

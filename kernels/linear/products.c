@@ -1,0 +1,101 @@
+/* kernels/linear/products.c -- the matrix products of linear. */
+#include "kernels/linear/products.h"
+
+#include "base/size.h"
+#include "kernels/gemm.h"
+
+static lrk_gemm product(const lrk_tensor *a, bool a_transposed, const lrk_tensor *b,
+                        bool b_transposed, const lrk_tensor *c, double alpha, bool accumulate)
+{
+    return (lrk_gemm){.m = lrk_rows(c),
+                      .n = lrk_cols(c),
+                      .k = a_transposed ? lrk_rows(a) : lrk_cols(a),
+                      .a = lrk_operand_of(a, a_transposed),
+                      .b = lrk_operand_of(b, b_transposed),
+                      .c = c->data,
+                      .c_dtype = c->dtype,
+                      .c_stride = c->stride,
+                      .alpha = alpha,
+                      .accumulate = accumulate};
+}
+
+void lrk_product(const lrk_tensor *a, bool a_transposed, const lrk_tensor *b, bool b_transposed,
+                 const lrk_tensor *c, double alpha, bool accumulate, void *workspace)
+{
+    const lrk_gemm g = product(a, a_transposed, b, b_transposed, c, alpha, accumulate);
+    lrk_gemm_run(&g, workspace);
+}
+
+static size_t need(const lrk_tensor *a, bool a_transposed, const lrk_tensor *b, bool b_transposed,
+                   const lrk_tensor *c)
+{
+    const lrk_gemm g = product(a, a_transposed, b, b_transposed, c, 1.0, false);
+    return lrk_gemm_scratch(&g);
+}
+
+/* The scratch of a call: [dropped x] [ds] [masked dx] [workspace of one product]. The kernels carve
+ * it in this order. */
+void lrk_linear_scratch(const lrk_call *c, size_t *forward, size_t *backward)
+{
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W], *a = c->in[LRK_LINEAR_A],
+                     *b = c->in[LRK_LINEAR_B];
+    const lrk_linear_attr *attr = c->attr;
+    const lrk_tensor y = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(w));
+    *forward = need(x, false, w, true, &y);
+    *backward = lrk_max(need(&y, false, w, false, x), need(&y, true, x, false, w));
+    if (!a) return;
+    const lrk_tensor s = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(a));
+    size_t adapter = lrk_max(need(x, false, a, true, &s), need(&s, false, b, true, &y));
+    *forward = lrk_max(*forward, adapter);
+    if (!c->backward_follows) *forward += lrk_aligned(lrk_bytes(&s), LRK_ALIGN);
+    adapter = lrk_max(need(&y, false, b, false, &s), need(&s, false, a, false, x));
+    adapter = lrk_max(adapter, need(&y, true, &s, false, b));
+    adapter = lrk_max(adapter, need(&s, true, x, false, a));
+    *backward = lrk_max(*backward, adapter) + lrk_aligned(lrk_bytes(&s), LRK_ALIGN);
+    if (attr->dropout > 0.0) {
+        const size_t dropped = lrk_aligned(lrk_rows(x) * lrk_row_bytes(x->dtype, lrk_cols(x)), LRK_ALIGN);
+        *forward += dropped;
+        *backward += 2 * dropped;
+    }
+}
+
+void lrk_linear_forward(const lrk_call *c, const lrk_tensor *xd, const lrk_tensor *s,
+                        void *workspace)
+{
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W], *y = c->out[LRK_LINEAR_Y];
+    const lrk_linear_attr *attr = c->attr;
+    lrk_product(x, false, w, true, y, 1.0, false, workspace);
+    if (!c->in[LRK_LINEAR_A]) return;
+    lrk_product(xd, false, c->in[LRK_LINEAR_A], true, s, attr->scale, false, workspace);
+    lrk_product(s, false, c->in[LRK_LINEAR_B], true, y, 1.0, true, workspace);
+}
+
+void lrk_linear_backward(const lrk_call *c, const lrk_tensor *xd, const lrk_tensor *ds,
+                         void *workspace)
+{
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W], *dy = c->dout[LRK_LINEAR_Y];
+    const lrk_tensor *a = c->in[LRK_LINEAR_A], *b = c->in[LRK_LINEAR_B];
+    const lrk_tensor *dx = c->din[LRK_LINEAR_X], *dw = c->din[LRK_LINEAR_W];
+    const lrk_tensor *da = c->din[LRK_LINEAR_A], *db = c->din[LRK_LINEAR_B];
+    const lrk_linear_attr *attr = c->attr;
+
+    if (dx) {
+        const bool fresh = c->fresh >> LRK_LINEAR_X & 1;
+        lrk_product(dy, false, w, false, dx, 1.0, !fresh, workspace);
+    }
+    if (dw) {
+        const bool fresh = c->fresh >> LRK_LINEAR_W & 1;
+        lrk_product(dy, true, x, false, dw, 1.0, !fresh, workspace);
+    }
+    if (!a) return;
+    lrk_product(dy, false, b, false, ds, attr->scale, false, workspace);
+    if (db) {
+        const bool fresh = c->fresh >> LRK_LINEAR_B & 1;
+        lrk_product(dy, true, c->saved[LRK_LINEAR_S], false, db, 1.0, !fresh, workspace);
+    }
+    if (da) {
+        const bool fresh = c->fresh >> LRK_LINEAR_A & 1;
+        lrk_product(ds, true, xd, false, da, 1.0, !fresh, workspace);
+    }
+    if (dx && attr->dropout == 0.0) lrk_product(ds, false, a, false, dx, 1.0, true, workspace);
+}

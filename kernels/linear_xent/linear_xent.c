@@ -1,0 +1,76 @@
+/* kernels/linear_xent/linear_xent.c -- shape rule, samples and record. */
+#include "kernels/linear_xent/linear_xent.h"
+
+#include "base/size.h"
+#include "kernels/gemm.h"
+
+LRK_DECLARE_KERNELS(linear_xent);
+
+size_t lrk_linear_xent_chunk(size_t vocabulary)
+{
+    const size_t budget = 64u << 20, rows = budget / (vocabulary * sizeof(float));
+    return rows < 32 ? 32 : rows > LRK_XENT_MAX_CHUNK ? LRK_XENT_MAX_CHUNK : rows / 32 * 32;
+}
+
+/* [gathered rows] [logits] [row losses] [workspace of one product] */
+static size_t scratch(const lrk_tensor *x, const lrk_tensor *w)
+{
+    const size_t rows = lrk_min(lrk_linear_xent_chunk(lrk_rows(w)), lrk_rows(x));
+    const lrk_tensor chunk = lrk_mat(x->dtype, rows, lrk_cols(x));
+    const lrk_tensor logits = lrk_mat(lrk_acc(x->dtype), rows, lrk_rows(w));
+    const lrk_tensor gradient = lrk_mat(x->dtype, rows, lrk_rows(w));
+    const lrk_gemm head = {.m = rows, .n = lrk_rows(w), .k = lrk_cols(x),
+                           .a = lrk_operand_of(&chunk, false), .b = lrk_operand_of(w, true),
+                           .c_dtype = logits.dtype, .c_stride = logits.stride, .alpha = 1.0};
+    const lrk_gemm back = {.m = rows, .n = lrk_cols(x), .k = lrk_rows(w),
+                           .a = lrk_operand_of(&gradient, false), .b = lrk_operand_of(w, false),
+                           .c_dtype = x->dtype, .c_stride = lrk_cols(x), .alpha = 1.0};
+    return lrk_aligned(lrk_bytes(&chunk), LRK_ALIGN) + lrk_aligned(lrk_bytes(&logits), LRK_ALIGN) +
+           lrk_aligned(LRK_XENT_MAX_CHUNK * sizeof(double), LRK_ALIGN) +
+           lrk_max(lrk_gemm_scratch(&head), lrk_gemm_scratch(&back));
+}
+
+static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
+{
+    const lrk_tensor *x = c->in[LRK_LINEAR_XENT_X], *w = c->in[LRK_LINEAR_XENT_W],
+                     *target = c->in[LRK_LINEAR_XENT_TARGET];
+    const lrk_linear_xent_attr *attr = c->attr;
+
+    LRK_TRY(lrk_compute_of(x, "linear_xent", &p->compute, err));
+    LRK_REQUIRE(err, w->rank == 2 && lrk_cols(w) == lrk_cols(x), LRK_ESHAPE,
+                "linear_xent: head '%s' is (%zu, %zu), x '%s' has width %zu", w->name, lrk_rows(w),
+                lrk_cols(w), x->name, lrk_cols(x));
+    LRK_REQUIRE(err, target->dtype == LRK_I32 && lrk_count(target) == lrk_rows(x), LRK_ESHAPE,
+                "linear_xent: %zu targets of type %s, expected %zu of type i32", lrk_count(target),
+                lrk_dtype_name(target->dtype), lrk_rows(x));
+    LRK_REQUIRE(err, attr && attr->softcap >= 0.0, LRK_EVALUE,
+                "linear_xent: softcap must not be negative");
+    p->out[LRK_LINEAR_XENT_LOSS] = lrk_vec(LRK_F64, 1);
+    p->saved[LRK_LINEAR_XENT_DX] = lrk_like(x);
+    p->forward_scratch = scratch(x, w);
+    return LRK_OK;
+}
+
+static const lrk_linear_xent_attr plain = {0}, capped = {.softcap = 2.0};
+#define FROZEN(v, c) {.dim = {v, c}, .frozen = true}
+#define TARGETS(n, v) {.dim = {n}, .fill = LRK_FILL_TARGET, .limit = v}
+static const lrk_sample samples[] = {
+    {.name = "one row, two words", .in = {{{1, 3}}, FROZEN(2, 3), TARGETS(1, 2)}, .attr = &plain},
+    {.name = "odd sizes", .in = {{{13, 9}}, FROZEN(37, 9), TARGETS(13, 37)}, .attr = &plain},
+    {.name = "soft cap", .in = {{{11, 16}}, FROZEN(50, 16), TARGETS(11, 50)}, .attr = &capped},
+    {.name = "more rows than one chunk",
+     .in = {{{1100, 8}}, FROZEN(16, 8), TARGETS(1100, 16)},
+     .attr = &plain},
+};
+
+const lrk_op lrk_op_linear_xent = {
+    .name = "linear_xent",
+    .n_in = 3,
+    .n_out = 1,
+    .n_saved = 1,
+    .overwrites = true,
+    .needs_in = 1u << LRK_LINEAR_XENT_TARGET,
+    .infer = infer,
+    LRK_KERNELS(linear_xent),
+    LRK_SAMPLES(samples),
+};

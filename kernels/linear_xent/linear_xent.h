@@ -1,0 +1,41 @@
+/* kernels/linear_xent/linear_xent.h -- output head and cross-entropy in one, without T x V logits.
+ *
+ *   forward    for rows t with target[t] >= 0 only:
+ *              z[t,v]  = softcap(sum_c(X[t,c] * W[v,c]))      softcap(z) = cap * tanh(z / cap)
+ *              LOSS    = sum_t(log(sum_v(exp(z[t,v]))) - z[t,target[t]])
+ *   backward   g[t,v]  = (softmax(z[t])[v] - (v == target[t])) * softcap'(z)
+ *              dX[t,c] += dLOSS * sum_v(g[t,v] * W[v,c])
+ *              rows without target get nothing; dW is never computed: the head is frozen
+ *
+ * Rows with a target are gathered and go through in chunks: logits of a chunk, their loss, and, when
+ * a backward follows, the chunk's gradient at once, so that the logits are computed one time and live
+ * for one chunk. That gradient, for dLOSS = 1, is saved; backward only scales and scatters it.
+ * Softmax in f32 (f64 in f64) whatever the compute type; the sum of the losses in f64.
+ *
+ * T: rows of X.  C: model width.  V: vocabulary.
+ */
+#ifndef LRK_KERNELS_LINEAR_XENT_H
+#define LRK_KERNELS_LINEAR_XENT_H
+#include "kernels/op.h"
+
+/*   in[X]       (T, C)  compute type
+ *   in[W]       (V, C)  compute type or any stored type
+ *   in[TARGET]  (T)     i32, below V; negative: the row is not trained
+ *   out[LOSS]   ()      f64, one element
+ *   saved[DX]   (T, C)  like X: the gradients of the trained rows, at the front
+ */
+enum { LRK_LINEAR_XENT_X, LRK_LINEAR_XENT_W, LRK_LINEAR_XENT_TARGET };
+enum { LRK_LINEAR_XENT_LOSS };
+enum { LRK_LINEAR_XENT_DX };
+
+typedef struct lrk_linear_xent_attr {
+    double softcap; /* 0: none */
+} lrk_linear_xent_attr;
+
+/* Rows of one chunk: so many that their logits fill about 64 MB, at most LRK_XENT_MAX_CHUNK. */
+enum { LRK_XENT_MAX_CHUNK = 512 };
+size_t lrk_linear_xent_chunk(size_t vocabulary);
+
+extern const lrk_op lrk_op_linear_xent;
+
+#endif /* LRK_KERNELS_LINEAR_XENT_H */

@@ -1,0 +1,188 @@
+/* kernels/linear_xent/linear_xent_cpu.c -- the chunked head. */
+#include "base/size.h"
+#include "base/threads.h"
+#include "kernels/gemm.h"
+#include "kernels/linear_xent/linear_xent.h"
+#include "kernels/real.h"
+
+void LRK_KERNEL(linear_xent, fwd)(const lrk_call *c);
+void LRK_KERNEL(linear_xent, bwd)(const lrk_call *c);
+
+enum { LANES = 64 };
+
+typedef struct lrk_head_chunk {
+    const lrk_call *call;
+    size_t n; /* rows in the chunk */
+    size_t vocabulary, width;
+    lrk_store *x;     /* (n, C) gathered */
+    lrk_real *logits; /* (n, V); turned into the gradient, of type lrk_store, in place */
+    double *loss;     /* (n) */
+    bool gradient;
+    int32_t target[LRK_XENT_MAX_CHUNK];
+} lrk_head_chunk;
+
+/* A row is reduced in LANES columns that are folded in order: vector code with fixed bits. */
+static lrk_real row_max(const lrk_real *z, size_t n)
+{
+    lrk_real lane[LANES], m = z[0];
+    for (size_t k = 0; k < LANES; k++) lane[k] = z[0];
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t k = 0; k < LANES; k++) lane[k] = z[i + k] > lane[k] ? z[i + k] : lane[k];
+    for (; i < n; i++) m = z[i] > m ? z[i] : m;
+    for (size_t k = 0; k < LANES; k++) m = lane[k] > m ? lane[k] : m;
+    return m;
+}
+
+/* z becomes exp(z - max); returns the sum. */
+static double exponentials(lrk_real *z, size_t n, lrk_real max)
+{
+    lrk_real lane[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        for (size_t k = 0; k < LANES; k++) {
+            z[i + k] = lrk_exp(z[i + k] - max);
+            lane[k] += z[i + k];
+        }
+    }
+    double sum = 0.0;
+    for (; i < n; i++) {
+        z[i] = lrk_exp(z[i] - max);
+        sum += (double)z[i];
+    }
+    for (size_t k = 0; k < LANES; k++) sum += (double)lane[k];
+    return sum;
+}
+
+static void soften(lrk_real *z, size_t n, double cap)
+{
+    for (size_t i = 0; i < n; i++) z[i] = (lrk_real)(cap * tanh((double)z[i] / cap));
+}
+
+/* The logits become the gradient; returns the row's loss. */
+static double capped_gradient(lrk_real *z, size_t n, size_t target, lrk_real max, double cap)
+{
+    const double shifted = (double)z[target] - (double)max;
+    double sum = 0.0;
+    for (size_t v = 0; v < n; v++) sum += (double)lrk_exp(z[v] - max);
+    for (size_t v = 0; v < n; v++) {
+        const double ratio = (double)z[v] / cap, p = (double)lrk_exp(z[v] - max) / sum;
+        z[v] = (lrk_real)((p - (v == target)) * (1.0 - ratio * ratio));
+    }
+    return log(sum) - shifted;
+}
+
+static double plain_gradient(lrk_real *z, size_t n, size_t target, lrk_real max)
+{
+    const double shifted = (double)z[target] - (double)max;
+    const double sum = exponentials(z, n, max);
+    const lrk_real share = (lrk_real)(1.0 / sum);
+    for (size_t v = 0; v < n; v++) z[v] *= share;
+    z[target] -= 1;
+    return log(sum) - shifted;
+}
+
+/* f32 numbers to bf16 where they lie: a number is written at or before the place it came from. */
+static void narrow(lrk_real *z, size_t n)
+{
+    if (sizeof(lrk_store) == sizeof(lrk_real)) return;
+    char *to = (char *)z;
+    for (size_t v = 0; v < n; v++) {
+        lrk_store s;
+        lrk_put(&s, 0, z[v]);
+        memcpy(to + v * sizeof s, &s, sizeof s);
+    }
+}
+
+static void row_loss(void *ctx, size_t row, int worker)
+{
+    (void)worker;
+    const lrk_head_chunk *h = ctx;
+    const lrk_linear_xent_attr *attr = h->call->attr;
+    const size_t V = h->vocabulary, target = (size_t)h->target[row];
+    lrk_real *z = h->logits + row * V;
+    if (attr->softcap > 0.0) soften(z, V, attr->softcap);
+    const lrk_real max = row_max(z, V);
+    if (!h->gradient) {
+        const double shifted = (double)z[target] - (double)max;
+        h->loss[row] = log(exponentials(z, V, max)) - shifted;
+        return;
+    }
+    h->loss[row] = attr->softcap > 0.0 ? capped_gradient(z, V, target, max, attr->softcap)
+                                       : plain_gradient(z, V, target, max);
+    narrow(z, V);
+}
+
+static void multiply(const lrk_head_chunk *h, void *workspace)
+{
+    const lrk_gemm g = {.m = h->n, .n = h->vocabulary, .k = h->width,
+                        .a = {h->x, LRK_REAL_DTYPE, h->width, false},
+                        .b = lrk_operand_of(h->call->in[LRK_LINEAR_XENT_W], true),
+                        .c = h->logits, .c_dtype = lrk_acc(LRK_REAL_DTYPE),
+                        .c_stride = h->vocabulary, .alpha = 1.0};
+    lrk_gemm_run(&g, workspace);
+}
+
+static void multiply_back(const lrk_head_chunk *h, lrk_store *dx, void *workspace)
+{
+    const size_t stride = h->vocabulary * (sizeof(lrk_real) / sizeof(lrk_store));
+    const lrk_gemm g = {.m = h->n, .n = h->width, .k = h->vocabulary,
+                        .a = {h->logits, LRK_REAL_DTYPE, stride, false},
+                        .b = lrk_operand_of(h->call->in[LRK_LINEAR_XENT_W], false),
+                        .c = dx, .c_dtype = LRK_REAL_DTYPE, .c_stride = h->width, .alpha = 1.0};
+    lrk_gemm_run(&g, workspace);
+}
+
+void LRK_KERNEL(linear_xent, fwd)(const lrk_call *c)
+{
+    const lrk_tensor *x = c->in[LRK_LINEAR_XENT_X], *w = c->in[LRK_LINEAR_XENT_W];
+    const int32_t *target = c->in[LRK_LINEAR_XENT_TARGET]->data;
+    const size_t T = lrk_rows(x), C = lrk_cols(x), V = lrk_rows(w);
+    const size_t chunk = lrk_min(lrk_linear_xent_chunk(V), T);
+    const lrk_tensor *saved = c->saved[LRK_LINEAR_XENT_DX];
+    lrk_head_chunk h = {.call = c, .vocabulary = V, .width = C, .gradient = saved != NULL};
+    char *scratch = c->scratch;
+    h.x = (void *)scratch;
+    scratch += lrk_aligned(chunk * C * sizeof(lrk_store), LRK_ALIGN);
+    h.logits = (void *)scratch;
+    scratch += lrk_aligned(chunk * V * sizeof(lrk_real), LRK_ALIGN);
+    h.loss = (void *)scratch;
+    scratch += lrk_aligned(LRK_XENT_MAX_CHUNK * sizeof(double), LRK_ALIGN);
+
+    double total = 0.0;
+    size_t done = 0;
+    for (size_t t = 0; t < T;) {
+        for (h.n = 0; t < T && h.n < chunk; t++) {
+            if (target[t] < 0) continue;
+            h.target[h.n] = target[t];
+            memcpy(h.x + h.n * C, lrk_row(x, t), C * sizeof(lrk_store));
+            h.n++;
+        }
+        if (!h.n) break;
+        multiply(&h, scratch);
+        lrk_parallel(h.n, row_loss, &h);
+        for (size_t i = 0; i < h.n; i++) total += h.loss[i];
+        if (saved) multiply_back(&h, (lrk_store *)saved->data + done * C, scratch);
+        done += h.n;
+    }
+    *(double *)c->out[LRK_LINEAR_XENT_LOSS]->data = total;
+}
+
+void LRK_KERNEL(linear_xent, bwd)(const lrk_call *c)
+{
+    const lrk_tensor *dx = c->din[LRK_LINEAR_XENT_X], *saved = c->saved[LRK_LINEAR_XENT_DX];
+    const int32_t *target = c->in[LRK_LINEAR_XENT_TARGET]->data;
+    if (!dx) return;
+    const lrk_real seed = (lrk_real) * (const double *)c->dout[LRK_LINEAR_XENT_LOSS]->data;
+    const bool fresh = c->fresh >> LRK_LINEAR_XENT_X & 1;
+    const lrk_store *from = saved->data;
+    for (size_t t = 0; t < lrk_rows(dx); t++) {
+        lrk_store *to = lrk_row(dx, t);
+        const bool trained = target[t] >= 0;
+        for (size_t i = 0; (trained || fresh) && i < lrk_cols(dx); i++) {
+            const lrk_real add = trained ? seed * lrk_get(from, i) : 0;
+            lrk_put(to, i, fresh ? add : lrk_get(to, i) + add);
+        }
+        if (trained) from += lrk_cols(dx);
+    }
+}
