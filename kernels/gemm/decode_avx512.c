@@ -1,0 +1,43 @@
+/* kernels/gemm/decode_avx512.c -- rows of any type to f32 with AVX-512. */
+#include "kernels/gemm/impl.h"
+
+#include <immintrin.h>
+
+static inline __m512 floats(__m128i codes)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes));
+}
+
+static inline void scaled(__m128i codes, float d, float *dst)
+{
+    _mm512_storeu_ps(dst, _mm512_mul_ps(floats(codes), _mm512_set1_ps(d)));
+}
+
+static inline void shifted(__m128i codes, float d, float m, float *dst)
+{
+    const __m512 product = _mm512_mul_ps(floats(codes), _mm512_set1_ps(d));
+    _mm512_storeu_ps(dst, _mm512_add_ps(product, _mm512_set1_ps(m)));
+}
+
+static inline __m256i words(const unsigned char *src)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)src);
+}
+
+static inline void halves(const unsigned char *src, float *dst)
+{
+    _mm512_storeu_ps(dst, _mm512_cvtph_ps(words(src)));
+}
+
+static inline void brains(const unsigned char *src, float *dst)
+{
+    const __m512i wide = _mm512_slli_epi32(_mm512_cvtepu16_epi32(words(src)), 16);
+    _mm512_storeu_ps(dst, _mm512_castsi512_ps(wide));
+}
+
+#include "kernels/gemm/decode_x86.h"
+
+void lrk_to_f32_avx512(lrk_dtype t, const void *src, size_t n, float *dst)
+{
+    decode_row(t, src, n, dst);
+}

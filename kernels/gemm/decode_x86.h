@@ -1,0 +1,196 @@
+/* kernels/gemm/decode_x86.h -- GGUF blocks to f32 with vectors; included by decode_avx2.c and
+ * decode_avx512.c, which say before it how 16 codes become 16 floats:
+ *
+ *   scaled(codes, d, dst)         dst[i] = codes[i] * d
+ *   shifted(codes, d, m, dst)     dst[i] = codes[i] * d + m, two roundings
+ *   halves(src, dst), brains(src, dst)   16 f16 or bf16
+ *
+ * codes: 16 signed bytes. The arithmetic is that of base/quant.c, so the bits are too.
+ */
+#ifndef LRK_KERNELS_GEMM_DECODE_X86_H
+#define LRK_KERNELS_GEMM_DECODE_X86_H
+#include "base/quant.h"
+
+#include <immintrin.h>
+
+typedef const unsigned char *bytes;
+
+static inline __m128i load16(bytes p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+static inline float half_at(bytes p)
+{
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return _cvtsh_ss(h);
+}
+
+static inline __m128i low_nibbles(__m128i q)
+{
+    return _mm_and_si128(q, _mm_set1_epi8(15));
+}
+
+static inline __m128i high_nibbles(__m128i q)
+{
+    return _mm_and_si128(_mm_srli_epi16(q, 4), _mm_set1_epi8(15));
+}
+
+/* Bit i of `bits` as 16 in byte i. */
+static inline __m128i fifth_bits(uint16_t bits)
+{
+    const __m128i place = _mm_set1_epi64x((long long)0x8040201008040201ull);
+    const __m128i spread =
+        _mm_shuffle_epi8(_mm_set1_epi16((short)bits),
+                         _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
+    return _mm_and_si128(_mm_cmpeq_epi8(_mm_and_si128(spread, place), place), _mm_set1_epi8(16));
+}
+
+static inline void q4_0_block(bytes b, float *y)
+{
+    const float d = half_at(b);
+    const __m128i q = load16(b + 2), eight = _mm_set1_epi8(8);
+    scaled(_mm_sub_epi8(low_nibbles(q), eight), d, y);
+    scaled(_mm_sub_epi8(high_nibbles(q), eight), d, y + 16);
+}
+
+static inline void q4_1_block(bytes b, float *y)
+{
+    const float d = half_at(b), m = half_at(b + 2);
+    const __m128i q = load16(b + 4);
+    shifted(low_nibbles(q), d, m, y);
+    shifted(high_nibbles(q), d, m, y + 16);
+}
+
+static inline void five(bytes fifth, bytes nibbles, __m128i *low, __m128i *high)
+{
+    uint16_t bits[2];
+    memcpy(bits, fifth, sizeof bits);
+    const __m128i q = load16(nibbles);
+    *low = _mm_or_si128(low_nibbles(q), fifth_bits(bits[0]));
+    *high = _mm_or_si128(high_nibbles(q), fifth_bits(bits[1]));
+}
+
+static inline void q5_0_block(bytes b, float *y)
+{
+    const float d = half_at(b);
+    const __m128i sixteen = _mm_set1_epi8(16);
+    __m128i low, high;
+    five(b + 2, b + 6, &low, &high);
+    scaled(_mm_sub_epi8(low, sixteen), d, y);
+    scaled(_mm_sub_epi8(high, sixteen), d, y + 16);
+}
+
+static inline void q5_1_block(bytes b, float *y)
+{
+    const float d = half_at(b), m = half_at(b + 2);
+    __m128i low, high;
+    five(b + 4, b + 8, &low, &high);
+    shifted(low, d, m, y);
+    shifted(high, d, m, y + 16);
+}
+
+static inline void q8_0_block(bytes b, float *y)
+{
+    const float d = half_at(b);
+    scaled(load16(b + 2), d, y);
+    scaled(load16(b + 18), d, y + 16);
+}
+
+/* Scale and minimum of the eight groups of q4_k and q5_k, times d and -dmin. */
+static inline void k_scales(bytes b, float scale[8], float min[8])
+{
+    const float d = half_at(b), dmin = -half_at(b + 2);
+    bytes s = b + 4;
+    for (int i = 0; i < 4; i++) {
+        scale[i] = d * (float)(s[i] & 63);
+        min[i] = dmin * (float)(s[i + 4] & 63);
+        scale[i + 4] = d * (float)((s[i + 8] & 15) | ((s[i] >> 6) << 4));
+        min[i + 4] = dmin * (float)((s[i + 8] >> 4) | ((s[i + 4] >> 6) << 4));
+    }
+}
+
+static inline void q4_k_block(bytes b, float *y)
+{
+    float scale[8], min[8];
+    k_scales(b, scale, min);
+    for (int i = 0; i < 8; i += 2) {
+        for (int l = 0; l < 32; l += 16) {
+            const __m128i q = load16(b + 16 + i * 16 + l);
+            shifted(low_nibbles(q), scale[i], min[i], y + i * 32 + l);
+            shifted(high_nibbles(q), scale[i + 1], min[i + 1], y + i * 32 + 32 + l);
+        }
+    }
+}
+
+static inline void q5_k_block(bytes b, float *y)
+{
+    const __m128i one = _mm_set1_epi8(1);
+    float scale[8], min[8];
+    k_scales(b, scale, min);
+    for (int l = 0; l < 32; l += 16) {
+        __m128i fifth = load16(b + 16 + l);
+        for (int i = 0; i < 8; i += 2) {
+            const __m128i q = load16(b + 48 + i * 16 + l);
+            const __m128i a = _mm_slli_epi16(_mm_and_si128(fifth, one), 4);
+            const __m128i c = _mm_slli_epi16(_mm_and_si128(_mm_srli_epi16(fifth, 1), one), 4);
+            shifted(_mm_or_si128(low_nibbles(q), a), scale[i], min[i], y + i * 32 + l);
+            shifted(_mm_or_si128(high_nibbles(q), c), scale[i + 1], min[i + 1], y + i * 32 + 32 + l);
+            fifth = _mm_srli_epi16(fifth, 2);
+        }
+    }
+}
+
+static inline void q6_k_block(bytes b, float *y)
+{
+    const float d = half_at(b + 208);
+    const __m128i three = _mm_set1_epi8(3), middle = _mm_set1_epi8(32);
+    for (int half = 0; half < 2; half++, y += 128) {
+        const signed char *scale = (const signed char *)(b + 192 + half * 8);
+        for (int l = 0; l < 32; l += 16) {
+            const __m128i q[2] = {load16(b + half * 64 + l), load16(b + half * 64 + 32 + l)};
+            __m128i high = load16(b + 128 + half * 32 + l);
+            for (int quarter = 0; quarter < 4; quarter++) {
+                const __m128i low = quarter < 2 ? low_nibbles(q[quarter]) : high_nibbles(q[quarter - 2]);
+                const __m128i code = _mm_or_si128(low, _mm_slli_epi16(_mm_and_si128(high, three), 4));
+                scaled(_mm_sub_epi8(code, middle), d * (float)scale[quarter * 2 + l / 16],
+                       y + quarter * 32 + l);
+                high = _mm_srli_epi16(high, 2);
+            }
+        }
+    }
+}
+
+#define EACH_BLOCK(decode, elements, size) \
+    for (size_t i = 0; i < n; i += (elements), b += (size)) decode(b, dst + i)
+
+static inline void decode_row(lrk_dtype t, const void *src, size_t n, float *dst)
+{
+    bytes b = src;
+    switch (t) {
+    case LRK_Q4_0: EACH_BLOCK(q4_0_block, 32, 18); return;
+    case LRK_Q4_1: EACH_BLOCK(q4_1_block, 32, 20); return;
+    case LRK_Q5_0: EACH_BLOCK(q5_0_block, 32, 22); return;
+    case LRK_Q5_1: EACH_BLOCK(q5_1_block, 32, 24); return;
+    case LRK_Q8_0: EACH_BLOCK(q8_0_block, 32, 34); return;
+    case LRK_Q4_K: EACH_BLOCK(q4_k_block, 256, 144); return;
+    case LRK_Q5_K: EACH_BLOCK(q5_k_block, 256, 176); return;
+    case LRK_Q6_K: EACH_BLOCK(q6_k_block, 256, 210); return;
+    case LRK_F16:
+    case LRK_BF16: {
+        const size_t whole = n & ~(size_t)15;
+        for (size_t i = 0; i < whole; i += 16) {
+            if (t == LRK_F16)
+                halves(b + 2 * i, dst + i);
+            else
+                brains(b + 2 * i, dst + i);
+        }
+        lrk_to_f32(t, b + 2 * whole, n - whole, dst + whole);
+        return;
+    }
+    default: lrk_to_f32(t, src, n, dst);
+    }
+}
+
+#endif /* LRK_KERNELS_GEMM_DECODE_X86_H */

@@ -1,0 +1,61 @@
+/* kernels/gemm/impl.h -- inside the matrix product: what one instruction set provides, and the
+ * blocking around it.
+ *
+ * A product is cut as in BLIS (Van Zee, van de Geijn 2015). The micro-kernel keeps a tile of C of
+ * mr x nr in registers and walks k once:
+ *   AVX2     6 x 16: 12 accumulators of 8 floats, 2 of B, 1 of A, of 16 registers
+ *   AVX-512 14 x 32: 28 accumulators of 16 floats, 2 of B, 1 of A, of 32 registers
+ * Operands come from packed panels: A as [k][rows] strips of mr rows, B as [k][columns] strips of
+ * nr columns. k is cut into blocks of at most kc, so that a strip of B (kc x nr x 4 bytes, 24 KiB
+ * with AVX2) stays in the first-level cache while the strips of A stream past it from the second:
+ * 6 floats of A feed 12 multiply-adds of 8.
+ *
+ *   wide   all of A is packed once, shared; each task owns a tile of columns, packs (dequantizes)
+ *          its part of B block by block, and walks all rows. So each weight is decoded once.
+ *   thin   few columns (LoRA): all of B is packed once, shared; each task owns a range of rows and
+ *          packs its strips of A as it goes, in the first-level cache.
+ *
+ * Each C[i,j] is the sum over blocks in order of k, and within a block over k in order, one
+ * multiply-add each: no cut of rows and columns into tasks changes a bit, so tasks may be cut to
+ * suit the number of threads.
+ */
+#ifndef LRK_KERNELS_GEMM_IMPL_H
+#define LRK_KERNELS_GEMM_IMPL_H
+#include "base/cpu.h"
+#include "kernels/gemm.h"
+
+/* Elements of any type to f32: the bits of lrk_to_f32. */
+typedef void (*lrk_to_f32_fn)(lrk_dtype t, const void *src, size_t n, float *dst);
+
+typedef struct lrk_gemm_isa {
+    size_t mr, nr, kc;
+    size_t lanes; /* columns are padded to a multiple of this in packed B; divides nr */
+    lrk_to_f32_fn to_f32;
+    /* dst[c * dst_stride + r] = src[r * src_stride + c] */
+    void (*transpose)(const float *src, size_t src_stride, size_t rows, size_t cols, float *dst,
+                      size_t dst_stride);
+    /* c[i,j] = (add ? c[i,j] : 0) + alpha * sum_k a[k * rows + i] * b[k * width + j], rows <= mr,
+     * cols <= nr, width = cols rounded up to lanes */
+    void (*tile)(size_t k, const float *a, size_t rows, const float *b, size_t cols, float *c,
+                 size_t stride, float alpha, bool add);
+    /* dot products of m rows of x with one row of W; x in f32 */
+    void (*dot)(lrk_dtype t, const void *w, const float *x, size_t x_stride, size_t m, size_t k,
+                float *y);
+} lrk_gemm_isa;
+
+extern const lrk_gemm_isa lrk_gemm_scalar, lrk_gemm_avx2, lrk_gemm_avx512;
+
+void lrk_to_f32_avx2(lrk_dtype t, const void *src, size_t n, float *dst);
+void lrk_to_f32_avx512(lrk_dtype t, const void *src, size_t n, float *dst);
+
+size_t lrk_gemm_packed_scratch(const lrk_gemm *g, const lrk_gemm_isa *isa, size_t threads);
+void lrk_gemm_packed(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch);
+
+/* Element (row, col) of an operand as it lies in memory; col is a multiple of the block. */
+static inline const void *lrk_operand_at(const lrk_operand *o, size_t row, size_t col)
+{
+    return (const char *)o->data + row * lrk_row_bytes(o->dtype, o->stride) +
+           lrk_row_bytes(o->dtype, col);
+}
+
+#endif /* LRK_KERNELS_GEMM_IMPL_H */

@@ -1,0 +1,133 @@
+/* kernels/gemm/micro_avx2.c -- the f32 micro-kernel, 6 x 16, and transposition with AVX2 and FMA. */
+#include "kernels/gemm/impl.h"
+
+#include <immintrin.h>
+
+enum { MR = 6, LANES = 8 };
+
+/* Lanes below n. */
+static inline __m256i first(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* rows and vectors are constants wherever this is inlined, so the accumulators are registers. */
+static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, size_t k,
+                                                          const float *a, const float *b,
+                                                          size_t last, float *c, size_t stride,
+                                                          float alpha, bool add)
+{
+    __m256 sum[MR][2];
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm256_setzero_ps();
+#pragma GCC unroll 4
+    for (; k; k--, a += rows, b += vectors * LANES) {
+        const __m256 b0 = _mm256_loadu_ps(b);
+        const __m256 b1 = vectors > 1 ? _mm256_loadu_ps(b + LANES) : b0;
+#pragma GCC unroll 6
+        for (int i = 0; i < rows; i++) {
+            const __m256 ai = _mm256_broadcast_ss(a + i);
+            sum[i][0] = _mm256_fmadd_ps(ai, b0, sum[i][0]);
+            if (vectors > 1) sum[i][1] = _mm256_fmadd_ps(ai, b1, sum[i][1]);
+        }
+    }
+    const __m256 scale = _mm256_set1_ps(alpha);
+    const __m256i tail = first(last);
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++, c += stride) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            float *p = c + v * LANES;
+            __m256 old = _mm256_setzero_ps();
+            if (v + 1 < vectors || last == LANES) {
+                if (add) old = _mm256_loadu_ps(p);
+                _mm256_storeu_ps(p, _mm256_fmadd_ps(scale, sum[i][v], old));
+            } else {
+                if (add) old = _mm256_maskload_ps(p, tail);
+                _mm256_maskstore_ps(p, tail, _mm256_fmadd_ps(scale, sum[i][v], old));
+            }
+        }
+    }
+}
+
+typedef void (*tile_fn)(size_t k, const float *a, const float *b, size_t last, float *c,
+                        size_t stride, float alpha, bool add);
+#define TILE(rows, vectors)                                                                     \
+    static void tile_##rows##_##vectors(size_t k, const float *a, const float *b, size_t last,  \
+                                        float *c, size_t stride, float alpha, bool add)         \
+    {                                                                                           \
+        tile_of(rows, vectors, k, a, b, last, c, stride, alpha, add);                           \
+    }
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2)
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+
+#define PAIR(rows) {tile_##rows##_1, tile_##rows##_2}
+static const tile_fn tiles[MR][2] = {PAIR(1), PAIR(2), PAIR(3), PAIR(4), PAIR(5), PAIR(6)};
+
+static void tile(size_t k, const float *a, size_t rows, const float *b, size_t cols, float *c,
+                 size_t stride, float alpha, bool add)
+{
+    const size_t tail = cols % LANES;
+    tiles[rows - 1][(cols - 1) / LANES](k, a, b, tail ? tail : LANES, c, stride, alpha, add);
+}
+
+static inline __attribute__((always_inline)) void transpose_8(__m256 r[8])
+{
+    __m256 t[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) r[i] = t[i];
+}
+
+static void transpose(const float *src, size_t src_stride, size_t rows, size_t cols, float *dst,
+                      size_t dst_stride)
+{
+    for (size_t i = 0; i < rows; i += LANES) {
+        const size_t n = rows - i < LANES ? rows - i : LANES;
+        const __m256i write = first(n);
+        for (size_t j = 0; j < cols; j += LANES) {
+            const size_t w = cols - j < LANES ? cols - j : LANES;
+            const __m256i read = first(w);
+            __m256 r[8];
+#pragma GCC unroll 8
+            for (size_t s = 0; s < LANES; s++)
+                r[s] = s < n ? _mm256_maskload_ps(src + (i + s) * src_stride + j, read)
+                             : _mm256_setzero_ps();
+            transpose_8(r);
+            float *out = dst + j * dst_stride + i;
+            if (n == LANES && w == LANES) {
+#pragma GCC unroll 8
+                for (size_t s = 0; s < LANES; s++) _mm256_storeu_ps(out + s * dst_stride, r[s]);
+            } else {
+                for (size_t s = 0; s < w; s++)
+                    _mm256_maskstore_ps(out + s * dst_stride, write, r[s]);
+            }
+        }
+    }
+}
+
+const lrk_gemm_isa lrk_gemm_avx2 = {
+    .mr = MR,
+    .nr = 2 * LANES,
+    .kc = 384,
+    .lanes = LANES,
+    .to_f32 = lrk_to_f32_avx2,
+    .transpose = transpose,
+    .tile = tile,
+};

@@ -1,0 +1,58 @@
+/* kernels/gemm/micro_scalar.c -- the micro-kernel for every processor: 4 x 8, vectors of 4 floats
+ * by the compiler's own vector type. */
+#include "kernels/gemm/impl.h"
+
+#include "base/quant.h"
+
+enum { MR = 4, LANES = 4 };
+
+typedef float vec __attribute__((vector_size(16), aligned(4)));
+
+static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, size_t k,
+                                                          const float *a, const float *b,
+                                                          float out[MR][2 * LANES])
+{
+    vec sum[MR][2] = {{{0}}};
+    for (; k; k--, a += rows, b += vectors * LANES) {
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++) sum[i][v] += a[i] * *(const vec *)(b + v * LANES);
+    }
+    memcpy(out, sum, sizeof sum);
+}
+
+static void tile(size_t k, const float *a, size_t rows, const float *b, size_t cols, float *c,
+                 size_t stride, float alpha, bool add)
+{
+    float sum[MR][2 * LANES];
+    switch (rows * 2 + (cols > LANES)) {
+    case 2: tile_of(1, 1, k, a, b, sum); break;
+    case 3: tile_of(1, 2, k, a, b, sum); break;
+    case 4: tile_of(2, 1, k, a, b, sum); break;
+    case 5: tile_of(2, 2, k, a, b, sum); break;
+    case 6: tile_of(3, 1, k, a, b, sum); break;
+    case 7: tile_of(3, 2, k, a, b, sum); break;
+    case 8: tile_of(4, 1, k, a, b, sum); break;
+    default: tile_of(4, 2, k, a, b, sum); break;
+    }
+    for (size_t i = 0; i < rows; i++, c += stride)
+        for (size_t j = 0; j < cols; j++) c[j] = (add ? c[j] : 0.0f) + alpha * sum[i][j];
+}
+
+static void transpose(const float *src, size_t src_stride, size_t rows, size_t cols, float *dst,
+                      size_t dst_stride)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c++) dst[c * dst_stride + r] = src[r * src_stride + c];
+}
+
+const lrk_gemm_isa lrk_gemm_scalar = {
+    .mr = MR,
+    .nr = 2 * LANES,
+    .kc = 256,
+    .lanes = LANES,
+    .to_f32 = lrk_to_f32,
+    .transpose = transpose,
+    .tile = tile,
+};

@@ -1,0 +1,407 @@
+/* tests/unit/gemm.c -- matrix products against float64, on every instruction set of the machine.
+ *
+ * The bound: a sum of k products in f32, in any order, is off by at most about k eps sum |a b|; over
+ * random signs by sqrt(k). 4 sqrt(k) + 8 roundings are allowed, and one of c's type.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/cpu.h"
+#include "base/quant.h"
+#include "base/rng.h"
+#include "base/size.h"
+#include "base/threads.h"
+#include "kernels/gemm/impl.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { GUARD = 64 };
+
+typedef struct shape {
+    size_t m, n, k;
+    bool a_transposed, b_transposed;
+    lrk_dtype a, b, c;
+    double alpha;
+    bool accumulate;
+    size_t pad; /* stride beyond the width */
+} shape;
+
+static uint64_t counter;
+
+static const lrk_rng rng = {.seed = 17, .site = LRK_SITE_TEST};
+
+static uint32_t draw(void)
+{
+    return lrk_rng_u32(rng, counter++);
+}
+
+static float normal(void)
+{
+    return (float)lrk_rng_normal(rng, counter++);
+}
+
+static unsigned char *guarded(size_t bytes)
+{
+    unsigned char *p = lrk_heap_alloc(bytes + 2 * GUARD, 1);
+    assert_non_null(p);
+    memset(p, 0xa5, bytes + 2 * GUARD);
+    return p + GUARD;
+}
+
+static void unguard(unsigned char *p, size_t bytes)
+{
+    for (size_t i = 0; i < GUARD; i++) {
+        assert_int_equal(p[-1 - (ptrdiff_t)i], 0xa5);
+        assert_int_equal(p[bytes + i], 0xa5);
+    }
+    lrk_heap_free(p - GUARD);
+}
+
+static float f16_at(const unsigned char *p)
+{
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return lrk_f16_to_f32(h);
+}
+
+/* Random bytes are valid blocks, but for their f16 scales: those get tame values. */
+static void random_blocks(lrk_dtype t, size_t n, unsigned char *dst)
+{
+    const size_t bytes = lrk_dtype_block_bytes(t), count = n / lrk_dtype_block(t);
+    for (size_t i = 0; i < count; i++, dst += bytes) {
+        for (size_t j = 0; j < bytes; j++) dst[j] = (unsigned char)(draw() >> 13);
+        const bool super = lrk_dtype_block(t) == 256;
+        const uint16_t d = lrk_f32_to_f16(normal() * (super ? 0.003f : 0.06f));
+        const uint16_t m = lrk_f32_to_f16(normal() * (super ? 0.003f : 0.5f));
+        memcpy(dst + (t == LRK_Q6_K ? 208 : 0), &d, sizeof d);
+        if (t == LRK_Q4_1 || t == LRK_Q5_1 || t == LRK_Q4_K || t == LRK_Q5_K)
+            memcpy(dst + 2, &m, sizeof m);
+        assert_true(isfinite(f16_at(dst)) || t == LRK_Q6_K || t == LRK_Q8_0);
+    }
+}
+
+/* rows x stride elements of type t; the padding between rows is filled too, with NaN where one can. */
+static unsigned char *fill(lrk_dtype t, size_t rows, size_t width, size_t stride)
+{
+    unsigned char *p = guarded(lrk_row_bytes(t, rows * stride));
+    for (size_t r = 0; r < rows; r++) {
+        unsigned char *row = p + lrk_row_bytes(t, r * stride);
+        if (lrk_dtype_quantized(t)) {
+            random_blocks(t, stride, row);
+            continue;
+        }
+        for (size_t i = 0; i < stride; i++) {
+            const float v = i < width ? normal() : NAN;
+            lrk_from_f32(t, &v, 1, row + lrk_row_bytes(t, i));
+        }
+    }
+    return p;
+}
+
+static double plain_at(lrk_dtype t, const void *p, size_t i)
+{
+    if (t == LRK_F64) return ((const double *)p)[i];
+    if (t == LRK_BF16) return (double)lrk_bf16_to_f32(((const uint16_t *)p)[i]);
+    return (double)((const float *)p)[i];
+}
+
+typedef struct problem {
+    shape s;
+    lrk_gemm g;
+    unsigned char *a, *b, *c, *start; /* start: c before the product */
+    size_t a_bytes, b_bytes, c_bytes;
+    double *want, *magnitude;
+} problem;
+
+static void reference(problem *p)
+{
+    const shape *s = &p->s;
+    const size_t rows = s->b_transposed ? s->n : s->k, width = s->b_transposed ? s->k : s->n;
+    double *b = lrk_heap_alloc(rows * width, sizeof *b);
+    float *row = lrk_heap_alloc(width, sizeof *row);
+    for (size_t r = 0; r < rows; r++) {
+        const unsigned char *src = p->b + lrk_row_bytes(s->b, r * p->g.b.stride);
+        if (s->b == LRK_F64) {
+            memcpy(b + r * width, src, width * sizeof *b);
+            continue;
+        }
+        lrk_to_f32(s->b, src, width, row);
+        for (size_t i = 0; i < width; i++)
+            b[r * width + i] = (double)(s->a == LRK_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(row[i])) : row[i]);
+    }
+    for (size_t i = 0; i < s->m; i++) {
+        for (size_t j = 0; j < s->n; j++) {
+            double sum = 0.0, size = 0.0;
+            for (size_t k = 0; k < s->k; k++) {
+                const double x = plain_at(s->a, p->a, s->a_transposed ? k * p->g.a.stride + i
+                                                                      : i * p->g.a.stride + k);
+                const double y = b[s->b_transposed ? j * width + k : k * width + j];
+                sum += x * y;
+                size += fabs(x * y);
+            }
+            const double old = s->accumulate ? plain_at(s->c, p->c, i * p->g.c_stride + j) : 0.0;
+            p->want[i * s->n + j] = old + s->alpha * sum;
+            p->magnitude[i * s->n + j] = fabs(old) + fabs(s->alpha) * size;
+        }
+    }
+    lrk_heap_free(row);
+    lrk_heap_free(b);
+}
+
+static problem make(const shape *s)
+{
+    problem p = {.s = *s};
+    const size_t a_rows = s->a_transposed ? s->k : s->m, a_width = s->a_transposed ? s->m : s->k;
+    const size_t b_rows = s->b_transposed ? s->n : s->k, b_width = s->b_transposed ? s->k : s->n;
+    const size_t block = lrk_dtype_block(s->b);
+    const size_t a_stride = a_width + s->pad, c_stride = s->n + s->pad;
+    const size_t b_stride = b_width + lrk_ceil_div(s->pad, block) * block;
+
+    p.a = fill(s->a, a_rows, a_width, a_stride);
+    p.b = fill(s->b, b_rows, b_width, b_stride);
+    p.c = fill(s->c, s->m, s->n, c_stride);
+    p.a_bytes = lrk_row_bytes(s->a, a_rows * a_stride);
+    p.b_bytes = lrk_row_bytes(s->b, b_rows * b_stride);
+    p.c_bytes = lrk_row_bytes(s->c, s->m * c_stride);
+    p.start = lrk_heap_alloc(p.c_bytes + 1, 1);
+    memcpy(p.start, p.c, p.c_bytes);
+    p.g = (lrk_gemm){.m = s->m,
+                     .n = s->n,
+                     .k = s->k,
+                     .a = {p.a, s->a, a_stride, s->a_transposed},
+                     .b = {p.b, s->b, b_stride, s->b_transposed},
+                     .c = p.c,
+                     .c_dtype = s->c,
+                     .c_stride = c_stride,
+                     .alpha = s->alpha,
+                     .accumulate = s->accumulate};
+    p.want = lrk_heap_alloc(s->m * s->n + 1, sizeof *p.want);
+    p.magnitude = lrk_heap_alloc(s->m * s->n + 1, sizeof *p.magnitude);
+    reference(&p);
+    return p;
+}
+
+static void drop(problem *p)
+{
+    unguard(p->a, p->a_bytes);
+    unguard(p->b, p->b_bytes);
+    unguard(p->c, p->c_bytes);
+    lrk_heap_free(p->start);
+    lrk_heap_free(p->want);
+    lrk_heap_free(p->magnitude);
+}
+
+static void run(problem *p)
+{
+    const size_t bytes = lrk_gemm_scratch(&p->g);
+    unsigned char *scratch = guarded(bytes); /* 0xa5 bytes: a small negative number */
+    memset(scratch, 0xff, bytes);            /* NaN */
+    memcpy(p->c, p->start, p->c_bytes);
+    lrk_gemm_run(&p->g, scratch);
+    unguard(scratch, bytes);
+}
+
+static void check(const problem *p, const char *with)
+{
+    const shape *s = &p->s;
+    const double eps = s->c == LRK_F64 ? 0x1p-53 : 0x1p-24;
+    const double sums = (4.0 * sqrt((double)s->k) + 8.0) * eps;
+    const double store = s->c == LRK_BF16 ? 0x1p-8 : eps;
+    for (size_t i = 0; i < s->m; i++) {
+        for (size_t j = 0; j < s->n + s->pad; j++) {
+            const size_t at = i * p->g.c_stride + j;
+            if (j >= s->n) { /* between rows nothing is written */
+                const size_t size = lrk_row_bytes(s->c, 1);
+                assert_memory_equal(p->c + at * size, p->start + at * size, size);
+                continue;
+            }
+            const double got = plain_at(s->c, p->c, at), want = p->want[i * s->n + j];
+            const double bound = p->magnitude[i * s->n + j] * sums + fabs(want) * store * 1.01;
+            if (!(fabs(got - want) <= bound))
+                fail_msg("%s: m %zu n %zu k %zu a %s%s b %s%s c %s alpha %g %s: c[%zu,%zu] is %g, "
+                         "expected %g +- %g",
+                         with, s->m, s->n, s->k, lrk_dtype_name(s->a), s->a_transposed ? "^T" : "",
+                         lrk_dtype_name(s->b), s->b_transposed ? "^T" : "", lrk_dtype_name(s->c),
+                         s->alpha, s->accumulate ? "accumulate" : "", i, j, got, want, bound);
+        }
+    }
+}
+
+/* Every instruction set, and the same bits with 1, 2 and 3 threads. */
+static void everywhere(const shape *s)
+{
+    problem p = make(s);
+    unsigned char *first = lrk_heap_alloc(p.c_bytes + 1, 1);
+    for (int level = LRK_SCALAR; level <= (int)lrk_cpu_hardware(); level++) {
+        lrk_err err;
+        assert_int_equal(lrk_cpu_set((lrk_isa)level, &err), LRK_OK);
+        for (int threads = 1; threads <= 3; threads++) {
+            lrk_threads_set(threads);
+            run(&p);
+            check(&p, lrk_isa_name((lrk_isa)level));
+            if (threads == 1)
+                memcpy(first, p.c, p.c_bytes);
+            else
+                assert_memory_equal(first, p.c, p.c_bytes);
+        }
+    }
+    lrk_heap_free(first);
+    drop(&p);
+}
+
+static const lrk_dtype weights[] = {LRK_F32,  LRK_BF16, LRK_F16,  LRK_Q4_0, LRK_Q4_1, LRK_Q5_0,
+                                    LRK_Q5_1, LRK_Q8_0, LRK_Q4_K, LRK_Q5_K, LRK_Q6_K};
+enum { N_WEIGHTS = sizeof weights / sizeof *weights };
+
+static void test_every_type(void **state)
+{
+    (void)state;
+    for (size_t w = 0; w < N_WEIGHTS; w++) {
+        const size_t wide = lrk_dtype_block(weights[w]) == 256 ? 512 : 96;
+        for (int i = 0; i < 16; i++) {
+            const bool transposed = i & 1;
+            const shape s = {.m = i & 8 ? 37 : 3,
+                             .n = transposed ? 35 : wide,
+                             .k = transposed ? wide : 33,
+                             .b_transposed = transposed,
+                             .a = i & 2 ? LRK_BF16 : LRK_F32,
+                             .b = weights[w],
+                             .c = i & 4 ? LRK_BF16 : LRK_F32,
+                             .alpha = 1.0};
+            everywhere(&s);
+        }
+    }
+}
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    static const size_t sizes[][3] = {{1, 1, 1},    {1, 70, 40},   {2, 33, 129}, {8, 48, 64},
+                                      {15, 31, 17}, {33, 65, 31},  {7, 200, 5},  {129, 16, 70},
+                                      {200, 8, 64}, {150, 17, 33}, {16, 100, 300}, {64, 64, 64},
+                                      {29, 29, 800}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (int bits = 0; bits < 16; bits++) {
+            const shape s = {.m = sizes[i][0],
+                             .n = sizes[i][1],
+                             .k = sizes[i][2],
+                             .a_transposed = bits & 1,
+                             .b_transposed = bits & 2,
+                             .a = bits & 4 ? LRK_BF16 : LRK_F32,
+                             .b = bits & 8 ? LRK_BF16 : LRK_F32,
+                             .c = (bits ^ (bits >> 1)) & 4 ? LRK_BF16 : LRK_F32,
+                             .alpha = bits & 2 ? -0.75 : 1.0,
+                             .accumulate = bits & 1,
+                             .pad = (size_t)bits * 3 % 5};
+            everywhere(&s);
+        }
+    }
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        shape s = {.m = 1 + draw() % 90,
+                   .n = 1 + draw() % 140,
+                   .k = 1 + draw() % 300,
+                   .a_transposed = draw() & 1,
+                   .b_transposed = draw() & 1,
+                   .a = draw() & 1 ? LRK_BF16 : LRK_F32,
+                   .b = weights[draw() % N_WEIGHTS],
+                   .c = draw() & 1 ? LRK_BF16 : LRK_F32,
+                   .alpha = draw() & 1 ? 1.0 : 0.3,
+                   .accumulate = draw() & 1,
+                   .pad = draw() % 4};
+        const size_t block = lrk_dtype_block(s.b);
+        size_t *along = s.b_transposed ? &s.k : &s.n;
+        *along = lrk_ceil_div(*along, block) * block;
+        everywhere(&s);
+    }
+}
+
+/* Several blocks of depth, several tiles of columns and several packings of A. */
+static void test_large(void **state)
+{
+    (void)state;
+    const shape large[] = {
+        {.m = 70, .n = 260, .k = 1100, .b_transposed = true, .a = LRK_F32, .b = LRK_Q4_1, .c = LRK_F32},
+        {.m = 70, .n = 256, .k = 1100, .a = LRK_BF16, .b = LRK_Q6_K, .c = LRK_BF16, .accumulate = true},
+        {.m = 1100, .n = 33, .k = 64, .b_transposed = true, .a = LRK_BF16, .b = LRK_Q8_0, .c = LRK_BF16},
+        {.m = 520, .n = 33, .k = 4200, .b_transposed = false, .a = LRK_F32, .b = LRK_F32, .c = LRK_F32},
+    };
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+        shape s = large[i];
+        s.k = s.b_transposed ? lrk_ceil_div(s.k, 32) * 32 : s.k;
+        s.alpha = 1.0;
+        problem p = make(&s);
+        for (int level = LRK_AVX2; level <= (int)lrk_cpu_hardware(); level++) {
+            lrk_err err;
+            assert_int_equal(lrk_cpu_set((lrk_isa)level, &err), LRK_OK);
+            lrk_threads_set(2);
+            run(&p);
+            check(&p, lrk_isa_name((lrk_isa)level));
+        }
+        drop(&p);
+    }
+}
+
+static void test_f64_and_empty(void **state)
+{
+    (void)state;
+    for (int bits = 0; bits < 4; bits++) {
+        const shape s = {.m = 9, .n = 7, .k = 21, .a_transposed = bits & 1, .b_transposed = bits & 2,
+                         .a = LRK_F64, .b = LRK_F64, .c = LRK_F64, .alpha = 1.5, .accumulate = bits == 2};
+        everywhere(&s);
+    }
+    for (int accumulate = 0; accumulate < 2; accumulate++) {
+        const shape s = {.m = 3, .n = 5, .k = 0, .a = LRK_F32, .b = LRK_F32, .c = LRK_BF16,
+                         .alpha = 1.0, .accumulate = accumulate, .pad = 1};
+        everywhere(&s);
+    }
+}
+
+#if defined(__x86_64__)
+/* The vector decoders give the bits of base/quant.c, wherever the blocks lie. */
+static void test_decoders(void **state)
+{
+    (void)state;
+    for (size_t w = 0; w < N_WEIGHTS; w++) {
+        const lrk_dtype t = weights[w];
+        const size_t n = lrk_dtype_quantized(t) ? 2048 : 77, size = n * sizeof(float);
+        unsigned char *src = fill(t, 1, n, n);
+        unsigned char *want = guarded(size), *got = guarded(size);
+        lrk_to_f32(t, src, n, (float *)(void *)want);
+        if (lrk_cpu_hardware() >= LRK_AVX2) {
+            lrk_to_f32_avx2(t, src, n, (float *)(void *)got);
+            assert_memory_equal(got, want, size);
+        }
+        memset(got, 0, size);
+        if (lrk_cpu_hardware() >= LRK_AVX512) {
+            lrk_to_f32_avx512(t, src, n, (float *)(void *)got);
+            assert_memory_equal(got, want, size);
+        }
+        unguard(got, size);
+        unguard(want, size);
+        unguard(src, lrk_row_bytes(t, n));
+    }
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_f64_and_empty), cmocka_unit_test(test_every_type),
+        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_large),
+#if defined(__x86_64__)
+        cmocka_unit_test(test_decoders),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
