@@ -68,11 +68,9 @@ static lrk_status add(builder *b, lrk_yaml_kind kind, const yaml_event_t *e, lrk
     *node = b->pending;
     b->pending = (lrk_yaml){0};
     node->kind = kind;
-    node->value_line = e->start_mark.line + 1;
-    node->value_column = e->start_mark.column + 1;
     if (!node->key) {
-        node->line = node->value_line;
-        node->column = node->value_column;
+        node->line = e->start_mark.line + 1;
+        node->column = e->start_mark.column + 1;
     }
     if (b->depth == 0) {
         b->root = node;

@@ -19,9 +19,8 @@ typedef struct lrk_yaml {
     const char *key;     /* in a map: the name; else NULL */
     const char *text;    /* scalar: its text, NUL-terminated, without NUL inside */
     bool plain;          /* scalar: written without quotes */
-    size_t line, column; /* of the key in a map, else of the value; from 1 */
-    size_t value_line, value_column;
-    size_t n;                      /* children */
+    size_t line, column; /* of the key in a map, else of the value; from 1; 0: command line */
+    size_t n;            /* children */
     struct lrk_yaml *child, *next; /* first child; next sibling */
 } lrk_yaml;
 

@@ -1,0 +1,123 @@
+/* cli/cmd_recipe.c -- lorikeet recipe schema | check | explain. */
+#include "cli/command.h"
+#include "cli/recipe_schema.h"
+#include "recipes/recipe.h"
+
+#include <stdio.h>
+
+static lrk_status print(lrk_buf *b, lrk_status s, lrk_err *err)
+{
+    if (s == LRK_OK) s = lrk_buf_check(b, err);
+    if (s == LRK_OK) fwrite(b->data, 1, b->n, stdout);
+    lrk_buf_free(b);
+    return s;
+}
+
+static lrk_status schema(int argc, char **argv, lrk_err *err)
+{
+    bool json = false, markdown = false;
+    const lrk_option options[] = {{"json", LRK_OPTION_FLAG, &json, false},
+                                  {"markdown", LRK_OPTION_FLAG, &markdown, false}};
+    LRK_TRY(lrk_options_parse(options, 2, &argc, argv, err));
+    LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "recipe schema: %s: nothing was expected here",
+                argv[0]);
+    LRK_REQUIRE(err, !json || !markdown, LRK_EUSAGE, "--json and --markdown: one of them");
+    lrk_buf b = {0};
+    lrk_status s = LRK_OK;
+    if (json)
+        s = lrk_schema_json(&b, err);
+    else if (markdown)
+        lrk_schema_markdown(&b);
+    else
+        lrk_schema_table(&b);
+    return print(&b, s, err);
+}
+
+static lrk_status check(int argc, char **argv, lrk_err *err)
+{
+    bool resolved = false;
+    const lrk_option options[] = {{"resolved", LRK_OPTION_FLAG, &resolved, false}};
+    LRK_TRY(lrk_options_parse(options, 1, &argc, argv, err));
+    LRK_REQUIRE(err, argc > 0, LRK_EUSAGE, "recipe check: which recipe?");
+
+    lrk_arena a = lrk_arena_growing("recipe");
+    lrk_recipe r;
+    lrk_buf b = {0};
+    char hash[65];
+    lrk_status s;
+    LRK_TRY_GOTO(
+        s, out,
+        lrk_recipe_load(&r, &a, argv[0], (const char *const *)argv + 1, (size_t)argc - 1, err));
+    LRK_TRY_GOTO(s, out, lrk_recipe_sha256(&r, hash, err));
+    if (resolved)
+        s = lrk_recipe_print(&r, &b, err);
+    else
+        lrk_buf_printf(&b, "%s: fine (%s)\n", argv[0], hash);
+out:
+    s = print(&b, s, err);
+    lrk_arena_free(&a);
+    return s;
+}
+
+static lrk_status explain(int argc, char **argv, lrk_err *err)
+{
+    LRK_TRY(lrk_options_parse(NULL, 0, &argc, argv, err));
+    LRK_REQUIRE(err, argc > 0, LRK_EUSAGE, "recipe explain: which key?");
+    lrk_buf b = {0};
+    lrk_status s = LRK_OK;
+    for (int i = 0; s == LRK_OK && i < argc; i++) s = lrk_schema_explain(argv[i], &b, err);
+    return print(&b, s, err);
+}
+
+static const lrk_command table[] = {
+    {.name = "schema",
+     .summary = "list the keys",
+     .help = "usage: lorikeet recipe schema [--json | --markdown]\n"
+             "\n"
+             "Lists every key with its default and its meaning.\n"
+             "\n"
+             "  --json       as JSON Schema, for editors that check and complete YAML\n"
+             "  --markdown   as docs/recipe.md\n"
+             "\n"
+             "example: lorikeet recipe schema --json > recipe.schema.json\n",
+     .run = schema},
+    {.name = "check",
+     .summary = "read a recipe, report every mistake",
+     .help = "usage: lorikeet recipe check RECIPE.yaml [key=value ...] [--resolved]\n"
+             "\n"
+             "Reads a recipe as training would and reports every mistake with line and column.\n"
+             "\n"
+             "  --resolved   print the recipe with every default filled in\n"
+             "\n"
+             "example: lorikeet recipe check recipes/plume.yaml lora_r=8 --resolved\n",
+     .run = check},
+    {.name = "explain",
+     .summary = "say what a key means",
+     .help = "usage: lorikeet recipe explain KEY ...\n"
+             "\n"
+             "Says what a key means, what it may be and what its default is; for a key of another\n"
+             "tool, what to use instead.\n"
+             "\n"
+             "example: lorikeet recipe explain lora_alpha load_in_4bit\n",
+     .run = explain},
+};
+
+static lrk_status run(int argc, char **argv, lrk_err *err)
+{
+    return lrk_subcommand(table, sizeof table / sizeof *table, "recipe", argc, argv, err);
+}
+
+const lrk_command lrk_command_recipe = {
+    .name = "recipe",
+    .summary = "check a recipe, list or explain its keys",
+    .help = "usage: lorikeet recipe COMMAND ...\n"
+            "\n"
+            "  schema   list the keys, as text, JSON Schema or Markdown\n"
+            "  check    read a recipe, report every mistake\n"
+            "  explain  say what a key means\n"
+            "\n"
+            "Each has --help of its own.\n"
+            "\n"
+            "example: lorikeet recipe check recipes/plume.yaml lora_r=8\n",
+    .run = run,
+    .group = true};

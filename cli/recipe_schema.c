@@ -1,0 +1,252 @@
+/* cli/recipe_schema.c -- the tables of recipes/ as text, Markdown and JSON Schema. */
+#include "cli/recipe_schema.h"
+
+#include "base/json.h"
+#include "base/text.h"
+#include "recipes/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *shown_default(const lrk_key *k)
+{
+    if (*k->fallback) return k->fallback;
+    return k->kind == LRK_KEY_STRINGS || k->kind == LRK_KEY_DATASETS ? "[]" : "not set";
+}
+
+static void put_domain(lrk_buf *b, const lrk_key *k)
+{
+    lrk_domain_describe(k, b);
+    if (*k->unit) lrk_buf_printf(b, " (%s)", k->unit);
+}
+
+void lrk_schema_table(lrk_buf *b)
+{
+    for (const lrk_key *k = lrk_recipe_keys; k->name; k++) {
+        if (k->kind == LRK_KEY_SECTION)
+            lrk_buf_printf(b, "%s%s\n", b->n ? "\n" : "", k->name);
+        else
+            lrk_buf_printf(b, "  %-28s %-18s %s\n", k->name, shown_default(k), k->doc);
+    }
+    lrk_buf_puts(b, "\nEntries of datasets and test_datasets\n");
+    for (const lrk_key *k = lrk_dataset_keys; k->name; k++)
+        lrk_buf_printf(b, "  %-28s %-18s %s\n", k->name, shown_default(k), k->doc);
+}
+
+/* A cell of a Markdown table: | is escaped. */
+static void put_cell(lrk_buf *b, const char *text)
+{
+    for (; *text; text++) lrk_buf_printf(b, "%s%c", *text == '|' ? "\\" : "", *text);
+}
+
+static void markdown_rows(lrk_buf *b, const lrk_key *table)
+{
+    static const char head[] = "| key | default | values | meaning |\n|---|---|---|---|\n";
+    if (table->kind != LRK_KEY_SECTION) lrk_buf_printf(b, "%s", head);
+    for (const lrk_key *k = table; k->name; k++) {
+        if (k->kind == LRK_KEY_SECTION) {
+            lrk_buf_printf(b, "\n## %s\n\n%s", k->name, head);
+            continue;
+        }
+        lrk_buf_printf(b, "| `%s` | ", k->name);
+        if (*k->fallback) lrk_buf_printf(b, "`%s`", k->fallback);
+        lrk_buf_puts(b, " | ");
+        put_domain(b, k);
+        lrk_buf_puts(b, " | ");
+        put_cell(b, k->doc);
+        char word[64];
+        const char *lead = "; also called ";
+        for (const char *rest = k->aliases; lrk_next_word(&rest, ' ', word); lead = ", ")
+            lrk_buf_printf(b, "%s`%s`", lead, word);
+        lrk_buf_puts(b, " |\n");
+    }
+}
+
+void lrk_schema_markdown(lrk_buf *b)
+{
+    lrk_buf_puts(b,
+                 "# Recipe keys\n"
+                 "\n"
+                 "Made by `lorikeet recipe schema --markdown` from `recipes/schema.def`; change "
+                 "that, not this.\n"
+                 "\n"
+                 "A recipe is flat YAML. Names are Axolotl's; those of Hugging Face, "
+                 "LLaMA-Factory, torchtune and TRL are\n"
+                 "accepted where they mean the same. Unknown keys, wrong types, values out of "
+                 "range and keys that contradict\n"
+                 "each other are errors with line and column. Anchors, aliases, tags, merge keys, "
+                 "a second document, duplicate\n"
+                 "keys, and `yes` or `no` for booleans are not accepted.\n"
+                 "\n"
+                 "Any key can be set on the command line, after the recipe:\n"
+                 "\n"
+                 "```\n"
+                 "lorikeet train recipe.yaml learning_rate=1e-4 lora_target_modules=[q_proj,v_proj]"
+                 " datasets.0.path=rows.h5\n"
+                 "```\n");
+    markdown_rows(b, lrk_recipe_keys);
+    lrk_buf_puts(b, "\n## Entries of `datasets` and `test_datasets`\n\n");
+    markdown_rows(b, lrk_dataset_keys);
+
+    lrk_buf_puts(b, "\n## Keys of other tools\n\n"
+                    "Accepted, and what they become:\n\n| key | here |\n|---|---|\n");
+    for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++)
+        if (*f->value)
+            lrk_buf_printf(b, "| `%s: %s` | `%s: %s` |\n", f->name, f->given, f->ours, f->value);
+    lrk_buf_puts(b, "\nRefused, unless they stand at the value that changes nothing:\n\n"
+                    "| key | changes nothing at | why, and what to use |\n|---|---|---|\n");
+    for (const lrk_foreign_key *f = lrk_foreign_keys; f->name; f++) {
+        lrk_buf_printf(b, "| `%s` | ", f->name);
+        put_cell(b, strcmp(f->given, "*") == 0 ? "any value" : f->given);
+        lrk_buf_puts(b, " | ");
+        put_cell(b, f->why);
+        lrk_buf_puts(b, " |\n");
+    }
+}
+
+static lrk_json *text(const char *s) { return lrk_json_new_string(s, strlen(s)); }
+
+/* "(0,1]" into minimum, exclusiveMinimum and their likes */
+static void json_interval(lrk_json *o, const char *interval)
+{
+    char *end;
+    const double low = strtod(interval + 1, &end), high = strtod(end + 1, &end);
+    lrk_json_set(o, interval[0] == '(' ? "exclusiveMinimum" : "minimum", lrk_json_new_real(low));
+    lrk_json_set(o, *end == ')' ? "exclusiveMaximum" : "maximum", lrk_json_new_real(high));
+}
+
+static lrk_json *json_choices(const char *domain)
+{
+    lrk_json *list = lrk_json_array();
+    char name[32];
+    for (int i = 0; i < lrk_domain_choices(domain); i++)
+        lrk_json_add(list, text(lrk_domain_name(domain, i, name)));
+    return list;
+}
+
+static lrk_json *json_key(const lrk_key *k)
+{
+    lrk_json *o = lrk_json_object();
+    lrk_json_set(o, "description", text(k->doc));
+    switch (k->kind) {
+    case LRK_KEY_SIZE:
+    case LRK_KEY_REAL:
+        lrk_json_set(o, "type", text(k->kind == LRK_KEY_SIZE ? "integer" : "number"));
+        lrk_json_set(o, "default", lrk_json_new_real(strtod(k->fallback, NULL)));
+        json_interval(o, k->domain);
+        break;
+    case LRK_KEY_BOOL:
+        lrk_json_set(o, "type", text("boolean"));
+        lrk_json_set(o, "default", lrk_json_new_bool(strcmp(k->fallback, "true") == 0));
+        break;
+    case LRK_KEY_ENUM:
+        lrk_json_set(o, "enum", json_choices(k->domain));
+        lrk_json_set(o, "default", text(k->fallback));
+        break;
+    case LRK_KEY_STRINGS: {
+        lrk_json *items = lrk_json_object();
+        lrk_json_set(items, "type", text("string"));
+        if (*k->domain) lrk_json_set(items, "enum", json_choices(k->domain));
+        lrk_json *types = lrk_json_array();
+        lrk_json_add(types, text("array"));
+        lrk_json_add(types, text("string"));
+        lrk_json_set(o, "type", types);
+        lrk_json_set(o, "items", items);
+        break;
+    }
+    default:
+        lrk_json_set(o, "type", text("string"));
+        if (*k->fallback) lrk_json_set(o, "default", text(k->fallback));
+    }
+    return o;
+}
+
+static lrk_json *json_map(lrk_json *properties)
+{
+    lrk_json *o = lrk_json_object();
+    lrk_json_set(o, "type", text("object"));
+    lrk_json_set(o, "additionalProperties", lrk_json_new_bool(false));
+    lrk_json_set(o, "properties", properties);
+    return o;
+}
+
+static lrk_json *json_datasets(const lrk_key *k)
+{
+    lrk_json *o = lrk_json_object(), *properties = lrk_json_object();
+    for (const lrk_key *d = lrk_dataset_keys; d->name; d++)
+        lrk_json_set(properties, d->name, json_key(d));
+    lrk_json_set(o, "description", text(k->doc));
+    lrk_json_set(o, "type", text("array"));
+    lrk_json_set(o, "items", json_map(properties));
+    return o;
+}
+
+lrk_status lrk_schema_json(lrk_buf *b, lrk_err *err)
+{
+    lrk_json *properties = lrk_json_object();
+    for (const lrk_key *k = lrk_recipe_keys; k->name; k++) {
+        if (k->kind == LRK_KEY_SECTION) continue;
+        const char *dot = strchr(k->name, '.');
+        if (!dot) {
+            lrk_json_set(properties, k->name,
+                         k->kind == LRK_KEY_DATASETS ? json_datasets(k) : json_key(k));
+            continue;
+        }
+        char group[64];
+        const char *rest = k->name;
+        lrk_next_word(&rest, '.', group);
+        if (!lrk_json_get(properties, group))
+            lrk_json_set(properties, group, json_map(lrk_json_object()));
+        lrk_json_set(lrk_json_get(lrk_json_get(properties, group), "properties"), dot + 1,
+                     json_key(k));
+    }
+    lrk_json *root = json_map(properties), *required = lrk_json_array();
+    lrk_json_add(required, text("base_model"));
+    lrk_json_add(required, text("datasets"));
+    lrk_json_set(root, "$schema", text("https://json-schema.org/draft/2020-12/schema"));
+    lrk_json_set(root, "title", text("Lorikeet recipe"));
+    lrk_json_set(root, "required", required);
+    const lrk_status s = lrk_json_dump(root, 2, b, err);
+    lrk_buf_puts(b, "\n");
+    lrk_json_free(root);
+    return s;
+}
+
+static void explain(const lrk_key *k, const char *prefix, lrk_buf *b)
+{
+    lrk_buf_printf(b, "%s%s\n    %s\n    values: ", prefix, k->name, k->doc);
+    put_domain(b, k);
+    lrk_buf_printf(b, "\n    default: %s\n", shown_default(k));
+    if (*k->aliases) lrk_buf_printf(b, "    also called: %s\n", k->aliases);
+}
+
+lrk_status lrk_schema_explain(const char *key, lrk_buf *b, lrk_err *err)
+{
+    const size_t start = b->n, n = strlen(key);
+    const lrk_key *k = lrk_key_find(lrk_recipe_keys, key);
+    if (k) explain(k, "", b);
+    for (const lrk_key *g = lrk_recipe_keys; g->name; g++)
+        if (g->kind != LRK_KEY_SECTION && strncmp(g->name, key, n) == 0 && g->name[n] == '.')
+            explain(g, "", b);
+    const lrk_key *d = lrk_key_find(lrk_dataset_keys, key);
+    if (d) explain(d, "in an entry of datasets: ", b);
+
+    for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++)
+        if (strcmp(f->name, key) == 0 && *f->value)
+            lrk_buf_printf(b, "%s: %s\n    is %s: %s here\n", key, f->given, f->ours, f->value);
+    for (const lrk_foreign_key *f = lrk_foreign_keys; f->name; f++)
+        if (strcmp(f->name, key) == 0)
+            lrk_buf_printf(b, "%s\n    a key of another tool: %s\n    %s: %s\n", key, f->why,
+                           "values at which it changes nothing",
+                           strcmp(f->given, "*") == 0 ? "any"
+                           : *f->given                ? f->given
+                                                      : "none");
+    if (b->n > start) return LRK_OK;
+
+    lrk_nearest near = {.word = key};
+    for (const lrk_key *o = lrk_recipe_keys; o->name; o++)
+        if (o->kind != LRK_KEY_SECTION) lrk_nearest_offer(&near, o->name);
+    if (near.best)
+        return lrk_fail(err, LRK_EUSAGE, "%s: unknown key, did you mean %s?", key, near.best);
+    return lrk_fail(err, LRK_EUSAGE, "%s: unknown key; `lorikeet recipe schema` lists all", key);
+}

@@ -1,0 +1,247 @@
+/* recipes/recipe.c -- a recipe from its tree: which key is whose, and what it may not be. */
+#include "recipes/recipe.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "recipes/reader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST_BYTES = 64 * 1024 };
+
+static void put_place(lrk_buf *b, const lrk_reader *r, const lrk_yaml *at)
+{
+    if (at && at->line == 0)
+        lrk_buf_puts(b, "command line: ");
+    else if (at)
+        lrk_buf_printf(b, "%s:%zu:%zu: ", r->name, at->line, at->column);
+    else
+        lrk_buf_printf(b, "%s: ", r->name);
+}
+
+void lrk_mistake(lrk_reader *r, const lrk_yaml *at, const char *key, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    if (r->n_mistakes++ >= LRK_MOST_MISTAKES) return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (r->mistakes.n) lrk_buf_puts(&r->mistakes, "\n");
+    put_place(&r->mistakes, r, at);
+    lrk_buf_printf(&r->mistakes, "%.80s: %s", key, text);
+}
+
+static void note(const lrk_reader *r, const lrk_yaml *at, const char *text, const char *what)
+{
+    lrk_buf place = {0};
+    put_place(&place, r, at);
+    lrk_note("%s%s: %s", place.data ? place.data : "", text, what);
+    lrk_buf_free(&place);
+}
+
+static void unknown(lrk_reader *r, const lrk_yaml *node, const char *shown)
+{
+    lrk_nearest near = {.word = shown};
+    char word[64];
+    for (const lrk_key *k = lrk_recipe_keys; k->name; k++) {
+        if (k->kind == LRK_KEY_SECTION) continue;
+        lrk_nearest_offer(&near, k->name);
+        for (const char *rest = k->aliases; lrk_next_word(&rest, ' ', word);) {
+            lrk_nearest_offer(&near, word);
+            if (near.best == word) near.best = k->name;
+        }
+    }
+    if (near.best)
+        lrk_mistake(r, node, shown, "unknown key, did you mean %s?", near.best);
+    else
+        lrk_mistake(r, node, shown, "unknown key; `lorikeet recipe schema` lists all");
+}
+
+/* true: the key is one that others have, and has been dealt with */
+static bool foreign(lrk_reader *r, const lrk_yaml *node)
+{
+    for (const lrk_foreign_key *f = lrk_foreign_keys; f->name; f++) {
+        if (strcmp(f->name, node->key) != 0) continue;
+        const bool scalar = node->kind == LRK_YAML_SCALAR;
+        if (lrk_yaml_null(node)) return true;
+        if (strcmp(f->given, "*") == 0)
+            note(r, node, f->name, f->why);
+        else if (!scalar || lrk_domain_choice(f->given, node->text) < 0)
+            lrk_mistake(r, node, f->name, "%s", f->why);
+        return true;
+    }
+    return false;
+}
+
+/* true: dealt with; otherwise *node may now hold the value under our name */
+static bool translate(lrk_reader *r, lrk_yaml *node, const lrk_key **k)
+{
+    bool known = false;
+    for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++) {
+        if (strcmp(f->name, node->key) != 0) continue;
+        known = true;
+        if (lrk_yaml_null(node)) return true;
+        if (node->kind != LRK_YAML_SCALAR || strcmp(f->given, node->text) != 0) continue;
+        if (!*f->value) return true;
+        char text[128];
+        snprintf(text, sizeof text, "is %s: %s here", f->ours, f->value);
+        note(r, node, node->key, text);
+        node->text = f->value;
+        *k = lrk_key_find(lrk_recipe_keys, f->ours);
+        return false;
+    }
+    if (known) lrk_mistake(r, node, node->key, "this value is not understood");
+    return known;
+}
+
+static void read_dataset(lrk_reader *r, lrk_recipe_dataset *d, const lrk_yaml *map,
+                         const char *list)
+{
+    const lrk_yaml *given[LRK_MOST_KEYS] = {0};
+    lrk_read_defaults(r, lrk_dataset_keys, d);
+    for (const lrk_yaml *node = map->child; node; node = node->next) {
+        char shown[160];
+        snprintf(shown, sizeof shown, "%s.%.64s", list, node->key);
+        const lrk_key *k = lrk_key_find(lrk_dataset_keys, node->key);
+        if (!k) {
+            lrk_nearest near = {.word = node->key};
+            for (const lrk_key *o = lrk_dataset_keys; o->name; o++)
+                lrk_nearest_offer(&near, o->name);
+            if (lrk_key_find(lrk_recipe_keys, node->key))
+                lrk_mistake(r, node, shown, "stands outside the list, once for the whole run");
+            else
+                lrk_mistake(r, node, shown,
+                            near.best ? "unknown key, did you mean %s?" : "unknown key%s",
+                            near.best ? near.best : "");
+            continue;
+        }
+        const lrk_yaml **first = &given[k - lrk_dataset_keys];
+        if (*first)
+            lrk_mistake(r, node, shown, "given twice, first as %s", (*first)->key);
+        else
+            lrk_read_value(r, k, d, node, shown);
+        *first = node;
+    }
+    if (!d->path) lrk_mistake(r, map, list, "an entry without path");
+}
+
+static void read_datasets(lrk_reader *r, const lrk_key *k, const lrk_yaml *node)
+{
+    lrk_recipe_datasets *list = (void *)((char *)r->recipe + k->offset);
+    if (lrk_yaml_null(node)) return;
+    if (node->kind != LRK_YAML_LIST) {
+        lrk_mistake(r, node, k->name, "expected a list of data sets, as in [{path: rows.h5}]");
+        return;
+    }
+    if (r->status == LRK_OK && node->n)
+        r->status = lrk_alloc(r->arena, node->n, sizeof *list->item, "recipe", &list->item, r->err);
+    if (r->status != LRK_OK) return;
+    for (const lrk_yaml *e = node->child; e; e = e->next) {
+        if (e->kind == LRK_YAML_MAP)
+            read_dataset(r, &list->item[list->n++], e, k->name);
+        else
+            lrk_mistake(r, e, k->name, "expected {path: ...}");
+    }
+}
+
+static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
+{
+    const lrk_key *k = lrk_key_find(lrk_recipe_keys, shown);
+    if (!k && translate(r, node, &k)) return;
+    if (!k && foreign(r, node)) return;
+    if (!k) {
+        unknown(r, node, shown);
+        return;
+    }
+    const lrk_yaml **first = &r->given[k - lrk_recipe_keys];
+    if (*first) {
+        lrk_mistake(r, node, shown, "given twice, first as %s in line %zu", (*first)->key,
+                    (*first)->line);
+        return;
+    }
+    *first = node;
+    if (strcmp(k->name, shown) != 0 && lrk_key_find(lrk_recipe_keys, shown)) {
+        char text[96];
+        snprintf(text, sizeof text, "is called %s here", k->name);
+        note(r, node, shown, text);
+    }
+    if (k->kind == LRK_KEY_DATASETS)
+        read_datasets(r, k, node);
+    else
+        lrk_read_value(r, k, r->recipe, node, shown);
+}
+
+/* Is there a key "name.something"? */
+static bool is_group(const char *name)
+{
+    const size_t n = strlen(name);
+    for (const lrk_key *k = lrk_recipe_keys; k->name; k++)
+        if (k->kind != LRK_KEY_SECTION && strncmp(k->name, name, n) == 0 && k->name[n] == '.')
+            return true;
+    return false;
+}
+
+static void read_root(lrk_reader *r, lrk_yaml *root)
+{
+    for (lrk_yaml *node = root->child; node; node = node->next) {
+        if (!is_group(node->key)) {
+            read_key(r, node, node->key);
+            continue;
+        }
+        if (lrk_yaml_null(node)) continue;
+        if (node->kind != LRK_YAML_MAP) {
+            lrk_mistake(r, node, node->key, "expected a map; see `lorikeet recipe explain %s`",
+                        node->key);
+            continue;
+        }
+        for (lrk_yaml *c = node->child; c; c = c->next) {
+            char shown[160];
+            snprintf(shown, sizeof shown, "%s.%.64s", node->key, c->key);
+            read_key(r, c, shown);
+        }
+    }
+}
+
+static lrk_status report(lrk_reader *r)
+{
+    if (r->status != LRK_OK) return r->status;
+    if (r->n_mistakes == 0) return LRK_OK;
+    if (r->n_mistakes > LRK_MOST_MISTAKES)
+        lrk_buf_printf(&r->mistakes, "\nand %zu more", r->n_mistakes - LRK_MOST_MISTAKES);
+    LRK_TRY(lrk_buf_check(&r->mistakes, r->err));
+    return lrk_fail(r->err, LRK_EUSAGE, "%s", r->mistakes.data);
+}
+
+lrk_status lrk_recipe_parse(lrk_recipe *recipe, lrk_arena *a, const char *text, size_t n,
+                            const char *name, const char *const *overrides, size_t n_overrides,
+                            lrk_err *err)
+{
+    lrk_yaml *root;
+    LRK_TRY(lrk_yaml_parse(&root, a, text, n, name, err));
+    if (lrk_yaml_null(root)) *root = (lrk_yaml){.kind = LRK_YAML_MAP, .line = 1, .column = 1};
+    LRK_REQUIRE(err, root->kind == LRK_YAML_MAP, LRK_EUSAGE,
+                "%s:%zu:%zu: a recipe is a map of keys, as in \"lora_r: 16\"", name, root->line,
+                root->column);
+    for (size_t i = 0; i < n_overrides; i++) LRK_TRY(lrk_override(root, a, overrides[i], err));
+
+    *recipe = (lrk_recipe){0};
+    lrk_reader r = {.recipe = recipe, .arena = a, .name = name, .err = err};
+    lrk_read_defaults(&r, lrk_recipe_keys, recipe);
+    read_root(&r, root);
+    lrk_recipe_rules(&r);
+    const lrk_status s = report(&r);
+    lrk_buf_free(&r.mistakes);
+    return s;
+}
+
+lrk_status lrk_recipe_load(lrk_recipe *r, lrk_arena *a, const char *path,
+                           const char *const *overrides, size_t n_overrides, lrk_err *err)
+{
+    char *text;
+    size_t n;
+    LRK_TRY(lrk_file_read(a, path, MOST_BYTES, &text, &n, err));
+    return lrk_recipe_parse(r, a, text, n, path, overrides, n_overrides, err);
+}

@@ -1,0 +1,117 @@
+/* recipes/rules.c -- keys that need or contradict each other, and values that follow from others.
+ */
+#include "recipes/reader.h"
+
+#include <string.h>
+
+static const lrk_yaml *given(const lrk_reader *r, const char *name)
+{
+    return r->given[lrk_key_find(lrk_recipe_keys, name) - lrk_recipe_keys];
+}
+
+static void both(lrk_reader *r, const char *a, const char *b)
+{
+    lrk_mistake(r, given(r, b), b, "stands beside %s; give one of them", a);
+}
+
+static void targets(lrk_reader *r)
+{
+    const lrk_strings *t = &r->recipe->lora_target_modules;
+    if (t->n == 0)
+        lrk_mistake(r, given(r, "lora_target_modules"), "lora_target_modules",
+                    "no module is named; all-linear takes every one but the head");
+    for (size_t i = 0; t->n > 1 && i < t->n; i++)
+        if (strcmp(t->item[i], "all-linear") == 0)
+            lrk_mistake(r, given(r, "lora_target_modules"), "lora_target_modules",
+                        "all-linear stands alone, not in a list of names");
+}
+
+static void missing(lrk_reader *r)
+{
+    if (!given(r, "base_model"))
+        lrk_mistake(r, NULL, "base_model", "is missing: a Hugging Face directory or a GGUF file");
+    if (!given(r, "datasets"))
+        lrk_mistake(r, NULL, "datasets", "is missing, as in datasets: [{path: rows.h5}]");
+}
+
+static void data(lrk_reader *r)
+{
+    const lrk_recipe *p = r->recipe;
+    if (p->datasets.n == 0) lrk_mistake(r, given(r, "datasets"), "datasets", "the list is empty");
+    if (!p->base_model) lrk_mistake(r, given(r, "base_model"), "base_model", "has no value");
+    if (p->test_datasets.n && p->val_set_size > 0) both(r, "test_datasets", "val_set_size");
+    if (p->val_set_size > 1 && p->val_set_size != (double)(size_t)p->val_set_size)
+        lrk_mistake(r, given(r, "val_set_size"), "val_set_size",
+                    "expected a share below 1 or a whole number of rows, got %g", p->val_set_size);
+    if (p->roles_to_train.n == 0 && !p->train_on_inputs)
+        lrk_mistake(r, given(r, "roles_to_train"), "roles_to_train", "nothing would be trained");
+    if (!p->sample_packing)
+        lrk_mistake(r, given(r, "sample_packing"), "sample_packing",
+                    "true is the only way: rows share a run of tokens, never see each other, and "
+                    "nothing is padded");
+    if (p->micro_batch_tokens && p->micro_batch_tokens < p->sequence_len)
+        lrk_mistake(r, given(r, "micro_batch_tokens"), "micro_batch_tokens",
+                    "%zu is less than one row of sequence_len (%zu)", p->micro_batch_tokens,
+                    p->sequence_len);
+    const bool named = strcmp(p->chat_template, "tokenizer_default") == 0 ||
+                       strcmp(p->chat_template, "chatml") == 0;
+    const size_t n = strlen(p->chat_template);
+    if (!named && (n < 7 || strcmp(p->chat_template + n - 6, ".jinja") != 0))
+        lrk_mistake(r, given(r, "chat_template"), "chat_template",
+                    "expected tokenizer_default, chatml or a file that ends in .jinja, got %s",
+                    p->chat_template);
+}
+
+static void schedule(lrk_reader *r)
+{
+    lrk_recipe *p = r->recipe;
+    if (p->warmup_steps && p->warmup_ratio > 0) both(r, "warmup_steps", "warmup_ratio");
+    if (p->cosine_min_lr_ratio > 0 && p->lr_scheduler != LRK_SCHEDULER_COSINE)
+        lrk_mistake(r, given(r, "cosine_min_lr_ratio"), "cosine_min_lr_ratio",
+                    "needs lr_scheduler: cosine");
+    if (p->save_steps && given(r, "saves_per_epoch") && p->saves_per_epoch)
+        both(r, "save_steps", "saves_per_epoch");
+    if (p->save_steps) p->saves_per_epoch = 0;
+}
+
+static void evaluation(lrk_reader *r)
+{
+    lrk_recipe *p = r->recipe;
+    const bool data_there = p->test_datasets.n || p->val_set_size > 0;
+    const int said = p->eval_strategy;
+    if (p->eval_steps && p->evals_per_epoch) both(r, "eval_steps", "evals_per_epoch");
+
+    if (said == LRK_EVAL_AUTO)
+        p->eval_strategy = p->eval_steps                      ? LRK_EVAL_STEPS
+                           : p->evals_per_epoch || data_there ? LRK_EVAL_EPOCH
+                                                              : LRK_EVAL_NO;
+    if (p->eval_strategy == LRK_EVAL_EPOCH && p->evals_per_epoch == 0) p->evals_per_epoch = 1;
+
+    const lrk_yaml *at = given(r, "eval_strategy");
+    if (p->eval_strategy == LRK_EVAL_STEPS && !p->eval_steps)
+        lrk_mistake(r, at, "eval_strategy", "steps needs eval_steps");
+    if (p->eval_strategy != LRK_EVAL_STEPS && p->eval_steps)
+        lrk_mistake(r, given(r, "eval_steps"), "eval_steps", "needs eval_strategy: steps");
+    if (p->eval_strategy != LRK_EVAL_EPOCH && p->evals_per_epoch)
+        lrk_mistake(r, given(r, "evals_per_epoch"), "evals_per_epoch",
+                    "needs eval_strategy: epoch");
+    if (p->eval_strategy != LRK_EVAL_NO && !data_there)
+        lrk_mistake(r, at, "eval_strategy",
+                    "there is nothing to evaluate on; give test_datasets or val_set_size");
+    if (p->eval_strategy == LRK_EVAL_NO && p->load_best_model_at_end)
+        lrk_mistake(r, given(r, "load_best_model_at_end"), "load_best_model_at_end",
+                    "needs an evaluation: give test_datasets or val_set_size");
+    if (p->eval_strategy == LRK_EVAL_NO && p->early_stopping_patience)
+        lrk_mistake(r, given(r, "early_stopping_patience"), "early_stopping_patience",
+                    "needs an evaluation: give test_datasets or val_set_size");
+}
+
+void lrk_recipe_rules(lrk_reader *r)
+{
+    missing(r);
+    if (r->n_mistakes) return; /* what follows would complain of defaults in place of mistakes */
+    data(r);
+    targets(r);
+    schedule(r);
+    evaluation(r);
+}

@@ -1,0 +1,215 @@
+/* recipes/value.c -- one YAML node into one member of a recipe. */
+#include "base/file.h"
+#include "base/text.h"
+#include "recipes/reader.h"
+
+#include <string.h>
+
+bool lrk_yaml_null(const lrk_yaml *node)
+{
+    static const char *const words[] = {"", "~", "null"};
+    if (node->kind != LRK_YAML_SCALAR || !node->plain) return false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(node->text, words[i]) == 0) return true;
+    return false;
+}
+
+/* What YAML 1.1 takes for a boolean, besides true and false. */
+static bool boolean_in_disguise(const char *s)
+{
+    static const char *const words[] = {"yes", "Yes", "YES",  "no",   "No",    "NO",   "on",
+                                        "On",  "ON",  "off",  "Off",  "OFF",   "y",    "Y",
+                                        "n",   "N",   "True", "TRUE", "False", "FALSE"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(s, words[i]) == 0) return true;
+    return false;
+}
+
+static bool boolean(const char *s) { return strcmp(s, "true") == 0 || strcmp(s, "false") == 0; }
+
+static const char *kind_of(const lrk_yaml *node)
+{
+    double d;
+    if (node->kind == LRK_YAML_LIST) return "a list";
+    if (node->kind == LRK_YAML_MAP) return "a map";
+    if (!node->plain) return "the text";
+    if (lrk_yaml_null(node)) return "nothing";
+    if (boolean(node->text)) return "the boolean";
+    if (lrk_text_real(node->text, &d)) return "the number";
+    return "the word";
+}
+
+/* "expected <domain>, got the word x" */
+static void wrong(lrk_reader *r, const lrk_key *k, const lrk_yaml *node, const char *shown)
+{
+    lrk_buf want = {0};
+    lrk_domain_describe(k, &want);
+    const bool scalar = node->kind == LRK_YAML_SCALAR && !lrk_yaml_null(node);
+    lrk_mistake(r, node, shown, "expected %s, got %s%s%.60s", want.data ? want.data : "",
+                kind_of(node), scalar ? " " : "", scalar ? node->text : "");
+    lrk_buf_free(&want);
+}
+
+static bool refused(lrk_reader *r, const lrk_key *k, const lrk_yaml *node, const char *shown)
+{
+    if (node->kind != LRK_YAML_SCALAR) return false;
+    for (const lrk_foreign_key *f = lrk_refused_values; f->name; f++) {
+        if (strcmp(f->name, k->name) != 0 || strcmp(f->given, node->text) != 0) continue;
+        lrk_mistake(r, node, shown, "%s: %s", node->text, f->why);
+        return true;
+    }
+    return false;
+}
+
+/* Text that prints and reads back: no control characters but tab and newline. */
+static bool printable(const char *s)
+{
+    for (; *s; s++) {
+        const unsigned char c = (unsigned char)*s;
+        if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) return false;
+        if (c == 0xc2 && (unsigned char)s[1] < 0xa0) return false; /* U+0080 .. U+009F */
+    }
+    return true;
+}
+
+static const char *text_of(lrk_reader *r, const lrk_yaml *node, const char *shown)
+{
+    double d;
+    const bool typed = node->line > 0; /* what stands on the command line is text as it is */
+    if (node->kind != LRK_YAML_SCALAR || lrk_yaml_null(node)) {
+        lrk_mistake(r, node, shown, "expected text, got %s", kind_of(node));
+    } else if (typed && node->plain &&
+               (boolean(node->text) || boolean_in_disguise(node->text) ||
+                lrk_text_real(node->text, &d))) {
+        lrk_mistake(r, node, shown, "expected text, got %s %s; put it in quotes", kind_of(node),
+                    node->text);
+    } else if (lrk_utf8_check(node->text, strlen(node->text)) != strlen(node->text)) {
+        lrk_mistake(r, node, shown, "the text is not UTF-8");
+    } else if (!printable(node->text)) {
+        lrk_mistake(r, node, shown, "a control character in the text");
+    } else {
+        return node->text;
+    }
+    return NULL;
+}
+
+static void read_number(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node,
+                        const char *shown)
+{
+    size_t n = 0;
+    double d = 0;
+    bool good = node->kind == LRK_YAML_SCALAR && node->plain;
+    if (good && k->kind == LRK_KEY_SIZE) {
+        good = lrk_text_size(node->text, &n);
+        d = (double)n;
+    } else if (good) {
+        good = lrk_text_real(node->text, &d);
+    }
+    if (!good || !lrk_domain_holds(k->domain, d)) {
+        wrong(r, k, node, shown);
+    } else if (k->kind == LRK_KEY_SIZE) {
+        *(size_t *)member = n;
+    } else {
+        *(double *)member = d;
+    }
+}
+
+static void read_bool(lrk_reader *r, void *member, const lrk_yaml *node, const char *shown)
+{
+    if (node->kind == LRK_YAML_SCALAR && node->plain && boolean(node->text))
+        *(bool *)member = strcmp(node->text, "true") == 0;
+    else
+        lrk_mistake(r, node, shown, "expected true or false, got %s%s%.60s", kind_of(node),
+                    node->kind == LRK_YAML_SCALAR ? " " : "",
+                    node->kind == LRK_YAML_SCALAR ? node->text : "");
+}
+
+static void read_choice(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node,
+                        const char *shown)
+{
+    const int choice =
+        node->kind == LRK_YAML_SCALAR ? lrk_domain_choice(k->domain, node->text) : -1;
+    if (choice < 0)
+        wrong(r, k, node, shown);
+    else
+        *(int *)member = choice;
+}
+
+static void read_strings(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node,
+                         const char *shown)
+{
+    if (lrk_yaml_null(node)) return;
+    if (node->kind == LRK_YAML_MAP) {
+        wrong(r, k, node, shown);
+        return;
+    }
+    lrk_strings list = {.scalar = node->kind == LRK_YAML_SCALAR};
+    const size_t n = list.scalar ? 1 : node->n;
+    if (r->status == LRK_OK)
+        r->status = lrk_alloc(r->arena, n ? n : 1, sizeof *list.item, "recipe", &list.item, r->err);
+    if (r->status != LRK_OK) return;
+
+    for (const lrk_yaml *e = list.scalar ? node : node->child; e; e = e->next) {
+        const char *text = text_of(r, e, shown);
+        if (!text) return;
+        if (*k->domain && lrk_domain_choice(k->domain, text) < 0) {
+            wrong(r, k, e, shown);
+            return;
+        }
+        for (size_t i = 0; i < list.n; i++)
+            if (strcmp(list.item[i], text) == 0) {
+                lrk_mistake(r, e, shown, "%s stands there twice", text);
+                return;
+            }
+        list.item[list.n++] = text;
+        if (list.scalar) break;
+    }
+    *(lrk_strings *)member = list;
+}
+
+void lrk_read_value(lrk_reader *r, const lrk_key *k, void *base, const lrk_yaml *node,
+                    const char *shown)
+{
+    void *member = (char *)base + k->offset;
+    const bool unset = !*k->fallback;
+    if ((unset || k->kind == LRK_KEY_STRINGS) && lrk_yaml_null(node)) return;
+    if (refused(r, k, node, shown)) return;
+
+    switch (k->kind) {
+    case LRK_KEY_STRING:
+    case LRK_KEY_PATH: {
+        const char *text = text_of(r, node, shown);
+        if (text && !*text && k->kind == LRK_KEY_PATH)
+            lrk_mistake(r, node, shown, "an empty path");
+        else if (text)
+            *(const char **)member = text;
+        return;
+    }
+    case LRK_KEY_SIZE:
+    case LRK_KEY_REAL:
+        read_number(r, k, member, node, shown);
+        return;
+    case LRK_KEY_BOOL:
+        read_bool(r, member, node, shown);
+        return;
+    case LRK_KEY_ENUM:
+        read_choice(r, k, member, node, shown);
+        return;
+    case LRK_KEY_STRINGS:
+        read_strings(r, k, member, node, shown);
+        return;
+    case LRK_KEY_DATASETS: /* recipe.c */
+    case LRK_KEY_SECTION:
+        break;
+    }
+    LRK_BUG("%s: no such value", k->name);
+}
+
+void lrk_read_defaults(lrk_reader *r, const lrk_key *table, void *base)
+{
+    for (const lrk_key *k = table; k->name; k++) {
+        if (k->kind == LRK_KEY_SECTION || !*k->fallback) continue;
+        const lrk_yaml node = {.kind = LRK_YAML_SCALAR, .text = k->fallback, .plain = true};
+        lrk_read_value(r, k, base, &node, k->name);
+    }
+}

@@ -1,0 +1,178 @@
+# Recipes: what is accepted, and every way to be wrong with the message it gets.
+
+good='base_model: m
+datasets: [{path: rows.h5}]'
+
+# accept TEXT [key=value ...]: a recipe with the two required keys and TEXT is fine
+accept() {
+    printf '%s\n%s\n' "$good" "$1" >r.yaml
+    shift
+    expect_exit 0 "$LORIKEET" recipe check r.yaml "$@"
+}
+
+# bad TEXT MESSAGE: the same recipe is refused with exit 2 and MESSAGE
+bad() {
+    printf '%s\n%s\n' "$good" "$1" >r.yaml
+    expect_error 2 "$2" "$LORIKEET" recipe check r.yaml
+}
+
+# whole TEXT MESSAGE: TEXT alone is refused
+whole() {
+    printf -- "$1" >r.yaml
+    expect_error 2 "$2" "$LORIKEET" recipe check r.yaml
+}
+
+# command ASSIGNMENT MESSAGE
+command_line() {
+    printf '%s\n' "$good" >r.yaml
+    expect_error 2 "$2" "$LORIKEET" recipe check r.yaml "$1"
+}
+
+# ---- keys
+bad 'lora_rnak: 8' 'r.yaml:3:1: lora_rnak: unknown key, did you mean lora_r?'
+bad 'xyzzy: 8' 'r.yaml:3:1: xyzzy: unknown key; `lorikeet recipe schema` lists all'
+bad 'lora_r: 8
+lora_r: 9' 'r.yaml:4:1: lora_r: given twice, first in line 3'
+bad 'lora_rank: 8
+lora_r: 9' 'r.yaml:4:1: lora_r: given twice, first as lora_rank in line 3'
+bad 'bf16: true
+compute_dtype: f32' 'r.yaml:4:1: compute_dtype: given twice, first as bf16 in line 3'
+bad 'load_in_4bit: true' 'r.yaml:3:1: load_in_4bit: not in this version; quantized GGUF bases are used as they are'
+bad 'deepspeed: zero3.json' 'r.yaml:3:1: deepspeed: one process does the work here'
+bad 'adapter: qlora' 'qlora: use lora; a quantized GGUF file as base_model stays quantized'
+bad 'bf16: maybe' 'bf16: this value is not understood'
+bad 'validator: ./check' 'r.yaml:3:1: validator: expected a map'
+bad 'export: {ggfu: [q8_0]}' 'export.ggfu: unknown key, did you mean export.gguf?'
+
+# ---- types and ranges
+bad 'lora_r: 0' 'r.yaml:3:1: lora_r: expected a whole number of at least 1 and at most 4096, got the number 0'
+bad 'lora_r: -3' 'got the number -3'
+bad 'lora_r: 8.5' 'lora_r: expected a whole number of at least 1 and at most 4096, got the number 8.5'
+bad 'lora_r: "8"' 'got the text 8'
+bad 'lora_r: eight' 'got the word eight'
+bad 'lora_r: [8]' 'got a list'
+bad 'lora_r:' 'got nothing'
+bad 'lora_r: 0x10' 'got the word 0x10'
+bad 'lora_r: 99999999999999999999999' 'lora_r: expected a whole number'
+bad 'learning_rate: .inf' 'learning_rate: expected a number above 0 and at most 10, got the word .inf'
+bad 'learning_rate: 1e999' 'learning_rate: expected a number above 0'
+bad 'learning_rate: 0' 'learning_rate: expected a number above 0 and at most 10, got the number 0'
+bad 'lora_dropout: 1.0' 'lora_dropout: expected a number of at least 0 and below 1, got the number 1.0'
+bad 'train_on_inputs: yes' 'train_on_inputs: expected true or false, got the word yes'
+bad 'train_on_inputs: True' 'train_on_inputs: expected true or false, got the word True'
+bad 'train_on_inputs: "true"' 'train_on_inputs: expected true or false, got the text true'
+bad 'train_on_inputs: 1' 'train_on_inputs: expected true or false, got the number 1'
+bad 'output_dir: no' 'output_dir: expected text, got the word no; put it in quotes'
+bad 'output_dir: 12' 'output_dir: expected text, got the number 12; put it in quotes'
+bad 'output_dir: ""' 'output_dir: an empty path'
+bad 'output_dir: "a\u0007b"' 'output_dir: a control character in the text'
+bad 'lr_scheduler: cosin' 'lr_scheduler: expected one of constant, linear, cosine, got the word cosin'
+bad 'optimizer: adamw_8bit' 'optimizer: adamw_8bit: the moments of an adapter are small'
+bad 'roles_to_train: {a: b}' 'roles_to_train: expected list of words, got a map'
+bad 'roles_to_train: [user, user]' 'roles_to_train: user stands there twice'
+bad 'export: {gguf: [q9_0]}' 'export.gguf: expected a list of f32, f16, bf16, q8_0, got the word q9_0'
+
+# ---- data sets
+whole 'base_model: m\n' 'r.yaml: datasets: is missing'
+whole 'datasets: [{path: a}]\n' 'r.yaml: base_model: is missing'
+whole 'base_model: m\ndatasets: a.jsonl\n' 'datasets: expected a list of data sets'
+whole 'base_model: m\ndatasets: []\n' 'datasets: the list is empty'
+whole 'base_model: m\ndatasets: [a.jsonl]\n' 'r.yaml:2:12: datasets: expected {path: ...}'
+whole 'base_model: m\ndatasets: [{split: train}]\n' 'datasets: an entry without path'
+whole 'base_model: m\ndatasets: [{path: a, pth: b}]\n' 'datasets.pth: unknown key, did you mean path?'
+whole 'base_model: m\ndatasets: [{path: a, roles_to_train: [x]}]\n' 'datasets.roles_to_train: stands outside the list'
+whole 'base_model: m\ndatasets: [{path: a, type: sharegtp}]\n' 'datasets.type: expected one of auto, messages'
+
+# ---- keys that contradict or need each other
+bad 'warmup_steps: 10
+warmup_ratio: 0.1' 'r.yaml:4:1: warmup_ratio: stands beside warmup_steps; give one of them'
+bad 'save_steps: 10
+saves_per_epoch: 2' 'saves_per_epoch: stands beside save_steps'
+bad 'val_set_size: 0.1
+test_datasets: [{path: t.h5}]' 'val_set_size: stands beside test_datasets'
+bad 'val_set_size: 1.5' 'val_set_size: expected a share below 1 or a whole number of rows, got 1.5'
+bad 'sample_packing: false' 'sample_packing: true is the only way'
+bad 'lr_scheduler: linear
+cosine_min_lr_ratio: 0.1' 'cosine_min_lr_ratio: needs lr_scheduler: cosine'
+bad 'micro_batch_tokens: 512
+sequence_len: 1024' 'micro_batch_tokens: 512 is less than one row of sequence_len (1024)'
+bad 'eval_steps: 10' 'there is nothing to evaluate on'
+bad 'load_best_model_at_end: true' 'load_best_model_at_end: needs an evaluation'
+bad 'early_stopping_patience: 2' 'early_stopping_patience: needs an evaluation'
+bad 'val_set_size: 0.1
+eval_strategy: steps' 'eval_strategy: steps needs eval_steps'
+bad 'lora_target_modules: [all-linear, q_proj]' 'all-linear stands alone'
+bad 'lora_target_modules: []' 'lora_target_modules: no module is named'
+bad 'chat_template: llama3' 'chat_template: expected tokenizer_default, chatml or a file that ends in .jinja'
+
+# ---- YAML that recipes do not use
+whole 'a: &x 1\n' 'r.yaml:1:4: anchors (&name) are not used in recipes'
+whole 'a: *x\n' 'r.yaml:1:4: aliases (*name) are not used in recipes'
+whole 'a: !!int 1\n' 'r.yaml:1:4: tags (!name) are not used in recipes'
+whole '<<: {a: 1}\n' 'r.yaml:1:1: merge keys (<<) are not used in recipes'
+whole 'lora_r: 1\n---\nlora_r: 2\n' 'r.yaml:2:1: a second document; a recipe has one'
+whole '%%YAML 1.1\n---\na: 1\n' 'directives (%) are not used in recipes'
+whole '? [a]\n: b\n' 'a list as a key'
+whole '? {a: 1}\n: b\n' 'a map as a key'
+whole 'a: "x\\0y"\n' 'a NUL character in text'
+whole '\tlora_r: 1\n' 'r.yaml:1:1:'
+whole 'a: [1, 2\n' 'r.yaml:'
+whole 'a: "\xff"\n' 'r.yaml: byte'
+whole '- a\n' 'r.yaml:1:1: a recipe is a map of keys'
+head -c 40000 /dev/zero | tr '\0' '[' >r.yaml
+expect_error 2 'nested deeper than 16 levels' timeout 10 "$LORIKEET" recipe check r.yaml
+head -c 70000 /dev/zero | tr '\0' '#' >r.yaml
+expect_error 3 "at most 65536" "$LORIKEET" recipe check r.yaml
+{ echo -n 'a: ['; seq -s, 5000 | tr -d "\n"; echo ']'; } >r.yaml
+expect_error 2 'more than 4096 YAML events' "$LORIKEET" recipe check r.yaml
+
+# ---- several mistakes at once
+printf '%s\nlora_r: 0\nlora_alpha: x\nfoo_bar_baz: 1\n' "$good" >r.yaml
+expect_exit 2 "$LORIKEET" recipe check r.yaml
+[ "$(wc -l <err)" = 3 ] || fail "expected three mistakes, got: $(cat err)"
+{ echo "$good"; for i in $(seq 30); do echo "zzzzzz_$i: 1"; done; } >r.yaml
+expect_error 2 'and 10 more' "$LORIKEET" recipe check r.yaml
+
+# ---- names of other tools
+accept 'lora_rank: 8'
+grep -qF 'r.yaml:3:1: lora_rank: is called lora_r here' err || fail "no note: $(cat err)"
+accept 'bf16: auto'
+accept 'load_in_4bit: false'
+accept 'flash_attention: true'
+grep -qF 'flash_attention: attention always works in blocks' err || fail "no note: $(cat err)"
+accept 'deepspeed:'
+accept 'lora_target_linear: true'
+accept 'gradient_checkpointing: true'
+accept 'optimizer: adamw_torch_fused'
+
+# ---- the command line
+command_line 'lora_r=0' 'command line: lora_r: expected a whole number'
+command_line 'lora_rnak=1' 'command line: lora_rnak: unknown key, did you mean lora_r?'
+command_line 'lora_r' 'command line: lora_r: expected key=value'
+command_line 'lora_r.x=1' 'command line: lora_r: expected a whole number'
+command_line 'datasets.7.path=x' 'command line: datasets.7.path: there is nothing called 7 in it'
+command_line 'lora_target_modules=[a' 'command line:'
+accept 'lora_r: 4' lora_rank=8 lora_target_modules='[q_proj, v_proj]' datasets.0.path=other.h5 \
+    datasets.1.path=more.h5 export.gguf='[q8_0]' validator.command='./check -' output_dir=12 --resolved
+for line in 'lora_r: 8' 'lora_target_modules: \[q_proj, v_proj\]' '  - path: other.h5' '  - path: more.h5' \
+    '  gguf: \[q8_0\]' '  command: "./check -"' 'output_dir: "12"'; do
+    grep -q "^$line\$" out || fail "no \"$line\" in the resolved recipe: $(cat out)"
+done
+
+# ---- the resolved recipe reads back to itself
+cp out first.yaml
+expect_exit 0 "$LORIKEET" recipe check first.yaml --resolved
+cmp -s out first.yaml || fail "the resolved recipe does not read back to itself"
+[ ! -s err ] || fail "reading a resolved recipe says $(cat err)"
+
+# ---- what ships
+for recipe in "$SOURCE"/recipes/*.yaml; do
+    expect_exit 0 "$LORIKEET" recipe check "$recipe"
+    [ ! -s err ] || fail "$recipe: $(cat err)"
+done
+expect_exit 0 "$LORIKEET" recipe schema --markdown
+cmp -s out "$SOURCE/docs/recipe.md" || fail "docs/recipe.md is stale: lorikeet recipe schema --markdown"
+expect_exit 0 "$LORIKEET" recipe schema --json
+expect_exit 0 "$LORIKEET" recipe explain lora_alpha export load_in_4bit
+expect_error 2 'lora_aplha: unknown key, did you mean lora_alpha?' "$LORIKEET" recipe explain lora_aplha
+expect_error 3 "missing.yaml" "$LORIKEET" recipe check missing.yaml
