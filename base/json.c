@@ -16,14 +16,20 @@ const char *lrk_json_kind_name(lrk_json_kind k)
     return kinds[k];
 }
 
-lrk_status lrk_json_parse(lrk_json **out, const char *text, size_t n, const char *where,
-                          lrk_err *err)
+lrk_status lrk_json_parse_line(lrk_json **out, const char *text, size_t n, const char *where,
+                               size_t line, lrk_err *err)
 {
     json_error_t e;
     *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
-    LRK_REQUIRE(err, *out, LRK_EINPUT, "%s:%d:%d: not valid JSON: %s", where, e.line, e.column,
-                e.text);
+    LRK_REQUIRE(err, *out, LRK_EINPUT, "%s:%zu:%d: not valid JSON: %s", where,
+                line + (size_t)(e.line > 0 ? e.line - 1 : 0), e.column, e.text);
     return LRK_OK;
+}
+
+lrk_status lrk_json_parse(lrk_json **out, const char *text, size_t n, const char *where,
+                          lrk_err *err)
+{
+    return lrk_json_parse_line(out, text, n, where, 1, err);
 }
 
 lrk_status lrk_json_load(lrk_json **out, const char *path, size_t max_bytes, lrk_err *err)

@@ -28,6 +28,9 @@ typedef enum lrk_json_kind {
 /* `where` names the source in messages: a path, or "line 14 of data.jsonl". */
 lrk_status lrk_json_parse(lrk_json **out, const char *text, size_t n, const char *where,
                           lrk_err *err);
+/* The same for a line of a file: messages say that line's number. */
+lrk_status lrk_json_parse_line(lrk_json **out, const char *text, size_t n, const char *where,
+                               size_t line, lrk_err *err);
 lrk_status lrk_json_load(lrk_json **out, const char *path, size_t max_bytes, lrk_err *err);
 void lrk_json_free(lrk_json *v); /* drops one reference; NULL is fine */
 lrk_json *lrk_json_ref(lrk_json *v);

@@ -1,0 +1,188 @@
+/* data/import.c -- reads JSON Lines and feeds the data set writer. */
+#include "data/import.h"
+
+#include "base/file.h"
+#include "data/shapes_private.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+typedef struct importer {
+    const lrk_import_options *o;
+    lrk_import_report *report;
+    lrk_dataset_writer *w;
+    lrk_arena arena;
+    lrk_shaping shaping;
+} importer;
+
+lrk_status lrk_import_line(const char *text, size_t n, const char *where, size_t line, lrk_json **row,
+                           lrk_err *err)
+{
+    *row = NULL;
+    if (line == 1 && n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        text += 3;
+        n -= 3;
+    }
+    const size_t bad = lrk_utf8_check(text, n);
+    LRK_REQUIRE(err, bad == n, LRK_EINPUT,
+                "%s:%zu: byte %zu is not UTF-8 (0x%02x); convert the file, iconv -t UTF-8", where, line,
+                bad + 1, (unsigned)(unsigned char)text[bad]);
+    if (lrk_blank(text, n)) return LRK_OK;
+    const size_t lead = strspn(text, " \t");
+    LRK_REQUIRE(err, line > 1 || lead >= n || text[lead] != '[', LRK_EINPUT,
+                "%s:%zu: a JSON list; expected JSON Lines, one object a line: jq -c '.[]' makes them",
+                where, line);
+    return lrk_json_parse_line(row, text, n, where, line, err);
+}
+
+static lrk_status check_options(const lrk_import_options *o, lrk_err *err)
+{
+    LRK_REQUIRE(err, o->n_inputs >= 1 && o->n_inputs <= LRK_MAX_INPUTS, LRK_EUSAGE,
+                "%zu input files, expected 1 to %d", o->n_inputs, LRK_MAX_INPUTS);
+    LRK_REQUIRE(err, !o->prompt == !o->completion, LRK_EUSAGE,
+                "--prompt and --completion belong together");
+    LRK_REQUIRE(err, !o->prompt || o->shape == LRK_SHAPE_AUTO, LRK_EUSAGE,
+                "--shape and --prompt exclude each other");
+    LRK_REQUIRE(err, o->val_fraction >= 0.0 && o->val_fraction < 1.0, LRK_EUSAGE,
+                "val fraction %g, expected 0 or more and less than 1", o->val_fraction);
+    for (size_t i = 0; i < o->n_inputs; i++)
+        LRK_REQUIRE(err, strcmp(o->inputs[i].path, o->out) != 0, LRK_EUSAGE,
+                    "%s: input and output are the same file", o->out);
+    if (!lrk_is_file(o->out)) return LRK_OK;
+    lrk_map m;
+    LRK_TRY(lrk_map_open(&m, o->out, err));
+    const bool ours = m.size >= 4 && memcmp(m.data, "\211HDF", 4) == 0;
+    lrk_map_close(&m);
+    LRK_REQUIRE(err, ours, LRK_EUSAGE, "%s: exists and is no data set; choose another name", o->out);
+    return LRK_OK;
+}
+
+static void note_unused(importer *im, const lrk_json *row)
+{
+    lrk_import_report *r = im->report;
+    for (void *i = lrk_json_begin(row); i; i = lrk_json_next(row, i)) {
+        size_t n, k = 0;
+        const char *key = lrk_json_key(i, &n);
+        if (r->n_unused == LRK_MAX_UNUSED) return;
+        if (lrk_shape_uses(&im->shaping, key)) continue;
+        n = n < sizeof *r->unused ? n : sizeof *r->unused - 1;
+        while (k < r->n_unused && strncmp(r->unused[k], key, n) != 0) k++;
+        if (k == r->n_unused) memcpy(r->unused[r->n_unused++], key, n);
+    }
+}
+
+static const char *choose_split(const importer *im, const char *given, const lrk_part *parts, size_t n)
+{
+    unsigned char hash[16];
+    uint64_t u = 0;
+    if (given) return given;
+    lrk_record_hash(parts, n, hash);
+    for (size_t i = 0; i < 8; i++) u = u << 8 | hash[i];
+    return (double)u * 0x1p-64 < im->o->val_fraction ? "val" : "train";
+}
+
+static lrk_status import_row(importer *im, size_t input, size_t line, const lrk_json *row, lrk_arena *a,
+                             lrk_err *err)
+{
+    lrk_part *parts = NULL;
+    size_t n = 0;
+    if (im->shaping.shape == LRK_SHAPE_AUTO) LRK_TRY(lrk_shape_recognize(row, &im->shaping.shape, err));
+    const lrk_status s = lrk_shape_apply(&im->shaping, row, a, &parts, &n, err);
+    if (s == LRK_EINPUT && !im->o->prompt && im->report->input_rows[input])
+        return lrk_err_prefix(err, s, "as a row of shape %s, like the first",
+                              lrk_shape_name(im->shaping.shape));
+    LRK_TRY(s);
+    note_unused(im, row);
+    const char *split = choose_split(im, im->o->inputs[input].split, parts, n);
+    LRK_TRY(lrk_dataset_add(im->w, split, (uint32_t)input, line, parts, n, err));
+    im->report->input_rows[input]++;
+    im->report->rows++;
+    return LRK_OK;
+}
+
+static lrk_status import_lines(importer *im, size_t input, lrk_lines *l, lrk_err *err)
+{
+    const char *path = im->o->inputs[input].path;
+    const char *where = strcmp(path, "-") == 0 ? "standard input" : path;
+    for (size_t line = 1;; line++) {
+        char *text;
+        size_t n = 0;
+        lrk_json *row = NULL;
+        lrk_status s = lrk_lines_next(l, &text, &n, err);
+        if (s != LRK_OK) return lrk_err_prefix(err, s, "line %zu", line);
+        if (!text) break;
+        LRK_TRY(lrk_import_line(text, n, where, line, &row, err));
+        if (!row) {
+            im->report->blank_lines++;
+            continue;
+        }
+        lrk_arena a = lrk_arena_growing("row");
+        s = import_row(im, input, line, row, &a, err);
+        lrk_arena_free(&a);
+        lrk_json_free(row);
+        if (s == LRK_EIO || s == LRK_ENOMEM) return s;
+        if (s != LRK_OK) return lrk_err_prefix(err, s, "%s:%zu", where, line);
+    }
+    LRK_REQUIRE(err, im->report->input_rows[input], LRK_EINPUT, "%s: there is no row", where);
+    return LRK_OK;
+}
+
+static lrk_status import_input(importer *im, size_t input, lrk_err *err)
+{
+    lrk_lines *l;
+    im->shaping.shape = im->o->prompt ? LRK_SHAPE_FIELDS : im->o->shape;
+    LRK_TRY(lrk_lines_open(&l, im->o->inputs[input].path, LRK_MAX_LINE, err));
+    const lrk_status s = import_lines(im, input, l, err);
+    lrk_lines_close(l);
+    im->report->shape[input] = im->shaping.shape;
+    return s;
+}
+
+static lrk_status commit(importer *im, lrk_err *err)
+{
+    lrk_buf text = {0};
+    lrk_json *list = lrk_json_array();
+    for (size_t i = 0; i < im->o->n_inputs; i++) {
+        const lrk_import_input *in = &im->o->inputs[i];
+        const char *split = in->split ? in->split : im->o->val_fraction > 0.0 ? "by hash" : "train";
+        lrk_json *o = lrk_json_object();
+        lrk_json_set(o, "path", lrk_json_new_string(in->path, strlen(in->path)));
+        lrk_json_set(o, "rows", lrk_json_new_integer((int64_t)im->report->input_rows[i]));
+        const char *shape = lrk_shape_name(im->report->shape[i]);
+        lrk_json_set(o, "shape", lrk_json_new_string(shape, strlen(shape)));
+        lrk_json_set(o, "split", lrk_json_new_string(split, strlen(split)));
+        lrk_json_add(list, o);
+    }
+    lrk_status s = lrk_json_dump(list, 0, &text, err);
+    lrk_json_free(list);
+    if (s == LRK_OK) {
+        lrk_dataset_writer *w = im->w;
+        im->w = NULL;
+        s = lrk_dataset_commit(w, text.data, text.n, err);
+    }
+    lrk_buf_free(&text);
+    return s;
+}
+
+static lrk_status run(importer *im, lrk_err *err)
+{
+    if (im->o->prompt) {
+        LRK_TRY(lrk_fields_parse(im->o->prompt, "--prompt", &im->arena, &im->shaping.prompt, err));
+        LRK_TRY(lrk_fields_parse(im->o->completion, "--completion", &im->arena, &im->shaping.completion,
+                                 err));
+    }
+    LRK_TRY(lrk_dataset_create(&im->w, im->o->out, err));
+    for (size_t i = 0; i < im->o->n_inputs; i++) LRK_TRY(import_input(im, i, err));
+    return commit(im, err);
+}
+
+lrk_status lrk_import(const lrk_import_options *o, lrk_import_report *report, lrk_err *err)
+{
+    importer im = {.o = o, .report = report, .arena = lrk_arena_growing("import")};
+    *report = (lrk_import_report){0};
+    LRK_TRY(check_options(o, err));
+    const lrk_status s = run(&im, err);
+    lrk_dataset_abort(im.w);
+    lrk_arena_free(&im.arena);
+    return s;
+}

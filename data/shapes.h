@@ -1,0 +1,68 @@
+/* data/shapes.h -- the shapes of rows that people have, and how each becomes parts.
+ *
+ *   messages   {"messages": [{"role", "content", "train"?, "weight"? 0 or 1, ...}], "tools"?,
+ *              "documents"?, "chat_template_kwargs"?}; a turn with further members (tool_calls, name,
+ *              content in text pieces) keeps them for the chat template
+ *   sharegpt   {"conversations": [{"from", "value"}], "system"?, "tools"?}: human, gpt, system, tool
+ *   alpaca     {"instruction", "input"?, "output", "system"?}: a user's and an assistant's turn; the
+ *              user says instruction, an empty line, input. "context" and "response" (Dolly) are
+ *              other names of "input" and "output"
+ *   prompt     {"prompt", "completion"}; also "response" for completion; also {"input", "output"}
+ *              without "instruction"; both may be lists of messages
+ *   text       {"text"}: all of it is trained
+ *   fields     any row, by two templates: "Question: {nl}\nPlume:\n" and "{target}"
+ *
+ * In templates {name} is the member of that name (a string, number or boolean), {{ and }} are
+ * braces, and \n \t \r \\ are what they are in C.
+ */
+#ifndef LRK_DATA_SHAPES_H
+#define LRK_DATA_SHAPES_H
+#include "base/json.h"
+#include "data/dataset.h"
+
+typedef enum lrk_shape {
+    LRK_SHAPE_AUTO,
+    LRK_SHAPE_MESSAGES,
+    LRK_SHAPE_SHAREGPT,
+    LRK_SHAPE_ALPACA,
+    LRK_SHAPE_PROMPT,
+    LRK_SHAPE_TEXT,
+    LRK_SHAPE_FIELDS,
+    LRK_SHAPE_END
+} lrk_shape;
+
+const char *lrk_shape_name(lrk_shape s);
+/* LRK_EUSAGE with the names there are. "fields" cannot be named: it follows from its templates. */
+lrk_status lrk_shape_from_name(const char *name, lrk_shape *out, lrk_err *err);
+
+/* The shape of a row by its members. LRK_EINPUT where none fits, or more than one. */
+lrk_status lrk_shape_recognize(const lrk_json *row, lrk_shape *out, lrk_err *err);
+
+/* A template cut into literal text and members. */
+typedef struct lrk_fields {
+    struct lrk_field {
+        char *text; /* literal text, or the member's name */
+        bool member;
+    } *field;
+    size_t n;
+} lrk_fields;
+
+/* Into a; `what` names the template in messages ("--prompt"). LRK_EUSAGE where a brace has no
+ * partner, or an escape is unknown. */
+lrk_status lrk_fields_parse(const char *text, const char *what, lrk_arena *a, lrk_fields *out,
+                            lrk_err *err);
+
+typedef struct lrk_shaping {
+    lrk_shape shape;
+    lrk_fields prompt, completion; /* for LRK_SHAPE_FIELDS */
+} lrk_shaping;
+
+/* One row into parts, which live in a; texts live in a or in `row`. LRK_EINPUT for wrong types,
+ * empty answers and rows in which nothing could be trained; the message begins with the member. */
+lrk_status lrk_shape_apply(const lrk_shaping *s, const lrk_json *row, lrk_arena *a,
+                           lrk_part **parts, size_t *n, lrk_err *err);
+
+/* Whether a top-level member plays a part; the others are dropped by the import, which says so. */
+bool lrk_shape_uses(const lrk_shaping *s, const char *member);
+
+#endif /* LRK_DATA_SHAPES_H */
