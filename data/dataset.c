@@ -8,17 +8,17 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const role_names[LRK_ROLE_END] = {
-    [LRK_ROLE_RAW] = "raw",           [LRK_ROLE_SYSTEM] = "system",
-    [LRK_ROLE_USER] = "user",         [LRK_ROLE_ASSISTANT] = "assistant",
-    [LRK_ROLE_TOOL] = "tool",         [LRK_ROLE_PROMPT] = "prompt",
-    [LRK_ROLE_COMPLETION] = "completion", [LRK_ROLE_MESSAGE] = "message",
-    [LRK_ROLE_VARIABLES] = "variables"};
+static const char *const role_names[LRK_ROLE_END] = {[LRK_ROLE_RAW] = "raw",
+                                                     [LRK_ROLE_SYSTEM] = "system",
+                                                     [LRK_ROLE_USER] = "user",
+                                                     [LRK_ROLE_ASSISTANT] = "assistant",
+                                                     [LRK_ROLE_TOOL] = "tool",
+                                                     [LRK_ROLE_PROMPT] = "prompt",
+                                                     [LRK_ROLE_COMPLETION] = "completion",
+                                                     [LRK_ROLE_MESSAGE] = "message",
+                                                     [LRK_ROLE_VARIABLES] = "variables"};
 
-const char *lrk_role_name(lrk_role r)
-{
-    return (unsigned)r < LRK_ROLE_END ? role_names[r] : NULL;
-}
+const char *lrk_role_name(lrk_role r) { return (unsigned)r < LRK_ROLE_END ? role_names[r] : NULL; }
 
 void lrk_part_hash(lrk_sha256 *h, const lrk_part *p)
 {
@@ -102,8 +102,8 @@ static lrk_status create_layout(lrk_dataset_writer *w, lrk_err *err)
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         LRK_TRY(lrk_h5_group(w->f, groups[i], err));
     for (size_t i = 0; i < COLUMNS; i++)
-        LRK_TRY(lrk_h5_column_create(w->f, layout[i].path, layout[i].type, layout[i].width, &w->c[i],
-                                     err));
+        LRK_TRY(lrk_h5_column_create(w->f, layout[i].path, layout[i].type, layout[i].width,
+                                     &w->c[i], err));
     LRK_TRY(lrk_h5_append(w->c[TEXT_OFFSETS], &zero, 1, err));
     return lrk_h5_append(w->c[ROWS_FIRST], &zero, 1, err);
 }
@@ -135,8 +135,8 @@ static lrk_status find_split(lrk_dataset_writer *w, const char *name, size_t *ou
         if (strcmp(w->split_name[*out], name) == 0) return LRK_OK;
     LRK_REQUIRE(err, good_split_name(name), LRK_EVALUE,
                 "split '%.40s': a name is 1 to 32 of a-z, 0-9, _ and -", name);
-    LRK_REQUIRE(err, w->n_splits < LRK_MAX_SPLITS, LRK_EVALUE, "split '%s': more than %d splits", name,
-                LRK_MAX_SPLITS);
+    LRK_REQUIRE(err, w->n_splits < LRK_MAX_SPLITS, LRK_EVALUE, "split '%s': more than %d splits",
+                name, LRK_MAX_SPLITS);
     lrk_buf path = {0};
     lrk_buf_printf(&path, "/splits/%s", name);
     lrk_status s = lrk_buf_check(&path, err);
@@ -151,17 +151,17 @@ static lrk_status find_split(lrk_dataset_writer *w, const char *name, size_t *ou
 static lrk_status check_parts(const lrk_part *parts, size_t n, const char **kind, lrk_err *err)
 {
     size_t bytes = 0;
-    LRK_REQUIRE(err, n >= 1 && n <= LRK_MAX_PARTS, LRK_EVALUE, "%zu parts in a row, 1 to %d are accepted",
-                n, LRK_MAX_PARTS);
+    LRK_REQUIRE(err, n >= 1 && n <= LRK_MAX_PARTS, LRK_EVALUE,
+                "%zu parts in a row, 1 to %d are accepted", n, LRK_MAX_PARTS);
     *kind = lrk_record_kind(parts, n);
     LRK_REQUIRE(err, *kind, LRK_EVALUE,
                 "parts of a row must be one text, a prompt and a completion, or turns");
     for (size_t i = 0; i < n; i++) {
         const lrk_part *p = &parts[i];
-        LRK_REQUIRE(err, (unsigned)p->train <= LRK_TRAIN_BY_ROLE, LRK_EVALUE, "part %zu: train mark %d", i,
-                    (int)p->train);
-        LRK_REQUIRE(err, p->n <= LRK_MAX_ROW_BYTES - bytes, LRK_EVALUE, "a row has more than %d bytes",
-                    LRK_MAX_ROW_BYTES);
+        LRK_REQUIRE(err, (unsigned)p->train <= LRK_TRAIN_BY_ROLE, LRK_EVALUE,
+                    "part %zu: train mark %d", i, (int)p->train);
+        LRK_REQUIRE(err, p->n <= LRK_MAX_ROW_BYTES - bytes, LRK_EVALUE,
+                    "a row has more than %d bytes", LRK_MAX_ROW_BYTES);
         bytes += p->n;
         const size_t bad = lrk_utf8_check(p->text, p->n);
         LRK_REQUIRE(err, bad == p->n, LRK_EINPUT, "%s: byte %zu of %zu is not UTF-8 (or is NUL)",
@@ -205,10 +205,7 @@ lrk_status lrk_dataset_add(lrk_dataset_writer *w, const char *split, uint32_t so
     return LRK_OK;
 }
 
-uint64_t lrk_dataset_written(const lrk_dataset_writer *w)
-{
-    return w->rows;
-}
+uint64_t lrk_dataset_written(const lrk_dataset_writer *w) { return w->rows; }
 
 static lrk_status write_ends(lrk_dataset_writer *w, const char *sources, size_t n, lrk_err *err)
 {

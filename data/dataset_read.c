@@ -32,15 +32,12 @@ static lrk_status open_columns(lrk_dataset *d, lrk_err *err)
         lrk_h5_type type;
         size_t width;
         lrk_h5_column **c;
-    } columns[] = {{"/text/bytes", LRK_H5_U8, 1, &d->bytes},
-                   {"/text/offsets", LRK_H5_U64, 1, &d->offsets},
-                   {"/rows/first", LRK_H5_U64, 1, &d->first},
-                   {"/rows/source", LRK_H5_U32, 1, &d->source},
-                   {"/rows/line", LRK_H5_U64, 1, &d->line},
-                   {"/rows/hash", LRK_H5_U8, 16, &d->hash},
-                   {"/segments/str", LRK_H5_U64, 1, &d->str},
-                   {"/segments/role", LRK_H5_U8, 1, &d->role},
-                   {"/segments/train", LRK_H5_U8, 1, &d->train}};
+    } columns[] = {
+        {"/text/bytes", LRK_H5_U8, 1, &d->bytes},    {"/text/offsets", LRK_H5_U64, 1, &d->offsets},
+        {"/rows/first", LRK_H5_U64, 1, &d->first},   {"/rows/source", LRK_H5_U32, 1, &d->source},
+        {"/rows/line", LRK_H5_U64, 1, &d->line},     {"/rows/hash", LRK_H5_U8, 16, &d->hash},
+        {"/segments/str", LRK_H5_U64, 1, &d->str},   {"/segments/role", LRK_H5_U8, 1, &d->role},
+        {"/segments/train", LRK_H5_U8, 1, &d->train}};
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         LRK_TRY(lrk_h5_column_open(d->f, columns[i].path, columns[i].type, columns[i].width,
                                    columns[i].c, err));
@@ -89,7 +86,8 @@ static lrk_status open_splits(lrk_dataset *d, lrk_err *err)
     uint64_t sum = 0;
     LRK_TRY(lrk_h5_list(d->f, "/splits", &d->arena, &d->split_name, &d->n_splits, err));
     LRK_REQUIRE(err, d->n_splits >= 1 && d->n_splits <= LRK_MAX_SPLITS, LRK_EINPUT,
-                "%s: %zu splits, expected 1 to %d", lrk_dataset_path(d), d->n_splits, LRK_MAX_SPLITS);
+                "%s: %zu splits, expected 1 to %d", lrk_dataset_path(d), d->n_splits,
+                LRK_MAX_SPLITS);
     for (size_t i = 0; i < d->n_splits; i++) {
         lrk_buf path = {0};
         lrk_buf_printf(&path, "/splits/%s", d->split_name[i]);
@@ -102,8 +100,9 @@ static lrk_status open_splits(lrk_dataset *d, lrk_err *err)
                     lrk_dataset_path(d), d->rows);
         sum += lrk_h5_count(d->split[i]);
     }
-    LRK_REQUIRE(err, sum == d->rows, LRK_EINPUT, "%s: %" PRIu64 " of %" PRIu64 " rows are in a split",
-                lrk_dataset_path(d), sum, d->rows);
+    LRK_REQUIRE(err, sum == d->rows, LRK_EINPUT,
+                "%s: %" PRIu64 " of %" PRIu64 " rows are in a split", lrk_dataset_path(d), sum,
+                d->rows);
     return LRK_OK;
 }
 
@@ -140,15 +139,17 @@ static lrk_status open_all(lrk_dataset *d, lrk_err *err)
                 LRK_DATASET_FORMAT);
     LRK_TRY(lrk_h5_get_u64(d->f, "/", "lrk.version", &version, err));
     LRK_REQUIRE(err, version == LRK_DATASET_VERSION, LRK_ESUPPORT,
-                "%s: data set version %" PRIu64 ", this program reads version %d; import the data again",
+                "%s: data set version %" PRIu64
+                ", this program reads version %d; import the data again",
                 lrk_dataset_path(d), version, LRK_DATASET_VERSION);
     LRK_TRY(lrk_h5_get_u64(d->f, "/", "lrk.complete", &complete, err));
     LRK_REQUIRE(err, complete == 1, LRK_EINPUT, "%s: was not written to its end; import again",
                 lrk_dataset_path(d));
     LRK_TRY(lrk_h5_get_string(d->f, "/", "lrk.kind", &d->arena, &d->kind, err));
     LRK_TRY(lrk_h5_get_string(d->f, "/", "lrk.content_sha256", &d->arena, &d->sha256, err));
-    LRK_REQUIRE(err, strlen(d->sha256) == 64 && strspn(d->sha256, "0123456789abcdef") == 64, LRK_EINPUT,
-                "%s: lrk.content_sha256 is not 64 hexadecimal digits", lrk_dataset_path(d));
+    LRK_REQUIRE(err, strlen(d->sha256) == 64 && strspn(d->sha256, "0123456789abcdef") == 64,
+                LRK_EINPUT, "%s: lrk.content_sha256 is not 64 hexadecimal digits",
+                lrk_dataset_path(d));
     LRK_TRY(lrk_h5_only(d->f, "/", root, err));
     LRK_TRY(lrk_h5_only(d->f, "/rows", rows, err));
     LRK_TRY(lrk_h5_only(d->f, "/segments", segments, err));
@@ -189,30 +190,15 @@ void lrk_dataset_close(lrk_dataset *d)
     lrk_heap_free(d);
 }
 
-const char *lrk_dataset_path(const lrk_dataset *d)
-{
-    return lrk_h5_path(d->f);
-}
+const char *lrk_dataset_path(const lrk_dataset *d) { return lrk_h5_path(d->f); }
 
-const char *lrk_dataset_kind(const lrk_dataset *d)
-{
-    return d->kind;
-}
+const char *lrk_dataset_kind(const lrk_dataset *d) { return d->kind; }
 
-const char *lrk_dataset_sha256(const lrk_dataset *d)
-{
-    return d->sha256;
-}
+const char *lrk_dataset_sha256(const lrk_dataset *d) { return d->sha256; }
 
-uint64_t lrk_dataset_rows(const lrk_dataset *d)
-{
-    return d->rows;
-}
+uint64_t lrk_dataset_rows(const lrk_dataset *d) { return d->rows; }
 
-size_t lrk_dataset_splits(const lrk_dataset *d)
-{
-    return d->n_splits;
-}
+size_t lrk_dataset_splits(const lrk_dataset *d) { return d->n_splits; }
 
 const char *lrk_dataset_split_name(const lrk_dataset *d, size_t split)
 {
@@ -245,8 +231,8 @@ lrk_status lrk_dataset_split_read(lrk_dataset *d, size_t split, uint64_t first, 
 
 const char *lrk_record_where(lrk_dataset *d, const lrk_record *r)
 {
-    const char *path = lrk_json_string(
-        lrk_json_get(lrk_json_at(d->sources, r->source), "path"), NULL);
+    const char *path =
+        lrk_json_string(lrk_json_get(lrk_json_at(d->sources, r->source), "path"), NULL);
     d->where.n = 0;
     if (path)
         lrk_buf_printf(&d->where, "%s:%" PRIu64, path, r->line);
@@ -261,8 +247,8 @@ static lrk_status damaged(const lrk_dataset *d, uint64_t row, const char *what, 
                     lrk_dataset_path(d), row, what);
 }
 
-static lrk_status read_part(lrk_dataset *d, uint64_t row, uint64_t segment, lrk_arena *a, lrk_part *p,
-                            lrk_err *err)
+static lrk_status read_part(lrk_dataset *d, uint64_t row, uint64_t segment, lrk_arena *a,
+                            lrk_part *p, lrk_err *err)
 {
     uint64_t string = 0, mark[2] = {0, 0};
     uint8_t role = 0, train = 0;
@@ -270,11 +256,13 @@ static lrk_status read_part(lrk_dataset *d, uint64_t row, uint64_t segment, lrk_
     LRK_TRY(lrk_h5_read(d->str, segment, 1, &string, err));
     LRK_TRY(lrk_h5_read(d->role, segment, 1, &role, err));
     LRK_TRY(lrk_h5_read(d->train, segment, 1, &train, err));
-    if (string >= lrk_h5_count(d->offsets) - 1) return damaged(d, row, "a string that isn't there", err);
+    if (string >= lrk_h5_count(d->offsets) - 1)
+        return damaged(d, row, "a string that isn't there", err);
     if (!lrk_role_name((lrk_role)role) || train > LRK_TRAIN_BY_ROLE)
         return damaged(d, row, "an unknown role or train mark", err);
     LRK_TRY(lrk_h5_read(d->offsets, string, 2, mark, err));
-    if (mark[1] < mark[0] || mark[1] > lrk_h5_count(d->bytes) || mark[1] - mark[0] > LRK_MAX_ROW_BYTES)
+    if (mark[1] < mark[0] || mark[1] > lrk_h5_count(d->bytes) ||
+        mark[1] - mark[0] > LRK_MAX_ROW_BYTES)
         return damaged(d, row, "text offsets descend, or leave the pool", err);
     const size_t n = (size_t)(mark[1] - mark[0]);
     LRK_TRY(lrk_alloc(a, n + 1, 1, "text of a row", &text, err));
@@ -284,7 +272,8 @@ static lrk_status read_part(lrk_dataset *d, uint64_t row, uint64_t segment, lrk_
     return LRK_OK;
 }
 
-lrk_status lrk_dataset_read(lrk_dataset *d, uint64_t row, lrk_arena *a, lrk_record *out, lrk_err *err)
+lrk_status lrk_dataset_read(lrk_dataset *d, uint64_t row, lrk_arena *a, lrk_record *out,
+                            lrk_err *err)
 {
     uint64_t mark[2] = {0, 0};
     lrk_part *parts;
@@ -305,7 +294,8 @@ lrk_status lrk_dataset_read(lrk_dataset *d, uint64_t row, lrk_arena *a, lrk_reco
         bytes += parts[i].n;
         if (bytes > LRK_MAX_ROW_BYTES) return damaged(d, row, "more than 64 MB of text", err);
     }
-    if (!lrk_record_kind(parts, r.n_parts)) return damaged(d, row, "roles that make up no row", err);
+    if (!lrk_record_kind(parts, r.n_parts))
+        return damaged(d, row, "roles that make up no row", err);
     r.parts = parts;
     *out = r;
     return LRK_OK;

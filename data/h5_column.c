@@ -36,10 +36,7 @@ static hid_t in_file(lrk_h5_type t)
     return types[t];
 }
 
-static size_t type_bytes(lrk_h5_type t)
-{
-    return (size_t)1 << t;
-}
+static size_t type_bytes(lrk_h5_type t) { return (size_t)1 << t; }
 
 static lrk_status new_column(lrk_h5 *f, const char *path, lrk_h5_type type, size_t width,
                              lrk_h5_column **out, lrk_err *err)
@@ -47,7 +44,8 @@ static lrk_status new_column(lrk_h5 *f, const char *path, lrk_h5_type type, size
     const size_t bytes = type_bytes(type) * width;
     lrk_h5_column *c = lrk_heap_alloc(1, sizeof *c);
     LRK_REQUIRE(err, c, LRK_ENOMEM, "memory: no room for column %s", path);
-    *c = (lrk_h5_column){.f = f, .set = H5I_INVALID_HID, .type = type, .width = width, .bytes = bytes};
+    *c = (lrk_h5_column){
+        .f = f, .set = H5I_INVALID_HID, .type = type, .width = width, .bytes = bytes};
     const size_t n = strlen(path);
     memcpy(c->name, path, lrk_min(n, sizeof c->name - 1));
     /* offsets are read a few at a time: smaller chunks; 65,536 ids or 262,144 characters else */
@@ -119,8 +117,8 @@ static lrk_status flush(lrk_h5_column *c, lrk_err *err)
     LRK_REQUIRE(err, !lrk_fault(LRK_FAULT_WRITE), LRK_EIO, "%s: cannot write: %s", c->f->path,
                 strerror(errno));
     const hsize_t size[2] = {c->stored + c->held, c->width};
-    const bool ok = H5Dset_extent(c->set, size) >= 0 &&
-                    transfer(c, c->stored, c->held, c->window, true);
+    const bool ok =
+        H5Dset_extent(c->set, size) >= 0 && transfer(c, c->stored, c->held, c->window, true);
     H5_REQUIRE(err, ok, LRK_EIO, c->f->path, "cannot write");
     c->stored += c->held;
     c->held = 0;
@@ -153,9 +151,9 @@ static lrk_status check_storage(lrk_h5_column *c, lrk_err *err)
         wrong = "neither chunked nor contiguous";
     else if (H5Pget_external_count(p) != 0)
         wrong = "data in another file, which is refused";
-    else if (layout == H5D_CHUNKED && (H5Pget_chunk(p, 2, chunk) != (c->width > 1 ? 2 : 1) ||
-                                       chunk[0] > MAX_CHUNK / c->bytes ||
-                                       (c->width > 1 && chunk[1] != c->width)))
+    else if (layout == H5D_CHUNKED &&
+             (H5Pget_chunk(p, 2, chunk) != (c->width > 1 ? 2 : 1) ||
+              chunk[0] > MAX_CHUNK / c->bytes || (c->width > 1 && chunk[1] != c->width)))
         wrong = "chunks of another shape, or of more than 16 MB";
     const int filters = p >= 0 ? H5Pget_nfilters(p) : 0;
     for (int i = 0; !wrong && i < filters; i++) {
@@ -170,11 +168,12 @@ static lrk_status check_storage(lrk_h5_column *c, lrk_err *err)
     if (p >= 0) H5Pclose(p);
     LRK_REQUIRE(err, !wrong, LRK_ESUPPORT, "%s: %s: %s", c->f->path, c->name, wrong);
     const uint64_t stored = H5Dget_storage_size(c->set);
-    LRK_REQUIRE(err, c->count <= UINT64_MAX / c->bytes / 2 &&
-                         c->count * c->bytes / MAX_EXPANSION <= stored + 1024 &&
-                         (c->count == 0 || stored > 0),
-                LRK_EINPUT, "%s: %s: declares %" PRIu64 " elements, but only %" PRIu64
-                " bytes are stored", c->f->path, c->name, c->count, stored);
+    LRK_REQUIRE(
+        err,
+        c->count <= UINT64_MAX / c->bytes / 2 &&
+            c->count * c->bytes / MAX_EXPANSION <= stored + 1024 && (c->count == 0 || stored > 0),
+        LRK_EINPUT, "%s: %s: declares %" PRIu64 " elements, but only %" PRIu64 " bytes are stored",
+        c->f->path, c->name, c->count, stored);
     return LRK_OK;
 }
 
@@ -189,10 +188,11 @@ static lrk_status check_column(lrk_h5_column *c, lrk_err *err)
                         H5Sget_simple_extent_dims(space, dim, NULL) == rank && dim[1] == c->width;
     if (type >= 0) H5Tclose(type);
     if (space >= 0) H5Sclose(space);
-    LRK_REQUIRE(err, same, LRK_EINPUT, "%s: %s: expected unsigned little-endian integers of %zu bytes",
-                c->f->path, c->name, type_bytes(c->type));
-    LRK_REQUIRE(err, shaped, LRK_EINPUT, "%s: %s: expected %d dimension%s%s", c->f->path, c->name, rank,
-                rank > 1 ? "s" : "", rank > 1 ? ", the second of a fixed width" : "");
+    LRK_REQUIRE(err, same, LRK_EINPUT,
+                "%s: %s: expected unsigned little-endian integers of %zu bytes", c->f->path,
+                c->name, type_bytes(c->type));
+    LRK_REQUIRE(err, shaped, LRK_EINPUT, "%s: %s: expected %d dimension%s%s", c->f->path, c->name,
+                rank, rank > 1 ? "s" : "", rank > 1 ? ", the second of a fixed width" : "");
     c->count = c->stored = dim[0];
     return check_storage(c, err);
 }
@@ -201,8 +201,8 @@ lrk_status lrk_h5_column_open(lrk_h5 *f, const char *path, lrk_h5_type type, siz
                               lrk_h5_column **out, lrk_err *err)
 {
     lrk_h5_column *c;
-    LRK_REQUIRE(err, lrk_h5_exists(f, path), LRK_EINPUT, "%s: %s is missing, or behind a link", f->path,
-                path);
+    LRK_REQUIRE(err, lrk_h5_exists(f, path), LRK_EINPUT, "%s: %s is missing, or behind a link",
+                f->path, path);
     LRK_TRY(new_column(f, path, type, width, &c, err));
     const hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
     /* the window keeps what is near: the library needs room for one chunk, ours or a stranger's */
@@ -222,10 +222,7 @@ lrk_status lrk_h5_column_open(lrk_h5 *f, const char *path, lrk_h5_type type, siz
     return LRK_OK;
 }
 
-uint64_t lrk_h5_count(const lrk_h5_column *c)
-{
-    return c->count;
-}
+uint64_t lrk_h5_count(const lrk_h5_column *c) { return c->count; }
 
 /* Loads the window that holds `first`, aligned so that chunks are read once. */
 static lrk_status load(lrk_h5_column *c, uint64_t first, lrk_err *err)

@@ -15,8 +15,8 @@ typedef struct importer {
     lrk_shaping shaping;
 } importer;
 
-lrk_status lrk_import_line(const char *text, size_t n, const char *where, size_t line, lrk_json **row,
-                           lrk_err *err)
+lrk_status lrk_import_line(const char *text, size_t n, const char *where, size_t line,
+                           lrk_json **row, lrk_err *err)
 {
     *row = NULL;
     if (line == 1 && n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
@@ -25,13 +25,14 @@ lrk_status lrk_import_line(const char *text, size_t n, const char *where, size_t
     }
     const size_t bad = lrk_utf8_check(text, n);
     LRK_REQUIRE(err, bad == n, LRK_EINPUT,
-                "%s:%zu: byte %zu is not UTF-8 (0x%02x); convert the file, iconv -t UTF-8", where, line,
-                bad + 1, (unsigned)(unsigned char)text[bad]);
+                "%s:%zu: byte %zu is not UTF-8 (0x%02x); convert the file, iconv -t UTF-8", where,
+                line, bad + 1, (unsigned)(unsigned char)text[bad]);
     if (lrk_blank(text, n)) return LRK_OK;
     const size_t lead = strspn(text, " \t");
-    LRK_REQUIRE(err, line > 1 || lead >= n || text[lead] != '[', LRK_EINPUT,
-                "%s:%zu: a JSON list; expected JSON Lines, one object a line: jq -c '.[]' makes them",
-                where, line);
+    LRK_REQUIRE(
+        err, line > 1 || lead >= n || text[lead] != '[', LRK_EINPUT,
+        "%s:%zu: a JSON list; expected JSON Lines, one object a line: jq -c '.[]' makes them",
+        where, line);
     return lrk_json_parse_line(row, text, n, where, line, err);
 }
 
@@ -53,7 +54,8 @@ static lrk_status check_options(const lrk_import_options *o, lrk_err *err)
     LRK_TRY(lrk_map_open(&m, o->out, err));
     const bool ours = m.size >= 4 && memcmp(m.data, "\211HDF", 4) == 0;
     lrk_map_close(&m);
-    LRK_REQUIRE(err, ours, LRK_EUSAGE, "%s: exists and is no data set; choose another name", o->out);
+    LRK_REQUIRE(err, ours, LRK_EUSAGE, "%s: exists and is no data set; choose another name",
+                o->out);
     return LRK_OK;
 }
 
@@ -71,7 +73,8 @@ static void note_unused(importer *im, const lrk_json *row)
     }
 }
 
-static const char *choose_split(const importer *im, const char *given, const lrk_part *parts, size_t n)
+static const char *choose_split(const importer *im, const char *given, const lrk_part *parts,
+                                size_t n)
 {
     unsigned char hash[16];
     uint64_t u = 0;
@@ -81,12 +84,13 @@ static const char *choose_split(const importer *im, const char *given, const lrk
     return (double)u * 0x1p-64 < im->o->val_fraction ? "val" : "train";
 }
 
-static lrk_status import_row(importer *im, size_t input, size_t line, const lrk_json *row, lrk_arena *a,
-                             lrk_err *err)
+static lrk_status import_row(importer *im, size_t input, size_t line, const lrk_json *row,
+                             lrk_arena *a, lrk_err *err)
 {
     lrk_part *parts = NULL;
     size_t n = 0;
-    if (im->shaping.shape == LRK_SHAPE_AUTO) LRK_TRY(lrk_shape_recognize(row, &im->shaping.shape, err));
+    if (im->shaping.shape == LRK_SHAPE_AUTO)
+        LRK_TRY(lrk_shape_recognize(row, &im->shaping.shape, err));
     const lrk_status s = lrk_shape_apply(&im->shaping, row, a, &parts, &n, err);
     if (s == LRK_EINPUT && !im->o->prompt && im->report->input_rows[input])
         return lrk_err_prefix(err, s, "as a row of shape %s, like the first",
@@ -168,8 +172,8 @@ static lrk_status run(importer *im, lrk_err *err)
 {
     if (im->o->prompt) {
         LRK_TRY(lrk_fields_parse(im->o->prompt, "--prompt", &im->arena, &im->shaping.prompt, err));
-        LRK_TRY(lrk_fields_parse(im->o->completion, "--completion", &im->arena, &im->shaping.completion,
-                                 err));
+        LRK_TRY(lrk_fields_parse(im->o->completion, "--completion", &im->arena,
+                                 &im->shaping.completion, err));
     }
     LRK_TRY(lrk_dataset_create(&im->w, im->o->out, err));
     for (size_t i = 0; i < im->o->n_inputs; i++) LRK_TRY(import_input(im, i, err));

@@ -9,10 +9,7 @@
 static const char *const names[LRK_SHAPE_END] = {"auto",   "messages", "sharegpt", "alpaca",
                                                  "prompt", "text",     "fields"};
 
-const char *lrk_shape_name(lrk_shape s)
-{
-    return names[s];
-}
+const char *lrk_shape_name(lrk_shape s) { return names[s]; }
 
 lrk_status lrk_shape_from_name(const char *name, lrk_shape *out, lrk_err *err)
 {
@@ -25,16 +22,16 @@ lrk_status lrk_shape_from_name(const char *name, lrk_shape *out, lrk_err *err)
         lrk_nearest_offer(&near, names[i]);
     }
     if (near.best)
-        return lrk_fail(err, LRK_EUSAGE, "shape '%s' is unknown, did you mean %s?", name, near.best);
-    return lrk_fail(err, LRK_EUSAGE,
-                    "shape '%s' is unknown; there are messages, sharegpt, alpaca, prompt, text; for other "
-                    "members use --prompt and --completion", name);
+        return lrk_fail(err, LRK_EUSAGE, "shape '%s' is unknown, did you mean %s?", name,
+                        near.best);
+    return lrk_fail(
+        err, LRK_EUSAGE,
+        "shape '%s' is unknown; there are messages, sharegpt, alpaca, prompt, text; for other "
+        "members use --prompt and --completion",
+        name);
 }
 
-static bool has(const lrk_json *row, const char *key)
-{
-    return lrk_json_get(row, key) != NULL;
-}
+static bool has(const lrk_json *row, const char *key) { return lrk_json_get(row, key) != NULL; }
 
 /* "id, nl, target": the members of a row, for messages. */
 static void list_members(const lrk_json *row, lrk_buf *b)
@@ -52,7 +49,8 @@ static lrk_status unknown_shape(const lrk_json *row, lrk_err *err)
     list_members(row, &members);
     const lrk_status s = lrk_fail(
         err, LRK_EINPUT,
-        "the row has members %s; expected messages, conversations, prompt and completion, instruction "
+        "the row has members %s; expected messages, conversations, prompt and completion, "
+        "instruction "
         "and output, or text; say how to use others: --prompt '{...}' --completion '{...}'",
         members.data ? members.data : "?");
     lrk_buf_free(&members);
@@ -71,14 +69,16 @@ lrk_status lrk_shape_recognize(const lrk_json *row, lrk_shape *out, lrk_err *err
         [LRK_SHAPE_MESSAGES] = has(row, "messages"),
         [LRK_SHAPE_SHAREGPT] = has(row, "conversations"),
         [LRK_SHAPE_ALPACA] = has(row, "instruction") && answered,
-        [LRK_SHAPE_PROMPT] = (has(row, "prompt") && (has(row, "completion") || has(row, "response"))) ||
-                             (has(row, "input") && has(row, "output") && !has(row, "instruction")),
+        [LRK_SHAPE_PROMPT] =
+            (has(row, "prompt") && (has(row, "completion") || has(row, "response"))) ||
+            (has(row, "input") && has(row, "output") && !has(row, "instruction")),
         [LRK_SHAPE_TEXT] = has(row, "text")};
     lrk_shape found = LRK_SHAPE_AUTO;
     for (int i = 1; i < LRK_SHAPE_END; i++) {
         if (!fits[i]) continue;
         LRK_REQUIRE(err, found == LRK_SHAPE_AUTO, LRK_EINPUT,
-                    "the row could be of shape %s or %s; choose with --shape", names[found], names[i]);
+                    "the row could be of shape %s or %s; choose with --shape", names[found],
+                    names[i]);
         found = (lrk_shape)i;
     }
     if (found == LRK_SHAPE_AUTO) return unknown_shape(row, err);
@@ -104,8 +104,8 @@ lrk_status lrk_member_text(const lrk_json *object, const char *key, bool require
                     v ? "null" : "missing");
         return LRK_OK;
     }
-    LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_STRING), LRK_EINPUT, "%s: expected a string, got %s", key,
-                lrk_json_kind_name(lrk_json_type(v)));
+    LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_STRING), LRK_EINPUT, "%s: expected a string, got %s",
+                key, lrk_json_kind_name(lrk_json_type(v)));
     out->text = lrk_json_string(v, &out->n);
     LRK_REQUIRE(err, !required || !lrk_blank(out->text, out->n), LRK_EINPUT,
                 "%s: is empty: nothing to learn from; mend or remove the row", key);
@@ -114,8 +114,8 @@ lrk_status lrk_member_text(const lrk_json *object, const char *key, bool require
 
 /* ---- templates over members ---- */
 
-static lrk_status add_field(lrk_fields *f, size_t room, const lrk_buf *text, bool member, lrk_arena *a,
-                            lrk_err *err)
+static lrk_status add_field(lrk_fields *f, size_t room, const lrk_buf *text, bool member,
+                            lrk_arena *a, lrk_err *err)
 {
     if (!text->n && !member) return LRK_OK;
     LRK_ASSERT(f->n < room);
@@ -181,8 +181,9 @@ static lrk_status put_member(const lrk_json *row, const char *name, lrk_buf *b, 
     if (!v) {
         lrk_buf members = {0};
         list_members(row, &members);
-        const lrk_status s = lrk_fail(err, LRK_EINPUT, "no member '%.60s' in this row, which has %s", name,
-                                      members.data ? members.data : "?");
+        const lrk_status s =
+            lrk_fail(err, LRK_EINPUT, "no member '%.60s' in this row, which has %s", name,
+                     members.data ? members.data : "?");
         lrk_buf_free(&members);
         return s;
     }
@@ -224,8 +225,8 @@ lrk_status lrk_keep(lrk_arena *a, const lrk_buf *b, lrk_part *out, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status apply_fields(const lrk_shaping *s, const lrk_json *row, lrk_arena *a, lrk_part *parts,
-                               lrk_err *err)
+static lrk_status apply_fields(const lrk_shaping *s, const lrk_json *row, lrk_arena *a,
+                               lrk_part *parts, lrk_err *err)
 {
     parts[0] = (lrk_part){.role = LRK_ROLE_PROMPT, .train = LRK_TRAIN_BY_ROLE};
     parts[1] = (lrk_part){.role = LRK_ROLE_COMPLETION, .train = LRK_TRAIN_BY_ROLE};
@@ -248,8 +249,8 @@ static lrk_status apply_prompt(const lrk_json *row, lrk_part *parts, lrk_err *er
     return lrk_member_text(row, answer, true, &parts[1], err);
 }
 
-lrk_status lrk_shape_apply(const lrk_shaping *s, const lrk_json *row, lrk_arena *a, lrk_part **parts,
-                           size_t *n, lrk_err *err)
+lrk_status lrk_shape_apply(const lrk_shaping *s, const lrk_json *row, lrk_arena *a,
+                           lrk_part **parts, size_t *n, lrk_err *err)
 {
     LRK_REQUIRE(err, lrk_json_is(row, LRK_JSON_OBJECT), LRK_EINPUT, "expected an object, got %s",
                 lrk_json_kind_name(lrk_json_type(row)));

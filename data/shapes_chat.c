@@ -17,7 +17,8 @@ static void add(turns *t, lrk_part p)
     t->parts[t->n++] = p;
 }
 
-static lrk_status add_json(turns *t, lrk_role role, lrk_train train, const lrk_json *v, lrk_err *err)
+static lrk_status add_json(turns *t, lrk_role role, lrk_train train, const lrk_json *v,
+                           lrk_err *err)
 {
     lrk_buf b = {0};
     lrk_part p = {.role = role, .train = train};
@@ -37,13 +38,16 @@ static lrk_status train_mark(const lrk_json *m, lrk_train *out, lrk_err *err)
     LRK_REQUIRE(err, !train || !weight, LRK_EINPUT, "train and weight: expected one of the two");
     if (train) {
         LRK_REQUIRE(err, lrk_json_is(train, LRK_JSON_BOOL), LRK_EINPUT,
-                    "train: expected true or false, got %s", lrk_json_kind_name(lrk_json_type(train)));
+                    "train: expected true or false, got %s",
+                    lrk_json_kind_name(lrk_json_type(train)));
         *out = lrk_json_bool(train) ? LRK_TRAIN_YES : LRK_TRAIN_NO;
     } else if (weight) {
         const bool one = lrk_json_number(weight) >= 1.0, zero = lrk_json_number(weight) <= 0.0;
-        const bool number = lrk_json_is(weight, LRK_JSON_INTEGER) || lrk_json_is(weight, LRK_JSON_REAL);
-        LRK_REQUIRE(err, number && (one || zero) && lrk_json_number(weight) <= 1.0 &&
-                             lrk_json_number(weight) >= 0.0,
+        const bool number =
+            lrk_json_is(weight, LRK_JSON_INTEGER) || lrk_json_is(weight, LRK_JSON_REAL);
+        LRK_REQUIRE(err,
+                    number && (one || zero) && lrk_json_number(weight) <= 1.0 &&
+                        lrk_json_number(weight) >= 0.0,
                     LRK_EINPUT, "weight: expected 0 or 1");
         *out = one ? LRK_TRAIN_YES : LRK_TRAIN_NO;
     }
@@ -105,9 +109,11 @@ static lrk_status add_message(turns *t, const lrk_json *m, bool train, lrk_err *
     const char *role = lrk_json_string(lrk_json_get(m, "role"), NULL);
     LRK_REQUIRE(err, role, LRK_EINPUT, "role: expected a string: system, user, assistant or tool");
     const bool simple = simple_role(role, &p.role);
-    LRK_REQUIRE(err, simple || strcmp(role, "developer") == 0 || strcmp(role, "function") == 0 ||
-                         strcmp(role, "ipython") == 0,
-                LRK_EINPUT, "role: '%.40s' is unknown, expected system, user, assistant or tool", role);
+    LRK_REQUIRE(err,
+                simple || strcmp(role, "developer") == 0 || strcmp(role, "function") == 0 ||
+                    strcmp(role, "ipython") == 0,
+                LRK_EINPUT, "role: '%.40s' is unknown, expected system, user, assistant or tool",
+                role);
     LRK_TRY(train_mark(m, &p.train, err));
     if (!train) p.train = LRK_TRAIN_NO;
     const lrk_json *content = lrk_json_get(m, "content"), *calls = lrk_json_get(m, "tool_calls");
@@ -116,8 +122,9 @@ static lrk_status add_message(turns *t, const lrk_json *m, bool train, lrk_err *
     if (text) p.text = lrk_json_string(content, &p.n);
     const bool answers = strcmp(role, "assistant") == 0 && p.train != LRK_TRAIN_NO;
     LRK_REQUIRE(err, !answers || !text || !lrk_blank(p.text, p.n) || lrk_json_size(calls) > 0,
-                LRK_EINPUT, "content: the assistant's answer is empty; mend or remove the row, or mark "
-                            "the turn \"train\": false");
+                LRK_EINPUT,
+                "content: the assistant's answer is empty; mend or remove the row, or mark "
+                "the turn \"train\": false");
     size_t plain = 2;
     plain += lrk_json_get(m, "train") || lrk_json_get(m, "weight");
     if (!simple || !text || lrk_json_size(m) > plain) return keep_message(t, m, p.train, err);
@@ -128,8 +135,8 @@ static lrk_status add_message(turns *t, const lrk_json *m, bool train, lrk_err *
 static lrk_status add_messages(turns *t, const lrk_json *list, const char *name, bool train,
                                lrk_err *err)
 {
-    LRK_REQUIRE(err, lrk_json_is(list, LRK_JSON_ARRAY), LRK_EINPUT, "%s: expected a list, got %s", name,
-                list ? lrk_json_kind_name(lrk_json_type(list)) : "nothing");
+    LRK_REQUIRE(err, lrk_json_is(list, LRK_JSON_ARRAY), LRK_EINPUT, "%s: expected a list, got %s",
+                name, list ? lrk_json_kind_name(lrk_json_type(list)) : "nothing");
     for (size_t i = 0; i < lrk_json_size(list); i++) {
         const lrk_status s = add_message(t, lrk_json_at(list, i), train, err);
         if (s != LRK_OK) return lrk_err_prefix(err, s, "%s[%zu]", name, i);
@@ -161,7 +168,8 @@ static lrk_status add_variables(turns *t, const lrk_json *row, lrk_err *err)
         lrk_json_free(parsed);
     }
     const lrk_json *more = lrk_json_get(row, "chat_template_kwargs");
-    if (s == LRK_OK && more && !lrk_json_is(more, LRK_JSON_OBJECT) && !lrk_json_is(more, LRK_JSON_NULL))
+    if (s == LRK_OK && more && !lrk_json_is(more, LRK_JSON_OBJECT) &&
+        !lrk_json_is(more, LRK_JSON_NULL))
         s = lrk_fail(err, LRK_EINPUT, "chat_template_kwargs: expected an object, got %s",
                      lrk_json_kind_name(lrk_json_type(more)));
     for (void *i = s == LRK_OK ? lrk_json_begin(more) : NULL; i; i = lrk_json_next(more, i))
@@ -209,7 +217,8 @@ static lrk_status add_system(turns *t, const lrk_json *row, lrk_err *err)
 static lrk_status add_sharegpt(turns *t, const lrk_json *row, lrk_err *err)
 {
     const lrk_json *list = lrk_json_get(row, "conversations");
-    LRK_REQUIRE(err, lrk_json_is(list, LRK_JSON_ARRAY), LRK_EINPUT, "conversations: expected a list");
+    LRK_REQUIRE(err, lrk_json_is(list, LRK_JSON_ARRAY), LRK_EINPUT,
+                "conversations: expected a list");
     LRK_TRY(add_system(t, row, err));
     for (size_t i = 0; i < lrk_json_size(list); i++) {
         const lrk_status s = add_sharegpt_turn(t, lrk_json_at(list, i), err);
@@ -226,7 +235,8 @@ static lrk_status add_alpaca(turns *t, const lrk_json *row, lrk_err *err)
                 "history: is not supported; write the conversation as messages");
     LRK_TRY(add_system(t, row, err));
     LRK_TRY(lrk_member_text(row, "instruction", true, &user, err));
-    LRK_TRY(lrk_member_text(row, lrk_json_get(row, "input") ? "input" : "context", false, &input, err));
+    LRK_TRY(
+        lrk_member_text(row, lrk_json_get(row, "input") ? "input" : "context", false, &input, err));
     LRK_TRY(lrk_member_text(row, lrk_json_get(row, "output") ? "output" : "response", true, &answer,
                             err));
     if (!lrk_blank(input.text, input.n)) {
