@@ -5,13 +5,14 @@
  *   lrk_store   how elements lie in memory:  float | double | uint16_t (bf16)
  *   lrk_real    what arithmetic is done in:  float | double | float
  *   lrk_get(p, i), lrk_put(p, i, v)  one element, converted
+ *   lrk_load_row, lrk_accumulate     for inputs that may be f32 beside bf16
  *   LRK_KERNEL(op, pass)  the name of the kernel of this build
  * Reductions that must not lose digits accumulate in double or in lrk_real over short rows; write
  * them as `#pragma omp simd reduction(+ : s)`, which fixes the order for one build.
  */
 #ifndef LRK_KERNELS_REAL_H
 #define LRK_KERNELS_REAL_H
-#include "base/dtype.h"
+#include "base/tensor.h"
 
 #include <math.h>
 
@@ -59,6 +60,36 @@ static inline void lrk_put(lrk_store *p, size_t i, lrk_real v)
     p[i] = v;
 }
 #endif
+
+/* Row r of t, which is of this build's type or f32 (f64 in f64), as lrk_real: where it lies when it
+ * can be read so, else converted into `room`, lrk_cols(t) elements. */
+static inline const lrk_real *lrk_load_row(const lrk_tensor *t, size_t r, void *room)
+{
+#if LRK_REAL == LRK_BUILD_BF16
+    if (t->dtype == LRK_REAL_DTYPE) {
+        lrk_real *out = room;
+        const lrk_store *row = lrk_row(t, r);
+        for (size_t i = 0; i < lrk_cols(t); i++) out[i] = lrk_get(row, i);
+        return out;
+    }
+#endif
+    (void)room;
+    return lrk_row(t, r);
+}
+
+/* t[i] += v, or t[i] = v; t is a vector of this build's type or f32. */
+static inline void lrk_accumulate(const lrk_tensor *t, size_t i, double v, int fresh)
+{
+#if LRK_REAL == LRK_BUILD_BF16
+    if (t->dtype == LRK_F32) {
+        float *p = (float *)t->data + i;
+        *p = (float)(fresh ? v : (double)*p + v);
+        return;
+    }
+#endif
+    lrk_store *p = t->data;
+    lrk_put(p, i, (lrk_real)(fresh ? v : (double)lrk_get(p, i) + v));
+}
 
 /* exp. The float version is branch-free so that loops around it become vector code: x = k ln2 + r,
  * a degree-6 polynomial on |r| <= ln2 / 2, relative error below 2 ulp; it saturates outside

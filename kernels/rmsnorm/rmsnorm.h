@@ -1,0 +1,34 @@
+/* kernels/rmsnorm/rmsnorm.h -- root-mean-square normalisation over the last axis.
+ *
+ *   forward    r[n]    = 1 / sqrt(mean_c(x[n,c]^2) + eps)
+ *              y[n,c]  = x[n,c] * r[n] * w[c]
+ *   backward   s[n]    = sum_c(dy[n,c] * w[c] * x[n,c])
+ *              dx[n,c] += r[n] * w[c] * dy[n,c] - x[n,c] * r[n]^3 * s[n] / C
+ *              dw[c]   += sum_n(dy[n,c] * x[n,c] * r[n])
+ *
+ * N: rows, the product of all axes but the last.   C: model width.
+ */
+#ifndef LRK_KERNELS_RMSNORM_H
+#define LRK_KERNELS_RMSNORM_H
+#include "kernels/op.h"
+
+/* Tensors of one call, as indices into lrk_call; row-major, rows may be strided.
+ *   in[X]       (..., C)  f32 | bf16 | f64
+ *   in[W]       (C)       like x, or f32
+ *   out[Y]      (..., C)  like x; may share storage with x only when no backward will run
+ *   saved[RSTD] (N)       the r of the formulas; f32, or f64 when x is f64
+ */
+enum { LRK_RMSNORM_X, LRK_RMSNORM_W };
+enum { LRK_RMSNORM_Y };
+enum { LRK_RMSNORM_RSTD };
+
+/* eps is added to the mean square, so its unit is that of x squared; must be > 0. */
+typedef struct lrk_rmsnorm_attr {
+    double eps;
+} lrk_rmsnorm_attr;
+
+/* infer fails with LRK_ESHAPE when w is not (C), LRK_ESUPPORT when its type is neither that of x nor
+ * f32, LRK_EVALUE when eps is not > 0. A frozen w costs nothing. Sums of squares in f64. */
+extern const lrk_op lrk_op_rmsnorm;
+
+#endif /* LRK_KERNELS_RMSNORM_H */
