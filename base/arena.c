@@ -128,7 +128,7 @@ void lrk_arena_reset(lrk_arena *a, size_t mark)
 char *lrk_strndup(lrk_arena *a, const char *s, size_t n)
 {
     char *p = NULL;
-    if (lrk_alloc(a, n + 1, 1, "string", &p, NULL) != LRK_OK) return NULL;
+    if (lrk_alloc(a, n + 1, 1, "string", &p, NULL) != LRK_OK || !p) return NULL;
     memcpy(p, s, n);
     p[n] = '\0';
     return p;

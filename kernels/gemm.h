@@ -39,9 +39,16 @@ typedef struct lrk_gemm {
     bool accumulate;
 } lrk_gemm;
 
-/* Enough for any instruction set and number of threads of this process. Data pointers may be NULL. */
+/* Enough for any instruction set of this machine, for lrk_threads() threads as of now or fewer, and
+ * for the provider chosen now. Data pointers may be NULL. */
 size_t lrk_gemm_scratch(const lrk_gemm *g);
 void lrk_gemm_run(const lrk_gemm *g, void *scratch);
+
+/* Whose code multiplies: ours wherever base/cpu.h knows a level above scalar, oneDNN elsewhere.
+ * Tests and benchmarks choose. oneDNN allocates inside and orders its sums as it likes. */
+typedef enum lrk_gemm_provider { LRK_GEMM_OWN, LRK_GEMM_ONEDNN } lrk_gemm_provider;
+lrk_gemm_provider lrk_gemm_provider_get(void);
+void lrk_gemm_provider_set(lrk_gemm_provider p);
 
 static inline lrk_operand lrk_operand_of(const lrk_tensor *t, bool transposed)
 {

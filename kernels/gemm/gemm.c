@@ -1,8 +1,30 @@
 /* kernels/gemm/gemm.c -- matrix products: which way a product goes. */
 #include "kernels/gemm/impl.h"
 
+#include "kernels/gemm/onednn.h"
+
 #include "base/size.h"
 #include "base/threads.h"
+
+#include <stdatomic.h>
+
+static atomic_int chosen; /* 1 + provider; 0: not chosen */
+
+lrk_gemm_provider lrk_gemm_provider_get(void)
+{
+    const int c = atomic_load(&chosen);
+    if (c) return (lrk_gemm_provider)(c - 1);
+#if defined(__x86_64__)
+    return LRK_GEMM_OWN;
+#else
+    return LRK_GEMM_ONEDNN;
+#endif
+}
+
+void lrk_gemm_provider_set(lrk_gemm_provider p)
+{
+    atomic_store(&chosen, (int)p + 1);
+}
 
 static const lrk_gemm_isa *isa_of(lrk_isa level)
 {
@@ -24,6 +46,7 @@ size_t lrk_gemm_scratch(const lrk_gemm *g)
     const size_t threads = (size_t)lrk_threads();
     size_t most = 0;
     if (is_f64(g)) return 0;
+    if (lrk_gemm_provider_get() == LRK_GEMM_ONEDNN) most = lrk_gemm_onednn_scratch(g);
     for (int level = LRK_SCALAR; level <= (int)lrk_cpu_hardware(); level++)
         for (size_t t = 1; t <= threads; t++)
             most = lrk_max(most, lrk_gemm_packed_scratch(g, isa_of((lrk_isa)level), t));
@@ -54,13 +77,30 @@ static void clear(const lrk_gemm *g)
                lrk_row_bytes(g->c_dtype, g->n));
 }
 
+/* Columns from j on. */
+static lrk_gemm rest(const lrk_gemm *g, size_t j)
+{
+    lrk_gemm r = *g;
+    r.n -= j;
+    r.b.data = lrk_operand_at(&g->b, g->b.transposed ? j : 0, g->b.transposed ? 0 : j);
+    r.c = (char *)g->c + lrk_row_bytes(g->c_dtype, j);
+    return r;
+}
+
 void lrk_gemm_run(const lrk_gemm *g, void *scratch)
 {
     if (!g->m || !g->n) return;
-    if (!g->k)
+    if (!g->k) {
         clear(g);
-    else if (is_f64(g))
+        return;
+    }
+    if (is_f64(g)) {
         lrk_parallel(g->m, row_f64, &g);
-    else
-        lrk_gemm_packed(g, isa_of(lrk_cpu()), scratch);
+        return;
+    }
+    size_t done = 0;
+    if (lrk_gemm_provider_get() == LRK_GEMM_ONEDNN) done = lrk_gemm_onednn(g, scratch);
+    if (done == g->n) return;
+    const lrk_gemm left = rest(g, done);
+    lrk_gemm_packed(&left, isa_of(lrk_cpu()), scratch);
 }

@@ -250,6 +250,10 @@ static void everywhere(const shape *s)
                 assert_memory_equal(first, p.c, p.c_bytes);
         }
     }
+    lrk_gemm_provider_set(LRK_GEMM_ONEDNN);
+    run(&p);
+    check(&p, "oneDNN");
+    lrk_gemm_provider_set(LRK_GEMM_OWN);
     lrk_heap_free(first);
     drop(&p);
 }
