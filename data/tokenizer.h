@@ -79,7 +79,7 @@ typedef struct lrk_ids {
 
 void lrk_ids_free(lrk_ids *ids);
 
-/* Replaces what `out` held. The text is UTF-8 (else LRK_EINPUT with the offset); NUL bytes are text.
+/* Replaces what `out` held. The text is UTF-8 without NUL (else LRK_EINPUT with the offset).
  * Texts of special tokens in it become those tokens. add_special: also the tokens of the
  * post-processor (bos, eos); leave it off for text from a chat template, which writes its own. */
 lrk_status lrk_encode(const lrk_tokenizer *t, const char *text, size_t n, bool add_special,

@@ -1,0 +1,221 @@
+/* data/tokenizer/finish.c -- building a tokenizer: what all loaders share. */
+#include "base/file.h"
+#include "base/size.h"
+#include "data/tokenizer/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { POOL_BYTES = 1 << 16 };
+
+lrk_status lrk_tokenizer_new(lrk_tokenizer **out, size_t n_tokens, lrk_err *err)
+{
+    LRK_REQUIRE(err, n_tokens > 0 && n_tokens <= LRK_MAX_VOCAB, LRK_EINPUT,
+                "vocabulary of %zu tokens, expected 1 to %d", n_tokens, LRK_MAX_VOCAB);
+    lrk_tokenizer *t = lrk_heap_alloc(1, sizeof *t);
+    LRK_REQUIRE(err, t, LRK_ENOMEM, "tokenizer: out of memory");
+    *out = t;
+    t->arena = lrk_arena_growing("tokenizer");
+    t->n = n_tokens;
+    t->unk = LRK_NO_ID;
+    for (int i = 0; i < LRK_TOKEN_SPECIALS; i++) t->special[i] = LRK_NO_ID;
+    lrk_classes_fill(&t->classes);
+    LRK_TRY(lrk_alloc(&t->arena, t->n, sizeof *t->text, "token texts", &t->text, err));
+    LRK_TRY(lrk_alloc(&t->arena, t->n, 1, "token flags", &t->flags, err));
+    return lrk_alloc(&t->arena, t->n, sizeof *t->bytes, "token bytes", &t->bytes, err);
+}
+
+void lrk_tokenizer_free(lrk_tokenizer *t)
+{
+    if (!t) return;
+    lrk_arena_free(&t->arena);
+    lrk_heap_free(t);
+}
+
+lrk_status lrk_tokenizer_copy(lrk_tokenizer *t, const char *s, size_t n, lrk_piece *out,
+                              lrk_err *err)
+{
+    char *to;
+    if (n + 1 > POOL_BYTES / 4) {
+        LRK_TRY(lrk_alloc(&t->arena, n + 1, 1, "text of a tokenizer", &to, err));
+    } else {
+        if (n + 1 > t->pool_left) {
+            LRK_TRY(lrk_alloc(&t->arena, POOL_BYTES, 1, "texts of a tokenizer", &t->pool, err));
+            t->pool_left = POOL_BYTES;
+        }
+        to = t->pool;
+        t->pool += n + 1;
+        t->pool_left -= n + 1;
+    }
+    if (n) memcpy(to, s, n);
+    to[n] = '\0';
+    *out = (lrk_piece){to, n};
+    return LRK_OK;
+}
+
+lrk_status lrk_tokenizer_set(lrk_tokenizer *t, size_t id, const char *s, size_t n, const char *key,
+                             lrk_err *err)
+{
+    LRK_REQUIRE(err, n > 0 && n <= LRK_MAX_TOKEN_BYTES, LRK_EINPUT,
+                "%s: token %zu has %zu bytes, expected 1 to %d", key, id, n, LRK_MAX_TOKEN_BYTES);
+    LRK_REQUIRE(err, lrk_utf8_check(s, n) == n, LRK_EINPUT, "%s: token %zu is not valid UTF-8", key,
+                id);
+    LRK_REQUIRE(err, id < t->n, LRK_EINPUT,
+                "%s: '%.*s' has id %zu, but there are only %zu tokens: ids must leave no gap", key,
+                (int)n, s, id, t->n);
+    LRK_REQUIRE(err, !t->text[id].data, LRK_EINPUT, "%s: '%.*s' and '%s' have the same id %zu", key,
+                (int)n, s, t->text[id].data, id);
+    return lrk_tokenizer_copy(t, s, n, &t->text[id], err);
+}
+
+lrk_status lrk_tokenizer_index(lrk_tokenizer *t, lrk_err *err)
+{
+    LRK_TRY(lrk_strings_make(&t->by_text, &t->arena, t->n, t->text, err));
+    for (uint32_t id = 0; id < t->n; id++) {
+        uint32_t other;
+        LRK_REQUIRE(err, t->text[id].data, LRK_EINPUT,
+                    "vocabulary: id %u is missing, ids must be 0 to %zu without a gap", (unsigned)id,
+                    t->n - 1);
+        LRK_TRY(lrk_strings_add(&t->by_text, id, &other, err));
+        LRK_REQUIRE(err, other == id, LRK_EINPUT, "vocabulary: ids %u and %u are both '%s'",
+                    (unsigned)other, (unsigned)id, t->text[id].data);
+    }
+    return LRK_OK;
+}
+
+static lrk_status part(const lrk_tokenizer *t, size_t rank, lrk_piece p, const char *key,
+                       uint32_t *id, lrk_err *err)
+{
+    const int64_t found = lrk_strings_find(&t->by_text, p.data, p.n);
+    LRK_REQUIRE(err, found != LRK_NO_ID, LRK_EINPUT,
+                "%s: merge %zu needs the token '%.*s', which the vocabulary does not have", key, rank,
+                (int)lrk_min(p.n, 200), p.data);
+    *id = (uint32_t)found;
+    return LRK_OK;
+}
+
+lrk_status lrk_tokenizer_merge(lrk_tokenizer *t, size_t rank, lrk_piece left, lrk_piece right,
+                               const char *key, lrk_err *err)
+{
+    char both[2 * LRK_MAX_TOKEN_BYTES];
+    lrk_merge m = {.rank = (uint32_t)rank};
+    LRK_TRY(part(t, rank, left, key, &m.left, err));
+    LRK_TRY(part(t, rank, right, key, &m.right, err));
+    memcpy(both, left.data, left.n);
+    memcpy(both + left.n, right.data, right.n);
+    LRK_TRY(part(t, rank, (lrk_piece){both, left.n + right.n}, key, &m.id, err));
+    return lrk_merges_add(&t->merges, m, err);
+}
+
+/* ---- derived ---- */
+
+/* What token id stands for when spelled in the byte alphabet; other texts stand for themselves. */
+static lrk_status alphabet_bytes(lrk_tokenizer *t, uint32_t id, lrk_err *err)
+{
+    char bytes[LRK_MAX_TOKEN_BYTES];
+    size_t n;
+    t->bytes[id] = t->text[id];
+    if (!lrk_alphabet_decode(t->text[id].data, t->text[id].n, bytes, &n)) return LRK_OK;
+    const bool same = n == t->text[id].n && memcmp(bytes, t->text[id].data, n) == 0;
+    if (!same) LRK_TRY(lrk_tokenizer_copy(t, bytes, n, &t->bytes[id], err));
+    uint32_t other;
+    return lrk_strings_add(&t->by_bytes, id, &other, err);
+}
+
+static lrk_status plain_bytes(lrk_tokenizer *t, uint32_t id, lrk_err *err)
+{
+    const lrk_piece text = t->text[id];
+    const int byte = t->decode_bytes ? lrk_byte_token(text.data, text.n) : -1;
+    t->bytes[id] = text;
+    if (byte >= 0) {
+        const char b = (char)byte;
+        t->flags[id] |= LRK_IS_BYTE;
+        return lrk_tokenizer_copy(t, &b, 1, &t->bytes[id], err);
+    }
+    if (!t->decode_from.n || !memmem(text.data, text.n, t->decode_from.data, t->decode_from.n))
+        return LRK_OK;
+    const lrk_transform f = {LRK_TRANSFORM_REPLACE, t->decode_from, t->decode_to};
+    lrk_changed c[2] = {{.capacity = 0}, {.capacity = 0}};
+    lrk_mapped m = {.s = text.data, .n = text.n};
+    lrk_status status = lrk_transform_run(&f, 1, &m, c, err);
+    if (status == LRK_OK) status = lrk_tokenizer_copy(t, m.s, m.n, &t->bytes[id], err);
+    for (int i = 0; i < 2; i++) {
+        lrk_buf_free(&c[i].text);
+        lrk_heap_free(c[i].from);
+    }
+    return status;
+}
+
+static void single_symbols(lrk_tokenizer *t)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (unsigned b = 0; b < 256; b++) {
+        const char c = (char)b, name[6] = {'<', '0', 'x', digits[b >> 4], digits[b & 15], '>'};
+        t->fallback[b] = (int32_t)lrk_strings_find(&t->by_text, name, 6);
+        if (t->byte_level)
+            t->start[b] = (int32_t)lrk_strings_find(&t->by_bytes, &c, 1);
+        else
+            t->start[b] = b < 128 ? (int32_t)lrk_strings_find(&t->by_text, &c, 1) : -1;
+    }
+}
+
+static lrk_status find_ends(lrk_tokenizer *t, lrk_err *err)
+{
+    static const char *const known[] = {
+        "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<|end|>",
+        "<end_of_turn>", "<|return|>", "<｜end▁of▁sentence｜>"};
+    static const lrk_special named[] = {LRK_TOKEN_EOS, LRK_TOKEN_EOT, LRK_TOKEN_EOM};
+    for (int i = 0; i < 3; i++)
+        if (t->special[named[i]] != LRK_NO_ID) t->flags[t->special[named[i]]] |= LRK_IS_END;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const int64_t id = lrk_strings_find(&t->by_text, known[i], strlen(known[i]));
+        if (id != LRK_NO_ID && t->flags[id] & LRK_IS_SPECIAL) t->flags[id] |= LRK_IS_END;
+    }
+    for (size_t i = 0; i < t->n; i++) {
+        t->n_ends += (t->flags[i] & LRK_IS_END) != 0;
+        t->n_specials += (t->flags[i] & LRK_IS_SPECIAL) != 0;
+    }
+    LRK_TRY(lrk_alloc(&t->arena, t->n_ends, sizeof *t->ends, "end tokens", &t->ends, err));
+    return lrk_alloc(&t->arena, t->n_ends, sizeof *t->end_texts, "end tokens", &t->end_texts, err);
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    const char *const *x = a, *const *y = b;
+    const size_t n = strlen(*x), m = strlen(*y);
+    return n != m ? (n > m ? -1 : 1) : strcmp(*x, *y);
+}
+
+static lrk_status lists(lrk_tokenizer *t, lrk_err *err)
+{
+    LRK_TRY(find_ends(t, err));
+    LRK_TRY(lrk_alloc(&t->arena, t->n_specials, sizeof *t->special_texts, "special tokens",
+                      &t->special_texts, err));
+    size_t ends = 0, specials = 0;
+    for (uint32_t id = 0; id < t->n; id++) {
+        if (t->flags[id] & LRK_IS_END) {
+            t->end_texts[ends] = t->text[id].data;
+            t->ends[ends++] = id;
+        }
+        if (t->flags[id] & LRK_IS_SPECIAL) t->special_texts[specials++] = t->text[id].data;
+    }
+    if (specials) qsort(t->special_texts, specials, sizeof *t->special_texts, longest_first);
+    return LRK_OK;
+}
+
+lrk_status lrk_tokenizer_finish(lrk_tokenizer *t, lrk_err *err)
+{
+    LRK_TRY(lrk_alloc(&t->arena, t->n, 1, "token flags", &t->whole, err));
+    if (t->byte_level) LRK_TRY(lrk_strings_make(&t->by_bytes, &t->arena, t->n, t->bytes, err));
+    for (uint32_t id = 0; id < t->n; id++)
+        LRK_TRY(t->byte_level ? alphabet_bytes(t, id, err) : plain_bytes(t, id, err));
+    single_symbols(t);
+    for (unsigned b = 0; t->byte_level && t->byte_fallback && b < 256; b++)
+        LRK_REQUIRE(err, t->start[b] >= 0, LRK_ESUPPORT,
+                    "model.byte_fallback: not known together with ByteLevel while byte 0x%02x has no "
+                    "token",
+                    b);
+    LRK_TRY(lists(t, err));
+    LRK_TRY(lrk_added_make(&t->raw, t, false, err));
+    return lrk_added_make(&t->normalized, t, true, err);
+}

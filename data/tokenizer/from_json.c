@@ -1,0 +1,305 @@
+/* data/tokenizer/from_json.c -- a tokenizer from tokenizer.json and tokenizer_config.json. */
+#include "base/file.h"
+#include "base/sha256.h"
+#include "data/tokenizer/json_parts.h"
+
+#include <string.h>
+
+enum { MAX_FILE = 64 << 20, MAX_CONFIG = 16 << 20, MAX_TEMPLATE = 1 << 20 };
+
+/* ---- vocabulary ---- */
+
+/* One added token is ids and flags; where its text is new, its id must be the one that the reference
+ * would give it, whatever the file says. */
+static lrk_status added_token(lrk_tokenizer *t, const lrk_json *v, size_t i, const lrk_json *vocab,
+                              size_t *next, lrk_err *err)
+{
+    static const struct {
+        const char *key;
+        unsigned char flag;
+    } flags[] = {{"special", LRK_IS_SPECIAL}, {"normalized", LRK_IS_NORMALIZED},
+                 {"lstrip", LRK_IS_LSTRIP},   {"rstrip", LRK_IS_RSTRIP},
+                 {"single_word", LRK_IS_SINGLE_WORD}};
+    const lrk_json *id_value = lrk_json_get(v, "id");
+    size_t n = 0;
+    const char *content = lrk_json_string(lrk_json_get(v, "content"), &n);
+    LRK_REQUIRE(err, content && lrk_json_is(id_value, LRK_JSON_INTEGER), LRK_EINPUT,
+                "added_tokens[%zu]: expected an object with id and content", i);
+    LRK_TRY(lrk_json_only(v, "id content single_word lstrip rstrip normalized special",
+                          "added_tokens", err));
+    const int64_t id = lrk_json_integer(id_value);
+    const lrk_json *known = lrk_json_get(vocab, content);
+    if (known) {
+        LRK_REQUIRE(err, lrk_json_integer(known) == id, LRK_EINPUT,
+                    "added_tokens[%zu]: '%s' has id %lld, in model.vocab it has %lld", i, content,
+                    (long long)id, (long long)lrk_json_integer(known));
+    } else {
+        LRK_REQUIRE(err, id >= 0 && (uint64_t)id == *next, LRK_EINPUT,
+                    "added_tokens[%zu]: '%s' has id %lld, expected %zu: ids must follow one another "
+                    "behind those of model.vocab",
+                    i, content, (long long)id, *next);
+        LRK_TRY(lrk_tokenizer_set(t, (size_t)id, content, n, "added_tokens", err));
+        ++*next;
+    }
+    LRK_REQUIRE(err, !(t->flags[id] & LRK_IS_ADDED), LRK_EINPUT, "added_tokens[%zu]: '%s' is there twice",
+                i, content);
+    t->flags[id] |= LRK_IS_ADDED;
+    for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) {
+        bool on = false;
+        LRK_TRY(lrk_json_opt_bool(v, flags[f].key, &on, "added_tokens", err));
+        if (on) t->flags[id] |= flags[f].flag;
+    }
+    return LRK_OK;
+}
+
+static lrk_status count_tokens(const lrk_json *vocab, const lrk_json *added, size_t *n, lrk_err *err)
+{
+    LRK_REQUIRE(err, lrk_json_is(vocab, LRK_JSON_OBJECT), LRK_EINPUT,
+                "model.vocab: missing, or not an object");
+    LRK_REQUIRE(err, !added || lrk_json_is(added, LRK_JSON_ARRAY), LRK_EINPUT,
+                "added_tokens: expected an array");
+    *n = lrk_json_size(vocab);
+    for (size_t i = 0; i < lrk_json_size(added); i++) {
+        const char *content = lrk_json_string(lrk_json_get(lrk_json_at(added, i), "content"), NULL);
+        *n += content && !lrk_json_get(vocab, content);
+    }
+    return LRK_OK;
+}
+
+static lrk_status read_tokens(lrk_tokenizer *t, const lrk_json *vocab, const lrk_json *added,
+                              lrk_err *err)
+{
+    for (void *i = lrk_json_begin(vocab); i; i = lrk_json_next(vocab, i)) {
+        size_t n;
+        const char *text = lrk_json_key(i, &n);
+        const lrk_json *id = lrk_json_value(i);
+        LRK_REQUIRE(err, lrk_json_is(id, LRK_JSON_INTEGER) && lrk_json_integer(id) >= 0, LRK_EINPUT,
+                    "model.vocab: the id of '%s' is not a number from 0 on", text);
+        LRK_TRY(lrk_tokenizer_set(t, (size_t)lrk_json_integer(id), text, n, "model.vocab", err));
+    }
+    size_t next = lrk_json_size(vocab);
+    for (size_t i = 0; i < lrk_json_size(added); i++)
+        LRK_TRY(added_token(t, lrk_json_at(added, i), i, vocab, &next, err));
+    return lrk_tokenizer_index(t, err);
+}
+
+/* "left right" or ["left", "right"] */
+static lrk_status read_merge(lrk_tokenizer *t, const lrk_json *v, size_t i, lrk_err *err)
+{
+    lrk_piece left = {NULL, 0}, right = {NULL, 0};
+    if (lrk_json_is(v, LRK_JSON_ARRAY) && lrk_json_size(v) == 2) {
+        left.data = lrk_json_string(lrk_json_at(v, 0), &left.n);
+        right.data = lrk_json_string(lrk_json_at(v, 1), &right.n);
+    } else if (lrk_json_is(v, LRK_JSON_STRING)) {
+        size_t n;
+        const char *both = lrk_json_string(v, &n), *blank = strchr(both, ' ');
+        if (blank && !strchr(blank + 1, ' ')) {
+            left = (lrk_piece){both, (size_t)(blank - both)};
+            right = (lrk_piece){blank + 1, n - left.n - 1};
+        }
+    }
+    LRK_REQUIRE(err, left.data && right.data, LRK_EINPUT,
+                "model.merges: merge %zu is neither \"left right\" nor [\"left\", \"right\"]", i);
+    return lrk_tokenizer_merge(t, i, left, right, "model.merges", err);
+}
+
+static lrk_status must_be_empty(const lrk_json *model, const char *key, lrk_err *err)
+{
+    const lrk_json *v = lrk_json_get(model, key);
+    size_t n = 0;
+    const bool empty = !v || lrk_json_is(v, LRK_JSON_NULL) || (lrk_json_string(v, &n) && n == 0) ||
+                       (lrk_json_is(v, LRK_JSON_INTEGER) && lrk_json_integer(v) == 0) ||
+                       (lrk_json_is(v, LRK_JSON_REAL) && !(lrk_json_number(v) > 0));
+    LRK_REQUIRE(err, empty, LRK_ESUPPORT, "model.%s: is not known", key);
+    return LRK_OK;
+}
+
+static lrk_status read_model(lrk_tokenizer *t, const lrk_json *model, lrk_err *err)
+{
+    const lrk_json *merges = lrk_json_get(model, "merges");
+    const char *unk = NULL;
+    LRK_TRY(lrk_json_only(model,
+                          "type dropout unk_token continuing_subword_prefix end_of_word_suffix "
+                          "fuse_unk byte_fallback ignore_merges vocab merges",
+                          "model", err));
+    LRK_TRY(must_be_empty(model, "dropout", err));
+    LRK_TRY(must_be_empty(model, "continuing_subword_prefix", err));
+    LRK_TRY(must_be_empty(model, "end_of_word_suffix", err));
+    LRK_TRY(lrk_json_opt_bool(model, "fuse_unk", &t->fuse_unk, "model", err));
+    LRK_TRY(lrk_json_opt_bool(model, "byte_fallback", &t->byte_fallback, "model", err));
+    LRK_TRY(lrk_json_opt_bool(model, "ignore_merges", &t->ignore_merges, "model", err));
+    LRK_TRY(lrk_json_opt_string(model, "unk_token", &unk, "model", err));
+    if (unk) t->unk = lrk_token_id(t, unk, strlen(unk));
+    LRK_REQUIRE(err, !unk || t->unk != LRK_NO_ID, LRK_EINPUT,
+                "model.unk_token: '%s' is not in the vocabulary", unk);
+    LRK_REQUIRE(err, lrk_json_is(merges, LRK_JSON_ARRAY), LRK_EINPUT,
+                "model.merges: missing, or not an array");
+    const size_t n = lrk_json_size(merges);
+    LRK_REQUIRE(err, n <= LRK_MAX_MERGES, LRK_EINPUT, "model.merges: %zu merges, at most %d", n,
+                LRK_MAX_MERGES);
+    LRK_TRY(lrk_merges_make(&t->merges, &t->arena, n, err));
+    for (size_t i = 0; i < n; i++) LRK_TRY(read_merge(t, lrk_json_at(merges, i), i, err));
+    return LRK_OK;
+}
+
+/* ---- tokenizer_config.json ---- */
+
+static lrk_status special_token(lrk_tokenizer *t, const lrk_json *config, lrk_special s, lrk_err *err)
+{
+    const lrk_json *v = lrk_json_get(config, lrk_special_name(s));
+    if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
+    size_t n = 0;
+    const char *text = lrk_json_string(lrk_json_is(v, LRK_JSON_OBJECT) ? lrk_json_get(v, "content") : v, &n);
+    LRK_REQUIRE(err, text, LRK_EINPUT, "%s: expected a string, or an object with content",
+                lrk_special_name(s));
+    t->special[s] = lrk_token_id(t, text, n);
+    LRK_REQUIRE(err, t->special[s] != LRK_NO_ID, LRK_EINPUT, "%s: '%s' is not in the vocabulary",
+                lrk_special_name(s), text);
+    return LRK_OK;
+}
+
+/* add_bos_token, add_eos_token: puts the id at the outer end of list, or takes it away there. */
+static lrk_status add_or_drop(lrk_tokenizer *t, const lrk_json *config, const char *key,
+                              lrk_special s, lrk_err *err)
+{
+    bool add = false;
+    const lrk_json *v = lrk_json_get(config, key);
+    if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
+    LRK_TRY(lrk_json_opt_bool(config, key, &add, "tokenizer_config.json", err));
+    const bool front = s == LRK_TOKEN_BOS;
+    uint32_t *list = front ? t->prefix : t->suffix;
+    size_t *n = front ? &t->n_prefix : &t->n_suffix;
+    const int64_t id = t->special[s];
+    LRK_REQUIRE(err, !add || id != LRK_NO_ID, LRK_EINPUT, "%s: is true, but there is no %s", key,
+                lrk_special_name(s));
+    const bool there = *n && list[front ? 0 : *n - 1] == id;
+    if (add && !there) {
+        LRK_REQUIRE(err, *n < LRK_MAX_STAGES, LRK_ESUPPORT, "%s: more than %d added ids", key,
+                    LRK_MAX_STAGES);
+        if (front) memmove(list + 1, list, *n * sizeof *list);
+        list[front ? 0 : *n] = (uint32_t)id;
+        ++*n;
+    } else if (!add && there) {
+        --*n;
+        if (front) memmove(list, list + 1, *n * sizeof *list);
+    }
+    return LRK_OK;
+}
+
+/* A string, or a list of {"name", "template"} with one named default. */
+static lrk_status chat_template(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
+{
+    for (size_t i = 0; lrk_json_is(v, LRK_JSON_ARRAY) && i < lrk_json_size(v); i++) {
+        const lrk_json *one = lrk_json_at(v, i);
+        const char *name = lrk_json_string(lrk_json_get(one, "name"), NULL);
+        if (name && strcmp(name, "default") == 0) return chat_template(t, lrk_json_get(one, "template"), err);
+    }
+    if (!lrk_json_is(v, LRK_JSON_STRING)) return LRK_OK;
+    t->chat_template = lrk_strdup(&t->arena, lrk_json_string(v, NULL));
+    LRK_REQUIRE(err, t->chat_template, LRK_ENOMEM, "chat_template: out of memory");
+    return LRK_OK;
+}
+
+static lrk_status read_config(lrk_tokenizer *t, const char *path, lrk_err *err)
+{
+    static const lrk_special named[] = {LRK_TOKEN_BOS, LRK_TOKEN_EOS, LRK_TOKEN_PAD, LRK_TOKEN_UNK};
+    lrk_json *config;
+    LRK_TRY(lrk_json_load(&config, path, MAX_CONFIG, err));
+    lrk_status status = LRK_OK;
+    for (int i = 0; i < 4 && status == LRK_OK; i++) status = special_token(t, config, named[i], err);
+    if (status == LRK_OK) status = add_or_drop(t, config, "add_bos_token", LRK_TOKEN_BOS, err);
+    if (status == LRK_OK) status = add_or_drop(t, config, "add_eos_token", LRK_TOKEN_EOS, err);
+    if (status == LRK_OK) status = chat_template(t, lrk_json_get(config, "chat_template"), err);
+    lrk_json_free(config);
+    return status == LRK_OK ? LRK_OK : lrk_err_prefix(err, status, "%s", path);
+}
+
+/* The files beside tokenizer.json. */
+static lrk_status read_beside(lrk_tokenizer *t, const char *path, lrk_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *folder = slash == path ? "/" : ".";
+    if (slash && slash != path) folder = lrk_strndup(&t->arena, path, (size_t)(slash - path));
+    char *config = folder ? lrk_path_join(&t->arena, folder, "tokenizer_config.json") : NULL;
+    char *jinja = folder ? lrk_path_join(&t->arena, folder, "chat_template.jinja") : NULL;
+    LRK_REQUIRE(err, config && jinja, LRK_ENOMEM, "%s: out of memory", path);
+    if (lrk_is_file(config)) LRK_TRY(read_config(t, config, err));
+    if (!lrk_is_file(jinja)) return LRK_OK;
+    char *text = NULL;
+    size_t n = 0;
+    LRK_TRY(lrk_file_read(&t->arena, jinja, MAX_TEMPLATE, &text, &n, err));
+    const size_t valid = lrk_utf8_check(text, n);
+    LRK_REQUIRE(err, valid == n, LRK_EINPUT, "%s: byte %zu is not valid UTF-8", jinja, valid);
+    t->chat_template = text;
+    return LRK_OK;
+}
+
+/* ---- the file ---- */
+
+static lrk_status build(lrk_tokenizer **out, const lrk_json *root, lrk_err *err)
+{
+    const lrk_json *model = lrk_json_get(root, "model"), *added = lrk_json_get(root, "added_tokens");
+    const char *type = lrk_json_string(lrk_json_get(model, "type"), NULL);
+    LRK_REQUIRE(err, lrk_json_is(model, LRK_JSON_OBJECT), LRK_EINPUT,
+                "model: missing, or not an object; expected a tokenizer.json");
+    LRK_REQUIRE(err, !type || strcmp(type, "BPE") == 0, LRK_ESUPPORT,
+                "model.type: '%s' is not known, only BPE is", type);
+    LRK_TRY(lrk_json_only(root,
+                          "version truncation padding added_tokens normalizer pre_tokenizer "
+                          "post_processor decoder model",
+                          "tokenizer", err));
+    const lrk_json *vocab = lrk_json_get(model, "vocab");
+    size_t n;
+    LRK_TRY(count_tokens(vocab, added, &n, err));
+    LRK_TRY(lrk_tokenizer_new(out, n, err));
+    lrk_tokenizer *t = *out;
+    LRK_TRY(read_tokens(t, vocab, added, err));
+    LRK_TRY(read_model(t, model, err));
+    LRK_TRY(lrk_json_normalizer(t, lrk_json_get(root, "normalizer"), err));
+    LRK_TRY(lrk_json_pre_tokenizer(t, lrk_json_get(root, "pre_tokenizer"), err));
+    LRK_TRY(lrk_json_post_processor(t, lrk_json_get(root, "post_processor"), err));
+    return lrk_json_decoder(t, lrk_json_get(root, "decoder"), err);
+}
+
+static void identify(lrk_tokenizer *t, const char *file, size_t n)
+{
+    lrk_sha256 h;
+    unsigned char digest[32];
+    lrk_sha256_begin(&h);
+    lrk_sha256_add(&h, file, n);
+    lrk_sha256_add(&h, t->prefix, t->n_prefix * sizeof *t->prefix);
+    lrk_sha256_add(&h, "|", 1);
+    lrk_sha256_add(&h, t->suffix, t->n_suffix * sizeof *t->suffix);
+    lrk_sha256_end(&h, digest);
+    lrk_hex(digest, sizeof digest, t->sha256);
+}
+
+static lrk_status load(lrk_tokenizer **t, const char *path, const char *file, size_t n, lrk_err *err)
+{
+    lrk_json *root = NULL;
+    LRK_TRY(lrk_json_parse(&root, file, n, path, err));
+    lrk_status status = build(t, root, err);
+    lrk_json_free(root);
+    if (status != LRK_OK) return lrk_err_prefix(err, status, "%s", path);
+    LRK_TRY(read_beside(*t, path, err));
+    identify(*t, file, n);
+    status = lrk_tokenizer_finish(*t, err);
+    return status == LRK_OK ? LRK_OK : lrk_err_prefix(err, status, "%s", path);
+}
+
+lrk_status lrk_tokenizer_from_json(lrk_tokenizer **out, const char *path, lrk_err *err)
+{
+    lrk_arena a = lrk_arena_growing("tokenizer.json");
+    lrk_tokenizer *t = NULL;
+    char *file = NULL;
+    size_t n = 0;
+    lrk_status status = lrk_file_read(&a, path, MAX_FILE, &file, &n, err);
+    if (status == LRK_OK) status = load(&t, path, file, n, err);
+    lrk_arena_free(&a);
+    if (status != LRK_OK) {
+        lrk_tokenizer_free(t);
+        return status;
+    }
+    *out = t;
+    return LRK_OK;
+}

@@ -1,0 +1,86 @@
+/* data/tokenizer/table.c -- the hash tables of a tokenizer. */
+#include "data/tokenizer/table.h"
+
+#include <string.h>
+
+static uint64_t hash(const char *s, size_t n)
+{
+    uint64_t h = n * 0xff51afd7ed558ccdu, word = 0;
+    for (; n >= 8; s += 8, n -= 8) {
+        memcpy(&word, s, 8);
+        h = lrk_mix(h ^ word);
+    }
+    word = 0;
+    for (size_t i = 0; i < n; i++) word |= (uint64_t)(unsigned char)s[i] << (8 * i);
+    return lrk_mix(lrk_mix(h ^ word));
+}
+
+/* Slots for n entries, at most half full. */
+static size_t slots(size_t n)
+{
+    size_t s = 64;
+    while (s < 2 * n) s *= 2;
+    return s;
+}
+
+lrk_status lrk_strings_make(lrk_strings *t, lrk_arena *a, size_t n, const lrk_piece *piece,
+                            lrk_err *err)
+{
+    t->piece = piece;
+    t->mask = slots(n) - 1;
+    return lrk_alloc(a, t->mask + 1, sizeof *t->slot, "token table", &t->slot, err);
+}
+
+static bool same(const lrk_piece *p, const char *s, size_t n)
+{
+    return p->n == n && memcmp(p->data, s, n) == 0;
+}
+
+lrk_status lrk_strings_add(lrk_strings *t, uint32_t id, uint32_t *found, lrk_err *err)
+{
+    const lrk_piece p = t->piece[id];
+    const uint64_t h = hash(p.data, p.n);
+    size_t i = (size_t)h & t->mask;
+    for (int probes = 0; t->slot[i]; i = (i + 1) & t->mask, probes++) {
+        const uint32_t other = (uint32_t)t->slot[i] - 1;
+        if (t->slot[i] >> 32 == h >> 32 && same(&t->piece[other], p.data, p.n)) {
+            *found = other;
+            return LRK_OK;
+        }
+        LRK_REQUIRE(err, probes < LRK_MAX_PROBES, LRK_EINPUT,
+                    "vocabulary: more than %d tokens with the same hash", LRK_MAX_PROBES);
+    }
+    t->slot[i] = (h >> 32) << 32 | (id + 1);
+    *found = id;
+    return LRK_OK;
+}
+
+int64_t lrk_strings_find(const lrk_strings *t, const char *s, size_t n)
+{
+    const uint64_t h = hash(s, n);
+    for (size_t i = (size_t)h & t->mask; t->slot[i]; i = (i + 1) & t->mask) {
+        const uint32_t id = (uint32_t)t->slot[i] - 1;
+        if (t->slot[i] >> 32 == h >> 32 && same(&t->piece[id], s, n)) return id;
+    }
+    return LRK_NO_ID;
+}
+
+lrk_status lrk_merges_make(lrk_merges *t, lrk_arena *a, size_t n, lrk_err *err)
+{
+    t->mask = slots(n) - 1;
+    LRK_TRY(lrk_alloc(a, t->mask + 1, sizeof *t->slot, "merge table", &t->slot, err));
+    for (size_t i = 0; i <= t->mask; i++) t->slot[i].id = UINT32_MAX;
+    return LRK_OK;
+}
+
+lrk_status lrk_merges_add(lrk_merges *t, lrk_merge m, lrk_err *err)
+{
+    size_t i = (size_t)lrk_mix((uint64_t)m.left << 32 | m.right) & t->mask;
+    for (int probes = 0; t->slot[i].id != UINT32_MAX; i = (i + 1) & t->mask, probes++) {
+        if (t->slot[i].left == m.left && t->slot[i].right == m.right) break;
+        LRK_REQUIRE(err, probes < LRK_MAX_PROBES, LRK_EINPUT,
+                    "merges: more than %d pairs with the same hash", LRK_MAX_PROBES);
+    }
+    t->slot[i] = m;
+    return LRK_OK;
+}
