@@ -1,0 +1,64 @@
+/* checkpoint/weights.h -- one view over a base model, wherever it comes from.
+ *
+ * A model is a Hugging Face directory (config.json; model.safetensors, or the shards that
+ * model.safetensors.index.json names) or a GGUF file. Either way tensors are found by their Hugging
+ * Face name and the configuration has the form of config.json. Nothing is copied: views point into
+ * the mapped files, in the stored type.
+ *
+ * Three things differ and are exposed, not hidden:
+ *   permuted_qk   the rows of q_proj and k_proj are in GGUF's order (names.h): rotary embedding
+ *                 turns adjacent pairs there, halves of a head otherwise
+ *   rope_freqs    a GGUF of a Llama 3 model has no rope scaling keys but this tensor, (D/2) f32:
+ *                 the divisors of the frequencies
+ *   lm_head       absent where the model ties it to the embedding; a stored copy equal to the
+ *                 embedding is dropped, one that differs is an error
+ */
+#ifndef LRK_CHECKPOINT_WEIGHTS_H
+#define LRK_CHECKPOINT_WEIGHTS_H
+#include "base/json.h"
+#include "base/tensor.h"
+#include "checkpoint/gguf.h"
+#include "checkpoint/names.h"
+#include "checkpoint/safetensors.h"
+
+typedef struct lrk_weights lrk_weights;
+
+typedef enum lrk_weights_kind { LRK_WEIGHTS_HF, LRK_WEIGHTS_GGUF } lrk_weights_kind;
+
+/* Opens and checks every header. LRK_EINPUT, LRK_ESUPPORT, LRK_EIO; messages name the file. An
+ * architecture that names.h lacks is refused for GGUF only; a directory is opened whatever its
+ * architecture, for its tensors need no translation. */
+lrk_status lrk_weights_open(lrk_weights **w, const char *path, lrk_err *err);
+void lrk_weights_close(lrk_weights *w); /* NULL is fine */
+
+/* A read-only view of the tensor; false when the model has none of that name. */
+bool lrk_weights_find(const lrk_weights *w, const char *name, lrk_tensor *view);
+
+/* Every tensor, sorted by name. */
+size_t lrk_weights_count(const lrk_weights *w);
+const lrk_tensor *lrk_weights_at(const lrk_weights *w, size_t i);
+
+const char *lrk_weights_path(const lrk_weights *w);
+lrk_weights_kind lrk_weights_source(const lrk_weights *w);
+bool lrk_weights_permuted_qk(const lrk_weights *w);
+const lrk_gguf *lrk_weights_gguf(const lrk_weights *w); /* NULL for a directory */
+
+/* config.json, or the same made from the metadata of a GGUF file. Belongs to w. */
+const lrk_json *lrk_weights_config(const lrk_weights *w);
+/* Rows of a head: head_dim, or hidden_size / num_attention_heads; 0 where neither is known. */
+size_t lrk_weights_head_dim(const lrk_weights *w);
+
+/* Names this base: SHA-256, in hexadecimal, over name, type, shape and up to 12 KiB of bytes (first,
+ * middle, last 4 KiB) of every tensor in the order of names. Cheap: it touches three pages of each
+ * tensor. Training changes all of a tensor, so two models that differ differ here; whoever forges
+ * one on purpose is not stopped. Sharding and metadata do not matter. */
+void lrk_weights_sha256(const lrk_weights *w, char hex[65]);
+
+/* Every element is finite: LRK_EINPUT with name and position of the first that is not. Quantized
+ * types are checked after dequantization. Uses all threads. */
+lrk_status lrk_weights_check_finite(const lrk_tensor *t, lrk_err *err);
+
+/* config.json from the metadata of a GGUF file; the caller frees it. */
+lrk_status lrk_gguf_config(const lrk_gguf *g, lrk_json **config, lrk_err *err);
+
+#endif /* LRK_CHECKPOINT_WEIGHTS_H */
