@@ -56,7 +56,7 @@ bool lrk_is_file(const char *path);
 bool lrk_is_dir(const char *path);
 lrk_status lrk_mkdir(const char *path, lrk_err *err);      /* with parents; an existing one is fine */
 lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err); /* missing counts as empty */
-lrk_status lrk_remove(const char *path, lrk_err *err);     /* a missing file is fine */
+lrk_status lrk_remove(const char *path, lrk_err *err);     /* or an empty directory; missing is fine */
 lrk_status lrk_rename(const char *from, const char *to, lrk_err *err); /* + sync of the directory */
 
 /* Brings a file that some library wrote to the disk, before it is renamed. */

@@ -190,7 +190,7 @@ lrk_status lrk_file_copy(const char *from, const char *to, lrk_err *err)
 
 lrk_status lrk_remove(const char *path, lrk_err *err)
 {
-    LRK_REQUIRE(err, unlink(path) == 0 || errno == ENOENT, LRK_EIO, "%s: cannot remove: %s", path,
+    LRK_REQUIRE(err, remove(path) == 0 || errno == ENOENT, LRK_EIO, "%s: cannot remove: %s", path,
                 strerror(errno));
     return LRK_OK;
 }

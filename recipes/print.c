@@ -167,3 +167,18 @@ lrk_status lrk_recipe_sha256(const lrk_recipe *r, char hex[65], lrk_err *err)
     lrk_buf_free(&b);
     return s;
 }
+
+const char *lrk_recipe_difference(const lrk_recipe *a, const lrk_recipe *b)
+{
+    const char *found = NULL;
+    for (const lrk_key *k = lrk_recipe_keys; k->name && !found; k++) {
+        lrk_buf x = {0}, y = {0};
+        if (!k->result) continue;
+        put_value(&x, k, a);
+        put_value(&y, k, b);
+        if (x.failed || y.failed || strcmp(x.data, y.data) != 0) found = k->name;
+        lrk_buf_free(&x);
+        lrk_buf_free(&y);
+    }
+    return found;
+}

@@ -1,0 +1,222 @@
+/* train/run_dir.c -- the directory of a run. */
+#include "train/run_dir.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <string.h>
+
+static const char *const lock_name = "LOCK";
+static const char *const prefix = "ckpt-", *const suffix = ".safetensors";
+
+static bool is_temporary(const char *name)
+{
+    const char *mark = strstr(name, ".tmp-");
+    size_t process;
+    return mark && lrk_text_size(mark + 5, &process);
+}
+
+static bool is_checkpoint(const char *name, uint64_t *step)
+{
+    const size_t n = strlen(name), head = strlen(prefix), tail = strlen(suffix);
+    char digits[24];
+    size_t value;
+    if (n <= head + tail || n - head - tail >= sizeof digits) return false;
+    if (strncmp(name, prefix, head) != 0 || strcmp(name + n - tail, suffix) != 0) return false;
+    memcpy(digits, name + head, n - head - tail);
+    digits[n - head - tail] = '\0';
+    if (!lrk_text_size(digits, &value)) return false;
+    *step = value;
+    return true;
+}
+
+const char *lrk_run_dir_file(lrk_run_dir *d, const char *name)
+{
+    return lrk_path_join(&d->arena, d->path, name);
+}
+
+const char *lrk_run_dir_checkpoint(lrk_run_dir *d, uint64_t step)
+{
+    lrk_buf name = {0};
+    lrk_buf_printf(&name, "%s%08llu%s", prefix, (unsigned long long)step, suffix);
+    const char *path = name.failed ? NULL : lrk_run_dir_file(d, name.data);
+    lrk_buf_free(&name);
+    return path;
+}
+
+static lrk_status need(const char *path, lrk_err *err)
+{
+    return path ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "run directory: out of memory");
+}
+
+/* Does the directory hold anything? Temporary files of a process that was killed are removed: the
+ * lock is ours, so nobody writes them now. */
+static lrk_status survey(lrk_run_dir *d, bool *occupied, lrk_err *err)
+{
+    char **names;
+    size_t n;
+    *occupied = false;
+    LRK_TRY(lrk_dir_list(&d->arena, d->path, &names, &n, err));
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], lock_name) == 0) continue;
+        if (!is_temporary(names[i])) {
+            *occupied = true;
+            continue;
+        }
+        const char *path = lrk_run_dir_file(d, names[i]);
+        LRK_TRY(need(path, err));
+        LRK_TRY(lrk_remove(path, err));
+    }
+    return LRK_OK;
+}
+
+/* The run that is here must be the one that the recipe describes. */
+static lrk_status same_run(lrk_run_dir *d, const lrk_recipe *recipe, lrk_err *err)
+{
+    const char *path = lrk_run_dir_file(d, LRK_RUN_RECIPE);
+    lrk_recipe before;
+    LRK_TRY(need(path, err));
+    LRK_REQUIRE(err, lrk_is_file(path), LRK_EUSAGE,
+                "%s: there is no " LRK_RUN_RECIPE " in it, so no run that could be resumed; give "
+                "another output_dir",
+                d->path);
+    LRK_TRY(lrk_recipe_load(&before, &d->arena, path, NULL, 0, err));
+    const char *key = lrk_recipe_difference(&before, recipe);
+    LRK_REQUIRE(err, !key, LRK_EUSAGE,
+                "%s: the run in it had another %s (see " LRK_RUN_RECIPE "); resume with the same "
+                "recipe or give another output_dir",
+                d->path, key);
+    return LRK_OK;
+}
+
+static lrk_status settle(lrk_run_dir *d, const lrk_recipe *recipe, bool resume, lrk_err *err)
+{
+    bool occupied;
+    LRK_TRY(survey(d, &occupied, err));
+    d->fresh = !occupied;
+    if (!occupied) return LRK_OK;
+    LRK_REQUIRE(err, resume, LRK_EUSAGE,
+                "%s: not empty; give another output_dir, or --resume to go on with the run in it",
+                d->path);
+    return same_run(d, recipe, err);
+}
+
+lrk_status lrk_run_dir_open(lrk_run_dir *d, const char *path, const lrk_recipe *recipe, bool resume,
+                            lrk_err *err)
+{
+    *d = (lrk_run_dir){.arena = lrk_arena_growing("run directory"), .lock = {-1}};
+    d->created = !lrk_is_dir(path);
+    d->path = lrk_strdup(&d->arena, path);
+    lrk_status s;
+    LRK_TRY_GOTO(s, failed, need(d->path, err));
+    LRK_TRY_GOTO(s, failed, lrk_mkdir(path, err));
+    const char *lock = lrk_run_dir_file(d, lock_name);
+    LRK_TRY_GOTO(s, failed, need(lock, err));
+    LRK_TRY_GOTO(s, failed, lrk_lock_take(&d->lock, lock, err));
+    LRK_TRY_GOTO(s, failed, settle(d, recipe, resume, err));
+    return LRK_OK;
+failed:
+    lrk_run_dir_close(d);
+    return s;
+}
+
+lrk_status lrk_run_dir_begin(lrk_run_dir *d, const lrk_recipe *recipe, lrk_err *err)
+{
+    lrk_buf b = {0};
+    const char *path = lrk_run_dir_file(d, LRK_RUN_RECIPE);
+    lrk_status s = need(path, err);
+    if (s == LRK_OK) s = lrk_recipe_print(recipe, &b, err);
+    if (s == LRK_OK) s = lrk_file_write(path, b.data, b.n, err);
+    lrk_buf_free(&b);
+    d->begun = s == LRK_OK;
+    return s;
+}
+
+void lrk_run_dir_close(lrk_run_dir *d)
+{
+    if (!d->path) return;
+    /* only the holder of the lock may clear up; the lock file of a run stays, unlocked */
+    if (d->lock.fd >= 0 && d->fresh && !d->begun) {
+        const char *lock = lrk_run_dir_file(d, lock_name);
+        if (lock) (void)lrk_remove(lock, NULL);
+        if (d->created) (void)lrk_remove(d->path, NULL);
+    }
+    if (d->lock.fd >= 0) lrk_lock_release(&d->lock);
+    lrk_arena_free(&d->arena);
+    *d = (lrk_run_dir){.lock = {-1}};
+}
+
+lrk_status lrk_run_dir_checkpoints(lrk_run_dir *d, lrk_checkpoint_file **files, size_t *n,
+                                   lrk_err *err)
+{
+    char **names;
+    size_t n_names;
+    LRK_TRY(lrk_dir_list(&d->arena, d->path, &names, &n_names, err));
+    LRK_TRY(lrk_alloc(&d->arena, n_names + 1, sizeof **files, "checkpoints", files, err));
+    *n = 0;
+    for (size_t i = 0; i < n_names; i++) {
+        lrk_checkpoint_file f;
+        if (!is_checkpoint(names[i], &f.step)) continue;
+        f.path = lrk_run_dir_file(d, names[i]);
+        LRK_TRY(need(f.path, err));
+        size_t at = (*n)++;
+        for (; at > 0 && (*files)[at - 1].step > f.step; at--) (*files)[at] = (*files)[at - 1];
+        (*files)[at] = f;
+    }
+    return LRK_OK;
+}
+
+lrk_status lrk_run_dir_rotate(lrk_run_dir *d, size_t keep, lrk_err *err)
+{
+    lrk_checkpoint_file *files;
+    size_t n, left;
+    bool best;
+    uint64_t best_step = 0;
+    double loss;
+    LRK_TRY(lrk_run_dir_best(d, &best, &best_step, &loss, err));
+    LRK_TRY(lrk_run_dir_checkpoints(d, &files, &n, err));
+    if (keep < 2) keep = 2;
+    left = n;
+    for (size_t i = 0; i < n; i++) left -= best && files[i].step == best_step;
+    for (size_t i = 0; i < n && left > keep; i++) {
+        if (best && files[i].step == best_step) continue;
+        LRK_TRY(lrk_remove(files[i].path, err));
+        left--;
+    }
+    return LRK_OK;
+}
+
+lrk_status lrk_run_dir_set_best(lrk_run_dir *d, uint64_t step, double eval_loss, lrk_err *err)
+{
+    lrk_buf b = {0};
+    const char *path = lrk_run_dir_file(d, LRK_RUN_BEST);
+    LRK_TRY(need(path, err));
+    lrk_buf_printf(&b, "{\"step\": %llu, \"eval_loss\": %.17g}\n", (unsigned long long)step,
+                   eval_loss);
+    lrk_status s = lrk_buf_check(&b, err);
+    if (s == LRK_OK) s = lrk_file_write(path, b.data, b.n, err);
+    lrk_buf_free(&b);
+    return s;
+}
+
+lrk_status lrk_run_dir_best(lrk_run_dir *d, bool *found, uint64_t *step, double *eval_loss,
+                            lrk_err *err)
+{
+    lrk_json *v;
+    const char *path = lrk_run_dir_file(d, LRK_RUN_BEST);
+    LRK_TRY(need(path, err));
+    *found = lrk_is_file(path);
+    if (!*found) return LRK_OK;
+    LRK_TRY(lrk_json_load(&v, path, 4096, err));
+    const lrk_json *s = lrk_json_get(v, "step"), *loss = lrk_json_get(v, "eval_loss");
+    const bool good = lrk_json_is(s, LRK_JSON_INTEGER) && lrk_json_integer(s) >= 0 &&
+                      (lrk_json_is(loss, LRK_JSON_REAL) || lrk_json_is(loss, LRK_JSON_INTEGER));
+    if (good) {
+        *step = (uint64_t)lrk_json_integer(s);
+        *eval_loss = lrk_json_number(loss);
+    }
+    lrk_json_free(v);
+    LRK_REQUIRE(err, good, LRK_EINPUT, "%s: expected step and eval_loss", path);
+    return LRK_OK;
+}
