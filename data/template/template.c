@@ -1,0 +1,87 @@
+/* data/template/template.c -- compiling and rendering, from outside to inside. */
+#include "data/template.h"
+
+#include "base/file.h"
+#include "data/template/value.h"
+
+#include <string.h>
+
+enum { MAX_SOURCE = 4 << 20, STEPS = 20000000, BYTES = 256 << 20 };
+
+lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n, const char *name,
+                                lrk_err *err)
+{
+    *out = NULL;
+    LRK_REQUIRE(err, n <= MAX_SOURCE, LRK_ESUPPORT, "%s: a template of %zu bytes, at most %d", name, n,
+                MAX_SOURCE);
+    const size_t bad = lrk_utf8_check(source, n);
+    LRK_REQUIRE(err, bad == n, LRK_EINPUT, "%s: byte %zu is not valid UTF-8", name, bad);
+    lrk_template *t = lrk_heap_alloc(1, sizeof *t);
+    LRK_REQUIRE(err, t, LRK_ENOMEM, "%s: out of memory", name);
+    t->arena = lrk_arena_growing("template");
+    t->name = lrk_strdup(&t->arena, name);
+    lrk_jtoken *tokens;
+    lrk_status s = t->name ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "%s: out of memory", name);
+    if (s == LRK_OK) s = lrk_jlex(t, source, n, &tokens, err);
+    if (s == LRK_OK) s = lrk_jparse(t, tokens, err);
+    if (s == LRK_OK) s = lrk_jcheck(t, err);
+    if (s != LRK_OK) {
+        lrk_template_free(t);
+        return s;
+    }
+    *out = t;
+    return LRK_OK;
+}
+
+void lrk_template_free(lrk_template *t)
+{
+    if (!t) return;
+    lrk_arena_free(&t->arena);
+    lrk_heap_free(t);
+}
+
+bool lrk_template_marks_generation(const lrk_template *t)
+{
+    return t->generation;
+}
+
+static lrk_status render(lrk_jrun *r, const lrk_json *context, lrk_rendered *out)
+{
+    lrk_jvalue variables;
+    r->at = (lrk_jpos){1, 1};
+    LRK_REQUIRE(r->err, lrk_json_is(context, LRK_JSON_OBJECT), LRK_EINPUT,
+                "%s: the context must be an object", r->t->name);
+    LRK_TRY(lrk_j_context(r, context, &variables));
+    r->context = variables.as.dict;
+    LRK_TRY(lrk_j_scope_new(r, NULL, &r->scope));
+    r->out = &r->text;
+    LRK_TRY(lrk_j_exec(r, r->t->body));
+    lrk_buf_append(&out->text, r->text.s ? r->text.s : "", r->text.n);
+    LRK_TRY(lrk_buf_check(&out->text, r->err));
+    return lrk_j_spans(r, lrk_json_get(context, "messages"), out);
+}
+
+lrk_status lrk_template_render(const lrk_template *t, const lrk_json *context,
+                               const lrk_render_options *o, lrk_rendered *out, lrk_err *err)
+{
+    lrk_arena arena = lrk_arena_growing("rendering");
+    lrk_jrun r = {.t = t,
+                  .o = o,
+                  .arena = &arena,
+                  .max_bytes = o && o->max_bytes ? o->max_bytes : BYTES,
+                  .max_steps = o && o->max_steps ? o->max_steps : STEPS,
+                  .err = err};
+    *out = (lrk_rendered){.arena = lrk_arena_growing("spans")};
+    const lrk_status s = render(&r, context, out);
+    lrk_arena_free(&arena);
+    if (s != LRK_OK) lrk_rendered_free(out);
+    return s;
+}
+
+void lrk_rendered_free(lrk_rendered *r)
+{
+    lrk_buf_free(&r->text);
+    lrk_arena_free(&r->arena);
+    r->spans = NULL;
+    r->n_spans = 0;
+}
