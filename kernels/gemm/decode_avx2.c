@@ -49,9 +49,41 @@ static inline void brains(const unsigned char *src, float *dst)
     _mm256_storeu_ps(dst + 8, brain(src + 16));
 }
 
+typedef struct sums {
+    __m256 a, b, c, d;
+} sums;
+
+static inline sums none(void)
+{
+    const __m256 zero = _mm256_setzero_ps();
+    return (sums){zero, zero, zero, zero};
+}
+
+static inline sums dot_32(sums s, const float *y, const float *x)
+{
+    s.a = _mm256_fmadd_ps(_mm256_loadu_ps(y), _mm256_loadu_ps(x), s.a);
+    s.b = _mm256_fmadd_ps(_mm256_loadu_ps(y + 8), _mm256_loadu_ps(x + 8), s.b);
+    s.c = _mm256_fmadd_ps(_mm256_loadu_ps(y + 16), _mm256_loadu_ps(x + 16), s.c);
+    s.d = _mm256_fmadd_ps(_mm256_loadu_ps(y + 24), _mm256_loadu_ps(x + 24), s.d);
+    return s;
+}
+
+static inline float total(sums s)
+{
+    const __m256 all = _mm256_add_ps(_mm256_add_ps(s.a, s.b), _mm256_add_ps(s.c, s.d));
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+
 #include "kernels/gemm/decode_x86.h"
 
 void lrk_to_f32_avx2(lrk_dtype t, const void *src, size_t n, float *dst)
 {
     decode_row(t, src, n, dst);
+}
+
+float lrk_dot_avx2(lrk_dtype t, const void *w, const float *x, size_t k)
+{
+    return dot_row(t, w, x, k);
 }

@@ -35,9 +35,35 @@ static inline void brains(const unsigned char *src, float *dst)
     _mm512_storeu_ps(dst, _mm512_castsi512_ps(wide));
 }
 
+typedef struct sums {
+    __m512 a, b;
+} sums;
+
+static inline sums none(void)
+{
+    return (sums){_mm512_setzero_ps(), _mm512_setzero_ps()};
+}
+
+static inline sums dot_32(sums s, const float *y, const float *x)
+{
+    s.a = _mm512_fmadd_ps(_mm512_loadu_ps(y), _mm512_loadu_ps(x), s.a);
+    s.b = _mm512_fmadd_ps(_mm512_loadu_ps(y + 16), _mm512_loadu_ps(x + 16), s.b);
+    return s;
+}
+
+static inline float total(sums s)
+{
+    return _mm512_reduce_add_ps(_mm512_add_ps(s.a, s.b));
+}
+
 #include "kernels/gemm/decode_x86.h"
 
 void lrk_to_f32_avx512(lrk_dtype t, const void *src, size_t n, float *dst)
 {
     decode_row(t, src, n, dst);
+}
+
+float lrk_dot_avx512(lrk_dtype t, const void *w, const float *x, size_t k)
+{
+    return dot_row(t, w, x, k);
 }

@@ -1,9 +1,10 @@
-/* kernels/gemm/decode_x86.h -- GGUF blocks to f32 with vectors; included by decode_avx2.c and
- * decode_avx512.c, which say before it how 16 codes become 16 floats:
+/* kernels/gemm/decode_x86.h -- rows of W to f32 with vectors, and their products with a vector;
+ * included by decode_avx2.c and decode_avx512.c, which say before it how 16 codes become 16 floats:
  *
  *   scaled(codes, d, dst)         dst[i] = codes[i] * d
  *   shifted(codes, d, m, dst)     dst[i] = codes[i] * d + m, two roundings
  *   halves(src, dst), brains(src, dst)   16 f16 or bf16
+ *   sums, none(), dot_32(s, y, x), total(s)   running sums of products of 32 elements at a time
  *
  * codes: 16 signed bytes. The arithmetic is that of base/quant.c, so the bits are too.
  */
@@ -191,6 +192,61 @@ static inline void decode_row(lrk_dtype t, const void *src, size_t n, float *dst
     }
     default: lrk_to_f32(t, src, n, dst);
     }
+}
+
+/* ---- products with a vector: a block is decoded into a few lines of the first-level cache and used
+ * from there at once, so W is read once and nothing is written. ---------------------------------- */
+
+#define DOT_BLOCKS(decode, elements, size)                                              \
+    for (size_t i = 0; i < k; i += (elements), b += (size)) {                           \
+        float y[elements];                                                              \
+        decode(b, y);                                                                   \
+        for (size_t j = 0; j < (elements); j += 32) s = dot_32(s, y + j, x + i + j);    \
+    }                                                                                   \
+    return total(s)
+
+static inline void halves_block(bytes b, float *y)
+{
+    halves(b, y);
+    halves(b + 32, y + 16);
+}
+
+static inline void brains_block(bytes b, float *y)
+{
+    brains(b, y);
+    brains(b + 32, y + 16);
+}
+
+/* k is a multiple of 32. */
+static inline float dot_blocks(lrk_dtype t, const void *w, const float *x, size_t k)
+{
+    bytes b = w;
+    sums s = none();
+    switch (t) {
+    case LRK_Q4_0: DOT_BLOCKS(q4_0_block, 32, 18);
+    case LRK_Q4_1: DOT_BLOCKS(q4_1_block, 32, 20);
+    case LRK_Q5_0: DOT_BLOCKS(q5_0_block, 32, 22);
+    case LRK_Q5_1: DOT_BLOCKS(q5_1_block, 32, 24);
+    case LRK_Q8_0: DOT_BLOCKS(q8_0_block, 32, 34);
+    case LRK_Q4_K: DOT_BLOCKS(q4_k_block, 256, 144);
+    case LRK_Q5_K: DOT_BLOCKS(q5_k_block, 256, 176);
+    case LRK_Q6_K: DOT_BLOCKS(q6_k_block, 256, 210);
+    case LRK_F16: DOT_BLOCKS(halves_block, 32, 64);
+    case LRK_BF16: DOT_BLOCKS(brains_block, 32, 64);
+    default:
+        for (size_t i = 0; i < k; i += 32) s = dot_32(s, (const float *)w + i, x + i);
+        return total(s);
+    }
+}
+
+static inline float dot_row(lrk_dtype t, const void *w, const float *x, size_t k)
+{
+    const size_t whole = k & ~(size_t)31;
+    float sum = dot_blocks(t, w, x, whole), y[32];
+    if (whole == k) return sum;
+    lrk_to_f32(t, (bytes)w + lrk_row_bytes(t, whole), k - whole, y);
+    for (size_t i = whole; i < k; i++) sum += y[i - whole] * x[i];
+    return sum;
 }
 
 #endif /* LRK_KERNELS_GEMM_DECODE_X86_H */

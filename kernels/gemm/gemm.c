@@ -47,6 +47,7 @@ size_t lrk_gemm_scratch(const lrk_gemm *g)
     size_t most = 0;
     if (is_f64(g)) return 0;
     if (lrk_gemm_provider_get() == LRK_GEMM_ONEDNN) most = lrk_gemm_onednn_scratch(g);
+    if (lrk_gemm_is_few(g)) return lrk_max(most, lrk_gemm_few_scratch(g, threads));
     for (int level = LRK_SCALAR; level <= (int)lrk_cpu_hardware(); level++)
         for (size_t t = 1; t <= threads; t++)
             most = lrk_max(most, lrk_gemm_packed_scratch(g, isa_of((lrk_isa)level), t));
@@ -102,5 +103,8 @@ void lrk_gemm_run(const lrk_gemm *g, void *scratch)
     if (lrk_gemm_provider_get() == LRK_GEMM_ONEDNN) done = lrk_gemm_onednn(g, scratch);
     if (done == g->n) return;
     const lrk_gemm left = rest(g, done);
-    lrk_gemm_packed(&left, isa_of(lrk_cpu()), scratch);
+    if (lrk_gemm_is_few(&left))
+        lrk_gemm_few(&left, isa_of(lrk_cpu()), scratch);
+    else
+        lrk_gemm_packed(&left, isa_of(lrk_cpu()), scratch);
 }

@@ -12,6 +12,7 @@
  *
  *   wide   all of A is packed once, shared; each task owns a tile of columns, packs (dequantizes)
  *          its part of B block by block, and walks all rows. So each weight is decoded once.
+ *   few    few rows (decoding): dot products, see few.c
  *   thin   few columns (LoRA): all of B is packed once, shared; each task owns a range of rows and
  *          packs its strips of A as it goes, in the first-level cache.
  *
@@ -38,18 +39,28 @@ typedef struct lrk_gemm_isa {
      * cols <= nr, width = cols rounded up to lanes */
     void (*tile)(size_t k, const float *a, size_t rows, const float *b, size_t cols, float *c,
                  size_t stride, float alpha, bool add);
-    /* dot products of m rows of x with one row of W; x in f32 */
-    void (*dot)(lrk_dtype t, const void *w, const float *x, size_t x_stride, size_t m, size_t k,
-                float *y);
+    /* the same with a[i * a_stride + k] */
+    void (*tile_direct)(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
+                        size_t cols, float *c, size_t stride, float alpha, bool add);
+    /* sum_i w[i] x[i], w of any type */
+    float (*dot)(lrk_dtype t, const void *w, const float *x, size_t k);
 } lrk_gemm_isa;
 
 extern const lrk_gemm_isa lrk_gemm_scalar, lrk_gemm_avx2, lrk_gemm_avx512;
 
 void lrk_to_f32_avx2(lrk_dtype t, const void *src, size_t n, float *dst);
 void lrk_to_f32_avx512(lrk_dtype t, const void *src, size_t n, float *dst);
+float lrk_dot_avx2(lrk_dtype t, const void *w, const float *x, size_t k);
+float lrk_dot_avx512(lrk_dtype t, const void *w, const float *x, size_t k);
 
 size_t lrk_gemm_packed_scratch(const lrk_gemm *g, const lrk_gemm_isa *isa, size_t threads);
 void lrk_gemm_packed(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch);
+
+/* A few rows times W^T, as when decoding: a dot product for each row of W, read once. Bound by memory.
+ * W is not rounded to bf16 here. */
+bool lrk_gemm_is_few(const lrk_gemm *g);
+size_t lrk_gemm_few_scratch(const lrk_gemm *g, size_t threads);
+void lrk_gemm_few(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch);
 
 /* Element (row, col) of an operand as it lies in memory; col is a multiple of the block. */
 static inline const void *lrk_operand_at(const lrk_operand *o, size_t row, size_t col)

@@ -12,25 +12,33 @@ static inline __m256i first(size_t n)
 }
 
 /* rows and vectors are constants wherever this is inlined, so the accumulators are registers. */
-static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, size_t k,
-                                                          const float *a, const float *b,
+static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, bool direct,
+                                                          size_t k, const float *a,
+                                                          size_t a_stride, const float *b,
                                                           size_t last, float *c, size_t stride,
                                                           float alpha, bool add)
 {
     __m256 sum[MR][2];
+    const float *row[MR];
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++) {
+        row[i] = a + (size_t)i * a_stride;
+        _mm_prefetch((const char *)(c + (size_t)i * stride), _MM_HINT_T0);
+    }
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm256_setzero_ps();
-#pragma GCC unroll 4
-    for (; k; k--, a += rows, b += vectors * LANES) {
+    for (size_t at = 0; at < k; at++, a += rows, b += vectors * LANES) {
         const __m256 b0 = _mm256_loadu_ps(b);
         const __m256 b1 = vectors > 1 ? _mm256_loadu_ps(b + LANES) : b0;
 #pragma GCC unroll 6
         for (int i = 0; i < rows; i++) {
-            const __m256 ai = _mm256_broadcast_ss(a + i);
+            const __m256 ai = _mm256_broadcast_ss(direct ? row[i] + at : a + i);
             sum[i][0] = _mm256_fmadd_ps(ai, b0, sum[i][0]);
             if (vectors > 1) sum[i][1] = _mm256_fmadd_ps(ai, b1, sum[i][1]);
         }
     }
+    /* hides c, else the compiler keeps addresses from the prefetches in vector registers */
+    __asm__("" : "+r"(c), "+r"(stride));
     const __m256 scale = _mm256_set1_ps(alpha);
     const __m256i tail = first(last);
 #pragma GCC unroll 6
@@ -50,25 +58,35 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
     }
 }
 
-typedef void (*tile_fn)(size_t k, const float *a, const float *b, size_t last, float *c,
-                        size_t stride, float alpha, bool add);
-#define TILE(rows, vectors)                                                                     \
-    static void tile_##rows##_##vectors(size_t k, const float *a, const float *b, size_t last,  \
-                                        float *c, size_t stride, float alpha, bool add)         \
-    {                                                                                           \
-        tile_of(rows, vectors, k, a, b, last, c, stride, alpha, add);                           \
+typedef void (*tile_fn)(size_t k, const float *a, size_t a_stride, const float *b, size_t last,
+                        float *c, size_t stride, float alpha, bool add);
+#define TILE(name, rows, vectors, direct)                                                        \
+    static void name##_##rows##_##vectors(size_t k, const float *a, size_t a_stride,             \
+                                          const float *b, size_t last, float *c, size_t stride,  \
+                                          float alpha, bool add)                                 \
+    {                                                                                            \
+        tile_of(rows, vectors, direct, k, a, a_stride, b, last, c, stride, alpha, add);          \
     }
-#define TILES(rows) TILE(rows, 1) TILE(rows, 2)
+#define TILES(rows)                                                  \
+    TILE(packed, rows, 1, false) TILE(packed, rows, 2, false)        \
+    TILE(direct, rows, 1, true) TILE(direct, rows, 2, true)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 
-#define PAIR(rows) {tile_##rows##_1, tile_##rows##_2}
-static const tile_fn tiles[MR][2] = {PAIR(1), PAIR(2), PAIR(3), PAIR(4), PAIR(5), PAIR(6)};
+#define ROWS(rows) {{packed_##rows##_1, packed_##rows##_2}, {direct_##rows##_1, direct_##rows##_2}}
+static const tile_fn tiles[MR][2][2] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
 
 static void tile(size_t k, const float *a, size_t rows, const float *b, size_t cols, float *c,
                  size_t stride, float alpha, bool add)
 {
-    const size_t tail = cols % LANES;
-    tiles[rows - 1][(cols - 1) / LANES](k, a, b, tail ? tail : LANES, c, stride, alpha, add);
+    const size_t last = (cols - 1) % LANES + 1;
+    tiles[rows - 1][0][(cols - 1) / LANES](k, a, 0, b, last, c, stride, alpha, add);
+}
+
+static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
+                        size_t cols, float *c, size_t stride, float alpha, bool add)
+{
+    const size_t last = (cols - 1) % LANES + 1;
+    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, last, c, stride, alpha, add);
 }
 
 static inline __attribute__((always_inline)) void transpose_8(__m256 r[8])
@@ -130,4 +148,6 @@ const lrk_gemm_isa lrk_gemm_avx2 = {
     .to_f32 = lrk_to_f32_avx2,
     .transpose = transpose,
     .tile = tile,
+    .tile_direct = tile_direct,
+    .dot = lrk_dot_avx2,
 };

@@ -6,24 +6,36 @@
 enum { MR = 14, LANES = 16 };
 
 /* rows and vectors are constants wherever this is inlined, so the accumulators are registers. */
-static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, size_t k,
-                                                          const float *a, const float *b,
+static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, bool direct,
+                                                          size_t k, const float *a,
+                                                          size_t a_stride, const float *b,
                                                           __mmask16 last, float *c, size_t stride,
                                                           float alpha, bool add)
 {
     __m512 sum[MR][2];
+    /* every third row has a pointer; the two after it are one and two strides away */
+    const float *row[5];
+    for (int i = 0; i < 5; i++) row[i] = a + (size_t)i * 3 * a_stride;
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++) {
+        const char *line = (const char *)(c + (size_t)i * stride);
+        _mm_prefetch(line, _MM_HINT_T0);
+        if (vectors > 1) _mm_prefetch(line + 64, _MM_HINT_T0);
+    }
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
-    for (; k; k--, a += rows, b += vectors * LANES) {
+    for (size_t at = 0; at < k; at++, a += rows, b += vectors * LANES) {
         const __m512 b0 = _mm512_loadu_ps(b);
         const __m512 b1 = vectors > 1 ? _mm512_loadu_ps(b + LANES) : b0;
 #pragma GCC unroll 14
         for (int i = 0; i < rows; i++) {
-            const __m512 ai = _mm512_set1_ps(a[i]);
+            const __m512 ai = _mm512_set1_ps(direct ? row[i / 3][at + (size_t)(i % 3) * a_stride] : a[i]);
             sum[i][0] = _mm512_fmadd_ps(ai, b0, sum[i][0]);
             if (vectors > 1) sum[i][1] = _mm512_fmadd_ps(ai, b1, sum[i][1]);
         }
     }
+    /* hides c, else the compiler keeps 14 addresses from the prefetches in vector registers */
+    __asm__("" : "+r"(c), "+r"(stride));
     const __m512 scale = _mm512_set1_ps(alpha);
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++, c += stride) {
@@ -36,30 +48,42 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
     }
 }
 
-typedef void (*tile_fn)(size_t k, const float *a, const float *b, __mmask16 last, float *c,
-                        size_t stride, float alpha, bool add);
-#define TILE(rows, vectors)                                                                     \
-    static void tile_##rows##_##vectors(size_t k, const float *a, const float *b,               \
-                                        __mmask16 last, float *c, size_t stride, float alpha,   \
-                                        bool add)                                               \
-    {                                                                                           \
-        tile_of(rows, vectors, k, a, b, last, c, stride, alpha, add);                           \
+typedef void (*tile_fn)(size_t k, const float *a, size_t a_stride, const float *b, __mmask16 last,
+                        float *c, size_t stride, float alpha, bool add);
+#define TILE(name, rows, vectors, direct)                                                        \
+    static void name##_##rows##_##vectors(size_t k, const float *a, size_t a_stride,             \
+                                          const float *b, __mmask16 last, float *c,              \
+                                          size_t stride, float alpha, bool add)                  \
+    {                                                                                            \
+        tile_of(rows, vectors, direct, k, a, a_stride, b, last, c, stride, alpha, add);          \
     }
-#define TILES(rows) TILE(rows, 1) TILE(rows, 2)
+#define TILES(rows)                                                  \
+    TILE(packed, rows, 1, false) TILE(packed, rows, 2, false)        \
+    TILE(direct, rows, 1, true) TILE(direct, rows, 2, true)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7)
 TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 
-#define PAIR(rows) {tile_##rows##_1, tile_##rows##_2}
-static const tile_fn tiles[MR][2] = {PAIR(1), PAIR(2),  PAIR(3),  PAIR(4),  PAIR(5),
-                                     PAIR(6), PAIR(7),  PAIR(8),  PAIR(9),  PAIR(10),
-                                     PAIR(11), PAIR(12), PAIR(13), PAIR(14)};
+#define ROWS(rows) {{packed_##rows##_1, packed_##rows##_2}, {direct_##rows##_1, direct_##rows##_2}}
+static const tile_fn tiles[MR][2][2] = {ROWS(1),  ROWS(2),  ROWS(3),  ROWS(4), ROWS(5),
+                                        ROWS(6),  ROWS(7),  ROWS(8),  ROWS(9), ROWS(10),
+                                        ROWS(11), ROWS(12), ROWS(13), ROWS(14)};
+
+static __mmask16 last_lanes(size_t cols)
+{
+    return (__mmask16)(0xffffu >> (LANES - 1 - (cols - 1) % LANES));
+}
 
 static void tile(size_t k, const float *a, size_t rows, const float *b, size_t cols, float *c,
                  size_t stride, float alpha, bool add)
 {
-    const size_t tail = cols % LANES;
-    const __mmask16 last = (__mmask16)(tail ? (1u << tail) - 1 : 0xffffu);
-    tiles[rows - 1][(cols - 1) / LANES](k, a, b, last, c, stride, alpha, add);
+    tiles[rows - 1][0][(cols - 1) / LANES](k, a, 0, b, last_lanes(cols), c, stride, alpha, add);
+}
+
+static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
+                        size_t cols, float *c, size_t stride, float alpha, bool add)
+{
+    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, last_lanes(cols), c, stride, alpha,
+                                           add);
 }
 
 /* Four rounds of butterflies: after round s, rows that differ in bit s have swapped their parts. */
@@ -130,4 +154,6 @@ const lrk_gemm_isa lrk_gemm_avx512 = {
     .to_f32 = lrk_to_f32_avx512,
     .transpose = transpose,
     .tile = tile,
+    .tile_direct = tile_direct,
+    .dot = lrk_dot_avx512,
 };

@@ -40,11 +40,41 @@ static void tile(size_t k, const float *a, size_t rows, const float *b, size_t c
         for (size_t j = 0; j < cols; j++) c[j] = (add ? c[j] : 0.0f) + alpha * sum[i][j];
 }
 
+/* Copies a few columns at a time into packed form. */
+static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
+                        size_t cols, float *c, size_t stride, float alpha, bool add)
+{
+    enum { DEPTH = 64 };
+    const size_t width = cols > LANES ? 2 * LANES : LANES;
+    float packed[DEPTH * MR];
+    for (size_t k0 = 0; k0 < k; k0 += DEPTH) {
+        const size_t n = k - k0 < DEPTH ? k - k0 : DEPTH;
+        for (size_t i = 0; i < n; i++)
+            for (size_t r = 0; r < rows; r++) packed[i * rows + r] = a[r * a_stride + k0 + i];
+        tile(n, packed, rows, b + k0 * width, cols, c, stride, alpha, add || k0);
+    }
+}
+
 static void transpose(const float *src, size_t src_stride, size_t rows, size_t cols, float *dst,
                       size_t dst_stride)
 {
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < cols; c++) dst[c * dst_stride + r] = src[r * src_stride + c];
+}
+
+static float dot(lrk_dtype t, const void *w, const float *x, size_t k)
+{
+    enum { PART = 256 }; /* a multiple of every block */
+    float y[PART];
+    vec sum = {0};
+    float tail = 0.0f;
+    for (size_t i = 0; i < k; i += PART) {
+        const size_t n = k - i < PART ? k - i : PART, whole = n / LANES * LANES;
+        lrk_to_f32(t, (const char *)w + lrk_row_bytes(t, i), n, y);
+        for (size_t j = 0; j < whole; j += LANES) sum += *(const vec *)(y + j) * *(const vec *)(x + i + j);
+        for (size_t j = whole; j < n; j++) tail += y[j] * x[i + j];
+    }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]) + tail;
 }
 
 const lrk_gemm_isa lrk_gemm_scalar = {
@@ -55,4 +85,6 @@ const lrk_gemm_isa lrk_gemm_scalar = {
     .to_f32 = lrk_to_f32,
     .transpose = transpose,
     .tile = tile,
+    .tile_direct = tile_direct,
+    .dot = dot,
 };

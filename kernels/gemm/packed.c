@@ -9,12 +9,13 @@ enum {
     MIN_ROWS = 504,      /* enough products for each weight decoded */
     TILE_COLUMNS = 96,   /* of a task in a wide product: 96 x kc floats of B in the second level */
     THIN_STRIPS = 3,     /* a product of at most so many strips of B is thin */
+    PACK_ROWS = 96,      /* of A packed by one task, and of a task in a thin product */
 };
 
 typedef struct job {
     const lrk_gemm *g;
     const lrk_gemm_isa *isa;
-    bool thin;
+    bool thin, direct;           /* direct: thin, and A is read where it lies */
     size_t mr, kc;               /* rows of a strip, depth of a block: balanced */
     size_t chunk;                /* rows of A packed at a time (wide) */
     size_t columns, rows;        /* of a task */
@@ -43,6 +44,12 @@ static size_t strip_cols(const job *p, size_t left)
     return lrk_min(left, p->isa->nr);
 }
 
+/* What the packing functions want as tmp. */
+static size_t tmp_floats(const job *p)
+{
+    return lrk_max(p->isa->nr * p->kc, lrk_max(p->columns, PACK_ROWS + p->mr));
+}
+
 static void plan_wide(job *p, size_t threads)
 {
     const lrk_gemm *g = p->g;
@@ -65,7 +72,7 @@ static void plan_wide(job *p, size_t threads)
 
     p->shared_floats = p->chunk * g->k;
     p->worker_floats = lrk_aligned(p->columns * p->kc, 16) +
-                       lrk_aligned(lrk_max(p->isa->nr * p->kc, p->columns), 16) +
+                       lrk_aligned(tmp_floats(p), 16) +
                        (g->c_dtype == LRK_F32 ? 0 : lrk_aligned(p->rows * p->columns, 16));
 }
 
@@ -77,11 +84,12 @@ static void plan_thin(job *p, size_t threads)
     p->chunk = g->m;
     p->columns = g->n;
     p->n_col_tasks = 1;
-    p->rows = p->mr * lrk_max(lrk_ceil_div(strips, 4 * threads), 1);
+    p->rows = lrk_min(lrk_max(strips / (4 * threads), 1), PACK_ROWS / p->mr) * p->mr;
     p->n_row_tasks = lrk_ceil_div(g->m, p->rows);
     p->shared_floats = padded(p, g->n) * g->k;
-    p->worker_floats = 2 * lrk_aligned(p->mr * p->kc, 16) +
-                       lrk_aligned(lrk_max(p->isa->nr * p->kc, g->n), 16) +
+    /* rows of A at a stride of whole pages would all fall into the same few lines of the cache */
+    p->direct = !g->a.transposed && g->a.dtype == LRK_F32 && g->a.stride % 1024 != 0;
+    p->worker_floats = lrk_aligned(p->rows * p->kc, 16) + lrk_aligned(tmp_floats(p), 16) +
                        (g->c_dtype == LRK_F32 ? 0 : lrk_aligned(p->rows * p->columns, 16));
 }
 
@@ -109,25 +117,56 @@ size_t lrk_gemm_packed_scratch(const lrk_gemm *g, const lrk_gemm_isa *isa, size_
 
 /* ---- packing ----------------------------------------------------------------------------------- */
 
-/* `rows` rows of A from row i, columns k0 .. k0 + kc, as [k][rows]. tmp holds rows * kc floats. */
+/* n floats, n a constant wherever this is inlined. */
+static inline __attribute__((always_inline)) void copy_strip(const float *src, size_t src_stride,
+                                                             size_t n, size_t rows, float *dst,
+                                                             size_t dst_stride)
+{
+    for (; rows; rows--, src += src_stride, dst += dst_stride) memcpy(dst, src, n * sizeof *dst);
+}
+
+/* dst[r * n + i] = src[r * src_stride + i]: the copy has a constant size, a move or two. */
+static void copy_columns(const float *src, size_t src_stride, size_t n, size_t rows, float *dst)
+{
+    switch (n) {
+    case 4: copy_strip(src, src_stride, 4, rows, dst, 4); return;
+    case 5: copy_strip(src, src_stride, 5, rows, dst, 5); return;
+    case 6: copy_strip(src, src_stride, 6, rows, dst, 6); return;
+    case 8: copy_strip(src, src_stride, 8, rows, dst, 8); return;
+    case 13: copy_strip(src, src_stride, 13, rows, dst, 13); return;
+    case 14: copy_strip(src, src_stride, 14, rows, dst, 14); return;
+    case 16: copy_strip(src, src_stride, 16, rows, dst, 16); return;
+    case 32: copy_strip(src, src_stride, 32, rows, dst, 32); return;
+    default: copy_strip(src, src_stride, n, rows, dst, n); return;
+    }
+}
+
+/* Rows i .. i + rows of A, columns k0 .. k0 + kc, as strips of at most mr rows, each [k][rows]. Where
+ * A lies transposed, a few rows of memory are read along before the next strip returns to them: less
+ * than the page table cache holds. tmp holds max(mr * kc, rows) floats. */
 static void pack_a(const job *p, size_t i, size_t rows, size_t k0, size_t kc, float *dst, float *tmp)
 {
+    enum { ALONG = 16 };
     const lrk_operand *a = &p->g->a;
     const bool f32 = a->dtype == LRK_F32;
-    if (a->transposed) {
-        for (size_t k = 0; k < kc; k++, dst += rows) {
-            const void *src = lrk_operand_at(a, k0 + k, i);
-            if (f32)
-                for (size_t r = 0; r < rows; r++) dst[r] = ((const float *)src)[r];
-            else
-                for (size_t r = 0; r < rows; r++) dst[r] = lrk_bf16_to_f32(((const uint16_t *)src)[r]);
+    if (!a->transposed) {
+        for (size_t r = 0; r < rows; r += p->mr, dst += p->mr * kc) {
+            const size_t n = lrk_min(rows - r, p->mr);
+            for (size_t s = 0; s < n && !f32; s++)
+                p->isa->to_f32(a->dtype, lrk_operand_at(a, i + r + s, k0), kc, tmp + s * kc);
+            p->isa->transpose(f32 ? lrk_operand_at(a, i + r, k0) : tmp, f32 ? a->stride : kc, n, kc, dst, n);
         }
-    } else if (f32) {
-        p->isa->transpose(lrk_operand_at(a, i, k0), a->stride, rows, kc, dst, rows);
-    } else {
-        for (size_t r = 0; r < rows; r++)
-            p->isa->to_f32(a->dtype, lrk_operand_at(a, i + r, k0), kc, tmp + r * kc);
-        p->isa->transpose(tmp, kc, rows, kc, dst, rows);
+        return;
+    }
+    for (size_t k = 0; k < kc; k += ALONG) {
+        const size_t depth = lrk_min(kc - k, f32 ? ALONG : 1);
+        const float *src = f32 ? lrk_operand_at(a, k0 + k, i) : tmp;
+        if (!f32) p->isa->to_f32(a->dtype, lrk_operand_at(a, k0 + k, i), rows, tmp);
+        for (size_t r = 0; r < rows; r += p->mr) {
+            const size_t n = lrk_min(rows - r, p->mr);
+            copy_columns(src + r, a->stride, n, depth, dst + r * kc + k * n);
+        }
+        if (!f32) k -= ALONG - 1;
     }
 }
 
@@ -168,7 +207,7 @@ static void pack_b(const job *p, size_t j, size_t cols, size_t k0, size_t kc, fl
         for (size_t at = 0; at < cols; at += nr) {
             const size_t n = strip_cols(p, cols - at), width = padded(p, n);
             float *strip = dst + at * kc + k * width;
-            memcpy(strip, src + at, n * sizeof *strip);
+            copy_columns(src + at, 0, n, 1, strip);
             for (size_t c = n; c < width; c++) strip[c] = 0.0f;
         }
     }
@@ -176,10 +215,16 @@ static void pack_b(const job *p, size_t j, size_t cols, size_t k0, size_t kc, fl
 
 /* ---- tasks ------------------------------------------------------------------------------------- */
 
+/* Rows packed by one task: whole strips. */
+static size_t pack_rows(const job *p)
+{
+    return PACK_ROWS / p->mr * p->mr;
+}
+
 static void pack_a_task(void *ctx, size_t task, int worker)
 {
     const job *p = ctx;
-    const size_t i = task * p->mr, rows = lrk_min(p->row_n - i, p->mr), k = p->g->k;
+    const size_t i = task * pack_rows(p), rows = lrk_min(p->row_n - i, pack_rows(p)), k = p->g->k;
     float *tmp = p->own + (size_t)worker * p->worker_floats;
     for (size_t k0 = 0; k0 < k; k0 += p->kc) {
         const size_t kc = lrk_min(k - k0, p->kc);
@@ -224,16 +269,6 @@ static void round_sums(const job *p, size_t i, size_t rows, size_t j, size_t col
     }
 }
 
-/* One strip of A times the strips of B. */
-static void strip_times(const job *p, const float *a, size_t rows, const float *b, size_t cols,
-                        size_t kc, target t, bool first)
-{
-    for (size_t at = 0; at < cols; at += p->isa->nr) {
-        const size_t n = strip_cols(p, cols - at);
-        p->isa->tile(kc, a, rows, b + at * kc, n, t.c + at, t.stride, t.alpha, !first || t.add);
-    }
-}
-
 static void wide_task(void *ctx, size_t task, int worker)
 {
     const job *p = ctx;
@@ -242,7 +277,7 @@ static void wide_task(void *ctx, size_t task, int worker)
     const size_t i0 = task / p->n_col_tasks * p->rows, i1 = lrk_min(i0 + p->rows, p->row_n);
     float *b = p->own + (size_t)worker * p->worker_floats;
     float *tmp = b + lrk_aligned(p->columns * p->kc, 16);
-    float *sums = tmp + lrk_aligned(lrk_max(p->isa->nr * p->kc, p->columns), 16);
+    float *sums = tmp + lrk_aligned(tmp_floats(p), 16);
     if (i0 >= i1) return;
 
     const target t = target_of(p, p->row0 + i0, j, sums);
@@ -260,30 +295,45 @@ static void wide_task(void *ctx, size_t task, int worker)
     round_sums(p, p->row0 + i0, i1 - i0, j, cols, sums);
 }
 
+/* One strip of A, packed or where it lies, times all strips of B. */
+static void strip_times(const job *p, const float *a, size_t i, size_t rows, size_t k0, size_t kc,
+                        target t)
+{
+    const lrk_gemm *g = p->g;
+    const float *b = p->shared + k0 * padded(p, g->n);
+    for (size_t j = 0; j < g->n; j += p->isa->nr) {
+        const size_t n = strip_cols(p, g->n - j);
+        if (p->direct)
+            p->isa->tile_direct(kc, lrk_operand_at(&g->a, i, k0), g->a.stride, rows, b + j * kc, n,
+                                t.c + j, t.stride, t.alpha, k0 || t.add);
+        else
+            p->isa->tile(kc, a, rows, b + j * kc, n, t.c + j, t.stride, t.alpha, k0 || t.add);
+    }
+}
+
 static void thin_task(void *ctx, size_t task, int worker)
 {
     const job *p = ctx;
     const lrk_gemm *g = p->g;
     const size_t i0 = task * p->rows, i1 = lrk_min(i0 + p->rows, g->m);
     float *a = p->own + (size_t)worker * p->worker_floats;
-    float *tmp = a + lrk_aligned(p->mr * p->kc, 16);
-    float *sums = a + p->worker_floats - lrk_aligned(p->rows * p->columns, 16);
+    float *tmp = a + lrk_aligned(p->rows * p->kc, 16);
+    float *sums = tmp + lrk_aligned(tmp_floats(p), 16);
 
     const target t = target_of(p, i0, 0, sums);
-    for (size_t i = i0; i < i1; i += p->mr) {
-        const size_t rows = lrk_min(i1 - i, p->mr);
-        for (size_t k0 = 0; k0 < g->k; k0 += p->kc) {
-            const size_t kc = lrk_min(g->k - k0, p->kc);
+    for (size_t k0 = 0; k0 < g->k; k0 += p->kc) {
+        const size_t kc = lrk_min(g->k - k0, p->kc);
+        if (!p->direct) pack_a(p, i0, i1 - i0, k0, kc, a, tmp);
+        for (size_t i = i0; i < i1; i += p->mr) {
             target strip = t;
             strip.c += (i - i0) * t.stride;
-            pack_a(p, i, rows, k0, kc, a, tmp);
-            strip_times(p, a, rows, p->shared + k0 * padded(p, g->n), g->n, kc, strip, k0 == 0);
+            strip_times(p, a + (i - i0) * kc, i, lrk_min(i1 - i, p->mr), k0, kc, strip);
         }
     }
     round_sums(p, i0, i1 - i0, 0, g->n, sums);
 }
 
-/* ---- k == 0 and the whole ---------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------- */
 
 void lrk_gemm_packed(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch)
 {
@@ -297,7 +347,7 @@ void lrk_gemm_packed(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch)
     }
     for (p.row0 = 0; p.row0 < g->m; p.row0 += p.chunk) {
         p.row_n = lrk_min(g->m - p.row0, p.chunk);
-        lrk_parallel(lrk_ceil_div(p.row_n, p.mr), pack_a_task, &p);
+        lrk_parallel(lrk_ceil_div(p.row_n, pack_rows(&p)), pack_a_task, &p);
         lrk_parallel(p.n_col_tasks * p.n_row_tasks, wide_task, &p);
     }
 }
