@@ -272,3 +272,8 @@ void lrk_json_quote(lrk_buf *b, const char *s, size_t n)
     }
     lrk_buf_puts(b, "\"");
 }
+
+const char *lrk_json_version(void)
+{
+    return JANSSON_VERSION;
+}

@@ -84,4 +84,7 @@ lrk_status lrk_json_dump(const lrk_json *v, int indent, lrk_buf *b, lrk_err *err
 /* One JSON string literal, quotes included; non-ASCII stays as it is. */
 void lrk_json_quote(lrk_buf *b, const char *s, size_t n);
 
+/* Version of jansson, for `lorikeet doctor`. */
+const char *lrk_json_version(void);
+
 #endif /* LRK_BASE_JSON_H */

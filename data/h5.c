@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -345,4 +346,11 @@ lrk_status lrk_h5_get_u64(lrk_h5 *f, const char *object, const char *name, uint6
     H5Tclose(type);
     H5Aclose(a);
     return s;
+}
+
+void lrk_h5_version(char *out, size_t size)
+{
+    unsigned major = 0, minor = 0, release = 0;
+    H5get_libversion(&major, &minor, &release);
+    snprintf(out, size, "%u.%u.%u", major, minor, release);
 }

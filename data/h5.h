@@ -78,4 +78,7 @@ lrk_status lrk_h5_column_close(lrk_h5_column *c, lrk_err *err);
 /* Frees without writing, for clean-up after a failure. */
 void lrk_h5_column_drop(lrk_h5_column *c);
 
+/* "1.10.8", for `lorikeet doctor`. */
+void lrk_h5_version(char *out, size_t size);
+
 #endif /* LRK_DATA_H5_H */

@@ -50,6 +50,9 @@ typedef enum lrk_gemm_provider { LRK_GEMM_OWN, LRK_GEMM_ONEDNN } lrk_gemm_provid
 lrk_gemm_provider lrk_gemm_provider_get(void);
 void lrk_gemm_provider_set(lrk_gemm_provider p);
 
+/* Version of oneDNN, "2.6.3", for `lorikeet doctor`. */
+void lrk_gemm_onednn_version(char *out, size_t size);
+
 static inline lrk_operand lrk_operand_of(const lrk_tensor *t, bool transposed)
 {
     return (lrk_operand){t->data, t->dtype, t->stride, transposed};

@@ -15,6 +15,7 @@
 #include <dnnl.h>
 #include <omp.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 enum { CHUNK = 512 }; /* columns; a multiple of every block */
 
@@ -239,4 +240,10 @@ size_t lrk_gemm_onednn(const lrk_gemm *g, void *scratch)
         if (!chunk(&p)) break;
     }
     return p.first;
+}
+
+void lrk_gemm_onednn_version(char *out, size_t size)
+{
+    const dnnl_version_t *v = dnnl_version();
+    snprintf(out, size, "%d.%d.%d", v->major, v->minor, v->patch);
 }

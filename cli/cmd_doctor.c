@@ -1,0 +1,154 @@
+/* cli/cmd_doctor.c -- lorikeet doctor: what this machine offers, what the program uses of it. */
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/threads.h"
+#include "cli/command.h"
+#include "data/h5.h"
+#include "kernels/gemm.h"
+#include "recipes/parse.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct fact {
+    const char *name, *value;
+} fact;
+
+typedef struct gpu {
+    bool driver, device; /* NVIDIA's kernel driver; a card on the bus */
+    const char *text;
+} gpu;
+
+/* The first word of a small file, or "". */
+static const char *first_word(lrk_arena *a, const char *path)
+{
+    char *text;
+    size_t n;
+    if (lrk_file_read(a, path, 4096, &text, &n, NULL) != LRK_OK) return "";
+    text[strcspn(text, " \n")] = '\0';
+    return text;
+}
+
+static bool card_on_the_bus(lrk_arena *a)
+{
+    static const char devices[] = "/sys/bus/pci/devices";
+    char **names;
+    size_t n;
+    if (lrk_dir_list(a, devices, &names, &n, NULL) != LRK_OK) return false;
+    for (size_t i = 0; i < n; i++) {
+        const char *device = lrk_path_join(a, devices, names[i]);
+        const char *vendor = device ? lrk_path_join(a, device, "vendor") : NULL;
+        const char *class = device ? lrk_path_join(a, device, "class") : NULL;
+        if (vendor && class && strcmp(first_word(a, vendor), "0x10de") == 0 &&
+            strncmp(first_word(a, class), "0x03", 4) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* This version has no GPU kernels, so the best that can be said is what stands ready for them. */
+static gpu look_for_gpu(lrk_arena *a)
+{
+    gpu g = {.driver = lrk_is_file("/proc/driver/nvidia/version"), .device = card_on_the_bus(a)};
+    if (g.driver)
+        g.text = "driver found, but this version trains on the CPU only";
+    else if (g.device)
+        g.text = "a card, but no driver (apt-get install nvidia-driver, from non-free); this "
+                 "version trains on the CPU only";
+    else
+        g.text = "none; this version trains on the CPU only";
+    return g;
+}
+
+static void print_facts(const fact *facts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) printf("%-12s %s\n", facts[i].name, facts[i].value);
+}
+
+static lrk_json *text(const char *s) { return lrk_json_new_string(s, strlen(s)); }
+
+static lrk_status print_json(const fact *facts, size_t n, const fact *libraries, size_t n_libraries,
+                             const gpu *g, lrk_err *err)
+{
+    lrk_json *root = lrk_json_object(), *found = lrk_json_object(), *card = lrk_json_object();
+    lrk_buf b = {0};
+    for (size_t i = 0; i < n; i++) lrk_json_set(root, facts[i].name, text(facts[i].value));
+    lrk_json_set(root, "threads", lrk_json_new_integer(lrk_threads()));
+    lrk_json_set(root, "memory_bytes", lrk_json_new_integer((int64_t)lrk_memory_total()));
+    lrk_json_set(root, "native_bf16", lrk_json_new_bool(lrk_cpu_has_bf16()));
+    for (size_t i = 0; i < n_libraries; i++)
+        lrk_json_set(found, libraries[i].name, text(libraries[i].value));
+    lrk_json_set(root, "libraries", found);
+    lrk_json_set(card, "device", lrk_json_new_bool(g->device));
+    lrk_json_set(card, "driver", lrk_json_new_bool(g->driver));
+    lrk_json_set(card, "built_in", lrk_json_new_bool(false));
+    lrk_json_set(card, "text", text(g->text));
+    lrk_json_set(root, "gpu", card);
+    const lrk_status s = lrk_json_dump(root, 2, &b, err);
+    if (s == LRK_OK) printf("%s\n", b.data);
+    lrk_buf_free(&b);
+    lrk_json_free(root);
+    return s;
+}
+
+static lrk_status run(int argc, char **argv, lrk_err *err)
+{
+    bool json = false;
+    const lrk_option options[] = {{"json", LRK_OPTION_FLAG, &json, false}};
+    LRK_TRY(lrk_options_parse(options, 1, &argc, argv, err));
+    LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "doctor: %s: nothing was expected here", argv[0]);
+
+    char h5[32], onednn[32], threads[32], memory[48];
+    lrk_h5_version(h5, sizeof h5);
+    lrk_gemm_onednn_version(onednn, sizeof onednn);
+    snprintf(threads, sizeof threads, "%d", lrk_threads());
+    snprintf(memory, sizeof memory, "%.1f GB", (double)lrk_memory_total() / 1e9);
+    const char *lowered = lrk_env("LRK_CPU");
+
+    const fact facts[] = {
+        {"version", LRK_VERSION},
+        {"cpu", lrk_cpu_model()},
+        {"level", lrk_isa_name(lrk_cpu())},
+        {"level_of_cpu", lrk_isa_name(lrk_cpu_hardware())},
+        {"compute_auto", lrk_cpu_has_bf16() ? "bf16" : "f32"},
+    };
+    const fact more[] = {
+        {"LRK_CPU", lowered ? lowered : "not set"}, {"threads", threads}, {"memory", memory}};
+    const fact libraries[] = {{"HDF5", h5},
+                              {"oneDNN", onednn},
+                              {"libyaml", lrk_yaml_version()},
+                              {"jansson", lrk_json_version()}};
+    const size_t n = sizeof facts / sizeof *facts,
+                 n_libraries = sizeof libraries / sizeof *libraries;
+
+    lrk_arena a = lrk_arena_growing("doctor");
+    const gpu g = look_for_gpu(&a);
+    lrk_status s = LRK_OK;
+    if (json) {
+        s = print_json(facts, n, libraries, n_libraries, &g, err);
+    } else {
+        print_facts(facts, n);
+        print_facts(more, sizeof more / sizeof *more);
+        print_facts(libraries, n_libraries);
+        printf("%-12s %s\n", "gpu", g.text);
+    }
+    lrk_arena_free(&a);
+    return s;
+}
+
+const lrk_command lrk_command_doctor = {
+    .name = "doctor",
+    .summary = "what this machine offers: processor, memory, libraries, GPU",
+    .help =
+        "usage: lorikeet doctor [--json]\n"
+        "\n"
+        "Says what the processor can do and which instructions are used (LRK_CPU=scalar, avx2,\n"
+        "avx512 or amx lowers the level), what compute_dtype: auto means here, how many\n"
+        "threads work, how much memory there is, which libraries were found, and whether a\n"
+        "GPU is there.\n"
+        "\n"
+        "example: LRK_CPU=avx2 lorikeet doctor\n",
+    .run = run};

@@ -1,0 +1,8 @@
+# doctor: figures for people and for programs.
+expect_exit 0 "$LORIKEET" doctor
+for name in version cpu level threads memory HDF5 oneDNN libyaml jansson gpu; do
+    grep -qE "^$name +[^ ]" out || fail "doctor says nothing of $name: $(cat out)"
+done
+expect_exit 0 env LRK_CPU=scalar "$LORIKEET" doctor --json
+grep -q '"level": "scalar"' out || fail "LRK_CPU=scalar was not used: $(cat out)"
+grep -qE '"memory_bytes": [1-9][0-9]+' out || fail "no memory: $(cat out)"
