@@ -1,0 +1,165 @@
+/* generate/model_text.c -- opening tokenizer and chat template, wherever they are. */
+#include "generate/model_text.h"
+
+#include <string.h>
+
+static lrk_status specials(const lrk_gguf *g, lrk_vocab *v, lrk_err *err)
+{
+    const struct {
+        const char *key;
+        int64_t *id;
+    } named[] = {{"tokenizer.ggml.bos_token_id", &v->bos},
+                 {"tokenizer.ggml.eos_token_id", &v->eos},
+                 {"tokenizer.ggml.eot_token_id", &v->eot},
+                 {"tokenizer.ggml.eom_token_id", &v->eom},
+                 {"tokenizer.ggml.unknown_token_id", &v->unk},
+                 {"tokenizer.ggml.padding_token_id", &v->pad}};
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        size_t id = SIZE_MAX;
+        LRK_TRY(lrk_gguf_opt_size(g, named[i].key, 0, UINT32_MAX, &id, err));
+        *named[i].id = id == SIZE_MAX ? LRK_NO_ID : (int64_t)id;
+    }
+    return LRK_OK;
+}
+
+static lrk_status flag(const lrk_gguf *g, const char *key, int *out, lrk_err *err)
+{
+    bool on = false;
+    LRK_TRY(lrk_gguf_opt_bool(g, key, &on, err));
+    *out = lrk_gguf_find(g, key) ? on : -1;
+    return LRK_OK;
+}
+
+static lrk_status strings(const lrk_gguf *g, const char *key, lrk_arena *a, lrk_piece **list, size_t *n,
+                          lrk_err *err)
+{
+    const lrk_gguf_kv *kv = NULL;
+    LRK_TRY(lrk_gguf_opt_array(g, key, LRK_GGUF_STRING, &kv, err));
+    LRK_REQUIRE(err, kv, LRK_EINPUT, "%s: %s is missing: the file holds no tokenizer", g->path, key);
+    *n = kv->n;
+    LRK_TRY(lrk_alloc(a, *n, sizeof **list, key, list, err));
+    for (size_t i = 0; i < *n; i++) (*list)[i].data = lrk_gguf_string(kv, i, &(*list)[i].n);
+    return LRK_OK;
+}
+
+static lrk_status types(const lrk_gguf *g, lrk_arena *a, size_t n, int32_t **list, lrk_err *err)
+{
+    static const char key[] = "tokenizer.ggml.token_type";
+    const lrk_gguf_kv *kv = NULL;
+    LRK_TRY(lrk_gguf_opt_array(g, key, LRK_GGUF_I32, &kv, err));
+    LRK_REQUIRE(err, kv && kv->n == n, LRK_EINPUT, "%s: %s has %zu elements, expected one a token: %zu",
+                g->path, key, kv ? kv->n : 0, n);
+    LRK_TRY(lrk_alloc(a, n, sizeof **list, key, list, err));
+    for (size_t i = 0; i < n; i++) (*list)[i] = (int32_t)lrk_gguf_integer(kv, i);
+    return LRK_OK;
+}
+
+static lrk_status read_vocab(const lrk_gguf *g, lrk_arena *a, lrk_vocab *v, lrk_err *err)
+{
+    lrk_piece *tokens, *merges;
+    int32_t *kinds;
+    v->where = g->path;
+    LRK_TRY(lrk_gguf_opt_string(g, "tokenizer.ggml.model", a, &v->model, err));
+    LRK_TRY(lrk_gguf_opt_string(g, "tokenizer.ggml.pre", a, &v->pre, err));
+    LRK_TRY(lrk_gguf_opt_string(g, "tokenizer.chat_template", a, &v->chat_template, err));
+    LRK_TRY(specials(g, v, err));
+    LRK_TRY(flag(g, "tokenizer.ggml.add_bos_token", &v->add_bos, err));
+    LRK_TRY(flag(g, "tokenizer.ggml.add_eos_token", &v->add_eos, err));
+    if (!v->model || strcmp(v->model, "gpt2") != 0) return LRK_OK; /* refused by name further on */
+    LRK_TRY(strings(g, "tokenizer.ggml.tokens", a, &tokens, &v->n_tokens, err));
+    LRK_TRY(strings(g, "tokenizer.ggml.merges", a, &merges, &v->n_merges, err));
+    LRK_TRY(types(g, a, v->n_tokens, &kinds, err));
+    v->tokens = tokens;
+    v->merges = merges;
+    v->types = kinds;
+    return LRK_OK;
+}
+
+lrk_status lrk_text_from_gguf(lrk_model_text *m, const lrk_gguf *g, lrk_err *err)
+{
+    lrk_arena a = lrk_arena_growing("GGUF vocabulary");
+    lrk_vocab v = {.where = g->path};
+    *m = (lrk_model_text){.tokenizer = NULL};
+    lrk_status status = read_vocab(g, &a, &v, err);
+    if (status == LRK_OK) status = lrk_tokenizer_from_vocab(&m->tokenizer, &v, err);
+    if (status == LRK_OK) m->chat_template = lrk_tokenizer_chat_template(m->tokenizer);
+    lrk_arena_free(&a);
+    return status;
+}
+
+static lrk_status from_json(lrk_model_text *m, const char *path, lrk_err *err)
+{
+    LRK_TRY(lrk_tokenizer_from_json(&m->tokenizer, path, err));
+    m->chat_template = lrk_tokenizer_chat_template(m->tokenizer);
+    return LRK_OK;
+}
+
+static lrk_status from_directory(lrk_model_text *m, const char *path, lrk_err *err)
+{
+    lrk_arena a = lrk_arena_growing("path");
+    const char *file = lrk_path_join(&a, path, "tokenizer.json");
+    lrk_status status;
+    if (!file)
+        status = lrk_fail(err, LRK_ENOMEM, "%s: out of memory", path);
+    else if (!lrk_is_file(file))
+        status = lrk_fail(err, LRK_ESUPPORT,
+                          "%s: no tokenizer.json in it; other kinds of tokenizers (tokenizer.model, "
+                          "vocab.json) are not known",
+                          path);
+    else
+        status = from_json(m, file, err);
+    lrk_arena_free(&a);
+    return status;
+}
+
+static lrk_status is_gguf(const char *path, bool *yes, lrk_err *err)
+{
+    lrk_map map = {.data = NULL};
+    LRK_TRY(lrk_map_open(&map, path, err));
+    *yes = map.size >= 4 && memcmp(map.data, "GGUF", 4) == 0;
+    lrk_map_close(&map);
+    return LRK_OK;
+}
+
+lrk_status lrk_text_open(lrk_model_text *m, const char *path, lrk_err *err)
+{
+    bool gguf;
+    *m = (lrk_model_text){.tokenizer = NULL};
+    if (lrk_is_dir(path)) return from_directory(m, path, err);
+    LRK_TRY(is_gguf(path, &gguf, err));
+    if (!gguf) return from_json(m, path, err);
+    lrk_gguf g;
+    LRK_TRY(lrk_gguf_open(&g, path, err));
+    const lrk_status status = lrk_text_from_gguf(m, &g, err);
+    lrk_gguf_close(&g);
+    return status;
+}
+
+void lrk_text_close(lrk_model_text *m)
+{
+    lrk_tokenizer_free(m->tokenizer);
+    *m = (lrk_model_text){.tokenizer = NULL};
+}
+
+void lrk_text_variables(const lrk_model_text *m, lrk_json *variables)
+{
+    static const lrk_special named[] = {LRK_TOKEN_BOS, LRK_TOKEN_EOS, LRK_TOKEN_PAD, LRK_TOKEN_UNK};
+    for (int i = 0; i < 4; i++) {
+        const int64_t id = lrk_tokenizer_special(m->tokenizer, named[i]);
+        const char *name = lrk_special_name(named[i]);
+        size_t n;
+        if (id == LRK_NO_ID || lrk_json_get(variables, name)) continue;
+        const char *text = lrk_token_text(m->tokenizer, (uint32_t)id, &n);
+        lrk_json_set(variables, name, lrk_json_new_string(text, n));
+    }
+}
+
+lrk_status lrk_text_check_rows(const lrk_model_text *m, size_t rows, const char *path, lrk_err *err)
+{
+    const size_t n = lrk_tokenizer_size(m->tokenizer);
+    LRK_REQUIRE(err, n <= rows, LRK_EINPUT,
+                "%s: the tokenizer has %zu tokens, the embedding of the model %zu rows: they do not "
+                "belong together",
+                path, n, rows);
+    return LRK_OK;
+}

@@ -1,0 +1,29 @@
+/* generate/model_text.h -- the text side of the model that a path names: tokenizer and chat template.
+ *
+ * The path is a GGUF file (also one with a vocabulary and no weights), a Hugging Face directory, or
+ * a tokenizer.json.
+ */
+#ifndef LRK_GENERATE_MODEL_TEXT_H
+#define LRK_GENERATE_MODEL_TEXT_H
+#include "base/json.h"
+#include "checkpoint/gguf.h"
+#include "data/tokenizer.h"
+
+typedef struct lrk_model_text {
+    lrk_tokenizer *tokenizer;
+    const char *chat_template; /* NULL: the model has none */
+} lrk_model_text;
+
+lrk_status lrk_text_open(lrk_model_text *m, const char *path, lrk_err *err);
+/* From a GGUF file that is open already; it may be closed afterwards. */
+lrk_status lrk_text_from_gguf(lrk_model_text *m, const lrk_gguf *g, lrk_err *err);
+void lrk_text_close(lrk_model_text *m); /* may be called twice, and on a zeroed one */
+
+/* Sets bos_token, eos_token, pad_token and unk_token, as far as the model has them, in an object of
+ * template variables; members that are there already stay. */
+void lrk_text_variables(const lrk_model_text *m, lrk_json *variables);
+
+/* What an id outside means: a tokenizer larger than the model's embedding of `rows` rows. */
+lrk_status lrk_text_check_rows(const lrk_model_text *m, size_t rows, const char *path, lrk_err *err);
+
+#endif /* LRK_GENERATE_MODEL_TEXT_H */
