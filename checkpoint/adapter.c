@@ -1,0 +1,195 @@
+/* checkpoint/adapter.c -- reading an adapter and holding it against a base. */
+#include "checkpoint/adapter.h"
+
+#include "base/quant.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_CONFIG = 1 << 20 };
+
+static const char prefix[] = "base_model.model.";
+static const char suffix_a[] = ".lora_A.weight";
+static const char suffix_b[] = ".lora_B.weight";
+
+/* The module path between prefix and ending, as a copy in *path (NULL: another ending). */
+static lrk_status module_path(lrk_adapter *a, const char *key, const char *ending,
+                              const char **path, lrk_err *err)
+{
+    const size_t n = strlen(key), p = sizeof prefix - 1, e = strlen(ending);
+    *path = NULL;
+    if (n <= p + e || strncmp(key, prefix, p) != 0 || strcmp(key + n - e, ending) != 0) return LRK_OK;
+    *path = lrk_strndup(&a->arena, key + p, n - p - e);
+    LRK_REQUIRE(err, *path, LRK_ENOMEM, "memory: no room for module names");
+    return LRK_OK;
+}
+
+/* A copy in f32 of a matrix of the file. */
+static lrk_status read_matrix(lrk_adapter *a, const lrk_safetensors *s, const lrk_st_entry *e,
+                              lrk_tensor *out, lrk_err *err)
+{
+    lrk_tensor view;
+    LRK_TRY(lrk_st_view(s, e, &view, err));
+    LRK_REQUIRE(err, view.rank == 2 && (view.dtype == LRK_F32 || view.dtype == LRK_F16 ||
+                                        view.dtype == LRK_BF16),
+                LRK_EINPUT, "%s: tensor '%s': expected a matrix of F32, F16 or BF16", s->path,
+                e->name);
+    *out = lrk_mat(LRK_F32, view.dim[0], view.dim[1]);
+    out->name = lrk_strdup(&a->arena, e->name);
+    LRK_REQUIRE(err, out->name, LRK_ENOMEM, "memory: no room for tensor names");
+    LRK_TRY(lrk_alloc(&a->arena, lrk_count(out), sizeof(float), e->name, &out->data, err));
+    if (view.dtype == LRK_F32) {
+        memcpy(out->data, view.data, lrk_bytes(out)); /* the file may hold it at an odd address */
+    } else {
+        for (size_t i = 0; i < lrk_count(out); i++) {
+            uint16_t h;
+            memcpy(&h, (const char *)view.data + 2 * i, sizeof h);
+            lrk_to_f32(view.dtype, &h, 1, (float *)out->data + i);
+        }
+    }
+    const lrk_status status = lrk_weights_check_finite(out, err);
+    return lrk_err_prefix(err, status, "%s", s->path);
+}
+
+/* Whether target_modules allows the module; a pattern is not evaluated. */
+static bool targeted(const lrk_adapter *a, const char *path)
+{
+    const size_t n = strlen(path);
+    if (!a->target) return true;
+    for (size_t i = 0; i < a->n_targets; i++) {
+        const size_t t = strlen(a->target[i]);
+        if (t <= n && strcmp(path + n - t, a->target[i]) == 0 && (t == n || path[n - t - 1] == '.'))
+            return true;
+    }
+    return false;
+}
+
+static lrk_status read_module(lrk_adapter *a, const lrk_safetensors *s, const lrk_st_entry *e,
+                              const char *path, lrk_err *err)
+{
+    lrk_adapter_module *m = &a->module[a->n];
+    char key[LRK_ST_MAX_NAME + sizeof prefix + sizeof suffix_b];
+    size_t rank;
+    memcpy(key, e->name, strlen(e->name) + 1);
+    memcpy(key + strlen(key) - sizeof suffix_b + 1, suffix_b, sizeof suffix_b);
+    const lrk_st_entry *other = lrk_st_find(s, key);
+    LRK_REQUIRE(err, other, LRK_EINPUT, "%s: '%s' is missing, its lora_A is there", s->path, key);
+    LRK_REQUIRE(err, targeted(a, path), LRK_EINPUT,
+                "%s: module '%s' is not among target_modules of adapter_config.json", s->path, path);
+    m->path = path;
+    LRK_TRY(read_matrix(a, s, e, &m->a, err));
+    LRK_TRY(read_matrix(a, s, other, &m->b, err));
+    LRK_TRY(lrk_adapter_of_module(a, path, &rank, &m->alpha, err));
+    LRK_REQUIRE(err, m->a.dim[0] == rank && m->b.dim[1] == rank, LRK_ESHAPE,
+                "%s: module '%s': lora_A is (%zu, %zu) and lora_B (%zu, %zu), but the rank in "
+                "adapter_config.json is %zu",
+                s->path, path, m->a.dim[0], m->a.dim[1], m->b.dim[0], m->b.dim[1], rank);
+    m->scale = lrk_adapter_scale(a, rank, m->alpha);
+    a->n++;
+    return LRK_OK;
+}
+
+static int by_path(const void *x, const void *y)
+{
+    return strcmp(((const lrk_adapter_module *)x)->path, ((const lrk_adapter_module *)y)->path);
+}
+
+static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err *err)
+{
+    LRK_TRY(lrk_alloc(&a->arena, s->n, sizeof *a->module, "adapter modules", &a->module, err));
+    size_t second = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const char *path;
+        const lrk_st_entry *e = &s->entry[i];
+        LRK_TRY(module_path(a, e->name, suffix_a, &path, err));
+        if (path) {
+            LRK_TRY(read_module(a, s, e, path, err));
+            continue;
+        }
+        LRK_TRY(module_path(a, e->name, suffix_b, &path, err));
+        LRK_REQUIRE(err, path, LRK_ESUPPORT,
+                    "%s: tensor '%s' is neither lora_A nor lora_B of a linear layer", s->path,
+                    e->name);
+        second++;
+    }
+    LRK_REQUIRE(err, a->n > 0, LRK_EINPUT, "%s: no adapter inside", s->path);
+    LRK_REQUIRE(err, second == a->n, LRK_EINPUT, "%s: %zu lora_B but %zu lora_A", s->path, second,
+                a->n);
+    qsort(a->module, a->n, sizeof *a->module, by_path);
+    a->notes = lrk_json_ref(s->metadata);
+    return LRK_OK;
+}
+
+static lrk_status load(lrk_adapter *a, lrk_arena *paths, const char *directory, lrk_err *err)
+{
+    lrk_safetensors s;
+    char *text;
+    size_t n;
+    const char *config = lrk_path_join(paths, directory, LRK_ADAPTER_CONFIG);
+    const char *tensors = lrk_path_join(paths, directory, LRK_ADAPTER_TENSORS);
+    LRK_REQUIRE(err, config && tensors, LRK_ENOMEM, "memory: no room for a path");
+    LRK_REQUIRE(err, lrk_is_file(config), LRK_EINPUT,
+                "%s: no adapter: adapter_config.json is missing", directory);
+    LRK_TRY(lrk_file_read(paths, config, MAX_CONFIG, &text, &n, err));
+    LRK_TRY(lrk_adapter_parse_config(a, text, n, config, err));
+    LRK_TRY(lrk_st_open(&s, tensors, err));
+    const lrk_status status = read_tensors(a, &s, err);
+    lrk_st_close(&s);
+    return status;
+}
+
+lrk_status lrk_adapter_load(lrk_adapter *a, const char *directory, lrk_err *err)
+{
+    lrk_arena paths = lrk_arena_growing("adapter paths");
+    *a = (lrk_adapter){0};
+    const lrk_status status = load(a, &paths, directory, err);
+    lrk_arena_free(&paths);
+    if (status != LRK_OK) lrk_adapter_free(a);
+    return status;
+}
+
+void lrk_adapter_free(lrk_adapter *a)
+{
+    lrk_json_free(a->notes);
+    lrk_json_free(a->config);
+    lrk_arena_free(&a->arena);
+    *a = (lrk_adapter){0};
+}
+
+const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->module[i].path, path) == 0) return &a->module[i];
+    return NULL;
+}
+
+lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base, bool any_hash,
+                                  lrk_err *err)
+{
+    char hex[65];
+    const char *noted = lrk_json_string(lrk_json_get(a->notes, LRK_NOTE_BASE), NULL);
+    for (size_t i = 0; i < a->n; i++) {
+        const lrk_adapter_module *m = &a->module[i];
+        char name[LRK_NAME_MAX];
+        lrk_tensor w;
+        const size_t n = strlen(m->path);
+        LRK_REQUIRE(err, n + sizeof ".weight" <= sizeof name, LRK_EINPUT,
+                    "a module name of %zu bytes", n);
+        memcpy(name, m->path, n);
+        memcpy(name + n, ".weight", sizeof ".weight");
+        LRK_REQUIRE(err, lrk_weights_find(base, name, &w) && w.rank == 2, LRK_EINPUT,
+                    "an adapter for another base: it adapts '%s', and %s has no such matrix",
+                    m->path, lrk_weights_path(base));
+        LRK_REQUIRE(err, w.dim[0] == m->b.dim[0] && w.dim[1] == m->a.dim[1], LRK_ESHAPE,
+                    "an adapter for another base: '%s' is (%zu, %zu) in the adapter and (%zu, %zu) "
+                    "in %s",
+                    m->path, m->b.dim[0], m->a.dim[1], w.dim[0], w.dim[1], lrk_weights_path(base));
+    }
+    if (!noted || any_hash) return LRK_OK;
+    lrk_weights_sha256(base, hex);
+    LRK_REQUIRE(err, strcmp(noted, hex) == 0, LRK_EINPUT,
+                "an adapter for another base: it was trained on weights with hash %.16s..., those of "
+                "%s have %.16s...; --any-base takes it nevertheless",
+                noted, lrk_weights_path(base), hex);
+    return LRK_OK;
+}

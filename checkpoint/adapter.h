@@ -1,0 +1,83 @@
+/* checkpoint/adapter.h -- LoRA adapters in PEFT's layout, and as GGUF.
+ *
+ * A directory with adapter_config.json and adapter_model.safetensors. For a linear weight W (out, in)
+ * of the base the adapter holds A (R, in) and B (out, R):
+ *     W' = W + scale * B * A          scale = alpha / R, or alpha / sqrt(R) with use_rslora
+ * Keys: "base_model.model." + module path + ".lora_A.weight" | ".lora_B.weight".
+ * Layout: github.com/huggingface/peft, docs/source/developer_guides/checkpoint.md.
+ *
+ * Reading is strict: every key of adapter_config.json must be one that PEFT 0.21 writes, and those
+ * that change the numbers in a way we do not compute (use_dora, lora_bias, modules_to_save, ...)
+ * must be at their neutral value; messages name the key. Tensors may be f32, f16 or bf16 and become
+ * f32; NaN and infinity are refused. All errors of a file are LRK_EINPUT or LRK_ESUPPORT.
+ */
+#ifndef LRK_CHECKPOINT_ADAPTER_H
+#define LRK_CHECKPOINT_ADAPTER_H
+#include "checkpoint/weights.h"
+
+#define LRK_ADAPTER_CONFIG "adapter_config.json"
+#define LRK_ADAPTER_TENSORS "adapter_model.safetensors"
+
+/* Provenance, in the safetensors metadata; PEFT ignores it. */
+#define LRK_NOTE_BASE "lorikeet.base.sha256" /* lrk_weights_sha256 of the base */
+
+typedef struct lrk_adapter_module {
+    const char *path; /* "model.layers.0.self_attn.q_proj" */
+    lrk_tensor a, b;  /* f32, contiguous */
+    double alpha, scale;
+} lrk_adapter_module;
+
+/* Zero-initialize to build one for saving: fill the fields, modules in any order; nothing is owned
+ * but what lrk_adapter_load put there. */
+typedef struct lrk_adapter {
+    const char *base_model; /* base_model_name_or_path, or NULL */
+    const char *revision;   /* or NULL */
+    size_t rank;
+    double alpha, dropout;
+    bool rslora;
+    const char *const *target; /* target_modules as a list, or NULL when it is a pattern */
+    size_t n_targets;
+    const char *target_pattern; /* target_modules as a string, or NULL */
+    lrk_adapter_module *module; /* sorted by path when loaded */
+    size_t n;
+    lrk_json *notes;  /* object of strings for the metadata, or NULL */
+    lrk_json *config; /* adapter_config.json as read, or NULL */
+    lrk_arena arena;
+} lrk_adapter;
+
+lrk_status lrk_adapter_load(lrk_adapter *a, const char *directory, lrk_err *err);
+void lrk_adapter_free(lrk_adapter *a); /* may be called twice, and on a zeroed one */
+
+/* The configuration alone: everything but modules and notes. */
+lrk_status lrk_adapter_parse_config(lrk_adapter *a, const char *text, size_t n, const char *where,
+                                    lrk_err *err);
+/* Rank and alpha of a module after rank_pattern and alpha_pattern of a->config. */
+lrk_status lrk_adapter_of_module(const lrk_adapter *a, const char *path, size_t *rank, double *alpha,
+                                 lrk_err *err);
+
+/* alpha / rank, or alpha / sqrt(rank). */
+double lrk_adapter_scale(const lrk_adapter *a, size_t rank, double alpha);
+
+/* The module of this path, or NULL. */
+const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path);
+
+/* The adapter fits this base: every module names a matrix of it, the shapes agree, and the hash that
+ * training noted, if any, is the base's. Otherwise LRK_EINPUT or LRK_ESHAPE: "an adapter for another
+ * base". any_hash: an adapter that was trained on another file of the same model (a quantized base,
+ * say) is wanted anyway. */
+lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base, bool any_hash,
+                                  lrk_err *err);
+
+/* Writes both files into directory, which is made; each appears whole or not at all, the tensors
+ * first. target_modules is sorted; modules whose rank or alpha differ from a->rank and a->alpha are
+ * listed in rank_pattern and alpha_pattern. alpha must be an integer: loaders demand it. */
+lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err *err);
+
+/* The same adapter as a GGUF file for llama.cpp and what is built on it: names and the row order of
+ * q and k as the base's GGUF has them; f32. Its one alpha is alpha of the first module (times sqrt(R)
+ * with rslora); where other modules differ the factor goes into their B. Not expressible, and refused
+ * with the advice to merge: adapters on the embedding or on a tied head. */
+lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base, const char *path,
+                                 lrk_err *err);
+
+#endif /* LRK_CHECKPOINT_ADAPTER_H */

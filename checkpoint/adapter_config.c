@@ -1,0 +1,267 @@
+/* checkpoint/adapter_config.c -- adapter_config.json, every key of it. */
+#include "checkpoint/adapter.h"
+
+#include "base/text.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MAX_RANK = 65536, MAX_TARGETS = 4096 };
+
+typedef enum rule {
+    READ,    /* read below */
+    ANY,     /* does not change what the tensors mean */
+    NEUTRAL, /* null, false, 0, "", [] or {}; anything else is not supported */
+} rule;
+
+/* All that PEFT 0.21 writes, and what earlier versions did. */
+static const struct {
+    const char *key;
+    rule rule;
+} keys[] = {
+    {"alora_invocation_tokens", NEUTRAL},
+    {"alpha_pattern", READ},
+    {"arrow_config", NEUTRAL},
+    {"auto_mapping", ANY},
+    {"base_model_name_or_path", READ},
+    {"bias", READ},
+    {"corda_config", NEUTRAL},
+    {"ensure_weight_tying", NEUTRAL},
+    {"eva_config", NEUTRAL},
+    {"exclude_modules", ANY},
+    {"fan_in_fan_out", NEUTRAL},
+    {"inference_mode", ANY},
+    {"init_lora_weights", READ},
+    {"kasa_config", NEUTRAL},
+    {"layer_replication", NEUTRAL},
+    {"layers_pattern", ANY},
+    {"layers_to_transform", ANY},
+    {"loftq_config", NEUTRAL},
+    {"lora_alpha", READ},
+    {"lora_bias", NEUTRAL},
+    {"lora_dropout", READ},
+    {"lora_ga_config", NEUTRAL},
+    {"megatron_config", NEUTRAL},
+    {"megatron_core", ANY},
+    {"modules_to_save", NEUTRAL},
+    {"monteclora_config", NEUTRAL},
+    {"peft_type", READ},
+    {"peft_version", ANY},
+    {"qalora_group_size", ANY},
+    {"r", READ},
+    {"rank_pattern", READ},
+    {"revision", READ},
+    {"runtime_config", ANY},
+    {"target_modules", READ},
+    {"target_parameters", NEUTRAL},
+    {"task_type", READ},
+    {"trainable_token_indices", NEUTRAL},
+    {"use_bdlora", NEUTRAL},
+    {"use_dora", NEUTRAL},
+    {"use_qalora", NEUTRAL},
+    {"use_rslora", READ},
+    {"velora_config", NEUTRAL},
+};
+
+static bool neutral(const lrk_json *v)
+{
+    switch (lrk_json_type(v)) {
+    case LRK_JSON_NULL: return true;
+    case LRK_JSON_BOOL: return !lrk_json_bool(v);
+    case LRK_JSON_INTEGER: return lrk_json_integer(v) == 0;
+    case LRK_JSON_REAL: return lrk_json_number(v) == 0.0;
+    case LRK_JSON_STRING: return lrk_json_string(v, NULL)[0] == '\0';
+    default: return lrk_json_size(v) == 0;
+    }
+}
+
+static lrk_status check_keys(const lrk_json *root, const char *where, lrk_err *err)
+{
+    for (void *i = lrk_json_begin(root); i; i = lrk_json_next(root, i)) {
+        const char *key = lrk_json_key(i, NULL);
+        lrk_nearest near = {.word = key};
+        const lrk_json *v = lrk_json_value(i);
+        bool known = false;
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+            lrk_nearest_offer(&near, keys[k].key);
+            if (strcmp(key, keys[k].key) != 0) continue;
+            known = true;
+            LRK_REQUIRE(err, keys[k].rule != NEUTRAL || neutral(v), LRK_ESUPPORT,
+                        "%s: %s: not supported%s", where, key,
+                        lrk_json_is(v, LRK_JSON_BOOL) ? " (expected false)" : "");
+        }
+        LRK_REQUIRE(err, known, LRK_EINPUT, "%s: %.100s: unknown key%s%s", where, key,
+                    near.best ? ", did you mean " : "", near.best ? near.best : "");
+    }
+    return LRK_OK;
+}
+
+/* A key whose value must be one of a few words, or absent or null. */
+static lrk_status check_word(const lrk_json *root, const char *key, const char *word,
+                             const char *where, lrk_err *err)
+{
+    const char *s = word;
+    LRK_TRY(lrk_json_opt_string(root, key, &s, where, err));
+    LRK_REQUIRE(err, strcmp(s, word) == 0, LRK_ESUPPORT, "%s: %s: '%.60s' is not supported, only %s",
+                where, key, s, word);
+    return LRK_OK;
+}
+
+/* Initializations that leave the base as it is; others (pissa, olora, corda, loftq) change it, so
+ * that the adapter alone does not say what the model is. */
+static lrk_status check_init(const lrk_json *root, const char *where, lrk_err *err)
+{
+    const lrk_json *v = lrk_json_get(root, "init_lora_weights");
+    const char *s = lrk_json_string(v, NULL);
+    const bool fine = !v || lrk_json_is(v, LRK_JSON_BOOL) || lrk_json_is(v, LRK_JSON_NULL) ||
+                      (s && (strcmp(s, "gaussian") == 0 || strcmp(s, "orthogonal") == 0 ||
+                             strcmp(s, "eva") == 0));
+    LRK_REQUIRE(err, fine, LRK_ESUPPORT,
+                "%s: init_lora_weights: '%.40s' is not supported: it changes the base model", where,
+                s ? s : lrk_json_kind_name(lrk_json_type(v)));
+    return LRK_OK;
+}
+
+static lrk_status keep_string(lrk_adapter *a, const lrk_json *root, const char *key,
+                              const char **out, const char *where, lrk_err *err)
+{
+    const char *s = NULL;
+    LRK_TRY(lrk_json_opt_string(root, key, &s, where, err));
+    if (!s) return LRK_OK;
+    *out = lrk_strdup(&a->arena, s);
+    LRK_REQUIRE(err, *out, LRK_ENOMEM, "memory: no room for %s", key);
+    return LRK_OK;
+}
+
+static lrk_status read_targets(lrk_adapter *a, const lrk_json *root, const char *where, lrk_err *err)
+{
+    const lrk_json *v = lrk_json_get(root, "target_modules");
+    const char **list;
+    if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
+    if (lrk_json_is(v, LRK_JSON_STRING))
+        return keep_string(a, root, "target_modules", &a->target_pattern, where, err);
+    LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_ARRAY) && lrk_json_size(v) <= MAX_TARGETS, LRK_EINPUT,
+                "%s: target_modules: expected a string or a list of at most %d", where, MAX_TARGETS);
+    LRK_TRY(lrk_alloc(&a->arena, lrk_json_size(v), sizeof *list, "target_modules", &list, err));
+    for (size_t i = 0; i < lrk_json_size(v); i++) {
+        const char *s = lrk_json_string(lrk_json_at(v, i), NULL);
+        LRK_REQUIRE(err, s && *s, LRK_EINPUT, "%s: target_modules: entry %zu is not a name", where,
+                    i);
+        list[i] = lrk_strdup(&a->arena, s);
+        LRK_REQUIRE(err, list[i], LRK_ENOMEM, "memory: no room for target_modules");
+    }
+    a->target = list;
+    a->n_targets = lrk_json_size(v);
+    return LRK_OK;
+}
+
+/* Of the regular expressions that PEFT allows as keys of a pattern, those that people write: names,
+ * '.', "\.", and '^' in front. Length of the text it matches, or -1 for any other. */
+static long pattern_length(const char *p)
+{
+    long n = 0;
+    for (p += *p == '^'; *p; p++, n++) {
+        if (*p == '\\' && *++p != '.') return -1;
+        if (*p == '$' && !p[1]) return n;
+        if (strchr("\\[](){}*+?|^$", *p) && *p != '.') return -1;
+    }
+    return n;
+}
+
+/* As Python's re.match(rf"(.*\.)?({pattern})$", path). */
+static bool pattern_matches(const char *p, const char *path)
+{
+    const size_t n = (size_t)pattern_length(p), length = strlen(path);
+    if (n > length || (n < length && (*p == '^' || path[length - n - 1] != '.'))) return false;
+    path += length - n;
+    for (p += *p == '^'; *path; p++, path++) {
+        if (*p == '.') continue;
+        if (*p == '\\') p++;
+        if (*p != *path) return false;
+    }
+    return true;
+}
+
+static lrk_status check_pattern(const lrk_json *root, const char *name, const char *where,
+                                lrk_err *err)
+{
+    const lrk_json *v = lrk_json_get(root, name);
+    if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
+    LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_OBJECT), LRK_EINPUT, "%s: %s: expected an object",
+                where, name);
+    for (void *i = lrk_json_begin(v); i; i = lrk_json_next(v, i)) {
+        const lrk_json *value = lrk_json_value(i);
+        LRK_REQUIRE(err, pattern_length(lrk_json_key(i, NULL)) > 0, LRK_ESUPPORT,
+                    "%s: %s: '%.100s': only names are supported, not general expressions", where,
+                    name, lrk_json_key(i, NULL));
+        LRK_REQUIRE(err, lrk_json_is(value, LRK_JSON_INTEGER) || lrk_json_is(value, LRK_JSON_REAL),
+                    LRK_EINPUT, "%s: %s: '%.100s': expected a number", where, name,
+                    lrk_json_key(i, NULL));
+        LRK_REQUIRE(err, lrk_json_number(value) > 0 && lrk_json_number(value) <= 1e6, LRK_EINPUT,
+                    "%s: %s: '%.100s': expected a positive number", where, name,
+                    lrk_json_key(i, NULL));
+    }
+    return LRK_OK;
+}
+
+static double by_pattern(const lrk_json *root, const char *name, const char *path, double otherwise)
+{
+    const lrk_json *v = lrk_json_get(root, name);
+    if (!lrk_json_is(v, LRK_JSON_OBJECT)) return otherwise;
+    for (void *i = lrk_json_begin(v); i; i = lrk_json_next(v, i))
+        if (pattern_matches(lrk_json_key(i, NULL), path)) return lrk_json_number(lrk_json_value(i));
+    return otherwise;
+}
+
+lrk_status lrk_adapter_of_module(const lrk_adapter *a, const char *path, size_t *rank, double *alpha,
+                                 lrk_err *err)
+{
+    const double r = by_pattern(a->config, "rank_pattern", path, (double)a->rank);
+    *alpha = by_pattern(a->config, "alpha_pattern", path, a->alpha);
+    LRK_REQUIRE(err, r == floor(r) && r >= 1 && r <= MAX_RANK, LRK_EINPUT,
+                "%s: rank_pattern: %g is no rank", LRK_ADAPTER_CONFIG, r);
+    *rank = (size_t)r;
+    return LRK_OK;
+}
+
+double lrk_adapter_scale(const lrk_adapter *a, size_t rank, double alpha)
+{
+    return alpha / (a->rslora ? sqrt((double)rank) : (double)rank);
+}
+
+static lrk_status read_config(lrk_adapter *a, const char *where, lrk_err *err)
+{
+    const lrk_json *root = a->config;
+    LRK_REQUIRE(err, lrk_json_is(root, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object",
+                where);
+    LRK_TRY(check_keys(root, where, err));
+    LRK_REQUIRE(err, lrk_json_get(root, "peft_type"), LRK_EINPUT, "%s: peft_type is missing", where);
+    LRK_TRY(check_word(root, "peft_type", "LORA", where, err));
+    LRK_TRY(check_word(root, "task_type", "CAUSAL_LM", where, err));
+    LRK_TRY(check_word(root, "bias", "none", where, err));
+    LRK_TRY(check_init(root, where, err));
+    LRK_TRY(lrk_json_opt_size(root, "r", 1, MAX_RANK, &a->rank, where, err));
+    LRK_TRY(lrk_json_opt_real(root, "lora_alpha", &a->alpha, where, err));
+    LRK_TRY(lrk_json_opt_real(root, "lora_dropout", &a->dropout, where, err));
+    LRK_TRY(lrk_json_opt_bool(root, "use_rslora", &a->rslora, where, err));
+    LRK_REQUIRE(err, a->rank, LRK_EINPUT, "%s: r is missing", where);
+    LRK_REQUIRE(err, a->alpha > 0 && a->alpha <= 1e6, LRK_EINPUT,
+                "%s: lora_alpha is %g, expected a positive number", where, a->alpha);
+    LRK_REQUIRE(err, a->dropout >= 0 && a->dropout < 1, LRK_EINPUT,
+                "%s: lora_dropout is %g, expected 0 to 1", where, a->dropout);
+    LRK_TRY(check_pattern(root, "rank_pattern", where, err));
+    LRK_TRY(check_pattern(root, "alpha_pattern", where, err));
+    LRK_TRY(keep_string(a, root, "base_model_name_or_path", &a->base_model, where, err));
+    LRK_TRY(keep_string(a, root, "revision", &a->revision, where, err));
+    return read_targets(a, root, where, err);
+}
+
+lrk_status lrk_adapter_parse_config(lrk_adapter *a, const char *text, size_t n, const char *where,
+                                    lrk_err *err)
+{
+    *a = (lrk_adapter){.arena = lrk_arena_growing("adapter")};
+    lrk_status status = lrk_json_parse(&a->config, text, n, where, err);
+    if (status == LRK_OK) status = read_config(a, where, err);
+    if (status != LRK_OK) lrk_adapter_free(a);
+    return status;
+}

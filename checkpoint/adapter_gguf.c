@@ -1,0 +1,138 @@
+/* checkpoint/adapter_gguf.c -- an adapter as a GGUF file.
+ *
+ * Facts: github.com/ggml-org/llama.cpp, convert_lora_to_gguf.py and src/llama-adapter.cpp. The loader
+ * multiplies B*A by alpha / R, R taken from each B: so alpha is one for the file, and whatever a
+ * module's scale needs beyond that goes into its B. */
+#include "checkpoint/adapter.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct job {
+    const lrk_adapter *a;
+    const lrk_weights *base;
+    lrk_gguf_writer *w;
+    const lrk_arch *arch;
+    size_t head_dim;
+    double alpha; /* of the file */
+} job;
+
+static lrk_status find_arch(job *j, lrk_err *err)
+{
+    char known[200];
+    const lrk_json *classes = lrk_json_get(lrk_weights_config(j->base), "architectures");
+    const char *name = lrk_json_string(lrk_json_at(classes, 0), NULL);
+    lrk_arch_list(known, sizeof known, false);
+    j->arch = name ? lrk_arch_from_hf(name) : NULL;
+    j->head_dim = lrk_weights_head_dim(j->base);
+    LRK_REQUIRE(err, j->arch, LRK_ESUPPORT,
+                "%s: architecture '%.60s' has no GGUF form here; known are %s",
+                lrk_weights_path(j->base), name ? name : "(none)", known);
+    LRK_REQUIRE(err, !j->arch->permuted_qk || (j->head_dim && j->head_dim % 2 == 0), LRK_EINPUT,
+                "%s: config.json says no even head size", lrk_weights_path(j->base));
+    return LRK_OK;
+}
+
+static lrk_status name_of(const lrk_adapter_module *m, const char *side, char out[LRK_NAME_MAX],
+                          char hf[LRK_NAME_MAX], lrk_err *err)
+{
+    char gguf[LRK_NAME_MAX];
+    const int n = snprintf(hf, LRK_NAME_MAX, "%s.weight", m->path);
+    LRK_REQUIRE(err, n > 0 && n < LRK_NAME_MAX && lrk_name_to_gguf(hf, gguf), LRK_ESUPPORT,
+                "module '%s' has no name in GGUF; merge the adapter instead", m->path);
+    const int k = snprintf(out, LRK_NAME_MAX, "%.280s%s", gguf, side);
+    LRK_REQUIRE(err, k > 0 && k < LRK_NAME_MAX, LRK_EINPUT, "module '%s': name too long", m->path);
+    return LRK_OK;
+}
+
+static lrk_status check_modules(const job *j, lrk_err *err)
+{
+    for (size_t i = 0; i < j->a->n; i++) {
+        const char *path = j->a->module[i].path;
+        lrk_tensor head;
+        const bool tied = !lrk_weights_find(j->base, "lm_head.weight", &head);
+        LRK_REQUIRE(err, strcmp(path, "model.embed_tokens") != 0 &&
+                             (strcmp(path, "lm_head") != 0 || !tied),
+                    LRK_ESUPPORT,
+                    "module '%s': a GGUF adapter cannot change the embedding or a head that is tied "
+                    "to it; merge the adapter instead",
+                    path);
+    }
+    return LRK_OK;
+}
+
+static lrk_status declare(job *j, lrk_err *err)
+{
+    char name[LRK_NAME_MAX], hf[LRK_NAME_MAX];
+    const char *noted = lrk_json_string(lrk_json_get(j->a->notes, LRK_NOTE_BASE), NULL);
+    lrk_gguf_put_string(j->w, "general.type", "adapter", 7);
+    lrk_gguf_put_string(j->w, "general.architecture", j->arch->gguf, strlen(j->arch->gguf));
+    lrk_gguf_put_u32(j->w, "general.file_type", 0);
+    lrk_gguf_put_u32(j->w, "general.quantization_version", 2);
+    lrk_gguf_put_string(j->w, "adapter.type", "lora", 4);
+    lrk_gguf_put_f32(j->w, "adapter.lora.alpha", (float)j->alpha);
+    if (noted) lrk_gguf_put_string(j->w, LRK_NOTE_BASE, noted, strlen(noted));
+    for (size_t i = 0; i < j->a->n; i++) {
+        const lrk_adapter_module *m = &j->a->module[i];
+        LRK_TRY(name_of(m, ".lora_a", name, hf, err));
+        LRK_TRY(lrk_gguf_declare(j->w, name, &m->a, err));
+        LRK_TRY(name_of(m, ".lora_b", name, hf, err));
+        LRK_TRY(lrk_gguf_declare(j->w, name, &m->b, err));
+    }
+    return LRK_OK;
+}
+
+/* B row by row: permuted where the base's GGUF is, times what one alpha cannot say. */
+static lrk_status write_b(job *j, const lrk_adapter_module *m, float *row, lrk_err *err)
+{
+    char name[LRK_NAME_MAX], hf[LRK_NAME_MAX];
+    const size_t rank = m->b.dim[1], rows = m->b.dim[0];
+    const double factor = m->scale * (double)rank / j->alpha;
+    bool query;
+    LRK_TRY(name_of(m, "", name, hf, err));
+    const bool permuted = j->arch->permuted_qk && lrk_name_is_qk(hf, &query);
+    LRK_REQUIRE(err, !permuted || rows % j->head_dim == 0, LRK_ESHAPE,
+                "module '%s': %zu rows are no whole number of heads of %zu", m->path, rows,
+                j->head_dim);
+    for (size_t r = 0; r < rows; r++) {
+        const float *src = lrk_row(&m->b, permuted ? lrk_qk_hf_row(r, j->head_dim) : r);
+        for (size_t k = 0; k < rank; k++)
+            row[k] = fabs(factor - 1) < 1e-12 ? src[k] : (float)((double)src[k] * factor);
+        LRK_TRY(lrk_gguf_write(j->w, row, rank * sizeof *row, err));
+    }
+    return LRK_OK;
+}
+
+static lrk_status write_file(job *j, const char *path, lrk_err *err)
+{
+    size_t widest = 0;
+    LRK_TRY(find_arch(j, err));
+    LRK_TRY(check_modules(j, err));
+    const lrk_adapter_module *first = &j->a->module[0];
+    j->alpha = first->scale * (double)first->b.dim[1];
+    LRK_TRY(declare(j, err));
+    LRK_TRY(lrk_gguf_begin(j->w, path, err));
+    for (size_t i = 0; i < j->a->n; i++)
+        if (j->a->module[i].b.dim[1] > widest) widest = j->a->module[i].b.dim[1];
+    float *row = lrk_heap_alloc(widest, sizeof *row);
+    LRK_REQUIRE(err, row, LRK_ENOMEM, "memory: no room for a row");
+    lrk_status status = LRK_OK;
+    for (size_t i = 0; i < j->a->n && status == LRK_OK; i++) {
+        const lrk_adapter_module *m = &j->a->module[i];
+        status = lrk_gguf_write(j->w, m->a.data, lrk_bytes(&m->a), err);
+        if (status == LRK_OK) status = write_b(j, m, row, err);
+    }
+    lrk_heap_free(row);
+    return status == LRK_OK ? lrk_gguf_commit(j->w, err) : status;
+}
+
+lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base, const char *path,
+                                 lrk_err *err)
+{
+    job j = {.a = a, .base = base};
+    LRK_TRY(lrk_gguf_create(&j.w, err));
+    const lrk_status status = write_file(&j, path, err);
+    lrk_gguf_writer_close(j.w);
+    return status;
+}

@@ -1,0 +1,168 @@
+/* checkpoint/adapter_write.c -- an adapter as PEFT writes it. */
+#include "checkpoint/adapter.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static lrk_json *text_or_null(const char *s)
+{
+    return s ? lrk_json_new_string(s, strlen(s)) : lrk_json_new_null();
+}
+
+static lrk_status put_targets(const lrk_adapter *a, lrk_json *root, lrk_err *err)
+{
+    if (!a->target) {
+        lrk_json_set(root, "target_modules", text_or_null(a->target_pattern));
+        return LRK_OK;
+    }
+    const char **sorted = lrk_heap_alloc(a->n_targets, sizeof *sorted);
+    LRK_REQUIRE(err, sorted, LRK_ENOMEM, "memory: no room for target_modules");
+    memcpy(sorted, a->target, a->n_targets * sizeof *sorted);
+    qsort(sorted, a->n_targets, sizeof *sorted, by_text);
+    lrk_json *list = lrk_json_array();
+    for (size_t i = 0; i < a->n_targets; i++) lrk_json_add(list, text_or_null(sorted[i]));
+    lrk_json_set(root, "target_modules", list);
+    lrk_heap_free(sorted);
+    return LRK_OK;
+}
+
+/* PEFT types alpha as an integer, and other loaders parse nothing else. */
+static lrk_status put_alpha(lrk_json *object, const char *key, double alpha, lrk_err *err)
+{
+    LRK_REQUIRE(err, alpha == floor(alpha) && alpha > 0 && alpha <= 1e6, LRK_EVALUE,
+                "lora_alpha is %g; adapters can only be saved with a whole, positive alpha", alpha);
+    lrk_json_set(object, key, lrk_json_new_integer((int64_t)alpha));
+    return LRK_OK;
+}
+
+static lrk_status put_patterns(const lrk_adapter *a, lrk_json *root, lrk_err *err)
+{
+    lrk_json *ranks = lrk_json_object(), *alphas = lrk_json_object();
+    lrk_json_set(root, "rank_pattern", ranks);
+    lrk_json_set(root, "alpha_pattern", alphas);
+    for (size_t i = 0; i < a->n; i++) {
+        const lrk_adapter_module *m = &a->module[i];
+        if (m->a.dim[0] != a->rank)
+            lrk_json_set(ranks, m->path, lrk_json_new_integer((int64_t)m->a.dim[0]));
+        if (m->alpha != a->alpha) LRK_TRY(put_alpha(alphas, m->path, m->alpha, err));
+    }
+    return LRK_OK;
+}
+
+static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
+{
+    lrk_json_set(root, "peft_type", text_or_null("LORA"));
+    lrk_json_set(root, "task_type", text_or_null("CAUSAL_LM"));
+    lrk_json_set(root, "base_model_name_or_path", text_or_null(a->base_model));
+    lrk_json_set(root, "revision", text_or_null(a->revision));
+    lrk_json_set(root, "r", lrk_json_new_integer((int64_t)a->rank));
+    LRK_TRY(put_alpha(root, "lora_alpha", a->alpha, err));
+    lrk_json_set(root, "lora_dropout", lrk_json_new_real(a->dropout));
+    LRK_TRY(put_targets(a, root, err));
+    LRK_TRY(put_patterns(a, root, err));
+    lrk_json_set(root, "use_rslora", lrk_json_new_bool(a->rslora));
+    lrk_json_set(root, "use_dora", lrk_json_new_bool(false));
+    lrk_json_set(root, "bias", text_or_null("none"));
+    lrk_json_set(root, "fan_in_fan_out", lrk_json_new_bool(false));
+    lrk_json_set(root, "init_lora_weights", lrk_json_new_bool(true));
+    lrk_json_set(root, "inference_mode", lrk_json_new_bool(true));
+    lrk_json_set(root, "modules_to_save", lrk_json_new_null());
+    lrk_json_set(root, "layers_to_transform", lrk_json_new_null());
+    lrk_json_set(root, "layers_pattern", lrk_json_new_null());
+    return LRK_OK;
+}
+
+static lrk_status save_config(const lrk_adapter *a, const char *path, lrk_err *err)
+{
+    lrk_json *root = lrk_json_object();
+    lrk_buf b = {0};
+    lrk_status status = put_config(a, root, err);
+    if (status == LRK_OK) status = lrk_json_dump(root, 2, &b, err);
+    if (status == LRK_OK) {
+        lrk_buf_puts(&b, "\n");
+        status = lrk_buf_check(&b, err);
+    }
+    if (status == LRK_OK) status = lrk_file_write(path, b.data, b.n, err);
+    lrk_buf_free(&b);
+    lrk_json_free(root);
+    return status;
+}
+
+static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
+{
+    char key[LRK_NAME_MAX];
+    for (void *i = lrk_json_begin(a->notes); i; i = lrk_json_next(a->notes, i)) {
+        const char *value = lrk_json_string(lrk_json_value(i), NULL);
+        if (value && strcmp(lrk_json_key(i, NULL), "format") != 0)
+            LRK_TRY(lrk_st_note(w, lrk_json_key(i, NULL), value, err));
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        const lrk_adapter_module *m = &a->module[i];
+        lrk_buf name = {0};
+        for (int side = 0; side < 2; side++) {
+            name.n = 0;
+            lrk_buf_printf(&name, "base_model.model.%s.lora_%c.weight", m->path, side ? 'B' : 'A');
+            lrk_status status = lrk_buf_check(&name, err);
+            if (status == LRK_OK && name.n >= sizeof key)
+                status = lrk_fail(err, LRK_EVALUE, "module '%s': the name is too long", m->path);
+            if (status == LRK_OK) status = lrk_st_declare(w, name.data, side ? &m->b : &m->a, err);
+            if (status != LRK_OK) {
+                lrk_buf_free(&name);
+                return status;
+            }
+        }
+        lrk_buf_free(&name);
+    }
+    return LRK_OK;
+}
+
+/* The writer sorts by name, as the modules' paths are sorted or not; so look up. */
+static const lrk_tensor *tensor_of(const lrk_adapter *a, const char *key)
+{
+    static const char prefix[] = "base_model.model.", ending[] = ".lora_A.weight";
+    const size_t p = sizeof prefix - 1, n = strlen(key) - p - (sizeof ending - 1);
+    for (size_t i = 0; i < a->n; i++) {
+        const char *path = a->module[i].path;
+        if (strlen(path) == n && strncmp(path, key + p, n) == 0)
+            return strcmp(key + p + n, ending) == 0 ? &a->module[i].a : &a->module[i].b;
+    }
+    return NULL;
+}
+
+static lrk_status save_tensors(const lrk_adapter *a, const char *path, lrk_err *err)
+{
+    lrk_st_writer *w = NULL;
+    lrk_status status;
+    LRK_TRY(lrk_st_create(&w, err));
+    LRK_TRY_GOTO(status, done, declare(a, w, err));
+    LRK_TRY_GOTO(status, done, lrk_st_begin(w, path, err));
+    for (const char *name; (name = lrk_st_next(w));) {
+        const lrk_tensor *t = tensor_of(a, name);
+        LRK_ASSERT(t && t->data && lrk_contiguous(t));
+        LRK_TRY_GOTO(status, done, lrk_st_write(w, t->data, lrk_bytes(t), err));
+    }
+    status = lrk_st_commit(w, err);
+done:
+    lrk_st_writer_close(w);
+    return status;
+}
+
+lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err *err)
+{
+    lrk_arena paths = lrk_arena_growing("adapter paths");
+    const char *config = lrk_path_join(&paths, directory, LRK_ADAPTER_CONFIG);
+    const char *tensors = lrk_path_join(&paths, directory, LRK_ADAPTER_TENSORS);
+    lrk_status status = config && tensors
+                            ? lrk_mkdir(directory, err)
+                            : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (status == LRK_OK) status = save_tensors(a, tensors, err);
+    if (status == LRK_OK) status = save_config(a, config, err);
+    lrk_arena_free(&paths);
+    return status;
+}

@@ -1,0 +1,298 @@
+/* tests/unit/adapter.c -- PEFT adapters: strict reading, writing, GGUF, the right base. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "checkpoint/adapter.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GOLDEN LRK_SOURCE_DIR "/tests/golden/data/"
+
+static void load_ok(lrk_adapter *a, const char *path)
+{
+    lrk_err err = {0};
+    if (lrk_adapter_load(a, path, &err) != LRK_OK) fail_msg("%s", err.text);
+}
+
+static void same_file(const char *x, const char *y)
+{
+    lrk_map a = {0}, b = {0};
+    assert_int_equal(lrk_map_open(&a, x, NULL), LRK_OK);
+    assert_int_equal(lrk_map_open(&b, y, NULL), LRK_OK);
+    assert_int_equal(a.size, b.size);
+    assert_memory_equal(a.data, b.data, a.size);
+    lrk_map_close(&a);
+    lrk_map_close(&b);
+}
+
+static void clean(void)
+{
+    (void)lrk_remove("unit_a/adapter_config.json", NULL);
+    (void)lrk_remove("unit_a/adapter_model.safetensors", NULL);
+    (void)rmdir("unit_a");
+}
+
+/* What PEFT wrote, read and written again: the same tensor file, the same meaning. */
+static void test_rewrite(void **state)
+{
+    (void)state;
+    const char *const cases[] = {"llama/adapter", "llama_qv/adapter", "mistral/final",
+                                 "llama_gguf_q8_0/init"};
+    for (size_t i = 0; i < 4; i++) {
+        char path[300], tensors[400];
+        lrk_adapter a, b;
+        lrk_err err = {0};
+        snprintf(path, sizeof path, GOLDEN "%s", cases[i]);
+        snprintf(tensors, sizeof tensors, "%s/adapter_model.safetensors", path);
+        load_ok(&a, path);
+        assert_int_equal(a.rank, 4);
+        assert_true(a.alpha == 8.0 && a.module[0].scale == 2.0);
+        if (lrk_adapter_save(&a, "unit_a", &err) != LRK_OK) fail_msg("%s", err.text);
+        same_file(tensors, "unit_a/adapter_model.safetensors");
+        load_ok(&b, "unit_a");
+        assert_int_equal(a.n, b.n);
+        assert_int_equal(a.n_targets, b.n_targets);
+        assert_string_equal(a.base_model, b.base_model);
+        assert_true(lrk_json_is(lrk_json_get(b.config, "lora_alpha"), LRK_JSON_INTEGER));
+        lrk_adapter_free(&a);
+        lrk_adapter_free(&b);
+        clean();
+    }
+}
+
+static const struct {
+    const char *text;
+    lrk_status status;
+    const char *message;
+} configs[] = {
+    {"\"r\":4", LRK_OK, ""},
+    {"\"r\":4,\"use_dora\":false,\"loftq_config\":{},\"modules_to_save\":null", LRK_OK, ""},
+    {"\"r\":4,\"use_dora\":true", LRK_ESUPPORT, "case: use_dora: not supported (expected false)"},
+    {"\"r\":4,\"modules_to_save\":[\"lm_head\"]", LRK_ESUPPORT, "modules_to_save: not supported"},
+    {"\"r\":4,\"fan_in_fan_out\":true", LRK_ESUPPORT, "fan_in_fan_out: not supported"},
+    {"\"r\":4,\"bias\":\"all\"", LRK_ESUPPORT, "bias: 'all' is not supported, only none"},
+    {"\"r\":4,\"init_lora_weights\":\"pissa\"", LRK_ESUPPORT, "changes the base model"},
+    {"\"r\":4,\"init_lora_weights\":\"gaussian\"", LRK_OK, ""},
+    {"\"r\":4,\"use_rslorra\":true", LRK_EINPUT, "unknown key, did you mean use_rslora"},
+    {"\"r\":4,\"frobnicate\":1", LRK_EINPUT, "frobnicate: unknown key"},
+    {"\"lora_dropout\":0.1", LRK_EINPUT, "r is missing"},
+    {"\"r\":0", LRK_EINPUT, "r"},
+    {"\"r\":-1", LRK_EINPUT, "r"},
+    {"\"r\":4,\"r\":4", LRK_EINPUT, "duplicate"},
+    {"\"r\":\"4\"", LRK_EINPUT, "r"},
+    {"\"r\":4,\"lora_dropout\":1.0", LRK_EINPUT, "lora_dropout is 1"},
+    {"\"r\":4,\"target_modules\":[1]", LRK_EINPUT, "target_modules: entry 0"},
+    {"\"r\":4,\"target_modules\":{}", LRK_EINPUT, "target_modules: expected"},
+    {"\"r\":4,\"target_modules\":\"all-linear\"", LRK_OK, ""},
+    {"\"r\":4,\"rank_pattern\":{\"(a|b)\":8}", LRK_ESUPPORT, "only names are supported"},
+    {"\"r\":4,\"rank_pattern\":{\"q_proj\":\"8\"}", LRK_EINPUT, "expected a number"},
+    {"\"r\":4,\"alpha_pattern\":{\"q_proj\":-8}", LRK_EINPUT, "expected a positive number"},
+    {"\"r\":4,\"alpha_pattern\":[]", LRK_EINPUT, "expected an object"},
+    {"\"r\":4,\"task_type\":\"SEQ_CLS\"", LRK_ESUPPORT, "task_type"},
+};
+
+static void test_configs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        char text[400];
+        lrk_adapter a;
+        lrk_err err = {0};
+        snprintf(text, sizeof text, "{\"peft_type\":\"LORA\",\"lora_alpha\":16,%s}", configs[i].text);
+        const lrk_status got = lrk_adapter_parse_config(&a, text, strlen(text), "case", &err);
+        if (got != configs[i].status || !strstr(err.text, configs[i].message))
+            fail_msg("%s: status %d, message: %s", text, (int)got, err.text);
+        lrk_adapter_free(&a);
+    }
+}
+
+/* Answers of Python's re.match(rf"(.*\.)?({key})$", path), first key wins. */
+static void test_patterns(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":16,\"use_rslora\":true,\"rank_pattern\":{"
+        "\"^model.layers.0.self_attn.q_proj\":2,\"layers.1.self_attn\\\\.q_proj\":16,\"q_proj\":8,"
+        "\"_proj\":32},\"alpha_pattern\":{\"v_proj$\":4}}";
+    const struct {
+        const char *path;
+        size_t rank;
+        double alpha;
+    } cases[] = {
+        {"model.layers.0.self_attn.q_proj", 2, 16}, {"model.layers.1.self_attn.q_proj", 16, 16},
+        {"model.layers.11.self_attn.q_proj", 8, 16}, {"x.model.layers.0.self_attn.q_proj", 8, 16},
+        {"model.layers.0.self_attn.v_proj", 4, 4},  {"q_proj", 8, 16},
+    };
+    lrk_adapter a;
+    lrk_err err = {0};
+    assert_int_equal(lrk_adapter_parse_config(&a, text, sizeof text - 1, "case", &err), LRK_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t rank;
+        double alpha;
+        assert_int_equal(lrk_adapter_of_module(&a, cases[i].path, &rank, &alpha, &err), LRK_OK);
+        assert_int_equal(rank, cases[i].rank);
+        assert_true(alpha == cases[i].alpha);
+    }
+    assert_true(fabs(lrk_adapter_scale(&a, 16, 8) - 2.0) < 1e-15);
+    lrk_adapter_free(&a);
+}
+
+/* Two modules of different rank and alpha: the patterns that are written bring both back. */
+static void test_mixed_ranks(void **state)
+{
+    (void)state;
+    float x[64];
+    const char *const targets[] = {"q_proj", "k_proj"};
+    lrk_adapter_module modules[2] = {
+        {.path = "model.layers.0.self_attn.q_proj", .a = lrk_mat(LRK_F32, 2, 8),
+         .b = lrk_mat(LRK_F32, 4, 2), .alpha = 4, .scale = 2},
+        {.path = "model.layers.0.self_attn.k_proj", .a = lrk_mat(LRK_F32, 3, 8),
+         .b = lrk_mat(LRK_F32, 4, 3), .alpha = 9, .scale = 3}};
+    lrk_adapter a = {.rank = 2, .alpha = 4, .target = targets, .n_targets = 2, .module = modules,
+                     .n = 2, .notes = lrk_json_object()}, b;
+    lrk_err err = {0};
+    for (size_t i = 0; i < 64; i++) x[i] = (float)i;
+    for (size_t i = 0; i < 2; i++) modules[i].a.data = modules[i].b.data = x;
+    lrk_json_set(a.notes, LRK_NOTE_BASE, lrk_json_new_string("abc", 3));
+    assert_int_equal(lrk_adapter_save(&a, "unit_a", &err), LRK_OK);
+    load_ok(&b, "unit_a");
+    const lrk_adapter_module *k = lrk_adapter_find(&b, "model.layers.0.self_attn.k_proj");
+    assert_non_null(k);
+    assert_int_equal(k->a.dim[0], 3);
+    assert_true(k->scale == 3.0);
+    assert_string_equal(lrk_json_string(lrk_json_get(b.notes, LRK_NOTE_BASE), NULL), "abc");
+    assert_string_equal(lrk_json_string(lrk_json_at(lrk_json_get(b.config, "target_modules"), 0),
+                                        NULL), "k_proj");
+    lrk_adapter_free(&b);
+    modules[0].b.data = (float[8]){0, 0, NAN};
+    assert_int_equal(lrk_adapter_save(&a, "unit_a", &err), LRK_OK);
+    assert_int_equal(lrk_adapter_load(&b, "unit_a", &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "element 2 is not finite"));
+    err = (lrk_err){0};
+    a.alpha = 2.5;
+    assert_int_equal(lrk_adapter_save(&a, "unit_a", &err), LRK_EVALUE);
+    lrk_json_free(a.notes);
+    clean();
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    lrk_adapter a;
+    lrk_err err = {0};
+    assert_int_equal(lrk_adapter_load(&a, GOLDEN "llama_dora/adapter", &err), LRK_ESUPPORT);
+    assert_non_null(strstr(err.text, "adapter_config.json: use_dora: not supported"));
+    err = (lrk_err){0};
+    assert_int_equal(lrk_adapter_load(&a, GOLDEN "llama", &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "adapter_config.json is missing"));
+    err = (lrk_err){0};
+    /* the tensors of one adapter under the configuration of another */
+    assert_int_equal(lrk_mkdir("unit_a", NULL), LRK_OK);
+    assert_int_equal(lrk_file_copy(GOLDEN "llama_qv/adapter/adapter_config.json",
+                                   "unit_a/adapter_config.json", &err), LRK_OK);
+    assert_int_equal(lrk_file_copy(GOLDEN "llama/adapter/adapter_model.safetensors",
+                                   "unit_a/adapter_model.safetensors", &err), LRK_OK);
+    assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "is not among target_modules"));
+    err = (lrk_err){0};
+    assert_int_equal(lrk_file_copy(GOLDEN "llama_dora/adapter/adapter_model.safetensors",
+                                   "unit_a/adapter_model.safetensors", &err), LRK_OK);
+    assert_int_equal(lrk_file_copy(GOLDEN "llama/adapter/adapter_config.json",
+                                   "unit_a/adapter_config.json", &err), LRK_OK);
+    assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_ESUPPORT);
+    assert_non_null(strstr(err.text, "neither lora_A nor lora_B"));
+    clean();
+}
+
+static void test_base(void **state)
+{
+    (void)state;
+    lrk_adapter a;
+    lrk_weights *base = NULL;
+    lrk_err err = {0};
+    char hex[65];
+    load_ok(&a, GOLDEN "llama/adapter");
+    assert_int_equal(lrk_weights_open(&base, GOLDEN "llama", &err), LRK_OK);
+    assert_int_equal(lrk_adapter_check_base(&a, base, false, &err), LRK_OK);
+    lrk_weights_sha256(base, hex);
+    lrk_json_free(a.notes);
+    a.notes = lrk_json_object();
+    lrk_json_set(a.notes, LRK_NOTE_BASE, lrk_json_new_string(hex, 64));
+    assert_int_equal(lrk_adapter_check_base(&a, base, false, &err), LRK_OK);
+    hex[0] = hex[0] == '0' ? '1' : '0';
+    lrk_json_set(a.notes, LRK_NOTE_BASE, lrk_json_new_string(hex, 64));
+    assert_int_equal(lrk_adapter_check_base(&a, base, true, &err), LRK_OK);
+    assert_int_equal(lrk_adapter_check_base(&a, base, false, &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "an adapter for another base: it was trained on weights"));
+    lrk_weights_close(base);
+    err = (lrk_err){0};
+    assert_int_equal(lrk_weights_open(&base, GOLDEN "mistral", &err), LRK_OK);
+    a.module[0].b.dim[0]++;
+    assert_int_equal(lrk_adapter_check_base(&a, base, true, &err), LRK_ESHAPE);
+    assert_non_null(strstr(err.text, "another base"));
+    lrk_weights_close(base);
+    lrk_adapter_free(&a);
+}
+
+/* Undo what the GGUF writer did: rows of q and k in their order, alpha / R times B*A the same. */
+static void test_gguf(void **state)
+{
+    (void)state;
+    lrk_adapter a;
+    lrk_weights *base = NULL;
+    lrk_gguf g;
+    lrk_err err = {0};
+    size_t rank;
+    double alpha;
+    load_ok(&a, GOLDEN "llama/adapter");
+    a.module[3].scale = 5; /* as from alpha_pattern */
+    assert_int_equal(lrk_weights_open(&base, GOLDEN "llama", &err), LRK_OK);
+    if (lrk_adapter_save_gguf(&a, base, "unit_a.gguf", &err) != LRK_OK) fail_msg("%s", err.text);
+    assert_int_equal(lrk_gguf_open(&g, "unit_a.gguf", &err), LRK_OK);
+    assert_int_equal(g.n_tensors, 2 * a.n);
+    assert_int_equal(lrk_gguf_opt_real(&g, "adapter.lora.alpha", &alpha, &err), LRK_OK);
+    assert_true(alpha == 8.0);
+    for (size_t i = 0; i < a.n; i++) {
+        char hf[LRK_NAME_MAX], name[LRK_NAME_MAX], full[LRK_NAME_MAX + 8];
+        const lrk_adapter_module *m = &a.module[i];
+        bool query;
+        snprintf(hf, sizeof hf, "%s.weight", m->path);
+        assert_true(lrk_name_to_gguf(hf, name));
+        snprintf(full, sizeof full, "%s.lora_a", name);
+        const lrk_tensor ga = lrk_gguf_view(&g, lrk_gguf_tensor(&g, full));
+        assert_memory_equal(ga.data, m->a.data, lrk_bytes(&m->a));
+        snprintf(full, sizeof full, "%s.lora_b", name);
+        const lrk_tensor gb = lrk_gguf_view(&g, lrk_gguf_tensor(&g, full));
+        rank = gb.dim[1];
+        for (size_t r = 0; r < m->b.dim[0]; r++) {
+            const size_t from = lrk_name_is_qk(hf, &query) ? lrk_qk_hf_row(r, 16) : r;
+            for (size_t k = 0; k < rank; k++) {
+                const double got = alpha / (double)rank * (double)((float *)lrk_row(&gb, r))[k];
+                const double want = m->scale * (double)((float *)lrk_row(&m->b, from))[k];
+                assert_true(fabs(got - want) <= 1e-7 * fabs(want));
+            }
+        }
+    }
+    lrk_gguf_close(&g);
+    a.module[0].path = "model.embed_tokens";
+    assert_int_equal(lrk_adapter_save_gguf(&a, base, "unit_a.gguf", &err), LRK_ESUPPORT);
+    lrk_weights_close(base);
+    lrk_adapter_free(&a);
+    assert_int_equal(lrk_remove("unit_a.gguf", NULL), LRK_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rewrite),     cmocka_unit_test(test_configs),
+        cmocka_unit_test(test_patterns),    cmocka_unit_test(test_mixed_ranks),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_base),
+        cmocka_unit_test(test_gguf)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
