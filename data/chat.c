@@ -88,9 +88,9 @@ static lrk_status train_spans(const lrk_chat_options *o, const lrk_part *parts, 
         const lrk_span *s = &t->spans[i];
         bool trained = span_trained(o, parts, n, s);
         if (s->kind == LRK_SPAN_END) {
-            if (o->train_on_eos == LRK_EOS_NONE) trained = false;
-            if (o->train_on_eos == LRK_EOS_LAST) trained = i == last;
-            if (o->train_on_eos == LRK_EOS_ALL) trained = true;
+            if (o->train_on_eos == LRK_TRAIN_EOS_NONE) trained = false;
+            if (o->train_on_eos == LRK_TRAIN_EOS_LAST) trained = i == last;
+            if (o->train_on_eos == LRK_TRAIN_EOS_ALL) trained = true;
         }
         if (trained) LRK_TRY(add_range(&r, s->begin, s->end));
     }
@@ -217,7 +217,7 @@ static lrk_status plain(const lrk_chat_options *o, const lrk_part *parts, size_t
     const size_t begin = out->text.n;
     if (o->eos) lrk_buf_puts(&out->text, o->eos);
     LRK_TRY(lrk_buf_check(&out->text, err));
-    const bool eos = o->train_on_eos == LRK_EOS_ALL || (trained && o->train_on_eos != LRK_EOS_NONE);
+    const bool eos = o->train_on_eos == LRK_TRAIN_EOS_ALL || (trained && o->train_on_eos != LRK_TRAIN_EOS_NONE);
     return eos || o->train_on_inputs ? add_range(&r, begin, out->text.n) : LRK_OK;
 }
 

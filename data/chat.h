@@ -11,10 +11,10 @@
 #include "data/template.h"
 
 typedef enum lrk_train_eos {
-    LRK_EOS_TURN, /* end tokens of the turns that are trained */
-    LRK_EOS_ALL,  /* of every turn */
-    LRK_EOS_LAST, /* of the last trained turn alone */
-    LRK_EOS_NONE
+    LRK_TRAIN_EOS_TURN, /* end tokens of the turns that are trained */
+    LRK_TRAIN_EOS_ALL,  /* of every turn */
+    LRK_TRAIN_EOS_LAST, /* of the last trained turn alone */
+    LRK_TRAIN_EOS_NONE
 } lrk_train_eos;
 
 typedef struct lrk_chat_options {

@@ -28,6 +28,7 @@ typedef struct lrk_template lrk_template;
 lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n, const char *name,
                                 lrk_err *err);
 void lrk_template_free(lrk_template *t); /* NULL is fine */
+const char *lrk_template_sha256(const lrk_template *t); /* of the source: 64 hex digits */
 
 /* Whether the template has generation blocks; then these alone say what an assistant wrote. */
 bool lrk_template_marks_generation(const lrk_template *t);

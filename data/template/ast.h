@@ -124,6 +124,7 @@ struct lrk_template {
     bool generation;
     lrk_jname *names;
     const char *loop; /* the interned name "loop" */
+    char sha256[65];  /* of the source */
 };
 
 /* "name:LINE:COLUMN: ..." with the given status. */

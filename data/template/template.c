@@ -2,6 +2,7 @@
 #include "data/template.h"
 
 #include "base/file.h"
+#include "base/sha256.h"
 #include "data/template/value.h"
 
 #include <string.h>
@@ -19,6 +20,7 @@ lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n
     lrk_template *t = lrk_heap_alloc(1, sizeof *t);
     LRK_REQUIRE(err, t, LRK_ENOMEM, "%s: out of memory", name);
     t->arena = lrk_arena_growing("template");
+    lrk_sha256_hex(source, n, t->sha256);
     t->name = lrk_strdup(&t->arena, name);
     lrk_jtoken *tokens;
     lrk_status s = t->name ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "%s: out of memory", name);
@@ -38,6 +40,11 @@ void lrk_template_free(lrk_template *t)
     if (!t) return;
     lrk_arena_free(&t->arena);
     lrk_heap_free(t);
+}
+
+const char *lrk_template_sha256(const lrk_template *t)
+{
+    return t->sha256;
 }
 
 bool lrk_template_marks_generation(const lrk_template *t)

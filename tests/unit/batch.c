@@ -1,0 +1,303 @@
+/* tests/unit/batch.c -- steps and micro-batches: every row once an epoch, targets shifted inside
+ * segments, limits exact, and the same batches again after a stop. */
+#include "data/batch.h"
+#include "data/import.h"
+#include "scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 101 };
+static lrk_tokenizer *tokenizer;
+static lrk_tokens *set[2];
+
+static lrk_tokens *make(const char *path, int rows, int salt)
+{
+    lrk_err err = {0};
+    lrk_import_report r;
+    lrk_tokens *t = NULL;
+    lrk_buf text = {0};
+    const lrk_import_input in = {"in.jsonl", NULL};
+    const lrk_import_options io = {.inputs = &in, .n_inputs = 1, .out = path};
+    const lrk_token_options o = {.chat = {.eos = "<|eot_id|>"}};
+    for (int i = 0; i < rows; i++) {
+        lrk_buf_printf(&text, "{\"prompt\": \"%d\", \"completion\": \"%d ", salt, i);
+        for (int k = 0; k < (i * 37) % 23; k++) lrk_buf_puts(&text, "zq");
+        lrk_buf_puts(&text, "\"}\n");
+    }
+    scratch_text("in.jsonl", text.data);
+    lrk_buf_free(&text);
+    if (lrk_import(&io, &r, &err) != LRK_OK ||
+        lrk_tokens_open(&t, path, NULL, tokenizer, &o, &err) != LRK_OK)
+        fprintf(stderr, "%s\n", err.text);
+    return t;
+}
+
+static int setup(void **state)
+{
+    const char *path = LRK_SOURCE_DIR "/tests/golden/data/llama/tokenizer.json";
+    if (scratch_enter(state) != 0 || lrk_tokenizer_from_json(&tokenizer, path, NULL) != LRK_OK)
+        return -1;
+    set[0] = make("a.h5", ROWS, 7);
+    set[1] = make("b.h5", 20, 8);
+    return set[0] && set[1] ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    lrk_tokens_close(set[0]);
+    lrk_tokens_close(set[1]);
+    lrk_tokenizer_free(tokenizer);
+    return scratch_leave(state);
+}
+
+static lrk_batches *open_batches(size_t n_sets, lrk_batch_options o)
+{
+    lrk_err err = {0};
+    lrk_batches *b;
+    if (lrk_batches_open(&b, set, n_sets, &o, &err) != LRK_OK) fail_msg("%s", err.text);
+    return b;
+}
+
+static const lrk_batch_options usual = {
+    .rows_per_step = 16, .tokens_per_micro = 90, .epochs = 2, .seed = 42, .shuffle = true};
+
+/* One micro-batch against the rows it says it holds. */
+static void check_micro(const lrk_micro_batch *m, size_t *seen)
+{
+    size_t at = 0, trained = 0;
+    for (size_t s = 0; s < m->n_segments; s++) {
+        const int32_t *g = m->segments + s * LRK_SEGMENT_FIELDS;
+        const size_t in_b = m->rows[s] >= ROWS, example = (size_t)m->rows[s] - in_b * ROWS;
+        uint32_t ids[256];
+        uint8_t mask[256];
+        const size_t n = lrk_tokens_length(set[in_b], example);
+        assert_int_equal(lrk_tokens_read(set[in_b], example, ids, mask, NULL), LRK_OK);
+        const int32_t expected[LRK_SEGMENT_FIELDS] = {(int32_t)at, (int32_t)n,  0,
+                                                      -1,          (int32_t)at, (int32_t)n};
+        assert_memory_equal(g, expected, sizeof expected);
+        for (size_t i = 0; i < n; i++, at++) {
+            const bool target = i + 1 < n && mask[i + 1];
+            assert_int_equal(m->ids[at], ids[i]);
+            assert_int_equal(m->targets[at], target ? (int32_t)ids[i + 1] : -1);
+            trained += target;
+        }
+        seen[m->rows[s]]++;
+    }
+    assert_int_equal(at, m->n_tokens);
+    assert_int_equal(trained, m->n_trained);
+}
+
+static void every_row_comes_once_an_epoch(void **state)
+{
+    (void)state;
+    lrk_batches *b = open_batches(2, usual);
+    const lrk_batch_limits *l = lrk_batches_limits(b);
+    lrk_batch_limits got = {0};
+    const lrk_step *s;
+    size_t seen[ROWS + 20] = {0};
+    for (uint64_t step = 0;; step++) {
+        assert_int_equal(lrk_batches_next(b, &s, NULL), LRK_OK);
+        if (!s) break;
+        assert_int_equal(s->step, step);
+        assert_int_equal(s->epoch, step / 8);
+        assert_int_equal(s->n_rows, step % 8 == 7 ? 121 - 7 * 16 : 16);
+        size_t tokens = 0, trained = 0;
+        for (size_t k = 0; k < s->n_micro; k++) {
+            const lrk_micro_batch *m = &s->micro[k];
+            check_micro(m, seen);
+            assert_true(m->n_tokens <= 90);
+            tokens += m->n_tokens;
+            trained += m->n_trained;
+            if (m->n_tokens > got.micro_tokens) got.micro_tokens = m->n_tokens;
+            if (m->n_segments > got.micro_segments) got.micro_segments = m->n_segments;
+            if (m->n_trained > got.micro_trained) got.micro_trained = m->n_trained;
+        }
+        assert_true(tokens == s->n_tokens && trained == s->n_trained);
+        if (s->n_micro > got.step_micro) got.step_micro = s->n_micro;
+        if (tokens > got.step_tokens) got.step_tokens = tokens;
+        got.steps++;
+        got.tokens += tokens;
+        got.trained += trained;
+        got.rows += s->n_rows;
+        if (step % 8 == 7)
+            for (size_t i = 0; i < ROWS + 20; i++) assert_int_equal(seen[i], s->epoch + 1);
+    }
+    assert_int_equal(got.micro_tokens, l->micro_tokens);
+    assert_int_equal(got.micro_segments, l->micro_segments);
+    assert_int_equal(got.micro_trained, l->micro_trained);
+    assert_int_equal(got.step_micro, l->step_micro);
+    assert_int_equal(got.step_tokens, l->step_tokens);
+    assert_true(got.steps == 16 && l->steps == 16 && l->first_epoch_steps == 8);
+    assert_true(got.tokens == l->tokens && got.trained == l->trained && got.rows == l->rows);
+    lrk_batches_close(b);
+}
+
+/* A number that depends on every token of a step. */
+static uint64_t digest(const lrk_step *s)
+{
+    uint64_t h = s->step * 31 + s->n_micro;
+    for (size_t k = 0; k < s->n_micro; k++)
+        for (size_t i = 0; i < s->micro[k].n_tokens; i++)
+            h = h * 1099511628211u + (uint64_t)s->micro[k].ids[i] +
+                (uint64_t)s->micro[k].targets[i];
+    return h;
+}
+
+static void a_run_that_stopped_goes_on_with_the_same_batches(void **state)
+{
+    (void)state;
+    uint64_t whole[64];
+    lrk_batch_cursor at[64];
+    const lrk_step *s;
+    size_t n = 0;
+    lrk_batches *b = open_batches(1, usual);
+    for (;; n++) {
+        at[n] = lrk_batches_cursor(b);
+        assert_int_equal(lrk_batches_next(b, &s, NULL), LRK_OK);
+        if (!s) break;
+        whole[n] = digest(s);
+    }
+    assert_true(n == 14 && whole[0] != whole[7]);
+    lrk_batches_close(b);
+    for (size_t stop = 0; stop <= n; stop++) {
+        b = open_batches(1, usual);
+        assert_int_equal(lrk_batches_seek(b, at[stop], NULL), LRK_OK);
+        for (size_t i = stop; i < n; i++) {
+            assert_int_equal(lrk_batches_next(b, &s, NULL), LRK_OK);
+            assert_true(s && digest(s) == whole[i]);
+        }
+        assert_int_equal(lrk_batches_next(b, &s, NULL), LRK_OK);
+        assert_null(s);
+        lrk_batch_cursor wrong = at[stop];
+        wrong.step++;
+        assert_int_equal(lrk_batches_seek(b, wrong, NULL), LRK_EINPUT);
+        wrong = at[stop];
+        wrong.position++;
+        assert_int_equal(lrk_batches_seek(b, wrong, NULL), LRK_EINPUT);
+        lrk_batches_close(b);
+    }
+}
+
+static void order_follows_the_seed(void **state)
+{
+    (void)state;
+    uint64_t first[3];
+    const lrk_step *s;
+    for (int i = 0; i < 3; i++) {
+        lrk_batch_options o = usual;
+        o.seed = i == 2 ? 43 : 42;
+        lrk_batches *b = open_batches(1, o);
+        assert_int_equal(lrk_batches_next(b, &s, NULL), LRK_OK);
+        first[i] = digest(s);
+        lrk_batches_close(b);
+    }
+    assert_true(first[0] == first[1] && first[0] != first[2]);
+    lrk_batch_options o = usual;
+    o.shuffle = false;
+    lrk_batches *b = open_batches(1, o);
+    assert_int_equal(lrk_batches_next(b, &s, NULL), LRK_OK);
+    for (size_t k = 0; k < s->n_micro; k++)
+        for (size_t i = 0; i < s->micro[k].n_segments; i++) assert_true(s->micro[k].rows[i] < 16);
+    lrk_batches_close(b);
+}
+
+static void the_length_of_a_run_is_what_was_asked(void **state)
+{
+    (void)state;
+    lrk_batch_options o = usual;
+    const struct {
+        double epochs;
+        uint64_t max, steps;
+    } cases[] = {{1, 0, 7},     {0.5, 0, 4}, {2.5, 0, 18}, {3, 5, 5},
+                 {0.001, 0, 1}, {1, 100, 7}, {5, 9, 9}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        o.epochs = cases[i].epochs;
+        o.max_steps = cases[i].max;
+        lrk_batches *b = open_batches(1, o);
+        const lrk_step *s;
+        uint64_t steps = 0;
+        for (;; steps++) {
+            assert_int_equal(lrk_batches_next(b, &s, NULL), LRK_OK);
+            if (!s) break;
+        }
+        assert_int_equal(steps, cases[i].steps);
+        assert_int_equal(lrk_batches_limits(b)->steps, cases[i].steps);
+        lrk_batches_close(b);
+    }
+}
+
+static void budgets_are_kept(void **state)
+{
+    (void)state;
+    const lrk_step *s;
+    lrk_batch_options o = {
+        .tokens_per_step = 200, .rows_per_micro = 3, .epochs = 1, .seed = 1, .shuffle = true};
+    lrk_batches *b = open_batches(1, o);
+    size_t rows = 0;
+    for (;;) {
+        assert_int_equal(lrk_batches_next(b, &s, NULL), LRK_OK);
+        if (!s) break;
+        assert_true(s->n_tokens <= 200);
+        rows += s->n_rows;
+        for (size_t k = 0; k < s->n_micro; k++) assert_true(s->micro[k].n_segments <= 3);
+        assert_int_equal(s->n_micro, (s->n_rows + 2) / 3); /* first fit leaves no gaps */
+    }
+    assert_int_equal(rows, ROWS);
+    lrk_batches_close(b);
+    o.tokens_per_step = 1; /* every row is a step of its own */
+    b = open_batches(1, o);
+    assert_int_equal(lrk_batches_limits(b)->steps, ROWS);
+    lrk_batches_close(b);
+    lrk_err err = {0};
+    o.tokens_per_micro = 5;
+    assert_int_equal(lrk_batches_open(&b, set, 1, &o, &err), LRK_EUSAGE);
+    assert_non_null(strstr(err.text, "micro_batch_tokens is 5, but the longest row has"));
+}
+
+static void rows_held_out_are_the_others(void **state)
+{
+    (void)state;
+    const double sizes[] = {0.2, 13};
+    for (int i = 0; i < 2; i++) {
+        size_t seen[ROWS + 20] = {0}, n[2] = {0};
+        for (int held = 0; held < 2; held++) {
+            lrk_batch_options o = usual;
+            const lrk_step *s;
+            o.epochs = 1;
+            o.val_set_size = sizes[i];
+            o.held_out = held;
+            lrk_batches *b = open_batches(2, o);
+            for (;;) {
+                assert_int_equal(lrk_batches_next(b, &s, NULL), LRK_OK);
+                if (!s) break;
+                n[held] += s->n_rows;
+                for (size_t k = 0; k < s->n_micro; k++) check_micro(&s->micro[k], seen);
+            }
+            lrk_batches_close(b);
+        }
+        for (size_t k = 0; k < ROWS + 20; k++) assert_int_equal(seen[k], 1);
+        assert_true(i ? n[1] == 13 : n[1] > 10 && n[1] < 40);
+    }
+    lrk_batches *b;
+    lrk_batch_options o = usual;
+    o.val_set_size = 101;
+    assert_int_equal(lrk_batches_open(&b, set, 1, &o, NULL), LRK_EUSAGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_comes_once_an_epoch),
+        cmocka_unit_test(a_run_that_stopped_goes_on_with_the_same_batches),
+        cmocka_unit_test(order_follows_the_seed),
+        cmocka_unit_test(the_length_of_a_run_is_what_was_asked),
+        cmocka_unit_test(budgets_are_kept),
+        cmocka_unit_test(rows_held_out_are_the_others),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
