@@ -1,5 +1,5 @@
 /* kernels/gemm/gemm.c -- matrix products: which way a product goes. */
-#include "kernels/gemm/impl.h"
+#include "kernels/gemm/amx.h"
 
 #include "kernels/gemm/onednn.h"
 
@@ -41,6 +41,41 @@ static bool is_f64(const lrk_gemm *g)
     return g->a.dtype == LRK_F64;
 }
 
+static bool in_tiles(const lrk_gemm *g, lrk_isa level)
+{
+#if defined(__x86_64__)
+    return level == LRK_AMX && g->a.dtype == LRK_BF16;
+#else
+    (void)g, (void)level;
+    return false;
+#endif
+}
+
+/* Scratch of one level, for exactly so many threads. */
+static size_t scratch_of(const lrk_gemm *g, lrk_isa level, size_t threads)
+{
+#if defined(__x86_64__)
+    if (in_tiles(g, level)) return lrk_gemm_amx_scratch(g, threads);
+#endif
+    return lrk_gemm_packed_scratch(g, isa_of(level), threads);
+}
+
+static void multiply(const lrk_gemm *g, void *scratch)
+{
+    const lrk_isa level = lrk_cpu();
+    if (lrk_gemm_is_few(g)) {
+        lrk_gemm_few(g, isa_of(level), scratch);
+        return;
+    }
+#if defined(__x86_64__)
+    if (in_tiles(g, level)) {
+        lrk_gemm_amx(g, scratch);
+        return;
+    }
+#endif
+    lrk_gemm_packed(g, isa_of(level), scratch);
+}
+
 size_t lrk_gemm_scratch(const lrk_gemm *g)
 {
     const size_t threads = (size_t)lrk_threads();
@@ -50,7 +85,7 @@ size_t lrk_gemm_scratch(const lrk_gemm *g)
     if (lrk_gemm_is_few(g)) return lrk_max(most, lrk_gemm_few_scratch(g, threads));
     for (int level = LRK_SCALAR; level <= (int)lrk_cpu_hardware(); level++)
         for (size_t t = 1; t <= threads; t++)
-            most = lrk_max(most, lrk_gemm_packed_scratch(g, isa_of((lrk_isa)level), t));
+            most = lrk_max(most, scratch_of(g, (lrk_isa)level, t));
     return most;
 }
 
@@ -103,8 +138,5 @@ void lrk_gemm_run(const lrk_gemm *g, void *scratch)
     if (lrk_gemm_provider_get() == LRK_GEMM_ONEDNN) done = lrk_gemm_onednn(g, scratch);
     if (done == g->n) return;
     const lrk_gemm left = rest(g, done);
-    if (lrk_gemm_is_few(&left))
-        lrk_gemm_few(&left, isa_of(lrk_cpu()), scratch);
-    else
-        lrk_gemm_packed(&left, isa_of(lrk_cpu()), scratch);
+    multiply(&left, scratch);
 }

@@ -1,0 +1,63 @@
+/* kernels/gemm/amx.h -- the bf16 product on Intel's tile registers.
+ *
+ * TDPBF16PS multiplies a tile of A (16 rows x 32 of k) by a tile of B (16 pairs of k x 16 columns,
+ * the two of a pair side by side) into 16 x 16 floats, in 16 cycles. The micro-kernel holds 2 x 2
+ * tiles of C: 4 loads of tiles, 8 cycles each, feed 4 products, so loads hide behind products as
+ * long as one operand comes from the first-level cache.
+ *
+ *   A    rows lie in memory as the tile wants them: read in place when it is bf16, not transposed,
+ *        k is whole steps of 32, and the strip of 32 rows is whole; otherwise packed, padded by zeros
+ *   B    packed by each task, step by step: decoded to rows of bf16, then 16 x 16 pairs transposed
+ *        (W transposed), or two rows interleaved (W plain)
+ *   C    sums go through 4 KiB of the first-level cache to f32 or bf16; a deep k is cut into blocks
+ *        whose sums are kept in f32 in between
+ *
+ * dB += dY^T S (A transposed and tall, B plain and thin) runs as C^T = B^T A^T, whose big operand
+ * needs no transposition.
+ */
+#ifndef LRK_KERNELS_GEMM_AMX_H
+#define LRK_KERNELS_GEMM_AMX_H
+#include "kernels/gemm/impl.h"
+
+enum {
+    LRK_TILE_ROWS = 16,  /* of a tile; also columns of B and C in it */
+    LRK_TILE_K = 32,     /* bf16 in a row of a tile */
+    LRK_TILE_SIZE = 512, /* bf16 in a tile */
+    LRK_STRIP = 32,      /* rows of A, columns of B, of one micro-kernel: two tiles */
+};
+
+size_t lrk_gemm_amx_scratch(const lrk_gemm *g, size_t threads);
+void lrk_gemm_amx(const lrk_gemm *g, void *scratch);
+
+/* pack_amx.c. To bf16, as lrk_to_f32 and lrk_f32_to_bf16, but subnormal values may become 0 (the tiles
+ * take them for 0 anyway). tmp: n floats. */
+void lrk_to_bf16_amx(lrk_dtype t, const void *src, size_t n, uint16_t *dst, float *tmp);
+
+/* 16 rows of k bf16 (whole steps) to tiles of B, `step` elements from one to the next. */
+void lrk_tiles_of_rows_amx(const uint16_t *src, size_t stride, size_t k, uint16_t *dst, size_t step);
+
+/* Two rows of 16 * tiles columns to one row of each of `tiles` tiles of B, LRK_TILE_SIZE apart. */
+void lrk_tiles_of_columns_amx(const uint16_t *even, const uint16_t *odd, size_t tiles, uint16_t *dst);
+
+/* 32 rows (of k) of 16 columns, to a tile of A: 16 rows of 32. */
+void lrk_tile_transposed_amx(const uint16_t *src, size_t stride, uint16_t *dst);
+
+/* micro_amx.c. A strip of A (one or two tiles of rows): row r of step s begins at
+ * a + s * step + (r / 16) * tile + (r % 16) * stride bytes. */
+typedef struct lrk_amx_strip {
+    const char *a;
+    size_t stride, tile, step;
+} lrk_amx_strip;
+
+void lrk_amx_begin(void); /* on each thread, before products */
+void lrk_amx_end(void);
+
+/* sums[i * stride + j] = (add ? sums[..] : 0) + product, 16 * a_tiles x 16 * b_tiles floats */
+void lrk_amx_product(size_t steps, const lrk_amx_strip *a, size_t a_tiles, const uint16_t *b,
+                     size_t b_tiles, float *sums, size_t stride, bool add);
+
+/* c = (accumulate ? c : 0) + alpha * sums, f32 or bf16 */
+void lrk_amx_store(const float *sums, size_t stride, size_t rows, size_t cols, void *c,
+                   lrk_dtype c_dtype, size_t c_stride, float alpha, bool accumulate);
+
+#endif /* LRK_KERNELS_GEMM_AMX_H */

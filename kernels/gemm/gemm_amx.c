@@ -1,0 +1,268 @@
+/* kernels/gemm/gemm_amx.c -- blocking and packing of the bf16 product; see amx.h. */
+#include "kernels/gemm/amx.h"
+
+#include "base/size.h"
+#include "base/threads.h"
+
+enum {
+    DEPTH = 1024,        /* of k in a block, a multiple of every block of weights */
+    TILE_COLUMNS = 96,   /* of a task */
+    BUFFER = LRK_STRIP * LRK_STRIP, /* floats of one micro-kernel */
+};
+
+typedef struct job {
+    const lrk_gemm *g;
+    lrk_operand left, right;    /* of the product that runs: C, or C^T */
+    size_t m, n, k;
+    bool swapped, direct;
+    size_t k_padded, kc, blocks;
+    size_t columns, rows;       /* of a task */
+    size_t n_col_tasks, n_row_tasks;
+    uint16_t *a;                /* packed strips, from strip first_packed on */
+    size_t first_packed, n_strips;
+    char *own;
+    size_t a_bytes, worker_bytes;
+    size_t b_bytes, rows_bytes, tmp_bytes, sums_bytes; /* parts of a worker's memory */
+} job;
+
+static size_t padded(size_t n, size_t unit)
+{
+    return lrk_ceil_div(n, unit) * unit;
+}
+
+static size_t bytes_of(size_t n, size_t size)
+{
+    return padded(n * size, 64);
+}
+
+static void plan_tasks(job *p, size_t threads)
+{
+    const size_t block = p->right.transposed ? 1 : lrk_dtype_block(p->right.dtype);
+    const size_t unit = lrk_max(LRK_STRIP, block);
+    size_t tasks = lrk_ceil_div(p->n, lrk_max(TILE_COLUMNS, unit));
+    if (tasks > 1 && tasks < 8 * threads) tasks = padded(tasks, threads);
+    p->columns = padded(lrk_ceil_div(p->n, tasks), unit);
+    p->n_col_tasks = lrk_ceil_div(p->n, p->columns);
+    /* Too few tiles of columns for the threads: cut the rows too, though that decodes B again. */
+    const size_t parts = lrk_min(lrk_max(threads / p->n_col_tasks, 1), lrk_ceil_div(p->n_strips, 2));
+    p->rows = lrk_ceil_div(p->n_strips, parts) * LRK_STRIP;
+    p->n_row_tasks = lrk_ceil_div(p->m, p->rows);
+}
+
+static job plan(const lrk_gemm *g, size_t threads)
+{
+    job p = {.g = g, .left = g->a, .right = g->b, .m = g->m, .n = g->n, .k = g->k};
+    if (g->a.transposed && !g->b.transposed && g->n < g->m && !lrk_dtype_quantized(g->b.dtype)) {
+        p.swapped = true;
+        p.left = g->b;
+        p.right = g->a;
+        p.left.transposed = true;
+        p.right.transposed = false;
+        p.m = g->n;
+        p.n = g->m;
+    }
+    p.k_padded = padded(g->k, LRK_TILE_K);
+    p.blocks = lrk_ceil_div(p.k_padded, DEPTH);
+    p.kc = p.blocks == 1 ? p.k_padded : DEPTH;
+    p.n_strips = lrk_ceil_div(p.m, LRK_STRIP);
+    p.direct = !p.left.transposed && p.left.dtype == LRK_BF16 && p.k == p.k_padded;
+    p.first_packed = p.direct ? p.m / LRK_STRIP : 0;
+    plan_tasks(&p, threads);
+
+    p.a_bytes = (p.n_strips - p.first_packed) * LRK_STRIP * p.k_padded * sizeof(uint16_t);
+    p.b_bytes = p.kc * padded(p.columns, LRK_STRIP) * sizeof(uint16_t);
+    /* rows of B (16 of kc, or 2 of the tile's columns), or 32 of k for a strip of A, as bf16 */
+    const size_t wide = padded(lrk_max(p.columns, p.kc), LRK_STRIP);
+    p.rows_bytes = bytes_of(lrk_max(16 * p.kc, 2 * padded(p.columns, LRK_STRIP)) + LRK_TILE_K * LRK_STRIP,
+                            sizeof(uint16_t));
+    p.tmp_bytes = bytes_of(wide, sizeof(float));
+    p.sums_bytes = bytes_of(p.blocks == 1 ? 2 * BUFFER : p.rows * padded(p.columns, LRK_STRIP) + BUFFER,
+                            sizeof(float));
+    p.worker_bytes = padded(p.b_bytes, 64) + p.rows_bytes + p.tmp_bytes + p.sums_bytes;
+    p.a_bytes = padded(p.a_bytes, 64);
+    p.b_bytes = padded(p.b_bytes, 64);
+    return p;
+}
+
+size_t lrk_gemm_amx_scratch(const lrk_gemm *g, size_t threads)
+{
+    const job p = plan(g, threads);
+    return p.a_bytes + threads * p.worker_bytes;
+}
+
+typedef struct workspace {
+    uint16_t *b, *rows;
+    float *tmp, *sums;
+} workspace;
+
+static workspace workspace_of(const job *p, int worker)
+{
+    char *own = p->own + (size_t)worker * p->worker_bytes;
+    workspace w;
+    w.b = (uint16_t *)(void *)own;
+    w.rows = (uint16_t *)(void *)(own += p->b_bytes);
+    w.tmp = (float *)(void *)(own += p->rows_bytes);
+    w.sums = (float *)(void *)(own + p->tmp_bytes);
+    return w;
+}
+
+/* ---- packing ----------------------------------------------------------------------------------- */
+
+static void pack_a_rows(const job *p, size_t i, size_t rows, uint16_t *dst, const workspace *w)
+{
+    for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
+        const size_t kc = lrk_min(p->k - k0, p->kc), whole = padded(kc, LRK_TILE_K);
+        for (size_t r = 0; r < rows; r++) {
+            lrk_to_bf16_amx(p->left.dtype, lrk_operand_at(&p->left, i + r, k0), kc, w->rows, w->tmp);
+            memset(w->rows + kc, 0, (whole - kc) * sizeof *w->rows);
+            uint16_t *out = dst + k0 * LRK_STRIP + r / 16 * LRK_TILE_SIZE + r % 16 * LRK_TILE_K;
+            for (size_t s = 0; s < whole; s += LRK_TILE_K)
+                memcpy(out + s * LRK_STRIP, w->rows + s, LRK_TILE_K * sizeof *out);
+        }
+    }
+}
+
+static void pack_a_columns(const job *p, size_t i, size_t rows, uint16_t *dst, const workspace *w)
+{
+    for (size_t k = 0; k < p->k_padded; k += LRK_TILE_K, dst += 2 * LRK_TILE_SIZE) {
+        const size_t n = lrk_min(p->k - k, LRK_TILE_K);
+        memset(w->rows, 0, LRK_TILE_K * LRK_STRIP * sizeof *w->rows);
+        for (size_t r = 0; r < n; r++)
+            lrk_to_bf16_amx(p->left.dtype, lrk_operand_at(&p->left, k + r, i), rows,
+                            w->rows + r * LRK_STRIP, w->tmp);
+        lrk_tile_transposed_amx(w->rows, LRK_STRIP, dst);
+        lrk_tile_transposed_amx(w->rows + 16, LRK_STRIP, dst + LRK_TILE_SIZE);
+    }
+}
+
+static void pack_a_task(void *ctx, size_t task, int worker)
+{
+    const job *p = ctx;
+    const workspace w = workspace_of(p, worker);
+    const size_t i = (p->first_packed + task) * LRK_STRIP, rows = lrk_min(p->m - i, LRK_STRIP);
+    uint16_t *dst = p->a + task * LRK_STRIP * p->k_padded;
+    if (rows < LRK_STRIP) memset(dst, 0, LRK_STRIP * p->k_padded * sizeof *dst);
+    if (p->left.transposed)
+        pack_a_columns(p, i, rows, dst, &w);
+    else
+        pack_a_rows(p, i, rows, dst, &w);
+}
+
+/* Columns of B that are rows in memory: 16 at a time. */
+static void pack_b_rows(const job *p, size_t j, size_t cols, size_t k0, size_t kc, const workspace *w)
+{
+    const size_t whole = padded(kc, LRK_TILE_K);
+    for (size_t at = 0; at < cols; at += 16) {
+        const size_t n = lrk_min(cols - at, 16), strip = at / LRK_STRIP * LRK_STRIP;
+        const size_t step = (cols - strip > 16 ? 2 : 1) * LRK_TILE_SIZE;
+        uint16_t *dst = w->b + strip * whole + at % LRK_STRIP / 16 * LRK_TILE_SIZE;
+        if (p->right.dtype == LRK_BF16 && n == 16 && kc == whole) {
+            lrk_tiles_of_rows_amx(lrk_operand_at(&p->right, j + at, k0), p->right.stride, whole, dst, step);
+            continue;
+        }
+        for (size_t c = 0; c < n; c++) {
+            uint16_t *row = w->rows + c * whole;
+            lrk_to_bf16_amx(p->right.dtype, lrk_operand_at(&p->right, j + at + c, k0), kc, row, w->tmp);
+            memset(row + kc, 0, (whole - kc) * sizeof *row);
+        }
+        memset(w->rows + n * whole, 0, (16 - n) * whole * sizeof *w->rows);
+        lrk_tiles_of_rows_amx(w->rows, whole, whole, dst, step);
+    }
+}
+
+/* Columns of B that are columns in memory: two rows of memory at a time. */
+static void pack_b_columns(const job *p, size_t j, size_t cols, size_t k0, size_t kc, const workspace *w)
+{
+    const size_t whole = padded(kc, LRK_TILE_K), width = padded(cols, 16);
+    uint16_t *pair[2] = {w->rows, w->rows + padded(width, LRK_STRIP)};
+    for (size_t k = 0; k < whole; k += 2) {
+        for (size_t odd = 0; odd < 2; odd++) {
+            const size_t n = k + odd < kc ? cols : 0;
+            if (n)
+                lrk_to_bf16_amx(p->right.dtype, lrk_operand_at(&p->right, k0 + k + odd, j), n,
+                                pair[odd], w->tmp);
+            memset(pair[odd] + n, 0, (width - n) * sizeof *w->rows);
+        }
+        for (size_t at = 0; at < width; at += LRK_STRIP) {
+            const size_t tiles = lrk_min(width - at, LRK_STRIP) / 16;
+            uint16_t *strip = w->b + at * whole;
+            lrk_tiles_of_columns_amx(pair[0] + at, pair[1] + at, tiles,
+                                     strip + k / LRK_TILE_K * tiles * LRK_TILE_SIZE + k % LRK_TILE_K * 16);
+        }
+    }
+}
+
+/* ---- tasks ------------------------------------------------------------------------------------- */
+
+static lrk_amx_strip strip_of(const job *p, size_t i, size_t k0)
+{
+    const size_t strip = i / LRK_STRIP, size = sizeof(uint16_t);
+    if (strip >= p->first_packed)
+        return (lrk_amx_strip){
+            (const char *)(p->a + ((strip - p->first_packed) * p->k_padded + k0) * LRK_STRIP),
+            LRK_TILE_K * size, LRK_TILE_SIZE * size, 2 * LRK_TILE_SIZE * size};
+    return (lrk_amx_strip){lrk_operand_at(&p->left, i, k0), p->left.stride * size,
+                           LRK_TILE_ROWS * p->left.stride * size, LRK_TILE_K * size};
+}
+
+/* rows x cols finished sums to C, at (i, j) of the product that ran; spare: BUFFER floats. */
+static void store(const job *p, size_t i, size_t j, size_t rows, size_t cols, const float *sums,
+                  size_t stride, float *spare)
+{
+    const lrk_gemm *g = p->g;
+    if (p->swapped) {
+        lrk_gemm_avx512.transpose(sums, stride, rows, cols, spare, LRK_STRIP);
+        const size_t t = i;
+        i = j;
+        j = t;
+        const size_t n = rows;
+        rows = cols;
+        cols = n;
+        sums = spare;
+        stride = LRK_STRIP;
+    }
+    lrk_amx_store(sums, stride, rows, cols,
+                  (char *)g->c + lrk_row_bytes(g->c_dtype, i * g->c_stride + j), g->c_dtype,
+                  g->c_stride, (float)g->alpha, g->accumulate);
+}
+
+static void tile_task(void *ctx, size_t task, int worker)
+{
+    const job *p = ctx;
+    const workspace w = workspace_of(p, worker);
+    const size_t j0 = task % p->n_col_tasks * p->columns, cols = lrk_min(p->n - j0, p->columns);
+    const size_t i0 = task / p->n_col_tasks * p->rows, i1 = lrk_min(i0 + p->rows, p->m);
+    const size_t width = padded(p->columns, LRK_STRIP);
+    float *spare = w.sums + p->sums_bytes / sizeof(float) - BUFFER;
+
+    lrk_amx_begin();
+    for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
+        const size_t kc = lrk_min(p->k - k0, p->kc), whole = padded(kc, LRK_TILE_K);
+        if (p->right.transposed)
+            pack_b_rows(p, j0, cols, k0, kc, &w);
+        else
+            pack_b_columns(p, j0, cols, k0, kc, &w);
+        for (size_t j = 0; j < cols; j += LRK_STRIP) {
+            const size_t n = lrk_min(cols - j, LRK_STRIP);
+            for (size_t i = i0; i < i1; i += LRK_STRIP) {
+                const size_t rows = lrk_min(i1 - i, LRK_STRIP);
+                const lrk_amx_strip a = strip_of(p, i, k0);
+                float *sums = p->blocks == 1 ? w.sums : w.sums + (i - i0) * width + j;
+                const size_t stride = p->blocks == 1 ? LRK_STRIP : width;
+                lrk_amx_product(whole / LRK_TILE_K, &a, lrk_ceil_div(rows, 16), w.b + j * whole,
+                                lrk_ceil_div(n, 16), sums, stride, k0 > 0);
+                if (k0 + kc == p->k) store(p, i, j0 + j, rows, n, sums, stride, spare);
+            }
+        }
+    }
+    lrk_amx_end();
+}
+
+void lrk_gemm_amx(const lrk_gemm *g, void *scratch)
+{
+    job p = plan(g, (size_t)lrk_threads());
+    p.a = scratch;
+    p.own = (char *)scratch + p.a_bytes;
+    lrk_parallel(p.n_strips - p.first_packed, pack_a_task, &p);
+    lrk_parallel(p.n_col_tasks * p.n_row_tasks, tile_task, &p);
+}
