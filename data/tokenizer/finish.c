@@ -109,41 +109,74 @@ lrk_status lrk_tokenizer_merge(lrk_tokenizer *t, size_t rank, lrk_piece left, lr
 
 /* ---- derived ---- */
 
-/* What token id stands for when spelled in the byte alphabet; other texts stand for themselves. */
-static lrk_status alphabet_bytes(lrk_tokenizer *t, uint32_t id, lrk_err *err)
+/* What `text` stands for when spelled in the byte alphabet; other texts stand for themselves. */
+static lrk_status alphabet_bytes(lrk_tokenizer *t, lrk_piece text, lrk_piece *out, lrk_err *err)
 {
     char bytes[LRK_MAX_TOKEN_BYTES];
     size_t n;
-    t->bytes[id] = t->text[id];
-    if (!lrk_alphabet_decode(t->text[id].data, t->text[id].n, bytes, &n)) return LRK_OK;
-    const bool same = n == t->text[id].n && memcmp(bytes, t->text[id].data, n) == 0;
-    if (!same) LRK_TRY(lrk_tokenizer_copy(t, bytes, n, &t->bytes[id], err));
-    uint32_t other;
-    return lrk_strings_add(&t->by_bytes, id, &other, err);
+    *out = text;
+    if (text.n > sizeof bytes || !lrk_alphabet_decode(text.data, text.n, bytes, &n)) return LRK_OK;
+    if (n == text.n && memcmp(bytes, text.data, n) == 0) return LRK_OK;
+    return lrk_tokenizer_copy(t, bytes, n, out, err);
 }
 
-static lrk_status plain_bytes(lrk_tokenizer *t, uint32_t id, lrk_err *err)
+static lrk_status replaced_bytes(lrk_tokenizer *t, lrk_piece text, lrk_piece *out, lrk_err *err)
 {
-    const lrk_piece text = t->text[id];
-    const int byte = t->decode_bytes ? lrk_byte_token(text.data, text.n) : -1;
-    t->bytes[id] = text;
-    if (byte >= 0) {
-        const char b = (char)byte;
-        t->flags[id] |= LRK_IS_BYTE;
-        return lrk_tokenizer_copy(t, &b, 1, &t->bytes[id], err);
-    }
+    *out = text;
     if (!t->decode_from.n || !memmem(text.data, text.n, t->decode_from.data, t->decode_from.n))
         return LRK_OK;
     const lrk_transform f = {LRK_TRANSFORM_REPLACE, t->decode_from, t->decode_to};
     lrk_changed c[2] = {{.capacity = 0}, {.capacity = 0}};
     lrk_mapped m = {.s = text.data, .n = text.n};
     lrk_status status = lrk_transform_run(&f, 1, &m, c, err);
-    if (status == LRK_OK) status = lrk_tokenizer_copy(t, m.s, m.n, &t->bytes[id], err);
+    if (status == LRK_OK) status = lrk_tokenizer_copy(t, m.s, m.n, out, err);
     for (int i = 0; i < 2; i++) {
         lrk_buf_free(&c[i].text);
         lrk_heap_free(c[i].from);
     }
     return status;
+}
+
+static lrk_status bytes_of(lrk_tokenizer *t, lrk_piece text, lrk_piece *out, lrk_err *err)
+{
+    return t->byte_level ? alphabet_bytes(t, text, out, err) : replaced_bytes(t, text, out, err);
+}
+
+static lrk_status token_bytes(lrk_tokenizer *t, uint32_t id, lrk_err *err)
+{
+    const lrk_piece text = t->text[id];
+    const int byte = t->decode_bytes ? lrk_byte_token(text.data, text.n) : -1;
+    if (byte >= 0) {
+        const char b = (char)byte;
+        t->flags[id] |= LRK_IS_BYTE;
+        return lrk_tokenizer_copy(t, &b, 1, &t->bytes[id], err);
+    }
+    return bytes_of(t, text, &t->bytes[id], err);
+}
+
+/* Bytes of all tokens, and byte_level the table of those that merges can give. */
+static lrk_status all_bytes(lrk_tokenizer *t, lrk_err *err)
+{
+    for (uint32_t id = 0; id < t->n; id++) LRK_TRY(token_bytes(t, id, err));
+    if (!t->byte_level) return LRK_OK;
+    LRK_TRY(lrk_strings_make(&t->by_bytes, &t->arena, t->n, t->bytes, err));
+    for (uint32_t id = 0; id < t->n; id++) {
+        uint32_t other;
+        char bytes[LRK_MAX_TOKEN_BYTES];
+        size_t n;
+        if (lrk_alphabet_decode(t->text[id].data, t->text[id].n, bytes, &n))
+            LRK_TRY(lrk_strings_add(&t->by_bytes, id, &other, err));
+    }
+    return LRK_OK;
+}
+
+/* The reference spells added tokens that are sought behind the normalizer as they look there. */
+static lrk_status normalized_bytes(lrk_tokenizer *t, lrk_err *err)
+{
+    const lrk_added *set = &t->normalized;
+    for (size_t i = 0; i < set->n; i++)
+        LRK_TRY(bytes_of(t, set->text[i], &t->bytes[set->id[i]], err));
+    return LRK_OK;
 }
 
 static void single_symbols(lrk_tokenizer *t)
@@ -206,9 +239,7 @@ static lrk_status lists(lrk_tokenizer *t, lrk_err *err)
 lrk_status lrk_tokenizer_finish(lrk_tokenizer *t, lrk_err *err)
 {
     LRK_TRY(lrk_alloc(&t->arena, t->n, 1, "token flags", &t->whole, err));
-    if (t->byte_level) LRK_TRY(lrk_strings_make(&t->by_bytes, &t->arena, t->n, t->bytes, err));
-    for (uint32_t id = 0; id < t->n; id++)
-        LRK_TRY(t->byte_level ? alphabet_bytes(t, id, err) : plain_bytes(t, id, err));
+    LRK_TRY(all_bytes(t, err));
     single_symbols(t);
     for (unsigned b = 0; t->byte_level && t->byte_fallback && b < 256; b++)
         LRK_REQUIRE(err, t->start[b] >= 0, LRK_ESUPPORT,
@@ -217,5 +248,6 @@ lrk_status lrk_tokenizer_finish(lrk_tokenizer *t, lrk_err *err)
                     b);
     LRK_TRY(lists(t, err));
     LRK_TRY(lrk_added_make(&t->raw, t, false, err));
-    return lrk_added_make(&t->normalized, t, true, err);
+    LRK_TRY(lrk_added_make(&t->normalized, t, true, err));
+    return t->n_before ? normalized_bytes(t, err) : LRK_OK;
 }

@@ -68,6 +68,25 @@ static lrk_status prepend(lrk_changed *c, const lrk_mapped *m, const lrk_transfo
     return keep(c, m, 0, m->n, err);
 }
 
+/* Marks that came to Unicode after version 9, which is the one that the reference normalizes by: it
+ * takes them for letters, which nothing combines with or passes by. */
+static bool is_unknown_mark(uint32_t c)
+{
+    static const uint32_t range[][2] = {
+        {0x7fd, 0x7fd}, {0x898, 0x89f}, {0x8ca, 0x8d3}, {0x9fe, 0x9fe}, {0xc3c, 0xc3c},
+        {0xd3b, 0xd3c}, {0xeba, 0xeba}, {0x1715, 0x1715}, {0x1abf, 0x1ace}, {0x1df6, 0x1dfa},
+        {0xa82c, 0xa82c}, {0x10d24, 0x10d27}, {0x10eab, 0x10eac}, {0x10efd, 0x10eff},
+        {0x10f46, 0x10f50}, {0x10f82, 0x10f85}, {0x11070, 0x11070}, {0x1133b, 0x1133b},
+        {0x1145e, 0x1145e}, {0x11839, 0x1183a}, {0x11930, 0x11930}, {0x1193d, 0x1193e},
+        {0x11943, 0x11943}, {0x119e0, 0x119e0}, {0x11a34, 0x11a34}, {0x11a47, 0x11a47},
+        {0x11a99, 0x11a99}, {0x11d42, 0x11d42}, {0x11d44, 0x11d45}, {0x11d97, 0x11d97},
+        {0x11f41, 0x11f42}, {0x16ff0, 0x16ff1}, {0x1e08f, 0x1e08f}, {0x1e130, 0x1e136},
+        {0x1e2ae, 0x1e2ae}, {0x1e2ec, 0x1e2ef}, {0x1e4ec, 0x1e4ef}};
+    for (size_t i = 0; i < sizeof range / sizeof *range && c >= range[i][0]; i++)
+        if (c <= range[i][1]) return true;
+    return false;
+}
+
 /* Nothing before such a character ever combines with it or moves behind it. */
 static bool begins_cluster(uint32_t c)
 {
@@ -75,7 +94,8 @@ static bool begins_cluster(uint32_t c)
     const utf8proc_property_t *p = utf8proc_get_property((utf8proc_int32_t)c);
     const bool mark = p->category == UTF8PROC_CATEGORY_MN || p->category == UTF8PROC_CATEGORY_MC ||
                       p->category == UTF8PROC_CATEGORY_ME;
-    return !mark && p->combining_class == 0 && !(c >= 0x1160 && c <= 0x11ff);
+    if (mark || p->combining_class) return is_unknown_mark(c);
+    return !(c >= 0x1160 && c <= 0x11ff);
 }
 
 typedef struct points {
@@ -86,7 +106,8 @@ typedef struct points {
 
 static utf8proc_propval_t order_of(utf8proc_int32_t c)
 {
-    return utf8proc_get_property(c)->combining_class;
+    const utf8proc_propval_t order = utf8proc_get_property(c)->combining_class;
+    return order && is_unknown_mark((uint32_t)c) ? 0 : order;
 }
 
 /* Canonical order of c[0 .. n), all with a combining class: a stable merge sort, since a stranger
