@@ -59,7 +59,7 @@ static void smooth(const lrk_curve_point *in, size_t n, double *out)
  * largest twentieth, which are spikes of single steps. sorted is scratch for n_train numbers. */
 static frame fit(const lrk_curve *c, const double *smoothed, double *sorted)
 {
-    frame f = {0.0, 1.0, INFINITY, -INFINITY};
+    frame f = {0.0, 1.0, HUGE_VAL, -HUGE_VAL};
     for (size_t i = 0; i < c->n_train; i++) {
         f.x1 = fmax(f.x1, c->train[i].step);
         f.y0 = fmin(f.y0, fmin(smoothed[i], c->train[i].loss));

@@ -13,7 +13,7 @@ static const double redraw = 0.1;         /* seconds between two drawings of the
 
 void lrk_progress_begin(lrk_progress *p, uint64_t total)
 {
-    *p = (lrk_progress){.total = total, .shown = -INFINITY};
+    *p = (lrk_progress){.total = total, .shown = -HUGE_VAL};
 }
 
 void lrk_duration(double seconds, char *out, size_t size)

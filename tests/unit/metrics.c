@@ -63,7 +63,7 @@ static void lines_read_back(void **state)
     (void)state;
     lrk_arena a = lrk_arena_growing("test");
     write_step(1, 2.5);
-    write_step(2, NAN); /* null in the file, left out of the curve */
+    write_step(2, (double)NAN); /* null in the file, left out of the curve */
     write_step(3, 1.25);
     write_eval(3, 1.5);
     const lrk_curve c = read_back(&a);

@@ -205,7 +205,7 @@ static void durations(void **state)
         double seconds;
         const char *text;
     } rows[] = {{0, "0:00"},      {59.7, "1:00"}, {3600, "1:00:00"}, {3872, "1:04:32"},
-                {90000, "1d 1h"}, {-5, "0:00"},   {NAN, "0:00"}};
+                {90000, "1d 1h"}, {-5, "0:00"},   {(double)NAN, "0:00"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[32];
         lrk_duration(rows[i].seconds, text, sizeof text);
