@@ -114,7 +114,12 @@ static plume_cell number_cell(dice *d, size_t rule, uint64_t lean)
     if (i >= n) i = n - 1;
     int64_t v = grid[i];
     const bool exact = n > 12 && grid[0] == grid[1]; /* status, retries: the grid alone */
-    if (!exact && i + 1 < n && roll(d, 2)) v += (int64_t)roll(d, (uint64_t)(grid[i + 1] - grid[i]));
+    if (!exact && roll(d, 2)) {
+        if (i + 1 < n)
+            v += (int64_t)roll(d, (uint64_t)(grid[i + 1] - grid[i]));
+        else
+            v -= (int64_t)roll(d, (uint64_t)(grid[i] - grid[i - 1]));
+    }
     return (plume_cell){.kind = PLUME_CELL_NUMBER, .number = (double)v};
 }
 

@@ -1,10 +1,11 @@
-/* plume/main.c -- the program: canonical, check, explain, run. The only file here that
+/* plume/main.c -- the program: generate, canonical, check, explain, run. The only file here that
  * knows argv, standard output and exit codes. */
 #include "base/file.h"
 #include "base/text.h"
 #include "plume/canonical.h"
 #include "plume/check.h"
 #include "plume/execute.h"
+#include "plume/generate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -208,12 +209,42 @@ static lrk_status run(char **args, lrk_err *err)
     return s;
 }
 
+static lrk_status put_row(void *ctx, const char *line, size_t n, lrk_err *err)
+{
+    (void)ctx;
+    return put(line, n, err);
+}
+
+static lrk_status generate(char **args, lrk_err *err)
+{
+    plume_split split = PLUME_TRAIN;
+    size_t n = 3000, seed = 1;
+    for (; *args; args += 2) {
+        const char *value = args[1] ? args[1] : "";
+        bool ok = false;
+        if (strcmp(args[0], "--split") == 0)
+            ok = plume_split_find(value, &split);
+        else if (strcmp(args[0], "--n") == 0)
+            ok = lrk_text_size(value, &n) && n > 0 && n <= 100000;
+        else if (strcmp(args[0], "--seed") == 0)
+            ok = lrk_text_size(value, &seed);
+        LRK_REQUIRE(err, ok, LRK_EUSAGE, "generate: %s %s: see plume generate --help", args[0],
+                    value);
+    }
+    return plume_generate(split, n, seed, put_row, NULL, err);
+}
+
 static const struct {
     const char *name;
     int args;
     lrk_status (*run)(char **args, lrk_err *err);
     const char *help;
 } commands[] = {
+    {"generate", -1, generate,
+     "plume generate [--split train|val|test-iid|test-comp] [--n ROWS] [--seed SEED]\n"
+     "  Rows of question and query as JSON lines; the same arguments give the same bytes. Splits\n"
+     "  share no question and no query.\n"
+     "  Example: plume generate --split train --n 3000 --seed 1 > train.jsonl\n"},
     {"canonical", 0, canonical,
      "plume canonical\n"
      "  Queries on standard input, one a line; their canonical form on standard output.\n"

@@ -428,7 +428,6 @@ static lrk_status clause_expected(parser *p, int order)
     size_t n = 0;
     for (size_t i = 0; i < CLAUSES; i++) {
         if (!may_follow(i, order)) continue;
-        if (n) what[n++] = ' ';
         for (const char *s = clauses[i].text; s[1]; s++) what[n++] = *s;
     }
     for (const char *s = order < WINDOW ? "" : n ? " or the end" : " the end"; *s; s++)
