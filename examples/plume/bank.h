@@ -1,4 +1,5 @@
-/* plume/bank.h -- the phrase bank: tables of phrases/*.def, random choice among them, slots.
+/* plume/bank.h -- the phrase bank: tables of the .def files of phrases/, random choice among them,
+ * slots.
  *
  * Everything that the generator can say is a row of a .def file; the code only combines rows.
  */

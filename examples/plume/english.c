@@ -10,6 +10,7 @@ typedef struct speech {
     lrk_err *err;
     bool ok;          /* false: no words for this combination */
     const char *noun; /* what the rows were called, for "such calls" */
+    bool logs_said;   /* the rows were called log lines or the like */
 } speech;
 
 static lrk_status take(speech *w, lrk_buf *b, const char **out)
@@ -70,9 +71,16 @@ typedef struct parts {
     const char *noun;
 } parts;
 
+/* Hosts that are grouped by host: the rows are the groups, "the hottest hosts in r04". */
+static bool rows_are_groups(const plume_plan *p)
+{
+    return p->kind >= PLUME_F_BEST && p->by[0]->column == PLUME_N_host;
+}
+
 static bool fixed_noun(const plume_plan *p)
 {
-    return p->noun->root || p->kind == PLUME_F_HOSTS || p->kind == PLUME_F_HOSTS_THAT;
+    return p->noun->root || p->kind == PLUME_F_HOSTS || p->kind == PLUME_F_HOSTS_THAT ||
+           rows_are_groups(p);
 }
 
 static lrk_status sort_uses(speech *w, parts *s, const plume_use **use)
@@ -129,7 +137,16 @@ static void list_with(lrk_buf *b, const char *const *items, size_t n)
 
 static void list_that(lrk_buf *b, const char *const *items, size_t n)
 {
-    for (size_t i = 0; i < n; i++) lrk_buf_printf(b, "%s%s", i ? " and " : " that ", items[i]);
+    /* A negation comes last: what follows it would be read as negated too. */
+    bool first = true;
+    for (int negated = 0; negated < 2; negated++)
+        for (size_t i = 0; i < n; i++) {
+            const bool is_negated = strstr(items[i], "n't ") || strstr(items[i], "not ") ||
+                                    strstr(items[i], "neither ");
+            if (is_negated != (negated == 1)) continue;
+            lrk_buf_printf(b, "%s%s", first ? " that " : " and ", items[i]);
+            first = false;
+        }
 }
 
 static lrk_status either(speech *w, lrk_buf *b)
@@ -138,7 +155,8 @@ static lrk_status either(speech *w, lrk_buf *b)
     char form = 0;
     LRK_TRY(say(w, &w->p->either[0], "t", &form, &x));
     LRK_TRY(say(w, &w->p->either[1], "t", &form, &y));
-    if (!x || !y) {
+    /* "from a or b or failed": which or binds? */
+    if (!x || !y || strstr(x, " or ") || strstr(y, " or ")) {
         w->ok = false;
         return LRK_OK;
     }
@@ -166,6 +184,7 @@ static lrk_status subject(speech *w, const char **out)
     list_that(&b, s.that, s.n_that);
     if (p->has_either) LRK_TRY(either(w, &b));
     w->noun = s.noun;
+    w->logs_said = p->table == 'L' && (strstr(s.noun, "log") || strstr(s.noun, "lines"));
     return take(w, &b, out);
 }
 
@@ -219,7 +238,9 @@ static lrk_status of_rows(speech *w, const char **out)
 
 static lrk_status measure_text(speech *w, const plume_measure *m, const char **out)
 {
-    return joined(w, m->statistic, *m->statistic ? " " : "", m->noun, out);
+    const char *noun = m->noun;
+    if (w->logs_said && begins(noun, "log ")) noun += strlen("log ");
+    return joined(w, m->statistic, *m->statistic ? " " : "", noun, out);
 }
 
 /* The measures of a plan as one phrase: "p50 and p99 latency", "count and error rate". */
@@ -236,7 +257,11 @@ static lrk_status measures_text(speech *w, const char **out)
         static const char *const logs[] = {"count", "line count", "number of lines",
                                            "number of log lines"};
         y = (p->table == 'S' ? spans : logs)[plume_roll(w->d, 4)];
-        if (p->measure[0]->plural && y == spans[0]) y = spans[1];
+        /* "count and latency of failed calls" names the rows itself; "count and retries" needs
+         * them. */
+        if (w->noun) y = "count";
+        if (p->measure[0]->plural && !w->noun)
+            y = p->table == 'S' ? "number of calls" : "number of lines";
         return joined(w, y, " and ", x, out);
     }
     if (p->n_measures < 2) return LRK_OK;
@@ -246,9 +271,9 @@ static lrk_status measures_text(speech *w, const char **out)
         return joined(w, y, " ", n->noun, out);
     }
     LRK_TRY(measure_text(w, n, &y));
-    /* "latency and p99 latency": the one without statistic comes last, or it would be read as one
+    /* "typical cpu and memory" would be typical memory too: the one without statistic comes first.
      */
-    if (!*m->statistic && *n->statistic) return joined(w, y, " and ", x, out);
+    if (*m->statistic && !*n->statistic) return joined(w, y, " and ", x, out);
     return joined(w, x, " and ", y, out);
 }
 
@@ -344,7 +369,7 @@ static void piece(lrk_buf *b, const char *text, bool *comma)
 
 /* by, window, keep, sort, with commas where a piece would hang on the wrong one. The window goes to
  * *front instead where the sentence begins with it. */
-static lrk_status tail_text(speech *w, const char **front, const char **out)
+static lrk_status tail_text(speech *w, const char *frame, const char **front, const char **out)
 {
     const plume_plan *p = w->p;
     tail t = {0};
@@ -356,8 +381,8 @@ static lrk_status tail_text(speech *w, const char **front, const char **out)
     *front = NULL;
     if (p->when)
         LRK_TRY(plume_fill_text(p->when->text, &p->when_fill, true, w->a, &t.when, w->err));
-    if (p->when && p->when->front && p->reg != PLUME_S && p->reg != PLUME_N &&
-        plume_chance(w->d, 14)) {
+    if (p->when && p->when->front && !begins(frame, "for ") && p->reg != PLUME_S &&
+        p->reg != PLUME_N && plume_chance(w->d, 14)) {
         *front = t.when;
         t.when = NULL;
     }
@@ -411,11 +436,15 @@ static lrk_status fill_frame(speech *w, const char *frame, const char *tail_, co
     char form = 0;
     const bool counts = frame_kind(p) != p->kind && p->kind != PLUME_F_METRIC;
     const bool having_rows = p->kind == PLUME_F_HAVING && !p->keep.measure;
-    LRK_TRY(measures_text(w, &m));
-    if (strstr(frame, "{of}") || counts || (p->kind == PLUME_F_HAVING && p->keep.measure))
-        LRK_TRY(of_rows(w, &of));
-    if ((strstr(frame, "{S}") && !counts) || having_rows) LRK_TRY(subject(w, &rows));
+    const bool groups = rows_are_groups(p) && (p->n_use || p->has_either);
+    const bool having_of = p->kind == PLUME_F_HAVING && p->keep.measure;
+    const bool says_of = strstr(frame, "{of}") || counts || having_of;
+    const bool says_rows = (strstr(frame, "{S}") && !counts) || having_rows;
+    if (groups && !strstr(frame, "{xs}")) w->ok = false;
+    if (says_of && !groups) LRK_TRY(of_rows(w, &of));
+    if (says_rows || groups) LRK_TRY(subject(w, &rows));
     if (!w->ok) return LRK_OK;
+    LRK_TRY(measures_text(w, &m));
     if (counts) LRK_TRY(joined(w, m, "", of, &rows));
     if (p->kind == PLUME_F_HAVING) LRK_TRY(condition(w, rows, of, &c));
     if (p->counted) LRK_TRY(plume_pick_word(w->d, p->counted->verbs, w->a, &had, w->err));
@@ -433,7 +462,9 @@ static lrk_status fill_frame(speech *w, const char *frame, const char *tail_, co
         {"t", t},
         {"tail", tail_},
         {"x", x ? x->one : ""},
-        {"xs", x ? x->many : ""},
+        {"xs", groups ? rows
+               : x    ? x->many
+                      : ""},
         {"n", p->take_text},
         {"word", p->best ? p->best->word : ""},
         {"svc", p->n_use ? p->use[0].fill.english[0] : ""},
@@ -448,7 +479,7 @@ lrk_status plume_plan_english(const plume_plan *p, plume_dice *d, lrk_arena *a, 
     const char *frame = plume_pick_frame(d, frame_kind(p), p->reg), *front = NULL, *tail_ = NULL;
     *ok = frame != NULL;
     if (!frame) return LRK_OK;
-    LRK_TRY(tail_text(&w, &front, &tail_));
+    LRK_TRY(tail_text(&w, frame, &front, &tail_));
     const char *text = NULL;
     lrk_status s = fill_frame(&w, frame, tail_, &text);
     *ok = w.ok;

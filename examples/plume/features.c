@@ -40,7 +40,7 @@ plume_features plume_features_of(const plume_query *q, unsigned rules, bool edit
 int plume_level(const plume_features *f)
 {
     int rules = 0;
-    for (unsigned i = 2; i <= 10; i++) rules += f->rules >> i & 1u;
+    for (unsigned i = 2; i <= 10; i++) rules += (f->rules >> i & 1u) != 0;
     const bool four = f->or_ || f->not_ || f->keep || f->fn[PLUME_RATE] || f->multi;
     if (f->edit || (four && rules >= 2)) return 5;
     if (four) return 4;

@@ -117,14 +117,15 @@ typedef struct row {
 } row;
 
 /* One attempt: *ok is false where the draw gave nothing, or nothing of this level and split. */
-static lrk_status attempt(maker *m, uint32_t step, int level, lrk_arena *a, row *r, bool *ok)
+static lrk_status attempt(maker *m, uint32_t step, char table, int level, lrk_arena *a, row *r,
+                          bool *ok)
 {
     plume_dice d = {{m->seed, LRK_SITE_SAMPLE, step}, 0};
     plume_plan p;
     const char *text = NULL;
     const plume_query *q = NULL;
     lrk_buf b = {0};
-    LRK_TRY(plume_plan_draw(&d, &m->db[0], a, &p, ok, m->err));
+    LRK_TRY(plume_plan_draw(&d, table, &m->db[0], a, &p, ok, m->err));
     if (!*ok) return LRK_OK;
     LRK_TRY(plume_plan_query(&p, a, &text, m->err));
     LRK_TRY(plume_parse(text, strlen(text), false, a, &q, NULL, m->err));
@@ -203,16 +204,24 @@ static int wanted_level(const maker *m, size_t number)
     return level;
 }
 
+/* And of the tables. */
+static char wanted_table(const maker *m, size_t number)
+{
+    const uint64_t r = lrk_rng_below((lrk_rng){m->seed, LRK_SITE_SAMPLE + 1, 0}, number, 100);
+    return r < 60 ? 'S' : r < 82 ? 'L' : 'H';
+}
+
 static lrk_status next_row(maker *m, size_t number, uint32_t *step, plume_row f, void *ctx)
 {
     /* Far more tries than any level needs: a bank that cannot give a row is found out. */
     const uint32_t end = *step + 200000;
     const int level = wanted_level(m, number);
+    const char table = wanted_table(m, number);
     bool ok = false;
     while (!ok && *step < end) {
         lrk_arena a = lrk_arena_growing("row");
         row r = {0};
-        lrk_status s = attempt(m, ++*step, level, &a, &r, &ok);
+        lrk_status s = attempt(m, ++*step, table, level, &a, &r, &ok);
         if (s == LRK_OK && ok) s = is_new(m, &r, &ok);
         if (s == LRK_OK && ok) s = finds_rows(m, r.query, &ok);
         if (s == LRK_OK && ok) s = tells_mutants(m, r.query, &a, &ok);

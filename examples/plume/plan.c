@@ -37,8 +37,6 @@ static plume_frame_kind draw_kind(plume_dice *d, char table)
 
 static bool ranked(plume_frame_kind k) { return k >= PLUME_F_BEST && k <= PLUME_F_FEWESTS; }
 
-static bool ranks_rows(plume_frame_kind k) { return k >= PLUME_F_MOST && k <= PLUME_F_FEWESTS; }
-
 static bool ranks_measure(plume_frame_kind k) { return k >= PLUME_F_HIGH && k <= PLUME_F_LOWS; }
 
 static void add_rules(plume_plan *p, const char *rules)
@@ -69,8 +67,14 @@ static lrk_status draw_use(plume_dice *d, char table, lrk_arena *a, plume_use *u
 static bool pins(const plume_use *u)
 {
     return !strstr(u->query, " in (") && !strstr(u->query, "not ") && !strstr(u->query, ">=") &&
-           !strstr(u->query, " starts ") && !strstr(u->query, " ~ ") && !strstr(u->query, " != ") &&
-           !strstr(u->query, " !~ ") && !strstr(u->query, " exists");
+           !strstr(u->query, " starts ") && !strstr(u->query, " ~ ") && !strstr(u->query, " !~ ") &&
+           !strstr(u->query, " exists");
+}
+
+/* "that were not in cart or failed": not what? */
+static bool negated(const plume_use *u)
+{
+    return strstr(u->query, "not ") || strstr(u->query, " != ") || strstr(u->query, " !~ ");
 }
 
 static bool on_column(const plume_use *u, plume_name c)
@@ -91,6 +95,12 @@ static bool clash(const plume_use *x, const plume_use *y)
            related(y->column, x->column);
 }
 
+/* "the error rate of failed calls", "of 5xx": the condition decides the measure. */
+static bool measured(const char *agg, const char *column)
+{
+    return strstr(agg, column) || (strcmp(column, "status") == 0 && strstr(agg, "(ok ="));
+}
+
 static bool uses_fit(const plume_plan *p)
 {
     const plume_use *all[PLUME_USES + 3];
@@ -104,7 +114,7 @@ static bool uses_fit(const plume_plan *p)
         for (size_t k = 0; k < p->n_by; k++)
             if (on_column(all[i], p->by[k]->column) && pins(all[i])) return false;
         for (size_t k = 0; k < p->n_aggs; k++)
-            if (all[i] != &p->share && strstr(p->agg[k], all[i]->column)) return false;
+            if (all[i] != &p->share && measured(p->agg[k], all[i]->column)) return false;
     }
     return true;
 }
@@ -119,8 +129,9 @@ static lrk_status draw_uses(plume_dice *d, lrk_arena *a, plume_plan *p, lrk_err 
     const bool can_either = p->kind != PLUME_F_HOSTS_THAT && p->kind != PLUME_F_HOWSLOW_SVC &&
                             p->kind != PLUME_F_SHARE && p->n_use < 2;
     p->has_either = can_either && plume_chance(d, 14);
-    for (int i = 0; i < 2 && p->has_either; i++)
-        LRK_TRY(draw_use(d, p->table, a, &p->either[i], err));
+    for (int i = 0; i < 2 && p->has_either; i++) do {
+            LRK_TRY(draw_use(d, p->table, a, &p->either[i], err));
+        } while (negated(&p->either[i]));
     if (p->kind == PLUME_F_SHARE) LRK_TRY(draw_use(d, p->table, a, &p->share, err));
     /* Kinds with service slots of their own carry them as a condition without words. */
     if (p->kind == PLUME_F_HOWSLOW_SVC) {
@@ -224,9 +235,12 @@ static void draw_by(plume_dice *d, plume_plan *p)
 
 static bool by_fits(const plume_plan *p)
 {
+    const bool rows = p->kind == PLUME_F_SHARE || p->kind == PLUME_F_UNIQ ||
+                      p->kind == PLUME_F_HOSTS || p->kind == PLUME_F_HOSTS_THAT;
     if (p->n_by == 2 && p->by[0]->column == p->by[1]->column) return false;
     for (size_t i = 0; i < p->n_by; i++) {
         if (p->counted && p->counted->column == p->by[i]->column) return false;
+        if (rows && p->by[i]->column == PLUME_N_host) return false;
         for (size_t k = 0; k < p->n_aggs; k++)
             if (strstr(p->agg[k], plume_name_text(p->by[i]->column))) return false;
     }
@@ -304,6 +318,13 @@ static void draw_order(plume_dice *d, plume_plan *p)
     if (p->sort.column) p->sort.what = plume_name_text(p->by[0]->column);
 }
 
+/* "the top 8 regions" of five: nobody asks that. */
+static bool few_values(plume_name c)
+{
+    return c == PLUME_N_region || c == PLUME_N_method || c == PLUME_N_level || c == PLUME_N_build ||
+           c == PLUME_N_os;
+}
+
 static lrk_status draw_take(plume_dice *d, lrk_arena *a, plume_plan *p, lrk_err *err)
 {
     p->take_text = "";
@@ -355,11 +376,10 @@ static lrk_status draw_when(plume_dice *d, lrk_arena *a, plume_plan *p, lrk_err 
     return plume_fill_draw(d, p->when->query, a, &p->when_fill, err);
 }
 
-lrk_status plume_plan_draw(plume_dice *d, const plume_database *db, lrk_arena *a, plume_plan *p,
-                           bool *ok, lrk_err *err)
+lrk_status plume_plan_draw(plume_dice *d, char table, const plume_database *db, lrk_arena *a,
+                           plume_plan *p, bool *ok, lrk_err *err)
 {
-    const uint64_t r = plume_roll(d, 100);
-    *p = (plume_plan){.table = r < 60 ? 'S' : r < 82 ? 'L' : 'H'};
+    *p = (plume_plan){.table = table};
     p->kind = draw_kind(d, p->table);
     p->reg = (plume_register)plume_roll(d, PLUME_REGISTERS);
     p->noun = plume_pick_noun(d, p->table);
@@ -380,6 +400,8 @@ lrk_status plume_plan_draw(plume_dice *d, const plume_database *db, lrk_arena *a
     for (int i = 0; i < 2 && p->has_either; i++) add_rules(p, p->either[i].filter->rules);
     if (p->root) add_rules(p, "H2");
     LRK_TRY(draw_take(d, a, p, err));
+    *ok = !*p->take_text || p->take < 5 || !few_values(p->by[0]->column);
+    if (!*ok) return LRK_OK;
     LRK_TRY(draw_when(d, a, p, err));
     return p->keep.there ? draw_threshold(d, db, a, p, ok, err) : LRK_OK;
 }

@@ -58,10 +58,10 @@ typedef struct plume_plan {
     unsigned rules; /* bit i: Hi was used */
 } plume_plan;
 
-/* Draws a plan. *ok is false when the draw makes no sense (two conditions on one column, ...): draw
- * again. db: where thresholds of keep come from. */
-lrk_status plume_plan_draw(plume_dice *d, const plume_database *db, lrk_arena *a, plume_plan *p,
-                           bool *ok, lrk_err *err);
+/* Draws a plan for one of the tables S, L, H. *ok is false when the draw makes no sense (two
+ * conditions on one column, ...): draw again. db: where thresholds of keep come from. */
+lrk_status plume_plan_draw(plume_dice *d, char table, const plume_database *db, lrk_arena *a,
+                           plume_plan *p, bool *ok, lrk_err *err);
 
 /* The query as it comes, not yet canonical. */
 lrk_status plume_plan_query(const plume_plan *p, lrk_arena *a, const char **out, lrk_err *err);
