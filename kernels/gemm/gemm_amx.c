@@ -174,14 +174,18 @@ static void pack_b_rows(const job *p, size_t j, size_t cols, size_t k0, size_t k
 static void pack_b_columns(const job *p, size_t j, size_t cols, size_t k0, size_t kc, const workspace *w)
 {
     const size_t whole = padded(kc, LRK_TILE_K), width = padded(cols, 16);
-    uint16_t *pair[2] = {w->rows, w->rows + padded(width, LRK_STRIP)};
+    const bool straight = p->right.dtype == LRK_BF16 && cols == width;
     for (size_t k = 0; k < whole; k += 2) {
+        const uint16_t *pair[2];
         for (size_t odd = 0; odd < 2; odd++) {
+            uint16_t *row = w->rows + odd * padded(width, LRK_STRIP);
+            const void *src = lrk_operand_at(&p->right, k0 + lrk_min(k + odd, kc - 1), j);
+            pair[odd] = straight ? src : row;
+            if (k + odd < kc && straight) continue;
             const size_t n = k + odd < kc ? cols : 0;
-            if (n)
-                lrk_to_bf16_amx(p->right.dtype, lrk_operand_at(&p->right, k0 + k + odd, j), n,
-                                pair[odd], w->tmp);
-            memset(pair[odd] + n, 0, (width - n) * sizeof *w->rows);
+            if (n) lrk_to_bf16_amx(p->right.dtype, src, n, row, w->tmp);
+            memset(row + n, 0, (width - n) * sizeof *row);
+            pair[odd] = row;
         }
         for (size_t at = 0; at < width; at += LRK_STRIP) {
             const size_t tiles = lrk_min(width - at, LRK_STRIP) / 16;

@@ -56,6 +56,22 @@ float lrk_dot_avx512(lrk_dtype t, const void *w, const float *x, size_t k);
 size_t lrk_gemm_packed_scratch(const lrk_gemm *g, const lrk_gemm_isa *isa, size_t threads);
 void lrk_gemm_packed(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch);
 
+/* pack.c. Rows i .. i + rows of A at depth k0 .. k0 + kc, as strips of at most mr rows, each [k][rows].
+ * tmp: mr * kc or `rows` floats, whichever is more. */
+void lrk_pack_a(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t rows, size_t k0,
+                size_t kc, size_t mr, float *dst, float *tmp);
+
+/* Columns j .. j + cols of B at depth k0 .. k0 + kc, as strips of nr columns, each [k][padded width];
+ * round: to bf16. tmp: nr * kc floats, or the padded width of cols, whichever is more. */
+void lrk_pack_b(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, size_t j, size_t cols,
+                size_t k0, size_t kc, float *dst, float *tmp);
+
+/* The packed width of columns of B. */
+static inline size_t lrk_gemm_padded(const lrk_gemm_isa *isa, size_t cols)
+{
+    return (cols + isa->lanes - 1) / isa->lanes * isa->lanes;
+}
+
 /* A few rows times W^T, as when decoding: a dot product for each row of W, read once. Bound by memory.
  * W is not rounded to bf16 here. */
 bool lrk_gemm_is_few(const lrk_gemm *g);
