@@ -238,7 +238,12 @@ const char *lrk_record_where(lrk_dataset *d, const lrk_record *r)
         lrk_buf_printf(&d->where, "%s:%" PRIu64, path, r->line);
     else
         lrk_buf_printf(&d->where, "%s: row %" PRIu64, lrk_dataset_path(d), r->row);
-    return d->where.failed ? lrk_dataset_path(d) : d->where.data;
+    if (d->where.failed) return lrk_dataset_path(d);
+    /* the path is a stranger's: it must not steer a terminal */
+    for (size_t i = 0; i < d->where.n; i++)
+        if ((unsigned char)d->where.data[i] < 0x20 || d->where.data[i] == 0x7f)
+            d->where.data[i] = '?';
+    return d->where.data;
 }
 
 static lrk_status damaged(const lrk_dataset *d, uint64_t row, const char *what, lrk_err *err)

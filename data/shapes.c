@@ -6,8 +6,16 @@
 
 #include <string.h>
 
-static const char *const names[LRK_SHAPE_END] = {"auto",   "messages", "sharegpt", "alpaca",
-                                                 "prompt", "text",     "fields"};
+/* The recipe's names (recipes/dataset.def), and what others call them. */
+static const char *const names[LRK_SHAPE_END] = {
+    "auto", "messages", "sharegpt", "instruction", "prompt_completion", "text", "fields"};
+static const struct {
+    const char *name;
+    lrk_shape shape;
+} aliases[] = {{"chat_template", LRK_SHAPE_MESSAGES},
+               {"alpaca", LRK_SHAPE_INSTRUCTION},
+               {"prompt", LRK_SHAPE_PROMPT},
+               {"completion", LRK_SHAPE_TEXT}};
 
 const char *lrk_shape_name(lrk_shape s) { return names[s]; }
 
@@ -21,12 +29,17 @@ lrk_status lrk_shape_from_name(const char *name, lrk_shape *out, lrk_err *err)
         }
         lrk_nearest_offer(&near, names[i]);
     }
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++) {
+        if (strcmp(aliases[i].name, name) != 0) continue;
+        *out = aliases[i].shape;
+        return LRK_OK;
+    }
     if (near.best)
         return lrk_fail(err, LRK_EUSAGE, "shape '%s' is unknown, did you mean %s?", name,
                         near.best);
     return lrk_fail(
         err, LRK_EUSAGE,
-        "shape '%s' is unknown; there are messages, sharegpt, alpaca, prompt, text; for other "
+        "shape '%s' is unknown; there are messages, sharegpt, instruction, prompt_completion, text; for other "
         "members use --prompt and --completion",
         name);
 }
@@ -68,7 +81,7 @@ lrk_status lrk_shape_recognize(const lrk_json *row, lrk_shape *out, lrk_err *err
     const bool fits[LRK_SHAPE_END] = {
         [LRK_SHAPE_MESSAGES] = has(row, "messages"),
         [LRK_SHAPE_SHAREGPT] = has(row, "conversations"),
-        [LRK_SHAPE_ALPACA] = has(row, "instruction") && answered,
+        [LRK_SHAPE_INSTRUCTION] = has(row, "instruction") && answered,
         [LRK_SHAPE_PROMPT] =
             (has(row, "prompt") && (has(row, "completion") || has(row, "response"))) ||
             (has(row, "input") && has(row, "output") && !has(row, "instruction")),
@@ -256,7 +269,7 @@ lrk_status lrk_shape_apply(const lrk_shaping *s, const lrk_json *row, lrk_arena 
                 lrk_json_kind_name(lrk_json_type(row)));
     const lrk_json *prompt = lrk_json_get(row, "prompt");
     if (s->shape == LRK_SHAPE_MESSAGES || s->shape == LRK_SHAPE_SHAREGPT ||
-        s->shape == LRK_SHAPE_ALPACA ||
+        s->shape == LRK_SHAPE_INSTRUCTION ||
         (s->shape == LRK_SHAPE_PROMPT && lrk_json_is(prompt, LRK_JSON_ARRAY)))
         return lrk_shape_turns(s->shape, row, a, parts, n, err);
     LRK_TRY(lrk_alloc(a, 2, sizeof **parts, "parts", parts, err));
@@ -273,7 +286,7 @@ bool lrk_shape_uses(const lrk_shaping *s, const char *member)
     static const char *const used[LRK_SHAPE_END] = {
         [LRK_SHAPE_MESSAGES] = " messages tools documents chat_template_kwargs ",
         [LRK_SHAPE_SHAREGPT] = " conversations system tools ",
-        [LRK_SHAPE_ALPACA] = " instruction input context output response system history ",
+        [LRK_SHAPE_INSTRUCTION] = " instruction input context output response system history ",
         [LRK_SHAPE_PROMPT] = " prompt completion response input output ",
         [LRK_SHAPE_TEXT] = " text "};
     if (s->shape == LRK_SHAPE_FIELDS) {

@@ -4,11 +4,11 @@
  *              "documents"?, "chat_template_kwargs"?}; a turn with further members (tool_calls, name,
  *              content in text pieces) keeps them for the chat template
  *   sharegpt   {"conversations": [{"from", "value"}], "system"?, "tools"?}: human, gpt, system, tool
- *   alpaca     {"instruction", "input"?, "output", "system"?}: a user's and an assistant's turn; the
- *              user says instruction, an empty line, input. "context" and "response" (Dolly) are
- *              other names of "input" and "output"
- *   prompt     {"prompt", "completion"}; also "response" for completion; also {"input", "output"}
- *              without "instruction"; both may be lists of messages
+ *   instruction  {"instruction", "input"?, "output", "system"?} (Alpaca): a user's and an
+ *              assistant's turn; the user says instruction, an empty line, input. "context" and
+ *              "response" (Dolly) are other names of "input" and "output"
+ *   prompt_completion  {"prompt", "completion"}; also "response" for completion; also {"input",
+ *              "output"} without "instruction"; both may be lists of messages
  *   text       {"text"}: all of it is trained
  *   fields     any row, by two templates: "Question: {nl}\nPlume:\n" and "{target}"
  *
@@ -24,7 +24,7 @@ typedef enum lrk_shape {
     LRK_SHAPE_AUTO,
     LRK_SHAPE_MESSAGES,
     LRK_SHAPE_SHAREGPT,
-    LRK_SHAPE_ALPACA,
+    LRK_SHAPE_INSTRUCTION,
     LRK_SHAPE_PROMPT,
     LRK_SHAPE_TEXT,
     LRK_SHAPE_FIELDS,

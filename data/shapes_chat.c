@@ -289,12 +289,12 @@ lrk_status lrk_shape_turns(lrk_shape shape, const lrk_json *row, lrk_arena *a, l
                 MAX_TURNS);
     turns t = {.a = a, .room = count + 4};
     LRK_TRY(lrk_alloc(a, t.room, sizeof *t.parts, "turns", &t.parts, err));
-    if (shape != LRK_SHAPE_ALPACA) LRK_TRY(add_variables(&t, row, err));
+    if (shape != LRK_SHAPE_INSTRUCTION) LRK_TRY(add_variables(&t, row, err));
     if (shape == LRK_SHAPE_MESSAGES) {
         LRK_TRY(add_messages(&t, list, "messages", true, err));
     } else if (shape == LRK_SHAPE_SHAREGPT) {
         LRK_TRY(add_sharegpt(&t, row, err));
-    } else if (shape == LRK_SHAPE_ALPACA) {
+    } else if (shape == LRK_SHAPE_INSTRUCTION) {
         LRK_TRY(add_alpaca(&t, row, err));
     } else {
         LRK_TRY(add_messages(&t, list, "prompt", false, err));

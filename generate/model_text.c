@@ -163,3 +163,25 @@ lrk_status lrk_text_check_rows(const lrk_model_text *m, size_t rows, const char 
                 path, n, rows);
     return LRK_OK;
 }
+
+lrk_status lrk_text_chat(const lrk_model_text *m, const char *choice, const char *where,
+                         bool conversations, lrk_template **t, lrk_chat_options *o, lrk_err *err)
+{
+    const struct {
+        lrk_special special;
+        const char **text;
+    } named[] = {{LRK_TOKEN_BOS, &o->bos},
+                 {LRK_TOKEN_EOS, &o->eos},
+                 {LRK_TOKEN_PAD, &o->pad},
+                 {LRK_TOKEN_UNK, &o->unk}};
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        const int64_t id = lrk_tokenizer_special(m->tokenizer, named[i].special);
+        *named[i].text = id == LRK_NO_ID ? NULL : lrk_token_text(m->tokenizer, (uint32_t)id, NULL);
+    }
+    o->end_tokens = lrk_tokenizer_end_texts(m->tokenizer, &o->n_end_tokens);
+    *t = NULL;
+    const lrk_status s =
+        conversations ? lrk_chat_template(t, choice, m->chat_template, where, err) : LRK_OK;
+    o->template = *t;
+    return s;
+}

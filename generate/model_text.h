@@ -7,6 +7,7 @@
 #define LRK_GENERATE_MODEL_TEXT_H
 #include "base/json.h"
 #include "checkpoint/gguf.h"
+#include "data/chat.h"
 #include "data/tokenizer.h"
 
 typedef struct lrk_model_text {
@@ -22,6 +23,12 @@ void lrk_text_close(lrk_model_text *m); /* may be called twice, and on a zeroed 
 /* Sets bos_token, eos_token, pad_token and unk_token, as far as the model has them, in an object of
  * template variables; members that are there already stay. */
 void lrk_text_variables(const lrk_model_text *m, lrk_json *variables);
+
+/* Sets special tokens, end tokens and, by `choice` (a recipe's chat_template), the template in o; the
+ * rest of o stays. Without `conversations` no template is looked for. *t is the template for the
+ * caller to free, or NULL; texts live as long as m. */
+lrk_status lrk_text_chat(const lrk_model_text *m, const char *choice, const char *where,
+                         bool conversations, lrk_template **t, lrk_chat_options *o, lrk_err *err);
 
 /* What an id outside means: a tokenizer larger than the model's embedding of `rows` rows. */
 lrk_status lrk_text_check_rows(const lrk_model_text *m, size_t rows, const char *path, lrk_err *err);

@@ -123,8 +123,8 @@ static void bad_rows_are_named(void **state)
     refused("{\"text\": \"\\ud800\"}", o, LRK_EINPUT, "in.jsonl:1:");
     refused("{\"text\": \"\\u0000\"}", o, LRK_EINPUT, "in.jsonl:1:");
     refused(ROW "3", o, LRK_EINPUT,
-            "in.jsonl:2: as a row of shape prompt, like the first: expected an object");
-    refused(ROW "{\"text\": \"t\"}", o, LRK_EINPUT, "in.jsonl:2: as a row of shape prompt");
+            "in.jsonl:2: as a row of shape prompt_completion, like the first: expected an object");
+    refused(ROW "{\"text\": \"t\"}", o, LRK_EINPUT, "in.jsonl:2: as a row of shape prompt_completion");
     refused(ROW "{\"prompt\": 3, \"completion\": \"c\"}", o, LRK_EINPUT,
             "prompt: expected a string, got an integer");
     refused(ROW "{\"prompt\": \"p\", \"completion\": \" \\n\"}", o, LRK_EINPUT,

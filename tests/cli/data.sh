@@ -1,0 +1,90 @@
+# tests/cli/data.sh -- lorikeet data import, show, check.
+T=$SOURCE/tests/golden/data/llama/tokenizer.json
+
+cat >train.jsonl <<'ROWS'
+{"nl": "how many spans?", "target": "spans | calc count()", "id": 1}
+{"nl": "how many logs?", "target": "logs | calc count()", "id": 2}
+{"nl": "how many hosts?", "target": "hosts | calc count()", "id": 3}
+ROWS
+tail -n 1 train.jsonl >test.jsonl
+
+# other members need templates; a file that fails appears nowhere
+expect_error 3 'train.jsonl:1: the row has members nl, target, id; expected' \
+    "$LORIKEET" data import train.jsonl --out d.h5
+expect_error 2 '--prompt and --completion belong together' \
+    "$LORIKEET" data import train.jsonl --out d.h5 --prompt '{nl}'
+expect_error 3 "train.jsonl:1: no member 'x' in this row" \
+    "$LORIKEET" data import train.jsonl --out d.h5 --prompt '{x}' --completion '{target}'
+expect_error 3 'no.jsonl: cannot open' "$LORIKEET" data import no.jsonl --out d.h5
+expect_error 4 'd.h5: cannot create' "$LORIKEET" data import test.jsonl --out none/d.h5 \
+    --prompt '{nl}' --completion '{target}'
+expect_error 2 'did you mean messages?' "$LORIKEET" data import train.jsonl --out d.h5 --shape mesages
+expect_error 2 'is missing' "$LORIKEET" data import train.jsonl
+[ ! -e d.h5 ] || fail "a failed import left a file"
+[ "$(ls -A | grep -c tmp-)" = 0 ] || fail "a failed import left a temporary file"
+
+import() {
+    "$LORIKEET" data import train.jsonl test=test.jsonl --out "$1" --prompt 'Question: {nl}\nPlume:' \
+        --completion ' {target}'
+}
+expect_exit 0 import d.h5
+grep -qF 'members not used: id' out || fail "an unused member is not named"
+
+# standard input, and the same bytes again
+expect_exit 0 import again.h5
+cmp d.h5 again.h5 || fail "equal rows, different files"
+"$LORIKEET" data import - --out stdin.h5 --prompt 'Question: {nl}\nPlume:' --completion ' {target}' \
+    <train.jsonl >out
+
+# show: the answer and the end token are trained, the question is not
+expect_exit 0 "$LORIKEET" data show d.h5 --model "$T" --row 1
+grep -qF 'Question: how many logs?' out && grep -qF 'Plume:[[ logs | calc count()<|eot_id|>]]' out ||
+    { cat out >&2; fail "the trained part is marked wrongly"; }
+expect_exit 0 "$LORIKEET" data show d.h5 --model "$T" --split test --row 0 --json
+grep -qF '"where": "test.jsonl:1"' out || fail "a row does not know where it came from"
+expect_exit 0 "$LORIKEET" data show d.h5 --model "$T" --tokens --sequence-len 10
+grep -qF 'tokens would be cut' out || fail "the cut is not shown"
+expect_error 2 'row 4: there are 4' "$LORIKEET" data show d.h5 --model "$T" --row 4
+expect_error 3 "no split 'val'" "$LORIKEET" data show d.h5 --model "$T" --split val
+
+# escape sequences of a stranger's text do not reach the terminal
+printf '{"text": "red \\u001b[31m"}\n' >escape.jsonl
+expect_exit 0 "$LORIKEET" data import escape.jsonl --out escape.h5
+expect_exit 0 "$LORIKEET" data show escape.h5 --model "$T"
+grep -q "$(printf '\033')" out && fail "an escape character was printed"
+
+# check: leaks are told, rows that are too long or without an answer fail
+expect_exit 0 "$LORIKEET" data check d.h5 --model "$T"
+grep -qF 'leak: 1 rows of test are also in train' out || { cat out >&2; fail "a leak was not found"; }
+expect_error 3 'd.h5: 4 of 4 rows can never be trained' \
+    "$LORIKEET" data check d.h5 --model "$T" --sequence-len 12
+grep -qF 'more than sequence_len 12' out || fail "the long rows are not listed"
+expect_exit 0 "$LORIKEET" data check d.h5 --json
+python3 -c 'import json; assert json.load(open("out"))["splits"] == {"test": 1, "train": 3}' 2>/dev/null ||
+    grep -qF '"test": 1' out || fail "the figures are wrong"
+expect_error 2 'needs --model' "$LORIKEET" data check d.h5 --sequence-len 12
+
+# files that are no data sets
+head -c 10000 d.h5 >cut.h5
+expect_error 3 'cut.h5: ' "$LORIKEET" data check cut.h5
+expect_error 3 'train.jsonl: not an HDF5 file' "$LORIKEET" data check train.jsonl
+expect_error 3 'none.h5: ' "$LORIKEET" data check none.h5
+expect_error 3 'no split' "$LORIKEET" data show d.h5 --model "$T" --split nowhere
+expect_error 2 'is no data set' "$LORIKEET" data import test.jsonl --out train.jsonl --shape text
+printf '{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n' >chat.jsonl
+expect_exit 0 "$LORIKEET" data import chat.jsonl --out chat.h5
+expect_exit 0 "$LORIKEET" data show chat.h5 --model "$T"
+grep -qF 'assistant' out || fail "turns are not listed"
+
+# every write, sync and rename that fails leaves what was there before
+cp d.h5 before.h5
+for n in 1 2 3 5 8 12 16 17 18; do
+    for kind in write sync rename open kill; do
+        got=0
+        LRK_FAULT=$kind:$n import d.h5 >out 2>err || got=$?
+        [ "$got" = 0 ] || [ "$got" = 4 ] || [ "$got" = 137 ] || { cat err; fail "$kind:$n: exit $got"; }
+        cmp -s d.h5 before.h5 || fail "$kind:$n: the data set has changed"
+        [ "$kind" = kill ] && rm -f d.h5.tmp-*
+        [ "$(ls -A | grep -c tmp-)" = 0 ] || fail "$kind:$n left a temporary file"
+    done
+done
