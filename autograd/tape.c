@@ -269,7 +269,7 @@ lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep)
     const size_t bytes = lrk_bytes(&keep->value);
     lrk_arena *step = t->memory.step;
     /* not through lrk_arena_reset: its debug poison would hit the numbers that are still to move */
-    step->used = t->segment_base;
+    step->used = t->gradients ? t->segment_base : t->floor;
     if (lrk_alloc(step, bytes, 1, "kept result", &keep->value.data, &t->err) != LRK_OK) return NULL;
     if (kept) memmove(keep->value.data, kept, bytes);
     return keep;

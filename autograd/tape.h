@@ -64,7 +64,8 @@ lrk_var *lrk_parameter(lrk_tape *t, const lrk_tensor *value, const lrk_tensor *g
 /* Runs the op and returns out[0]. attr must live until the end of the backward pass. */
 lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr);
 
-/* Segments do not nest. end returns `keep`, the one result that later ops may use. */
+/* Segments do not nest. end returns `keep`, the one result that later ops may use. In a pass without
+ * gradients all results before it are forgotten too: memory stays at one segment. */
 void lrk_tape_segment_begin(lrk_tape *t);
 lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep);
 

@@ -1,0 +1,74 @@
+/* kernels/adamw/adamw.c -- AdamW on the CPU: memory bound, so plain loops do. */
+#include "kernels/adamw/adamw.h"
+
+#include "base/size.h"
+#include "base/threads.h"
+
+#include <math.h>
+
+enum { CHUNK = 1 << 16, LANES = 16, MAX_PARTS = 4096 };
+
+typedef struct lrk_norm_job {
+    const float *g;
+    size_t n, chunk;
+    double part[MAX_PARTS];
+} lrk_norm_job;
+
+static void sum_squares(void *ctx, size_t task, int worker)
+{
+    (void)worker;
+    lrk_norm_job *job = ctx;
+    const float *g = job->g + task * job->chunk;
+    const size_t n = lrk_min(job->chunk, job->n - task * job->chunk);
+    double lane[LANES] = {0}, sum = 0.0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t k = 0; k < LANES; k++) lane[k] += (double)g[i + k] * (double)g[i + k];
+    for (; i < n; i++) sum += (double)g[i] * (double)g[i];
+    for (size_t k = 0; k < LANES; k++) sum += lane[k];
+    job->part[task] = sum;
+}
+
+double lrk_norm(const float *g, size_t n)
+{
+    lrk_norm_job job = {.g = g, .n = n, .chunk = lrk_max(CHUNK, lrk_ceil_div(n, MAX_PARTS))};
+    const size_t parts = lrk_ceil_div(n, job.chunk);
+    double sum = 0.0;
+    lrk_parallel(parts, sum_squares, &job);
+    for (size_t i = 0; i < parts; i++) sum += job.part[i];
+    return sqrt(sum);
+}
+
+typedef struct lrk_adamw_job {
+    const lrk_adamw *o;
+    float *p, *m, *v;
+    const float *g;
+    size_t n;
+} lrk_adamw_job;
+
+static void update(void *ctx, size_t task, int worker)
+{
+    (void)worker;
+    const lrk_adamw_job *job = ctx;
+    const lrk_adamw *o = job->o;
+    const float keep = (float)(1.0 - o->learning_rate * o->decay), clip = (float)o->clip;
+    const float b1 = (float)o->beta1, b2 = (float)o->beta2, eps = (float)o->eps;
+    const float r1 = (float)(1.0 - o->beta1), r2 = (float)(1.0 - o->beta2);
+    const float rate = (float)(o->learning_rate / (1.0 - pow(o->beta1, (double)o->step)));
+    const float root = (float)(1.0 / sqrt(1.0 - pow(o->beta2, (double)o->step)));
+    const size_t end = lrk_min(job->n, (task + 1) * CHUNK);
+    float *restrict p = job->p, *restrict m = job->m, *restrict v = job->v;
+    const float *restrict g = job->g;
+    for (size_t i = task * CHUNK; i < end; i++) {
+        const float c = clip * g[i];
+        m[i] = b1 * m[i] + r1 * c;
+        v[i] = b2 * v[i] + r2 * c * c;
+        p[i] = p[i] * keep - rate * m[i] / (sqrtf(v[i]) * root + eps);
+    }
+}
+
+void lrk_adamw_step(const lrk_adamw *o, float *p, const float *g, float *m, float *v, size_t n)
+{
+    lrk_adamw_job job = {o, p, m, v, g, n};
+    lrk_parallel(lrk_ceil_div(n, CHUNK), update, &job);
+}

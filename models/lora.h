@@ -1,0 +1,50 @@
+/* models/lora.h -- low-rank adapters on the projections of a model.
+ *
+ *   W' = W + scale * B A,   A (r, in), B (out, r),   scale = alpha / r, or alpha / sqrt(r) (rsLoRA)
+ *
+ * Start: B = 0, A uniform in +-1/sqrt(in), which is PEFT's kaiming_uniform with a = sqrt(5). The
+ * scale is computed here and nowhere else. Source: Hu et al. 2021; Kalajdzievski 2023 (rsLoRA).
+ */
+#ifndef LRK_MODELS_LORA_H
+#define LRK_MODELS_LORA_H
+#include "base/rng.h"
+#include "kernels/linear/linear.h"
+
+#include <stdbool.h>
+
+/* Says whether the module of this Hugging Face path ("model.layers.3.self_attn.q_proj") gets an
+ * adapter, and with which rank and alpha: *rank and *alpha hold the defaults. */
+typedef bool (*lrk_lora_select)(void *ctx, const char *path, size_t *rank, double *alpha);
+
+typedef struct lrk_lora_options {
+    size_t rank;
+    double alpha;
+    double dropout;
+    bool rslora;
+    uint64_t seed;
+    lrk_lora_select select; /* NULL: every linear layer but the head */
+    void *ctx;
+} lrk_lora_options;
+
+double lrk_lora_scale(size_t rank, double alpha, bool rslora);
+
+/* A linear layer of the model, with or without an adapter. */
+typedef struct lrk_projection {
+    const char *path;     /* Hugging Face module path, owned by the model */
+    lrk_tensor weight;    /* (out, in), stored type */
+    lrk_tensor bias;      /* (out); rank 0: none */
+    bool adapted;
+    size_t rank;
+    double alpha;
+    lrk_tensor a, b;      /* f32, in the run arena */
+    lrk_tensor da, db;    /* their gradients; rank 0 in inference */
+    lrk_linear_attr attr;
+    lrk_rng dropout;      /* site: this projection; seed and step: set for each micro-batch */
+    size_t heads;         /* > 0: output rows of q or k are permuted in memory, pairs adjacent */
+} lrk_projection;
+
+/* Fills A and B with the start values. element numbers run over A alone, the site tells
+ * projections apart: the start does not depend on which other modules are adapted. */
+void lrk_lora_start(lrk_projection *p, uint64_t seed);
+
+#endif /* LRK_MODELS_LORA_H */

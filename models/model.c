@@ -1,0 +1,269 @@
+/* models/model.c -- builds a model from weights that it asks for by name. */
+#include "models/model.h"
+
+#include "base/quant.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const module_names[LRK_PROJECTIONS] = {
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+
+typedef struct lrk_builder {
+    lrk_model *m;
+    lrk_weight_find find;
+    void *ctx;
+    const lrk_model_options *options;
+    lrk_model_memory memory;
+} lrk_builder;
+
+static lrk_status expect(const lrk_tensor *t, const char *name, size_t rows, size_t cols,
+                         lrk_err *err)
+{
+    const bool vector = rows == 1 && t->rank == 1 && t->dim[0] == cols;
+    const bool matrix = t->rank == 2 && t->dim[0] == rows && t->dim[1] == cols;
+    LRK_REQUIRE(err, vector || matrix, LRK_ESHAPE,
+                "weight %s is (%zu, %zu), the configuration says (%zu, %zu)", name, lrk_rows(t),
+                lrk_cols(t), rows, cols);
+    return LRK_OK;
+}
+
+/* A vector of the model, as f32 in the frozen arena. */
+static lrk_status vector(const lrk_builder *b, const char *name, size_t n, lrk_tensor *out,
+                         lrk_err *err)
+{
+    lrk_tensor stored;
+    LRK_TRY(b->find(b->ctx, name, &stored, err));
+    LRK_TRY(expect(&stored, name, 1, n, err));
+    *out = lrk_vec(LRK_F32, n);
+    out->name = stored.name;
+    LRK_TRY(lrk_alloc(b->memory.frozen, n, sizeof(float), name, &out->data, err));
+    if (out->data && stored.data) lrk_to_f32(stored.dtype, stored.data, n, out->data);
+    return LRK_OK;
+}
+
+static lrk_status matrix(const lrk_builder *b, const char *name, size_t rows, size_t cols,
+                         lrk_tensor *out, lrk_err *err)
+{
+    LRK_TRY(b->find(b->ctx, name, out, err));
+    return expect(out, name, rows, cols, err);
+}
+
+static lrk_status keep_name(const lrk_builder *b, const char *text, const char **out, lrk_err *err)
+{
+    *out = lrk_strdup(&b->m->own, text);
+    LRK_REQUIRE(err, *out, LRK_ENOMEM, "memory: no room for the name %s", text);
+    return LRK_OK;
+}
+
+static void shape_of(const lrk_decoder *d, int which, size_t *rows, size_t *cols, bool *bias)
+{
+    const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
+    const size_t out[LRK_PROJECTIONS] = {q, k, k, d->width, d->feed_forward, d->feed_forward,
+                                         d->width};
+    *rows = out[which];
+    *cols = which == LRK_O ? q : which == LRK_DOWN ? d->feed_forward : d->width;
+    *bias = which <= LRK_V ? d->attention_bias : which == LRK_O ? d->output_bias : d->mlp_bias;
+}
+
+static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_err *err)
+{
+    lrk_projection *p = &b->m->layers[layer].projection[which];
+    const lrk_decoder *d = &b->m->decoder;
+    const lrk_lora_options *lora = b->options->lora;
+    size_t rows, cols;
+    bool bias;
+    char path[128], name[160];
+    shape_of(d, which, &rows, &cols, &bias);
+    snprintf(path, sizeof path, "model.layers.%zu.%s", layer, module_names[which]);
+    LRK_TRY(keep_name(b, path, &p->path, err));
+    snprintf(name, sizeof name, "%s.weight", path);
+    LRK_TRY(matrix(b, name, rows, cols, &p->weight, err));
+    snprintf(name, sizeof name, "%s.bias", path);
+    if (bias) LRK_TRY(vector(b, name, rows, &p->bias, err));
+    p->dropout.site = (uint32_t)(layer * LRK_PROJECTIONS + (size_t)which) | LRK_SITE_DROPOUT;
+    p->heads = !d->interleaved ? 0 : which == LRK_Q ? d->heads : which == LRK_K ? d->key_heads : 0;
+    if (!lora) return LRK_OK;
+    p->rank = lora->rank;
+    p->alpha = lora->alpha;
+    p->adapted = !lora->select || lora->select(lora->ctx, p->path, &p->rank, &p->alpha);
+    if (!p->adapted) return LRK_OK;
+    LRK_REQUIRE(err, p->rank > 0 && p->rank <= (rows < cols ? rows : cols), LRK_EVALUE,
+                "%s: rank %zu does not fit a (%zu, %zu) matrix", p->path, p->rank, rows, cols);
+    p->attr = (lrk_linear_attr){.scale = lrk_lora_scale(p->rank, p->alpha, lora->rslora),
+                                .dropout = lora->dropout,
+                                .rng = &p->dropout};
+    b->m->n_adapted++;
+    return LRK_OK;
+}
+
+static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
+{
+    lrk_layer *layer = &b->m->layers[i];
+    char name[128];
+    snprintf(name, sizeof name, "model.layers.%zu.input_layernorm.weight", i);
+    LRK_TRY(vector(b, name, b->m->decoder.width, &layer->attention_norm, err));
+    snprintf(name, sizeof name, "model.layers.%zu.post_attention_layernorm.weight", i);
+    LRK_TRY(vector(b, name, b->m->decoder.width, &layer->feed_forward_norm, err));
+    for (int which = 0; which < LRK_PROJECTIONS; which++) LRK_TRY(projection(b, i, which, err));
+    return LRK_OK;
+}
+
+static size_t adapter_size(const lrk_projection *p)
+{
+    return p->rank * (lrk_rows(&p->weight) + lrk_cols(&p->weight));
+}
+
+/* A (rank, in) and B (out, rank) of p at element `at` of the vectors. */
+static void slice(const lrk_model *m, lrk_projection *p, size_t at)
+{
+    const size_t a = p->rank * lrk_cols(&p->weight);
+    float *parameters = m->parameters.data, *gradients = m->gradients.data;
+    p->a = lrk_mat(LRK_F32, p->rank, lrk_cols(&p->weight));
+    p->b = lrk_mat(LRK_F32, lrk_rows(&p->weight), p->rank);
+    p->a.name = p->b.name = p->path;
+    if (m->gradients.rank) {
+        p->da = p->a;
+        p->db = p->b;
+    }
+    if (parameters) {
+        p->a.data = parameters + at;
+        p->b.data = parameters + at + a;
+    }
+    if (gradients) {
+        p->da.data = gradients + at;
+        p->db.data = gradients + at + a;
+    }
+}
+
+static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
+{
+    lrk_model *m = b->m;
+    size_t n = 0, at = 0, total = 0;
+    LRK_REQUIRE(err, m->n_adapted, LRK_EUSAGE,
+                "lora_target_modules selects no layer of this model; try all-linear");
+    LRK_TRY(lrk_alloc(&m->own, m->n_adapted, sizeof *m->adapted, "adapter table", &m->adapted, err));
+    for (size_t i = 0; i < m->decoder.layers; i++) {
+        for (int which = 0; which < LRK_PROJECTIONS; which++) {
+            lrk_projection *p = &m->layers[i].projection[which];
+            if (!p->adapted) continue;
+            m->adapted[n++] = p;
+            total += adapter_size(p);
+        }
+    }
+    m->parameters = lrk_vec(LRK_F32, total);
+    m->parameters.name = "adapters";
+    if (b->options->train) m->gradients = m->parameters;
+    LRK_TRY(lrk_alloc(b->memory.run, total, sizeof(float), "adapters",
+                      &m->parameters.data, err));
+    if (b->options->train)
+        LRK_TRY(lrk_alloc(b->memory.run, total, sizeof(float), "adapter gradients",
+                          &m->gradients.data, err));
+    for (size_t i = 0; i < m->n_adapted; i++) {
+        slice(m, m->adapted[i], at);
+        at += adapter_size(m->adapted[i]);
+    }
+    return LRK_OK;
+}
+
+static void set_attributes(lrk_model *m, lrk_compute compute)
+{
+    const lrk_decoder *d = &m->decoder;
+    m->norm = (lrk_rmsnorm_attr){.eps = d->norm_eps};
+    m->rope = (lrk_rope_attr){.head = d->head_size,
+                              .rotary = d->head_size,
+                              .attention_factor = 1.0,
+                              .interleaved = d->interleaved};
+    m->attention = (lrk_attention_attr){.heads = d->heads,
+                                        .key_heads = d->key_heads,
+                                        .head_size = d->head_size,
+                                        .scale = 1.0 / sqrt((double)d->head_size),
+                                        .window = d->window};
+    m->embed = (lrk_embed_attr){.compute = compute, .scale = 1.0};
+    m->swiglu = (lrk_swiglu_attr){.activation = LRK_SILU};
+    m->plain = (lrk_linear_attr){.scale = 1.0};
+}
+
+static lrk_status build(const lrk_builder *b, lrk_err *err)
+{
+    lrk_model *m = b->m;
+    const lrk_decoder *d = &m->decoder;
+    LRK_TRY(lrk_alloc(&m->own, d->layers, sizeof *m->layers, "layers", &m->layers, err));
+    LRK_TRY(matrix(b, "model.embed_tokens.weight", d->vocabulary, d->width, &m->embedding, err));
+    m->head = m->embedding;
+    if (!d->tied) LRK_TRY(matrix(b, "lm_head.weight", d->vocabulary, d->width, &m->head, err));
+    LRK_TRY(vector(b, "model.norm.weight", d->width, &m->final_norm, err));
+    for (size_t i = 0; i < d->layers; i++) LRK_TRY(build_layer(b, i, err));
+    m->frequencies = lrk_vec(LRK_F32, d->head_size / 2);
+    m->frequencies.name = "rope frequencies";
+    LRK_TRY(lrk_alloc(b->memory.frozen, d->head_size / 2, sizeof(float), "rope frequencies",
+                      &m->frequencies.data, err));
+    if (m->frequencies.data) lrk_rope_frequencies(&d->rope, d->head_size, m->frequencies.data);
+    return b->options->lora ? build_adapters(b, err) : LRK_OK;
+}
+
+lrk_status lrk_model_build(lrk_model *m, const lrk_decoder *d, lrk_weight_find find, void *ctx,
+                           const lrk_model_options *options, lrk_model_memory memory, lrk_err *err)
+{
+    *m = (lrk_model){.decoder = *d, .own = lrk_arena_growing("model")};
+    set_attributes(m, options->compute);
+    const lrk_builder b = {m, find, ctx, options, memory};
+    const lrk_status status = build(&b, err);
+    if (status != LRK_OK) lrk_model_free(m);
+    return status;
+}
+
+void lrk_model_free(lrk_model *m)
+{
+    lrk_arena_free(&m->own);
+    *m = (lrk_model){.own = m->own};
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+    const size_t n = strlen(name), e = strlen(end);
+    return n >= e && strcmp(name + n - e, end) == 0;
+}
+
+bool lrk_model_knows(const lrk_model *m, const char *name)
+{
+    static const char *const others[] = {"model.embed_tokens.weight", "lm_head.weight",
+                                         "model.norm.weight"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (strcmp(name, others[i]) == 0) return true;
+    }
+    if (ends_with(name, ".rotary_emb.inv_freq") || ends_with(name, "rope_freqs.weight")) return true;
+    for (size_t i = 0; i < m->decoder.layers; i++) {
+        const lrk_layer *layer = &m->layers[i];
+        if (strcmp(name, layer->attention_norm.name) == 0 ||
+            strcmp(name, layer->feed_forward_norm.name) == 0)
+            return true;
+        for (int which = 0; which < LRK_PROJECTIONS; which++) {
+            const lrk_projection *p = &layer->projection[which];
+            const size_t n = strlen(p->path);
+            if (strncmp(name, p->path, n) != 0) continue;
+            return strcmp(name + n, ".weight") == 0 || (p->bias.rank && strcmp(name + n, ".bias") == 0);
+        }
+    }
+    return false;
+}
+
+void lrk_model_start(lrk_model *m, uint64_t seed)
+{
+    for (size_t i = 0; i < m->n_adapted; i++) lrk_lora_start(m->adapted[i], seed);
+}
+
+void lrk_model_set_dropout(lrk_model *m, uint64_t seed, uint32_t count)
+{
+    for (size_t i = 0; i < m->n_adapted; i++) {
+        m->adapted[i]->dropout.seed = seed;
+        m->adapted[i]->dropout.step = count;
+    }
+}
+
+void lrk_model_enable_dropout(lrk_model *m, double p)
+{
+    for (size_t i = 0; i < m->n_adapted; i++) m->adapted[i]->attr.dropout = p;
+}

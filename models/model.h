@@ -1,0 +1,101 @@
+/* models/model.h -- a frozen decoder with its adapters, and its forward pass.
+ *
+ * Weights stay where they are (a mapped file) in the type they are stored in; a model asks for them
+ * by Hugging Face name through a callback, so it never knows the file format. Norm weights, which are
+ * small, are converted to f32. All adapter weights lie in one vector, their gradients in another, in
+ * the order of `adapted`: A, then B of each projection. The optimizer sees two vectors.
+ *
+ * On counting arenas the same build counts the same bytes and touches no weight.
+ */
+#ifndef LRK_MODELS_MODEL_H
+#define LRK_MODELS_MODEL_H
+#include "autograd/tape.h"
+#include "kernels/attention/attention.h"
+#include "kernels/embed/embed.h"
+#include "kernels/linear_xent/linear_xent.h"
+#include "kernels/rmsnorm/rmsnorm.h"
+#include "kernels/rope/rope.h"
+#include "kernels/swiglu/swiglu.h"
+#include "models/cache.h"
+#include "models/decoder.h"
+#include "models/lora.h"
+
+/* Puts the view of a weight into *out; fails with LRK_EINPUT when there is none of this name. */
+typedef lrk_status (*lrk_weight_find)(void *ctx, const char *name, lrk_tensor *out, lrk_err *err);
+
+enum { LRK_Q, LRK_K, LRK_V, LRK_O, LRK_GATE, LRK_UP, LRK_DOWN, LRK_PROJECTIONS };
+
+typedef struct lrk_layer {
+    lrk_tensor attention_norm, feed_forward_norm; /* f32 (C) */
+    lrk_projection projection[LRK_PROJECTIONS];
+} lrk_layer;
+
+typedef struct lrk_model {
+    lrk_decoder decoder;
+    lrk_tensor embedding, head; /* (V, C), stored type; the same view when tied */
+    lrk_tensor final_norm;      /* f32 (C) */
+    lrk_tensor frequencies;     /* f32 (D / 2) */
+    lrk_layer *layers;
+
+    lrk_projection **adapted;
+    size_t n_adapted;
+    lrk_tensor parameters, gradients; /* f32 (n); no gradients in inference */
+
+    lrk_rmsnorm_attr norm;
+    lrk_rope_attr rope;
+    lrk_attention_attr attention;
+    lrk_embed_attr embed;
+    lrk_swiglu_attr swiglu;
+    lrk_linear_xent_attr loss;
+    lrk_linear_attr plain;
+    lrk_arena own; /* names and tables */
+} lrk_model;
+
+typedef struct lrk_model_options {
+    lrk_compute compute;
+    const lrk_lora_options *lora; /* NULL: the base alone */
+    bool train;                   /* gradients are wanted */
+} lrk_model_options;
+
+typedef struct lrk_model_memory {
+    lrk_arena *frozen; /* what is derived from weights */
+    lrk_arena *run;    /* adapters and gradients */
+} lrk_model_memory;
+
+lrk_status lrk_model_build(lrk_model *m, const lrk_decoder *d, lrk_weight_find find, void *ctx,
+                           const lrk_model_options *options, lrk_model_memory memory, lrk_err *err);
+void lrk_model_free(lrk_model *m); /* may be called on a zeroed model */
+
+/* Whether a weight of this name belongs to the model: for the check that a file holds nothing else.
+ * "lm_head.weight" of a tied model and "...rotary_emb.inv_freq" are known and not used. */
+bool lrk_model_knows(const lrk_model *m, const char *name);
+
+/* Start values of all adapters. */
+void lrk_model_start(lrk_model *m, uint64_t seed);
+
+/* Dropout masks of the next micro-batch: `count` is its number since the start of training. */
+void lrk_model_set_dropout(lrk_model *m, uint64_t seed, uint32_t count);
+void lrk_model_enable_dropout(lrk_model *m, double p); /* 0 in evaluation */
+
+/* One forward pass over a flat run of tokens. */
+typedef struct lrk_pass {
+    lrk_tape *tape;
+    const lrk_model *model;
+    const lrk_tensor *ids;      /* i32 (T) */
+    const lrk_tensor *segments; /* i32 (S, LRK_SEG_FIELDS) */
+    lrk_kv_cache *cache;        /* NULL: keys and values are those of this run */
+    bool recompute;             /* keep one result a layer, compute the others again in backward */
+    lrk_var **hidden;           /* NULL, or layers + 1 places: input of each layer, then the last,
+                                   after the final norm; for comparisons, with recompute off */
+} lrk_pass;
+
+/* (T, C), after the final norm. NULL after an error, which stays in the tape. */
+lrk_var *lrk_model_hidden(const lrk_pass *p);
+
+/* Sum of the cross-entropy over targets >= 0; targets: i32 (T), already shifted. */
+lrk_var *lrk_model_loss(const lrk_pass *p, lrk_var *hidden, const lrk_tensor *targets);
+
+/* (rows, V) of the given rows of a hidden state. */
+lrk_var *lrk_model_logits(const lrk_pass *p, lrk_var *hidden);
+
+#endif /* LRK_MODELS_MODEL_H */

@@ -1,0 +1,331 @@
+/* tests/model/metamorphic.c -- what must hold for a whole model, whatever its weights. */
+#include "base/threads.h"
+#include "model/toy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const lrk_lora_options lora = {.rank = 4, .alpha = 8, .seed = 3};
+
+typedef struct lrk_fixture {
+    lrk_toy toy;
+    lrk_engine e;
+} lrk_fixture;
+
+static void open_with(lrk_fixture *f, const lrk_lora_options *adapters, lrk_recompute recompute,
+                      lrk_compute compute)
+{
+    lrk_err err = {0};
+    f->toy = (lrk_toy){.arena = lrk_arena_growing("toy"),
+                       .type = compute == LRK_C_BF16 ? LRK_BF16 : LRK_F32,
+                       .decoder = lrk_toy_decoder()};
+    const lrk_engine_options o = {.decoder = f->toy.decoder, .find = lrk_toy_find, .ctx = &f->toy,
+                                  .lora = adapters, .train = adapters != NULL, .compute = compute,
+                                  .recompute = recompute, .max_tokens = 128, .max_segments = 8,
+                                  .max_logits = 128};
+    if (lrk_engine_open(&f->e, &o, &err) != LRK_OK) fail_msg("%s", err.text);
+    if (adapters) lrk_toy_fill(&f->e.model.parameters, 9, 0.1);
+}
+
+static void close_all(lrk_fixture *f)
+{
+    lrk_engine_close(&f->e);
+    lrk_arena_free(&f->toy.arena);
+}
+
+static double gradients(lrk_fixture *f, const lrk_micro_batch *b, double seed)
+{
+    lrk_err err = {0};
+    double loss;
+    if (lrk_engine_gradients(&f->e, b, seed, &loss, &err) != LRK_OK) fail_msg("%s", err.text);
+    return loss;
+}
+
+static void clear(lrk_fixture *f)
+{
+    lrk_optimizer_clear(&f->e.model);
+}
+
+static float *copy_gradients(const lrk_fixture *f)
+{
+    const size_t bytes = lrk_bytes(&f->e.model.gradients);
+    float *copy = malloc(bytes);
+    memcpy(copy, f->e.model.gradients.data, bytes);
+    return copy;
+}
+
+static void assert_gradients_close(const lrk_fixture *f, const float *want, double bound)
+{
+    const float *got = f->e.model.gradients.data;
+    double worst = 0.0, largest = 0.0;
+    for (size_t i = 0; i < lrk_count(&f->e.model.gradients); i++) {
+        worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
+        largest = fmax(largest, fabs((double)want[i]));
+    }
+    if (worst > bound * largest) fail_msg("gradients differ by %g of %g", worst, largest);
+    assert_true(largest > 0.0);
+}
+
+static void adapters_that_start_at_zero_change_no_logit(void **state)
+{
+    (void)state;
+    lrk_fixture base, adapted;
+    lrk_toy_batch t;
+    lrk_err err = {0};
+    const lrk_tensor *z;
+    open_with(&base, NULL, LRK_KEEP_ALL, LRK_C_F32);
+    open_with(&adapted, &lora, LRK_KEEP_ALL, LRK_C_F32);
+    lrk_model_start(&adapted.e.model, 1);
+    lrk_toy_rows(&t, (size_t[]){9, 17}, 2, 1, 0, 50);
+    int32_t rows[26];
+    for (int32_t i = 0; i < 26; i++) rows[i] = i;
+    assert_int_equal(lrk_engine_logits(&base.e, &t.b, false, rows, 26, &z, &err), LRK_OK);
+    float *want = malloc(lrk_bytes(z));
+    memcpy(want, z->data, lrk_bytes(z));
+    assert_int_equal(lrk_engine_logits(&adapted.e, &t.b, false, rows, 26, &z, &err), LRK_OK);
+    assert_memory_equal(want, z->data, lrk_bytes(z));
+    free(want);
+    close_all(&base);
+    close_all(&adapted);
+}
+
+/* The gradient along a random direction is what a small step along it changes. In f32 the quotient
+ * itself is good to about 1e-3; kernels are checked in f64 one by one. */
+static void gradient_is_the_slope_of_the_loss(void **state)
+{
+    (void)state;
+    lrk_fixture f;
+    lrk_toy_batch t;
+    open_with(&f, &lora, LRK_KEEP_ALL, LRK_C_F32);
+    lrk_toy_rows(&t, (size_t[]){9, 17, 30}, 3, 1, 0, 50);
+    clear(&f);
+    gradients(&f, &t.b, 1.0);
+    const size_t n = lrk_count(&f.e.model.parameters);
+    float *p = f.e.model.parameters.data, *g = f.e.model.gradients.data;
+    double slope = 0.0, loss[2];
+    for (size_t i = 0; i < n; i++)
+        slope += (double)g[i] * lrk_rng_normal((lrk_rng){4, LRK_SITE_TEST, 2}, i);
+    float *start = malloc(n * sizeof *start);
+    memcpy(start, p, n * sizeof *start);
+    for (int side = 0; side < 2; side++) {
+        const double h = side ? 2e-3 : -2e-3;
+        for (size_t i = 0; i < n; i++)
+            p[i] = (float)((double)start[i] + h * lrk_rng_normal((lrk_rng){4, LRK_SITE_TEST, 2}, i));
+        lrk_err err = {0};
+        assert_int_equal(lrk_engine_loss(&f.e, &t.b, &loss[side], &err), LRK_OK);
+    }
+    const double measured = (loss[1] - loss[0]) / 4e-3;
+    if (fabs(measured - slope) > 5e-3 * fabs(slope)) fail_msg("slope %g, measured %g", slope, measured);
+    free(start);
+    close_all(&f);
+}
+
+static void recomputing_changes_no_bit(void **state)
+{
+    (void)state;
+    static const lrk_compute types[] = {LRK_C_F32, LRK_C_BF16};
+    lrk_lora_options dropped = lora;
+    dropped.dropout = 0.2;
+    for (size_t i = 0; i < 2; i++) {
+        float *want = NULL;
+        size_t step[3];
+        for (int how = LRK_KEEP_ALL; how <= LRK_KEEP_LAYERS; how++) {
+            lrk_fixture f;
+            lrk_toy_batch t;
+            open_with(&f, &dropped, (lrk_recompute)how, types[i]);
+            lrk_toy_rows(&t, (size_t[]){40, 17, 60}, 3, 1, 0, 50);
+            lrk_model_set_dropout(&f.e.model, 7, 0);
+            clear(&f);
+            gradients(&f, &t.b, 0.01);
+            step[how] = f.e.bytes.step;
+            if (!want)
+                want = copy_gradients(&f);
+            else
+                assert_memory_equal(want, f.e.model.gradients.data, lrk_bytes(&f.e.model.gradients));
+            close_all(&f);
+        }
+        free(want);
+        assert_true(step[1] < step[0]);
+    }
+}
+
+static void threads_change_no_bit(void **state)
+{
+    (void)state;
+    lrk_fixture f;
+    lrk_toy_batch t;
+    open_with(&f, &lora, LRK_KEEP_ALL, LRK_C_F32);
+    lrk_toy_rows(&t, (size_t[]){40, 17, 60}, 3, 1, 0, 50);
+    float *want = NULL;
+    /* memory was planned for the threads of the machine: only fewer may follow */
+    for (int threads = lrk_threads(); threads >= 1; threads--) {
+        lrk_threads_set(threads);
+        clear(&f);
+        gradients(&f, &t.b, 0.01);
+        if (!want) want = copy_gradients(&f);
+        assert_memory_equal(want, f.e.model.gradients.data, lrk_bytes(&f.e.model.gradients));
+    }
+    lrk_threads_set(0);
+    free(want);
+    close_all(&f);
+}
+
+static void packed_rows_equal_rows_alone(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {9, 17, 30};
+    lrk_fixture f;
+    lrk_toy_batch t;
+    open_with(&f, &lora, LRK_KEEP_ALL, LRK_C_F32);
+    clear(&f);
+    double alone = 0.0;
+    for (size_t r = 0; r < 3; r++) {
+        lrk_toy_rows(&t, &lengths[r], 1, 1, r, 50);
+        alone += gradients(&f, &t.b, 0.02);
+    }
+    float *want = copy_gradients(&f);
+    clear(&f);
+    lrk_toy_rows(&t, lengths, 3, 1, 0, 50);
+    const double packed = gradients(&f, &t.b, 0.02);
+    assert_true(fabs(packed - alone) < 1e-5 * alone);
+    assert_gradients_close(&f, want, 1e-5);
+    free(want);
+    close_all(&f);
+}
+
+static void a_row_does_not_see_its_neighbours(void **state)
+{
+    (void)state;
+    lrk_fixture f;
+    lrk_toy_batch t;
+    lrk_err err = {0};
+    const lrk_tensor *z;
+    float want[17 * 50];
+    int32_t rows[17];
+    open_with(&f, &lora, LRK_KEEP_ALL, LRK_C_F32);
+    for (int32_t i = 0; i < 17; i++) rows[i] = 9 + i;
+    lrk_toy_rows(&t, (size_t[]){9, 17}, 2, 1, 0, 50);
+    assert_int_equal(lrk_engine_logits(&f.e, &t.b, false, rows, 17, &z, &err), LRK_OK);
+    memcpy(want, z->data, sizeof want);
+    for (size_t i = 0; i < 9; i++) t.ids[i] = (t.ids[i] + 13) % 50;
+    assert_int_equal(lrk_engine_logits(&f.e, &t.b, false, rows, 17, &z, &err), LRK_OK);
+    assert_memory_equal(want, z->data, sizeof want);
+    close_all(&f);
+}
+
+/* A prefix that three rows share, computed once, against the three rows written out. */
+static void a_shared_prefix_equals_whole_rows(void **state)
+{
+    (void)state;
+    enum { PREFIX = 7, TAIL = 5, ROWS = 3 };
+    lrk_fixture f;
+    lrk_toy_batch whole, shared;
+    open_with(&f, &lora, LRK_KEEP_ALL, LRK_C_F32);
+    lrk_toy_rows(&whole, (size_t[]){PREFIX + TAIL, PREFIX + TAIL, PREFIX + TAIL}, ROWS, 1, 0, 50);
+    lrk_toy_rows(&shared, (size_t[]){PREFIX, TAIL, TAIL, TAIL}, ROWS + 1, 1, 0, 50);
+    for (size_t r = 0; r < ROWS; r++) {
+        int32_t *row = whole.ids + r * (PREFIX + TAIL), *targets = whole.targets + r * (PREFIX + TAIL);
+        memcpy(row, shared.ids, PREFIX * sizeof *row);
+        for (size_t i = 0; i < PREFIX + TAIL; i++)
+            targets[i] = i >= PREFIX && i + 1 < PREFIX + TAIL ? row[i + 1] : -1;
+        const size_t at = PREFIX + r * TAIL;
+        memcpy(shared.ids + at, row + PREFIX, TAIL * sizeof *row);
+        memcpy(shared.targets + at, targets + PREFIX, TAIL * sizeof *row);
+        int32_t *s = shared.segments + (r + 1) * LRK_SEG_FIELDS;
+        s[LRK_SEG_POSITION] = PREFIX;
+        s[LRK_SEG_PARENT] = 0;
+    }
+    for (size_t i = 0; i < PREFIX; i++) shared.targets[i] = -1;
+    clear(&f);
+    const double want_loss = gradients(&f, &whole.b, 0.02);
+    float *want = copy_gradients(&f);
+    clear(&f);
+    const double got_loss = gradients(&f, &shared.b, 0.02);
+    assert_true(fabs(want_loss - got_loss) < 1e-5 * want_loss);
+    assert_gradients_close(&f, want, 1e-5);
+    free(want);
+    close_all(&f);
+}
+
+static void cached_tokens_give_the_logits_of_the_whole_row(void **state)
+{
+    (void)state;
+    enum { N = 20, SPLIT = 13 };
+    lrk_fixture f;
+    lrk_toy_batch t;
+    lrk_err err = {0};
+    const lrk_tensor *z;
+    float want[50];
+    f.toy = (lrk_toy){.arena = lrk_arena_growing("toy"), .type = LRK_F32,
+                      .decoder = lrk_toy_decoder()};
+    const lrk_engine_options o = {.decoder = f.toy.decoder, .find = lrk_toy_find, .ctx = &f.toy,
+                                  .compute = LRK_C_F32, .max_tokens = 32, .max_segments = 2,
+                                  .max_logits = 4, .cache_slots = 2, .cache_capacity = 32};
+    if (lrk_engine_open(&f.e, &o, &err) != LRK_OK) fail_msg("%s", err.text);
+    lrk_toy_rows(&t, (size_t[]){N}, 1, 1, 0, 50);
+    assert_int_equal(lrk_engine_logits(&f.e, &t.b, false, (int32_t[]){N - 1}, 1, &z, &err), LRK_OK);
+    memcpy(want, z->data, sizeof want);
+    /* slot 1: thirteen tokens at once, then one by one */
+    for (int32_t at = 0; at < N; at += at ? 1 : SPLIT) {
+        const int32_t n = at ? 1 : SPLIT;
+        int32_t segment[LRK_SEG_FIELDS] = {0, n, at, -1, 32, at + n};
+        const lrk_micro_batch b = {t.ids + at, NULL, segment, (size_t)n, 1};
+        assert_int_equal(lrk_engine_logits(&f.e, &b, true, (int32_t[]){n - 1}, 1, &z, &err), LRK_OK);
+    }
+    for (size_t i = 0; i < 50; i++) {
+        const double got = (double)((const float *)z->data)[i];
+        if (fabs(got - (double)want[i]) > 1e-4) fail_msg("logit %zu: %g, not %g", i, got, (double)want[i]);
+    }
+    close_all(&f);
+}
+
+static void training_lowers_the_loss_and_moves_every_b(void **state)
+{
+    (void)state;
+    lrk_fixture f;
+    lrk_toy_batch t;
+    lrk_err err = {0};
+    open_with(&f, &lora, LRK_KEEP_ALL, LRK_C_F32);
+    lrk_model_start(&f.e.model, 1);
+    f.e.optimizer.beta1 = 0.9;
+    f.e.optimizer.beta2 = 0.999;
+    f.e.optimizer.eps = 1e-8;
+    f.e.optimizer.max_norm = 1.0;
+    lrk_toy_rows(&t, (size_t[]){20, 20}, 2, 1, 0, 50);
+    double first = 0.0, last = 0.0, norm;
+    for (int s = 0; s < 30; s++) {
+        clear(&f);
+        last = gradients(&f, &t.b, 1.0 / 34.0);
+        if (s == 0) first = last;
+        assert_int_equal(lrk_optimizer_step(&f.e.optimizer, &f.e.model, 0.01, &norm, &err), LRK_OK);
+    }
+    assert_true(last < 0.5 * first);
+    for (size_t i = 0; i < f.e.model.n_adapted; i++) {
+        const lrk_tensor *b = &f.e.model.adapted[i]->b;
+        double sum = 0.0;
+        for (size_t k = 0; k < lrk_count(b); k++) sum += fabs((double)((const float *)b->data)[k]);
+        assert_true(sum > 0.0);
+    }
+    close_all(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adapters_that_start_at_zero_change_no_logit),
+        cmocka_unit_test(gradient_is_the_slope_of_the_loss),
+        cmocka_unit_test(recomputing_changes_no_bit),
+        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(packed_rows_equal_rows_alone),
+        cmocka_unit_test(a_row_does_not_see_its_neighbours),
+        cmocka_unit_test(a_shared_prefix_equals_whole_rows),
+        cmocka_unit_test(cached_tokens_give_the_logits_of_the_whole_row),
+        cmocka_unit_test(training_lowers_the_loss_and_moves_every_b),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,171 @@
+/* train/engine.c -- memory layout and passes of a model. */
+#include "train/engine.h"
+
+#include "base/size.h"
+#include "kernels/segments.h"
+
+#include <string.h>
+
+static lrk_tensor vector_of(const int32_t *data, size_t n, const char *name)
+{
+    lrk_tensor t = lrk_vec(LRK_I32, n);
+    t.data = (void *)(uintptr_t)data; /* ops only read their inputs */
+    t.name = name;
+    return t;
+}
+
+static lrk_tensor segments_of(const lrk_micro_batch *b)
+{
+    lrk_tensor t = lrk_mat(LRK_I32, b->n_segments, LRK_SEG_FIELDS);
+    t.data = (void *)(uintptr_t)b->segments;
+    t.name = "segments";
+    return t;
+}
+
+/* The loss of one micro-batch on the tape; gradients as well when `seed` is not NULL. */
+static lrk_status pass(lrk_engine *e, const lrk_micro_batch *b, const double *seed, double *loss,
+                       lrk_err *err)
+{
+    const lrk_tensor ids = vector_of(b->ids, b->n_tokens, "ids"), segments = segments_of(b);
+    const lrk_tensor targets = vector_of(b->targets, b->n_tokens, "targets");
+    lrk_tape_begin(e->tape, seed != NULL);
+    const lrk_pass p = {.tape = e->tape, .model = &e->model, .ids = &ids, .segments = &segments,
+                        .recompute = !seed || e->options.recompute == LRK_KEEP_LAYERS};
+    lrk_var *sum = lrk_model_loss(&p, lrk_model_hidden(&p), &targets);
+    LRK_TRY(lrk_tape_status(e->tape, err));
+    if (sum->value.data) memcpy(loss, sum->value.data, sizeof *loss);
+    return seed ? lrk_backward(e->tape, sum, *seed, err) : LRK_OK;
+}
+
+lrk_status lrk_engine_loss(lrk_engine *e, const lrk_micro_batch *b, double *loss, lrk_err *err)
+{
+    return pass(e, b, NULL, loss, err);
+}
+
+lrk_status lrk_engine_gradients(lrk_engine *e, const lrk_micro_batch *b, double seed, double *loss,
+                                lrk_err *err)
+{
+    return pass(e, b, &seed, loss, err);
+}
+
+lrk_status lrk_engine_logits(lrk_engine *e, const lrk_micro_batch *b, bool use_cache,
+                             const int32_t *rows, size_t n_rows, const lrk_tensor **logits,
+                             lrk_err *err)
+{
+    const lrk_tensor ids = vector_of(b->ids, b->n_tokens, "ids"), segments = segments_of(b);
+    const lrk_tensor chosen = vector_of(rows, n_rows, "rows");
+    lrk_tape_begin(e->tape, false);
+    const lrk_pass p = {.tape = e->tape, .model = &e->model, .ids = &ids, .segments = &segments,
+                        .cache = use_cache ? &e->cache : NULL, .recompute = true};
+    lrk_var *hidden = lrk_model_hidden(&p);
+    /* an embedding is a gather of rows, whatever the table */
+    lrk_var *gathered = lrk_apply(e->tape, &lrk_op_embed,
+                                  (lrk_var *[]){hidden, lrk_constant(e->tape, &chosen)}, 2,
+                                  &e->model.embed);
+    lrk_var *result = lrk_model_logits(&p, gathered);
+    LRK_TRY(lrk_tape_status(e->tape, err));
+    *logits = &result->value;
+    return LRK_OK;
+}
+
+/* Every pass that the options allow, at its largest, on counting arenas. */
+static lrk_status count_passes(lrk_engine *e, lrk_err *err)
+{
+    const lrk_engine_options *o = &e->options;
+    double unused = 0.0;
+    const lrk_tensor *logits;
+    /* kernels choose their blocking by the number of rows, so fewer rows may need more workspace */
+    for (size_t tokens = o->max_tokens; tokens; tokens /= 2) {
+        const lrk_micro_batch b = {.n_tokens = tokens,
+                                   .n_segments = lrk_min(tokens, o->max_segments)};
+        if (o->train) LRK_TRY(lrk_engine_gradients(e, &b, 1.0, &unused, err));
+        LRK_TRY(lrk_engine_loss(e, &b, &unused, err));
+        if (o->max_logits)
+            LRK_TRY(lrk_engine_logits(e, &b, o->cache_slots > 0, NULL,
+                                      lrk_min(tokens, o->max_logits), &logits, err));
+    }
+    return LRK_OK;
+}
+
+static lrk_status build(lrk_engine *e, lrk_err *err)
+{
+    const lrk_engine_options *o = &e->options;
+    const lrk_model_options options = {.compute = o->compute, .lora = o->lora, .train = o->train};
+    LRK_TRY(lrk_model_build(&e->model, &o->decoder, o->find, o->ctx, &options,
+                            (lrk_model_memory){&e->frozen, &e->run}, err));
+    e->bytes.adapters = lrk_bytes(&e->model.parameters);
+    e->bytes.gradients = o->train ? e->bytes.adapters : 0;
+    const size_t before = lrk_arena_mark(&e->run);
+    if (o->train) LRK_TRY(lrk_optimizer_new(&e->optimizer, &e->model, &e->run, err));
+    const size_t moments = lrk_arena_mark(&e->run);
+    if (o->cache_slots)
+        LRK_TRY(lrk_kv_cache_new(&e->cache, &o->decoder, lrk_compute_dtype(o->compute), o->cache_slots,
+                                 o->cache_capacity, &e->run, &e->model.own, err));
+    e->bytes.moments = moments - before;
+    e->bytes.cache = lrk_arena_mark(&e->run) - moments;
+    const lrk_tape_memory memory = {&e->step, &e->scratch, LRK_CPU};
+    LRK_TRY(lrk_tape_new(&e->tape, memory, err));
+    lrk_tape_recompute_cheap(e->tape, o->recompute == LRK_KEEP_COSTLY);
+    return LRK_OK;
+}
+
+static lrk_status plan(lrk_engine *e, const lrk_engine_options *o, lrk_err *err)
+{
+    *e = (lrk_engine){.options = *o};
+    e->frozen = lrk_arena_count("frozen");
+    e->run = lrk_arena_count("run");
+    e->step = lrk_arena_count("step");
+    e->scratch = lrk_arena_count("scratch");
+    LRK_TRY(build(e, err));
+    LRK_TRY(count_passes(e, err));
+    e->bytes.frozen = e->frozen.peak;
+    e->bytes.step = e->step.peak;
+    e->bytes.scratch = e->scratch.peak;
+    return LRK_OK;
+}
+
+lrk_status lrk_engine_plan(const lrk_engine_options *o, lrk_engine_bytes *bytes, lrk_err *err)
+{
+    lrk_engine e;
+    const lrk_status status = plan(&e, o, err);
+    *bytes = e.bytes;
+    lrk_engine_close(&e);
+    return status;
+}
+
+static lrk_status take_memory(lrk_engine *e, size_t run, lrk_err *err)
+{
+    LRK_TRY(lrk_arena_fixed(&e->frozen, "frozen", e->bytes.frozen, err));
+    LRK_TRY(lrk_arena_fixed(&e->run, "run", run, err));
+    LRK_TRY(lrk_arena_fixed(&e->step, "step", e->bytes.step, err));
+    return lrk_arena_fixed(&e->scratch, "scratch", e->bytes.scratch, err);
+}
+
+lrk_status lrk_engine_open(lrk_engine *e, const lrk_engine_options *o, lrk_err *err)
+{
+    lrk_engine counted;
+    lrk_status status = plan(&counted, o, err);
+    const size_t run = counted.run.peak;
+    *e = (lrk_engine){.options = *o, .bytes = counted.bytes};
+    lrk_engine_close(&counted);
+    if (status == LRK_OK) status = take_memory(e, run, err);
+    if (status == LRK_OK) status = build(e, err);
+    if (status != LRK_OK) lrk_engine_close(e);
+    return status;
+}
+
+void lrk_engine_close(lrk_engine *e)
+{
+    lrk_tape_free(e->tape);
+    e->tape = NULL;
+    lrk_model_free(&e->model);
+    lrk_arena_free(&e->frozen);
+    lrk_arena_free(&e->run);
+    lrk_arena_free(&e->step);
+    lrk_arena_free(&e->scratch);
+}
+
+size_t lrk_engine_total(const lrk_engine_bytes *b)
+{
+    return b->frozen + b->adapters + b->gradients + b->moments + b->cache + b->step + b->scratch;
+}

@@ -1,0 +1,71 @@
+/* train/verify.c -- the report, and which parts a directory calls for. */
+#include "train/verify.h"
+
+#include "base/file.h"
+
+#include <math.h>
+#include <string.h>
+
+lrk_check *lrk_report_check(lrk_report *r, const char *name, double tolerance)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        if (strcmp(r->check[i].name, name) == 0) return &r->check[i];
+    }
+    LRK_ASSERT(r->n < LRK_MAX_CHECKS);
+    lrk_check *c = &r->check[r->n++];
+    *c = (lrk_check){.name = lrk_strdup(&r->arena, name), .tolerance = tolerance};
+    if (!c->name) c->name = "?";
+    return c;
+}
+
+void lrk_report_error(lrk_report *r, lrk_check *c, double error, const char *note)
+{
+    if (isnan(error)) error = INFINITY;
+    c->compared++;
+    if (c->compared > 1 && error <= c->error) return;
+    c->error = error;
+    if (note) c->note = lrk_strdup(&r->arena, note);
+}
+
+static bool has(lrk_arena *a, const char *dir, const char *name)
+{
+    const char *path = lrk_path_join(a, dir, name);
+    return path && lrk_is_file(path);
+}
+
+lrk_status lrk_verify(const char *dir, lrk_report *r, lrk_err *err)
+{
+    *r = (lrk_report){.arena = lrk_arena_growing("report")};
+    LRK_REQUIRE(err, lrk_is_dir(dir), LRK_EINPUT, "%s: not a directory", dir);
+    lrk_arena *a = &r->arena;
+    if (has(a, dir, "vectors.safetensors")) LRK_TRY(lrk_verify_dequant(dir, r, err));
+    if (has(a, dir, "tokenizer.json")) LRK_TRY(lrk_verify_text(dir, r, err));
+    if (has(a, dir, "expected.json")) LRK_TRY(lrk_verify_model(dir, r, err));
+    LRK_REQUIRE(err, r->n, LRK_EINPUT,
+                "%s: nothing to verify; expected expected.json, text_cases.json or "
+                "vectors.safetensors",
+                dir);
+    return LRK_OK;
+}
+
+void lrk_report_free(lrk_report *r)
+{
+    lrk_arena_free(&r->arena);
+    r->n = 0;
+}
+
+lrk_status lrk_report_status(const lrk_report *r, lrk_err *err)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const lrk_check *c = &r->check[i];
+        LRK_REQUIRE(err, c->unsupported || c->error <= c->tolerance, LRK_ENUMERIC,
+                    "%s: error %.3g exceeds %.3g%s%s", c->name, c->error, c->tolerance,
+                    c->note ? ", at " : "", c->note ? c->note : "");
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        const lrk_check *c = &r->check[i];
+        LRK_REQUIRE(err, !c->unsupported, LRK_ESUPPORT, "%s: %s", c->name,
+                    c->note ? c->note : "not supported");
+    }
+    return LRK_OK;
+}

@@ -1,0 +1,50 @@
+/* train/verify.h -- recomputes what a golden directory records and reports the largest errors.
+ *
+ * A golden directory holds a tiny model with the numbers that a reference gave for it (tests/golden
+ * says how such directories are made): config.json + model.safetensors or model.gguf, tokenizer.json
+ * with text_cases.json and chat_cases.json, batch.json, adapter/, init/, final/, merged/,
+ * expected.json and expected.safetensors; or index.json + vectors.safetensors for the decoders of
+ * quantized types. What is not there is not checked; at least one thing has to be.
+ */
+#ifndef LRK_TRAIN_VERIFY_H
+#define LRK_TRAIN_VERIFY_H
+#include "base/arena.h"
+#include "base/tensor.h"
+
+typedef struct lrk_check {
+    const char *name;  /* "logits.adapter" */
+    double error;      /* largest seen */
+    double tolerance;
+    size_t compared;   /* numbers, ids or texts */
+    const char *note;  /* where the largest error is, or what is not supported; may be NULL */
+    bool unsupported;  /* recorded there, but beyond this version */
+} lrk_check;
+
+enum { LRK_MAX_CHECKS = 64 };
+
+typedef struct lrk_report {
+    lrk_check check[LRK_MAX_CHECKS];
+    size_t n;
+    lrk_arena arena;
+} lrk_report;
+
+/* The error holds what could not be done at all; a number beyond its tolerance is not an error of
+ * this function: see lrk_report_status. */
+lrk_status lrk_verify(const char *dir, lrk_report *report, lrk_err *err);
+void lrk_report_free(lrk_report *report);
+
+/* LRK_ENUMERIC when a check exceeds its tolerance, else LRK_ESUPPORT when one is unsupported. */
+lrk_status lrk_report_status(const lrk_report *report, lrk_err *err);
+
+/* ---- for the parts of verify ---- */
+
+/* The check of this name, made on first use. */
+lrk_check *lrk_report_check(lrk_report *report, const char *name, double tolerance);
+/* Keeps the largest error; a NaN counts as infinite. note is copied. */
+void lrk_report_error(lrk_report *report, lrk_check *check, double error, const char *note);
+
+lrk_status lrk_verify_dequant(const char *dir, lrk_report *report, lrk_err *err);
+lrk_status lrk_verify_text(const char *dir, lrk_report *report, lrk_err *err);
+lrk_status lrk_verify_model(const char *dir, lrk_report *report, lrk_err *err);
+
+#endif /* LRK_TRAIN_VERIFY_H */
