@@ -180,6 +180,7 @@ void lrk_rope_frequencies(const lrk_rope *rope, size_t head_size, float *out)
             s = s < 0.0 ? 0.0 : s > 1.0 ? 1.0 : s;
             f = (1.0 - s) * f / rope->factor + s * f;
         }
+        if (rope->divisors) f /= (double)rope->divisors[i];
         out[i] = (float)f;
     }
 }

@@ -14,10 +14,12 @@ typedef enum lrk_rope_kind { LRK_ROPE_DEFAULT, LRK_ROPE_LINEAR, LRK_ROPE_LLAMA3 
  *   linear   f / factor
  *   llama3   with wavelength l = 2 pi / f: f where l < original / high; f / factor where
  *            l > original / low; between them (1-s) f / factor + s f, s = (original/l - low)/(high - low)
- * Source: transformers, modeling_rope_utils.py. */
+ * Source: transformers, modeling_rope_utils.py. GGUF files hold the quotients f_i / f'_i as a tensor
+ * instead: `divisors`. */
 typedef struct lrk_rope {
     lrk_rope_kind kind;
     double theta, factor, low, high, original;
+    const float *divisors; /* D / 2 of them, or NULL; not owned */
 } lrk_rope;
 
 enum { LRK_MAX_EOS = 8 };

@@ -3,7 +3,7 @@
 #define LRK_TESTS_MODEL_TOY_H
 #include "base/rng.h"
 #include "kernels/segments.h"
-#include "train/engine.h"
+#include "models/engine.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* train/engine.c -- memory layout and passes of a model. */
-#include "train/engine.h"
+/* models/engine.c -- memory layout and passes of a model. */
+#include "models/engine.h"
 
 #include "base/size.h"
 #include "kernels/segments.h"
@@ -87,6 +87,15 @@ static lrk_status count_passes(lrk_engine *e, lrk_err *err)
     return LRK_OK;
 }
 
+static lrk_status take_moment(lrk_engine *e, lrk_tensor *moment, lrk_err *err)
+{
+    *moment = e->model.parameters;
+    moment->name = "moments";
+    LRK_TRY(lrk_alloc(&e->run, lrk_bytes(moment), 1, "moments", &moment->data, err));
+    if (moment->data) memset(moment->data, 0, lrk_bytes(moment));
+    return LRK_OK;
+}
+
 static lrk_status build(lrk_engine *e, lrk_err *err)
 {
     const lrk_engine_options *o = &e->options;
@@ -96,7 +105,7 @@ static lrk_status build(lrk_engine *e, lrk_err *err)
     e->bytes.adapters = lrk_bytes(&e->model.parameters);
     e->bytes.gradients = o->train ? e->bytes.adapters : 0;
     const size_t before = lrk_arena_mark(&e->run);
-    if (o->train) LRK_TRY(lrk_optimizer_new(&e->optimizer, &e->model, &e->run, err));
+    for (int i = 0; o->train && i < 2; i++) LRK_TRY(take_moment(e, &e->moment[i], err));
     const size_t moments = lrk_arena_mark(&e->run);
     if (o->cache_slots)
         LRK_TRY(lrk_kv_cache_new(&e->cache, &o->decoder, lrk_compute_dtype(o->compute), o->cache_slots,

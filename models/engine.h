@@ -1,13 +1,12 @@
-/* train/engine.h -- a model, its memory and its tape: what computes losses and gradients.
+/* models/engine.h -- a model, its memory and its tape: what computes losses and gradients.
  *
  * Memory is laid out before a weight is read. lrk_engine_plan builds the model on counting arenas and
  * runs one forward and backward pass of the largest micro-batch on them; lrk_engine_open does the
  * same, takes the four arenas in one piece each, and builds again. After that nothing is allocated.
  */
-#ifndef LRK_TRAIN_ENGINE_H
-#define LRK_TRAIN_ENGINE_H
+#ifndef LRK_MODELS_ENGINE_H
+#define LRK_MODELS_ENGINE_H
 #include "models/model.h"
-#include "train/optimizer.h"
 
 /* What is kept of a forward pass until backward: everything; all but the results of norms and of
  * SwiGLU, which are cheap to compute again; or one result a layer, the layer computed again. */
@@ -18,7 +17,7 @@ typedef struct lrk_engine_options {
     lrk_weight_find find;
     void *ctx;
     const lrk_lora_options *lora; /* NULL: the base alone */
-    bool train;                   /* gradients and optimizer */
+    bool train;                   /* gradients, and the optimizer's two moments */
     lrk_compute compute;
     lrk_recompute recompute;
     size_t max_tokens, max_segments; /* of a micro-batch */
@@ -39,7 +38,7 @@ typedef struct lrk_engine {
     lrk_engine_options options;
     lrk_arena frozen, run, step, scratch;
     lrk_model model;
-    lrk_optimizer optimizer;
+    lrk_tensor moment[2]; /* f32, as long as the parameters, zero at first; rank 0 in inference */
     lrk_kv_cache cache;
     lrk_tape *tape;
     lrk_engine_bytes bytes;
@@ -72,4 +71,4 @@ lrk_status lrk_engine_logits(lrk_engine *e, const lrk_micro_batch *b, bool use_c
 
 size_t lrk_engine_total(const lrk_engine_bytes *b);
 
-#endif /* LRK_TRAIN_ENGINE_H */
+#endif /* LRK_MODELS_ENGINE_H */
