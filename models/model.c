@@ -234,7 +234,7 @@ bool lrk_model_knows(const lrk_model *m, const char *name)
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(name, others[i]) == 0) return true;
     }
-    if (ends_with(name, ".rotary_emb.inv_freq") || ends_with(name, "rope_freqs.weight")) return true;
+    if (ends_with(name, ".rotary_emb.inv_freq") || strcmp(name, "rope_freqs") == 0) return true;
     for (size_t i = 0; i < m->decoder.layers; i++) {
         const lrk_layer *layer = &m->layers[i];
         if (strcmp(name, layer->attention_norm.name) == 0 ||
