@@ -177,8 +177,8 @@ static void set_attributes(lrk_model *m, lrk_compute compute)
                               .attention_factor = 1.0,
                               .interleaved = d->interleaved};
     m->attention = (lrk_attention_attr){.heads = d->heads,
-                                        .key_heads = d->key_heads,
-                                        .head_size = d->head_size,
+                                        .kv_heads = d->key_heads,
+                                        .head = d->head_size,
                                         .scale = 1.0 / sqrt((double)d->head_size),
                                         .window = d->window};
     m->embed = (lrk_embed_attr){.compute = compute, .scale = 1.0};

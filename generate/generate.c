@@ -1,0 +1,165 @@
+/* generate/generate.c -- the loop over runs. */
+#include "generate/generate.h"
+
+#include "base/size.h"
+#include "kernels/segments.h"
+
+typedef struct lrk_slot_state {
+    bool busy;
+    size_t sequence;
+    size_t entered;   /* tokens in the cache */
+    size_t produced;
+    uint32_t last;    /* the newest token, not yet in the cache */
+} lrk_slot_state;
+
+typedef struct lrk_scheduler {
+    lrk_engine *e;
+    const lrk_prompt *prompts;
+    size_t n, next; /* next prompt without a slot */
+    const lrk_generation *g;
+    lrk_slot_state *slot;
+    int32_t *ids, *segments, *rows;
+    size_t *row_slot;
+    size_t n_ids, n_segments, n_rows;
+    lrk_candidate *work;
+    lrk_arena arena;
+} lrk_scheduler;
+
+static lrk_status take_memory(lrk_scheduler *s, lrk_err *err)
+{
+    const lrk_engine_options *o = &s->e->options;
+    lrk_arena *a = &s->arena;
+    LRK_TRY(lrk_alloc(a, o->cache_slots, sizeof *s->slot, "slots", &s->slot, err));
+    LRK_TRY(lrk_alloc(a, o->max_tokens, sizeof *s->ids, "ids", &s->ids, err));
+    LRK_TRY(lrk_alloc(a, o->cache_slots * LRK_SEG_FIELDS, sizeof *s->segments, "segments",
+                      &s->segments, err));
+    LRK_TRY(lrk_alloc(a, o->cache_slots, sizeof *s->rows, "rows", &s->rows, err));
+    LRK_TRY(lrk_alloc(a, o->cache_slots, sizeof *s->row_slot, "rows", &s->row_slot, err));
+    if (s->g->sampler.temperature > 0.0)
+        LRK_TRY(lrk_alloc(a, o->decoder.vocabulary, sizeof *s->work, "candidates", &s->work, err));
+    return LRK_OK;
+}
+
+static lrk_status check_prompts(const lrk_scheduler *s, lrk_err *err)
+{
+    const size_t capacity = s->e->options.cache_capacity, V = s->e->options.decoder.vocabulary;
+    for (size_t i = 0; i < s->n; i++) {
+        LRK_REQUIRE(err, s->prompts[i].n > 0, LRK_EVALUE, "prompt %zu has no tokens", i + 1);
+        LRK_REQUIRE(err, s->prompts[i].n < capacity, LRK_EVALUE,
+                    "prompt %zu has %zu tokens, the context holds %zu", i + 1, s->prompts[i].n,
+                    capacity);
+        for (size_t k = 0; k < s->prompts[i].n; k++)
+            LRK_REQUIRE(err, s->prompts[i].ids[k] < V, LRK_EVALUE,
+                        "prompt %zu: token id %u, the model knows %zu: this tokenizer does not fit "
+                        "the model",
+                        i + 1, s->prompts[i].ids[k], V);
+    }
+    return LRK_OK;
+}
+
+/* Puts up to `room` tokens of the slot's sequence into the run. */
+static void enter(lrk_scheduler *s, size_t slot, size_t room)
+{
+    lrk_slot_state *t = &s->slot[slot];
+    const lrk_prompt *p = &s->prompts[t->sequence];
+    const bool decoding = t->entered >= p->n;
+    const size_t n = decoding ? 1 : lrk_min(p->n - t->entered, room);
+    int32_t *segment = s->segments + s->n_segments * LRK_SEG_FIELDS;
+    segment[LRK_SEG_START] = (int32_t)s->n_ids;
+    segment[LRK_SEG_LENGTH] = (int32_t)n;
+    segment[LRK_SEG_POSITION] = (int32_t)t->entered;
+    segment[LRK_SEG_PARENT] = -1;
+    segment[LRK_SEG_KV] = (int32_t)(slot * s->e->options.cache_capacity);
+    segment[LRK_SEG_KEYS] = (int32_t)(t->entered + n);
+    for (size_t i = 0; i < n; i++)
+        s->ids[s->n_ids + i] = (int32_t)(decoding ? t->last : p->ids[t->entered + i]);
+    s->n_segments++;
+    s->n_ids += n;
+    t->entered += n;
+    if (t->entered < p->n) return; /* more of the prompt is to come */
+    s->rows[s->n_rows] = (int32_t)s->n_ids - 1;
+    s->row_slot[s->n_rows++] = slot;
+}
+
+static void fill_run(lrk_scheduler *s)
+{
+    const lrk_engine_options *o = &s->e->options;
+    s->n_ids = s->n_segments = s->n_rows = 0;
+    size_t busy = 0;
+    for (size_t i = 0; i < o->cache_slots; i++) {
+        if (!s->slot[i].busy && s->next < s->n)
+            s->slot[i] = (lrk_slot_state){.busy = true, .sequence = s->next++};
+        busy += s->slot[i].busy;
+    }
+    /* one place is kept for each sequence still to come in this run */
+    for (size_t i = 0; i < o->cache_slots; i++) {
+        if (!s->slot[i].busy) continue;
+        busy--;
+        enter(s, i, o->max_tokens - s->n_ids - busy);
+    }
+}
+
+static bool ends(const lrk_generation *g, uint32_t id)
+{
+    for (size_t i = 0; i < g->n_ends; i++) {
+        if (g->ends[i] == id) return true;
+    }
+    return false;
+}
+
+static void finish(lrk_scheduler *s, lrk_slot_state *t, bool tell)
+{
+    if (tell) s->g->token(s->g->ctx, t->sequence, 0, true);
+    t->busy = false;
+}
+
+static lrk_status take_tokens(lrk_scheduler *s, const lrk_tensor *logits, lrk_err *err)
+{
+    const size_t V = lrk_cols(logits);
+    for (size_t r = 0; r < s->n_rows; r++) {
+        lrk_slot_state *t = &s->slot[s->row_slot[r]];
+        LRK_TRY(lrk_sample(&s->g->sampler, logits->dtype, lrk_row(logits, r), V,
+                           (uint32_t)t->sequence, t->entered, s->work, &t->last, err));
+        if (ends(s->g, t->last)) {
+            finish(s, t, true);
+            continue;
+        }
+        t->produced++;
+        const bool go_on = s->g->token(s->g->ctx, t->sequence, t->last, false);
+        if (!go_on)
+            finish(s, t, false);
+        else if (t->produced == s->g->max_tokens || t->entered == s->e->options.cache_capacity)
+            finish(s, t, true);
+    }
+    return LRK_OK;
+}
+
+static lrk_status run_all(lrk_scheduler *s, lrk_err *err)
+{
+    const lrk_tensor *logits;
+    for (;;) {
+        fill_run(s);
+        if (!s->n_ids) return LRK_OK;
+        if (s->g->stop && s->g->stop()) return lrk_fail(err, LRK_STOPPED, "stopped");
+        const lrk_micro_batch b = {.ids = s->ids, .segments = s->segments, .n_tokens = s->n_ids,
+                                   .n_segments = s->n_segments};
+        /* a run without a row that is asked for still fills the cache */
+        const size_t n_rows = lrk_max(s->n_rows, 1);
+        if (!s->n_rows) s->rows[0] = 0;
+        LRK_TRY(lrk_engine_logits(s->e, &b, true, s->rows, n_rows, &logits, err));
+        LRK_TRY(take_tokens(s, logits, err));
+    }
+}
+
+lrk_status lrk_generate(lrk_engine *e, const lrk_prompt *prompts, size_t n, const lrk_generation *g,
+                        lrk_err *err)
+{
+    lrk_scheduler s = {.e = e, .prompts = prompts, .n = n, .g = g,
+                       .arena = lrk_arena_growing("generate")};
+    LRK_ASSERT(e->options.cache_slots && e->options.max_tokens >= e->options.cache_slots);
+    lrk_status status = check_prompts(&s, err);
+    if (status == LRK_OK) status = take_memory(&s, err);
+    if (status == LRK_OK && g->max_tokens) status = run_all(&s, err);
+    lrk_arena_free(&s.arena);
+    return status;
+}
