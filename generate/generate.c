@@ -118,7 +118,7 @@ static lrk_status take_tokens(lrk_scheduler *s, const lrk_tensor *logits, lrk_er
     const size_t V = lrk_cols(logits);
     for (size_t r = 0; r < s->n_rows; r++) {
         lrk_slot_state *t = &s->slot[s->row_slot[r]];
-        LRK_TRY(lrk_sample(&s->g->sampler, logits->dtype, lrk_row(logits, r), V,
+        LRK_TRY(lrk_sample_token(&s->g->sampler, logits->dtype, lrk_row(logits, r), V,
                            (uint32_t)t->sequence, t->entered, s->work, &t->last, err));
         if (ends(s->g, t->last)) {
             finish(s, t, true);

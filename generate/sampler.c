@@ -37,7 +37,7 @@ static int by_logit(const void *a, const void *b)
     return x->id < y->id ? -1 : 1;
 }
 
-lrk_status lrk_sample(const lrk_sampler *s, lrk_dtype type, const void *logits, size_t n,
+lrk_status lrk_sample_token(const lrk_sampler *s, lrk_dtype type, const void *logits, size_t n,
                       uint32_t sequence, uint64_t position, lrk_candidate *work, uint32_t *id,
                       lrk_err *err)
 {

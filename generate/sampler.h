@@ -24,7 +24,7 @@ typedef struct lrk_candidate {
     uint32_t id;
 } lrk_candidate;
 
-lrk_status lrk_sample(const lrk_sampler *s, lrk_dtype type, const void *logits, size_t n,
+lrk_status lrk_sample_token(const lrk_sampler *s, lrk_dtype type, const void *logits, size_t n,
                       uint32_t sequence, uint64_t position, lrk_candidate *work, uint32_t *id,
                       lrk_err *err);
 

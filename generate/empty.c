@@ -1,2 +1,0 @@
-/* placeholder until the first file of this folder lands */
-typedef int lrk_generate_empty;
