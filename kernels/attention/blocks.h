@@ -1,0 +1,51 @@
+/* kernels/attention/blocks.h -- how attention is cut up: blocks of queries, and for each block the
+ * panels of keys that it sees. Shared by the builds for every type. */
+#ifndef LRK_KERNELS_ATTENTION_BLOCKS_H
+#define LRK_KERNELS_ATTENTION_BLOCKS_H
+#include "kernels/attention/attention.h"
+
+/* A block has at most LRK_ATTENTION_ROWS rows: its tokens times the query heads of a group. */
+enum { LRK_ATTENTION_ROWS = LRK_ATTENTION_MAX_GROUP, LRK_ATTENTION_KEYS = 64 };
+
+typedef struct lrk_query_block {
+    int32_t first, n; /* tokens of the run */
+    int32_t segment, position; /* of its first token */
+    int32_t lane;
+} lrk_query_block;
+
+/* Some adjacent keys of one segment. */
+typedef struct lrk_key_panel {
+    size_t row, n;    /* rows of K and V */
+    int32_t position; /* of the first */
+    bool masked;      /* some token of the block does not see some key of it */
+} lrk_key_panel;
+
+/* The way from a block's segment up through its ancestors. */
+typedef struct lrk_key_walk {
+    const lrk_tensor *segments;
+    int32_t first, last;  /* positions of the block's tokens */
+    int32_t low;          /* lowest position that the first token sees */
+    int32_t clear;        /* lowest position that the last token sees */
+    int32_t segment;      /* being walked; -1: done */
+    int32_t next, end;    /* positions still to come in it */
+} lrk_key_walk;
+
+size_t lrk_attention_lanes(const lrk_attention_attr *a);
+void lrk_attention_scratch(const lrk_call *c, size_t *forward, size_t *backward);
+
+/* Elements of one row of a lane's dK or dV. */
+size_t lrk_attention_lane_width(const lrk_attention_attr *a);
+
+/* The start of the scratch memory holds the table of blocks; the lanes' sums lie behind it. */
+size_t lrk_attention_blocks(const lrk_call *c, lrk_query_block *blocks);
+void *lrk_attention_sums(const lrk_call *c);
+
+/* Gives every block its lane, contiguous and of about equal work, and says which rows of K each
+ * lane touches: ranges[2 * lane] .. ranges[2 * lane + 1] - 1. */
+void lrk_attention_deal(const lrk_call *c, lrk_query_block *blocks, size_t n, size_t *ranges);
+enum { LRK_ATTENTION_MAX_LANES = 8 };
+
+lrk_key_walk lrk_key_walk_of(const lrk_call *c, const lrk_query_block *b);
+bool lrk_key_walk_next(lrk_key_walk *w, lrk_key_panel *panel);
+
+#endif /* LRK_KERNELS_ATTENTION_BLOCKS_H */

@@ -1,0 +1,116 @@
+/* kernels/tile.h -- small matrix products on local memory, for the CPU builds of one kernel file.
+ *
+ *   C[i,j] (+)= sum_k A(i,k) * B[k,j]      i < m, j < n, n a multiple of LRK_LANES
+ *
+ * A(i,k) lies at a[i * a_row + k * a_col], so A may be read either way round; rows of B and C are
+ * contiguous. For each instruction set the block of C that stays in registers is as large as fits.
+ * Every sum runs over k in order. Included after kernels/real.h.
+ */
+#ifndef LRK_KERNELS_TILE_H
+#define LRK_KERNELS_TILE_H
+#include "kernels/real.h"
+
+#if LRK_REAL != LRK_BUILD_F64 && (defined(__AVX512F__) || defined(__AVX2__))
+#include <immintrin.h>
+#endif
+
+#if LRK_REAL != LRK_BUILD_F64 && defined(__AVX512F__)
+typedef __m512 lrk_lanes;
+#define lrk_lanes_all(x) _mm512_set1_ps(x)
+#define lrk_lanes_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+enum { LRK_LANES = 16, LRK_TILE_ROWS = 8 };
+#elif LRK_REAL != LRK_BUILD_F64 && defined(__AVX2__)
+typedef __m256 lrk_lanes;
+#define lrk_lanes_all(x) _mm256_set1_ps(x)
+#define lrk_lanes_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+enum { LRK_LANES = 8, LRK_TILE_ROWS = 6 };
+#elif LRK_REAL != LRK_BUILD_F64
+typedef float lrk_lanes __attribute__((vector_size(16)));
+#define lrk_lanes_all(x) ((lrk_lanes){x, x, x, x})
+#define lrk_lanes_fma(a, b, c) ((a) * (b) + (c))
+enum { LRK_LANES = 4, LRK_TILE_ROWS = 6 };
+#else
+typedef double lrk_lanes __attribute__((vector_size(16)));
+#define lrk_lanes_all(x) ((lrk_lanes){x, x})
+#define lrk_lanes_fma(a, b, c) ((a) * (b) + (c))
+enum { LRK_LANES = 2, LRK_TILE_ROWS = 6 };
+#endif
+
+/* What tiles are padded to in memory: a multiple of the lanes of every build. */
+enum { LRK_TILE_PAD = 16 };
+
+typedef struct lrk_tile_product {
+    size_t m, n, k;
+    const lrk_real *a;
+    size_t a_row, a_col;
+    const lrk_real *b;
+    size_t b_row;
+    lrk_real *c;
+    size_t c_row;
+    bool add;
+} lrk_tile_product;
+
+static inline lrk_lanes lrk_lanes_load(const lrk_real *p)
+{
+    lrk_lanes v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void lrk_lanes_store(lrk_real *p, lrk_lanes v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* The block of C at rows i .., columns j ..; rows and vecs are constants where this is inlined. */
+static inline __attribute__((always_inline)) void lrk_tile_block(const lrk_tile_product *p, size_t i,
+                                                                 size_t j, const int rows,
+                                                                 const int vecs)
+{
+    lrk_lanes acc[LRK_TILE_ROWS][2];
+    const lrk_real *a = p->a + i * p->a_row, *b = p->b + j;
+    const size_t a_row = p->a_row, a_col = p->a_col, b_row = p->b_row;
+    lrk_real *c = p->c + i * p->c_row + j;
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vecs; v++)
+            acc[r][v] = p->add ? lrk_lanes_load(c + (size_t)r * p->c_row + v * LRK_LANES)
+                               : lrk_lanes_all(0);
+    for (size_t k = 0; k < p->k; k++, a += a_col, b += b_row) {
+        lrk_lanes bv[2];
+        for (int v = 0; v < vecs; v++) bv[v] = lrk_lanes_load(b + v * LRK_LANES);
+        for (int r = 0; r < rows; r++) {
+            const lrk_lanes ar = lrk_lanes_all(a[(size_t)r * a_row]);
+            for (int v = 0; v < vecs; v++) acc[r][v] = lrk_lanes_fma(ar, bv[v], acc[r][v]);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vecs; v++)
+            lrk_lanes_store(c + (size_t)r * p->c_row + v * LRK_LANES, acc[r][v]);
+}
+
+static inline __attribute__((always_inline)) void lrk_tile_columns(const lrk_tile_product *p,
+                                                                   size_t j, const int vecs)
+{
+    size_t i = 0;
+    for (; i + LRK_TILE_ROWS <= p->m; i += LRK_TILE_ROWS)
+        lrk_tile_block(p, i, j, LRK_TILE_ROWS, vecs);
+    switch (p->m - i) {
+    case 7: lrk_tile_block(p, i, j, LRK_TILE_ROWS > 7 ? 7 : 1, vecs); break;
+    case 6: lrk_tile_block(p, i, j, LRK_TILE_ROWS > 6 ? 6 : 1, vecs); break;
+    case 5: lrk_tile_block(p, i, j, 5, vecs); break;
+    case 4: lrk_tile_block(p, i, j, 4, vecs); break;
+    case 3: lrk_tile_block(p, i, j, 3, vecs); break;
+    case 2: lrk_tile_block(p, i, j, 2, vecs); break;
+    case 1: lrk_tile_block(p, i, j, 1, vecs); break;
+    default: break;
+    }
+}
+
+static void lrk_tile_multiply(const lrk_tile_product *p)
+{
+    size_t j = 0;
+    for (; j + 2 * LRK_LANES <= p->n; j += 2 * LRK_LANES) lrk_tile_columns(p, j, 2);
+    if (j < p->n) lrk_tile_columns(p, j, 1);
+}
+
+#endif /* LRK_KERNELS_TILE_H */
