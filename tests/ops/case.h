@@ -1,0 +1,226 @@
+/* tests/ops/case.h -- one sample of one op in memory, every buffer between guards.
+ *
+ * The numbers of a sample are drawn in f64 and do not depend on type, level or threads; a run rounds
+ * them to the types of its call. Buffers start as NaN patterns, so what a kernel forgets to write, or
+ * reads before writing, shows in the result.
+ */
+#ifndef LRK_TESTS_OPS_CASE_H
+#define LRK_TESTS_OPS_CASE_H
+#include "base/quant.h"
+#include "base/rng.h"
+#include "base/size.h"
+#include "kernels/op.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GUARD = 256, MAX_TENSORS = LRK_MAX_IN + LRK_MAX_OUT + LRK_MAX_SAVED };
+static const unsigned char guard_byte = 0xa5, poison_byte = 0xff;
+
+/* Memory with GUARD bytes before and behind. */
+typedef struct region {
+    unsigned char *block, *data;
+    size_t bytes;
+} region;
+
+/* One call: tensors, gradients, scratch. */
+typedef struct call {
+    lrk_call c;
+    lrk_infer shapes;
+    lrk_tensor in[LRK_MAX_IN], out[LRK_MAX_OUT], saved[LRK_MAX_SAVED];
+    lrk_tensor din[LRK_MAX_IN], dout[LRK_MAX_OUT];
+    region regions[4 * MAX_TENSORS];
+    size_t n_regions;
+    region scratch, before[LRK_MAX_IN]; /* before: what the inputs held */
+} call;
+
+static inline size_t count_of(const lrk_sample_in *in)
+{
+    size_t n = 0;
+    for (int d = 0; d < LRK_MAX_RANK && in->dim[d]; d++) n = n ? n * in->dim[d] : in->dim[d];
+    return n;
+}
+
+static inline bool is_integer(const lrk_sample_in *in)
+{
+    return in->fill != LRK_FILL_NORMAL;
+}
+
+static inline bool has_gradient(const lrk_sample *s, int i)
+{
+    return count_of(&s->in[i]) && !is_integer(&s->in[i]) && !s->in[i].frozen;
+}
+
+static inline void *need_memory(size_t bytes)
+{
+    void *p = lrk_heap_alloc(bytes ? bytes : 1, 1);
+    if (!p) LRK_BUG("out of memory");
+    return p;
+}
+
+static inline region new_region(call *k, size_t bytes)
+{
+    region r = {.bytes = bytes};
+    r.block = need_memory(bytes + 2 * GUARD + LRK_ALIGN);
+    r.data = (unsigned char *)(((uintptr_t)r.block + GUARD + LRK_ALIGN - 1) & ~(uintptr_t)(LRK_ALIGN - 1));
+    memset(r.block, guard_byte, bytes + 2 * GUARD + LRK_ALIGN);
+    memset(r.data, poison_byte, bytes);
+    k->regions[k->n_regions++] = r;
+    return r;
+}
+
+static inline bool guards_hold(const region *r)
+{
+    const size_t all = r->bytes + 2 * GUARD + LRK_ALIGN;
+    const size_t first = (size_t)(r->data - r->block);
+    for (size_t i = 0; i < all; i++) {
+        if ((i < first || i >= first + r->bytes) && r->block[i] != guard_byte) return false;
+    }
+    return true;
+}
+
+/* Number i of a tensor as f64. */
+static inline double at(const lrk_tensor *t, size_t i)
+{
+    switch (t->dtype) {
+    case LRK_F64: return ((const double *)t->data)[i];
+    case LRK_F32: return (double)((const float *)t->data)[i];
+    case LRK_BF16: return (double)lrk_bf16_to_f32(((const uint16_t *)t->data)[i]);
+    default: LRK_BUG("type %s in a sample", lrk_dtype_name(t->dtype));
+    }
+}
+
+static inline void set(const lrk_tensor *t, size_t i, double v)
+{
+    switch (t->dtype) {
+    case LRK_F64: ((double *)t->data)[i] = v; break;
+    case LRK_F32: ((float *)t->data)[i] = (float)v; break;
+    case LRK_BF16: ((uint16_t *)t->data)[i] = lrk_f32_to_bf16((float)v); break;
+    default: LRK_BUG("type %s in a sample", lrk_dtype_name(t->dtype));
+    }
+}
+
+/* Number e of input i; adapter inputs stay f32 in every run but f64, so theirs are f32 numbers. */
+static inline double drawn(const lrk_sample *s, int i, size_t e)
+{
+    const lrk_sample_in *in = &s->in[i];
+    const lrk_rng r = {.seed = 17, .site = LRK_SITE_TEST | (uint32_t)i};
+    const double v = lrk_rng_normal(r, e) * (in->scale == 0.0 ? 1.0 : in->scale);
+    return in->adapter ? (double)(float)v : v;
+}
+
+static inline double cotangent(int out, size_t e)
+{
+    return lrk_rng_normal((lrk_rng){.seed = 18, .site = LRK_SITE_TEST | (uint32_t)out}, e);
+}
+
+static inline int32_t integer(const lrk_sample *s, int i, size_t e)
+{
+    const lrk_sample_in *in = &s->in[i];
+    const lrk_rng r = {.seed = 19, .site = LRK_SITE_TEST | (uint32_t)i};
+    if (in->fill == LRK_FILL_DATA) return in->data[e];
+    if (in->fill == LRK_FILL_TARGET && e && lrk_rng_uniform(r, e) < 1.0 / 3.0) return -1;
+    return (int32_t)lrk_rng_below(r, e + 1000000, (uint64_t)in->limit);
+}
+
+static inline lrk_tensor place(call *k, lrk_tensor t)
+{
+    t.data = new_region(k, lrk_bytes(&t)).data;
+    return t;
+}
+
+static inline lrk_tensor input_tensor(const lrk_sample_in *in, lrk_dtype type)
+{
+    lrk_tensor t = {.name = "sample"};
+    t.dtype = is_integer(in) ? LRK_I32 : in->adapter ? lrk_acc(type) : type;
+    while (t.rank < LRK_MAX_RANK && in->dim[t.rank]) {
+        t.dim[t.rank] = in->dim[t.rank];
+        t.rank++;
+    }
+    t.stride = lrk_cols(&t);
+    return t;
+}
+
+/* Inputs, results and saved tensors of a call in this type; the inputs hold the sample's numbers. */
+static inline lrk_status call_new(call *k, const lrk_op *op, const lrk_sample *s, lrk_compute compute,
+                                  lrk_err *err)
+{
+    memset(k, 0, sizeof *k);
+    k->c.attr = s->attr;
+    k->c.backward_follows = true;
+    for (int i = 0; i < op->n_in; i++) {
+        if (!count_of(&s->in[i])) continue;
+        k->in[i] = place(k, input_tensor(&s->in[i], lrk_compute_dtype(compute)));
+        k->c.in[i] = &k->in[i];
+        for (size_t e = 0; e < lrk_count(&k->in[i]); e++) {
+            if (is_integer(&s->in[i]))
+                ((int32_t *)k->in[i].data)[e] = integer(s, i, e);
+            else
+                set(&k->in[i], e, drawn(s, i, e));
+        }
+    }
+    LRK_TRY(lrk_op_infer(op, &k->c, LRK_CPU, &k->shapes, err));
+    LRK_REQUIRE(err, k->shapes.compute == compute, LRK_EINTERNAL, "computes in %s, expected %s",
+                lrk_compute_name(k->shapes.compute), lrk_compute_name(compute));
+    for (int i = 0; i < op->n_out; i++) {
+        k->out[i] = place(k, k->shapes.out[i]);
+        k->dout[i] = place(k, k->shapes.out[i]);
+        k->c.out[i] = &k->out[i];
+        k->c.dout[i] = &k->dout[i];
+        for (size_t e = 0; e < lrk_count(&k->dout[i]); e++) set(&k->dout[i], e, cotangent(i, e));
+    }
+    for (int i = 0; i < op->n_saved; i++) {
+        if (!k->shapes.saved[i].name) continue;
+        k->saved[i] = place(k, k->shapes.saved[i]);
+        k->c.saved[i] = &k->saved[i];
+    }
+    for (int i = 0; i < op->n_in; i++) {
+        if (!has_gradient(s, i)) continue;
+        k->din[i] = place(k, lrk_like(&k->in[i]));
+        k->c.din[i] = &k->din[i];
+        memset(k->din[i].data, 0, lrk_bytes(&k->din[i]));
+    }
+    k->scratch = new_region(k, lrk_max(k->shapes.forward_scratch, k->shapes.backward_scratch));
+    return LRK_OK;
+}
+
+static inline void call_free(call *k)
+{
+    for (size_t i = 0; i < k->n_regions; i++) lrk_heap_free(k->regions[i].block);
+    k->n_regions = 0;
+}
+
+/* The scratch of each pass ends exactly where infer said: guards stand right behind. */
+static inline bool run_with_scratch(call *k, lrk_kernel kernel, size_t bytes)
+{
+    unsigned char *end = k->scratch.data + k->scratch.bytes, *start = k->scratch.data;
+    memset(start, poison_byte, k->scratch.bytes);
+    memset(start + bytes, guard_byte, (size_t)(end - start) - bytes);
+    k->c.scratch = start;
+    kernel(&k->c);
+    for (const unsigned char *p = start + bytes; p < end; p++) {
+        if (*p != guard_byte) return false;
+    }
+    return true;
+}
+
+static inline bool forward(call *k, const lrk_op *op)
+{
+    return run_with_scratch(k, lrk_op_forward(op, LRK_CPU, k->shapes.compute),
+                            k->shapes.forward_scratch);
+}
+
+static inline bool backward(call *k, const lrk_op *op)
+{
+    return run_with_scratch(k, lrk_op_backward(op, LRK_CPU, k->shapes.compute),
+                            k->shapes.backward_scratch);
+}
+
+static inline bool same_bits(const lrk_tensor *a, const lrk_tensor *b)
+{
+    return lrk_bytes(a) == lrk_bytes(b) && memcmp(a->data, b->data, lrk_bytes(a)) == 0;
+}
+
+#endif /* LRK_TESTS_OPS_CASE_H */

@@ -1,0 +1,364 @@
+/* tests/ops/sweep.c -- every op of ops.def on every sample of its record; names none of them.
+ *
+ *   gradient   f64, random cotangent, against differences of fourth order, to 1e-7 of its size
+ *   accuracy   f32 and bf16 against f64 on every level of this machine: the error may be at most
+ *              `limit` times the change that rounding inputs and result to that type makes in f64
+ *   memory     guards around every buffer and behind each pass's scratch, inputs unchanged
+ *   contract   gradients are added; a fresh gradient is written; a gradient that nobody needs changes
+ *              no other; in-place results and gradients; the same bits twice and for 1, 2, 3 threads
+ *
+ * One line for each op and sample: the gradient's error, then the largest error in units of its bound
+ * for f32 and bf16. An op without samples fails.
+ */
+#include "case.h"
+
+#include "base/cpu.h"
+#include "base/threads.h"
+
+static const double gradient_bound = 1e-7, limit = 4.0;
+
+typedef struct report {
+    const lrk_op *op;
+    const lrk_sample *sample;
+    double gradient, accuracy[LRK_COMPUTE_COUNT];
+    int failures;
+} report;
+
+static void fail(report *r, const char *what, lrk_compute compute)
+{
+    printf("    FAILED %s, %s: %s, %s, level %s, %d threads\n", r->op->name, r->sample->name, what,
+           lrk_compute_name(compute), lrk_isa_name(lrk_cpu()), lrk_threads());
+    r->failures++;
+}
+
+#define CHECK(r, cond, what, compute)             \
+    do {                                          \
+        if (!(cond)) fail(r, what, compute);      \
+    } while (0)
+
+/* A call that ran forward; failures end the program's use of this sample. */
+static bool start(report *r, call *k, lrk_compute compute)
+{
+    lrk_err err = {0};
+    if (call_new(k, r->op, r->sample, compute, &err) != LRK_OK) {
+        printf("    %s\n", err.text);
+        fail(r, "infer", compute);
+        call_free(k);
+        return false;
+    }
+    CHECK(r, forward(k, r->op), "forward writes behind its scratch memory", compute);
+    return true;
+}
+
+static bool start_both(report *r, call *k, lrk_compute compute)
+{
+    if (!start(r, k, compute)) return false;
+    CHECK(r, backward(k, r->op), "backward writes behind its scratch memory", compute);
+    return true;
+}
+
+static bool all_guards(const call *k)
+{
+    for (size_t i = 0; i < k->n_regions; i++) {
+        if (!guards_hold(&k->regions[i])) return false;
+    }
+    return true;
+}
+
+static bool same_results(const call *a, const call *b)
+{
+    for (int i = 0; i < LRK_MAX_OUT; i++) {
+        if (a->c.out[i] && !same_bits(&a->out[i], &b->out[i])) return false;
+    }
+    return true;
+}
+
+static bool same_gradients(const call *a, const call *b)
+{
+    for (int i = 0; i < LRK_MAX_IN; i++) {
+        if (a->c.din[i] && b->c.din[i] && !same_bits(&a->din[i], &b->din[i])) return false;
+    }
+    return true;
+}
+
+/* ---- gradient ------------------------------------------------------------------------------------ */
+
+/* Moves input i by h along direction v and adds weight * the cotangent's view of the result. */
+static double probe(const report *r, call *k, int i, const double *v, double h)
+{
+    const size_t n = lrk_count(&k->in[i]);
+    double sum = 0.0;
+    for (size_t e = 0; e < n; e++) set(&k->in[i], e, drawn(r->sample, i, e) + h * v[e]);
+    forward(k, r->op);
+    for (int o = 0; o < r->op->n_out; o++)
+        for (size_t e = 0; e < lrk_count(&k->out[o]); e++) sum += cotangent(o, e) * at(&k->out[o], e);
+    for (size_t e = 0; e < n; e++) set(&k->in[i], e, drawn(r->sample, i, e));
+    return sum;
+}
+
+/* Directions 0 .. 3 move every element at random, later ones a single element. */
+static void direction(double *v, size_t n, uint32_t number)
+{
+    const lrk_rng rng = {.seed = 20, .site = LRK_SITE_TEST, .step = number};
+    for (size_t e = 0; e < n; e++) v[e] = number < 4 ? lrk_rng_normal(rng, e) / sqrt((double)n) : 0.0;
+    if (number >= 4) v[lrk_rng_below(rng, 0, n)] = 1.0;
+}
+
+static void check_gradient(report *r)
+{
+    call k;
+    if (!start_both(r, &k, LRK_C_F64)) return;
+    for (int i = 0; i < r->op->n_in; i++) {
+        if (!k.c.din[i]) continue;
+        const size_t n = lrk_count(&k.in[i]);
+        double *v = need_memory(n * sizeof *v), size = 0.0;
+        for (size_t e = 0; e < n; e++) size += at(&k.din[i], e) * at(&k.din[i], e);
+        size = sqrt(size / (double)n);
+        for (uint32_t number = 0; number < 10; number++) {
+            const double h = 1e-3;
+            double slope = 0.0;
+            direction(v, n, number);
+            for (size_t e = 0; e < n; e++) slope += v[e] * at(&k.din[i], e);
+            const double near = probe(r, &k, i, v, h) - probe(r, &k, i, v, -h);
+            const double far = probe(r, &k, i, v, 2 * h) - probe(r, &k, i, v, -2 * h);
+            const double numeric = (8.0 * near - far) / (12.0 * h);
+            const double error = fabs(numeric - slope) / (size > 0.0 ? size : 1.0);
+            if (!(error <= r->gradient)) r->gradient = error;
+        }
+        lrk_heap_free(v);
+    }
+    CHECK(r, r->gradient <= gradient_bound, "gradient is not the derivative", LRK_C_F64);
+    call_free(&k);
+}
+
+/* ---- accuracy ------------------------------------------------------------------------------------ */
+
+/* Makes the f64 call compute on the numbers that the other call holds. */
+static void copy_numbers(call *wide, const call *narrow, const lrk_op *op)
+{
+    for (int i = 0; i < op->n_in; i++) {
+        if (!wide->c.in[i] || wide->in[i].dtype == LRK_I32) continue;
+        for (size_t e = 0; e < lrk_count(&wide->in[i]); e++) set(&wide->in[i], e, at(&narrow->in[i], e));
+    }
+    for (int o = 0; o < op->n_out; o++)
+        for (size_t e = 0; e < lrk_count(&wide->dout[o]); e++)
+            set(&wide->dout[o], e, at(&narrow->dout[o], e));
+}
+
+/* exact: f64 on the sample's numbers; rounded: f64 on the rounded ones; got: the kernel's. */
+static double error_of(const lrk_tensor *exact, const lrk_tensor *rounded, const lrk_tensor *got,
+                       lrk_compute compute)
+{
+    const double unit = compute == LRK_C_BF16 ? 0x1p-9 : 0x1p-24;
+    double error = 0.0, rounding = 0.0, size = 0.0;
+    for (size_t e = 0; e < lrk_count(got); e++) {
+        const double x = at(exact, e), y = at(rounded, e), z = at(got, e);
+        error += (z - y) * (z - y);
+        rounding += (x - y) * (x - y);
+        size += y * y;
+    }
+    const double bound = limit * (sqrt(rounding) + unit * sqrt(size));
+    return error == 0.0 ? 0.0 : sqrt(error) / bound;
+}
+
+static void check_accuracy(report *r, lrk_compute compute)
+{
+    call exact, rounded, got;
+    if (!start_both(r, &exact, LRK_C_F64)) return;
+    if (start_both(r, &got, compute)) {
+        lrk_err err = {0};
+        double worst = 0.0;
+        call_new(&rounded, r->op, r->sample, LRK_C_F64, &err);
+        copy_numbers(&rounded, &got, r->op);
+        forward(&rounded, r->op);
+        backward(&rounded, r->op);
+        for (int i = 0; i < r->op->n_out; i++) {
+            const double e = error_of(&exact.out[i], &rounded.out[i], &got.out[i], compute);
+            if (!(e <= worst)) worst = e;
+        }
+        for (int i = 0; i < r->op->n_in; i++) {
+            if (!got.c.din[i]) continue;
+            const double e = error_of(&exact.din[i], &rounded.din[i], &got.din[i], compute);
+            if (!(e <= worst)) worst = e;
+        }
+        if (!(worst <= r->accuracy[compute])) r->accuracy[compute] = worst;
+        CHECK(r, worst <= 1.0, "less accurate than its type allows", compute);
+        call_free(&rounded);
+        call_free(&got);
+    }
+    call_free(&exact);
+}
+
+/* ---- memory and contract ------------------------------------------------------------------------- */
+
+static void check_memory(report *r, lrk_compute compute)
+{
+    call k, fresh;
+    lrk_err err = {0};
+    if (!start_both(r, &k, compute)) return;
+    CHECK(r, all_guards(&k), "writes outside its buffers", compute);
+    if (call_new(&fresh, r->op, r->sample, compute, &err) == LRK_OK) {
+        for (int i = 0; i < r->op->n_in; i++)
+            CHECK(r, !k.c.in[i] || same_bits(&k.in[i], &fresh.in[i]), "changes an input", compute);
+        for (int o = 0; o < r->op->n_out; o++)
+            CHECK(r, same_bits(&k.dout[o], &fresh.dout[o]), "changes a gradient it reads", compute);
+        /* without a backward to come nothing is saved, and the result is the same */
+        memset(fresh.c.saved, 0, sizeof fresh.c.saved);
+        fresh.c.backward_follows = false;
+        lrk_op_infer(r->op, &fresh.c, LRK_CPU, &fresh.shapes, &err);
+        fresh.scratch = new_region(&fresh, fresh.shapes.forward_scratch);
+        CHECK(r, forward(&fresh, r->op), "forward alone writes behind its scratch memory", compute);
+        CHECK(r, same_results(&k, &fresh), "forward alone gives another result", compute);
+        CHECK(r, all_guards(&fresh), "forward alone writes outside its buffers", compute);
+        call_free(&fresh);
+    }
+    call_free(&k);
+}
+
+/* From din = 1 the result must be 1 + gradient, to the rounding of that sum. */
+static void check_added(report *r, const call *plain, lrk_compute compute)
+{
+    call k;
+    if (!start(r, &k, compute)) return;
+    for (int i = 0; i < r->op->n_in; i++)
+        for (size_t e = 0; k.c.din[i] && e < lrk_count(&k.din[i]); e++) set(&k.din[i], e, 1.0);
+    backward(&k, r->op);
+    for (int i = 0; i < r->op->n_in; i++) {
+        if (!k.c.din[i]) continue;
+        const lrk_dtype type = k.din[i].dtype;
+        const double unit = type == LRK_BF16 ? 0x1p-8 : type == LRK_F32 ? 0x1p-23 : 0x1p-52;
+        double largest = 1.0;
+        bool added = true;
+        for (size_t e = 0; e < lrk_count(&k.din[i]); e++)
+            largest = fmax(largest, fabs(at(&plain->din[i], e)));
+        for (size_t e = 0; e < lrk_count(&k.din[i]); e++) {
+            const double want = 1.0 + at(&plain->din[i], e), got = at(&k.din[i], e);
+            /* a kernel may add its pieces one by one to what was there, and round each time */
+            added = added && fabs(got - want) <= 8.0 * unit * largest;
+        }
+        CHECK(r, added, "does not add to the gradient that is there", compute);
+    }
+    call_free(&k);
+}
+
+static void check_fresh(report *r, const call *plain, lrk_compute compute)
+{
+    call k;
+    if (!r->op->overwrites || !start(r, &k, compute)) return;
+    for (int i = 0; i < r->op->n_in; i++) {
+        if (!k.c.din[i]) continue;
+        memset(k.din[i].data, poison_byte, lrk_bytes(&k.din[i]));
+        k.c.fresh |= 1u << i;
+    }
+    backward(&k, r->op);
+    bool equal = true;
+    for (int i = 0; i < r->op->n_in; i++)
+        for (size_t e = 0; k.c.din[i] && e < lrk_count(&k.din[i]); e++)
+            equal = equal && at(&k.din[i], e) == at(&plain->din[i], e); /* -0 and 0 are one */
+    CHECK(r, equal, "a fresh gradient differs from one added to zeros", compute);
+    call_free(&k);
+}
+
+/* Leaves out one gradient, then all but that one. */
+static void check_null(report *r, const call *plain, lrk_compute compute)
+{
+    for (int i = 0; i < r->op->n_in; i++) {
+        for (int only = 0; only < 2 && plain->c.din[i]; only++) {
+            call k;
+            if (!start(r, &k, compute)) return;
+            for (int other = 0; other < r->op->n_in; other++)
+                if ((other == i) != only) k.c.din[other] = NULL;
+            backward(&k, r->op);
+            CHECK(r, same_gradients(&k, plain), "a gradient depends on who else asks", compute);
+            call_free(&k);
+        }
+    }
+}
+
+static void check_in_place(report *r, const call *plain, lrk_compute compute)
+{
+    const int i = r->op->inplace - 1;
+    call k;
+    lrk_err err = {0};
+    if (i < 0 || call_new(&k, r->op, r->sample, compute, &err) != LRK_OK) return;
+    k.c.out[0] = &k.in[i];
+    forward(&k, r->op);
+    CHECK(r, same_bits(&k.in[i], &plain->out[0]), "in place the result differs", compute);
+    if (k.c.din[i]) {
+        k.c.din[i] = &k.dout[0];
+        for (int other = 0; other < r->op->n_in; other++)
+            if (other != i) k.c.din[other] = NULL;
+        backward(&k, r->op);
+        CHECK(r, same_bits(&k.dout[0], &plain->din[i]), "in place the gradient differs", compute);
+    }
+    call_free(&k);
+}
+
+static void check_same_bits(report *r, const call *plain, lrk_compute compute)
+{
+    const int threads = lrk_threads();
+    for (int n = 1; n <= 3; n++) {
+        call k;
+        lrk_threads_set(n);
+        if (start_both(r, &k, compute)) {
+            CHECK(r, same_results(&k, plain), "other threads, other result", compute);
+            CHECK(r, same_gradients(&k, plain), "other threads, other gradient", compute);
+            call_free(&k);
+        }
+    }
+    lrk_threads_set(threads);
+}
+
+static void check_contract(report *r, lrk_compute compute)
+{
+    call plain;
+    if (!start_both(r, &plain, compute)) return;
+    check_added(r, &plain, compute);
+    check_fresh(r, &plain, compute);
+    check_null(r, &plain, compute);
+    check_in_place(r, &plain, compute);
+    check_same_bits(r, &plain, compute);
+    call_free(&plain);
+}
+
+/* ---- the sweep ----------------------------------------------------------------------------------- */
+
+static int sweep_sample(const lrk_op *op, const lrk_sample *sample)
+{
+    report r = {.op = op, .sample = sample};
+    lrk_err err = {0};
+    check_gradient(&r);
+    check_memory(&r, LRK_C_F64);
+    check_contract(&r, LRK_C_F64);
+    for (lrk_isa isa = LRK_SCALAR; isa <= lrk_cpu_hardware(); isa++) {
+        lrk_cpu_set(isa, &err);
+        for (lrk_compute compute = 0; compute < LRK_COMPUTE_COUNT; compute++) {
+            if (compute == LRK_C_F64) continue;
+            check_accuracy(&r, compute);
+            check_memory(&r, compute);
+            check_contract(&r, compute);
+        }
+    }
+    printf("%-12s %-36s f64 %7.1e  f32 %4.2f  bf16 %4.2f  %s\n", op->name, sample->name, r.gradient,
+           r.accuracy[LRK_C_F32], r.accuracy[LRK_C_BF16], r.failures ? "FAILED" : "ok");
+    fflush(stdout);
+    return r.failures;
+}
+
+/* Without arguments everything; with one, the ops of that name. */
+int main(int argc, char **argv)
+{
+    int failures = 0, lines = 0;
+    lrk_threads_set(2);
+    for (size_t i = 0; i < lrk_n_ops; i++) {
+        const lrk_op *op = lrk_ops[i];
+        if (argc > 1 && strcmp(argv[1], op->name) != 0) continue;
+        if (op->n_samples == 0) {
+            printf("%-12s has no samples  FAILED\n", op->name);
+            failures++;
+        }
+        for (size_t s = 0; s < op->n_samples; s++, lines++) failures += sweep_sample(op, &op->samples[s]);
+    }
+    printf("%d samples, %d failures\n", lines, failures);
+    return failures || !lines ? 1 : 0;
+}
