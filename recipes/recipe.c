@@ -61,10 +61,10 @@ static void unknown(lrk_reader *r, const lrk_yaml *node, const char *shown)
 }
 
 /* true: the key is one that others have, and has been dealt with */
-static bool foreign(lrk_reader *r, const lrk_yaml *node)
+static bool foreign(lrk_reader *r, const lrk_yaml *node, const char *shown)
 {
     for (const lrk_foreign_key *f = lrk_foreign_keys; f->name; f++) {
-        if (strcmp(f->name, node->key) != 0) continue;
+        if (strcmp(f->name, shown) != 0) continue;
         const bool scalar = node->kind == LRK_YAML_SCALAR;
         if (lrk_yaml_null(node)) return true;
         if (strcmp(f->given, "*") == 0)
@@ -77,23 +77,23 @@ static bool foreign(lrk_reader *r, const lrk_yaml *node)
 }
 
 /* true: dealt with; otherwise *node may now hold the value under our name */
-static bool translate(lrk_reader *r, lrk_yaml *node, const lrk_key **k)
+static bool translate(lrk_reader *r, lrk_yaml *node, const char *shown, const lrk_key **k)
 {
     bool known = false;
     for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++) {
-        if (strcmp(f->name, node->key) != 0) continue;
+        if (strcmp(f->name, shown) != 0) continue;
         known = true;
         if (lrk_yaml_null(node)) return true;
         if (node->kind != LRK_YAML_SCALAR || strcmp(f->given, node->text) != 0) continue;
         if (!*f->value) return true;
         char text[128];
         snprintf(text, sizeof text, "is %s: %s here", f->ours, f->value);
-        note(r, node, node->key, text);
+        note(r, node, shown, text);
         node->text = f->value;
         *k = lrk_key_find(lrk_recipe_keys, f->ours);
         return false;
     }
-    if (known) lrk_mistake(r, node, node->key, "this value is not understood");
+    if (known) lrk_mistake(r, node, shown, "this value is not understood");
     return known;
 }
 
@@ -150,8 +150,8 @@ static void read_datasets(lrk_reader *r, const lrk_key *k, const lrk_yaml *node)
 static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
 {
     const lrk_key *k = lrk_key_find(lrk_recipe_keys, shown);
-    if (!k && translate(r, node, &k)) return;
-    if (!k && foreign(r, node)) return;
+    if (!k && translate(r, node, shown, &k)) return;
+    if (!k && foreign(r, node, shown)) return;
     if (!k) {
         unknown(r, node, shown);
         return;

@@ -44,6 +44,9 @@ bad 'bf16: maybe' 'bf16: this value is not understood'
 bad 'validator: ./check' 'r.yaml:3:1: validator: expected a map'
 bad 'export: {ggfu: [q8_0]}' 'export.ggfu: unknown key, did you mean export.gguf?'
 
+bad 'export: {bf16: true}' 'export.bf16: unknown key'
+bad 'export: {deepspeed: x}' 'export.deepspeed: unknown key'
+
 # ---- types and ranges
 bad 'lora_r: 0' 'r.yaml:3:1: lora_r: expected a whole number of at least 1 and at most 4096, got the number 0'
 bad 'lora_r: -3' 'got the number -3'
