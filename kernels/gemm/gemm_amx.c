@@ -5,8 +5,13 @@
 #include "base/threads.h"
 
 enum {
-    DEPTH = 1024,        /* of k in a block, a multiple of every block of weights */
+    DEPTH = 2048,        /* of k in a block, a multiple of every block of weights */
     TILE_COLUMNS = 96,   /* of a task */
+    FLAT_ROWS = 64,      /* a product of so few rows is bound by packing: long rows of B then */
+    SHALLOW = 64,        /* one of so little depth by C: long rows of C, along which it walks */
+    FLAT_COLUMNS = 256,
+    SHALLOW_COLUMNS = 512,
+    AHEAD = 16,          /* rows of B asked for before they are packed */
     BUFFER = LRK_STRIP * LRK_STRIP, /* floats of one micro-kernel */
 };
 
@@ -39,7 +44,9 @@ static void plan_tasks(job *p, size_t threads)
 {
     const size_t block = p->right.transposed ? 1 : lrk_dtype_block(p->right.dtype);
     const size_t unit = lrk_max(LRK_STRIP, block);
-    size_t tasks = lrk_ceil_div(p->n, lrk_max(TILE_COLUMNS, unit));
+    size_t most = p->m <= FLAT_ROWS ? FLAT_COLUMNS : TILE_COLUMNS;
+    if (p->k <= SHALLOW) most = SHALLOW_COLUMNS;
+    size_t tasks = lrk_ceil_div(p->n, lrk_max(most, unit));
     if (tasks > 1 && tasks < 8 * threads) tasks = padded(tasks, threads);
     p->columns = padded(lrk_ceil_div(p->n, tasks), unit);
     p->n_col_tasks = lrk_ceil_div(p->n, p->columns);
@@ -175,12 +182,15 @@ static void pack_b_columns(const job *p, size_t j, size_t cols, size_t k0, size_
 {
     const size_t whole = padded(kc, LRK_TILE_K), width = padded(cols, 16);
     const bool straight = p->right.dtype == LRK_BF16 && cols == width;
+    const size_t row_bytes = lrk_row_bytes(p->right.dtype, p->right.stride);
+    const size_t line_bytes = lrk_row_bytes(p->right.dtype, cols);
     for (size_t k = 0; k < whole; k += 2) {
         const uint16_t *pair[2];
         for (size_t odd = 0; odd < 2; odd++) {
             uint16_t *row = w->rows + odd * padded(width, LRK_STRIP);
-            const void *src = lrk_operand_at(&p->right, k0 + lrk_min(k + odd, kc - 1), j);
-            pair[odd] = straight ? src : row;
+            const char *src = lrk_operand_at(&p->right, k0 + lrk_min(k + odd, kc - 1), j);
+            for (size_t at = 0; at < line_bytes; at += 64) __builtin_prefetch(src + AHEAD * row_bytes + at);
+            pair[odd] = straight ? (const uint16_t *)(const void *)src : row;
             if (k + odd < kc && straight) continue;
             const size_t n = k + odd < kc ? cols : 0;
             if (n) lrk_to_bf16_amx(p->right.dtype, src, n, row, w->tmp);
@@ -230,32 +240,46 @@ static void store(const job *p, size_t i, size_t j, size_t rows, size_t cols, co
                   g->c_stride, (float)g->alpha, g->accumulate);
 }
 
+typedef struct block {
+    size_t i0, j0, k0, kc;
+    const workspace *w;
+} block;
+
+/* The strip of rows from i times the strip of columns from j (both within the task). */
+static void micro(const job *p, const block *b, size_t i, size_t rows, size_t j, size_t cols)
+{
+    const size_t whole = padded(b->kc, LRK_TILE_K), width = padded(p->columns, LRK_STRIP);
+    const bool once = p->blocks == 1;
+    const lrk_amx_strip a = strip_of(p, b->i0 + i, b->k0);
+    float *sums = once ? b->w->sums : b->w->sums + i * width + j;
+    const size_t stride = once ? LRK_STRIP : width;
+    lrk_amx_product(whole / LRK_TILE_K, &a, lrk_ceil_div(rows, 16), b->w->b + j * whole,
+                    lrk_ceil_div(cols, 16), sums, stride, b->k0 > 0);
+    if (b->k0 + b->kc == p->k)
+        store(p, b->i0 + i, b->j0 + j, rows, cols, sums, stride,
+              b->w->sums + p->sums_bytes / sizeof(float) - BUFFER);
+}
+
 static void tile_task(void *ctx, size_t task, int worker)
 {
     const job *p = ctx;
     const workspace w = workspace_of(p, worker);
     const size_t j0 = task % p->n_col_tasks * p->columns, cols = lrk_min(p->n - j0, p->columns);
-    const size_t i0 = task / p->n_col_tasks * p->rows, i1 = lrk_min(i0 + p->rows, p->m);
-    const size_t width = padded(p->columns, LRK_STRIP);
-    float *spare = w.sums + p->sums_bytes / sizeof(float) - BUFFER;
+    const size_t i0 = task / p->n_col_tasks * p->rows, rows = lrk_min(p->m - i0, p->rows);
+    const bool along_rows = p->k <= SHALLOW;
 
     lrk_amx_begin();
     for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
-        const size_t kc = lrk_min(p->k - k0, p->kc), whole = padded(kc, LRK_TILE_K);
+        const block b = {i0, j0, k0, lrk_min(p->k - k0, p->kc), &w};
         if (p->right.transposed)
-            pack_b_rows(p, j0, cols, k0, kc, &w);
+            pack_b_rows(p, j0, cols, k0, b.kc, &w);
         else
-            pack_b_columns(p, j0, cols, k0, kc, &w);
-        for (size_t j = 0; j < cols; j += LRK_STRIP) {
-            const size_t n = lrk_min(cols - j, LRK_STRIP);
-            for (size_t i = i0; i < i1; i += LRK_STRIP) {
-                const size_t rows = lrk_min(i1 - i, LRK_STRIP);
-                const lrk_amx_strip a = strip_of(p, i, k0);
-                float *sums = p->blocks == 1 ? w.sums : w.sums + (i - i0) * width + j;
-                const size_t stride = p->blocks == 1 ? LRK_STRIP : width;
-                lrk_amx_product(whole / LRK_TILE_K, &a, lrk_ceil_div(rows, 16), w.b + j * whole,
-                                lrk_ceil_div(n, 16), sums, stride, k0 > 0);
-                if (k0 + kc == p->k) store(p, i, j0 + j, rows, n, sums, stride, spare);
+            pack_b_columns(p, j0, cols, k0, b.kc, &w);
+        const size_t outer = along_rows ? rows : cols, inner = along_rows ? cols : rows;
+        for (size_t x = 0; x < outer; x += LRK_STRIP) {
+            for (size_t y = 0; y < inner; y += LRK_STRIP) {
+                const size_t i = along_rows ? x : y, j = along_rows ? y : x;
+                micro(p, &b, i, lrk_min(rows - i, LRK_STRIP), j, lrk_min(cols - j, LRK_STRIP));
             }
         }
     }

@@ -89,26 +89,52 @@ static inline __m512 widen(__m256i h)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
 
+/* Whole strips of bf16, one line of the cache a row. */
+static void store_bf16_32(const float *sums, size_t stride, size_t rows, uint16_t *c, size_t c_stride,
+                          __m512 scale, bool accumulate)
+{
+    for (size_t i = 0; i < rows; i++, sums += stride, c += c_stride) {
+        __m512 low = _mm512_setzero_ps(), high = low;
+        if (accumulate) {
+            low = widen(_mm256_loadu_si256((const __m256i *)(const void *)c));
+            high = widen(_mm256_loadu_si256((const __m256i *)(const void *)(c + 16)));
+        }
+        low = _mm512_fmadd_ps(scale, _mm512_loadu_ps(sums), low);
+        high = _mm512_fmadd_ps(scale, _mm512_loadu_ps(sums + 16), high);
+        _mm512_storeu_si512(c, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+}
+
+static void store_f32(const float *sums, __mmask16 mask, float *c, __m512 scale, bool accumulate)
+{
+    __m512 old = _mm512_setzero_ps();
+    if (accumulate) old = _mm512_maskz_loadu_ps(mask, c);
+    _mm512_mask_storeu_ps(c, mask, _mm512_fmadd_ps(scale, _mm512_loadu_ps(sums), old));
+}
+
+static void store_bf16(const float *sums, __mmask16 mask, uint16_t *c, __m512 scale, bool accumulate)
+{
+    __m512 old = _mm512_setzero_ps();
+    if (accumulate) old = widen(_mm256_maskz_loadu_epi16(mask, c));
+    const __m512 v = _mm512_fmadd_ps(scale, _mm512_loadu_ps(sums), old);
+    _mm256_mask_storeu_epi16(c, mask, (__m256i)_mm512_cvtneps_pbh(v));
+}
+
 void lrk_amx_store(const float *sums, size_t stride, size_t rows, size_t cols, void *c,
                    lrk_dtype c_dtype, size_t c_stride, float alpha, bool accumulate)
 {
     const __m512 scale = _mm512_set1_ps(alpha);
+    if (c_dtype == LRK_BF16 && cols == LRK_STRIP) {
+        store_bf16_32(sums, stride, rows, c, c_stride, scale, accumulate);
+        return;
+    }
     for (size_t i = 0; i < rows; i++) {
         for (size_t j = 0; j < cols; j += 16) {
-            const __mmask16 mask = first(cols - j);
             const size_t at = i * c_stride + j;
-            const __m512 sum = _mm512_loadu_ps(sums + i * stride + j);
-            __m512 old = _mm512_setzero_ps();
-            if (c_dtype == LRK_F32) {
-                float *p = (float *)c + at;
-                if (accumulate) old = _mm512_maskz_loadu_ps(mask, p);
-                _mm512_mask_storeu_ps(p, mask, _mm512_fmadd_ps(scale, sum, old));
-            } else {
-                uint16_t *p = (uint16_t *)c + at;
-                if (accumulate) old = widen(_mm256_maskz_loadu_epi16(mask, p));
-                const __m256bh v = _mm512_cvtneps_pbh(_mm512_fmadd_ps(scale, sum, old));
-                _mm256_mask_storeu_epi16(p, mask, (__m256i)v);
-            }
+            if (c_dtype == LRK_F32)
+                store_f32(sums + i * stride + j, first(cols - j), (float *)c + at, scale, accumulate);
+            else
+                store_bf16(sums + i * stride + j, first(cols - j), (uint16_t *)c + at, scale, accumulate);
         }
     }
 }

@@ -56,11 +56,12 @@ static const row rows[] = {
     {"F32 decode Q4_1", 8, 1536, 576, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false},
 };
 
-static void *fill(lrk_dtype t, size_t n_rows, size_t cols)
+static void *fill(lrk_arena *arena, lrk_dtype t, size_t n_rows, size_t cols)
 {
     const lrk_rng rng = {.seed = 1, .site = LRK_SITE_TEST};
     float *line = lrk_heap_alloc(cols, sizeof *line);
-    char *p = lrk_heap_alloc(n_rows, lrk_row_bytes(t, cols));
+    char *p = NULL;
+    if (lrk_alloc(arena, n_rows, lrk_row_bytes(t, cols), "matrix", &p, NULL) != LRK_OK) exit(5);
     for (size_t r = 0; r < n_rows; r++) {
         for (size_t i = 0; i < cols; i++)
             line[i] = (float)(lrk_rng_u32(rng, r * cols + i) >> 8) * 0x1p-23f - 1.0f;
@@ -103,8 +104,12 @@ static double measure(const row *r, double seconds)
 {
     const size_t a_rows = r->a_transposed ? r->k : r->m, a_cols = r->a_transposed ? r->m : r->k;
     const size_t b_rows = r->b_transposed ? r->n : r->k, b_cols = r->b_transposed ? r->k : r->n;
-    void *a = fill(r->a, a_rows, a_cols), *b = fill(r->b, b_rows, b_cols);
-    void *c = lrk_heap_alloc(r->m * r->n, sizeof(float));
+    lrk_arena arena = {0};
+    if (lrk_arena_fixed(&arena, "bench", (size_t)1 << 30, NULL) != LRK_OK) exit(5);
+    void *a = fill(&arena, r->a, a_rows, a_cols), *b = fill(&arena, r->b, b_rows, b_cols);
+    void *c = NULL, *scratch = NULL;
+    if (lrk_alloc(&arena, r->m * r->n, sizeof(float), "C", &c, NULL) != LRK_OK) exit(5);
+    memset(c, 0, r->m * r->n * sizeof(float));
     const lrk_gemm g = {.m = r->m,
                         .n = r->n,
                         .k = r->k,
@@ -121,9 +126,7 @@ static double measure(const row *r, double seconds)
         lrk_gemm_provider_set((lrk_gemm_provider)p);
         bytes[p] = lrk_gemm_scratch(&g);
     }
-    lrk_arena arena = {0};
-    if (lrk_arena_fixed(&arena, "scratch", lrk_max(bytes[0], bytes[1]) + 1, NULL) != LRK_OK) return 1.0;
-    void *scratch = arena.base;
+    if (lrk_alloc(&arena, lrk_max(bytes[0], bytes[1]), 1, "scratch", &scratch, NULL) != LRK_OK) exit(5);
     for (int p = 0; p < 2; p++) once(&g, (lrk_gemm_provider)p, scratch);
     for (const double start = lrk_seconds(); n < 5 || (n < MOST && lrk_seconds() - start < seconds); n++)
         for (int p = 0; p < 2; p++) times[p][n] = once(&g, (lrk_gemm_provider)p, scratch);
@@ -133,9 +136,6 @@ static double measure(const row *r, double seconds)
            r->n, r->k, flop / own, flop / other, other / own, own * 1e6, n);
     fflush(stdout);
     lrk_arena_free(&arena);
-    lrk_heap_free(a);
-    lrk_heap_free(b);
-    lrk_heap_free(c);
     return other / own;
 }
 
