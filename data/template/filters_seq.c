@@ -49,7 +49,6 @@ FILTER(f_last)
     LRK_TRY(no_arguments(r, "last", args));
     if (v.kind == LRK_JV_GENERATOR)
         return lrk_j_fail(r, LRK_EINPUT, "'generator' object is not reversible");
-    if (v.kind == LRK_JV_UNDEFINED) return lrk_j_fail(r, LRK_EINPUT, "'Undefined' is not reversible");
     LRK_TRY(lrk_j_items(r, v, &items));
     *out = items->n ? items->items[items->n - 1]
                     : lrk_j_undefined(r, "No last item, sequence was empty.");
@@ -63,9 +62,7 @@ FILTER(f_reverse)
     lrk_jout o = {0};
     LRK_TRY(no_arguments(r, "reverse", args));
     LRK_TRY(lrk_j_items(r, v, &items));
-    LRK_TRY(lrk_j_seq(r, v.kind == LRK_JV_GENERATOR || v.kind == LRK_JV_UNDEFINED ? LRK_JV_LIST
-                                                                                 : LRK_JV_GENERATOR,
-                      &list));
+    LRK_TRY(lrk_j_seq(r, v.kind == LRK_JV_GENERATOR ? LRK_JV_LIST : LRK_JV_GENERATOR, &list));
     for (size_t i = items->n; i > 0; i--) {
         if (v.kind == LRK_JV_STR) LRK_TRY(lrk_j_put_str(r, &o, items->items[i - 1].as.str));
         else LRK_TRY(lrk_j_append(r, list.as.seq, items->items[i - 1]));
@@ -272,6 +269,12 @@ static lrk_status name_of(lrk_jrun *r, lrk_jvalue v, char name[32])
     return LRK_OK;
 }
 
+/* These filters begin with "if value:", so none and 0 are as good as an empty list. */
+static lrk_jvalue truthy(lrk_jrun *r, lrk_jvalue v)
+{
+    return lrk_j_true(v) ? v : lrk_j_undefined(r, "nothing");
+}
+
 static lrk_status map_attribute(lrk_jrun *r, const lrk_jseq *items, const lrk_jargs *args, lrk_jseq *to)
 {
     static const char *const names[] = {"attribute", "default"};
@@ -293,8 +296,10 @@ FILTER(f_map)
     lrk_jseq *items;
     lrk_jvalue list, item;
     char name[32];
-    LRK_TRY(lrk_j_items(r, v, &items));
+    LRK_TRY(lrk_j_items(r, truthy(r, v), &items));
     LRK_TRY(lrk_j_seq(r, LRK_JV_GENERATOR, &list));
+    *out = list;
+    if (!items->n) return LRK_OK;
     if (!args->n && args->n_keywords) {
         LRK_TRY(map_attribute(r, items, args, list.as.seq));
         *out = list;
@@ -318,8 +323,10 @@ static lrk_status select_items(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args,
     lrk_jseq *items;
     lrk_jvalue list, subject;
     char name[32];
-    LRK_TRY(lrk_j_items(r, v, &items));
+    LRK_TRY(lrk_j_items(r, truthy(r, v), &items));
     LRK_TRY(lrk_j_seq(r, LRK_JV_GENERATOR, &list));
+    *out = list;
+    if (!items->n) return LRK_OK;
     if (args->n < first) return lrk_j_fail(r, LRK_EINPUT, "Missing parameter for attribute name");
     if (args->n > first) LRK_TRY(name_of(r, args->at[first], name));
     const size_t used = args->n > first ? first + 1 : first;

@@ -124,7 +124,8 @@ static lrk_status lex_comment(lexer *l, lrk_jpos at)
             return LRK_OK;
         }
     }
-    return fail(l, at, LRK_EINPUT, "missing end of comment tag");
+    /* the reference only misses the end where something follows */
+    return l->i < l->n ? fail(l, at, LRK_EINPUT, "missing end of comment tag") : LRK_OK;
 }
 
 /* "{%- raw -%}" at i: returns where its text begins, or 0. */
@@ -154,7 +155,7 @@ static lrk_status lex_raw(lexer *l, lrk_jpos at)
         advance(l, after);
         return LRK_OK;
     }
-    return fail(l, at, LRK_EINPUT, "missing end of raw directive");
+    return begin < l->n ? fail(l, at, LRK_EINPUT, "missing end of raw directive") : LRK_OK;
 }
 
 static bool octal(char c)

@@ -107,6 +107,7 @@ static lrk_status repeat(lrk_jrun *r, lrk_jvalue v, int64_t times, lrk_jvalue *o
 {
     if (v.kind == LRK_JV_STR) {
         lrk_jout o = {0};
+        if (v.as.str->safe) return lrk_j_fail(r, LRK_ESUPPORT, "* of text that went through |safe");
         for (int64_t i = 0; v.as.str->n && i < times; i++)
             LRK_TRY(lrk_j_put_str(r, &o, v.as.str));
         return lrk_j_finish(r, &o, out);
@@ -125,11 +126,42 @@ static bool repeatable(lrk_jvalue v)
     return v.kind == LRK_JV_STR || v.kind == LRK_JV_LIST || v.kind == LRK_JV_TUPLE;
 }
 
+static lrk_status put_escaped(lrk_jrun *r, lrk_jout *o, const lrk_jstr *s)
+{
+    static const char from[] = "&<>'\"";
+    static const char *const to[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
+    if (s->safe) return lrk_j_put_str(r, o, s);
+    for (size_t i = 0; i < s->n; i++) {
+        const char *special = s->s[i] ? strchr(from, s->s[i]) : NULL;
+        if (special) {
+            const char *text = to[special - from];
+            LRK_TRY(lrk_j_put(r, o, text, strlen(text), lrk_j_origin_at(s, i)));
+        } else {
+            LRK_TRY(lrk_j_put_part(r, o, s, i, i + 1));
+        }
+    }
+    return LRK_OK;
+}
+
+/* Markup escapes what it is joined with, and the result is Markup again. */
+static lrk_status join_safe(lrk_jrun *r, const lrk_jstr *a, const lrk_jstr *b, lrk_jvalue *out)
+{
+    lrk_jout o = {0};
+    LRK_TRY(put_escaped(r, &o, a));
+    LRK_TRY(put_escaped(r, &o, b));
+    LRK_TRY(lrk_j_finish(r, &o, out));
+    lrk_jstr *safe;
+    LRK_TRY(lrk_j_take(r, 1, sizeof *safe, &safe));
+    *safe = *out->as.str;
+    safe->safe = true;
+    out->as.str = safe;
+    return LRK_OK;
+}
+
 static lrk_status join_two(lrk_jrun *r, lrk_jvalue a, lrk_jvalue b, lrk_jvalue *out)
 {
     if (a.kind == LRK_JV_STR) {
-        if (a.as.str->safe || b.as.str->safe)
-            return lrk_j_fail(r, LRK_ESUPPORT, "+ on text that went through |safe");
+        if (a.as.str->safe || b.as.str->safe) return join_safe(r, a.as.str, b.as.str, out);
         lrk_jout o = {0};
         LRK_TRY(lrk_j_put_str(r, &o, a.as.str));
         LRK_TRY(lrk_j_put_str(r, &o, b.as.str));

@@ -14,6 +14,8 @@ lrk_status lrk_j_splitlines(lrk_jrun *r, const lrk_jstr *s, bool keep_ends, lrk_
 lrk_status lrk_j_replace(lrk_jrun *r, const lrk_jstr *s, const lrk_jstr *old, const lrk_jstr *by,
                          int64_t max, lrk_jvalue *out);
 
+lrk_status lrk_j_format(lrk_jrun *r, const lrk_jstr *s, const lrk_jargs *args, lrk_jvalue *out);
+
 typedef enum lrk_jcase {
     LRK_J_UPPER,
     LRK_J_LOWER,
