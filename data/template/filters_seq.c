@@ -330,7 +330,8 @@ static lrk_status select_items(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args,
     if (args->n < first) return lrk_j_fail(r, LRK_EINPUT, "Missing parameter for attribute name");
     if (args->n > first) LRK_TRY(name_of(r, args->at[first], name));
     const size_t used = args->n > first ? first + 1 : first;
-    const lrk_jargs rest = {args->at + used, args->n - used, args->keywords, args->n_keywords};
+    const lrk_jargs rest = {used ? args->at + used : args->at, args->n - used, args->keywords,
+                            args->n_keywords};
     for (size_t i = 0; i < items->n; i++) {
         bool holds;
         subject = items->items[i];
