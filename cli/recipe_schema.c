@@ -62,6 +62,17 @@ static void markdown_rows(lrk_buf *b, const lrk_key *table)
     }
 }
 
+static void markdown_foreign(lrk_buf *b, const lrk_foreign_key *table)
+{
+    for (const lrk_foreign_key *f = table; f->name; f++) {
+        lrk_buf_printf(b, "| `%s` | ", f->name);
+        put_cell(b, strcmp(f->given, "*") == 0 ? "any value" : f->given);
+        lrk_buf_puts(b, " | ");
+        put_cell(b, f->why);
+        lrk_buf_puts(b, " |\n");
+    }
+}
+
 void lrk_schema_markdown(lrk_buf *b)
 {
     lrk_buf_puts(b,
@@ -95,13 +106,10 @@ void lrk_schema_markdown(lrk_buf *b)
             lrk_buf_printf(b, "| `%s: %s` | `%s: %s` |\n", f->name, f->given, f->ours, f->value);
     lrk_buf_puts(b, "\nRefused, unless they stand at the value that changes nothing:\n\n"
                     "| key | changes nothing at | why, and what to use |\n|---|---|---|\n");
-    for (const lrk_foreign_key *f = lrk_foreign_keys; f->name; f++) {
-        lrk_buf_printf(b, "| `%s` | ", f->name);
-        put_cell(b, strcmp(f->given, "*") == 0 ? "any value" : f->given);
-        lrk_buf_puts(b, " | ");
-        put_cell(b, f->why);
-        lrk_buf_puts(b, " |\n");
-    }
+    markdown_foreign(b, lrk_foreign_keys);
+    lrk_buf_puts(b, "\nThe same in an entry of `datasets`:\n\n"
+                    "| key | changes nothing at | why, and what to use |\n|---|---|---|\n");
+    markdown_foreign(b, lrk_foreign_rows);
 }
 
 static lrk_json *text(const char *s) { return lrk_json_new_string(s, strlen(s)); }

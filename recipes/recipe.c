@@ -61,9 +61,10 @@ static void unknown(lrk_reader *r, const lrk_yaml *node, const char *shown)
 }
 
 /* true: the key is one that others have, and has been dealt with */
-static bool foreign(lrk_reader *r, const lrk_yaml *node, const char *shown)
+static bool foreign(lrk_reader *r, const lrk_foreign_key *table, const lrk_yaml *node,
+                    const char *shown)
 {
-    for (const lrk_foreign_key *f = lrk_foreign_keys; f->name; f++) {
+    for (const lrk_foreign_key *f = table; f->name; f++) {
         if (strcmp(f->name, shown) != 0) continue;
         const bool scalar = node->kind == LRK_YAML_SCALAR;
         if (lrk_yaml_null(node)) return true;
@@ -97,6 +98,18 @@ static bool translate(lrk_reader *r, lrk_yaml *node, const char *shown, const lr
     return known;
 }
 
+static void unknown_in_row(lrk_reader *r, const lrk_yaml *node, const char *shown)
+{
+    lrk_nearest near = {.word = node->key};
+    for (const lrk_key *k = lrk_dataset_keys; k->name; k++) lrk_nearest_offer(&near, k->name);
+    if (lrk_key_find(lrk_recipe_keys, node->key))
+        lrk_mistake(r, node, shown, "stands outside the list, once for the whole run");
+    else if (near.best)
+        lrk_mistake(r, node, shown, "unknown key, did you mean %s?", near.best);
+    else
+        lrk_mistake(r, node, shown, "unknown key; `lorikeet recipe schema` lists all");
+}
+
 static void read_dataset(lrk_reader *r, lrk_recipe_dataset *d, const lrk_yaml *map,
                          const char *list)
 {
@@ -106,16 +119,9 @@ static void read_dataset(lrk_reader *r, lrk_recipe_dataset *d, const lrk_yaml *m
         char shown[160];
         snprintf(shown, sizeof shown, "%s.%.64s", list, node->key);
         const lrk_key *k = lrk_key_find(lrk_dataset_keys, node->key);
+        if (!k && foreign(r, lrk_foreign_rows, node, node->key)) continue;
         if (!k) {
-            lrk_nearest near = {.word = node->key};
-            for (const lrk_key *o = lrk_dataset_keys; o->name; o++)
-                lrk_nearest_offer(&near, o->name);
-            if (lrk_key_find(lrk_recipe_keys, node->key))
-                lrk_mistake(r, node, shown, "stands outside the list, once for the whole run");
-            else
-                lrk_mistake(r, node, shown,
-                            near.best ? "unknown key, did you mean %s?" : "unknown key%s",
-                            near.best ? near.best : "");
+            unknown_in_row(r, node, shown);
             continue;
         }
         const lrk_yaml **first = &given[k - lrk_dataset_keys];
@@ -151,7 +157,7 @@ static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
 {
     const lrk_key *k = lrk_key_find(lrk_recipe_keys, shown);
     if (!k && translate(r, node, shown, &k)) return;
-    if (!k && foreign(r, node, shown)) return;
+    if (!k && foreign(r, lrk_foreign_keys, node, shown)) return;
     if (!k) {
         unknown(r, node, shown);
         return;

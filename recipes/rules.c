@@ -34,6 +34,31 @@ static void missing(lrk_reader *r)
         lrk_mistake(r, NULL, "datasets", "is missing, as in datasets: [{path: rows.h5}]");
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+    const size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+/* Shape and templates are for JSONL; a data set that was imported has been shaped. */
+static void rows(lrk_reader *r, const char *name, const lrk_recipe_datasets *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const lrk_recipe_dataset *d = &list->item[i];
+        const bool shaped = d->type != LRK_ROWS_AUTO || d->prompt || d->completion;
+        if (!d->prompt != !d->completion)
+            lrk_mistake(r, given(r, name), name, "%s: prompt and completion go together", d->path);
+        if (d->prompt && d->type != LRK_ROWS_AUTO)
+            lrk_mistake(r, given(r, name), name, "%s: prompt stands beside type; give one of them",
+                        d->path);
+        if (shaped && (ends_with(d->path, ".h5") || ends_with(d->path, ".hdf5")))
+            lrk_mistake(r, given(r, name), name,
+                        "%s: type, prompt and completion are for JSONL; an imported data set has "
+                        "its shape",
+                        d->path);
+    }
+}
+
 static void data(lrk_reader *r)
 {
     const lrk_recipe *p = r->recipe;
@@ -55,8 +80,7 @@ static void data(lrk_reader *r)
                     p->sequence_len);
     const bool named = strcmp(p->chat_template, "tokenizer_default") == 0 ||
                        strcmp(p->chat_template, "chatml") == 0;
-    const size_t n = strlen(p->chat_template);
-    if (!named && (n < 7 || strcmp(p->chat_template + n - 6, ".jinja") != 0))
+    if (!named && !ends_with(p->chat_template, ".jinja"))
         lrk_mistake(r, given(r, "chat_template"), "chat_template",
                     "expected tokenizer_default, chatml or a file that ends in .jinja, got %s",
                     p->chat_template);
@@ -111,6 +135,8 @@ void lrk_recipe_rules(lrk_reader *r)
     missing(r);
     if (r->n_mistakes) return; /* what follows would complain of defaults in place of mistakes */
     data(r);
+    rows(r, "datasets", &r->recipe->datasets);
+    rows(r, "test_datasets", &r->recipe->test_datasets);
     targets(r);
     schedule(r);
     evaluation(r);

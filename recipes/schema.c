@@ -37,15 +37,24 @@ const lrk_key lrk_dataset_keys[] = {
 #undef OWNER
 
 #define FOREIGN(name, neutral, why) {#name, neutral, NULL, NULL, why},
+#define ROW(name, neutral, why)
 #define TRANSLATE(name, given, key, ours)
 #define REFUSED(key, value, why)
 const lrk_foreign_key lrk_foreign_keys[] = {
 #include "recipes/foreign.def"
     {.name = NULL}};
 #undef FOREIGN
-#undef TRANSLATE
+#undef ROW
 
 #define FOREIGN(name, neutral, why)
+#define ROW(name, neutral, why) {#name, neutral, NULL, NULL, why},
+const lrk_foreign_key lrk_foreign_rows[] = {
+#include "recipes/foreign.def"
+    {.name = NULL}};
+#undef ROW
+#undef TRANSLATE
+
+#define ROW(name, neutral, why)
 #define TRANSLATE(name, given, key, ours) {#name, given, #key, ours, NULL},
 const lrk_foreign_key lrk_translated_keys[] = {
 #include "recipes/foreign.def"

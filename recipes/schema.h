@@ -36,6 +36,7 @@ typedef struct lrk_foreign_key {
 } lrk_foreign_key;
 
 extern const lrk_foreign_key lrk_foreign_keys[]; /* FOREIGN: given holds the neutral values */
+extern const lrk_foreign_key lrk_foreign_rows[]; /* ROW: the same in an entry of datasets */
 extern const lrk_foreign_key lrk_translated_keys[];
 extern const lrk_foreign_key lrk_refused_values[]; /* name is a key of ours */
 

@@ -86,6 +86,11 @@ whole 'base_model: m\ndatasets: [{path: a, pth: b}]\n' 'datasets.pth: unknown ke
 whole 'base_model: m\ndatasets: [{path: a, roles_to_train: [x]}]\n' 'datasets.roles_to_train: stands outside the list'
 whole 'base_model: m\ndatasets: [{path: a, type: sharegtp}]\n' 'datasets.type: expected one of auto, messages'
 
+whole 'base_model: m\ndatasets: [{path: a.jsonl, prompt: "{x}"}]\n' 'a.jsonl: prompt and completion go together'
+whole 'base_model: m\ndatasets: [{path: a.jsonl, type: alpaca, prompt: x, completion: z}]\n' 'prompt stands beside type'
+whole 'base_model: m\ndatasets: [{path: a.h5, type: alpaca}]\n' 'a.h5: type, prompt and completion are for JSONL'
+whole 'base_model: m\ndatasets: [{path: a.jsonl, field_output: answer}]\n' 'field_output: shapes have fixed names; use completion'
+
 # ---- keys that contradict or need each other
 bad 'warmup_steps: 10
 warmup_ratio: 0.1' 'r.yaml:4:1: warmup_ratio: stands beside warmup_steps; give one of them'
@@ -144,6 +149,7 @@ accept 'load_in_4bit: false'
 accept 'flash_attention: true'
 grep -qF 'flash_attention: attention always works in blocks' err || fail "no note: $(cat err)"
 accept 'deepspeed:'
+accept 'test_datasets: [{path: t.jsonl, field_messages: messages, type: chat_template}]'
 accept 'lora_target_linear: true'
 accept 'gradient_checkpointing: true'
 accept 'optimizer: adamw_torch_fused'

@@ -65,10 +65,10 @@ static void every_kind(void **state)
              "lora_target: [q_proj, v_proj]\n"
              "datasets:\n"
              "  - path: a.jsonl\n"
-             "    type: alpaca\n"
              "    prompt: \"Q: {nl}\\n\"\n"
+             "    completion: \"{a}\"\n"
              "  - {path: b.h5, split: train}\n"
-             "test_datasets: [{path: t.h5}]\n"
+             "test_datasets: [{path: t.json, type: alpaca}]\n"
              "learning_rate: 1e-3\n"
              "gradient_checkpointing: true\n"
              "bf16: true\n"
@@ -82,7 +82,7 @@ static void every_kind(void **state)
     assert_int_equal(r.lora_target_modules.n, 2);
     assert_false(r.lora_target_modules.scalar);
     assert_int_equal(r.datasets.n, 2);
-    assert_int_equal(r.datasets.item[0].type, LRK_ROWS_INSTRUCTION);
+    assert_int_equal(r.test_datasets.item[0].type, LRK_ROWS_INSTRUCTION);
     assert_string_equal(r.datasets.item[0].prompt, "Q: {nl}\n");
     assert_string_equal(r.datasets.item[1].split, "train");
     assert_int_equal(r.datasets.item[1].type, LRK_ROWS_AUTO);
