@@ -29,17 +29,21 @@ static void compress(uint32_t state[8], const unsigned char block[64])
         const uint32_t s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10;
         w[i] = w[i - 16] + s0 + w[i - 7] + s1;
     }
+    /* The words turn places from round to round; here the rounds turn instead. */
     uint32_t v[8];
     memcpy(v, state, sizeof v);
-    for (int i = 0; i < 64; i++) {
-        const uint32_t s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25);
-        const uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
-        const uint32_t t1 = v[7] + s1 + choice + k[i] + w[i];
-        const uint32_t s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22);
-        const uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-        memmove(v + 1, v, 7 * sizeof v[0]);
-        v[4] += t1;
-        v[0] = t1 + s0 + majority;
+    for (int i = 0; i < 64; i += 8) {
+        for (int r = 0; r < 8; r++) {
+#define V(j) v[((j) + 8 - r) & 7]
+            const uint32_t s1 = rotate(V(4), 6) ^ rotate(V(4), 11) ^ rotate(V(4), 25);
+            const uint32_t choice = (V(4) & V(5)) ^ (~V(4) & V(6));
+            const uint32_t t1 = V(7) + s1 + choice + k[i + r] + w[i + r];
+            const uint32_t s0 = rotate(V(0), 2) ^ rotate(V(0), 13) ^ rotate(V(0), 22);
+            const uint32_t majority = (V(0) & V(1)) ^ (V(0) & V(2)) ^ (V(1) & V(2));
+            V(3) += t1;
+            V(7) = t1 + s0 + majority;
+#undef V
+        }
     }
     for (int i = 0; i < 8; i++) state[i] += v[i];
 }
@@ -57,6 +61,7 @@ void lrk_sha256_add(lrk_sha256 *h, const void *data, size_t n)
     const unsigned char *p = data;
     size_t held = (size_t)(h->bytes % 64);
     h->bytes += n;
+    for (; held == 0 && n >= 64; p += 64, n -= 64) compress(h->state, p);
     while (n) {
         const size_t take = n < 64 - held ? n : 64 - held;
         memcpy(h->block + held, p, take);

@@ -274,32 +274,46 @@ static void identify(lrk_tokenizer *t, const char *file, size_t n)
     lrk_hex(digest, sizeof digest, t->sha256);
 }
 
-static lrk_status load(lrk_tokenizer **t, const char *path, const char *file, size_t n, lrk_err *err)
+/* beside: read the files that lie beside `path` too. */
+static lrk_status load(lrk_tokenizer **t, const char *path, const char *file, size_t n, bool beside,
+                       lrk_err *err)
 {
     lrk_json *root = NULL;
     LRK_TRY(lrk_json_parse(&root, file, n, path, err));
     lrk_status status = build(t, root, err);
     lrk_json_free(root);
     if (status != LRK_OK) return lrk_err_prefix(err, status, "%s", path);
-    LRK_TRY(read_beside(*t, path, err));
+    if (beside) LRK_TRY(read_beside(*t, path, err));
     identify(*t, file, n);
     status = lrk_tokenizer_finish(*t, err);
     return status == LRK_OK ? LRK_OK : lrk_err_prefix(err, status, "%s", path);
 }
 
+static lrk_status load_or_free(lrk_tokenizer **out, const char *path, const char *file, size_t n,
+                               bool beside, lrk_err *err)
+{
+    lrk_tokenizer *t = NULL;
+    const lrk_status status = load(&t, path, file, n, beside, err);
+    if (status == LRK_OK)
+        *out = t;
+    else
+        lrk_tokenizer_free(t);
+    return status;
+}
+
+lrk_status lrk_tokenizer_parse(lrk_tokenizer **out, const char *text, size_t n, const char *where,
+                               lrk_err *err)
+{
+    return load_or_free(out, where, text, n, false, err);
+}
+
 lrk_status lrk_tokenizer_from_json(lrk_tokenizer **out, const char *path, lrk_err *err)
 {
     lrk_arena a = lrk_arena_growing("tokenizer.json");
-    lrk_tokenizer *t = NULL;
     char *file = NULL;
     size_t n = 0;
     lrk_status status = lrk_file_read(&a, path, MAX_FILE, &file, &n, err);
-    if (status == LRK_OK) status = load(&t, path, file, n, err);
+    if (status == LRK_OK) status = load_or_free(out, path, file, n, true, err);
     lrk_arena_free(&a);
-    if (status != LRK_OK) {
-        lrk_tokenizer_free(t);
-        return status;
-    }
-    *out = t;
-    return LRK_OK;
+    return status;
 }

@@ -126,26 +126,44 @@ static lrk_status add_merges(lrk_tokenizer *t, const lrk_vocab *v, lrk_err *err)
     return LRK_OK;
 }
 
-static void add_text(lrk_sha256 *h, const char *s, size_t n)
+/* Texts with a NUL behind each, which none of them contains. */
+typedef struct hashing {
+    lrk_sha256 h;
+    char block[1 << 13];
+    size_t n;
+} hashing;
+
+static void add_text(hashing *x, const char *s, size_t n)
 {
-    const uint64_t length = n;
-    lrk_sha256_add(h, &length, sizeof length);
-    lrk_sha256_add(h, s, n);
+    if (x->n + n + 1 > sizeof x->block) {
+        lrk_sha256_add(&x->h, x->block, x->n);
+        x->n = 0;
+    }
+    if (n + 1 > sizeof x->block) {
+        lrk_sha256_add(&x->h, s, n);
+        n = 0;
+    }
+    if (n) memcpy(x->block + x->n, s, n);
+    x->n += n;
+    x->block[x->n++] = '\0';
 }
 
 static void identify(lrk_tokenizer *t, const lrk_vocab *v)
 {
-    lrk_sha256 h;
+    hashing x = {.n = 0};
     unsigned char digest[32];
-    lrk_sha256_begin(&h);
-    add_text(&h, v->pre, strlen(v->pre));
-    for (size_t i = 0; i < t->n; i++) add_text(&h, t->text[i].data, t->text[i].n);
-    lrk_sha256_add(&h, t->flags, t->n);
-    for (size_t i = 0; i < v->n_merges; i++) add_text(&h, v->merges[i].data, v->merges[i].n);
-    lrk_sha256_add(&h, t->prefix, t->n_prefix * sizeof *t->prefix);
-    lrk_sha256_add(&h, "|", 1);
-    lrk_sha256_add(&h, t->suffix, t->n_suffix * sizeof *t->suffix);
-    lrk_sha256_end(&h, digest);
+    lrk_sha256_begin(&x.h);
+    add_text(&x, v->pre, strlen(v->pre));
+    for (size_t i = 0; i < t->n; i++) add_text(&x, t->text[i].data, t->text[i].n);
+    add_text(&x, "", 0);
+    for (size_t i = 0; i < v->n_merges; i++) add_text(&x, v->merges[i].data, v->merges[i].n);
+    add_text(&x, "", 0);
+    lrk_sha256_add(&x.h, x.block, x.n);
+    lrk_sha256_add(&x.h, t->flags, t->n);
+    lrk_sha256_add(&x.h, t->prefix, t->n_prefix * sizeof *t->prefix);
+    lrk_sha256_add(&x.h, "|", 1);
+    lrk_sha256_add(&x.h, t->suffix, t->n_suffix * sizeof *t->suffix);
+    lrk_sha256_end(&x.h, digest);
     lrk_hex(digest, sizeof digest, t->sha256);
 }
 
