@@ -34,8 +34,7 @@ static lrk_status encode_one(const lrk_tokenizer *t, const lrk_json *v, bool spe
     LRK_REQUIRE(err, text, LRK_EINPUT, "expected a string");
     LRK_TRY(lrk_encode(t, text, n, special, ids, err));
     lrk_buf_puts(b, "[");
-    for (size_t i = 0; i < ids->n; i++)
-        lrk_buf_printf(b, "%s%" PRIu32, i ? ", " : "", ids->id[i]);
+    for (size_t i = 0; i < ids->n; i++) lrk_buf_printf(b, "%s%" PRIu32, i ? ", " : "", ids->id[i]);
     lrk_buf_puts(b, "]");
     return LRK_OK;
 }
@@ -73,8 +72,9 @@ static lrk_status decode_one(const lrk_tokenizer *t, const lrk_json *list, lrk_i
     }
     for (size_t i = 0; i < n; i++) {
         const lrk_json *id = lrk_json_at(list, i);
-        LRK_REQUIRE(err, lrk_json_is(id, LRK_JSON_INTEGER) && lrk_json_integer(id) >= 0 &&
-                             lrk_json_integer(id) <= UINT32_MAX,
+        LRK_REQUIRE(err,
+                    lrk_json_is(id, LRK_JSON_INTEGER) && lrk_json_integer(id) >= 0 &&
+                        lrk_json_integer(id) <= UINT32_MAX,
                     LRK_EINPUT, "id %zu: expected a number from 0 on", i);
         ids->id[i] = (uint32_t)lrk_json_integer(id);
     }

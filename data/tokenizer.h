@@ -39,7 +39,8 @@ enum {
  * duplicates among ids, merges of absent tokens, added tokens whose id is not the one they would
  * get, special ids outside the vocabulary. */
 lrk_status lrk_tokenizer_from_json(lrk_tokenizer **out, const char *path, lrk_err *err);
-/* The same for the text of a tokenizer.json, with nothing beside it; `where` names it in messages. */
+/* The same for the text of a tokenizer.json, with nothing beside it; `where` names it in messages.
+ */
 lrk_status lrk_tokenizer_parse(lrk_tokenizer **out, const char *text, size_t n, const char *where,
                                lrk_err *err);
 

@@ -8,12 +8,10 @@ static lrk_status specials(const lrk_gguf *g, lrk_vocab *v, lrk_err *err)
     const struct {
         const char *key;
         int64_t *id;
-    } named[] = {{"tokenizer.ggml.bos_token_id", &v->bos},
-                 {"tokenizer.ggml.eos_token_id", &v->eos},
-                 {"tokenizer.ggml.eot_token_id", &v->eot},
-                 {"tokenizer.ggml.eom_token_id", &v->eom},
-                 {"tokenizer.ggml.unknown_token_id", &v->unk},
-                 {"tokenizer.ggml.padding_token_id", &v->pad}};
+    } named[] = {
+        {"tokenizer.ggml.bos_token_id", &v->bos},     {"tokenizer.ggml.eos_token_id", &v->eos},
+        {"tokenizer.ggml.eot_token_id", &v->eot},     {"tokenizer.ggml.eom_token_id", &v->eom},
+        {"tokenizer.ggml.unknown_token_id", &v->unk}, {"tokenizer.ggml.padding_token_id", &v->pad}};
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
         size_t id = SIZE_MAX;
         LRK_TRY(lrk_gguf_opt_size(g, named[i].key, 0, UINT32_MAX, &id, err));
@@ -30,12 +28,13 @@ static lrk_status flag(const lrk_gguf *g, const char *key, int *out, lrk_err *er
     return LRK_OK;
 }
 
-static lrk_status strings(const lrk_gguf *g, const char *key, lrk_arena *a, lrk_piece **list, size_t *n,
-                          lrk_err *err)
+static lrk_status strings(const lrk_gguf *g, const char *key, lrk_arena *a, lrk_piece **list,
+                          size_t *n, lrk_err *err)
 {
     const lrk_gguf_kv *kv = NULL;
     LRK_TRY(lrk_gguf_opt_array(g, key, LRK_GGUF_STRING, &kv, err));
-    LRK_REQUIRE(err, kv, LRK_EINPUT, "%s: %s is missing: the file holds no tokenizer", g->path, key);
+    LRK_REQUIRE(err, kv, LRK_EINPUT, "%s: %s is missing: the file holds no tokenizer", g->path,
+                key);
     *n = kv->n;
     LRK_TRY(lrk_alloc(a, *n, sizeof **list, key, list, err));
     for (size_t i = 0; i < *n; i++) (*list)[i].data = lrk_gguf_string(kv, i, &(*list)[i].n);
@@ -47,8 +46,9 @@ static lrk_status types(const lrk_gguf *g, lrk_arena *a, size_t n, int32_t **lis
     static const char key[] = "tokenizer.ggml.token_type";
     const lrk_gguf_kv *kv = NULL;
     LRK_TRY(lrk_gguf_opt_array(g, key, LRK_GGUF_I32, &kv, err));
-    LRK_REQUIRE(err, kv && kv->n == n, LRK_EINPUT, "%s: %s has %zu elements, expected one a token: %zu",
-                g->path, key, kv ? kv->n : 0, n);
+    LRK_REQUIRE(err, kv && kv->n == n, LRK_EINPUT,
+                "%s: %s has %zu elements, expected one a token: %zu", g->path, key, kv ? kv->n : 0,
+                n);
     LRK_TRY(lrk_alloc(a, n, sizeof **list, key, list, err));
     for (size_t i = 0; i < n; i++) (*list)[i] = (int32_t)lrk_gguf_integer(kv, i);
     return LRK_OK;
@@ -102,10 +102,11 @@ static lrk_status from_directory(lrk_model_text *m, const char *path, lrk_err *e
     if (!file)
         status = lrk_fail(err, LRK_ENOMEM, "%s: out of memory", path);
     else if (!lrk_is_file(file))
-        status = lrk_fail(err, LRK_ESUPPORT,
-                          "%s: no tokenizer.json in it; other kinds of tokenizers (tokenizer.model, "
-                          "vocab.json) are not known",
-                          path);
+        status =
+            lrk_fail(err, LRK_ESUPPORT,
+                     "%s: no tokenizer.json in it; other kinds of tokenizers (tokenizer.model, "
+                     "vocab.json) are not known",
+                     path);
     else
         status = from_json(m, file, err);
     lrk_arena_free(&a);
@@ -157,10 +158,11 @@ void lrk_text_variables(const lrk_model_text *m, lrk_json *variables)
 lrk_status lrk_text_check_rows(const lrk_model_text *m, size_t rows, const char *path, lrk_err *err)
 {
     const size_t n = lrk_tokenizer_size(m->tokenizer);
-    LRK_REQUIRE(err, n <= rows, LRK_EINPUT,
-                "%s: the tokenizer has %zu tokens, the embedding of the model %zu rows: they do not "
-                "belong together",
-                path, n, rows);
+    LRK_REQUIRE(
+        err, n <= rows, LRK_EINPUT,
+        "%s: the tokenizer has %zu tokens, the embedding of the model %zu rows: they do not "
+        "belong together",
+        path, n, rows);
     return LRK_OK;
 }
 

@@ -1,4 +1,5 @@
-/* generate/model_text.h -- the text side of the model that a path names: tokenizer and chat template.
+/* generate/model_text.h -- the text side of the model that a path names: tokenizer and chat
+ * template.
  *
  * The path is a GGUF file (also one with a vocabulary and no weights), a Hugging Face directory, or
  * a tokenizer.json.
@@ -24,13 +25,14 @@ void lrk_text_close(lrk_model_text *m); /* may be called twice, and on a zeroed 
  * template variables; members that are there already stay. */
 void lrk_text_variables(const lrk_model_text *m, lrk_json *variables);
 
-/* Sets special tokens, end tokens and, by `choice` (a recipe's chat_template), the template in o; the
- * rest of o stays. Without `conversations` no template is looked for. *t is the template for the
- * caller to free, or NULL; texts live as long as m. */
+/* Sets special tokens, end tokens and, by `choice` (a recipe's chat_template), the template in o;
+ * the rest of o stays. Without `conversations` no template is looked for. *t is the template for
+ * the caller to free, or NULL; texts live as long as m. */
 lrk_status lrk_text_chat(const lrk_model_text *m, const char *choice, const char *where,
                          bool conversations, lrk_template **t, lrk_chat_options *o, lrk_err *err);
 
 /* What an id outside means: a tokenizer larger than the model's embedding of `rows` rows. */
-lrk_status lrk_text_check_rows(const lrk_model_text *m, size_t rows, const char *path, lrk_err *err);
+lrk_status lrk_text_check_rows(const lrk_model_text *m, size_t rows, const char *path,
+                               lrk_err *err);
 
 #endif /* LRK_GENERATE_MODEL_TEXT_H */

@@ -20,7 +20,8 @@ static int by_bytes(const void *a, const void *b)
 }
 
 /* The token's text as it looks where it is sought. */
-static lrk_status looks(lrk_tokenizer *t, uint32_t id, bool normalized, lrk_piece *out, lrk_err *err)
+static lrk_status looks(lrk_tokenizer *t, uint32_t id, bool normalized, lrk_piece *out,
+                        lrk_err *err)
 {
     *out = t->text[id];
     if (!normalized || !t->n_before) return LRK_OK;

@@ -9,16 +9,14 @@ static const uint32_t word_edges[] = {
 };
 enum { RUNS = sizeof runs / sizeof *runs, EDGES = sizeof word_edges / sizeof *word_edges };
 
-static unsigned bit_of(uint32_t run)
-{
-    return run & 15 ? 1u << ((run & 15) - 1) : 0;
-}
+static unsigned bit_of(uint32_t run) { return run & 15 ? 1u << ((run & 15) - 1) : 0; }
 
 void lrk_classes_fill(lrk_classes *k)
 {
     for (size_t r = 0; r < RUNS; r++) {
         const uint32_t end = r + 1 < RUNS ? runs[r + 1] >> 4 : 65536;
-        for (uint32_t c = runs[r] >> 4; c < end && c < 65536; c++) k->low[c] = (uint8_t)bit_of(runs[r]);
+        for (uint32_t c = runs[r] >> 4; c < end && c < 65536; c++)
+            k->low[c] = (uint8_t)bit_of(runs[r]);
     }
 }
 

@@ -74,8 +74,8 @@ lrk_status lrk_tokenizer_index(lrk_tokenizer *t, lrk_err *err)
     for (uint32_t id = 0; id < t->n; id++) {
         uint32_t other;
         LRK_REQUIRE(err, t->text[id].data, LRK_EINPUT,
-                    "vocabulary: id %u is missing, ids must be 0 to %zu without a gap", (unsigned)id,
-                    t->n - 1);
+                    "vocabulary: id %u is missing, ids must be 0 to %zu without a gap",
+                    (unsigned)id, t->n - 1);
         LRK_TRY(lrk_strings_add(&t->by_text, id, &other, err));
         LRK_REQUIRE(err, other == id, LRK_EINPUT, "vocabulary: ids %u and %u are both '%s'",
                     (unsigned)other, (unsigned)id, t->text[id].data);
@@ -88,8 +88,8 @@ static lrk_status part(const lrk_tokenizer *t, size_t rank, lrk_piece p, const c
 {
     const int64_t found = lrk_strings_find(&t->by_text, p.data, p.n);
     LRK_REQUIRE(err, found != LRK_NO_ID, LRK_EINPUT,
-                "%s: merge %zu needs the token '%.*s', which the vocabulary does not have", key, rank,
-                (int)lrk_min(p.n, 200), p.data);
+                "%s: merge %zu needs the token '%.*s', which the vocabulary does not have", key,
+                rank, (int)lrk_min(p.n, 200), p.data);
     *id = (uint32_t)found;
     return LRK_OK;
 }
@@ -195,8 +195,8 @@ static void single_symbols(lrk_tokenizer *t)
 static lrk_status find_ends(lrk_tokenizer *t, lrk_err *err)
 {
     static const char *const known[] = {
-        "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<|end|>",
-        "<end_of_turn>", "<|return|>", "<｜end▁of▁sentence｜>"};
+        "<|im_end|>", "<|eot_id|>",    "<|eom_id|>", "<|end_of_text|>",      "<|endoftext|>",
+        "<|end|>",    "<end_of_turn>", "<|return|>", "<｜end▁of▁sentence｜>"};
     static const lrk_special named[] = {LRK_TOKEN_EOS, LRK_TOKEN_EOT, LRK_TOKEN_EOM};
     for (int i = 0; i < 3; i++)
         if (t->special[named[i]] != LRK_NO_ID) t->flags[t->special[named[i]]] |= LRK_IS_END;
@@ -242,10 +242,11 @@ lrk_status lrk_tokenizer_finish(lrk_tokenizer *t, lrk_err *err)
     LRK_TRY(all_bytes(t, err));
     single_symbols(t);
     for (unsigned b = 0; t->byte_level && t->byte_fallback && b < 256; b++)
-        LRK_REQUIRE(err, t->start[b] >= 0, LRK_ESUPPORT,
-                    "model.byte_fallback: not known together with ByteLevel while byte 0x%02x has no "
-                    "token",
-                    b);
+        LRK_REQUIRE(
+            err, t->start[b] >= 0, LRK_ESUPPORT,
+            "model.byte_fallback: not known together with ByteLevel while byte 0x%02x has no "
+            "token",
+            b);
     LRK_TRY(lists(t, err));
     LRK_TRY(lrk_added_make(&t->raw, t, false, err));
     LRK_TRY(lrk_added_make(&t->normalized, t, true, err));

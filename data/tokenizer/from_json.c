@@ -9,16 +9,18 @@ enum { MAX_FILE = 64 << 20, MAX_CONFIG = 16 << 20, MAX_TEMPLATE = 1 << 20 };
 
 /* ---- vocabulary ---- */
 
-/* One added token is ids and flags; where its text is new, its id must be the one that the reference
- * would give it, whatever the file says. */
+/* One added token is ids and flags; where its text is new, its id must be the one that the
+ * reference would give it, whatever the file says. */
 static lrk_status added_token(lrk_tokenizer *t, const lrk_json *v, size_t i, const lrk_json *vocab,
                               size_t *next, lrk_err *err)
 {
     static const struct {
         const char *key;
         unsigned char flag;
-    } flags[] = {{"special", LRK_IS_SPECIAL}, {"normalized", LRK_IS_NORMALIZED},
-                 {"lstrip", LRK_IS_LSTRIP},   {"rstrip", LRK_IS_RSTRIP},
+    } flags[] = {{"special", LRK_IS_SPECIAL},
+                 {"normalized", LRK_IS_NORMALIZED},
+                 {"lstrip", LRK_IS_LSTRIP},
+                 {"rstrip", LRK_IS_RSTRIP},
                  {"single_word", LRK_IS_SINGLE_WORD}};
     const lrk_json *id_value = lrk_json_get(v, "id");
     size_t n = 0;
@@ -34,15 +36,16 @@ static lrk_status added_token(lrk_tokenizer *t, const lrk_json *v, size_t i, con
                     "added_tokens[%zu]: '%s' has id %lld, in model.vocab it has %lld", i, content,
                     (long long)id, (long long)lrk_json_integer(known));
     } else {
-        LRK_REQUIRE(err, id >= 0 && (uint64_t)id == *next, LRK_EINPUT,
-                    "added_tokens[%zu]: '%s' has id %lld, expected %zu: ids must follow one another "
-                    "behind those of model.vocab",
-                    i, content, (long long)id, *next);
+        LRK_REQUIRE(
+            err, id >= 0 && (uint64_t)id == *next, LRK_EINPUT,
+            "added_tokens[%zu]: '%s' has id %lld, expected %zu: ids must follow one another "
+            "behind those of model.vocab",
+            i, content, (long long)id, *next);
         LRK_TRY(lrk_tokenizer_set(t, (size_t)id, content, n, "added_tokens", err));
         ++*next;
     }
-    LRK_REQUIRE(err, !(t->flags[id] & LRK_IS_ADDED), LRK_EINPUT, "added_tokens[%zu]: '%s' is there twice",
-                i, content);
+    LRK_REQUIRE(err, !(t->flags[id] & LRK_IS_ADDED), LRK_EINPUT,
+                "added_tokens[%zu]: '%s' is there twice", i, content);
     t->flags[id] |= LRK_IS_ADDED;
     for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) {
         bool on = false;
@@ -52,7 +55,8 @@ static lrk_status added_token(lrk_tokenizer *t, const lrk_json *v, size_t i, con
     return LRK_OK;
 }
 
-static lrk_status count_tokens(const lrk_json *vocab, const lrk_json *added, size_t *n, lrk_err *err)
+static lrk_status count_tokens(const lrk_json *vocab, const lrk_json *added, size_t *n,
+                               lrk_err *err)
 {
     LRK_REQUIRE(err, lrk_json_is(vocab, LRK_JSON_OBJECT), LRK_EINPUT,
                 "model.vocab: missing, or not an object");
@@ -144,12 +148,14 @@ static lrk_status read_model(lrk_tokenizer *t, const lrk_json *model, lrk_err *e
 
 /* ---- tokenizer_config.json ---- */
 
-static lrk_status special_token(lrk_tokenizer *t, const lrk_json *config, lrk_special s, lrk_err *err)
+static lrk_status special_token(lrk_tokenizer *t, const lrk_json *config, lrk_special s,
+                                lrk_err *err)
 {
     const lrk_json *v = lrk_json_get(config, lrk_special_name(s));
     if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
     size_t n = 0;
-    const char *text = lrk_json_string(lrk_json_is(v, LRK_JSON_OBJECT) ? lrk_json_get(v, "content") : v, &n);
+    const char *text =
+        lrk_json_string(lrk_json_is(v, LRK_JSON_OBJECT) ? lrk_json_get(v, "content") : v, &n);
     LRK_REQUIRE(err, text, LRK_EINPUT, "%s: expected a string, or an object with content",
                 lrk_special_name(s));
     t->special[s] = lrk_token_id(t, text, n);
@@ -192,7 +198,8 @@ static lrk_status chat_template(lrk_tokenizer *t, const lrk_json *v, lrk_err *er
     for (size_t i = 0; lrk_json_is(v, LRK_JSON_ARRAY) && i < lrk_json_size(v); i++) {
         const lrk_json *one = lrk_json_at(v, i);
         const char *name = lrk_json_string(lrk_json_get(one, "name"), NULL);
-        if (name && strcmp(name, "default") == 0) return chat_template(t, lrk_json_get(one, "template"), err);
+        if (name && strcmp(name, "default") == 0)
+            return chat_template(t, lrk_json_get(one, "template"), err);
     }
     if (!lrk_json_is(v, LRK_JSON_STRING)) return LRK_OK;
     t->chat_template = lrk_strdup(&t->arena, lrk_json_string(v, NULL));
@@ -206,7 +213,8 @@ static lrk_status read_config(lrk_tokenizer *t, const char *path, lrk_err *err)
     lrk_json *config;
     LRK_TRY(lrk_json_load(&config, path, MAX_CONFIG, err));
     lrk_status status = LRK_OK;
-    for (int i = 0; i < 4 && status == LRK_OK; i++) status = special_token(t, config, named[i], err);
+    for (int i = 0; i < 4 && status == LRK_OK; i++)
+        status = special_token(t, config, named[i], err);
     if (status == LRK_OK) status = add_or_drop(t, config, "add_bos_token", LRK_TOKEN_BOS, err);
     if (status == LRK_OK) status = add_or_drop(t, config, "add_eos_token", LRK_TOKEN_EOS, err);
     if (status == LRK_OK) status = chat_template(t, lrk_json_get(config, "chat_template"), err);
@@ -238,7 +246,8 @@ static lrk_status read_beside(lrk_tokenizer *t, const char *path, lrk_err *err)
 
 static lrk_status build(lrk_tokenizer **out, const lrk_json *root, lrk_err *err)
 {
-    const lrk_json *model = lrk_json_get(root, "model"), *added = lrk_json_get(root, "added_tokens");
+    const lrk_json *model = lrk_json_get(root, "model"),
+                   *added = lrk_json_get(root, "added_tokens");
     const char *type = lrk_json_string(lrk_json_get(model, "type"), NULL);
     LRK_REQUIRE(err, lrk_json_is(model, LRK_JSON_OBJECT), LRK_EINPUT,
                 "model: missing, or not an object; expected a tokenizer.json");

@@ -55,7 +55,7 @@ struct lrk_tokenizer {
     unsigned char *flags; /* LRK_IS_... */
     bool byte_level;      /* text is spelled in the byte alphabet: bytes, not characters, merge */
     bool ignore_merges, byte_fallback, fuse_unk;
-    int64_t unk;          /* the model's own unknown token, or LRK_NO_ID */
+    int64_t unk; /* the model's own unknown token, or LRK_NO_ID */
     lrk_merges merges;
     lrk_transform before[LRK_MAX_STAGES]; /* the normalizer */
     size_t n_before;
@@ -74,10 +74,10 @@ struct lrk_tokenizer {
 
     /* derived */
     lrk_strings by_text;
-    lrk_strings by_bytes;        /* byte_level: what tokens stand for, for whole pieces */
-    lrk_piece *bytes;            /* what a token stands for in a text */
-    int32_t start[256];          /* id of the byte, byte_level; of the ASCII character otherwise; -1 */
-    int32_t fallback[256];       /* id of "<0xNN>"; -1 */
+    lrk_strings by_bytes;  /* byte_level: what tokens stand for, for whole pieces */
+    lrk_piece *bytes;      /* what a token stands for in a text */
+    int32_t start[256];    /* id of the byte, byte_level; of the ASCII character otherwise; -1 */
+    int32_t fallback[256]; /* id of "<0xNN>"; -1 */
     _Atomic unsigned char *whole; /* per token: does its own text give it alone? 0 unknown yet */
     lrk_added raw, normalized;
     uint32_t *ends;
@@ -128,8 +128,8 @@ typedef struct lrk_changed {
 typedef struct lrk_work {
     lrk_symbol *symbol;
     lrk_candidate *heap;
-    size_t n_symbols, n_heap;   /* capacities */
-    lrk_changed changed[4];     /* two a list of transforms: source and target in turn */
+    size_t n_symbols, n_heap; /* capacities */
+    lrk_changed changed[4];   /* two a list of transforms: source and target in turn */
 } lrk_work;
 
 void lrk_work_free(lrk_work *w);

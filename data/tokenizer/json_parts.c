@@ -6,10 +6,7 @@
 
 #define META "\xe2\x96\x81" /* U+2581 */
 
-static bool absent(const lrk_json *v)
-{
-    return !v || lrk_json_is(v, LRK_JSON_NULL);
-}
+static bool absent(const lrk_json *v) { return !v || lrk_json_is(v, LRK_JSON_NULL); }
 
 lrk_status lrk_json_only(const lrk_json *object, const char *known, const char *where, lrk_err *err)
 {
@@ -52,8 +49,8 @@ static lrk_status string_of(lrk_tokenizer *t, const lrk_json *v, const char *key
     size_t n = 0;
     const char *s = lrk_json_string(lrk_json_get(v, key), &n);
     LRK_REQUIRE(err, s, LRK_EINPUT, "%s.%s: missing, or not a string", where, key);
-    LRK_REQUIRE(err, n <= LRK_MAX_TOKEN_BYTES, LRK_EINPUT, "%s.%s: %zu bytes, at most %d", where, key,
-                n, LRK_MAX_TOKEN_BYTES);
+    LRK_REQUIRE(err, n <= LRK_MAX_TOKEN_BYTES, LRK_EINPUT, "%s.%s: %zu bytes, at most %d", where,
+                key, n, LRK_MAX_TOKEN_BYTES);
     return lrk_tokenizer_copy(t, s, n, out, err);
 }
 
@@ -75,8 +72,8 @@ static lrk_status split_by(lrk_tokenizer *t, const lrk_pattern *p, const char *w
 }
 
 /* {"pattern": {"String": from}, "content": to} */
-static lrk_status replacement(lrk_tokenizer *t, const lrk_json *v, const char *where, lrk_piece *from,
-                              lrk_piece *to, lrk_err *err)
+static lrk_status replacement(lrk_tokenizer *t, const lrk_json *v, const char *where,
+                              lrk_piece *from, lrk_piece *to, lrk_err *err)
 {
     const lrk_json *pattern = lrk_json_get(v, "pattern");
     const char *regex = lrk_json_string(lrk_json_get(pattern, "Regex"), NULL);
@@ -108,7 +105,8 @@ static lrk_status normalizer_step(lrk_tokenizer *t, const lrk_json *v, lrk_err *
 
 /* v itself, or the members of v[list] when v is a Sequence. */
 static lrk_status each(lrk_tokenizer *t, const lrk_json *v, const char *list, const char *where,
-                       lrk_status (*step)(lrk_tokenizer *, const lrk_json *, lrk_err *), lrk_err *err)
+                       lrk_status (*step)(lrk_tokenizer *, const lrk_json *, lrk_err *),
+                       lrk_err *err)
 {
     const char *type = lrk_json_string(lrk_json_get(v, "type"), NULL);
     if (!type || strcmp(type, "Sequence") != 0) return step(t, v, err);
@@ -138,10 +136,10 @@ static lrk_status split_step(lrk_tokenizer *t, const lrk_json *v, const char *wh
                 "%s: a Split needs pattern.Regex or pattern.String, and behavior", where);
     LRK_TRY(lrk_json_opt_bool(v, "invert", &invert, where, err));
     if (string) {
-        LRK_REQUIRE(err, strcmp(string, " ") == 0 && strcmp(behavior, "MergedWithPrevious") == 0 &&
-                             !invert,
-                    LRK_ESUPPORT, "%s: splitting at the string '%s' (%s) is not known", where, string,
-                    behavior);
+        LRK_REQUIRE(
+            err, strcmp(string, " ") == 0 && strcmp(behavior, "MergedWithPrevious") == 0 && !invert,
+            LRK_ESUPPORT, "%s: splitting at the string '%s' (%s) is not known", where, string,
+            behavior);
         return split_by(t, &lrk_patterns[LRK_PATTERN_BLANK], where, err);
     }
     const lrk_pattern *p = lrk_pattern_find(regex);
@@ -168,7 +166,8 @@ static lrk_status byte_level_step(lrk_tokenizer *t, const lrk_json *v, const cha
     return regex ? split_by(t, &lrk_patterns[LRK_PATTERN_GPT2], where, err) : LRK_OK;
 }
 
-static lrk_status metaspace_step(lrk_tokenizer *t, const lrk_json *v, const char *where, lrk_err *err)
+static lrk_status metaspace_step(lrk_tokenizer *t, const lrk_json *v, const char *where,
+                                 lrk_err *err)
 {
     bool prefix = true, split = true;
     const char *scheme = NULL;
@@ -184,10 +183,11 @@ static lrk_status metaspace_step(lrk_tokenizer *t, const lrk_json *v, const char
                 where);
     LRK_TRY(transform(t->after, &t->n_after, blanks, where, err));
     lrk_transform first = {.kind = LRK_TRANSFORM_PREPEND_ONCE, .to = blanks.to};
-    if (strcmp(scheme, "first") == 0) first.kind = LRK_TRANSFORM_PREPEND_FIRST;
+    if (strcmp(scheme, "first") == 0)
+        first.kind = LRK_TRANSFORM_PREPEND_FIRST;
     else
-        LRK_REQUIRE(err, strcmp(scheme, "always") == 0 || strcmp(scheme, "never") == 0, LRK_ESUPPORT,
-                    "%s.prepend_scheme: '%s' is not known", where, scheme);
+        LRK_REQUIRE(err, strcmp(scheme, "always") == 0 || strcmp(scheme, "never") == 0,
+                    LRK_ESUPPORT, "%s.prepend_scheme: '%s' is not known", where, scheme);
     if (strcmp(scheme, "never") != 0) LRK_TRY(transform(t->after, &t->n_after, first, where, err));
     return split ? split_by(t, &lrk_patterns[LRK_PATTERN_METASPACE], where, err) : LRK_OK;
 }
@@ -214,27 +214,31 @@ static lrk_status pre_tokenizer_step(lrk_tokenizer *t, const lrk_json *v, lrk_er
 
 lrk_status lrk_json_pre_tokenizer(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
 {
-    return absent(v) ? LRK_OK : each(t, v, "pretokenizers", "pre_tokenizer", pre_tokenizer_step, err);
+    return absent(v) ? LRK_OK
+                     : each(t, v, "pretokenizers", "pre_tokenizer", pre_tokenizer_step, err);
 }
 
 /* ---- post-processor ---- */
 
 /* The ids of a SpecialToken piece, appended to what stands before or behind the text. */
-static lrk_status template_token(lrk_tokenizer *t, const lrk_json *v, const char *name, uint32_t *list,
-                                 size_t *n, lrk_err *err)
+static lrk_status template_token(lrk_tokenizer *t, const lrk_json *v, const char *name,
+                                 uint32_t *list, size_t *n, lrk_err *err)
 {
-    const lrk_json *ids = lrk_json_get(lrk_json_get(lrk_json_get(v, "special_tokens"), name), "ids");
+    const lrk_json *ids =
+        lrk_json_get(lrk_json_get(lrk_json_get(v, "special_tokens"), name), "ids");
     LRK_REQUIRE(err, lrk_json_is(ids, LRK_JSON_ARRAY), LRK_EINPUT,
                 "post_processor.special_tokens.%s.ids: missing, or not an array", name);
     for (size_t i = 0; i < lrk_json_size(ids); i++) {
         const lrk_json *id = lrk_json_at(ids, i);
-        LRK_REQUIRE(err, lrk_json_is(id, LRK_JSON_INTEGER) && lrk_json_integer(id) >= 0 &&
-                             (uint64_t)lrk_json_integer(id) < t->n,
-                    LRK_EINPUT,
-                    "post_processor.special_tokens.%s.ids: expected ids inside the vocabulary of %zu",
-                    name, t->n);
-        LRK_REQUIRE(err, *n < LRK_MAX_STAGES, LRK_ESUPPORT, "post_processor.single: more than %d ids",
-                    LRK_MAX_STAGES);
+        LRK_REQUIRE(
+            err,
+            lrk_json_is(id, LRK_JSON_INTEGER) && lrk_json_integer(id) >= 0 &&
+                (uint64_t)lrk_json_integer(id) < t->n,
+            LRK_EINPUT,
+            "post_processor.special_tokens.%s.ids: expected ids inside the vocabulary of %zu", name,
+            t->n);
+        LRK_REQUIRE(err, *n < LRK_MAX_STAGES, LRK_ESUPPORT,
+                    "post_processor.single: more than %d ids", LRK_MAX_STAGES);
         list[(*n)++] = (uint32_t)lrk_json_integer(id);
     }
     return LRK_OK;
@@ -255,8 +259,10 @@ static lrk_status post_processor_step(lrk_tokenizer *t, const lrk_json *v, lrk_e
     bool text = false;
     for (size_t i = 0; i < lrk_json_size(single); i++) {
         const lrk_json *piece = lrk_json_at(single, i);
-        const char *sequence = lrk_json_string(lrk_json_get(lrk_json_get(piece, "Sequence"), "id"), NULL);
-        const char *name = lrk_json_string(lrk_json_get(lrk_json_get(piece, "SpecialToken"), "id"), NULL);
+        const char *sequence =
+            lrk_json_string(lrk_json_get(lrk_json_get(piece, "Sequence"), "id"), NULL);
+        const char *name =
+            lrk_json_string(lrk_json_get(lrk_json_get(piece, "SpecialToken"), "id"), NULL);
         if (sequence) {
             LRK_REQUIRE(err, !text && strcmp(sequence, "A") == 0, LRK_ESUPPORT,
                         "post_processor.single: expected the sequence A once");
@@ -274,7 +280,8 @@ static lrk_status post_processor_step(lrk_tokenizer *t, const lrk_json *v, lrk_e
 
 lrk_status lrk_json_post_processor(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
 {
-    return absent(v) ? LRK_OK : each(t, v, "processors", "post_processor", post_processor_step, err);
+    return absent(v) ? LRK_OK
+                     : each(t, v, "processors", "post_processor", post_processor_step, err);
 }
 
 /* ---- decoder ---- */
@@ -294,9 +301,12 @@ static lrk_status strip_step(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
 /* A decoder is a Replace, a ByteFallback, a Fuse and a Strip, in this order, each or none. */
 lrk_status lrk_json_decoder(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
 {
-    static const char *const kinds[] = {"Replace pattern content", "ByteFallback", "Fuse",
+    static const char *const kinds[] = {"Replace pattern content",
+                                        "ByteFallback",
+                                        "Fuse",
                                         "Strip content start stop",
-                                        "ByteLevel add_prefix_space trim_offsets use_regex", NULL};
+                                        "ByteLevel add_prefix_space trim_offsets use_regex",
+                                        NULL};
     enum { REPLACE, FALLBACK, FUSE, STRIP, BYTE_LEVEL };
     LRK_REQUIRE(err, !absent(v), LRK_ESUPPORT, "decoder: a tokenizer without one is not known");
     const lrk_json *list = lrk_json_get(v, "decoders");
@@ -310,8 +320,9 @@ lrk_status lrk_json_decoder(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
         LRK_TRY(kind_of(step, "decoder", kinds, &type, err));
         int k = 0;
         while (strncmp(kinds[k], type, strlen(type)) != 0) k++;
-        LRK_REQUIRE(err, k > before && (k != STRIP || before == FUSE) &&
-                             (k != BYTE_LEVEL || n == 1) && (k == BYTE_LEVEL) == t->byte_level,
+        LRK_REQUIRE(err,
+                    k > before && (k != STRIP || before == FUSE) && (k != BYTE_LEVEL || n == 1) &&
+                        (k == BYTE_LEVEL) == t->byte_level,
                     LRK_ESUPPORT, "decoder: %s is not known in this place", type);
         before = k;
         if (k == REPLACE)

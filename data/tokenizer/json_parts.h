@@ -15,6 +15,7 @@ lrk_status lrk_json_post_processor(lrk_tokenizer *t, const lrk_json *v, lrk_err 
 lrk_status lrk_json_decoder(lrk_tokenizer *t, const lrk_json *v, lrk_err *err);
 
 /* Refuses members of object whose names are not among the words of `known`. */
-lrk_status lrk_json_only(const lrk_json *object, const char *known, const char *where, lrk_err *err);
+lrk_status lrk_json_only(const lrk_json *object, const char *known, const char *where,
+                         lrk_err *err);
 
 #endif /* LRK_DATA_TOKENIZER_JSON_PARTS_H */

@@ -43,10 +43,7 @@ static size_t run_not(const lrk_classes *k, const char *s, size_t n, size_t i, u
     return i;
 }
 
-static bool is_newline(char c)
-{
-    return c == '\n' || c == '\r';
-}
+static bool is_newline(char c) { return c == '\n' || c == '\r'; }
 
 static size_t newlines(const char *s, size_t n, size_t i, bool slash)
 {
@@ -150,7 +147,8 @@ static size_t upper_word(const lrk_classes *k, const char *s, size_t n, size_t i
     return head > i ? run_of(k, s, n, head, TAIL, SIZE_MAX) : i;
 }
 
-/* [^\r\n\p{L}\p{N}]? before lower_word, then before upper_word: with that character, then without. */
+/* [^\r\n\p{L}\p{N}]? before lower_word, then before upper_word: with that character, then without.
+ */
 static size_t cased_word(const lrk_classes *k, const char *s, size_t n, size_t i)
 {
     const unsigned c = class_at(k, s, i);
@@ -178,10 +176,7 @@ static size_t o200k(const lrk_classes *k, const char *s, size_t n, size_t i)
     return beyond_words(k, s, n, i, 3, true);
 }
 
-static bool is_ascii_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+static bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 static size_t deepseek3(const lrk_classes *k, const char *s, size_t n, size_t i)
 {
@@ -304,7 +299,8 @@ const lrk_pattern lrk_patterns[LRK_PATTERNS] = {
                           "|\\s+(?!\\S)|\\s+",
                           gpt2, true},
     [LRK_PATTERN_LLAMA3] = {"llama-bpe",
-                            SUFFIX "|" EXTRA "\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" REST,
+                            SUFFIX "|" EXTRA
+                                   "\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" REST,
                             llama3, true},
     [LRK_PATTERN_QWEN2] = {"qwen2",
                            SUFFIX "|" EXTRA "\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" REST,
@@ -337,7 +333,8 @@ const lrk_pattern lrk_patterns[LRK_PATTERNS] = {
 const lrk_pattern *lrk_pattern_find(const char *text)
 {
     for (size_t i = 0; i < LRK_PATTERNS; i++)
-        if (lrk_patterns[i].text && strcmp(lrk_patterns[i].text, text) == 0) return &lrk_patterns[i];
+        if (lrk_patterns[i].text && strcmp(lrk_patterns[i].text, text) == 0)
+            return &lrk_patterns[i];
     return NULL;
 }
 

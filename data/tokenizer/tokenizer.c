@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-size_t lrk_tokenizer_size(const lrk_tokenizer *t)
-{
-    return t->n;
-}
+size_t lrk_tokenizer_size(const lrk_tokenizer *t) { return t->n; }
 
 const char *lrk_token_text(const lrk_tokenizer *t, uint32_t id, size_t *n)
 {
@@ -35,23 +32,18 @@ bool lrk_token_is_added(const lrk_tokenizer *t, uint32_t id)
     return has_flag(t, id, LRK_IS_ADDED);
 }
 
-bool lrk_token_is_end(const lrk_tokenizer *t, uint32_t id)
-{
-    return has_flag(t, id, LRK_IS_END);
-}
+bool lrk_token_is_end(const lrk_tokenizer *t, uint32_t id) { return has_flag(t, id, LRK_IS_END); }
 
 const char *lrk_special_name(lrk_special s)
 {
     static const char *const names[LRK_TOKEN_SPECIALS] = {
-        [LRK_TOKEN_BOS] = "bos_token", [LRK_TOKEN_EOS] = "eos_token", [LRK_TOKEN_EOT] = "eot_token",
-        [LRK_TOKEN_EOM] = "eom_token", [LRK_TOKEN_PAD] = "pad_token", [LRK_TOKEN_UNK] = "unk_token"};
+        [LRK_TOKEN_BOS] = "bos_token", [LRK_TOKEN_EOS] = "eos_token",
+        [LRK_TOKEN_EOT] = "eot_token", [LRK_TOKEN_EOM] = "eom_token",
+        [LRK_TOKEN_PAD] = "pad_token", [LRK_TOKEN_UNK] = "unk_token"};
     return names[s];
 }
 
-int64_t lrk_tokenizer_special(const lrk_tokenizer *t, lrk_special s)
-{
-    return t->special[s];
-}
+int64_t lrk_tokenizer_special(const lrk_tokenizer *t, lrk_special s) { return t->special[s]; }
 
 const uint32_t *lrk_tokenizer_ends(const lrk_tokenizer *t, size_t *n)
 {
@@ -88,12 +80,6 @@ bool lrk_tokenizer_adds_eos(const lrk_tokenizer *t)
     return holds(t->suffix, t->n_suffix, t->special[LRK_TOKEN_EOS]);
 }
 
-const char *lrk_tokenizer_chat_template(const lrk_tokenizer *t)
-{
-    return t->chat_template;
-}
+const char *lrk_tokenizer_chat_template(const lrk_tokenizer *t) { return t->chat_template; }
 
-const char *lrk_tokenizer_sha256(const lrk_tokenizer *t)
-{
-    return t->sha256;
-}
+const char *lrk_tokenizer_sha256(const lrk_tokenizer *t) { return t->sha256; }

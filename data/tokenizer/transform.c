@@ -42,8 +42,8 @@ static lrk_status keep(lrk_changed *c, const lrk_mapped *m, size_t begin, size_t
     return LRK_OK;
 }
 
-static lrk_status replace(lrk_changed *c, const lrk_mapped *m, const lrk_transform *f, bool *changed,
-                          lrk_err *err)
+static lrk_status replace(lrk_changed *c, const lrk_mapped *m, const lrk_transform *f,
+                          bool *changed, lrk_err *err)
 {
     const char *at = memmem(m->s, m->n, f->from.data, f->from.n);
     *changed = at != NULL;
@@ -57,8 +57,8 @@ static lrk_status replace(lrk_changed *c, const lrk_mapped *m, const lrk_transfo
     return *changed ? keep(c, m, done, m->n, err) : LRK_OK;
 }
 
-static lrk_status prepend(lrk_changed *c, const lrk_mapped *m, const lrk_transform *f, bool *changed,
-                          lrk_err *err)
+static lrk_status prepend(lrk_changed *c, const lrk_mapped *m, const lrk_transform *f,
+                          bool *changed, lrk_err *err)
 {
     const bool there = m->n >= f->to.n && memcmp(m->s, f->to.data, f->to.n) == 0;
     *changed = m->n > 0 && (f->kind == LRK_TRANSFORM_PREPEND || !there) &&
@@ -73,15 +73,16 @@ static lrk_status prepend(lrk_changed *c, const lrk_mapped *m, const lrk_transfo
 static bool is_unknown_mark(uint32_t c)
 {
     static const uint32_t range[][2] = {
-        {0x7fd, 0x7fd}, {0x898, 0x89f}, {0x8ca, 0x8d3}, {0x9fe, 0x9fe}, {0xc3c, 0xc3c},
-        {0xd3b, 0xd3c}, {0xeba, 0xeba}, {0x1715, 0x1715}, {0x1abf, 0x1ace}, {0x1df6, 0x1dfa},
-        {0xa82c, 0xa82c}, {0x10d24, 0x10d27}, {0x10eab, 0x10eac}, {0x10efd, 0x10eff},
-        {0x10f46, 0x10f50}, {0x10f82, 0x10f85}, {0x11070, 0x11070}, {0x1133b, 0x1133b},
-        {0x1145e, 0x1145e}, {0x11839, 0x1183a}, {0x11930, 0x11930}, {0x1193d, 0x1193e},
-        {0x11943, 0x11943}, {0x119e0, 0x119e0}, {0x11a34, 0x11a34}, {0x11a47, 0x11a47},
-        {0x11a99, 0x11a99}, {0x11d42, 0x11d42}, {0x11d44, 0x11d45}, {0x11d97, 0x11d97},
-        {0x11f41, 0x11f42}, {0x16ff0, 0x16ff1}, {0x1e08f, 0x1e08f}, {0x1e130, 0x1e136},
-        {0x1e2ae, 0x1e2ae}, {0x1e2ec, 0x1e2ef}, {0x1e4ec, 0x1e4ef}};
+        {0x7fd, 0x7fd},     {0x898, 0x89f},     {0x8ca, 0x8d3},     {0x9fe, 0x9fe},
+        {0xc3c, 0xc3c},     {0xd3b, 0xd3c},     {0xeba, 0xeba},     {0x1715, 0x1715},
+        {0x1abf, 0x1ace},   {0x1df6, 0x1dfa},   {0xa82c, 0xa82c},   {0x10d24, 0x10d27},
+        {0x10eab, 0x10eac}, {0x10efd, 0x10eff}, {0x10f46, 0x10f50}, {0x10f82, 0x10f85},
+        {0x11070, 0x11070}, {0x1133b, 0x1133b}, {0x1145e, 0x1145e}, {0x11839, 0x1183a},
+        {0x11930, 0x11930}, {0x1193d, 0x1193e}, {0x11943, 0x11943}, {0x119e0, 0x119e0},
+        {0x11a34, 0x11a34}, {0x11a47, 0x11a47}, {0x11a99, 0x11a99}, {0x11d42, 0x11d42},
+        {0x11d44, 0x11d45}, {0x11d97, 0x11d97}, {0x11f41, 0x11f42}, {0x16ff0, 0x16ff1},
+        {0x1e08f, 0x1e08f}, {0x1e130, 0x1e136}, {0x1e2ae, 0x1e2ae}, {0x1e2ec, 0x1e2ef},
+        {0x1e4ec, 0x1e4ef}};
     for (size_t i = 0; i < sizeof range / sizeof *range && c >= range[i][0]; i++)
         if (c <= range[i][1]) return true;
     return false;
@@ -146,9 +147,8 @@ static lrk_status decompose(points *p, const char *s, size_t begin, size_t end, 
     for (size_t i = begin; i < end;) {
         const utf8proc_int32_t c = (utf8proc_int32_t)lrk_utf8_next(s, &i);
         int boundary = 0;
-        const utf8proc_ssize_t made =
-            utf8proc_decompose_char(c, p->c + p->n, LONGEST,
-                                    UTF8PROC_STABLE | UTF8PROC_COMPOSE, &boundary);
+        const utf8proc_ssize_t made = utf8proc_decompose_char(
+            c, p->c + p->n, LONGEST, UTF8PROC_STABLE | UTF8PROC_COMPOSE, &boundary);
         LRK_REQUIRE(err, made >= 0 && made <= LONGEST, LRK_EINTERNAL, "normalizer: %s",
                     utf8proc_errmsg(made));
         p->n += (size_t)made;
@@ -167,8 +167,8 @@ static lrk_status compose(points *p, const char *s, size_t begin, size_t end, lr
                           lrk_err *err)
 {
     LRK_TRY(decompose(p, s, begin, end, err));
-    const utf8proc_ssize_t n = utf8proc_normalize_utf32(p->c, (utf8proc_ssize_t)p->n,
-                                                        UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    const utf8proc_ssize_t n =
+        utf8proc_normalize_utf32(p->c, (utf8proc_ssize_t)p->n, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     LRK_REQUIRE(err, n >= 0, LRK_EINTERNAL, "normalizer: %s", utf8proc_errmsg(n));
     made->n = 0;
     for (utf8proc_ssize_t i = 0; i < n; i++) {
@@ -233,7 +233,8 @@ lrk_status lrk_transform_run(const lrk_transform *list, size_t n, lrk_mapped *m,
         if (!changed) continue;
         LRK_TRY(origins(to, to->text.n, 0, false, err));
         to->from[to->text.n] = lrk_origin(m, m->n);
-        *m = (lrk_mapped){.s = to->text.data ? to->text.data : "", .n = to->text.n, .from = to->from};
+        *m = (lrk_mapped){
+            .s = to->text.data ? to->text.data : "", .n = to->text.n, .from = to->from};
         target = !target;
     }
     return LRK_OK;

@@ -1,9 +1,9 @@
 /* The tokenizer of a GGUF file: the same ids as from tokenizer.json; SmolLM2's probe text. */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/file.h"
 #include "base/sha256.h"
@@ -64,10 +64,12 @@ static void smollm2(void **state)
     (void)state;
     static const char folder[] = LRK_SOURCE_DIR "/models";
     static const char probe[] =
-        "\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n🚀 (normal) 😶\u200d🌫️ (multiple emojis "
+        "\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n🚀 (normal) 😶\u200d🌫️ (multiple "
+        "emojis "
         "concatenated) ✅ 🦙🦙 3 33 333 3333 33333 333333 3333333 33333333 3.3 3..3 3...3 "
         "កាន់តែពិសេសអាច😁 ?我想在apple工作1314151天～ ------======= нещо на Български "
-        "''''''```````\"\"\"\"......!!!!!!?????? I've been 'told he's there, 'RE you sure? 'M not sure "
+        "''''''```````\"\"\"\"......!!!!!!?????? I've been 'told he's there, 'RE you sure? 'M not "
+        "sure "
         "I'll make it, 'D you like some tea? We'Ve a'lL";
     char hex[65];
     lrk_sha256_hex(probe, sizeof probe - 1, hex);
@@ -86,13 +88,15 @@ static void smollm2(void **state)
         if (lrk_text_open(&m, lrk_path_join(&a, folder, names[i]), &err) != LRK_OK)
             fail_msg("%s", err.text);
         assert_int_equal(lrk_tokenizer_size(m.tokenizer), 49152);
-        assert_int_equal(lrk_encode(m.tokenizer, probe, sizeof probe - 1, true, &ids, NULL), LRK_OK);
+        assert_int_equal(lrk_encode(m.tokenizer, probe, sizeof probe - 1, true, &ids, NULL),
+                         LRK_OK);
         lrk_buf_puts(&list, "[");
         for (size_t k = 0; k < ids.n; k++)
             lrk_buf_printf(&list, "%s%u", k ? ", " : "", (unsigned)ids.id[k]);
         lrk_buf_puts(&list, "]");
         lrk_sha256_hex(list.data, list.n, hex);
-        assert_string_equal(hex, "855059429035d75a914d1eda9f10a876752e281a054a7a3d421ef0533e5b6249");
+        assert_string_equal(hex,
+                            "855059429035d75a914d1eda9f10a876752e281a054a7a3d421ef0533e5b6249");
         size_t ends;
         lrk_tokenizer_ends(m.tokenizer, &ends);
         assert_int_equal(ends, 2);

@@ -1,10 +1,10 @@
 /* Tokenizers: the reference's ids and texts for every golden tokenizer, streams, offsets, and what
  * is refused. */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -84,7 +84,8 @@ static void golden(void **state)
         assert_true(lrk_json_size(cases) > 100);
         for (size_t i = 0; i < lrk_json_size(cases); i++) {
             const lrk_json *c = lrk_json_at(cases, i);
-            const lrk_json *plain = lrk_json_get(c, "ids"), *special = lrk_json_get(c, "ids_with_special");
+            const lrk_json *plain = lrk_json_get(c, "ids"),
+                           *special = lrk_json_get(c, "ids_with_special");
             size_t n;
             const char *text = lrk_json_string(lrk_json_get(c, "text"), &n);
             assert_int_equal(lrk_encode(t, text, n, false, &ids, NULL), LRK_OK);
@@ -118,8 +119,10 @@ static void streams_and_offsets(void **state)
             for (size_t k = 0; k < ids.n; k++) {
                 const size_t end = k + 1 < ids.n ? ids.begin[k + 1] : n;
                 assert_true(ids.begin[k] <= end && end <= n);
-                assert_int_equal(lrk_stream_push(t, &stream, ids.id[k], true, &parts, NULL), LRK_OK);
-                if (strncmp(families[f], "llama", 5) != 0 || lrk_token_is_added(t, ids.id[k])) continue;
+                assert_int_equal(lrk_stream_push(t, &stream, ids.id[k], true, &parts, NULL),
+                                 LRK_OK);
+                if (strncmp(families[f], "llama", 5) != 0 || lrk_token_is_added(t, ids.id[k]))
+                    continue;
                 lrk_buf bytes = {.n = 0};
                 assert_int_equal(lrk_token_bytes(t, ids.id[k], &bytes, NULL), LRK_OK);
                 assert_int_equal(bytes.n, end - ids.begin[k]);
@@ -174,7 +177,8 @@ static void stream_holds_back(void **state)
 
 enum { LONG = 400 };
 
-static size_t find_merge(const lrk_json *merges, const char *left, size_t n, const char *right, size_t m)
+static size_t find_merge(const lrk_json *merges, const char *left, size_t n, const char *right,
+                         size_t m)
 {
     for (size_t i = 0; i < lrk_json_size(merges); i++) {
         size_t a, b;
@@ -194,8 +198,8 @@ static size_t plain_rule(const lrk_json *merges, const char *s, size_t n, size_t
         size_t best = SIZE_MAX, at = 0;
         for (size_t i = 0; i + 1 < count; i++) {
             const size_t begin = i ? end[i - 1] : 0;
-            const size_t rank = find_merge(merges, s + begin, end[i] - begin, s + end[i],
-                                           end[i + 1] - end[i]);
+            const size_t rank =
+                find_merge(merges, s + begin, end[i] - begin, s + end[i], end[i + 1] - end[i]);
             if (rank < best) {
                 best = rank;
                 at = i;
@@ -243,7 +247,8 @@ static void long_pieces(void **state)
 /* A lot of one thing, in every family: quadratic work would not end. */
 static void hostile_texts(void **state)
 {
-    static const char *const units[] = {"a", " ", " \n", "<|", "e\xcc\x81\xcc\xa3", "\xcc\xa3\xcc\x81", "A\xc2\xaa"};
+    static const char *const units[] = {
+        "a", " ", " \n", "<|", "e\xcc\x81\xcc\xa3", "\xcc\xa3\xcc\x81", "A\xc2\xaa"};
     enum { SIZE = 1 << 18 };
     (void)state;
     char *s = lrk_heap_alloc(SIZE, 1);
@@ -270,7 +275,8 @@ static char *changed(const char *from, const char *to, lrk_buf *b)
     lrk_arena a = lrk_arena_growing("test");
     char *text = NULL;
     size_t n = 0;
-    assert_int_equal(lrk_file_read(&a, DATA "llama/tokenizer.json", 1 << 20, &text, &n, NULL), LRK_OK);
+    assert_int_equal(lrk_file_read(&a, DATA "llama/tokenizer.json", 1 << 20, &text, &n, NULL),
+                     LRK_OK);
     const char *at = strstr(text, from);
     b->n = 0;
     if (at) {
@@ -289,7 +295,8 @@ static void refused(void **state)
     } cases[] = {
         {"\"normalizer\": null", "\"normalizer\": {\"type\": \"NFKC\"}", "normalizer.type: 'NFKC'"},
         {"\"normalizer\": null",
-         "\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \" +\"}, \"content\": \"\"}",
+         "\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \" +\"}, \"content\": "
+         "\"\"}",
          "' +' is not known"},
         {"\\\\p{N}{1,3}", "\\\\p{N}{1,4}", "pre_tokenizer: the pattern '(?i:'s"},
         {"\"Isolated\"", "\"Removed\"", "Split behavior 'Removed'"},
@@ -301,7 +308,8 @@ static void refused(void **state)
         {"\"dropout\": null", "\"dropout\": 0.1", "model.dropout"},
         {"\"unk_token\": null", "\"unk_token\": \"nothing\"", "model.unk_token: 'nothing'"},
         {"\"version\": \"1.0\"", "\"version\": \"1.0\", \"more\": 1", "tokenizer.more"},
-        {"\"id\": 377", "\"id\": 378", "added_tokens[1]: '<|end_of_text|>' has id 378, expected 377"},
+        {"\"id\": 377", "\"id\": 378",
+         "added_tokens[1]: '<|end_of_text|>' has id 378, expected 377"},
         {"\"content\": \"<|end_of_text|>\"", "\"content\": \"<|begin_of_text|>\"",
          "ids 376 and 377 are both '<|begin_of_text|>'"},
         {"\"content\": \"<|end_of_text|>\"", "\"content\": \"a\"", "in model.vocab it has"},
@@ -368,7 +376,8 @@ static void accessors(void **state)
 enum { BYTES = 256, TOKENS = BYTES + 3 };
 
 /* All bytes, "ab", and two special tokens. */
-static void small_vocab(lrk_vocab *v, lrk_piece tokens[TOKENS], int32_t types[TOKENS], char pool[3 * BYTES])
+static void small_vocab(lrk_vocab *v, lrk_piece tokens[TOKENS], int32_t types[TOKENS],
+                        char pool[3 * BYTES])
 {
     static const lrk_piece merges[] = {{"a b", 3}};
     size_t used = 0;
@@ -385,10 +394,22 @@ static void small_vocab(lrk_vocab *v, lrk_piece tokens[TOKENS], int32_t types[TO
     tokens[BYTES + 2] = (lrk_piece){"<|im_end|>", 10};
     types[BYTES] = 1;
     types[BYTES + 1] = types[BYTES + 2] = 3;
-    *v = (lrk_vocab){.where = "v.gguf", .model = "gpt2", .pre = "llama-bpe", .tokens = tokens,
-                     .types = types, .n_tokens = TOKENS, .merges = merges, .n_merges = 1,
-                     .bos = BYTES + 1, .eos = BYTES + 2, .eot = -1, .eom = -1, .unk = -1, .pad = -1,
-                     .add_bos = -1, .add_eos = 1};
+    *v = (lrk_vocab){.where = "v.gguf",
+                     .model = "gpt2",
+                     .pre = "llama-bpe",
+                     .tokens = tokens,
+                     .types = types,
+                     .n_tokens = TOKENS,
+                     .merges = merges,
+                     .n_merges = 1,
+                     .bos = BYTES + 1,
+                     .eos = BYTES + 2,
+                     .eot = -1,
+                     .eom = -1,
+                     .unk = -1,
+                     .pad = -1,
+                     .add_bos = -1,
+                     .add_eos = 1};
 }
 
 static void vocab_refused(lrk_vocab v, const char *message)
@@ -444,10 +465,14 @@ static void vocabularies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden),        cmocka_unit_test(streams_and_offsets),
-        cmocka_unit_test(stream_holds_back), cmocka_unit_test(long_pieces),
-        cmocka_unit_test(hostile_texts), cmocka_unit_test(refused),
-        cmocka_unit_test(bad_text),      cmocka_unit_test(accessors),
+        cmocka_unit_test(golden),
+        cmocka_unit_test(streams_and_offsets),
+        cmocka_unit_test(stream_holds_back),
+        cmocka_unit_test(long_pieces),
+        cmocka_unit_test(hostile_texts),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(bad_text),
+        cmocka_unit_test(accessors),
         cmocka_unit_test(vocabularies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
