@@ -1,0 +1,50 @@
+/* checkpoint/merge.h -- a base model with an adapter merged into it, as a new model.
+ *
+ *     W' = round(W + scale * (B * A))      per element; scale in f32
+ * B * A is summed over the rank in its order, each step rounded to f32 as a fused multiply-add
+ * rounds, so the result is that of PEFT's merge, and the same on every machine. W is the stored
+ * weight in f32; the sum is rounded once, to the type that is written.
+ *
+ * The ledger, without which no output stays: every module of the adapter is used exactly once, every
+ * targeted tensor differs from the base, every other one is equal to it, byte by byte where the type
+ * stays. It is checked on the written files, read back. A value that does not fit the type (f16
+ * beyond 65,504) is LRK_ENUMERIC.
+ *
+ * Weights are streamed, a panel of rows at a time; memory does not grow with the model.
+ */
+#ifndef LRK_CHECKPOINT_MERGE_H
+#define LRK_CHECKPOINT_MERGE_H
+#include "checkpoint/adapter.h"
+
+typedef struct lrk_merge_options {
+    const char *out;       /* a directory that is empty or not there; for GGUF a file that is not */
+    bool gguf;
+    bool typed;            /* dtype is wanted for every matrix; else see below */
+    lrk_dtype dtype;       /* f32, f16, bf16; GGUF also q8_0 */
+    uint64_t shard_bytes;  /* largest file of a directory; 0: 5 GB */
+    const char *tokenizer; /* directory whose tokenizer files go with the output, or NULL */
+    bool any_base;         /* see lrk_adapter_check_base */
+} lrk_merge_options;
+
+typedef struct lrk_merge_report {
+    size_t merged, carried; /* tensors changed, and taken over */
+    size_t files;           /* that hold weights */
+    uint64_t bytes;         /* of all tensors */
+    bool needs_tokenizer;   /* a directory made from a GGUF file, and no tokenizer was given */
+} lrk_merge_report;
+
+/* adapter may be NULL: then the model is only converted. Without `typed`, a type of 16 or 32 bits
+ * stays; a quantized tensor becomes f16, but stays as it is where the output is GGUF and no adapter
+ * touches it. In a directory made from a GGUF file every tensor gets the same type: the first of
+ * f32, bf16, f16 that a stored matrix has, f16 where all are quantized. Vectors stay f32 in GGUF.
+ *
+ * A directory gets config.json, generation_config.json, the tokenizer and the chat template of its
+ * base, byte for byte; from a GGUF base config.json is made from the metadata, and the tokenizer
+ * must come from `tokenizer`, because GGUF does not hold all of it. A GGUF file gets the keys of a
+ * GGUF base byte for byte; from a directory they are made as llama.cpp's converter makes them, for
+ * byte-level BPE tokenizers with a known pre-tokenizer; others are LRK_ESUPPORT.
+ * A failed merge leaves no file. */
+lrk_status lrk_merge(const lrk_weights *base, const lrk_adapter *adapter,
+                     const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err);
+
+#endif /* LRK_CHECKPOINT_MERGE_H */

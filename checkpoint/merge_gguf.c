@@ -1,0 +1,113 @@
+/* checkpoint/merge_gguf.c -- a merged model as a GGUF file. */
+#include "checkpoint/merge_tensor.h"
+
+#include "base/size.h"
+
+#include <string.h>
+
+/* general.file_type of a file whose matrices mostly have this type; llama.cpp, include/llama.h. */
+static uint32_t file_type(const lrk_merge_job *job)
+{
+    static const struct {
+        lrk_dtype dtype;
+        uint32_t id;
+    } ids[] = {{LRK_F32, 0},  {LRK_F16, 1},  {LRK_Q4_0, 2},  {LRK_Q4_1, 3},  {LRK_Q8_0, 7},
+               {LRK_Q5_0, 8}, {LRK_Q5_1, 9}, {LRK_Q4_K, 15}, {LRK_Q5_K, 17}, {LRK_Q6_K, 18},
+               {LRK_BF16, 32}};
+    size_t elements[LRK_DTYPE_COUNT] = {0};
+    uint32_t id = 0;
+    size_t most = 0;
+    for (size_t i = 0; i < job->n; i++)
+        if (job->item[i].out.rank > 1)
+            elements[job->item[i].out.dtype] += lrk_count(&job->item[i].out);
+    for (size_t k = 0; k < sizeof ids / sizeof ids[0]; k++) {
+        if (elements[ids[k].dtype] <= most) continue;
+        most = elements[ids[k].dtype];
+        id = ids[k].id;
+    }
+    return id;
+}
+
+/* The keys of the base byte for byte, but those that describe the file. */
+static void copy_keys(const lrk_merge_job *job, lrk_gguf_writer *w)
+{
+    static const char *const own[] = {"general.file_type", "general.quantization_version",
+                                      "general.alignment", "split.no", "split.count",
+                                      "split.tensors.count"};
+    const lrk_gguf *g = lrk_weights_gguf(job->base);
+    for (size_t i = 0; i < g->n_kv; i++) {
+        bool skip = false;
+        for (size_t k = 0; k < sizeof own / sizeof own[0]; k++)
+            skip = skip || strcmp(g->kv[i].key, own[k]) == 0;
+        if (!skip) lrk_gguf_put_copy(w, &g->kv[i]);
+    }
+}
+
+static lrk_status put_keys(const lrk_merge_job *job, lrk_gguf_writer *w, lrk_err *err)
+{
+    lrk_tensor embedding;
+    if (lrk_weights_gguf(job->base)) {
+        copy_keys(job, w);
+    } else {
+        const char *tokenizer = job->options->tokenizer;
+        LRK_REQUIRE(err, lrk_weights_find(job->base, "model.embed_tokens.weight", &embedding),
+                    LRK_EINPUT, "%s: model.embed_tokens.weight is missing",
+                    lrk_weights_path(job->base));
+        LRK_TRY(lrk_gguf_put_config(w, job->base, err));
+        LRK_TRY(lrk_gguf_put_tokenizer(w, tokenizer ? tokenizer : lrk_weights_path(job->base),
+                                       lrk_weights_config(job->base), lrk_rows(&embedding), err));
+    }
+    lrk_gguf_put_u32(w, "general.file_type", file_type(job));
+    lrk_gguf_put_u32(w, "general.quantization_version", 2);
+    return LRK_OK;
+}
+
+static lrk_status to_file(void *ctx, const void *data, size_t n, lrk_err *err)
+{
+    return lrk_gguf_write(ctx, data, n, err);
+}
+
+static lrk_status verify(const lrk_merge_job *job, lrk_err *err)
+{
+    lrk_gguf g;
+    LRK_TRY(lrk_gguf_open(&g, job->options->out, err));
+    lrk_status status = LRK_OK;
+    for (size_t i = 0; i < g.n_tensors && status == LRK_OK; i++) {
+        const lrk_tensor t = lrk_gguf_view(&g, &g.tensor[i]);
+        const lrk_merge_item *item = lrk_merge_item_find(job, t.name);
+        if (item) status = lrk_merge_verify(item, &t, err);
+    }
+    lrk_gguf_close(&g);
+    return status;
+}
+
+static lrk_status write_file(lrk_merge_job *job, lrk_gguf_writer *w, lrk_err *err)
+{
+    float factor[LRK_MAX_HALF_HEAD];
+    size_t n = 0;
+    const size_t head_dim = lrk_weights_head_dim(job->base);
+    LRK_TRY(put_keys(job, w, err));
+    if (!lrk_weights_gguf(job->base))
+        LRK_TRY(lrk_llama3_factors(lrk_weights_config(job->base), head_dim, factor, &n, err));
+    const lrk_tensor freqs = lrk_vec(LRK_F32, n);
+    if (n) LRK_TRY(lrk_gguf_declare(w, "rope_freqs.weight", &freqs, err));
+    for (size_t i = 0; i < job->n; i++)
+        LRK_TRY(lrk_gguf_declare(w, job->item[i].out_name, &job->item[i].out, err));
+    LRK_TRY(lrk_merge_made(job, job->options->out, err));
+    LRK_TRY(lrk_gguf_begin(w, job->options->out, err));
+    if (n) LRK_TRY(lrk_gguf_write(w, factor, n * sizeof *factor, err));
+    for (size_t i = 0; i < job->n; i++)
+        LRK_TRY(lrk_merge_stream(&job->item[i], to_file, w, err));
+    return lrk_gguf_commit(w, err);
+}
+
+lrk_status lrk_merge_write_gguf(lrk_merge_job *job, lrk_err *err)
+{
+    lrk_gguf_writer *w = NULL;
+    LRK_TRY(lrk_gguf_create(&w, err));
+    lrk_status status = write_file(job, w, err);
+    lrk_gguf_writer_close(w);
+    if (status == LRK_OK) status = verify(job, err);
+    job->report->files = 1;
+    return status;
+}

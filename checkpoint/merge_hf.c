@@ -1,0 +1,226 @@
+/* checkpoint/merge_hf.c -- a merged model as a Hugging Face directory. */
+#include "checkpoint/merge_tensor.h"
+
+#include "base/size.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const uint64_t default_shard = 5000000000u;
+
+/* What a directory holds beside weights and configuration. */
+static const char *const companions[] = {
+    "generation_config.json", "tokenizer.json",     "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json",      "vocab.json",         "merges.txt",            "tokenizer.model",
+    "chat_template.jinja",    "chat_template.json",
+};
+
+static lrk_status out_path(lrk_merge_job *job, const char *name, const char **path, lrk_err *err)
+{
+    *path = lrk_path_join(&job->arena, job->options->out, name);
+    LRK_REQUIRE(err, *path, LRK_ENOMEM, "memory: no room for a path");
+    return lrk_merge_made(job, *path, err);
+}
+
+static lrk_status to_file(void *ctx, const void *data, size_t n, lrk_err *err)
+{
+    return lrk_st_write(ctx, data, n, err);
+}
+
+/* Reads the file back and holds every tensor of it against the base. */
+static lrk_status verify(const lrk_merge_job *job, const char *path, lrk_err *err)
+{
+    lrk_safetensors s;
+    LRK_TRY(lrk_st_open(&s, path, err));
+    lrk_status status = LRK_OK;
+    for (size_t i = 0; i < s.n && status == LRK_OK; i++) {
+        lrk_tensor t;
+        status = lrk_st_view(&s, &s.entry[i], &t, err);
+        if (status == LRK_OK)
+            status = lrk_merge_verify(lrk_merge_item_find(job, t.name), &t, err);
+    }
+    lrk_st_close(&s);
+    return status;
+}
+
+/* Items first .. last - 1 in one file. */
+static lrk_status write_shard(lrk_merge_job *job, size_t first, size_t last, const char *name,
+                              lrk_err *err)
+{
+    const char *path;
+    lrk_st_writer *w = NULL;
+    lrk_status status;
+    LRK_TRY(out_path(job, name, &path, err));
+    LRK_TRY(lrk_st_create(&w, err));
+    for (size_t i = first; i < last; i++)
+        LRK_TRY_GOTO(status, done, lrk_st_declare(w, job->item[i].name, &job->item[i].out, err));
+    LRK_TRY_GOTO(status, done, lrk_st_begin(w, path, err));
+    for (const char *next; (next = lrk_st_next(w));)
+        LRK_TRY_GOTO(status, done,
+                     lrk_merge_stream(lrk_merge_item_find(job, next), to_file, w, err));
+    LRK_TRY_GOTO(status, done, lrk_st_commit(w, err));
+    status = verify(job, path, err);
+    job->report->files++;
+done:
+    lrk_st_writer_close(w);
+    return status;
+}
+
+/* End of the shard that begins at item `first`: as many tensors as fit, at least one. */
+static size_t shard_end(const lrk_merge_job *job, size_t first)
+{
+    const uint64_t most = job->options->shard_bytes ? job->options->shard_bytes : default_shard;
+    uint64_t bytes = 0;
+    size_t i = first;
+    do {
+        bytes += lrk_bytes(&job->item[i++].out);
+    } while (i < job->n && bytes + lrk_bytes(&job->item[i].out) <= most);
+    return i;
+}
+
+static lrk_status write_json(lrk_merge_job *job, const char *name, const lrk_json *v, lrk_err *err)
+{
+    const char *path;
+    lrk_buf b = {0};
+    lrk_status status = out_path(job, name, &path, err);
+    if (status == LRK_OK) status = lrk_json_dump(v, 2, &b, err);
+    lrk_buf_puts(&b, "\n");
+    if (status == LRK_OK) status = lrk_buf_check(&b, err);
+    if (status == LRK_OK) status = lrk_file_write(path, b.data, b.n, err);
+    lrk_buf_free(&b);
+    return status;
+}
+
+static lrk_status write_weights(lrk_merge_job *job, lrk_err *err)
+{
+    size_t shards = 0;
+    for (size_t i = 0; i < job->n; i = shard_end(job, i)) shards++;
+    if (shards <= 1) return write_shard(job, 0, job->n, "model.safetensors", err);
+
+    lrk_json *index = lrk_json_object(), *meta = lrk_json_object(), *map = lrk_json_object();
+    lrk_json_set(meta, "total_size", lrk_json_new_integer((int64_t)job->report->bytes));
+    lrk_json_set(index, "metadata", meta);
+    lrk_json_set(index, "weight_map", map);
+    lrk_status status = LRK_OK;
+    for (size_t first = 0, k = 1, last; first < job->n && status == LRK_OK; first = last, k++) {
+        char name[60];
+        last = shard_end(job, first);
+        snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", k, shards);
+        status = write_shard(job, first, last, name, err);
+        for (size_t i = first; i < last; i++)
+            lrk_json_set(map, job->item[i].name, lrk_json_new_string(name, strlen(name)));
+    }
+    /* last, so that a directory without it is visibly unfinished */
+    if (status == LRK_OK) status = write_json(job, "model.safetensors.index.json", index, err);
+    lrk_json_free(index);
+    return status;
+}
+
+static const char *torch_name(lrk_dtype t)
+{
+    return t == LRK_F32 ? "float32" : t == LRK_BF16 ? "bfloat16" : "float16";
+}
+
+/* A GGUF of a Llama 3 model holds the divisors of its frequencies and not the parameters that they
+ * come from. The published models use these; the ones that give the same divisors are the ones. */
+static lrk_status put_llama3(const lrk_merge_job *job, lrk_json *config, lrk_err *err)
+{
+    static const struct {
+        int factor, original;
+    } known[] = {{8, 8192}, {32, 8192}, {16, 8192}, {4, 8192}};
+    const size_t head_dim = lrk_weights_head_dim(job->base);
+    lrk_tensor freqs;
+    if (!lrk_weights_find(job->base, "rope_freqs", &freqs)) return LRK_OK;
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
+        float factor[LRK_MAX_HALF_HEAD];
+        size_t n = 0;
+        lrk_json *rope = lrk_json_object();
+        lrk_json_set(rope, "rope_type", lrk_json_new_string("llama3", 6));
+        lrk_json_set(rope, "factor", lrk_json_new_real(known[k].factor));
+        lrk_json_set(rope, "low_freq_factor", lrk_json_new_real(1));
+        lrk_json_set(rope, "high_freq_factor", lrk_json_new_real(4));
+        lrk_json_set(rope, "original_max_position_embeddings",
+                     lrk_json_new_integer(known[k].original));
+        lrk_json_set(config, "rope_scaling", rope);
+        if (freqs.dtype != LRK_F32) break;
+        LRK_TRY(lrk_llama3_factors(config, head_dim, factor, &n, err));
+        bool same = n == lrk_count(&freqs);
+        for (size_t i = 0; i < n && same; i++) {
+            const float want = ((const float *)freqs.data)[i];
+            same = fabsf(want - factor[i]) <= 1e-5f * fabsf(want);
+        }
+        if (same) return LRK_OK;
+    }
+    return lrk_fail(err, LRK_ESUPPORT,
+                    "%s: rope_freqs.weight is not that of a known Llama 3 model, so config.json cannot "
+                    "describe it; write GGUF instead",
+                    lrk_weights_path(job->base));
+}
+
+/* config.json says the type of the weights under one of two names. */
+static lrk_status edited_config(lrk_merge_job *job, lrk_err *err)
+{
+    const bool from_gguf = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
+    const char *type = torch_name(job->item[0].out.dtype);
+    lrk_json *copy = NULL;
+    lrk_buf b = {0};
+    lrk_status status = lrk_json_dump(lrk_weights_config(job->base), 0, &b, err);
+    if (status == LRK_OK) status = lrk_json_parse(&copy, b.data, b.n, "config.json", err);
+    lrk_buf_free(&b);
+    if (status == LRK_OK && from_gguf) status = put_llama3(job, copy, err);
+    if (status == LRK_OK) {
+        const char *key = from_gguf || lrk_json_get(copy, "torch_dtype") ? "torch_dtype" : "dtype";
+        lrk_json_set(copy, key, lrk_json_new_string(type, strlen(type)));
+        status = write_json(job, "config.json", copy, err);
+    }
+    lrk_json_free(copy);
+    return status;
+}
+
+static lrk_status copy_file(lrk_merge_job *job, const char *from_directory, const char *name,
+                            lrk_err *err)
+{
+    const char *from = lrk_path_join(&job->arena, from_directory, name), *to;
+    LRK_REQUIRE(err, from, LRK_ENOMEM, "memory: no room for a path");
+    if (!lrk_is_file(from)) return LRK_OK;
+    LRK_TRY(out_path(job, name, &to, err));
+    return lrk_file_copy(from, to, err);
+}
+
+/* The template of a GGUF base, as it stands. */
+static lrk_status write_template(lrk_merge_job *job, lrk_err *err)
+{
+    const char *text = NULL, *path;
+    LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(job->base), "tokenizer.chat_template", &job->arena,
+                                &text, err));
+    if (!text) return LRK_OK;
+    LRK_TRY(out_path(job, "chat_template.jinja", &path, err));
+    return lrk_file_write(path, text, strlen(text), err);
+}
+
+static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
+{
+    const bool from_gguf = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
+    const char *from = job->options->tokenizer;
+    if (!from && !from_gguf) from = lrk_weights_path(job->base);
+    job->report->needs_tokenizer = !from;
+    for (size_t i = 0; from && i < sizeof companions / sizeof companions[0]; i++)
+        LRK_TRY(copy_file(job, from, companions[i], err));
+    if (!from) LRK_TRY(write_template(job, err));
+    bool converted = from_gguf;
+    for (size_t i = 0; i < job->n; i++)
+        converted = converted || job->item[i].out.dtype != job->item[i].src.dtype;
+    return converted ? edited_config(job, err)
+                     : copy_file(job, lrk_weights_path(job->base), "config.json", err);
+}
+
+lrk_status lrk_merge_write_hf(lrk_merge_job *job, lrk_err *err)
+{
+    LRK_REQUIRE(err, job->n > 0, LRK_EINPUT, "%s: no weights inside", lrk_weights_path(job->base));
+    LRK_REQUIRE(err, !job->options->tokenizer || lrk_is_dir(job->options->tokenizer), LRK_EINPUT,
+                "%s: no directory of tokenizer files", job->options->tokenizer);
+    LRK_TRY(lrk_mkdir(job->options->out, err));
+    LRK_TRY(write_weights(job, err));
+    return write_companions(job, err);
+}

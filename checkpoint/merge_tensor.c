@@ -1,0 +1,172 @@
+/* checkpoint/merge_tensor.c -- the arithmetic of a merge, row by row, and its verification. */
+#include "checkpoint/merge_tensor.h"
+
+#include "base/quant.h"
+#include "base/size.h"
+#include "base/threads.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum { PANEL = 1 << 20, TASK_ROWS = 8 }; /* elements of a panel; rows of a task */
+
+typedef struct panel {
+    const lrk_merge_item *item;
+    bool adapted;        /* with the adapter, or the base alone */
+    float limit;         /* largest magnitude that the output type holds */
+    size_t first, rows;  /* of the output */
+    size_t row_bytes;    /* of the output */
+    unsigned char *out;  /* rows * row_bytes */
+    float *scratch;      /* 2 * cols for each worker */
+    size_t *bad;         /* by task: first bad element, or SIZE_MAX */
+} panel;
+
+static size_t hf_row(const lrk_merge_item *item, size_t row)
+{
+    const bool gguf_out = item->order == LRK_ROWS_TO_GGUF ||
+                          (item->order == LRK_ROWS_AS_IS && item->base_permuted);
+    return gguf_out ? lrk_qk_hf_row(row, item->head_dim) : row;
+}
+
+static size_t src_row(const lrk_merge_item *item, size_t row)
+{
+    if (item->order == LRK_ROWS_TO_HF) return lrk_qk_gguf_row(row, item->head_dim);
+    return item->order == LRK_ROWS_TO_GGUF ? lrk_qk_hf_row(row, item->head_dim) : row;
+}
+
+/* w += scale * (row of B) * A. A product of two f32 is exact in f64, so each step rounds as a fused
+ * multiply-add in f32 does, with or without such an instruction. */
+static void add_delta(const lrk_adapter_module *m, size_t row, size_t cols, float *w, float *sum)
+{
+    const float scale = (float)m->scale;
+    const float *b = lrk_row(&m->b, row);
+    memset(sum, 0, cols * sizeof *sum);
+    for (size_t k = 0; k < m->b.dim[1]; k++) {
+        const float *a = lrk_row(&m->a, k);
+        const double bk = (double)b[k];
+        for (size_t c = 0; c < cols; c++) sum[c] = (float)((double)sum[c] + bk * (double)a[c]);
+    }
+    for (size_t c = 0; c < cols; c++) w[c] += scale * sum[c];
+}
+
+static void make_rows(void *ctx, size_t task, int worker)
+{
+    const panel *p = ctx;
+    const lrk_merge_item *item = p->item;
+    const size_t cols = lrk_cols(&item->src), last = lrk_min(p->rows, (task + 1) * TASK_ROWS);
+    float *w = p->scratch + 2 * cols * (size_t)worker;
+    const bool adapted = p->adapted && item->module;
+    p->bad[task] = SIZE_MAX;
+    for (size_t i = task * TASK_ROWS; i < last; i++) {
+        const size_t row = p->first + i;
+        const void *src = lrk_row(&item->src, src_row(item, row));
+        unsigned char *out = p->out + i * p->row_bytes;
+        lrk_to_f32(item->src.dtype, src, cols, w);
+        if (adapted) add_delta(item->module, hf_row(item, row), cols, w, w + cols);
+        for (size_t c = 0; c < cols && p->bad[task] == SIZE_MAX; c++)
+            if (!(fabsf(w[c]) <= p->limit)) p->bad[task] = row * cols + c;
+        if (item->src.dtype == item->out.dtype && !adapted)
+            memcpy(out, src, p->row_bytes);
+        else
+            (void)lrk_from_f32(item->out.dtype, w, cols, out);
+    }
+}
+
+static float limit_of(lrk_dtype t)
+{
+    /* the last values that do not round to infinity */
+    if (t == LRK_F16) return 0x1.ffdffep15f;
+    if (t == LRK_BF16) return 0x1.fefffep127f;
+    if (t == LRK_Q8_0) return 0x1.ffdffep15f * 127.0f; /* the scale of a block is f16 */
+    return FLT_MAX;
+}
+
+static lrk_status check_panel(const panel *p, size_t tasks, lrk_err *err)
+{
+    for (size_t t = 0; t < tasks; t++) {
+        const lrk_merge_item *item = p->item;
+        LRK_REQUIRE(err, p->bad[t] == SIZE_MAX, LRK_ENUMERIC,
+                    "tensor '%s': element %zu does not fit %s%s", item->name, p->bad[t],
+                    lrk_dtype_name(item->out.dtype),
+                    p->limit < FLT_MAX ? "; write bf16 or f32 instead, or look for NaN in the base"
+                                       : ": it is NaN or infinite");
+    }
+    return LRK_OK;
+}
+
+typedef lrk_status (*visit)(void *ctx, const panel *p, lrk_err *err);
+
+/* Computes panel after panel and shows each to f. */
+static lrk_status walk(const lrk_merge_item *item, bool adapted, visit f, void *ctx, lrk_err *err)
+{
+    const size_t cols = lrk_cols(&item->src), rows = lrk_rows(&item->src);
+    if (cols == 0 || rows == 0) return LRK_OK;
+    const size_t step = lrk_aligned(lrk_max(PANEL / cols, 1), TASK_ROWS);
+    panel p = {.item = item, .adapted = adapted, .limit = limit_of(item->out.dtype),
+               .row_bytes = lrk_row_bytes(item->out.dtype, cols)};
+    p.out = lrk_heap_alloc(lrk_min(step, rows), p.row_bytes);
+    p.scratch = lrk_heap_alloc((size_t)lrk_threads() * 2 * cols, sizeof *p.scratch);
+    p.bad = lrk_heap_alloc(step / TASK_ROWS, sizeof *p.bad);
+    lrk_status status = LRK_OK;
+    if (!p.out || !p.scratch || !p.bad)
+        status = lrk_fail(err, LRK_ENOMEM, "memory: no room for rows of '%s'", item->name);
+    for (; p.first < rows && status == LRK_OK; p.first += step) {
+        p.rows = lrk_min(step, rows - p.first);
+        const size_t tasks = lrk_ceil_div(p.rows, TASK_ROWS);
+        lrk_parallel(tasks, make_rows, &p);
+        status = check_panel(&p, tasks, err);
+        if (status == LRK_OK) status = f(ctx, &p, err);
+    }
+    lrk_heap_free(p.out);
+    lrk_heap_free(p.scratch);
+    lrk_heap_free(p.bad);
+    return status;
+}
+
+typedef struct sink_ctx {
+    lrk_sink sink;
+    void *ctx;
+} sink_ctx;
+
+static lrk_status give(void *ctx, const panel *p, lrk_err *err)
+{
+    const sink_ctx *s = ctx;
+    return s->sink(s->ctx, p->out, p->rows * p->row_bytes, err);
+}
+
+lrk_status lrk_merge_stream(const lrk_merge_item *item, lrk_sink sink, void *ctx, lrk_err *err)
+{
+    sink_ctx s = {sink, ctx};
+    return walk(item, true, give, &s, err);
+}
+
+typedef struct comparison {
+    const unsigned char *written;
+    bool differs;
+} comparison;
+
+static lrk_status compare(void *ctx, const panel *p, lrk_err *err)
+{
+    comparison *c = ctx;
+    (void)err;
+    if (memcmp(c->written + p->first * p->row_bytes, p->out, p->rows * p->row_bytes) != 0)
+        c->differs = true;
+    return LRK_OK;
+}
+
+lrk_status lrk_merge_verify(const lrk_merge_item *item, const lrk_tensor *written, lrk_err *err)
+{
+    comparison c = {.written = written->data};
+    LRK_REQUIRE(err, written->dtype == item->out.dtype && lrk_same_shape(written, &item->out),
+                LRK_EINTERNAL, "tensor '%s' was written with another type or shape", item->name);
+    LRK_TRY(walk(item, false, compare, &c, err));
+    LRK_REQUIRE(err, c.differs || !item->module, LRK_ENUMERIC,
+                "tensor '%s': merging changed nothing: its adapter is zero, or too small for %s; "
+                "is the adapter trained?",
+                item->name, lrk_dtype_name(item->out.dtype));
+    LRK_REQUIRE(err, !c.differs || item->module, LRK_EIO,
+                "tensor '%s' was not written as it stands in the base: the device may be failing",
+                item->name);
+    return LRK_OK;
+}

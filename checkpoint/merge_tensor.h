@@ -1,0 +1,64 @@
+/* checkpoint/merge_tensor.h -- one tensor of a merge: where it comes from and what is written.
+ *
+ * Inside checkpoint/ only. */
+#ifndef LRK_CHECKPOINT_MERGE_TENSOR_H
+#define LRK_CHECKPOINT_MERGE_TENSOR_H
+#include "checkpoint/merge.h"
+
+enum { LRK_MAX_HALF_HEAD = 512 };
+
+/* Rows of q and k: as they are, from GGUF's order to Hugging Face's, or the other way. */
+typedef enum lrk_row_order { LRK_ROWS_AS_IS, LRK_ROWS_TO_HF, LRK_ROWS_TO_GGUF } lrk_row_order;
+
+typedef struct lrk_merge_item {
+    const char *name;                 /* Hugging Face */
+    const char *out_name;             /* in the file to write */
+    lrk_tensor src;                   /* as stored */
+    lrk_tensor out;                   /* type and shape to write; no data */
+    const lrk_adapter_module *module; /* or NULL */
+    lrk_row_order order;
+    size_t head_dim;   /* rows of a head, where order or base_permuted matter */
+    bool base_permuted; /* rows of src are in GGUF's order: B's must follow */
+} lrk_merge_item;
+
+typedef lrk_status (*lrk_sink)(void *ctx, const void *data, size_t n, lrk_err *err);
+
+/* All of a merge: base, adapter, options, items, and the report to fill. */
+typedef struct lrk_merge_job {
+    const lrk_weights *base;
+    const lrk_adapter *adapter;
+    const lrk_merge_options *options;
+    lrk_merge_report *report;
+    lrk_merge_item *item;
+    size_t n;
+    lrk_arena arena;
+    const char **made; /* files written so far, for the way back */
+    size_t n_made;
+} lrk_merge_job;
+
+/* Computes the rows of the output in order and hands them over, panel after panel. */
+lrk_status lrk_merge_stream(const lrk_merge_item *item, lrk_sink sink, void *ctx, lrk_err *err);
+
+/* Holds what was written against the base alone: LRK_ENUMERIC where a targeted tensor did not
+ * change, or another one did. */
+lrk_status lrk_merge_verify(const lrk_merge_item *item, const lrk_tensor *written, lrk_err *err);
+
+const lrk_merge_item *lrk_merge_item_find(const lrk_merge_job *job, const char *out_name);
+
+/* Adds a path to `made` before the file appears. */
+lrk_status lrk_merge_made(lrk_merge_job *job, const char *path, lrk_err *err);
+
+lrk_status lrk_merge_write_hf(lrk_merge_job *job, lrk_err *err);   /* merge_hf.c */
+lrk_status lrk_merge_write_gguf(lrk_merge_job *job, lrk_err *err); /* merge_gguf.c */
+
+/* The keys of a GGUF file for a Hugging Face model, but those of the tokenizer (gguf_from_hf.c). */
+lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_err *err);
+/* llama3 rope scaling as GGUF holds it: head_dim / 2 divisors (at most LRK_MAX_HALF_HEAD), computed from
+ * config.json; *n is 0 where the model has none. */
+lrk_status lrk_llama3_factors(const lrk_json *config, size_t head_dim, float *factor, size_t *n,
+                              lrk_err *err);
+/* The keys of the tokenizer of a directory (gguf_tokenizer.c); rows: of the embedding. */
+lrk_status lrk_gguf_put_tokenizer(lrk_gguf_writer *w, const char *directory, const lrk_json *config,
+                                  size_t rows, lrk_err *err);
+
+#endif /* LRK_CHECKPOINT_MERGE_TENSOR_H */
