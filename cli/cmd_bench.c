@@ -80,7 +80,7 @@ static lrk_status parse_shape(const char *text, size_t *rows, size_t *length, lr
 
 /* rows x length synthetic ids; every token but a row's first is a target. */
 static lrk_status synthetic(lrk_arena *a, size_t rows, size_t length, size_t vocabulary,
-                            lrk_micro_batch *b, lrk_err *err)
+                            lrk_flat_run *b, lrk_err *err)
 {
     const size_t n = rows * length;
     int32_t *ids, *targets, *segments;
@@ -98,11 +98,11 @@ static lrk_status synthetic(lrk_arena *a, size_t rows, size_t length, size_t voc
         for (size_t i = 0; i < length; i++)
             targets[r * length + i] = i + 1 < length ? ids[r * length + i + 1] : -1;
     }
-    *b = (lrk_micro_batch){ids, targets, segments, n, rows};
+    *b = (lrk_flat_run){ids, targets, segments, n, rows};
     return LRK_OK;
 }
 
-static lrk_status time_training(lrk_bench *b, lrk_engine *e, const lrk_micro_batch *batch,
+static lrk_status time_training(lrk_bench *b, lrk_engine *e, const lrk_flat_run *batch,
                                 const char *what, lrk_err *err)
 {
     lrk_optimizer adamw = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_norm = 1.0};
@@ -125,7 +125,7 @@ static lrk_status bench_train(lrk_bench *b, lrk_err *err)
 {
     size_t rows, length;
     char what[64];
-    lrk_micro_batch batch;
+    lrk_flat_run batch;
     lrk_engine e = {0};
     LRK_TRY(parse_shape(b->train, &rows, &length, err));
     const lrk_lora_options lora = {.rank = b->rank, .alpha = 2.0 * (double)b->rank, .seed = 1};
@@ -152,7 +152,7 @@ static lrk_status bench_prefill(lrk_bench *b, lrk_err *err)
 {
     char what[64];
     double seconds[MAX_REPEATS];
-    lrk_micro_batch batch;
+    lrk_flat_run batch;
     const lrk_tensor *logits;
     lrk_engine e = {0};
     lrk_engine_options o = options(b, NULL);

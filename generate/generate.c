@@ -141,7 +141,7 @@ static lrk_status run_all(lrk_scheduler *s, lrk_err *err)
         fill_run(s);
         if (!s->n_ids) return LRK_OK;
         if (s->g->stop && s->g->stop()) return lrk_fail(err, LRK_STOPPED, "stopped");
-        const lrk_micro_batch b = {.ids = s->ids, .segments = s->segments, .n_tokens = s->n_ids,
+        const lrk_flat_run b = {.ids = s->ids, .segments = s->segments, .n_tokens = s->n_ids,
                                    .n_segments = s->n_segments};
         /* a run without a row that is asked for still fills the cache */
         const size_t n_rows = lrk_max(s->n_rows, 1);

@@ -14,7 +14,7 @@ static lrk_tensor vector_of(const int32_t *data, size_t n, const char *name)
     return t;
 }
 
-static lrk_tensor segments_of(const lrk_micro_batch *b)
+static lrk_tensor segments_of(const lrk_flat_run *b)
 {
     lrk_tensor t = lrk_mat(LRK_I32, b->n_segments, LRK_SEG_FIELDS);
     t.data = (void *)(uintptr_t)b->segments;
@@ -23,7 +23,7 @@ static lrk_tensor segments_of(const lrk_micro_batch *b)
 }
 
 /* The loss of one micro-batch on the tape; gradients as well when `seed` is not NULL. */
-static lrk_status pass(lrk_engine *e, const lrk_micro_batch *b, const double *seed, double *loss,
+static lrk_status pass(lrk_engine *e, const lrk_flat_run *b, const double *seed, double *loss,
                        lrk_err *err)
 {
     const lrk_tensor ids = vector_of(b->ids, b->n_tokens, "ids"), segments = segments_of(b);
@@ -37,18 +37,18 @@ static lrk_status pass(lrk_engine *e, const lrk_micro_batch *b, const double *se
     return seed ? lrk_backward(e->tape, sum, *seed, err) : LRK_OK;
 }
 
-lrk_status lrk_engine_loss(lrk_engine *e, const lrk_micro_batch *b, double *loss, lrk_err *err)
+lrk_status lrk_engine_loss(lrk_engine *e, const lrk_flat_run *b, double *loss, lrk_err *err)
 {
     return pass(e, b, NULL, loss, err);
 }
 
-lrk_status lrk_engine_gradients(lrk_engine *e, const lrk_micro_batch *b, double seed, double *loss,
+lrk_status lrk_engine_gradients(lrk_engine *e, const lrk_flat_run *b, double seed, double *loss,
                                 lrk_err *err)
 {
     return pass(e, b, &seed, loss, err);
 }
 
-lrk_status lrk_engine_logits(lrk_engine *e, const lrk_micro_batch *b, bool use_cache,
+lrk_status lrk_engine_logits(lrk_engine *e, const lrk_flat_run *b, bool use_cache,
                              const int32_t *rows, size_t n_rows, const lrk_tensor **logits,
                              lrk_err *err)
 {
@@ -76,7 +76,7 @@ static lrk_status count_passes(lrk_engine *e, lrk_err *err)
     const lrk_tensor *logits;
     /* kernels choose their blocking by the number of rows, so fewer rows may need more workspace */
     for (size_t tokens = o->max_tokens; tokens; tokens /= 2) {
-        const lrk_micro_batch b = {.n_tokens = tokens,
+        const lrk_flat_run b = {.n_tokens = tokens,
                                    .n_segments = lrk_min(tokens, o->max_segments)};
         if (o->train) LRK_TRY(lrk_engine_gradients(e, &b, 1.0, &unused, err));
         LRK_TRY(lrk_engine_loss(e, &b, &unused, err));

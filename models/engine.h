@@ -45,10 +45,10 @@ typedef struct lrk_engine {
 } lrk_engine;
 
 /* One flat run of tokens; all i32. targets are shifted: targets[t] is the token after t, or -1. */
-typedef struct lrk_micro_batch {
+typedef struct lrk_flat_run {
     const int32_t *ids, *targets, *segments;
     size_t n_tokens, n_segments;
-} lrk_micro_batch;
+} lrk_flat_run;
 
 lrk_status lrk_engine_plan(const lrk_engine_options *o, lrk_engine_bytes *bytes, lrk_err *err);
 
@@ -57,15 +57,15 @@ lrk_status lrk_engine_open(lrk_engine *e, const lrk_engine_options *o, lrk_err *
 void lrk_engine_close(lrk_engine *e); /* may be called twice, and on a zeroed engine */
 
 /* Sum of the losses of the trained tokens; no gradients. */
-lrk_status lrk_engine_loss(lrk_engine *e, const lrk_micro_batch *b, double *loss, lrk_err *err);
+lrk_status lrk_engine_loss(lrk_engine *e, const lrk_flat_run *b, double *loss, lrk_err *err);
 
 /* The same, and adds d(seed * loss) to the model's gradients. */
-lrk_status lrk_engine_gradients(lrk_engine *e, const lrk_micro_batch *b, double seed, double *loss,
+lrk_status lrk_engine_gradients(lrk_engine *e, const lrk_flat_run *b, double seed, double *loss,
                                 lrk_err *err);
 
 /* Logits of the given rows of the run (ascending), (n_rows, V) in the compute type, valid until the
  * next call. With use_cache, keys and values go to the cache and come from it. */
-lrk_status lrk_engine_logits(lrk_engine *e, const lrk_micro_batch *b, bool use_cache,
+lrk_status lrk_engine_logits(lrk_engine *e, const lrk_flat_run *b, bool use_cache,
                              const int32_t *rows, size_t n_rows, const lrk_tensor **logits,
                              lrk_err *err);
 

@@ -39,7 +39,7 @@ static void close_all(lrk_fixture *f)
     lrk_arena_free(&f->toy.arena);
 }
 
-static double gradients(lrk_fixture *f, const lrk_micro_batch *b, double seed)
+static double gradients(lrk_fixture *f, const lrk_flat_run *b, double seed)
 {
     lrk_err err = {0};
     double loss;
@@ -275,7 +275,7 @@ static void cached_tokens_give_the_logits_of_the_whole_row(void **state)
     for (int32_t at = 0; at < N; at += at ? 1 : SPLIT) {
         const int32_t n = at ? 1 : SPLIT;
         int32_t segment[LRK_SEG_FIELDS] = {0, n, at, -1, 32, at + n};
-        const lrk_micro_batch b = {t.ids + at, NULL, segment, (size_t)n, 1};
+        const lrk_flat_run b = {t.ids + at, NULL, segment, (size_t)n, 1};
         assert_int_equal(lrk_engine_logits(&f.e, &b, true, (int32_t[]){n - 1}, 1, &z, &err), LRK_OK);
     }
     for (size_t i = 0; i < 50; i++) {

@@ -60,7 +60,7 @@ static inline void lrk_toy_fill(const lrk_tensor *t, uint64_t seed, double scale
 
 typedef struct lrk_toy_batch {
     int32_t ids[256], targets[256], segments[32 * LRK_SEG_FIELDS];
-    lrk_micro_batch b;
+    lrk_flat_run b;
 } lrk_toy_batch;
 
 /* Rows of the given lengths, one behind the other; row r is always the same row. Each trains its
@@ -82,7 +82,7 @@ static inline void lrk_toy_rows(lrk_toy_batch *t, const size_t *lengths, size_t 
             t->targets[at + i] = i + 1 < lengths[r] && i > 1 ? t->ids[at + i + 1] : -1;
         at += lengths[r];
     }
-    t->b = (lrk_micro_batch){t->ids, t->targets, t->segments, at, n};
+    t->b = (lrk_flat_run){t->ids, t->targets, t->segments, at, n};
 }
 
 #endif /* LRK_TESTS_MODEL_TOY_H */

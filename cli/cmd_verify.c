@@ -1,0 +1,75 @@
+/* cli/cmd_verify.c -- `lorikeet verify`. */
+#include "base/json.h"
+#include "cli/command.h"
+#include "train/verify.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void print_table(const lrk_report *r)
+{
+    printf("%-24s %10s %12s %12s\n", "what", "compared", "error", "tolerance");
+    for (size_t i = 0; i < r->n; i++) {
+        const lrk_check *c = &r->check[i];
+        if (c->unsupported)
+            printf("%-24s %s\n", c->name, c->note ? c->note : "not supported");
+        else
+            printf("%-24s %10zu %12.3g %12.3g  %s\n", c->name, c->compared, c->error, c->tolerance,
+                   c->error <= c->tolerance ? "ok" : "EXCEEDED");
+    }
+}
+
+static lrk_status print_json(const lrk_report *r, lrk_err *err)
+{
+    lrk_buf text = {0};
+    lrk_json *list = lrk_json_array();
+    for (size_t i = 0; i < r->n; i++) {
+        const lrk_check *c = &r->check[i];
+        lrk_json *row = lrk_json_object();
+        lrk_json_set(row, "what", lrk_json_new_string(c->name, strlen(c->name)));
+        lrk_json_set(row, "compared", lrk_json_new_integer((int64_t)c->compared));
+        lrk_json_set(row, "error", lrk_json_new_real(c->error));
+        lrk_json_set(row, "tolerance", lrk_json_new_real(c->tolerance));
+        lrk_json_set(row, "supported", lrk_json_new_bool(!c->unsupported));
+        lrk_json_set(row, "ok", lrk_json_new_bool(!c->unsupported && c->error <= c->tolerance));
+        if (c->note) lrk_json_set(row, "note", lrk_json_new_string(c->note, strlen(c->note)));
+        lrk_json_add(list, row);
+    }
+    const lrk_status status = lrk_json_dump(list, 2, &text, err);
+    if (status == LRK_OK) printf("%s\n", text.data);
+    lrk_buf_free(&text);
+    lrk_json_free(list);
+    return status;
+}
+
+static lrk_status run(int argc, char **argv, lrk_err *err)
+{
+    bool json = false;
+    const lrk_option table[] = {{"json", LRK_OPTION_FLAG, &json, false}};
+    LRK_TRY(lrk_options_parse(table, 1, &argc, argv, err));
+    LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "expected one directory");
+    lrk_report report;
+    lrk_status status = lrk_verify(argv[0], &report, err);
+    if (report.n && json) print_json(&report, err);
+    if (report.n && !json) print_table(&report);
+    if (status == LRK_OK) status = lrk_report_status(&report, err);
+    lrk_report_free(&report);
+    return status;
+}
+
+const lrk_command lrk_command_verify = {
+    .name = "verify",
+    .summary = "recompute what a golden directory records",
+    .help = "usage: lorikeet verify DIR [--json]\n"
+            "\n"
+            "Recomputes everything that DIR records of a tiny model (logits, losses, gradients, ten\n"
+            "training steps, merge, greedy ids, token ids, decoded blocks) and prints the largest\n"
+            "error of each beside its tolerance. Exit code 7 where one is exceeded, 3 where the\n"
+            "directory holds a model or type that this version does not know.\n"
+            "\n"
+            "  --json   the figures as JSON\n"
+            "\n"
+            "example: lorikeet verify tests/golden/data/llama\n",
+    .run = run,
+};

@@ -1,0 +1,77 @@
+/* train/adapter_io.c -- copies adapters between model and file order. */
+#include "train/adapter_io.h"
+
+#include <string.h>
+
+/* Where row `row` of the file's matrix lies in memory. */
+static size_t memory_row(const lrk_projection *p, size_t row)
+{
+    if (!p->heads) return row;
+    const size_t head = lrk_rows(&p->weight) / p->heads;
+    return row / head * head + lrk_qk_gguf_row(row % head, head);
+}
+
+void lrk_rows_to_file(const lrk_projection *p, const float *from, float *to)
+{
+    for (size_t row = 0; row < lrk_rows(&p->weight); row++)
+        memcpy(to + row * p->rank, from + memory_row(p, row) * p->rank, p->rank * sizeof *to);
+}
+
+void lrk_rows_to_memory(const lrk_projection *p, const float *from, float *to)
+{
+    for (size_t row = 0; row < lrk_rows(&p->weight); row++)
+        memcpy(to + memory_row(p, row) * p->rank, from + row * p->rank, p->rank * sizeof *to);
+}
+
+static bool select_module(void *ctx, const char *path, size_t *rank, double *alpha)
+{
+    const lrk_adapter_module *m = lrk_adapter_find(ctx, path);
+    if (!m) return false;
+    *rank = lrk_rows(&m->a);
+    *alpha = m->alpha;
+    return true;
+}
+
+lrk_lora_options lrk_adapter_options(const lrk_adapter *a)
+{
+    return (lrk_lora_options){.rank = a->rank,
+                              .alpha = a->alpha,
+                              .rslora = a->rslora,
+                              .select = select_module,
+                              .ctx = (void *)(uintptr_t)a}; /* select only reads it */
+}
+
+lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *err)
+{
+    LRK_REQUIRE(err, a->n == m->n_adapted, LRK_EINPUT,
+                "the adapter has %zu modules, the model takes %zu of them: it was made for another "
+                "model",
+                a->n, m->n_adapted);
+    for (size_t i = 0; i < m->n_adapted; i++) {
+        lrk_projection *p = m->adapted[i];
+        const lrk_adapter_module *from = lrk_adapter_find(a, p->path);
+        LRK_REQUIRE(err, from, LRK_EINPUT, "the adapter has no module %s", p->path);
+        LRK_REQUIRE(err, lrk_same_shape(&from->a, &p->a) && lrk_same_shape(&from->b, &p->b),
+                    LRK_ESHAPE, "%s: the adapter's A is (%zu, %zu), the model takes (%zu, %zu)",
+                    p->path, lrk_rows(&from->a), lrk_cols(&from->a), lrk_rows(&p->a),
+                    lrk_cols(&p->a));
+        memcpy(p->a.data, from->a.data, lrk_bytes(&p->a));
+        lrk_rows_to_memory(p, from->b.data, p->b.data);
+    }
+    return LRK_OK;
+}
+
+lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err)
+{
+    a->n = m->n_adapted;
+    LRK_TRY(lrk_alloc(&a->arena, a->n, sizeof *a->module, "adapter modules", &a->module, err));
+    for (size_t i = 0; i < a->n; i++) {
+        const lrk_projection *p = m->adapted[i];
+        lrk_adapter_module *to = &a->module[i];
+        *to = (lrk_adapter_module){.path = p->path, .a = p->a, .b = p->b, .alpha = p->alpha,
+                                   .scale = p->attr.scale};
+        LRK_TRY(lrk_alloc(&a->arena, lrk_bytes(&p->b), 1, p->path, &to->b.data, err));
+        lrk_rows_to_file(p, p->b.data, to->b.data);
+    }
+    return LRK_OK;
+}

@@ -1,0 +1,25 @@
+/* train/adapter_io.h -- between the adapters of a model in memory and those of a file.
+ *
+ * Files have the row order of Hugging Face. In memory the rows of B of q and k follow the rows of the
+ * base weight, which llama GGUF files permute (checkpoint/names.h); A is the same on both sides.
+ */
+#ifndef LRK_TRAIN_ADAPTER_IO_H
+#define LRK_TRAIN_ADAPTER_IO_H
+#include "checkpoint/adapter.h"
+#include "models/model.h"
+
+/* Rows of p's B or its gradient, f32, from one order to the other; `to` and `from` do not overlap. */
+void lrk_rows_to_file(const lrk_projection *p, const float *from, float *to);
+void lrk_rows_to_memory(const lrk_projection *p, const float *from, float *to);
+
+/* The lrk_lora_options that make a model with the adapters of this file: ctx is the adapter. */
+lrk_lora_options lrk_adapter_options(const lrk_adapter *a);
+
+/* Copies the weights into a model built with those options. A module that the model lacks, or the
+ * other way round: LRK_EINPUT. */
+lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *err);
+
+/* Fills module[] with the model's adapters, in its arena. The other fields are the caller's. */
+lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err);
+
+#endif /* LRK_TRAIN_ADAPTER_IO_H */
