@@ -228,6 +228,17 @@ static void explain(const lrk_key *k, const char *prefix, lrk_buf *b)
     if (*k->aliases) lrk_buf_printf(b, "    also called: %s\n", k->aliases);
 }
 
+static void explain_foreign(const lrk_foreign_key *table, const char *key, const char *prefix,
+                            lrk_buf *b)
+{
+    for (const lrk_foreign_key *f = table; f->name; f++) {
+        if (strcmp(f->name, key) != 0) continue;
+        const char *neutral = strcmp(f->given, "*") == 0 ? "any" : *f->given ? f->given : "none";
+        lrk_buf_printf(b, "%s%s\n    a key of another tool: %s\n", prefix, key, f->why);
+        lrk_buf_printf(b, "    values at which it changes nothing: %s\n", neutral);
+    }
+}
+
 lrk_status lrk_schema_explain(const char *key, lrk_buf *b, lrk_err *err)
 {
     const size_t start = b->n, n = strlen(key);
@@ -242,13 +253,8 @@ lrk_status lrk_schema_explain(const char *key, lrk_buf *b, lrk_err *err)
     for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++)
         if (strcmp(f->name, key) == 0 && *f->value)
             lrk_buf_printf(b, "%s: %s\n    is %s: %s here\n", key, f->given, f->ours, f->value);
-    for (const lrk_foreign_key *f = lrk_foreign_keys; f->name; f++)
-        if (strcmp(f->name, key) == 0)
-            lrk_buf_printf(b, "%s\n    a key of another tool: %s\n    %s: %s\n", key, f->why,
-                           "values at which it changes nothing",
-                           strcmp(f->given, "*") == 0 ? "any"
-                           : *f->given                ? f->given
-                                                      : "none");
+    explain_foreign(lrk_foreign_keys, key, "", b);
+    explain_foreign(lrk_foreign_rows, key, "in an entry of datasets: ", b);
     if (b->n > start) return LRK_OK;
 
     lrk_nearest near = {.word = key};

@@ -129,6 +129,11 @@ static void put_datasets(lrk_buf *b, const lrk_recipe_datasets *list)
     }
 }
 
+static const lrk_recipe_datasets *list_of(const lrk_key *k, const lrk_recipe *r)
+{
+    return (const void *)((const char *)r + k->offset);
+}
+
 /* headings: for people; otherwise only the keys that may change the result */
 static void put_recipe(lrk_buf *b, const lrk_recipe *r, bool headings)
 {
@@ -146,7 +151,8 @@ static void put_recipe(lrk_buf *b, const lrk_recipe *r, bool headings)
             lrk_buf_printf(b, "%.*s:\n", (int)n, k->name);
         group = k->name;
         group_n = n;
-        lrk_buf_printf(b, "%s%s: ", dot ? "  " : "", dot ? dot + 1 : k->name);
+        const bool block = k->kind == LRK_KEY_DATASETS && list_of(k, r)->n > 0;
+        lrk_buf_printf(b, "%s%s:%s", dot ? "  " : "", dot ? dot + 1 : k->name, block ? "" : " ");
         put_value(b, k, r);
         lrk_buf_puts(b, "\n");
     }

@@ -33,8 +33,7 @@ void lrk_progress_format(const lrk_progress *p, const lrk_step_record *r, char *
     const double steps_left = r->step < p->total ? (double)(p->total - r->step) : 0.0;
     lrk_duration(p->steps > 0 ? steps_left * p->seconds / p->steps : 0.0, left, sizeof left);
     const double seconds = p->seconds > 0 ? p->seconds : 1.0;
-    snprintf(out, size,
-             "step %llu/%llu  loss %.4g  lr %.1e  %.0f tok/s, %.0f trained  ETA %s  peak %zu MB",
+    snprintf(out, size, "%llu/%llu  loss %.3f  lr %.1e  %.0f tok/s (%.0f trained)  ETA %s  %zu MB",
              (unsigned long long)r->step, (unsigned long long)p->total,
              p->loss_weight > 0 ? p->loss / p->loss_weight : r->loss, r->learning_rate,
              p->tokens / seconds, p->trained / seconds, left, r->peak_bytes >> 20);

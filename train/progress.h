@@ -1,7 +1,9 @@
 /* train/progress.h -- how a run is doing, for the person who waits: on a terminal one line that is
  * rewritten, elsewhere a line every ten seconds.
  *
- *   step 120/375  loss 0.341  lr 9.1e-04  212 tok/s, 118 trained  ETA 4:32  peak 412 MB
+ *   120/375  loss 0.341  lr 9.1e-04  212 tok/s (118 trained)  ETA 4:32  412 MB
+ *
+ * Loss and speeds are means of which the last ten steps make two thirds; memory is the peak.
  */
 #ifndef LRK_TRAIN_PROGRESS_H
 #define LRK_TRAIN_PROGRESS_H

@@ -194,8 +194,8 @@ static void progress_line(void **state)
     for (int i = 0; i < 3; i++) lrk_progress_step(&p, &r);
     lrk_progress_end(&p);
     lrk_progress_format(&p, &r, text, sizeof text);
-    assert_string_equal(text, "step 100/235  loss 0.25  lr 9.1e-04  500 tok/s, 250 trained  "
-                              "ETA 4:30  peak 412 MB");
+    assert_string_equal(
+        text, "100/235  loss 0.250  lr 9.1e-04  500 tok/s (250 trained)  ETA 4:30  412 MB");
 }
 
 static void durations(void **state)
@@ -204,7 +204,7 @@ static void durations(void **state)
     static const struct {
         double seconds;
         const char *text;
-    } rows[] = {{0, "0:00"},      {59.7, "1:00"}, {3600, "1:00:00"}, {3872, "1:04:32"},
+    } rows[] = {{0, "0:00"},      {59.7, "1:00"}, {3600, "1:00:00"},    {3872, "1:04:32"},
                 {90000, "1d 1h"}, {-5, "0:00"},   {(double)NAN, "0:00"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[32];
