@@ -1,9 +1,10 @@
 /* The tokenizer of a GGUF file: the same ids as from tokenizer.json; SmolLM2's probe text. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/file.h"
 #include "base/sha256.h"

@@ -1,10 +1,11 @@
 /* Tokenizers: the reference's ids and texts for every golden tokenizer, streams, offsets, and what
  * is refused. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/file.h"
 #include "base/json.h"
