@@ -68,6 +68,57 @@ static inline sums dot_32(sums s, const float *y, const float *x)
     return s;
 }
 
+static inline sums code_dot(sums s, __m128i low, __m128i high, float d, const float *x)
+{
+    __m256 p = _mm256_mul_ps(floats(low), _mm256_loadu_ps(x));
+    __m256 q = _mm256_mul_ps(floats(high), _mm256_loadu_ps(x + 16));
+    p = _mm256_fmadd_ps(floats(upper(low)), _mm256_loadu_ps(x + 8), p);
+    q = _mm256_fmadd_ps(floats(upper(high)), _mm256_loadu_ps(x + 24), q);
+    s.a = _mm256_fmadd_ps(_mm256_set1_ps(d), p, s.a);
+    s.b = _mm256_fmadd_ps(_mm256_set1_ps(d), q, s.b);
+    return s;
+}
+
+static inline __m128i eight(const unsigned char *q)
+{
+    return _mm_loadl_epi64((const __m128i *)(const void *)q);
+}
+
+static inline sums nibble_dot(sums s, const unsigned char *q, __m128 d, const float *x)
+{
+    const __m256i mask = _mm256_set1_epi32(15);
+    const __m256i a = _mm256_cvtepu8_epi32(eight(q)), b = _mm256_cvtepu8_epi32(eight(q + 8));
+    const __m256 scale = _mm256_broadcastss_ps(d);
+    const __m256 a_low = _mm256_cvtepi32_ps(_mm256_and_si256(a, mask));
+    const __m256 b_low = _mm256_cvtepi32_ps(_mm256_and_si256(b, mask));
+    const __m256 a_high = _mm256_cvtepi32_ps(_mm256_srli_epi32(a, 4));
+    const __m256 b_high = _mm256_cvtepi32_ps(_mm256_srli_epi32(b, 4));
+    const __m256 p = _mm256_fmadd_ps(a_high, _mm256_loadu_ps(x + 16),
+                                     _mm256_mul_ps(a_low, _mm256_loadu_ps(x)));
+    const __m256 r = _mm256_fmadd_ps(b_high, _mm256_loadu_ps(x + 24),
+                                     _mm256_mul_ps(b_low, _mm256_loadu_ps(x + 8)));
+    s.a = _mm256_fmadd_ps(scale, p, s.a);
+    s.b = _mm256_fmadd_ps(scale, r, s.b);
+    return s;
+}
+
+static inline __m256 bytes_at(const unsigned char *q)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight(q)));
+}
+
+static inline sums byte_dot(sums s, const unsigned char *q, __m128 d, const float *x)
+{
+    const __m256 scale = _mm256_broadcastss_ps(d);
+    const __m256 p = _mm256_fmadd_ps(bytes_at(q + 8), _mm256_loadu_ps(x + 8),
+                                     _mm256_mul_ps(bytes_at(q), _mm256_loadu_ps(x)));
+    const __m256 r = _mm256_fmadd_ps(bytes_at(q + 24), _mm256_loadu_ps(x + 24),
+                                     _mm256_mul_ps(bytes_at(q + 16), _mm256_loadu_ps(x + 16)));
+    s.a = _mm256_fmadd_ps(scale, p, s.a);
+    s.b = _mm256_fmadd_ps(scale, r, s.b);
+    return s;
+}
+
 static inline float total(sums s)
 {
     const __m256 all = _mm256_add_ps(_mm256_add_ps(s.a, s.b), _mm256_add_ps(s.c, s.d));
@@ -83,7 +134,7 @@ void lrk_to_f32_avx2(lrk_dtype t, const void *src, size_t n, float *dst)
     decode_row(t, src, n, dst);
 }
 
-float lrk_dot_avx2(lrk_dtype t, const void *w, const float *x, size_t k)
+float lrk_dot_avx2(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k)
 {
-    return dot_row(t, w, x, k);
+    return dot_row(t, w, x, x_sums, k);
 }

@@ -51,6 +51,39 @@ static inline sums dot_32(sums s, const float *y, const float *x)
     return s;
 }
 
+static inline sums code_dot(sums s, __m128i low, __m128i high, float d, const float *x)
+{
+    const __m512 product = _mm512_mul_ps(floats(low), _mm512_loadu_ps(x));
+    const __m512 both = _mm512_fmadd_ps(floats(high), _mm512_loadu_ps(x + 16), product);
+    s.a = _mm512_fmadd_ps(_mm512_set1_ps(d), both, s.a);
+    return s;
+}
+
+static inline __m512i wide(const unsigned char *q)
+{
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)q));
+}
+
+static inline sums nibble_dot(sums s, const unsigned char *q, __m128 d, const float *x)
+{
+    const __m512i both = wide(q);
+    const __m512 low = _mm512_cvtepi32_ps(_mm512_and_si512(both, _mm512_set1_epi32(15)));
+    const __m512 high = _mm512_cvtepi32_ps(_mm512_srli_epi32(both, 4));
+    const __m512 product = _mm512_mul_ps(low, _mm512_loadu_ps(x));
+    const __m512 sum = _mm512_fmadd_ps(high, _mm512_loadu_ps(x + 16), product);
+    s.a = _mm512_fmadd_ps(_mm512_broadcastss_ps(d), sum, s.a);
+    return s;
+}
+
+static inline sums byte_dot(sums s, const unsigned char *q, __m128 d, const float *x)
+{
+    const __m128i *p = (const __m128i *)(const void *)q;
+    const __m512 product = _mm512_mul_ps(floats(_mm_loadu_si128(p)), _mm512_loadu_ps(x));
+    const __m512 sum = _mm512_fmadd_ps(floats(_mm_loadu_si128(p + 1)), _mm512_loadu_ps(x + 16), product);
+    s.a = _mm512_fmadd_ps(_mm512_broadcastss_ps(d), sum, s.a);
+    return s;
+}
+
 static inline float total(sums s)
 {
     return _mm512_reduce_add_ps(_mm512_add_ps(s.a, s.b));
@@ -63,7 +96,7 @@ void lrk_to_f32_avx512(lrk_dtype t, const void *src, size_t n, float *dst)
     decode_row(t, src, n, dst);
 }
 
-float lrk_dot_avx512(lrk_dtype t, const void *w, const float *x, size_t k)
+float lrk_dot_avx512(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k)
 {
-    return dot_row(t, w, x, k);
+    return dot_row(t, w, x, x_sums, k);
 }

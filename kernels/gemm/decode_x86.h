@@ -5,6 +5,8 @@
  *   shifted(codes, d, m, dst)     dst[i] = codes[i] * d + m, two roundings
  *   halves(src, dst), brains(src, dst)   16 f16 or bf16
  *   sums, none(), dot_32(s, y, x), total(s)   running sums of products of 32 elements at a time
+ *   code_dot(s, low, high, d, x)  the same for 2 x 16 codes, times d: s += d * sum(codes * x)
+ *   nibble_dot(s, q, d, x), byte_dot(s, q, d, x)  ... for 16 or 32 bytes in memory, d in lane 0
  *
  * codes: 16 signed bytes. The arithmetic is that of base/quant.c, so the bits are too.
  */
@@ -194,9 +196,69 @@ static inline void decode_row(lrk_dtype t, const void *src, size_t n, float *dst
     }
 }
 
-/* ---- products with a vector: a block is decoded into a few lines of the first-level cache and used
- * from there at once, so W is read once and nothing is written. ---------------------------------- */
+/* ---- products with a vector ---------------------------------------------------------------------
+ * The types of most files: the codes themselves are multiplied, the scale and the minimum of a block
+ * come in once, sum_i (d q_i + m) x_i = d sum_i q_i x_i + m sum_i x_i. x_sums: of 32 elements each. */
 
+
+/* The first two f16 of a block: d in lane 0, m or nothing in particular in lane 1. Converting both at
+ * once, and a whole word, keeps the one port for shuffles free. */
+static inline __m128 scales(bytes b)
+{
+    int word;
+    memcpy(&word, b, sizeof word);
+    return _mm_cvtph_ps(_mm_set1_epi32(word));
+}
+
+/* Codes are 0 .. 15, meant as -8 .. 7. */
+static inline float dot_q4_0(bytes b, const float *x, const float *x_sums, size_t k)
+{
+    sums s = none();
+    __m128 rest = _mm_setzero_ps();
+    for (size_t i = 0; i < k; i += 32, b += 18) {
+        const __m128 d = scales(b);
+        s = nibble_dot(s, b + 2, d, x + i);
+        rest = _mm_fmadd_ps(d, _mm_set1_ps(x_sums[i / 32]), rest);
+    }
+    return total(s) - 8.0f * _mm_cvtss_f32(rest);
+}
+
+static inline float dot_q4_1(bytes b, const float *x, const float *x_sums, size_t k)
+{
+    sums s = none();
+    __m128 rest = _mm_setzero_ps();
+    for (size_t i = 0; i < k; i += 32, b += 20) {
+        const __m128 d = scales(b);
+        s = nibble_dot(s, b + 4, d, x + i);
+        rest = _mm_fmadd_ps(d, _mm_set1_ps(x_sums[i / 32]), rest);
+    }
+    return total(s) + _mm_cvtss_f32(_mm_movehdup_ps(rest));
+}
+
+static inline float dot_q8_0(bytes b, const float *x, size_t k)
+{
+    sums s = none();
+    for (size_t i = 0; i < k; i += 32, b += 34) s = byte_dot(s, b + 2, scales(b), x + i);
+    return total(s);
+}
+
+static inline float dot_q4_k(bytes b, const float *x, const float *x_sums, size_t k)
+{
+    sums s = none();
+    float rest = 0.0f, scale[8], min[8];
+    for (size_t i = 0; i < k; i += 256, b += 144, x += 256, x_sums += 8) {
+        k_scales(b, scale, min);
+        for (int g = 0; g < 8; g += 2) {
+            const __m128i q = load16(b + 16 + g * 16), r = load16(b + 32 + g * 16);
+            s = code_dot(s, low_nibbles(q), low_nibbles(r), scale[g], x + g * 32);
+            s = code_dot(s, high_nibbles(q), high_nibbles(r), scale[g + 1], x + g * 32 + 32);
+            rest += min[g] * x_sums[g] + min[g + 1] * x_sums[g + 1];
+        }
+    }
+    return total(s) + rest;
+}
+
+/* The others are decoded into a few lines of the first-level cache and used from there at once. */
 #define DOT_BLOCKS(decode, elements, size)                                              \
     for (size_t i = 0; i < k; i += (elements), b += (size)) {                           \
         float y[elements];                                                              \
@@ -218,17 +280,17 @@ static inline void brains_block(bytes b, float *y)
 }
 
 /* k is a multiple of 32. */
-static inline float dot_blocks(lrk_dtype t, const void *w, const float *x, size_t k)
+static inline float dot_blocks(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k)
 {
     bytes b = w;
     sums s = none();
     switch (t) {
-    case LRK_Q4_0: DOT_BLOCKS(q4_0_block, 32, 18);
-    case LRK_Q4_1: DOT_BLOCKS(q4_1_block, 32, 20);
+    case LRK_Q4_0: return dot_q4_0(b, x, x_sums, k);
+    case LRK_Q4_1: return dot_q4_1(b, x, x_sums, k);
+    case LRK_Q8_0: return dot_q8_0(b, x, k);
+    case LRK_Q4_K: return dot_q4_k(b, x, x_sums, k);
     case LRK_Q5_0: DOT_BLOCKS(q5_0_block, 32, 22);
     case LRK_Q5_1: DOT_BLOCKS(q5_1_block, 32, 24);
-    case LRK_Q8_0: DOT_BLOCKS(q8_0_block, 32, 34);
-    case LRK_Q4_K: DOT_BLOCKS(q4_k_block, 256, 144);
     case LRK_Q5_K: DOT_BLOCKS(q5_k_block, 256, 176);
     case LRK_Q6_K: DOT_BLOCKS(q6_k_block, 256, 210);
     case LRK_F16: DOT_BLOCKS(halves_block, 32, 64);
@@ -239,10 +301,10 @@ static inline float dot_blocks(lrk_dtype t, const void *w, const float *x, size_
     }
 }
 
-static inline float dot_row(lrk_dtype t, const void *w, const float *x, size_t k)
+static inline float dot_row(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k)
 {
     const size_t whole = k & ~(size_t)31;
-    float sum = dot_blocks(t, w, x, whole), y[32];
+    float sum = dot_blocks(t, w, x, x_sums, whole), y[32];
     if (whole == k) return sum;
     lrk_to_f32(t, (bytes)w + lrk_row_bytes(t, whole), k - whole, y);
     for (size_t i = whole; i < k; i++) sum += y[i - whole] * x[i];

@@ -42,16 +42,16 @@ typedef struct lrk_gemm_isa {
     /* the same with a[i * a_stride + k] */
     void (*tile_direct)(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
                         size_t cols, float *c, size_t stride, float alpha, bool add);
-    /* sum_i w[i] x[i], w of any type */
-    float (*dot)(lrk_dtype t, const void *w, const float *x, size_t k);
+    /* sum_i w[i] x[i], w of any type; x_sums[i]: the sum of x[32 i .. 32 i + 31] */
+    float (*dot)(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k);
 } lrk_gemm_isa;
 
 extern const lrk_gemm_isa lrk_gemm_scalar, lrk_gemm_avx2, lrk_gemm_avx512;
 
 void lrk_to_f32_avx2(lrk_dtype t, const void *src, size_t n, float *dst);
 void lrk_to_f32_avx512(lrk_dtype t, const void *src, size_t n, float *dst);
-float lrk_dot_avx2(lrk_dtype t, const void *w, const float *x, size_t k);
-float lrk_dot_avx512(lrk_dtype t, const void *w, const float *x, size_t k);
+float lrk_dot_avx2(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k);
+float lrk_dot_avx512(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k);
 
 size_t lrk_gemm_packed_scratch(const lrk_gemm *g, const lrk_gemm_isa *isa, size_t threads);
 void lrk_gemm_packed(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch);

@@ -62,8 +62,9 @@ static void transpose(const float *src, size_t src_stride, size_t rows, size_t c
         for (size_t c = 0; c < cols; c++) dst[c * dst_stride + r] = src[r * src_stride + c];
 }
 
-static float dot(lrk_dtype t, const void *w, const float *x, size_t k)
+static float dot(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k)
 {
+    (void)x_sums;
     enum { PART = 256 }; /* a multiple of every block */
     float y[PART];
     vec sum = {0};
