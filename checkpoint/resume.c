@@ -1,9 +1,7 @@
-/* checkpoint/resume.c -- saving, loading and keeping states of training. */
+/* checkpoint/resume.c -- saving and loading states of training. */
 #include "checkpoint/resume.h"
 
-#include "base/log.h"
 #include "base/sha256.h"
-#include "base/size.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -146,105 +144,4 @@ lrk_status lrk_state_read(const lrk_state *s, const lrk_tensor *into, lrk_err *e
     LRK_ASSERT(lrk_contiguous(into));
     if (lrk_bytes(&t)) memcpy(into->data, t.data, lrk_bytes(&t));
     return LRK_OK;
-}
-
-/* ---- a directory of states --------------------------------------------------------------------- */
-
-static const char stem[] = "state-", ending[] = ".safetensors";
-
-lrk_status lrk_state_path(lrk_arena *a, const char *directory, uint64_t step, const char **path,
-                          lrk_err *err)
-{
-    char name[60];
-    snprintf(name, sizeof name, "%s%08llu%s", stem, (unsigned long long)step, ending);
-    *path = lrk_path_join(a, directory, name);
-    LRK_REQUIRE(err, *path, LRK_ENOMEM, "memory: no room for a path");
-    return LRK_OK;
-}
-
-/* The step in a file's name, or false: 8 digits or more, nothing else. */
-static bool step_of(const char *name, uint64_t *step)
-{
-    const size_t s = sizeof stem - 1, digits = strspn(name + lrk_min(s, strlen(name)), "0123456789");
-    if (strncmp(name, stem, s) != 0 || digits < 8 || digits > 18 ||
-        strcmp(name + s + digits, ending) != 0)
-        return false;
-    *step = 0;
-    for (size_t i = 0; i < digits; i++) *step = 10 * *step + (uint64_t)(name[s + i] - '0');
-    return true;
-}
-
-/* Paths of all states in directory, newest first. */
-static lrk_status list(lrk_arena *a, const char *directory, const char ***paths, size_t *n,
-                       lrk_err *err)
-{
-    char **names;
-    size_t total;
-    uint64_t *steps;
-    *n = 0;
-    LRK_TRY(lrk_dir_list(a, directory, &names, &total, err));
-    LRK_TRY(lrk_alloc(a, total, sizeof **paths, "states", paths, err));
-    LRK_TRY(lrk_alloc(a, total, sizeof *steps, "states", &steps, err));
-    for (size_t i = 0; i < total; i++) {
-        uint64_t step;
-        if (!step_of(names[i], &step)) continue;
-        size_t at = (*n)++;
-        for (; at > 0 && steps[at - 1] < step; at--) {
-            steps[at] = steps[at - 1];
-            (*paths)[at] = (*paths)[at - 1];
-        }
-        steps[at] = step;
-        (*paths)[at] = lrk_path_join(a, directory, names[i]);
-        LRK_REQUIRE(err, (*paths)[at], LRK_ENOMEM, "memory: no room for a path");
-    }
-    return LRK_OK;
-}
-
-static lrk_status newest(lrk_state *s, lrk_arena *a, const char *directory, bool *found,
-                         lrk_err *err)
-{
-    const char **paths;
-    size_t n;
-    *found = false;
-    if (!lrk_is_dir(directory)) return LRK_OK;
-    LRK_TRY(list(a, directory, &paths, &n, err));
-    for (size_t i = 0; i < n && !*found; i++) {
-        lrk_err why = {0};
-        const lrk_status status = lrk_state_load(s, paths[i], &why);
-        LRK_REQUIRE(err, status != LRK_ENOMEM, status, "%s", why.text);
-        *found = status == LRK_OK;
-        if (!*found) lrk_warn("skipped: %s", why.text);
-    }
-    return LRK_OK;
-}
-
-lrk_status lrk_state_newest(lrk_state *s, const char *directory, bool *found, lrk_err *err)
-{
-    lrk_arena a = lrk_arena_growing("states");
-    *s = (lrk_state){0};
-    const lrk_status status = newest(s, &a, directory, found, err);
-    lrk_arena_free(&a);
-    return status;
-}
-
-static lrk_status rotate(lrk_arena *a, const char *directory, size_t keep, lrk_err *err)
-{
-    const char **paths;
-    size_t n;
-    lrk_state s;
-    LRK_ASSERT(keep >= 1);
-    LRK_TRY(list(a, directory, &paths, &n, err));
-    if (n <= keep) return LRK_OK;
-    LRK_TRY(lrk_state_load(&s, paths[0], err));
-    lrk_state_close(&s);
-    for (size_t i = keep; i < n; i++) LRK_TRY(lrk_remove(paths[i], err));
-    return LRK_OK;
-}
-
-lrk_status lrk_state_rotate(const char *directory, size_t keep, lrk_err *err)
-{
-    lrk_arena a = lrk_arena_growing("states");
-    const lrk_status status = rotate(&a, directory, keep, err);
-    lrk_arena_free(&a);
-    return status;
 }

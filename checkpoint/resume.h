@@ -4,8 +4,6 @@
  * A safetensors file: named tensors (adapter, moments) and a JSON object of facts (step, epoch,
  * cursor, seeds, hashes of recipe, base, data, tokenizer) in the metadata, with the SHA-256 of all of
  * it. The file appears whole or not at all; a file in which one bit is wrong is refused at load.
- *
- * A directory holds several: "state-00000120.safetensors" is the state after 120 steps.
  */
 #ifndef LRK_CHECKPOINT_RESUME_H
 #define LRK_CHECKPOINT_RESUME_H
@@ -29,17 +27,5 @@ void lrk_state_close(lrk_state *s); /* may be called twice, and on a zeroed one 
 
 /* Copies the tensor named into->name to into->data. Missing, or another type or shape: LRK_EINPUT. */
 lrk_status lrk_state_read(const lrk_state *s, const lrk_tensor *into, lrk_err *err);
-
-/* The path of the state after `step` steps, in a. */
-lrk_status lrk_state_path(lrk_arena *a, const char *directory, uint64_t step, const char **path,
-                          lrk_err *err);
-
-/* Loads the state of the highest step that is whole; a warning names each that is not. *found is
- * false, and s stays empty, where there is none. */
-lrk_status lrk_state_newest(lrk_state *s, const char *directory, bool *found, lrk_err *err);
-
-/* Removes all but the `keep` newest states (keep >= 1), after checking that the newest is whole: the
- * last good state is never deleted. */
-lrk_status lrk_state_rotate(const char *directory, size_t keep, lrk_err *err);
 
 #endif /* LRK_CHECKPOINT_RESUME_H */

@@ -1,0 +1,286 @@
+/* cli/cmd_inspect.c -- lorikeet inspect: what is in a file or directory. */
+#include "base/json.h"
+#include "checkpoint/adapter.h"
+#include "cli/command.h"
+#include "train/run_dir.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SHOWN = 100 }; /* characters of a value that people see */
+
+/* What is collected first and printed afterwards, as a table or as JSON. */
+typedef struct view {
+    lrk_arena arena;
+    lrk_json *root;    /* kind, path, facts */
+    lrk_json *tensors; /* array of objects: name, type, shape, bytes */
+    uint64_t parameters, bytes;
+} view;
+
+static lrk_json *text(const char *s)
+{
+    return lrk_json_new_string(s, strlen(s));
+}
+
+static void add_tensor(view *v, const char *name, const char *type, int rank, const size_t *dim,
+                       uint64_t bytes)
+{
+    lrk_json *t = lrk_json_object(), *shape = lrk_json_array();
+    uint64_t count = 1;
+    for (int i = 0; i < rank; i++) {
+        lrk_json_add(shape, lrk_json_new_integer((int64_t)dim[i]));
+        count *= dim[i];
+    }
+    lrk_json_set(t, "name", text(name));
+    lrk_json_set(t, "type", text(type));
+    lrk_json_set(t, "shape", shape);
+    lrk_json_set(t, "bytes", lrk_json_new_integer((int64_t)bytes));
+    lrk_json_add(v->tensors, t);
+    v->parameters += count;
+    v->bytes += bytes;
+}
+
+static void add_view(view *v, const lrk_tensor *t)
+{
+    add_tensor(v, t->name, lrk_dtype_name(t->dtype), t->rank, t->dim, lrk_bytes(t));
+}
+
+static lrk_status inspect_safetensors(view *v, const char *path, lrk_err *err)
+{
+    lrk_safetensors s;
+    LRK_TRY(lrk_st_open(&s, path, err));
+    lrk_json_set(v->root, "kind", text("safetensors"));
+    if (s.metadata) lrk_json_set(v->root, "metadata", lrk_json_ref(s.metadata));
+    for (size_t i = 0; i < s.n; i++) {
+        const lrk_st_entry *e = &s.entry[i];
+        add_tensor(v, e->name, e->type, e->rank, e->dim, e->end - e->begin);
+    }
+    lrk_st_close(&s);
+    return LRK_OK;
+}
+
+static lrk_json *element(const lrk_gguf_kv *kv, size_t i)
+{
+    size_t n;
+    switch (kv->type) {
+    case LRK_GGUF_STRING: {
+        const char *s = lrk_gguf_string(kv, i, &n);
+        return lrk_utf8_check(s, n) == n ? lrk_json_new_string(s, n) : lrk_json_new_null();
+    }
+    case LRK_GGUF_BOOL: return lrk_json_new_bool(lrk_gguf_integer(kv, i) != 0);
+    case LRK_GGUF_F32:
+    case LRK_GGUF_F64: return lrk_json_new_real(lrk_gguf_number(kv, i));
+    default: return lrk_json_new_integer(lrk_gguf_integer(kv, i));
+    }
+}
+
+/* An array is told by its type and length: a vocabulary has its own command. */
+static lrk_json *key_value(const lrk_gguf_kv *kv)
+{
+    char line[80];
+    if (!kv->array) return element(kv, 0);
+    snprintf(line, sizeof line, "(%zu x %s)", kv->n, lrk_gguf_type_name(kv->type));
+    return text(line);
+}
+
+static lrk_status inspect_gguf(view *v, const char *path, lrk_err *err)
+{
+    lrk_gguf g;
+    LRK_TRY(lrk_gguf_open(&g, path, err));
+    lrk_json *keys = lrk_json_object();
+    lrk_json_set(v->root, "kind", text("GGUF"));
+    lrk_json_set(v->root, "metadata", keys);
+    for (size_t i = 0; i < g.n_kv; i++) lrk_json_set(keys, g.kv[i].key, key_value(&g.kv[i]));
+    for (size_t i = 0; i < g.n_tensors; i++) {
+        const lrk_tensor t = lrk_gguf_view(&g, &g.tensor[i]);
+        add_view(v, &t);
+    }
+    lrk_gguf_close(&g);
+    return LRK_OK;
+}
+
+static lrk_status inspect_adapter(view *v, const char *path, lrk_err *err)
+{
+    lrk_adapter a;
+    LRK_TRY(lrk_adapter_load(&a, path, err));
+    lrk_json_set(v->root, "kind", text("PEFT adapter"));
+    lrk_json_set(v->root, "config", lrk_json_ref(a.config));
+    if (a.notes) lrk_json_set(v->root, "metadata", lrk_json_ref(a.notes));
+    lrk_json_set(v->root, "modules", lrk_json_new_integer((int64_t)a.n));
+    for (size_t i = 0; i < a.n; i++) {
+        add_view(v, &a.module[i].a);
+        add_view(v, &a.module[i].b);
+    }
+    lrk_adapter_free(&a);
+    return LRK_OK;
+}
+
+static lrk_status inspect_model(view *v, const char *path, lrk_err *err)
+{
+    char hex[65];
+    lrk_weights *w = NULL;
+    LRK_TRY(lrk_weights_open(&w, path, err));
+    lrk_weights_sha256(w, hex);
+    lrk_json_set(v->root, "kind", text("Hugging Face model"));
+    lrk_json_set(v->root, "sha256", text(hex));
+    lrk_json_set(v->root, "config", lrk_json_ref((lrk_json *)(uintptr_t)lrk_weights_config(w)));
+    for (size_t i = 0; i < lrk_weights_count(w); i++) add_view(v, lrk_weights_at(w, i));
+    lrk_weights_close(w);
+    return LRK_OK;
+}
+
+/* Of a run: what lies in it, its best evaluation and its last line of metrics. */
+static lrk_status inspect_run(view *v, const char *path, lrk_err *err)
+{
+    char **names, *metrics;
+    size_t n;
+    lrk_json *files = lrk_json_array(), *best = NULL;
+    lrk_json_set(v->root, "kind", text("run"));
+    lrk_json_set(v->root, "files", files);
+    LRK_TRY(lrk_dir_list(&v->arena, path, &names, &n, err));
+    for (size_t i = 0; i < n; i++) lrk_json_add(files, text(names[i]));
+    const char *best_path = lrk_path_join(&v->arena, path, LRK_RUN_BEST);
+    const char *metrics_path = lrk_path_join(&v->arena, path, LRK_RUN_METRICS);
+    LRK_REQUIRE(err, best_path && metrics_path, LRK_ENOMEM, "memory: no room for a path");
+    if (lrk_is_file(best_path)) {
+        LRK_TRY(lrk_json_load(&best, best_path, 1 << 16, err));
+        lrk_json_set(v->root, "best", best);
+    }
+    if (!lrk_is_file(metrics_path)) return LRK_OK;
+    LRK_TRY(lrk_file_read(&v->arena, metrics_path, 1u << 30, &metrics, &n, err));
+    while (n > 0 && metrics[n - 1] == '\n') metrics[--n] = '\0';
+    const char *last = strrchr(metrics, '\n');
+    last = last ? last + 1 : metrics;
+    lrk_json *line = NULL;
+    /* a run that is being written may end in half a line */
+    if (lrk_json_parse(&line, last, strlen(last), metrics_path, NULL) == LRK_OK)
+        lrk_json_set(v->root, "last", line);
+    return LRK_OK;
+}
+
+static lrk_status inspect_directory(view *v, const char *path, lrk_err *err)
+{
+    const char *adapter = lrk_path_join(&v->arena, path, LRK_ADAPTER_CONFIG);
+    const char *config = lrk_path_join(&v->arena, path, "config.json");
+    const char *recipe = lrk_path_join(&v->arena, path, LRK_RUN_RECIPE);
+    LRK_REQUIRE(err, adapter && config && recipe, LRK_ENOMEM, "memory: no room for a path");
+    if (lrk_is_file(adapter)) return inspect_adapter(v, path, err);
+    if (lrk_is_file(config)) return inspect_model(v, path, err);
+    if (lrk_is_file(recipe)) return inspect_run(v, path, err);
+    return lrk_fail(err, LRK_EINPUT,
+                    "%s: neither an adapter (adapter_config.json), nor a model (config.json), nor a "
+                    "run (%s)",
+                    path, LRK_RUN_RECIPE);
+}
+
+static lrk_status inspect_file(view *v, const char *path, lrk_err *err)
+{
+    static const char hdf5[] = "\x89HDF\r\n\x1a\n";
+    char head[16] = "";
+    lrk_map m = {0};
+    LRK_TRY(lrk_map_open(&m, path, err));
+    memcpy(head, m.size ? m.data : (const unsigned char *)"", m.size < 16 ? m.size : 16);
+    lrk_map_close(&m);
+    if (memcmp(head, "GGUF", 4) == 0) return inspect_gguf(v, path, err);
+    if (memcmp(head, hdf5, 8) == 0) {
+        lrk_json_set(v->root, "kind", text("HDF5"));
+        lrk_json_set(v->root, "hint", text("lorikeet data show FILE prints its rows"));
+        return LRK_OK;
+    }
+    LRK_REQUIRE(err, head[8] == '{', LRK_EINPUT,
+                "%s: not a safetensors, GGUF or HDF5 file; those and directories are known", path);
+    return inspect_safetensors(v, path, err);
+}
+
+/* One line for people: long values are cut, line ends shown. */
+static lrk_status print_value(const char *name, const lrk_json *value, int indent, lrk_err *err)
+{
+    lrk_buf b = {0};
+    LRK_TRY(lrk_json_dump(value, 0, &b, err));
+    const bool cut = b.n > SHOWN;
+    size_t n = cut ? SHOWN : b.n;
+    while (cut && n > 0 && ((unsigned char)b.data[n] & 0xc0) == 0x80) n--; /* a whole character */
+    printf("%*s%s: %.*s%s\n", indent, "", name, (int)n, b.data, cut ? " ..." : "");
+    lrk_buf_free(&b);
+    return LRK_OK;
+}
+
+static lrk_status print_table(const view *v, lrk_err *err)
+{
+    for (void *i = lrk_json_begin(v->root); i; i = lrk_json_next(v->root, i)) {
+        const lrk_json *value = lrk_json_value(i);
+        const char *key = lrk_json_key(i, NULL);
+        if (value == v->tensors) continue;
+        if (!lrk_json_is(value, LRK_JSON_OBJECT)) {
+            LRK_TRY(print_value(key, value, 0, err));
+            continue;
+        }
+        printf("%s:\n", key);
+        for (void *k = lrk_json_begin(value); k; k = lrk_json_next(value, k))
+            LRK_TRY(print_value(lrk_json_key(k, NULL), lrk_json_value(k), 2, err));
+    }
+    if (lrk_json_size(v->tensors) == 0) return LRK_OK;
+    puts("tensors:");
+    for (size_t i = 0; i < lrk_json_size(v->tensors); i++) {
+        const lrk_json *t = lrk_json_at(v->tensors, i);
+        /* names come from strangers: as JSON, so that no control character reaches the terminal */
+        lrk_buf shape = {0}, name = {0};
+        lrk_status status = lrk_json_dump(lrk_json_get(t, "shape"), 0, &shape, err);
+        if (status == LRK_OK) status = lrk_json_dump(lrk_json_get(t, "name"), 0, &name, err);
+        if (status == LRK_OK)
+            printf("  %-5s %-16s %.*s\n", lrk_json_string(lrk_json_get(t, "type"), NULL),
+                   shape.data, (int)name.n - 2, name.data + 1);
+        lrk_buf_free(&shape);
+        lrk_buf_free(&name);
+        LRK_TRY(status);
+    }
+    printf("%zu tensors, %llu parameters, %.1f MB\n", lrk_json_size(v->tensors),
+           (unsigned long long)v->parameters, (double)v->bytes / 1e6);
+    return LRK_OK;
+}
+
+static lrk_status print_json(const view *v, lrk_err *err)
+{
+    lrk_buf b = {0};
+    lrk_json_set(v->root, "parameters", lrk_json_new_integer((int64_t)v->parameters));
+    lrk_json_set(v->root, "bytes", lrk_json_new_integer((int64_t)v->bytes));
+    lrk_json_set(v->root, "tensors", lrk_json_ref(v->tensors));
+    const lrk_status status = lrk_json_dump(v->root, 1, &b, err);
+    if (status == LRK_OK) puts(b.data);
+    lrk_buf_free(&b);
+    return status;
+}
+
+static lrk_status run(int argc, char **argv, lrk_err *err)
+{
+    bool json = false;
+    const lrk_option options[] = {{"json", LRK_OPTION_FLAG, &json, false}};
+    LRK_TRY(lrk_options_parse(options, 1, &argc, argv, err));
+    LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "inspect: expected one PATH, got %d", argc);
+    const char *path = argv[0];
+    view v = {.arena = lrk_arena_growing("inspect"), .root = lrk_json_object(),
+              .tensors = lrk_json_array()};
+    lrk_json_set(v.root, "path", text(path));
+    lrk_status status =
+        lrk_is_dir(path) ? inspect_directory(&v, path, err) : inspect_file(&v, path, err);
+    if (status == LRK_OK) status = json ? print_json(&v, err) : print_table(&v, err);
+    lrk_json_free(v.root);
+    lrk_json_free(v.tensors);
+    lrk_arena_free(&v.arena);
+    return status;
+}
+
+const lrk_command lrk_command_inspect = {
+    .name = "inspect",
+    .summary = "show what is in a model, adapter, data or run",
+    .help = "usage: lorikeet inspect PATH [--json]\n"
+            "\n"
+            "PATH is a safetensors, GGUF or HDF5 file, a Hugging Face model directory, a PEFT\n"
+            "adapter directory, or the directory of a run. Headers are checked as when training;\n"
+            "numbers are not read.\n"
+            "\n"
+            "  --json  everything as JSON, values in full\n"
+            "\n"
+            "example: lorikeet inspect model.gguf\n",
+    .run = run,
+};

@@ -1,0 +1,34 @@
+# tests/cli/inspect.sh -- lorikeet inspect on each kind, and what it refuses.
+G=$SOURCE/tests/golden/data
+
+expect_exit 0 "$LORIKEET" inspect "$G/llama_gguf_q8_0/model.gguf"
+grep -qF 'llama.embedding_length: 64' out || fail "no metadata"
+grep -qE 'q8_0 +\[320, 64\] +token_embd.weight' out || fail "no tensor"
+grep -qF '21 tensors, ' out || fail "no sum"
+expect_exit 0 "$LORIKEET" inspect "$G/llama" --json
+grep -qF '"kind": "Hugging Face model"' out || fail "kind of a directory"
+grep -qE '"sha256": "[0-9a-f]{64}"' out || fail "no hash"
+expect_exit 0 "$LORIKEET" inspect "$G/llama/adapter"
+grep -qF 'modules: 14' out || fail "modules of an adapter"
+expect_exit 0 "$LORIKEET" inspect "$G/llama_bf16/model.safetensors"
+grep -qE 'BF16 +\[64\] +model.norm.weight' out || fail "types of safetensors"
+printf '\x89HDF\r\n\x1a\n' >x.h5
+expect_exit 0 "$LORIKEET" inspect x.h5
+grep -qF 'kind: "HDF5"' out || fail "HDF5"
+
+mkdir run
+printf 'r: 4\n' >run/recipe.resolved.yaml
+printf '{"step": 1}\n{"step": 2, "loss": 0.5}\n' >run/metrics.jsonl
+expect_exit 0 "$LORIKEET" inspect run
+grep -qF 'kind: "run"' out && grep -qF 'step: 2' out || fail "run: $(cat out)"
+
+expect_error 3 'nothing.gguf: cannot open' "$LORIKEET" inspect nothing.gguf
+expect_error 3 'not a safetensors, GGUF or HDF5 file' "$LORIKEET" inspect "$SOURCE/CMakeLists.txt"
+expect_error 3 'neither an adapter' "$LORIKEET" inspect "$SOURCE/tests"
+: >empty
+expect_error 3 'not a safetensors' "$LORIKEET" inspect empty
+expect_error 2 'expected one PATH' "$LORIKEET" inspect
+# a name with an escape sequence does not reach the terminal
+printf '\x40\0\0\0\0\0\0\0{"a\\u001b[31m":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}\0\0\0\0' >evil
+expect_exit 0 "$LORIKEET" inspect evil
+grep -qiF '\u001b[31m' out || fail "escape: $(cat -v out)"

@@ -1,0 +1,55 @@
+# tests/cli/merge.sh -- lorikeet merge and export: both outputs, and what must be refused.
+G=$SOURCE/tests/golden/data
+
+expect_exit 0 "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out merged
+cmp merged/model.safetensors "$G/llama/merged/model.safetensors" || fail "not what PEFT merges"
+for f in config.json generation_config.json tokenizer.json tokenizer_config.json; do
+    cmp "merged/$f" "$G/llama/$f" || fail "$f is not carried over"
+done
+grep -qF 'merged: 14 tensors merged, 7 unchanged' out || fail "no report: $(cat out)"
+
+expect_exit 0 "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out t.gguf \
+    --dtype q8_0 --threads 1 --json
+grep -qF '"merged": 14' out || fail "no JSON: $(cat out)"
+expect_exit 0 "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out u.gguf \
+    --dtype q8_0 --threads 2
+cmp t.gguf u.gguf || fail "threads change the bytes"
+
+expect_exit 0 "$LORIKEET" merge --model "$G/llama_gguf_f32/model.gguf" \
+    --adapter "$G/llama_gguf_f32/adapter" --out from_gguf
+cmp from_gguf/model.safetensors "$G/llama_gguf_f32/merged/model.safetensors" || fail "GGUF base"
+grep -qF 'put tokenizer.json' err || fail "no word about the tokenizer"
+
+expect_error 2 'output directory not empty' \
+    "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out merged
+expect_error 2 'exists already' \
+    "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out t.gguf
+expect_error 2 "--dtype: 'int8' is unknown" \
+    "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out x --dtype int8
+expect_error 2 'a model directory can hold f32, f16 and bf16' \
+    "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out x --dtype q8_0
+expect_error 3 'an adapter for another base' \
+    "$LORIKEET" merge --model "$G/llama" --adapter "$G/mistral/adapter" --out x
+expect_error 3 'adapter_config.json: use_dora: not supported' \
+    "$LORIKEET" merge --model "$G/llama_dora" --adapter "$G/llama_dora/adapter" --out x
+expect_error 7 'merging changed nothing' \
+    "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/init" --out x
+expect_error 3 'nowhere: cannot open' \
+    "$LORIKEET" merge --model nowhere --adapter "$G/llama/adapter" --out x
+head -c 100000 "$G/llama/model.safetensors" >cut.safetensors
+mkdir cut && mv cut.safetensors cut/model.safetensors && cp "$G/llama/config.json" cut/
+expect_error 3 'is the file truncated?' \
+    "$LORIKEET" merge --model cut --adapter "$G/llama/adapter" --out x
+[ ! -e x ] || fail "a failed merge left something"
+
+expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --base "$G/llama" --gguf a.gguf --peft p
+cmp p/adapter_model.safetensors "$G/llama/adapter/adapter_model.safetensors" || fail "export --peft"
+expect_exit 0 "$LORIKEET" inspect a.gguf
+grep -qF 'blk.1.attn_q.weight.lora_b' out || fail "no such tensor in the GGUF adapter"
+expect_error 2 '--gguf needs --base' "$LORIKEET" export --adapter "$G/llama/adapter" --gguf b.gguf
+expect_error 2 'exists already' \
+    "$LORIKEET" export --adapter "$G/llama/adapter" --base "$G/llama" --gguf a.gguf
+expect_error 3 'an adapter for another base' \
+    "$LORIKEET" export --adapter "$G/mistral/adapter" --base "$G/llama" --gguf b.gguf
+[ ! -e b.gguf ] || fail "a failed export left a file"
+[ "$(ls -A | grep -c tmp-)" = 0 ] || fail "a temporary file is left"
