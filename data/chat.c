@@ -8,7 +8,8 @@ static const char *const usual_ends[] = {
     "<|im_end|>",  "<|eot_id|>",      "<|eom_id|>",         "</s>",           "<end_of_turn>",
     "<|end|>",     "<|endoftext|>",   "<|end_of_text|>",    "<eos>",          "<|eot|>",
     "<|return|>",  "<|call|>",        "<|end_of_turn|>",    "<|END_OF_TURN_TOKEN|>",
-    "<｜end▁of▁sentence｜>", "<|EOT|>", "<|end_of_role|>",  "<turn|>"};
+    "<｜end▁of▁sentence｜>", "<|EOT|>", "<|role_end|>", "<|message_sep|>",
+    "<|assistant_end|>", "<seed:eos>", "<turn|>"};
 enum { USUAL = sizeof usual_ends / sizeof *usual_ends };
 
 typedef struct ends {

@@ -1,0 +1,192 @@
+/* tests/unit/chat.c -- rows to text and trained bytes: masking options, marks of parts, rows without a
+ * template, the templates that have a name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "data/chat.h"
+
+#include <string.h>
+
+static const char *const ends[] = {"<|im_end|>"};
+
+static lrk_part part(lrk_role role, lrk_train train, const char *text)
+{
+    return (lrk_part){role, train, text, strlen(text)};
+}
+
+/* The text with its trained bytes in brackets. */
+static void row_is(const lrk_chat_options *o, const lrk_part *parts, size_t n, const char *want)
+{
+    lrk_err err = {0};
+    lrk_chat_text t;
+    lrk_buf got = {0};
+    size_t at = 0;
+    if (lrk_chat_row(o, parts, n, &t, &err) != LRK_OK) fail_msg("%s", err.text);
+    for (size_t i = 0; i < t.n_trained; i++) {
+        lrk_buf_append(&got, t.text.data + at, t.trained[i].begin - at);
+        lrk_buf_puts(&got, "[");
+        lrk_buf_append(&got, t.text.data + t.trained[i].begin, t.trained[i].end - t.trained[i].begin);
+        lrk_buf_puts(&got, "]");
+        at = t.trained[i].end;
+    }
+    lrk_buf_append(&got, t.text.data + at, t.text.n - at);
+    assert_string_equal(got.data, want);
+    lrk_buf_free(&got);
+    lrk_chat_text_free(&t);
+    lrk_chat_text_free(&t);
+}
+
+static lrk_template *named(const char *name)
+{
+    lrk_err err = {0};
+    lrk_template *t;
+    if (lrk_chat_template(&t, name, NULL, "here", &err) != LRK_OK) fail_msg("%s", err.text);
+    return t;
+}
+
+#define U "<|im_start|>user\n"
+#define A "<|im_start|>assistant\n"
+#define E "<|im_end|>"
+
+static void masking(void **state)
+{
+    (void)state;
+    static const char *const everyone[] = {"user", "assistant"};
+    const lrk_train by = LRK_TRAIN_BY_ROLE;
+    lrk_part p[] = {part(LRK_ROLE_USER, by, "q"), part(LRK_ROLE_ASSISTANT, by, "a"),
+                    part(LRK_ROLE_USER, by, "r"), part(LRK_ROLE_ASSISTANT, by, "b")};
+    lrk_template *chatml = named("chatml");
+    lrk_chat_options o = {.template = chatml, .end_tokens = ends, .n_end_tokens = 1};
+    row_is(&o, p, 4, U "q" E "\n" A "[a" E "]\n" U "r" E "\n" A "[b" E "]\n");
+    o.train_on_eos = LRK_TRAIN_EOS_NONE;
+    row_is(&o, p, 4, U "q" E "\n" A "[a]" E "\n" U "r" E "\n" A "[b]" E "\n");
+    o.train_on_eos = LRK_TRAIN_EOS_LAST;
+    row_is(&o, p, 4, U "q" E "\n" A "[a]" E "\n" U "r" E "\n" A "[b" E "]\n");
+    o.train_on_eos = LRK_TRAIN_EOS_ALL;
+    row_is(&o, p, 4, U "q[" E "]\n" A "[a" E "]\n" U "r[" E "]\n" A "[b" E "]\n");
+    o.train_on_eos = LRK_TRAIN_EOS_TURN;
+    o.roles_to_train = everyone;
+    o.n_roles_to_train = 2;
+    row_is(&o, p, 2, U "[q" E "]\n" A "[a" E "]\n");
+    o.n_roles_to_train = 1;
+    row_is(&o, p, 2, U "[q" E "]\n" A "a" E "\n");
+    o.roles_to_train = NULL;
+    p[1].train = LRK_TRAIN_NO;
+    p[2].train = LRK_TRAIN_YES;
+    row_is(&o, p, 4, U "q" E "\n" A "a" E "\n" U "[r" E "]\n" A "[b" E "]\n");
+    o.train_on_inputs = true;
+    row_is(&o, p, 2, "[" U "q" E "\n" A "a" E "\n]");
+    o.train_on_inputs = false;
+    o.add_generation_prompt = true;
+    row_is(&o, p, 1, U "q" E "\n" A);
+    lrk_template_free(chatml);
+}
+
+/* Turns that are JSON objects, and variables of the row; marks count messages, not parts. */
+static void objects(void **state)
+{
+    (void)state;
+    const char source[] = "{{ tools[0] }}{% for m in messages %}{{ m.name }}:{{ m.content }}{{ eos_token }}"
+                          "{% endfor %}";
+    const lrk_part p[] = {
+        part(LRK_ROLE_VARIABLES, LRK_TRAIN_NO, "{\"tools\": [\"T\"]}"),
+        part(LRK_ROLE_USER, LRK_TRAIN_BY_ROLE, "q"),
+        part(LRK_ROLE_MESSAGE, LRK_TRAIN_BY_ROLE,
+             "{\"role\": \"assistant\", \"name\": \"N\", \"content\": \"a\"}"),
+        part(LRK_ROLE_MESSAGE, LRK_TRAIN_NO, "{\"role\": \"assistant\", \"content\": \"b\"}")};
+    lrk_template *t;
+    assert_int_equal(lrk_template_compile(&t, source, sizeof source - 1, "t", NULL), LRK_OK);
+    const lrk_chat_options o = {.template = t, .eos = "</s>"};
+    row_is(&o, p, 4, "T:q</s>N:[a</s>]:b</s>");
+    lrk_template_free(t);
+}
+
+static void plain(void **state)
+{
+    (void)state;
+    const lrk_train by = LRK_TRAIN_BY_ROLE;
+    const lrk_part p[] = {part(LRK_ROLE_PROMPT, by, "2+2="), part(LRK_ROLE_COMPLETION, by, "4"),
+                          part(LRK_ROLE_RAW, by, "all of it")};
+    lrk_chat_options o = {.eos = "</s>"};
+    row_is(&o, p, 2, "2+2=[4</s>]");
+    row_is(&o, p + 2, 1, "[all of it</s>]");
+    o.train_on_eos = LRK_TRAIN_EOS_NONE;
+    row_is(&o, p, 2, "2+2=[4]</s>");
+    o.train_on_inputs = true;
+    row_is(&o, p, 2, "[2+2=4</s>]");
+    o = (lrk_chat_options){.eos = NULL};
+    row_is(&o, p, 2, "2+2=[4]");
+
+    lrk_chat_text t;
+    assert_int_equal(lrk_chat_row(&o, p, 2, &t, NULL), LRK_OK);
+    assert_true(t.add_bos);
+    lrk_chat_text_free(&t);
+}
+
+static void choices(void **state)
+{
+    (void)state;
+    const lrk_part p[] = {part(LRK_ROLE_USER, LRK_TRAIN_BY_ROLE, "Say hi."),
+                          part(LRK_ROLE_ASSISTANT, LRK_TRAIN_BY_ROLE, "hi")};
+    lrk_template *alpaca = named("alpaca"), *llama3 = named("llama3");
+    lrk_chat_options o = {.template = alpaca, .bos = "<s>", .eos = "</s>"};
+    row_is(&o, p, 2,
+           "<s>Below is an instruction that describes a task. Write a response that appropriately "
+           "completes the request.\n\n### Instruction:\nSay hi.\n\n### Response:\n[hi</s>]");
+    lrk_template_free(alpaca);
+    o.template = llama3;
+    row_is(&o, p, 2,
+           "<s><|start_header_id|>user<|end_header_id|>\n\nSay hi.<|eot_id|>"
+           "<|start_header_id|>assistant<|end_header_id|>\n\n[hi<|eot_id|>]");
+    lrk_template_free(llama3);
+
+    static const struct {
+        const char *choice, *own, *message;
+        lrk_status status;
+    } bad[] = {
+        {"tokenizer_default", NULL, "here: no chat template in this model", LRK_EINPUT},
+        {"tokenizer_default", "{% include 'x' %}", "here: chat_template:1:4: not supported", LRK_ESUPPORT},
+        {"chatlm", NULL, "did you mean chatml?", LRK_EUSAGE},
+        {"xyzzy", NULL, "expected tokenizer_default, chatml", LRK_EUSAGE},
+        {"/nowhere/x.jinja", NULL, "/nowhere/x.jinja", LRK_EINPUT},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lrk_err err = {0};
+        lrk_template *t;
+        assert_int_equal(lrk_chat_template(&t, bad[i].choice, bad[i].own, "here", &err), bad[i].status);
+        assert_null(t);
+        if (!strstr(err.text, bad[i].message)) fail_msg("\"%s\" lacks \"%s\"", err.text, bad[i].message);
+    }
+}
+
+static void failures(void **state)
+{
+    (void)state;
+    const lrk_part chat[] = {part(LRK_ROLE_USER, LRK_TRAIN_BY_ROLE, "q"),
+                             part(LRK_ROLE_ASSISTANT, LRK_TRAIN_BY_ROLE, "a")};
+    const lrk_part broken[] = {part(LRK_ROLE_MESSAGE, LRK_TRAIN_BY_ROLE, "[1]"), chat[1]};
+    const lrk_part mixed[] = {part(LRK_ROLE_RAW, LRK_TRAIN_BY_ROLE, "x"), chat[1]};
+    lrk_chat_options o = {.eos = "</s>"};
+    lrk_chat_text t;
+    lrk_err err = {0};
+    lrk_template *chatml = named("chatml");
+    assert_int_equal(lrk_chat_row(&o, chat, 2, &t, &err), LRK_EUSAGE);
+    assert_non_null(strstr(err.text, "needs a chat template"));
+    assert_int_equal(lrk_chat_row(&o, mixed, 2, &t, NULL), LRK_EINPUT);
+    o.template = chatml;
+    assert_int_equal(lrk_chat_row(&o, broken, 2, &t, NULL), LRK_EINPUT);
+    assert_null(t.text.data);
+    lrk_template_free(chatml);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(masking), cmocka_unit_test(objects),
+                                       cmocka_unit_test(plain), cmocka_unit_test(choices),
+                                       cmocka_unit_test(failures)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
