@@ -58,7 +58,7 @@ static const lrk_attention_attr
     window = {.heads = 2, .kv_heads = 1, .head = 8, .scale = 0.35, .window = 19},
     capped = {.heads = 2, .kv_heads = 2, .head = 32, .scale = 0.5, .softcap = 1.5};
 static const int32_t one[] = {0, 1, 0, -1, 0, 1};
-static const int32_t whole[] = {0, 150, 0, -1, 0, 150};
+static const int32_t whole[] = {0, 100, 0, -1, 0, 100};
 static const int32_t packed[] = {0, 33, 0, -1, 0, 33, 33, 1, 0, -1, 33, 1, 34, 66, 0, -1, 34, 66};
 /* a root, two children of it, a grandchild, and a tree of its own */
 static const int32_t tree[] = {0,  70, 0,  -1, 0,  70, 70, 9, 70, 0,  70, 9, 79, 20, 70, 0,
@@ -69,7 +69,7 @@ static const int32_t cached[] = {0, 1, 80, -1, 0, 81, 1, 3, 0, -1, 81, 3, 4, 2, 
 static const lrk_sample samples[] = {
     {.name = "one element", .in = {{{1, 1}}, {{1, 1}}, {{1, 1}}, SEGMENTS(1, one)}, .attr = &single},
     {.name = "one row, grouped heads",
-     .in = {{{150, 96}}, {{150, 32}}, {{150, 32}}, SEGMENTS(1, whole)},
+     .in = {{{100, 96}}, {{100, 32}}, {{100, 32}}, SEGMENTS(1, whole)},
      .attr = &grouped},
     {.name = "packed rows, odd head size",
      .in = {{{100, 21}}, {{100, 21}}, {{100, 21}}, SEGMENTS(3, packed)},
@@ -78,7 +78,7 @@ static const lrk_sample samples[] = {
      .in = {{{110, 96}}, {{110, 32}}, {{110, 32}}, SEGMENTS(5, tree)},
      .attr = &grouped},
     {.name = "window",
-     .in = {{{150, 16}}, {{150, 8}}, {{150, 8}}, SEGMENTS(1, whole)},
+     .in = {{{100, 16}}, {{100, 8}}, {{100, 8}}, SEGMENTS(1, whole)},
      .attr = &window},
     {.name = "window in a tree",
      .in = {{{110, 16}}, {{110, 8}}, {{110, 8}}, SEGMENTS(5, tree)},

@@ -1,0 +1,164 @@
+/* Ops in f64 against their formula written down plainly, on the samples of their records: the sweep
+ * shows that backward is the derivative of forward, this shows that forward is what it says. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "kernels/attention/attention.h"
+#include "kernels/rmsnorm/rmsnorm.h"
+#include "kernels/rope/rope.h"
+#include "kernels/segments.h"
+#include "kernels/swiglu/swiglu.h"
+#include "ops/case.h"
+
+typedef double (*formula)(const call *k, size_t row, size_t column);
+
+static void compare(const lrk_op *op, formula f)
+{
+    for (size_t s = 0; s < op->n_samples; s++) {
+        call k;
+        lrk_err err = {0};
+        if (call_new(&k, op, &op->samples[s], LRK_C_F64, &err) != LRK_OK) fail_msg("%s", err.text);
+        forward(&k, op);
+        for (size_t row = 0; row < lrk_rows(&k.out[0]); row++) {
+            for (size_t i = 0; i < lrk_cols(&k.out[0]); i++) {
+                const double got = at(&k.out[0], row * lrk_cols(&k.out[0]) + i), want = f(&k, row, i);
+                if (!(fabs(got - want) <= 1e-11 * (1.0 + fabs(want))))
+                    fail_msg("%s, %s: row %zu column %zu is %.17g, expected %.17g", op->name,
+                             op->samples[s].name, row, i, got, want);
+            }
+        }
+        call_free(&k);
+    }
+}
+
+static double number(const lrk_tensor *t, size_t row, size_t column)
+{
+    return at(t, row * lrk_cols(t) + column);
+}
+
+static double norm_formula(const call *k, size_t row, size_t column)
+{
+    const lrk_rmsnorm_attr *a = k->c.attr;
+    double square = 0.0;
+    for (size_t i = 0; i < lrk_cols(&k->in[0]); i++) square += pow(number(&k->in[0], row, i), 2.0);
+    return number(&k->in[0], row, column) * at(&k->in[1], column) /
+           sqrt(square / (double)lrk_cols(&k->in[0]) + a->eps);
+}
+
+static double swiglu_formula(const call *k, size_t row, size_t column)
+{
+    const lrk_swiglu_attr *a = k->c.attr;
+    const double g = number(&k->in[0], row, column), u = number(&k->in[1], row, column);
+    const double inner = sqrt(2.0 / acos(-1.0)) * (g + 0.044715 * g * g * g);
+    switch (a->activation) {
+    case LRK_SILU: return u * g / (1.0 + exp(-g));
+    case LRK_GELU_TANH: return u * 0.5 * g * (1.0 + tanh(inner));
+    case LRK_GELU_ERF: return u * 0.5 * g * (1.0 + erf(g / sqrt(2.0)));
+    }
+    return NAN;
+}
+
+/* Segment of a token. */
+static const int32_t *segment_of(const lrk_tensor *segments, size_t t, size_t *number_of)
+{
+    for (size_t s = 0;; s++) {
+        const int32_t *row = lrk_segment(segments, s);
+        if ((int32_t)t >= row[LRK_SEG_START] && (int32_t)t < row[LRK_SEG_START] + row[LRK_SEG_LENGTH]) {
+            *number_of = s;
+            return row;
+        }
+    }
+}
+
+static int32_t position_of(const lrk_tensor *segments, size_t t)
+{
+    size_t s;
+    const int32_t *row = segment_of(segments, t, &s);
+    return row[LRK_SEG_POSITION] + (int32_t)t - row[LRK_SEG_START];
+}
+
+static double rope_formula(const call *k, size_t row, size_t column)
+{
+    const lrk_rope_attr *a = k->c.attr;
+    const size_t head = column / a->head * a->head, i = column % a->head, half = a->rotary / 2;
+    if (i >= a->rotary) return number(&k->in[0], row, column);
+    const size_t pair = a->interleaved ? i / 2 : i % half;
+    const bool second = a->interleaved ? i % 2 : i >= half;
+    const size_t one = head + (a->interleaved ? 2 * pair : pair);
+    const size_t two = a->interleaved ? one + 1 : one + half;
+    const double angle = (double)position_of(&k->in[1], row) * at(&k->in[2], pair);
+    const double x1 = number(&k->in[0], row, one), x2 = number(&k->in[0], row, two);
+    const double factor = a->attention_factor == 0.0 ? 1.0 : a->attention_factor;
+    return factor * (second ? x1 * sin(angle) + x2 * cos(angle) : x1 * cos(angle) - x2 * sin(angle));
+}
+
+/* Whether token t sees row n of K: some segment on the way up from t's holds it, early enough. */
+static bool sees(const call *k, size_t t, size_t n)
+{
+    const lrk_attention_attr *a = k->c.attr;
+    const lrk_tensor *segments = &k->in[LRK_ATTENTION_SEGMENTS];
+    const int32_t position = position_of(segments, t);
+    size_t number_of;
+    segment_of(segments, t, &number_of);
+    for (int32_t s = (int32_t)number_of; s >= 0; s = lrk_segment(segments, (size_t)s)[LRK_SEG_PARENT]) {
+        const int32_t *row = lrk_segment(segments, (size_t)s);
+        const int32_t j = (int32_t)n - row[LRK_SEG_KV];
+        if (j < 0 || j >= row[LRK_SEG_KEYS]) continue;
+        const int32_t key = row[LRK_SEG_POSITION] + row[LRK_SEG_LENGTH] - row[LRK_SEG_KEYS] + j;
+        return key <= position && (!a->window || key > position - (int32_t)a->window);
+    }
+    return false;
+}
+
+static double attention_formula(const call *k, size_t t, size_t column)
+{
+    const lrk_attention_attr *a = k->c.attr;
+    const size_t h = column / a->head, g = h / (a->heads / a->kv_heads), d = column % a->head;
+    double sum = 0.0, values = 0.0;
+    for (size_t n = 0; n < lrk_rows(&k->in[LRK_ATTENTION_K]); n++) {
+        if (!sees(k, t, n)) continue;
+        double s = 0.0;
+        for (size_t i = 0; i < a->head; i++)
+            s += number(&k->in[LRK_ATTENTION_Q], t, h * a->head + i) *
+                 number(&k->in[LRK_ATTENTION_K], n, g * a->head + i);
+        s *= a->scale;
+        if (a->softcap > 0.0) s = a->softcap * tanh(s / a->softcap);
+        sum += exp(s);
+        values += exp(s) * number(&k->in[LRK_ATTENTION_V], n, g * a->head + d);
+    }
+    return values / sum;
+}
+
+static void rmsnorm(void **state)
+{
+    (void)state;
+    compare(&lrk_op_rmsnorm, norm_formula);
+}
+
+static void swiglu(void **state)
+{
+    (void)state;
+    compare(&lrk_op_swiglu, swiglu_formula);
+}
+
+static void rope(void **state)
+{
+    (void)state;
+    compare(&lrk_op_rope, rope_formula);
+}
+
+static void attention(void **state)
+{
+    (void)state;
+    compare(&lrk_op_attention, attention_formula);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rmsnorm), cmocka_unit_test(swiglu),
+                                       cmocka_unit_test(rope), cmocka_unit_test(attention)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
