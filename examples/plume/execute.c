@@ -147,19 +147,20 @@ static lrk_status filter(run *r)
 /* Splits every group by one more column: (group, code) is looked up in a small open hash. */
 static lrk_status split(run *r, plume_name column)
 {
-    enum { SLOTS = 4096 };
+    size_t slots = 64;
+    while (slots < 2 * r->n_rows) slots *= 2;
     uint32_t *key = NULL;
     uint16_t *id = NULL;
     const uint16_t *code = r->t->column[column].code;
     LRK_REQUIRE(r->err, code, LRK_EVALUE, "%s has no column %s", plume_table_text(r->q->table),
                 plume_name_text(column));
-    LRK_TRY(lrk_alloc(r->arena, SLOTS, sizeof *key, "groups", &key, r->err));
-    LRK_TRY(lrk_alloc(r->arena, SLOTS, sizeof *id, "groups", &id, r->err));
+    LRK_TRY(lrk_alloc(r->arena, slots, sizeof *key, "groups", &key, r->err));
+    LRK_TRY(lrk_alloc(r->arena, slots, sizeof *id, "groups", &id, r->err));
     r->groups = 0;
     for (size_t i = 0; i < r->n_rows; i++) {
         const uint32_t k = 1u + ((uint32_t)r->group[i] << 16 | code[r->row[i]]);
-        uint32_t slot = (k * 2654435761u) >> 20;
-        while (key[slot] && key[slot] != k) slot = (slot + 1) % SLOTS;
+        size_t slot = ((k * 2654435761u) >> 16) & (slots - 1);
+        while (key[slot] && key[slot] != k) slot = (slot + 1) % slots;
         if (!key[slot]) {
             key[slot] = k;
             id[slot] = (uint16_t)r->groups++;

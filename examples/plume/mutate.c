@@ -13,6 +13,7 @@ typedef struct maker {
     lrk_arena *a;
     const plume_query **out;
     size_t n;
+    lrk_buf text; /* canonical form of q */
     lrk_err *err;
 } maker;
 
@@ -131,12 +132,11 @@ static size_t leaves(const plume_expr *e)
 static lrk_status offer(maker *m, const plume_query *q)
 {
     if (m->n == PLUME_MUTANTS || plume_valid(q, NULL) != LRK_OK) return LRK_OK;
-    lrk_buf x = {0}, y = {0};
-    lrk_status s = plume_canonical_text(m->q, &x, m->err);
-    if (s == LRK_OK) s = plume_canonical_text(q, &y, m->err);
-    if (s == LRK_OK && strcmp(x.data, y.data) != 0) s = copy(m, q, 1, sizeof *q, &m->out[m->n++]);
-    lrk_buf_free(&x);
-    lrk_buf_free(&y);
+    lrk_buf b = {0};
+    lrk_status s = plume_canonical_text(q, &b, m->err);
+    if (s == LRK_OK && strcmp(m->text.data, b.data) != 0)
+        s = copy(m, q, 1, sizeof *q, &m->out[m->n++]);
+    lrk_buf_free(&b);
     return s;
 }
 
@@ -235,11 +235,13 @@ static lrk_status mutate_rest(maker *m)
 lrk_status plume_mutants(const plume_query *q, const plume_database *db, lrk_arena *a,
                          const plume_query *out[PLUME_MUTANTS], size_t *n, lrk_err *err)
 {
-    maker m = {q, db, a, out, 0, err};
-    LRK_TRY(mutate_where(&m));
-    LRK_TRY(mutate_calc(&m));
-    LRK_TRY(mutate_groups(&m));
-    LRK_TRY(mutate_rest(&m));
+    maker m = {.q = q, .db = db, .a = a, .out = out, .err = err};
+    lrk_status s = plume_canonical_text(q, &m.text, err);
+    if (s == LRK_OK) s = mutate_where(&m);
+    if (s == LRK_OK) s = mutate_calc(&m);
+    if (s == LRK_OK) s = mutate_groups(&m);
+    if (s == LRK_OK) s = mutate_rest(&m);
+    lrk_buf_free(&m.text);
     *n = m.n;
-    return LRK_OK;
+    return s;
 }

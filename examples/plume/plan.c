@@ -103,6 +103,8 @@ static bool measured(const char *agg, const char *column)
 
 static bool uses_fit(const plume_plan *p)
 {
+    /* "how many racks have machines" */
+    if (p->kind == PLUME_F_UNIQ && !p->n_use && !p->has_either && !p->root) return false;
     const plume_use *all[PLUME_USES + 3];
     size_t n = 0;
     for (size_t i = 0; i < p->n_use; i++) all[n++] = &p->use[i];
@@ -261,6 +263,7 @@ static bool measures_fit(const plume_plan *p)
     for (size_t i = 0; i < p->n_measures; i++) {
         const plume_measure *m = p->measure[i];
         if (ranks_measure(p->kind) && has(m->statistic, extremes, 6)) return false;
+        if (ranks_measure(p->kind) && m->plural && *m->statistic) return false;
         if (p->kind == PLUME_F_HAVING && strcmp(m->unit, "bytes") == 0 && m->plural) return false;
         if (p->kind == PLUME_F_METRICS && strncmp(m->noun, "number", 6) == 0) return false;
     }

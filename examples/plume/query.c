@@ -433,6 +433,13 @@ static lrk_status clause_expected(parser *p, int order)
     for (const char *s = order < WINDOW ? "" : n ? " or the end" : " the end"; *s; s++)
         what[n++] = *s;
     what[n] = '\0';
+    /* A clause that the text ends in is not wrong, only cut off. */
+    for (size_t i = 0; i < CLAUSES; i++)
+        if (p->at < p->n && may_follow(i, order) &&
+            strncmp(clauses[i].text, p->s + p->at, p->n - p->at) == 0) {
+            p->at = p->n;
+            return expected(p, "the rest of a clause");
+        }
     if (p->n - p->at > 3 && memcmp(p->s + p->at, " | ", 3) == 0) p->at += 3;
     return expected(p, what + 1);
 }
