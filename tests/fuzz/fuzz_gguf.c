@@ -1,0 +1,42 @@
+/* tests/fuzz/fuzz_gguf.c -- any bytes as a GGUF file: every key and tensor is read. */
+#include "checkpoint/weights.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static double read_keys(const lrk_gguf *g)
+{
+    double sum = 0;
+    for (size_t i = 0; i < g->n_kv; i++) {
+        const lrk_gguf_kv *kv = &g->kv[i];
+        for (size_t k = 0; k < kv->n; k++) {
+            size_t n;
+            if (kv->type == LRK_GGUF_STRING) {
+                const char *s = lrk_gguf_string(kv, k, &n);
+                for (size_t j = 0; j < n; j++) sum += (double)s[j];
+            } else {
+                sum += lrk_gguf_number(kv, k);
+            }
+        }
+        LRK_ASSERT(lrk_gguf_find(g, kv->key) == kv);
+    }
+    return sum;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    lrk_gguf g;
+    lrk_json *config = NULL;
+    volatile double sum = 0; /* so that no read is optimized away */
+    if (lrk_gguf_parse(&g, data, size, "fuzz", NULL) != LRK_OK) return 0;
+    sum += read_keys(&g);
+    for (size_t i = 0; i < g.n_tensors; i++) {
+        char name[LRK_NAME_MAX];
+        const lrk_tensor t = lrk_gguf_view(&g, &g.tensor[i]);
+        const unsigned char *p = t.data;
+        for (size_t k = 0; k < lrk_bytes(&t); k++) sum += (double)p[k];
+        (void)lrk_name_to_hf(t.name, name);
+    }
+    if (lrk_gguf_config(&g, &config, NULL) == LRK_OK) lrk_json_free(config);
+    lrk_gguf_close(&g);
+    return 0;
+}
