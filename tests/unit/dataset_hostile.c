@@ -144,6 +144,17 @@ static void sizes_that_are_only_declared_are_refused(void **state)
     replace("/text/bytes", H5T_STD_U8LE, p, (hsize_t)64 << 30, H5S_UNLIMITED);
     refused("bytes are stored");
     begin();
+    replace("/text/bytes", H5T_STD_U8LE, p, (hsize_t)64 << 30, H5S_UNLIMITED);
+    const hid_t set = H5Dopen2(file, "/text/bytes", H5P_DEFAULT), all = H5Dget_space(set);
+    const hsize_t first = 0, one = 1;
+    const hid_t cell = H5Screate_simple(1, &one, NULL);
+    H5Sselect_hyperslab(all, H5S_SELECT_SET, &first, NULL, &one, NULL);
+    H5Dwrite(set, H5T_NATIVE_UINT8, cell, all, H5P_DEFAULT, "x"); /* one chunk of 65536 is there */
+    H5Sclose(cell);
+    H5Sclose(all);
+    H5Dclose(set);
+    refused("bytes are stored");
+    begin();
     chunk = 1 << 26;
     H5Pset_chunk(p, 1, &chunk);
     replace("/text/bytes", H5T_STD_U8LE, p, 27, H5S_UNLIMITED);
