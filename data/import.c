@@ -2,6 +2,7 @@
 #include "data/import.h"
 
 #include "base/file.h"
+#include "base/sha256.h"
 #include "data/shapes_private.h"
 
 #include <inttypes.h>
@@ -104,6 +105,17 @@ static lrk_status import_row(importer *im, size_t input, size_t line, const lrk_
     return LRK_OK;
 }
 
+/* The row under the names that the shapes know. */
+static lrk_status import_named(importer *im, size_t input, size_t line, lrk_json *row, lrk_arena *a,
+                               lrk_err *err)
+{
+    lrk_json *named;
+    LRK_TRY(lrk_shape_rename(&im->shaping, row, &named, err));
+    const lrk_status s = import_row(im, input, line, named, a, err);
+    lrk_json_free(named);
+    return s;
+}
+
 static lrk_status import_lines(importer *im, size_t input, lrk_lines *l, lrk_err *err)
 {
     const char *path = im->o->inputs[input].path;
@@ -121,7 +133,7 @@ static lrk_status import_lines(importer *im, size_t input, lrk_lines *l, lrk_err
             continue;
         }
         lrk_arena a = lrk_arena_growing("row");
-        s = import_row(im, input, line, row, &a, err);
+        s = import_named(im, input, line, row, &a, err);
         lrk_arena_free(&a);
         lrk_json_free(row);
         if (s == LRK_EIO || s == LRK_ENOMEM) return s;
@@ -183,10 +195,88 @@ static lrk_status run(importer *im, lrk_err *err)
 lrk_status lrk_import(const lrk_import_options *o, lrk_import_report *report, lrk_err *err)
 {
     importer im = {.o = o, .report = report, .arena = lrk_arena_growing("import")};
+    im.shaping.names = o->names;
     *report = (lrk_import_report){0};
     LRK_TRY(check_options(o, err));
     const lrk_status s = run(&im, err);
     lrk_dataset_abort(im.w);
     lrk_arena_free(&im.arena);
     return s;
+}
+
+/* Everything that decides what the rows of a file become. */
+static void put_options(lrk_buf *b, const lrk_import_options *o)
+{
+    const lrk_member_names *m = &o->names;
+    const char *const texts[] = {o->prompt, o->completion,  m->messages, m->role,   m->content,
+                                 m->system, m->instruction, m->input,    m->output, m->text};
+    lrk_buf_printf(b, "shape %s val %.17g\n", lrk_shape_name(o->shape), o->val_fraction);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        lrk_buf_printf(b, "%zu %s\n", texts[i] ? strlen(texts[i]) + 1 : 0,
+                       texts[i] ? texts[i] : "");
+}
+
+static lrk_status cached_name(const char *path, const lrk_map *m, const lrk_import_options *o,
+                              const char *cache_dir, lrk_arena *a, char **out, lrk_err *err)
+{
+    char data[65], key[65];
+    lrk_buf b = {0};
+    const char *slash = strrchr(path, '/');
+    lrk_sha256_hex(m->data, m->size, data);
+    lrk_buf_printf(&b, "import %d\n%s\n", LRK_DATASET_VERSION, data);
+    put_options(&b, o);
+    if (!b.failed) lrk_sha256_hex(b.data, b.n, key);
+    lrk_status s = lrk_buf_check(&b, err);
+    b.n = 0;
+    if (s == LRK_OK && cache_dir)
+        lrk_buf_printf(&b, "%s/%s-%.16s.h5", cache_dir, slash ? slash + 1 : path, key);
+    else if (s == LRK_OK)
+        lrk_buf_printf(&b, "%s-%.16s.h5", path, key);
+    if (s == LRK_OK) s = lrk_buf_check(&b, err);
+    if (s == LRK_OK) *out = lrk_strdup(a, b.data);
+    lrk_buf_free(&b);
+    LRK_TRY(s);
+    LRK_REQUIRE(err, *out, LRK_ENOMEM, "memory: no room for a path");
+    return cache_dir ? lrk_mkdir(cache_dir, err) : LRK_OK;
+}
+
+static bool names_given(const lrk_member_names *m)
+{
+    return m->messages || m->role || m->content || m->system || m->instruction || m->input ||
+           m->output || m->text;
+}
+
+lrk_status lrk_import_cached(const char *path, const lrk_import_options *o, const char *cache_dir,
+                             lrk_arena *a, char **dataset, lrk_err *err)
+{
+    lrk_map m;
+    LRK_TRY(lrk_map_open(&m, path, err));
+    const bool hdf5 = m.size >= 4 && memcmp(m.data, "\211HDF", 4) == 0;
+    lrk_status s = hdf5 ? LRK_OK : cached_name(path, &m, o, cache_dir, a, dataset, err);
+    lrk_map_close(&m);
+    LRK_TRY(s);
+    if (hdf5) {
+        LRK_REQUIRE(
+            err, !o->prompt && o->shape == LRK_SHAPE_AUTO && !names_given(&o->names), LRK_EUSAGE,
+            "%s: is a data set already: shape, prompt and names of members are for JSON Lines; "
+            "import the rows anew with them",
+            path);
+        *dataset = lrk_strdup(a, path);
+        LRK_REQUIRE(err, *dataset, LRK_ENOMEM, "memory: no room for a path");
+        return LRK_OK;
+    }
+    lrk_dataset *d;
+    if (lrk_is_file(*dataset) && lrk_dataset_open(&d, *dataset, NULL) == LRK_OK) {
+        lrk_dataset_close(d);
+        return LRK_OK;
+    }
+    const lrk_import_input in = {path, NULL};
+    lrk_import_options one = *o;
+    lrk_import_report report;
+    one.inputs = &in;
+    one.n_inputs = 1;
+    one.out = *dataset;
+    /* what stands there is damaged, and ours by its name */
+    LRK_TRY(lrk_remove(*dataset, err));
+    return lrk_import(&one, &report, err);
 }

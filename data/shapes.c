@@ -37,11 +37,11 @@ lrk_status lrk_shape_from_name(const char *name, lrk_shape *out, lrk_err *err)
     if (near.best)
         return lrk_fail(err, LRK_EUSAGE, "shape '%s' is unknown, did you mean %s?", name,
                         near.best);
-    return lrk_fail(
-        err, LRK_EUSAGE,
-        "shape '%s' is unknown; there are messages, sharegpt, instruction, prompt_completion, text; for other "
-        "members use --prompt and --completion",
-        name);
+    return lrk_fail(err, LRK_EUSAGE,
+                    "shape '%s' is unknown; there are messages, sharegpt, instruction, "
+                    "prompt_completion, text; for other "
+                    "members use --prompt and --completion",
+                    name);
 }
 
 static bool has(const lrk_json *row, const char *key) { return lrk_json_get(row, key) != NULL; }

@@ -2,7 +2,8 @@
  *
  *   messages   {"messages": [{"role", "content", "train"?, "weight"? 0 or 1, ...}], "tools"?,
  *              "documents"?, "chat_template_kwargs"?}; a turn with further members (tool_calls, name,
- *              content in text pieces) keeps them for the chat template
+ *              content in text pieces) keeps them for the chat template; the roles are system,
+ *              user (or human), assistant (or gpt), tool, developer, function, ipython
  *   sharegpt   {"conversations": [{"from", "value"}], "system"?, "tools"?}: human, gpt, system, tool
  *   instruction  {"instruction", "input"?, "output", "system"?} (Alpaca): a user's and an
  *              assistant's turn; the user says instruction, an empty line, input. "context" and
@@ -52,10 +53,21 @@ typedef struct lrk_fields {
 lrk_status lrk_fields_parse(const char *text, const char *what, lrk_arena *a, lrk_fields *out,
                             lrk_err *err);
 
+/* What this data calls the members above; NULL: as above. instruction and output stand for prompt and
+ * completion too, in rows of that shape. role and content are inside messages. */
+typedef struct lrk_member_names {
+    const char *messages, *role, *content, *system, *instruction, *input, *output, *text;
+} lrk_member_names;
+
 typedef struct lrk_shaping {
     lrk_shape shape;
     lrk_fields prompt, completion; /* for LRK_SHAPE_FIELDS */
+    lrk_member_names names;
 } lrk_shaping;
+
+/* A row whose members are called as above, out of one with the names of s: a copy, or one more
+ * reference to it where nothing is renamed. LRK_EINPUT where it has a member under both names. */
+lrk_status lrk_shape_rename(const lrk_shaping *s, lrk_json *row, lrk_json **out, lrk_err *err);
 
 /* One row into parts, which live in a; texts live in a or in `row`. LRK_EINPUT for wrong types,
  * empty answers and rows in which nothing could be trained; the message begins with the member. */

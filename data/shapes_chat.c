@@ -78,6 +78,8 @@ static lrk_status check_content(const lrk_json *content, bool calls, lrk_err *er
 
 static bool simple_role(const char *name, lrk_role *out)
 {
+    if (strcmp(name, "human") == 0) name = "user";
+    if (strcmp(name, "gpt") == 0) name = "assistant";
     const lrk_role roles[] = {LRK_ROLE_SYSTEM, LRK_ROLE_USER, LRK_ROLE_ASSISTANT, LRK_ROLE_TOOL};
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
         if (strcmp(name, lrk_role_name(roles[i])) != 0) continue;
@@ -88,7 +90,8 @@ static bool simple_role(const char *name, lrk_role *out)
 }
 
 /* A message without the members that only concern training. */
-static lrk_status keep_message(turns *t, const lrk_json *m, lrk_train train, lrk_err *err)
+static lrk_status keep_message(turns *t, const lrk_json *m, const char *role, lrk_train train,
+                               lrk_err *err)
 {
     lrk_json *copy = lrk_json_object();
     for (void *i = lrk_json_begin(m); i; i = lrk_json_next(m, i)) {
@@ -96,6 +99,7 @@ static lrk_status keep_message(turns *t, const lrk_json *m, lrk_train train, lrk
         if (strcmp(key, "train") != 0 && strcmp(key, "weight") != 0)
             lrk_json_set(copy, key, lrk_json_ref(lrk_json_value(i)));
     }
+    lrk_json_set(copy, "role", lrk_json_new_string(role, strlen(role)));
     const lrk_status s = add_json(t, LRK_ROLE_MESSAGE, train, copy, err);
     lrk_json_free(copy);
     return s;
@@ -114,6 +118,7 @@ static lrk_status add_message(turns *t, const lrk_json *m, bool train, lrk_err *
                     strcmp(role, "ipython") == 0,
                 LRK_EINPUT, "role: '%.40s' is unknown, expected system, user, assistant or tool",
                 role);
+    if (simple) role = lrk_role_name(p.role);
     LRK_TRY(train_mark(m, &p.train, err));
     if (!train) p.train = LRK_TRAIN_NO;
     const lrk_json *content = lrk_json_get(m, "content"), *calls = lrk_json_get(m, "tool_calls");
@@ -127,7 +132,7 @@ static lrk_status add_message(turns *t, const lrk_json *m, bool train, lrk_err *
                 "the turn \"train\": false");
     size_t plain = 2;
     plain += lrk_json_get(m, "train") || lrk_json_get(m, "weight");
-    if (!simple || !text || lrk_json_size(m) > plain) return keep_message(t, m, p.train, err);
+    if (!simple || !text || lrk_json_size(m) > plain) return keep_message(t, m, role, p.train, err);
     add(t, p);
     return LRK_OK;
 }

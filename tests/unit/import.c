@@ -98,6 +98,58 @@ static void templates_make_prompts_of_any_row(void **state)
             "prompt", "prompt:2:Question 3: how {many}?\nPlume{true}:\n|completion:2:count()");
 }
 
+static void members_may_have_other_names(void **state)
+{
+    (void)state;
+    const lrk_member_names chat = {
+        .messages = "talk", .role = "from", .content = "value", .system = "persona"};
+    const lrk_member_names pair = {.instruction = "nl", .output = "target"};
+    const lrk_member_names plain = {.text = "body"};
+    becomes("{\"talk\": [{\"from\": \"human\", \"value\": \"q\"}, {\"from\": \"gpt\", \"value\": "
+            "\"a\", \"name\": \"n\"}]}",
+            (lrk_import_options){.names = chat}, "chat",
+            "user:2:q|message:2:{\"role\": \"assistant\", \"content\": \"a\", \"name\": \"n\"}");
+    becomes("{\"nl\": \"q\", \"target\": \"a\"}", (lrk_import_options){.names = pair}, "chat",
+            "user:2:q|assistant:2:a");
+    becomes("{\"nl\": \"q\", \"target\": \"a\"}",
+            (lrk_import_options){.names = pair, .shape = LRK_SHAPE_PROMPT}, "prompt",
+            "prompt:2:q|completion:2:a");
+    becomes("{\"body\": \"t\"}", (lrk_import_options){.names = plain}, "text", "raw:2:t");
+    lrk_err err = {0};
+    lrk_import_report r;
+    assert_int_equal(import("{\"body\": \"t\", \"text\": \"u\"}",
+                            (lrk_import_options){.names = plain}, &r, &err),
+                     LRK_EINPUT);
+    assert_non_null(strstr(err.text, "in.jsonl:1: body: is to be 'text', but"));
+}
+
+static void a_cached_import_is_made_once(void **state)
+{
+    (void)state;
+    lrk_err err = {0};
+    lrk_arena a = lrk_arena_growing("test");
+    char *one, *two, *three, *self;
+    const lrk_import_options o = {0}, other = {.shape = LRK_SHAPE_PROMPT};
+    scratch_text("c.jsonl", "{\"prompt\": \"p\", \"completion\": \"c\"}\n");
+    assert_int_equal(lrk_import_cached("c.jsonl", &o, NULL, &a, &one, &err), LRK_OK);
+    assert_int_equal(lrk_import_cached("c.jsonl", &other, "cache/deep", &a, &two, &err), LRK_OK);
+    assert_true(lrk_is_file(one) && lrk_is_file(two) && strstr(two, "cache/deep/c.jsonl-"));
+    assert_string_not_equal(strrchr(one, '-'), strrchr(two, '-'));
+    assert_int_equal(truncate(one, 100), 0); /* a damaged one is made anew */
+    assert_int_equal(lrk_import_cached("c.jsonl", &o, NULL, &a, &two, &err), LRK_OK);
+    assert_string_equal(one, two);
+    lrk_dataset *d;
+    assert_int_equal(lrk_dataset_open(&d, one, &err), LRK_OK);
+    lrk_dataset_close(d);
+    scratch_text("c.jsonl", "{\"prompt\": \"P\", \"completion\": \"c\"}\n");
+    assert_int_equal(lrk_import_cached("c.jsonl", &o, NULL, &a, &three, &err), LRK_OK);
+    assert_string_not_equal(one, three);
+    assert_int_equal(lrk_import_cached(one, &o, NULL, &a, &self, &err), LRK_OK);
+    assert_string_equal(one, self);
+    assert_int_equal(lrk_import_cached(one, &other, NULL, &a, &self, &err), LRK_EUSAGE);
+    lrk_arena_free(&a);
+}
+
 static void refused(const char *text, lrk_import_options o, lrk_status status, const char *message)
 {
     lrk_err err = {0};
@@ -124,7 +176,8 @@ static void bad_rows_are_named(void **state)
     refused("{\"text\": \"\\u0000\"}", o, LRK_EINPUT, "in.jsonl:1:");
     refused(ROW "3", o, LRK_EINPUT,
             "in.jsonl:2: as a row of shape prompt_completion, like the first: expected an object");
-    refused(ROW "{\"text\": \"t\"}", o, LRK_EINPUT, "in.jsonl:2: as a row of shape prompt_completion");
+    refused(ROW "{\"text\": \"t\"}", o, LRK_EINPUT,
+            "in.jsonl:2: as a row of shape prompt_completion");
     refused(ROW "{\"prompt\": 3, \"completion\": \"c\"}", o, LRK_EINPUT,
             "prompt: expected a string, got an integer");
     refused(ROW "{\"prompt\": \"p\", \"completion\": \" \\n\"}", o, LRK_EINPUT,
@@ -141,8 +194,8 @@ static void bad_rows_are_named(void **state)
             "in.jsonl:1: messages[1]: content: the assistant's answer is empty");
     refused(TURN "{\"role\": \"assistant\", \"content\": null}]}", o, LRK_EINPUT,
             "messages[1]: content: is null");
-    refused(TURN "{\"role\": \"gpt\", \"content\": \"a\"}]}", o, LRK_EINPUT,
-            "role: 'gpt' is unknown");
+    refused(TURN "{\"role\": \"robot\", \"content\": \"a\"}]}", o, LRK_EINPUT,
+            "role: 'robot' is unknown");
     refused(TURN "{\"role\": \"assistant\", \"content\": \"a\", \"weight\": 0.5}]}", o, LRK_EINPUT,
             "weight: expected 0 or 1");
     refused(TURN "{\"role\": \"assistant\", \"content\": \"a\", \"train\": false}]}", o, LRK_EINPUT,
@@ -277,6 +330,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_shape_becomes_parts),
         cmocka_unit_test(templates_make_prompts_of_any_row),
+        cmocka_unit_test(members_may_have_other_names),
+        cmocka_unit_test(a_cached_import_is_made_once),
         cmocka_unit_test(bad_rows_are_named),
         cmocka_unit_test(other_files_are_not_overwritten),
         cmocka_unit_test(splits_are_given_or_follow_the_hash),
