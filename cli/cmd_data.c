@@ -78,12 +78,13 @@ static lrk_status run_import(int argc, char **argv, lrk_err *err)
     lrk_import_options o = {0};
     lrk_import_input inputs[LRK_MAX_INPUTS];
     lrk_import_report report;
-    const char *shape = "auto";
+    const char *shape = "auto", *names = NULL;
     bool json = false;
     const lrk_option options[] = {{"out", LRK_OPTION_STRING, &o.out, true},
                                   {"shape", LRK_OPTION_STRING, &shape, false},
                                   {"prompt", LRK_OPTION_STRING, &o.prompt, false},
                                   {"completion", LRK_OPTION_STRING, &o.completion, false},
+                                  {"names", LRK_OPTION_STRING, &names, false},
                                   {"val-fraction", LRK_OPTION_REAL, &o.val_fraction, false},
                                   {"json", LRK_OPTION_FLAG, &json, false}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
@@ -92,7 +93,7 @@ static lrk_status run_import(int argc, char **argv, lrk_err *err)
                 LRK_MAX_INPUTS, argc);
     LRK_TRY(lrk_shape_from_name(shape, &o.shape, err));
     lrk_arena a = lrk_arena_growing("names");
-    lrk_status s = LRK_OK;
+    lrk_status s = names ? lrk_member_names_parse(names, &a, &o.names, err) : LRK_OK;
     for (int i = 0; i < argc; i++) inputs[i] = input_of(argv[i], &a, &s, err);
     o.inputs = inputs;
     o.n_inputs = (size_t)argc;
@@ -117,6 +118,7 @@ static const lrk_command table[] = {
          "  --prompt TEXT      for rows with other members: what comes before the answer, where\n"
          "  --completion TEXT  {name} is a member of the row; {{ and }} are braces, \\n is a new "
          "line\n"
+         "  --names OURS=THEIRS,...  members that are called otherwise: messages=talk,role=from\n"
          "  --val-fraction F   this share of the rows goes to split val, chosen by their hash;\n"
          "                     rows of files with SPLIT= stay in that one; default split: train\n"
          "  --json             the report as JSON\n"

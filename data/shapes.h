@@ -59,6 +59,11 @@ typedef struct lrk_member_names {
     const char *messages, *role, *content, *system, *instruction, *input, *output, *text;
 } lrk_member_names;
 
+/* "messages=talk,role=from": ours = theirs; prompt and completion are instruction and output. The
+ * strings live in a. LRK_EUSAGE for names that aren't ours. */
+lrk_status lrk_member_names_parse(const char *text, lrk_arena *a, lrk_member_names *out,
+                                  lrk_err *err);
+
 typedef struct lrk_shaping {
     lrk_shape shape;
     lrk_fields prompt, completion; /* for LRK_SHAPE_FIELDS */

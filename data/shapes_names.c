@@ -3,6 +3,52 @@
 
 #include <string.h>
 
+static lrk_status parse_name(char *pair, lrk_member_names *out, lrk_err *err)
+{
+    const struct {
+        const char *ours;
+        const char **theirs;
+    } table[] = {{"messages", &out->messages},
+                 {"role", &out->role},
+                 {"content", &out->content},
+                 {"system", &out->system},
+                 {"instruction", &out->instruction},
+                 {"prompt", &out->instruction},
+                 {"input", &out->input},
+                 {"output", &out->output},
+                 {"completion", &out->output},
+                 {"text", &out->text}};
+    char *equals = strchr(pair, '=');
+    LRK_REQUIRE(err, equals && equals[1], LRK_EUSAGE, "--names: '%.60s': expected ours=theirs",
+                pair);
+    *equals = '\0';
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (strcmp(table[i].ours, pair) != 0) continue;
+        LRK_REQUIRE(err, !*table[i].theirs, LRK_EUSAGE, "--names: %s: given twice", pair);
+        *table[i].theirs = equals + 1;
+        return LRK_OK;
+    }
+    return lrk_fail(err, LRK_EUSAGE,
+                    "--names: '%.60s' is unknown; there are messages, role, content, system, "
+                    "instruction, input, output, prompt, completion, text",
+                    pair);
+}
+
+lrk_status lrk_member_names_parse(const char *text, lrk_arena *a, lrk_member_names *out,
+                                  lrk_err *err)
+{
+    char *next = lrk_strdup(a, text);
+    LRK_REQUIRE(err, next, LRK_ENOMEM, "memory: no room for names");
+    *out = (lrk_member_names){0};
+    while (next) {
+        char *comma = strchr(next, ',');
+        if (comma) *comma = '\0';
+        LRK_TRY(parse_name(next, out, err));
+        next = comma ? comma + 1 : NULL;
+    }
+    return LRK_OK;
+}
+
 typedef struct rename_rule {
     const char *from, *to;
 } rename_rule;

@@ -30,6 +30,12 @@ import() {
 expect_exit 0 import d.h5
 grep -qF 'members not used: id' out || fail "an unused member is not named"
 
+# other names of members
+"$LORIKEET" data import train.jsonl --out named.h5 --names prompt=nl,completion=target \
+    --shape prompt_completion >out || fail "--names is not understood"
+expect_error 2 "'question' is unknown; there are" \
+    "$LORIKEET" data import train.jsonl --out named.h5 --names question=nl
+
 # standard input, and the same bytes again
 expect_exit 0 import again.h5
 cmp d.h5 again.h5 || fail "equal rows, different files"
