@@ -14,7 +14,8 @@
  *          its part of B block by block, and walks all rows. So each weight is decoded once.
  *   few    few rows (decoding): dot products, see few.c
  *   thin   few columns (LoRA): all of B is packed once, shared; each task owns a range of rows and
- *          packs its strips of A as it goes, in the first-level cache.
+ *          reads A where it lies, or packs its strips as it goes, in the first-level cache.
+ *   flat   wide, with few rows (LoRA again): whole strips of plain f32 B are read where they lie.
  *
  * Each C[i,j] is the sum over blocks in order of k, and within a block over k in order, one
  * multiply-add each: no cut of rows and columns into tasks changes a bit, so tasks may be cut to
@@ -35,13 +36,13 @@ typedef struct lrk_gemm_isa {
     /* dst[c * dst_stride + r] = src[r * src_stride + c] */
     void (*transpose)(const float *src, size_t src_stride, size_t rows, size_t cols, float *dst,
                       size_t dst_stride);
-    /* c[i,j] = (add ? c[i,j] : 0) + alpha * sum_k a[k * rows + i] * b[k * width + j], rows <= mr,
-     * cols <= nr, width = cols rounded up to lanes */
-    void (*tile)(size_t k, const float *a, size_t rows, const float *b, size_t cols, float *c,
-                 size_t stride, float alpha, bool add);
+    /* c[i,j] = (add ? c[i,j] : 0) + alpha * sum_k a[k * rows + i] * b[k * b_stride + j], rows <= mr,
+     * cols <= nr; reads whole vectors of b, cols rounded up to lanes */
+    void (*tile)(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,
+                 float *c, size_t stride, float alpha, bool add);
     /* the same with a[i * a_stride + k] */
     void (*tile_direct)(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
-                        size_t cols, float *c, size_t stride, float alpha, bool add);
+                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add);
     /* sum_i w[i] x[i], w of any type; x_sums[i]: the sum of x[32 i .. 32 i + 31] */
     float (*dot)(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k);
 } lrk_gemm_isa;

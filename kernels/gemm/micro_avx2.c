@@ -15,7 +15,7 @@ static inline __m256i first(size_t n)
 static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, bool direct,
                                                           size_t k, const float *a,
                                                           size_t a_stride, const float *b,
-                                                          size_t last, float *c, size_t stride,
+                                                          size_t b_stride, size_t last, float *c, size_t stride,
                                                           float alpha, bool add)
 {
     __m256 sum[MR][2];
@@ -27,7 +27,7 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
     }
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm256_setzero_ps();
-    for (size_t at = 0; at < k; at++, a += rows, b += vectors * LANES) {
+    for (size_t at = 0; at < k; at++, a += rows, b += b_stride) {
         const __m256 b0 = _mm256_loadu_ps(b);
         const __m256 b1 = vectors > 1 ? _mm256_loadu_ps(b + LANES) : b0;
 #pragma GCC unroll 6
@@ -58,14 +58,14 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
     }
 }
 
-typedef void (*tile_fn)(size_t k, const float *a, size_t a_stride, const float *b, size_t last,
-                        float *c, size_t stride, float alpha, bool add);
+typedef void (*tile_fn)(size_t k, const float *a, size_t a_stride, const float *b, size_t b_stride,
+                        size_t last, float *c, size_t stride, float alpha, bool add);
 #define TILE(name, rows, vectors, direct)                                                        \
     static void name##_##rows##_##vectors(size_t k, const float *a, size_t a_stride,             \
-                                          const float *b, size_t last, float *c, size_t stride,  \
-                                          float alpha, bool add)                                 \
+                                          const float *b, size_t b_stride, size_t last,       \
+                                          float *c, size_t stride, float alpha, bool add)        \
     {                                                                                            \
-        tile_of(rows, vectors, direct, k, a, a_stride, b, last, c, stride, alpha, add);          \
+        tile_of(rows, vectors, direct, k, a, a_stride, b, b_stride, last, c, stride, alpha, add); \
     }
 #define TILES(rows)                                                  \
     TILE(packed, rows, 1, false) TILE(packed, rows, 2, false)        \
@@ -75,18 +75,18 @@ TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #define ROWS(rows) {{packed_##rows##_1, packed_##rows##_2}, {direct_##rows##_1, direct_##rows##_2}}
 static const tile_fn tiles[MR][2][2] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
 
-static void tile(size_t k, const float *a, size_t rows, const float *b, size_t cols, float *c,
-                 size_t stride, float alpha, bool add)
+static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,
+                 float *c, size_t stride, float alpha, bool add)
 {
     const size_t last = (cols - 1) % LANES + 1;
-    tiles[rows - 1][0][(cols - 1) / LANES](k, a, 0, b, last, c, stride, alpha, add);
+    tiles[rows - 1][0][(cols - 1) / LANES](k, a, 0, b, b_stride, last, c, stride, alpha, add);
 }
 
 static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
-                        size_t cols, float *c, size_t stride, float alpha, bool add)
+                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add)
 {
     const size_t last = (cols - 1) % LANES + 1;
-    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, last, c, stride, alpha, add);
+    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, b_stride, last, c, stride, alpha, add);
 }
 
 static inline __attribute__((always_inline)) void transpose_8(__m256 r[8])

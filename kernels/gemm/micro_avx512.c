@@ -9,7 +9,7 @@ enum { MR = 14, LANES = 16 };
 static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, bool direct,
                                                           size_t k, const float *a,
                                                           size_t a_stride, const float *b,
-                                                          __mmask16 last, float *c, size_t stride,
+                                                          size_t b_stride, __mmask16 last, float *c, size_t stride,
                                                           float alpha, bool add)
 {
     __m512 sum[MR][2];
@@ -24,7 +24,7 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
     }
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
-    for (size_t at = 0; at < k; at++, a += rows, b += vectors * LANES) {
+    for (size_t at = 0; at < k; at++, a += rows, b += b_stride) {
         const __m512 b0 = _mm512_loadu_ps(b);
         const __m512 b1 = vectors > 1 ? _mm512_loadu_ps(b + LANES) : b0;
 #pragma GCC unroll 14
@@ -48,14 +48,14 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
     }
 }
 
-typedef void (*tile_fn)(size_t k, const float *a, size_t a_stride, const float *b, __mmask16 last,
-                        float *c, size_t stride, float alpha, bool add);
+typedef void (*tile_fn)(size_t k, const float *a, size_t a_stride, const float *b, size_t b_stride,
+                        __mmask16 last, float *c, size_t stride, float alpha, bool add);
 #define TILE(name, rows, vectors, direct)                                                        \
     static void name##_##rows##_##vectors(size_t k, const float *a, size_t a_stride,             \
-                                          const float *b, __mmask16 last, float *c,              \
-                                          size_t stride, float alpha, bool add)                  \
+                                          const float *b, size_t b_stride, __mmask16 last,       \
+                                          float *c, size_t stride, float alpha, bool add)        \
     {                                                                                            \
-        tile_of(rows, vectors, direct, k, a, a_stride, b, last, c, stride, alpha, add);          \
+        tile_of(rows, vectors, direct, k, a, a_stride, b, b_stride, last, c, stride, alpha, add); \
     }
 #define TILES(rows)                                                  \
     TILE(packed, rows, 1, false) TILE(packed, rows, 2, false)        \
@@ -73,16 +73,16 @@ static __mmask16 last_lanes(size_t cols)
     return (__mmask16)(0xffffu >> (LANES - 1 - (cols - 1) % LANES));
 }
 
-static void tile(size_t k, const float *a, size_t rows, const float *b, size_t cols, float *c,
-                 size_t stride, float alpha, bool add)
+static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,
+                 float *c, size_t stride, float alpha, bool add)
 {
-    tiles[rows - 1][0][(cols - 1) / LANES](k, a, 0, b, last_lanes(cols), c, stride, alpha, add);
+    tiles[rows - 1][0][(cols - 1) / LANES](k, a, 0, b, b_stride, last_lanes(cols), c, stride, alpha, add);
 }
 
 static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
-                        size_t cols, float *c, size_t stride, float alpha, bool add)
+                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add)
 {
-    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, last_lanes(cols), c, stride, alpha,
+    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, b_stride, last_lanes(cols), c, stride, alpha,
                                            add);
 }
 

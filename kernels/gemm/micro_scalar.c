@@ -10,10 +10,10 @@ typedef float vec __attribute__((vector_size(16), aligned(4)));
 
 static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, size_t k,
                                                           const float *a, const float *b,
-                                                          float out[MR][2 * LANES])
+                                                          size_t b_stride, float out[MR][2 * LANES])
 {
     vec sum[MR][2] = {{{0}}};
-    for (; k; k--, a += rows, b += vectors * LANES) {
+    for (; k; k--, a += rows, b += b_stride) {
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
@@ -22,19 +22,19 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
     memcpy(out, sum, sizeof sum);
 }
 
-static void tile(size_t k, const float *a, size_t rows, const float *b, size_t cols, float *c,
-                 size_t stride, float alpha, bool add)
+static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,
+                 float *c, size_t stride, float alpha, bool add)
 {
     float sum[MR][2 * LANES];
     switch (rows * 2 + (cols > LANES)) {
-    case 2: tile_of(1, 1, k, a, b, sum); break;
-    case 3: tile_of(1, 2, k, a, b, sum); break;
-    case 4: tile_of(2, 1, k, a, b, sum); break;
-    case 5: tile_of(2, 2, k, a, b, sum); break;
-    case 6: tile_of(3, 1, k, a, b, sum); break;
-    case 7: tile_of(3, 2, k, a, b, sum); break;
-    case 8: tile_of(4, 1, k, a, b, sum); break;
-    default: tile_of(4, 2, k, a, b, sum); break;
+    case 2: tile_of(1, 1, k, a, b, b_stride, sum); break;
+    case 3: tile_of(1, 2, k, a, b, b_stride, sum); break;
+    case 4: tile_of(2, 1, k, a, b, b_stride, sum); break;
+    case 5: tile_of(2, 2, k, a, b, b_stride, sum); break;
+    case 6: tile_of(3, 1, k, a, b, b_stride, sum); break;
+    case 7: tile_of(3, 2, k, a, b, b_stride, sum); break;
+    case 8: tile_of(4, 1, k, a, b, b_stride, sum); break;
+    default: tile_of(4, 2, k, a, b, b_stride, sum); break;
     }
     for (size_t i = 0; i < rows; i++, c += stride)
         for (size_t j = 0; j < cols; j++) c[j] = (add ? c[j] : 0.0f) + alpha * sum[i][j];
@@ -42,16 +42,15 @@ static void tile(size_t k, const float *a, size_t rows, const float *b, size_t c
 
 /* Copies a few columns at a time into packed form. */
 static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
-                        size_t cols, float *c, size_t stride, float alpha, bool add)
+                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add)
 {
     enum { DEPTH = 64 };
-    const size_t width = cols > LANES ? 2 * LANES : LANES;
     float packed[DEPTH * MR];
     for (size_t k0 = 0; k0 < k; k0 += DEPTH) {
         const size_t n = k - k0 < DEPTH ? k - k0 : DEPTH;
         for (size_t i = 0; i < n; i++)
             for (size_t r = 0; r < rows; r++) packed[i * rows + r] = a[r * a_stride + k0 + i];
-        tile(n, packed, rows, b + k0 * width, cols, c, stride, alpha, add || k0);
+        tile(n, packed, rows, b + k0 * b_stride, b_stride, cols, c, stride, alpha, add || k0);
     }
 }
 

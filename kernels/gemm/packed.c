@@ -8,8 +8,11 @@ enum {
     A_FLOATS = 1 << 21,  /* of A packed at a time: 8 MiB, but at least MIN_ROWS rows */
     MIN_ROWS = 504,      /* enough products for each weight decoded */
     TILE_COLUMNS = 96,   /* of a task in a wide product: 96 x kc floats of B in the second level */
+    SHALLOW = 64,        /* a product of so little depth is bound by C: it walks along rows of C, */
+    SHALLOW_COLUMNS = 512, /* long ones */
     THIN_STRIPS = 3,     /* a product of at most so many strips of B is thin */
     THIN_DEPTH = 2,      /* blocks of a thin product are so much deeper: longer runs of A */
+    FLAT_STRIPS = 4,     /* one of at most so many strips of A is flat */
     PACK_ROWS = 96,      /* of A packed by one task, and of a task in a thin product */
 };
 
@@ -18,7 +21,8 @@ typedef struct job {
     const lrk_gemm_isa *isa;
     lrk_operand left, right;     /* of the product that runs: C, or C^T when swapped */
     size_t m, n, k;
-    bool thin, direct, swapped;  /* direct: thin, and A is read where it lies */
+    bool thin, flat, swapped;
+    bool direct;                 /* thin: A is read where it lies; flat: B is */
     size_t mr, kc;               /* rows of a strip, depth of a block: balanced */
     size_t chunk;                /* rows of A packed at a time (wide) */
     size_t columns, rows;        /* of a task */
@@ -42,6 +46,18 @@ static bool sums_needed(const job *p)
     return p->swapped || p->g->c_dtype != LRK_F32;
 }
 
+/* Rows whose stride is a multiple of a large power of two fall into the same few lines of the cache:
+ * a page is too much for a strip of A, 512 bytes for the hundreds of rows of a strip of B. */
+static bool readable(const lrk_operand *o, size_t floats)
+{
+    return o->dtype == LRK_F32 && o->stride % floats != 0;
+}
+
+static bool rounds_b(const job *p)
+{
+    return !p->swapped && p->g->a.dtype == LRK_BF16 && p->right.dtype != LRK_BF16;
+}
+
 static void plan_wide(job *p, size_t threads)
 {
     const size_t block = p->right.transposed ? 1 : lrk_dtype_block(p->right.dtype);
@@ -49,10 +65,11 @@ static void plan_wide(job *p, size_t threads)
     const size_t rows = lrk_max(A_FLOATS / lrk_max(p->k, 1), MIN_ROWS);
 
     p->chunk = balanced(p->m, rows, p->mr);
-    size_t tasks = lrk_max(lrk_ceil_div(p->n, TILE_COLUMNS), 1);
+    const size_t most = p->k <= SHALLOW ? SHALLOW_COLUMNS : TILE_COLUMNS;
+    size_t tasks = lrk_max(lrk_ceil_div(p->n, most), 1);
     if (tasks < 8 * threads) tasks = lrk_ceil_div(tasks, threads) * threads;
     p->columns = lrk_min(balanced(p->n, lrk_ceil_div(p->n, tasks), unit),
-                         lrk_max(lrk_ceil_div(TILE_COLUMNS, unit), 1) * unit);
+                         lrk_max(lrk_ceil_div(most, unit), 1) * unit);
     p->n_col_tasks = lrk_ceil_div(p->n, p->columns);
 
     /* Too few tiles of columns for the threads: cut the rows too, though that decodes B again. */
@@ -61,6 +78,8 @@ static void plan_wide(job *p, size_t threads)
     p->rows = balanced(p->chunk, lrk_ceil_div(p->chunk, parts), p->mr);
     p->n_row_tasks = lrk_ceil_div(p->chunk, p->rows);
 
+    p->flat = p->m <= FLAT_STRIPS * p->mr;
+    p->direct = p->flat && !p->right.transposed && readable(&p->right, 128) && !rounds_b(p);
     p->shared_floats = p->chunk * p->k;
     p->panel_floats = p->columns * p->kc;
 }
@@ -74,8 +93,7 @@ static void plan_thin(job *p, size_t threads)
     p->n_col_tasks = 1;
     p->rows = lrk_min(lrk_max(strips / (4 * threads), 1), PACK_ROWS / p->mr) * p->mr;
     p->n_row_tasks = lrk_ceil_div(p->m, p->rows);
-    /* rows of A at a stride of whole pages would all fall into the same few lines of the cache */
-    p->direct = !p->left.transposed && p->left.dtype == LRK_F32 && p->left.stride % 1024 != 0;
+    p->direct = !p->left.transposed && readable(&p->left, 1024);
     p->shared_floats = lrk_gemm_padded(p->isa, p->n) * p->k;
     p->panel_floats = p->direct ? 0 : p->rows * p->kc;
 }
@@ -121,11 +139,6 @@ size_t lrk_gemm_packed_scratch(const lrk_gemm *g, const lrk_gemm_isa *isa, size_
 {
     const job p = plan(g, isa, threads);
     return (p.shared_floats + p.worker_floats * threads) * sizeof(float);
-}
-
-static bool rounds_b(const job *p)
-{
-    return !p->swapped && p->g->a.dtype == LRK_BF16 && p->right.dtype != LRK_BF16;
 }
 
 typedef struct workspace {
@@ -200,28 +213,45 @@ static void store_sums(const job *p, size_t i, size_t rows, size_t j, size_t col
     for (size_t c = 0; c < cols && p->swapped; c++) store_row(p->g, j + c, i, rows, sums + c, p->columns);
 }
 
+/* The part of B of a task, at depth k0 .. k0 + kc: packed, but for whole strips that are read where
+ * they lie. */
+static void prepare_b(const job *p, size_t j, size_t cols, size_t k0, size_t kc, const workspace *w)
+{
+    const size_t whole = p->direct ? cols / p->isa->nr * p->isa->nr : 0;
+    if (whole < cols)
+        lrk_pack_b(p->isa, &p->right, rounds_b(p), j + whole, cols - whole, k0, kc,
+                   w->panel + whole * kc, w->tmp);
+}
+
 static void wide_task(void *ctx, size_t task, int worker)
 {
     const job *p = ctx;
     const workspace w = workspace_of(p, worker);
-    const size_t nr = p->isa->nr;
+    const size_t mr = p->mr, nr = p->isa->nr;
     const size_t j = task % p->n_col_tasks * p->columns, cols = lrk_min(p->n - j, p->columns);
-    const size_t i0 = task / p->n_col_tasks * p->rows, i1 = lrk_min(i0 + p->rows, p->row_n);
-    if (i0 >= i1) return; /* the last chunk may be shorter */
+    const size_t i = task / p->n_col_tasks * p->rows;
+    if (i >= p->row_n) return; /* the last chunk may be shorter */
+    const size_t rows = lrk_min(p->row_n - i, p->rows);
+    const bool along = p->k <= SHALLOW;
+    const size_t outer = along ? rows : cols, inner = along ? cols : rows;
 
-    const target t = target_of(p, p->row0 + i0, j, w.sums);
+    const target t = target_of(p, p->row0 + i, j, w.sums);
     for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
         const size_t kc = lrk_min(p->k - k0, p->kc);
-        const float *a = p->shared + k0 * p->row_n;
-        lrk_pack_b(p->isa, &p->right, rounds_b(p), j, cols, k0, kc, w.panel, w.tmp);
-        for (size_t at = 0; at < cols; at += nr) {
-            for (size_t i = i0; i < i1; i += p->mr)
-                p->isa->tile(kc, a + i * kc, lrk_min(p->row_n - i, p->mr), w.panel + at * kc,
-                             lrk_min(cols - at, nr), t.c + (i - i0) * t.stride + at, t.stride,
-                             t.alpha, k0 || t.add);
+        const float *a = p->shared + k0 * p->row_n + i * kc;
+        prepare_b(p, j, cols, k0, kc, &w);
+        for (size_t x = 0; x < outer; x += along ? mr : nr) {
+            for (size_t y = 0; y < inner; y += along ? nr : mr) {
+                const size_t r = along ? x : y, c = along ? y : x, n = lrk_min(cols - c, nr);
+                const bool in_place = p->direct && n == nr;
+                p->isa->tile(kc, a + r * kc, lrk_min(rows - r, mr),
+                             in_place ? lrk_operand_at(&p->right, k0, j + c) : w.panel + c * kc,
+                             in_place ? p->right.stride : lrk_gemm_padded(p->isa, n), n,
+                             t.c + r * t.stride + c, t.stride, t.alpha, k0 || t.add);
+            }
         }
     }
-    store_sums(p, p->row0 + i0, i1 - i0, j, cols, w.sums);
+    store_sums(p, p->row0 + i, rows, j, cols, w.sums);
 }
 
 /* One strip of A, packed or where it lies, times all strips of B. */
@@ -230,12 +260,12 @@ static void strip_times(const job *p, const float *a, size_t i, size_t rows, siz
 {
     const float *b = p->shared + k0 * lrk_gemm_padded(p->isa, p->n);
     for (size_t j = 0; j < p->n; j += p->isa->nr) {
-        const size_t n = lrk_min(p->n - j, p->isa->nr);
+        const size_t n = lrk_min(p->n - j, p->isa->nr), width = lrk_gemm_padded(p->isa, n);
         if (p->direct)
             p->isa->tile_direct(kc, lrk_operand_at(&p->left, i, k0), p->left.stride, rows,
-                                b + j * kc, n, t.c + j, t.stride, t.alpha, k0 || t.add);
+                                b + j * kc, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
         else
-            p->isa->tile(kc, a, rows, b + j * kc, n, t.c + j, t.stride, t.alpha, k0 || t.add);
+            p->isa->tile(kc, a, rows, b + j * kc, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
     }
 }
 
