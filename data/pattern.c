@@ -5,6 +5,7 @@
 #include "base/arena.h"
 
 #include <pcre2.h>
+#include <stdio.h>
 #include <string.h>
 
 struct lrk_pattern {
@@ -64,4 +65,9 @@ lrk_status lrk_pattern_match(const lrk_pattern *p, const char *subject, bool *ma
                 "pattern '%s': gives up on '%s': it backtracks too much", p->text, subject);
     *matches = rc >= 0;
     return LRK_OK;
+}
+
+void lrk_pattern_version(char *out, size_t size)
+{
+    snprintf(out, size, "%d.%d", PCRE2_MAJOR, PCRE2_MINOR);
 }

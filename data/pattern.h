@@ -9,6 +9,7 @@
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef struct lrk_pattern lrk_pattern;
 
@@ -18,5 +19,8 @@ void lrk_pattern_free(lrk_pattern *p); /* NULL is fine */
 
 /* Whether the whole of `subject` matches, as Python's re.fullmatch. */
 lrk_status lrk_pattern_match(const lrk_pattern *p, const char *subject, bool *matches, lrk_err *err);
+
+/* Version of PCRE2, "10.42", for `lorikeet doctor`. */
+void lrk_pattern_version(char *out, size_t size);
 
 #endif /* LRK_DATA_PATTERN_H */
