@@ -1,0 +1,127 @@
+/* cli/cmd_plan.c -- `lorikeet plan`: what a run will need. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/plan_table.h"
+#include "train/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void row(const char *what, size_t bytes)
+{
+    if (bytes) printf("  %-26s %10.1f MB\n", what, (double)bytes / 1e6);
+}
+
+void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
+{
+    const lrk_batch_limits *l = lrk_batches_limits(s->train);
+    const lrk_engine_bytes *e = &p->bytes.engine;
+    const lrk_token_report *t = &s->train_data.total;
+    printf("model     %s: %s, %.1f M parameters, %.2f M trained\n", s->recipe->base_model,
+           s->base.decoder.family, (double)lrk_decoder_parameters(&s->base.decoder) / 1e6,
+           (double)p->trainable / 1e6);
+    printf("data      %llu rows, %llu tokens, %llu of them trained (%.0f %%), longest row %llu\n",
+           (unsigned long long)t->kept, (unsigned long long)t->tokens,
+           (unsigned long long)t->trained,
+           t->tokens ? 100.0 * (double)t->trained / (double)t->tokens : 0.0,
+           (unsigned long long)t->longest);
+    printf("run       %llu steps, %llu tokens, micro-batches of up to %zu tokens, %s\n",
+           (unsigned long long)l->steps, (unsigned long long)l->tokens, l->micro_tokens,
+           lrk_compute_name(s->engine.compute));
+    printf("memory\n");
+    row("weights, mapped", p->bytes.weights);
+    row("derived from weights", e->frozen);
+    row("adapters", e->adapters);
+    row("their gradients", e->gradients);
+    row("optimizer moments", e->moments);
+    row("activations", e->step);
+    row("kernel workspace", e->scratch);
+    row("program and data", p->bytes.process);
+    row("peak", p->bytes.total);
+    printf("work      %.1f TFLOP", p->flops / 1e12);
+    if (p->seconds > 0.0) {
+        char text[32];
+        lrk_duration(p->seconds, text, sizeof text);
+        printf(", about %s at the %.0f GFLOP/s measured now", text, p->gflops);
+    }
+    printf("\n");
+}
+
+static void set(lrk_json *o, const char *key, size_t bytes)
+{
+    lrk_json_set(o, key, lrk_json_new_integer((int64_t)bytes));
+}
+
+static lrk_status print_json(const lrk_plan *p, const lrk_session *s, lrk_err *err)
+{
+    const lrk_batch_limits *l = lrk_batches_limits(s->train);
+    const lrk_engine_bytes *e = &p->bytes.engine;
+    lrk_json *o = lrk_json_object(), *bytes = lrk_json_object();
+    lrk_buf text = {0};
+    set(bytes, "weights", p->bytes.weights);
+    set(bytes, "derived", e->frozen);
+    set(bytes, "adapters", e->adapters);
+    set(bytes, "gradients", e->gradients);
+    set(bytes, "moments", e->moments);
+    set(bytes, "activations", e->step);
+    set(bytes, "workspace", e->scratch);
+    set(bytes, "process", p->bytes.process);
+    set(bytes, "total", p->bytes.total);
+    lrk_json_set(o, "bytes", bytes);
+    set(o, "trainable", p->trainable);
+    set(o, "steps", l->steps);
+    set(o, "tokens", l->tokens);
+    set(o, "trained_tokens", l->trained);
+    set(o, "micro_batch_tokens", l->micro_tokens);
+    lrk_json_set(o, "flops", lrk_json_new_real(p->flops));
+    lrk_json_set(o, "gflops_per_s", lrk_json_new_real(p->gflops));
+    lrk_json_set(o, "seconds", lrk_json_new_real(p->seconds));
+    const lrk_status status = lrk_json_dump(o, 2, &text, err);
+    if (status == LRK_OK) printf("%s\n", text.data);
+    lrk_buf_free(&text);
+    lrk_json_free(o);
+    return status;
+}
+
+static lrk_status plan(const lrk_recipe *recipe, bool json, lrk_err *err)
+{
+    lrk_session s;
+    lrk_plan p;
+    LRK_TRY(lrk_session_open(&s, recipe, err));
+    lrk_status status = lrk_plan_make(&p, &s, true, err);
+    if (status == LRK_OK && json) status = print_json(&p, &s, err);
+    else if (status == LRK_OK) lrk_print_plan(&p, &s);
+    lrk_session_close(&s);
+    return status;
+}
+
+static lrk_status run(int argc, char **argv, lrk_err *err)
+{
+    bool json = false;
+    const lrk_option table[] = {{"json", LRK_OPTION_FLAG, &json, false}};
+    LRK_TRY(lrk_options_parse(table, 1, &argc, argv, err));
+    LRK_REQUIRE(err, argc >= 1, LRK_EUSAGE, "expected a recipe");
+    lrk_recipe recipe;
+    lrk_arena a = lrk_arena_growing("recipe");
+    lrk_status status = lrk_recipe_load(&recipe, &a, argv[0], (const char *const *)argv + 1,
+                                        (size_t)argc - 1, err);
+    if (status == LRK_OK) status = plan(&recipe, json, err);
+    lrk_arena_free(&a);
+    return status;
+}
+
+const lrk_command lrk_command_plan = {
+    .name = "plan",
+    .summary = "memory, steps and time of a run, before it begins",
+    .help = "usage: lorikeet plan RECIPE.yaml [key=value ...] [--json]\n"
+            "\n"
+            "Prints what a run will need: bytes of memory by class, steps, tokens, work, and the time\n"
+            "that follows from a matrix product timed now. Reads the data and the headers of the\n"
+            "model's files, but no weight.\n"
+            "\n"
+            "  --json   the figures as JSON\n"
+            "\n"
+            "example: lorikeet plan recipes/plume.yaml micro_batch_size=32\n",
+    .run = run,
+};

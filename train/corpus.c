@@ -1,0 +1,137 @@
+/* train/corpus.c -- data sets of a recipe to tokens. */
+#include "train/corpus.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "data/import.h"
+
+#include <string.h>
+
+static bool is_hdf5(const char *path)
+{
+    static const unsigned char magic[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    lrk_map m;
+    if (lrk_map_open(&m, path, NULL) != LRK_OK) return false;
+    const bool same = m.size >= sizeof magic && memcmp(m.data, magic, sizeof magic) == 0;
+    lrk_map_close(&m);
+    return same;
+}
+
+static lrk_status how_to_read(const lrk_recipe_dataset *e, lrk_import_options *o, lrk_err *err)
+{
+    static const lrk_shape shapes[] = {LRK_SHAPE_AUTO, LRK_SHAPE_MESSAGES, LRK_SHAPE_PROMPT,
+                                       LRK_SHAPE_INSTRUCTION, LRK_SHAPE_SHAREGPT, LRK_SHAPE_TEXT};
+    o->shape = shapes[e->type];
+    o->prompt = e->prompt;
+    o->completion = e->completion;
+    LRK_REQUIRE(err, (o->prompt == NULL) == (o->completion == NULL), LRK_EUSAGE,
+                "datasets: %s: prompt and completion go together", e->path);
+    return LRK_OK;
+}
+
+static lrk_status cache_name(const lrk_import_options *o, const char *path, lrk_arena *a,
+                             const char **out, lrk_err *err)
+{
+    lrk_map m;
+    lrk_sha256 h;
+    unsigned char digest[32];
+    char hex[65];
+    lrk_buf name = {0};
+    LRK_TRY(lrk_map_open(&m, path, err));
+    lrk_sha256_begin(&h);
+    lrk_sha256_add(&h, m.data, m.size);
+    lrk_map_close(&m);
+    const char *const parts[] = {lrk_shape_name(o->shape), o->prompt ? o->prompt : "",
+                                 o->completion ? o->completion : ""};
+    for (size_t i = 0; i < 3; i++) lrk_sha256_add(&h, parts[i], strlen(parts[i]) + 1);
+    lrk_sha256_end(&h, digest);
+    lrk_hex(digest, 32, hex);
+    lrk_buf_printf(&name, "%s.%.8s.h5", path, hex);
+    *out = name.failed ? NULL : lrk_strdup(a, name.data);
+    lrk_buf_free(&name);
+    LRK_REQUIRE(err, *out, LRK_ENOMEM, "memory: no room for a path");
+    return LRK_OK;
+}
+
+lrk_status lrk_corpus_dataset(const lrk_recipe_dataset *e, lrk_arena *a, const char **path,
+                              lrk_err *err)
+{
+    LRK_REQUIRE(err, e->path, LRK_EUSAGE, "datasets: an entry has no path");
+    LRK_REQUIRE(err, lrk_is_file(e->path), LRK_EINPUT, "datasets: %s: no such file", e->path);
+    *path = e->path;
+    if (is_hdf5(e->path)) return LRK_OK;
+    lrk_import_report report;
+    const lrk_import_input input = {e->path, NULL};
+    lrk_import_options o = {.inputs = &input, .n_inputs = 1};
+    LRK_TRY(how_to_read(e, &o, err));
+    LRK_TRY(cache_name(&o, e->path, a, &o.out, err));
+    *path = o.out;
+    if (lrk_is_file(o.out)) return LRK_OK;
+    LRK_TRY(lrk_import(&o, &report, err));
+    lrk_verbose("%s: %llu rows", e->path, (unsigned long long)report.rows);
+    return LRK_OK;
+}
+
+static lrk_status open_entry(lrk_corpus *c, const lrk_recipe *r, const lrk_recipe_dataset *e,
+                             const lrk_model_text *text, lrk_err *err)
+{
+    static const lrk_train_eos eos[] = {LRK_TRAIN_EOS_TURN, LRK_TRAIN_EOS_ALL, LRK_TRAIN_EOS_LAST,
+                                        LRK_TRAIN_EOS_NONE};
+    static const lrk_long_rows rows[] = {LRK_LONG_RAISE, LRK_LONG_DROP, LRK_LONG_TRUNCATE};
+    const char *path;
+    lrk_dataset *d;
+    LRK_TRY(lrk_corpus_dataset(e, &c->arena, &path, err));
+    LRK_TRY(lrk_dataset_open(&d, path, err));
+    const char *kind = lrk_dataset_kind(d);
+    const bool conversations = strcmp(kind, "chat") == 0 || strcmp(kind, "mixed") == 0;
+    lrk_dataset_close(d);
+    lrk_token_options o = {.sequence_len = r->sequence_len,
+                           .long_rows = rows[r->excess_length_strategy],
+                           .chat = {.roles_to_train = r->roles_to_train.item,
+                                    .n_roles_to_train = r->roles_to_train.n,
+                                    .train_on_eos = eos[r->train_on_eos],
+                                    .train_on_inputs = r->train_on_inputs}};
+    const char *choice = e->chat_template ? e->chat_template : r->chat_template;
+    LRK_TRY(lrk_text_chat(text, choice, r->base_model, conversations, &c->chat[c->n], &o.chat, err));
+    LRK_TRY(lrk_tokens_open(&c->set[c->n], path, e->split, text->tokenizer, &o, err));
+    const lrk_token_report *t = lrk_tokens_report(c->set[c->n]);
+    c->total.rows += t->rows;
+    c->total.kept += t->kept;
+    c->total.dropped += t->dropped;
+    c->total.cut += t->cut;
+    c->total.cut_tokens += t->cut_tokens;
+    c->total.tokens += t->tokens;
+    c->total.trained += t->trained;
+    if (t->longest > c->total.longest) c->total.longest = t->longest;
+    c->n++;
+    return LRK_OK;
+}
+
+lrk_status lrk_corpus_open(lrk_corpus *c, const lrk_recipe *r, const lrk_recipe_datasets *list,
+                           const lrk_model_text *text, lrk_err *err)
+{
+    *c = (lrk_corpus){.arena = lrk_arena_growing("corpus")};
+    lrk_status status = lrk_alloc(&c->arena, list->n, sizeof *c->set, "token sets", &c->set, err);
+    if (status == LRK_OK)
+        status = lrk_alloc(&c->arena, list->n, sizeof *c->chat, "templates", &c->chat, err);
+    for (size_t i = 0; status == LRK_OK && i < list->n; i++)
+        status = open_entry(c, r, &list->item[i], text, err);
+    if (status == LRK_OK && c->total.dropped + c->total.cut)
+        lrk_warn("%llu of %llu rows are longer than sequence_len: %llu left out, %llu cut",
+                 (unsigned long long)(c->total.dropped + c->total.cut),
+                 (unsigned long long)c->total.rows, (unsigned long long)c->total.dropped,
+                 (unsigned long long)c->total.cut);
+    if (status != LRK_OK) lrk_corpus_close(c);
+    return status;
+}
+
+void lrk_corpus_close(lrk_corpus *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        lrk_tokens_close(c->set[i]);
+        lrk_template_free(c->chat[i]);
+    }
+    lrk_arena_free(&c->arena);
+    *c = (lrk_corpus){0};
+}

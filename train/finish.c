@@ -1,0 +1,120 @@
+/* train/finish.c -- final artefacts of a run. */
+#include "train/finish.h"
+
+#include "base/log.h"
+#include "checkpoint/merge.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static lrk_status load_best(lrk_training *t, lrk_err *err)
+{
+    bool found;
+    uint64_t step;
+    double loss;
+    if (!t->session->recipe->load_best_model_at_end) return LRK_OK;
+    LRK_TRY(lrk_run_dir_best(t->dir, &found, &step, &loss, err));
+    if (!found || step == t->state.step) return LRK_OK;
+    lrk_run_state best;
+    const char *path = lrk_run_dir_checkpoint(t->dir, step);
+    LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+    LRK_TRY(lrk_run_state_load(path, &best, t->session, t->engine, err));
+    lrk_note("taking the adapter of step %llu, the best one", (unsigned long long)step);
+    return LRK_OK;
+}
+
+static lrk_status check_trained(const lrk_model *m, lrk_err *err)
+{
+    bool any = false;
+    for (size_t i = 0; i < m->n_adapted; i++) {
+        const lrk_tensor *b = &m->adapted[i]->b;
+        for (size_t k = 0; k < lrk_count(b); k++) any |= fabsf(((const float *)b->data)[k]) > 0.0f;
+    }
+    const float *p = m->parameters.data;
+    for (size_t i = 0; i < lrk_count(&m->parameters); i++)
+        LRK_REQUIRE(err, isfinite(p[i]), LRK_ENUMERIC, "the adapter holds a number that is not "
+                                                       "finite; it is not written");
+    LRK_REQUIRE(err, any, LRK_ENUMERIC,
+                "training left every B of the adapter at zero: nothing was learned; is the learning "
+                "rate 0, or the run a single warm-up step?");
+    return LRK_OK;
+}
+
+static void note(lrk_json *notes, const char *key, const char *value)
+{
+    lrk_json_set(notes, key, lrk_json_new_string(value, strlen(value)));
+}
+
+static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
+{
+    const lrk_session *s = t->session;
+    const lrk_recipe *r = s->recipe;
+    char number[32];
+    *a = (lrk_adapter){.base_model = r->base_model, .rank = r->lora_r, .alpha = r->lora_alpha,
+                       .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
+                       .arena = lrk_arena_growing("adapter")};
+    if (s->start.n) {
+        a->rank = s->start.rank;
+        a->alpha = s->start.alpha;
+        a->rslora = s->start.rslora;
+    }
+    LRK_TRY(lrk_adapter_from_model(a, &t->engine->model, err));
+    a->notes = lrk_json_object();
+    note(a->notes, LRK_NOTE_BASE, s->base_sha256);
+    note(a->notes, "lorikeet.tokenizer.sha256", lrk_tokenizer_sha256(s->text.tokenizer));
+    note(a->notes, "lorikeet.recipe.sha256", s->recipe_sha256);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)t->state.step);
+    note(a->notes, "lorikeet.steps", number);
+    return LRK_OK;
+}
+
+static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char *name,
+                        const char *type, lrk_err *err)
+{
+    lrk_merge_report report;
+    lrk_merge_options o = {.out = lrk_run_dir_file(t->dir, name), .gguf = type != NULL};
+    LRK_REQUIRE(err, o.out, LRK_ENOMEM, "memory: no room for a path");
+    if (type) {
+        o.typed = lrk_dtype_from_name(type, &o.dtype);
+        LRK_REQUIRE(err, o.typed, LRK_EUSAGE, "export.gguf: %s: unknown type", type);
+    }
+    LRK_TRY(lrk_merge(t->session->base.weights, a, &o, &report, err));
+    lrk_note("%s: %zu merged and %zu unchanged tensors, %.1f MB%s", o.out, report.merged,
+             report.carried, (double)report.bytes / 1e6,
+             report.needs_tokenizer ? "; put the base model's tokenizer files beside it" : "");
+    return LRK_OK;
+}
+
+static lrk_status export_merged(const lrk_training *t, const lrk_adapter *a, lrk_err *err)
+{
+    const lrk_recipe *r = t->session->recipe;
+    char name[64];
+    if (r->export_adapter_gguf) {
+        const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER_GGUF);
+        LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+        LRK_TRY(lrk_adapter_save_gguf(a, t->session->base.weights, path, err));
+        lrk_note("%s: the adapter for llama.cpp", path);
+    }
+    if (r->export_merged) LRK_TRY(merge(t, a, LRK_RUN_MERGED, NULL, err));
+    for (size_t i = 0; i < r->export_gguf.n; i++) {
+        snprintf(name, sizeof name, "merged-%s.gguf", r->export_gguf.item[i]);
+        LRK_TRY(merge(t, a, name, r->export_gguf.item[i], err));
+    }
+    return LRK_OK;
+}
+
+lrk_status lrk_training_finish(lrk_training *t, lrk_err *err)
+{
+    lrk_adapter a;
+    LRK_TRY(load_best(t, err));
+    LRK_TRY(check_trained(&t->engine->model, err));
+    lrk_status status = gather(&a, t, err);
+    const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER);
+    if (status == LRK_OK && !path) status = lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (status == LRK_OK) status = lrk_adapter_save(&a, path, err);
+    if (status == LRK_OK) lrk_note("%s: the adapter for PEFT", path);
+    if (status == LRK_OK) status = export_merged(t, &a, err);
+    lrk_adapter_free(&a);
+    return status;
+}

@@ -1,0 +1,174 @@
+/* train/loop.c -- the training loop. */
+#include "train/loop.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "train/curve.h"
+#include "train/metrics.h"
+#include "train/progress.h"
+#include "train/signals.h"
+
+#include <math.h>
+
+static lrk_flat_run run_of(const lrk_micro_batch *m)
+{
+    return (lrk_flat_run){m->ids, m->targets, m->segments, m->n_tokens, m->n_segments};
+}
+
+/* TRAINING BEGIN: one optimizer step. The gradient is that of the mean loss over all trained tokens
+ * of the step, however it is cut into micro-batches. */
+static lrk_status train_step(lrk_training *t, const lrk_step *step, lrk_step_record *r, lrk_err *err)
+{
+    lrk_engine *e = t->engine;
+    const double share = 1.0 / (double)step->n_trained;
+    double sum = 0.0, loss;
+    lrk_optimizer_clear(e);
+    for (size_t i = 0; i < step->n_micro; i++) {
+        const lrk_flat_run run = run_of(&step->micro[i]);
+        lrk_model_set_dropout(&e->model, t->session->recipe->seed + ((uint64_t)i << 40),
+                              (uint32_t)step->step);
+        LRK_TRY(lrk_engine_gradients(e, &run, share, &loss, err));
+        sum += loss;
+    }
+    r->loss = sum * share;
+    LRK_REQUIRE(err, isfinite(r->loss), LRK_ENUMERIC,
+                "step %llu: the loss is not finite; lower learning_rate, or look for NaN in the base "
+                "model",
+                (unsigned long long)step->step + 1);
+    r->learning_rate = lrk_schedule_rate(&t->session->schedule, step->step);
+    return lrk_optimizer_step(&t->optimizer, e, r->learning_rate, &r->grad_norm, err);
+}
+/* TRAINING END */
+
+lrk_status lrk_evaluate(lrk_training *t, double *loss, uint64_t *trained, lrk_err *err)
+{
+    lrk_batches *eval = t->session->eval;
+    const lrk_step *step;
+    double sum = 0.0, part;
+    *trained = 0;
+    LRK_TRY(lrk_batches_seek(eval, (lrk_batch_cursor){0}, err));
+    for (;;) {
+        LRK_TRY(lrk_batches_next(eval, &step, err));
+        if (!step) break;
+        for (size_t i = 0; i < step->n_micro; i++) {
+            const lrk_flat_run run = run_of(&step->micro[i]);
+            LRK_TRY(lrk_engine_loss(t->engine, &run, &part, err));
+            sum += part;
+        }
+        *trained += step->n_trained;
+        if (lrk_stop_requested()) break;
+    }
+    *loss = *trained ? sum / (double)*trained : 0.0;
+    return LRK_OK;
+}
+
+static double epoch_of(const lrk_training *t)
+{
+    const lrk_batch_limits *l = lrk_batches_limits(t->session->train);
+    return l->first_epoch_steps ? (double)t->state.step / (double)l->first_epoch_steps : 0.0;
+}
+
+static lrk_status save(lrk_training *t, lrk_err *err)
+{
+    const char *path = lrk_run_dir_checkpoint(t->dir, t->state.step);
+    LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+    t->state.cursor = lrk_batches_cursor(t->session->train);
+    LRK_TRY(lrk_run_state_save(path, &t->state, t->session, t->engine, err));
+    LRK_TRY(lrk_run_dir_rotate(t->dir, t->session->recipe->save_total_limit, err));
+    return lrk_curve_write(lrk_run_dir_file(t->dir, LRK_RUN_METRICS),
+                           lrk_run_dir_file(t->dir, LRK_RUN_CURVE), t->dir->path, err);
+}
+
+/* *better: this evaluation is the best so far. */
+static lrk_status evaluate_and_note(lrk_training *t, bool *better, lrk_err *err)
+{
+    lrk_eval_record r = {.step = t->state.step, .epoch = epoch_of(t)};
+    const double start = lrk_seconds();
+    *better = false;
+    lrk_model_enable_dropout(&t->engine->model, 0.0);
+    const lrk_status status = lrk_evaluate(t, &r.loss, &r.trained_tokens, err);
+    lrk_model_enable_dropout(&t->engine->model, t->session->lora.dropout);
+    LRK_TRY(status);
+    if (lrk_stop_requested()) return LRK_OK; /* an unfinished evaluation says nothing */
+    r.seconds = lrk_seconds() - start;
+    LRK_TRY(lrk_metrics_eval(lrk_run_dir_file(t->dir, LRK_RUN_METRICS), &r, err));
+    *better = !t->state.evaluated || r.loss < t->state.best_loss;
+    t->state.worse = *better ? 0 : t->state.worse + 1;
+    t->state.evaluated = true;
+    if (*better) {
+        t->state.best_loss = r.loss;
+        t->state.best_step = t->state.step;
+    }
+    lrk_note("eval at step %llu: loss %.4f%s", (unsigned long long)t->state.step, r.loss,
+             *better ? " (best)" : "");
+    return LRK_OK;
+}
+
+static bool due(uint64_t step, uint64_t every, uint64_t total)
+{
+    return step == total || (every && step % every == 0);
+}
+
+static lrk_status note_step(lrk_training *t, lrk_progress *p, lrk_step_record *r, lrk_err *err)
+{
+    r->step = t->state.step;
+    r->epoch = epoch_of(t);
+    r->elapsed = lrk_seconds() - t->started;
+    r->peak_bytes = lrk_memory_peak();
+    lrk_progress_step(p, r);
+    if (!due(t->state.step, t->session->recipe->logging_steps, t->session->schedule.total))
+        return LRK_OK;
+    return lrk_metrics_step(lrk_run_dir_file(t->dir, LRK_RUN_METRICS), r, err);
+}
+
+/* Evaluations and checkpoints that step t->state.step calls for. *end: stop early. */
+static lrk_status after_step(lrk_training *t, bool *end, lrk_err *err)
+{
+    const uint64_t total = t->session->schedule.total, patience =
+                                                           t->session->recipe->early_stopping_patience;
+    const uint64_t eval = lrk_session_eval_steps(t->session);
+    bool better = false;
+    if (eval && due(t->state.step, eval, total)) LRK_TRY(evaluate_and_note(t, &better, err));
+    *end = patience && t->state.worse >= patience;
+    if (better || *end || lrk_stop_requested() ||
+        due(t->state.step, lrk_session_save_steps(t->session), total))
+        LRK_TRY(save(t, err));
+    if (better)
+        LRK_TRY(lrk_run_dir_set_best(t->dir, t->state.best_step, t->state.best_loss, err));
+    return LRK_OK;
+}
+
+static lrk_status steps(lrk_training *t, lrk_progress *p, lrk_err *err)
+{
+    const lrk_step *step;
+    bool end = false;
+    while (!end) {
+        const double start = lrk_seconds();
+        LRK_TRY(lrk_batches_next(t->session->train, &step, err));
+        if (!step) break;
+        lrk_step_record r = {.tokens = step->n_tokens, .trained_tokens = step->n_trained};
+        LRK_TRY(train_step(t, step, &r, err));
+        t->state.step++;
+        r.seconds = lrk_seconds() - start;
+        t->last_loss = r.loss;
+        LRK_TRY(note_step(t, p, &r, err));
+        LRK_TRY(after_step(t, &end, err));
+        if (lrk_stop_requested())
+            return lrk_fail(err, LRK_STOPPED, "stopped after step %llu, saved; go on with --resume",
+                            (unsigned long long)t->state.step);
+    }
+    if (end) lrk_note("%llu evaluations without a better one: ending here",
+                      (unsigned long long)t->state.worse);
+    return LRK_OK;
+}
+
+lrk_status lrk_training_run(lrk_training *t, lrk_err *err)
+{
+    lrk_progress p;
+    t->started = lrk_seconds();
+    t->optimizer.steps = t->state.step;
+    lrk_progress_begin(&p, t->session->schedule.total);
+    const lrk_status status = steps(t, &p, err);
+    lrk_progress_end(&p);
+    return status;
+}

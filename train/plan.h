@@ -1,0 +1,29 @@
+/* train/plan.h -- what a run will need, told before a weight is read. */
+#ifndef LRK_TRAIN_PLAN_H
+#define LRK_TRAIN_PLAN_H
+#include "train/session.h"
+
+/* Bytes of resident memory at the peak, by class. */
+typedef struct lrk_plan_bytes {
+    size_t weights;   /* mapped from the file, in the stored type */
+    lrk_engine_bytes engine;
+    size_t batches;   /* ids, targets and segments of a step */
+    size_t process;   /* program, libraries, tokenizer, data set: what is resident while planning */
+    size_t total;
+} lrk_plan_bytes;
+
+typedef struct lrk_plan {
+    lrk_plan_bytes bytes;
+    size_t trainable;         /* parameters of the adapter */
+    double flops;             /* of the whole run: 4N + 3.5A + 6P a token, see below */
+    double seconds;           /* estimated, from a matrix product timed here; 0: not measured */
+    double gflops;            /* that it reached */
+} lrk_plan;
+
+/* FLOPs of a token: forward 2N + A + 2P, backward 2N + 2.5A + 4P, where N are the frozen matrix
+ * weights a token meets (the head counts for trained tokens only), P those of the adapter, and
+ * A = layers * 4 * H * D * S / 2 for a row of S tokens. Recomputing layers adds 2N + A + 2P.
+ * measure: time a matrix product of the model's shape, to estimate the seconds. */
+lrk_status lrk_plan_make(lrk_plan *p, lrk_session *s, bool measure, lrk_err *err);
+
+#endif /* LRK_TRAIN_PLAN_H */

@@ -1,0 +1,163 @@
+/* train/session.c -- opens what a recipe names. */
+#include "train/session.h"
+
+#include "base/cpu.h"
+#include "base/size.h"
+#include "base/threads.h"
+
+#include <math.h>
+
+static lrk_status check_device(const lrk_recipe *r, lrk_err *err)
+{
+    LRK_REQUIRE(err, r->device != LRK_DEVICE_CUDA, LRK_EGPU,
+                "device: cuda: this build has no GPU kernels; use auto or cpu");
+    return LRK_OK;
+}
+
+static lrk_batch_options batch_options(const lrk_recipe *r)
+{
+    return (lrk_batch_options){
+        .rows_per_step = r->micro_batch_size * r->gradient_accumulation_steps,
+        .rows_per_micro = r->micro_batch_size,
+        .tokens_per_micro = r->micro_batch_tokens,
+        .epochs = r->num_epochs,
+        .max_steps = r->max_steps,
+        .seed = r->seed,
+        .shuffle = true,
+        .val_set_size = r->val_set_size,
+    };
+}
+
+static lrk_status open_batches(lrk_session *s, lrk_err *err)
+{
+    const lrk_recipe *r = s->recipe;
+    lrk_batch_options o = batch_options(r);
+    LRK_TRY(lrk_corpus_open(&s->train_data, r, &r->datasets, &s->text, err));
+    LRK_TRY(lrk_batches_open(&s->train, s->train_data.set, s->train_data.n, &o, err));
+    const bool held_out = r->val_set_size > 0.0;
+    if (!r->test_datasets.n && !held_out) return LRK_OK;
+    o.epochs = 1.0;
+    o.max_steps = 0;
+    o.shuffle = false;
+    o.held_out = held_out;
+    if (held_out)
+        return lrk_batches_open(&s->eval, s->train_data.set, s->train_data.n, &o, err);
+    LRK_TRY(lrk_corpus_open(&s->eval_data, r, &r->test_datasets, &s->text, err));
+    return lrk_batches_open(&s->eval, s->eval_data.set, s->eval_data.n, &o, err);
+}
+
+static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
+{
+    const lrk_recipe *r = s->recipe;
+    if (r->lora_model_dir) {
+        LRK_TRY(lrk_adapter_load(&s->start, r->lora_model_dir, err));
+        LRK_TRY(lrk_adapter_check_base(&s->start, s->base.weights, false, err));
+        s->lora = lrk_adapter_options(&s->start);
+        s->lora.dropout = r->lora_dropout;
+        s->lora.seed = r->seed;
+        return LRK_OK;
+    }
+    LRK_TRY(lrk_targets_open(&s->targets, r->lora_target_modules.item, r->lora_target_modules.n,
+                             r->lora_target_modules.scalar, err));
+    s->lora = (lrk_lora_options){.rank = r->lora_r, .alpha = r->lora_alpha,
+                                 .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
+                                 .seed = r->seed, .select = lrk_targets_select,
+                                 .ctx = &s->targets};
+    return LRK_OK;
+}
+
+static lrk_compute compute_type(const lrk_recipe *r)
+{
+    if (r->compute_dtype == LRK_COMPUTE_AUTO) return lrk_cpu_has_bf16() ? LRK_C_BF16 : LRK_C_F32;
+    return r->compute_dtype == LRK_COMPUTE_BF16 ? LRK_C_BF16 : LRK_C_F32;
+}
+
+static void choose_engine(lrk_session *s)
+{
+    static const lrk_recompute policy[] = {LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS};
+    const lrk_batch_limits *t = lrk_batches_limits(s->train);
+    s->engine = (lrk_engine_options){.decoder = s->base.decoder, .find = lrk_base_find,
+                                     .ctx = &s->base, .lora = &s->lora, .train = true,
+                                     .compute = compute_type(s->recipe),
+                                     .recompute = policy[s->recipe->gradient_checkpointing],
+                                     .max_tokens = t->micro_tokens,
+                                     .max_segments = t->micro_segments};
+    if (!s->eval) return;
+    const lrk_batch_limits *e = lrk_batches_limits(s->eval);
+    s->engine.max_tokens = lrk_max(s->engine.max_tokens, e->micro_tokens);
+    s->engine.max_segments = lrk_max(s->engine.max_segments, e->micro_segments);
+}
+
+static void choose_schedule(lrk_session *s)
+{
+    static const lrk_schedule_kind kinds[] = {LRK_SCHEDULE_CONSTANT, LRK_SCHEDULE_LINEAR,
+                                              LRK_SCHEDULE_COSINE};
+    const lrk_recipe *r = s->recipe;
+    const uint64_t steps = lrk_batches_limits(s->train)->steps;
+    s->schedule = (lrk_schedule){.kind = kinds[r->lr_scheduler], .peak = r->learning_rate,
+                                 .min_ratio = r->cosine_min_lr_ratio, .warmup = r->warmup_steps,
+                                 .total = steps};
+    if (r->warmup_ratio > 0.0)
+        s->schedule.warmup = (uint64_t)ceil(r->warmup_ratio * (double)steps);
+}
+
+static lrk_status open_all(lrk_session *s, lrk_err *err)
+{
+    const lrk_recipe *r = s->recipe;
+    LRK_TRY(check_device(r, err));
+    LRK_REQUIRE(err, r->base_model, LRK_EUSAGE, "base_model is not set");
+    LRK_REQUIRE(err, r->datasets.n, LRK_EUSAGE, "datasets is empty: there is nothing to train on");
+    if (r->threads) lrk_threads_set((int)r->threads);
+    LRK_TRY(lrk_recipe_sha256(r, s->recipe_sha256, err));
+    LRK_TRY(lrk_base_open(&s->base, r->base_model, err));
+    lrk_weights_sha256(s->base.weights, s->base_sha256);
+    LRK_TRY(lrk_text_open(&s->text, r->base_model, err));
+    LRK_TRY(lrk_text_check_rows(&s->text, s->base.decoder.vocabulary, r->base_model, err));
+    LRK_TRY(open_batches(s, err));
+    LRK_TRY(choose_adapter(s, err));
+    choose_engine(s);
+    choose_schedule(s);
+    return LRK_OK;
+}
+
+lrk_status lrk_session_open(lrk_session *s, const lrk_recipe *recipe, lrk_err *err)
+{
+    *s = (lrk_session){.recipe = recipe};
+    const lrk_status status = open_all(s, err);
+    if (status != LRK_OK) lrk_session_close(s);
+    return status;
+}
+
+void lrk_session_close(lrk_session *s)
+{
+    lrk_batches_close(s->train);
+    lrk_batches_close(s->eval);
+    s->train = s->eval = NULL;
+    lrk_corpus_close(&s->train_data);
+    lrk_corpus_close(&s->eval_data);
+    lrk_targets_close(&s->targets);
+    lrk_adapter_free(&s->start);
+    lrk_text_close(&s->text);
+    lrk_base_close(&s->base);
+}
+
+/* every: given outright; else `times` in an epoch. */
+static uint64_t interval(const lrk_session *s, uint64_t every, size_t times)
+{
+    const uint64_t epoch = lrk_batches_limits(s->train)->first_epoch_steps;
+    if (every || !times) return every;
+    return epoch > times ? (epoch + times - 1) / times : 1;
+}
+
+uint64_t lrk_session_eval_steps(const lrk_session *s)
+{
+    const lrk_recipe *r = s->recipe;
+    if (!s->eval || r->eval_strategy == LRK_EVAL_NO) return 0;
+    const size_t times = r->evals_per_epoch ? r->evals_per_epoch : 1;
+    return interval(s, r->eval_strategy == LRK_EVAL_EPOCH ? 0 : r->eval_steps, times);
+}
+
+uint64_t lrk_session_save_steps(const lrk_session *s)
+{
+    return interval(s, s->recipe->save_steps, s->recipe->saves_per_epoch);
+}

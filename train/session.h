@@ -1,0 +1,37 @@
+/* train/session.h -- everything a recipe names, opened and checked, before a weight is read.
+ *
+ * `plan` prints it; `train` goes on from it. After open, all sizes of the run are known.
+ */
+#ifndef LRK_TRAIN_SESSION_H
+#define LRK_TRAIN_SESSION_H
+#include "data/batch.h"
+#include "generate/base_model.h"
+#include "models/engine.h"
+#include "train/adapter_io.h"
+#include "train/corpus.h"
+#include "train/schedule.h"
+#include "train/targets.h"
+
+typedef struct lrk_session {
+    const lrk_recipe *recipe;
+    lrk_base_model base;
+    lrk_model_text text;
+    lrk_corpus train_data, eval_data;
+    lrk_batches *train, *eval; /* eval: NULL when there is nothing to evaluate on */
+    lrk_targets targets;
+    lrk_adapter start;         /* lora_model_dir; n == 0: a fresh adapter */
+    lrk_lora_options lora;
+    lrk_engine_options engine;
+    lrk_schedule schedule;
+    char recipe_sha256[65], base_sha256[65];
+} lrk_session;
+
+/* A session is not moved once it is open. */
+lrk_status lrk_session_open(lrk_session *s, const lrk_recipe *recipe, lrk_err *err);
+void lrk_session_close(lrk_session *s); /* may be called twice, and on a zeroed one */
+
+/* Steps between two evaluations, and between two checkpoints; 0: none but at the end. */
+uint64_t lrk_session_eval_steps(const lrk_session *s);
+uint64_t lrk_session_save_steps(const lrk_session *s);
+
+#endif /* LRK_TRAIN_SESSION_H */
