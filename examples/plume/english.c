@@ -87,6 +87,7 @@ static lrk_status sort_uses(speech *w, parts *s, const plume_use **use)
 {
     const plume_plan *p = w->p;
     bool named = fixed_noun(p);
+    const bool one = strcmp(p->noun->text, "traffic") == 0; /* "traffic that were" */
     for (size_t i = 0; i < p->n_use; i++) {
         lrk_buf forms = {0};
         char form = 0;
@@ -94,7 +95,7 @@ static lrk_status sort_uses(speech *w, parts *s, const plume_use **use)
         lrk_buf_puts(&forms, "plw");
         if (s->n_before < 2) lrk_buf_puts(&forms, "aa");
         if (!named) lrk_buf_puts(&forms, "n");
-        if (!p->has_either && p->kind != PLUME_F_SHARE && p->kind != PLUME_F_HOWSLOW)
+        if (!one && !p->has_either && p->kind != PLUME_F_SHARE && p->kind != PLUME_F_HOWSLOW)
             lrk_buf_puts(&forms, "t");
         LRK_TRY(take(w, &forms, &allowed));
         LRK_TRY(say(w, use[i], allowed, &form, &text));
@@ -240,7 +241,7 @@ static lrk_status measure_text(speech *w, const plume_measure *m, const char **o
 {
     const char *noun = m->noun;
     if (w->logs_said && begins(noun, "log ")) noun += strlen("log ");
-    return joined(w, m->statistic, *m->statistic ? " " : "", noun, out);
+    return joined(w, m->statistic, *m->statistic && *noun ? " " : "", noun, out);
 }
 
 /* The measures of a plan as one phrase: "p50 and p99 latency", "count and error rate". */
@@ -302,7 +303,7 @@ static lrk_status condition(speech *w, const char *rows, const char *of, const c
         else if (p->kind == PLUME_F_COUNT && plume_chance(w->d, 50))
             lrk_buf_puts(&b, " of them");
         else if (p->kind != PLUME_F_COUNT)
-            lrk_buf_printf(&b, " such %s", w->noun && p->noun->root ? w->noun : rows_word(w));
+            lrk_buf_printf(&b, " such %s", rows_word(w));
         return take(w, &b, out);
     }
     LRK_TRY(measure_text(w, m, &name));

@@ -290,6 +290,19 @@ static void draw_keep(plume_dice *d, plume_plan *p)
     p->keep.how = plume_pick_compare(d);
 }
 
+/* Traffic has no plural, so it cannot be counted, and a bare "p99" is for the terse. */
+static bool words_fit(const plume_plan *p)
+{
+    const bool after_measure =
+        p->kind == PLUME_F_METRIC || (p->kind >= PLUME_F_BEST && p->kind <= PLUME_F_LOWS);
+    if (strcmp(p->noun->text, "traffic") == 0 && (!after_measure || p->has_either)) return false;
+    for (size_t i = 0; i < p->n_measures; i++)
+        if (!*p->measure[i]->noun &&
+            (p->kind != PLUME_F_METRIC || (p->reg != PLUME_S && p->reg != PLUME_N)))
+            return false;
+    return true;
+}
+
 static bool keep_fits(const plume_plan *p)
 {
     const plume_measure *m = p->keep.measure;
@@ -397,7 +410,7 @@ lrk_status plume_plan_draw(plume_dice *d, char table, const plume_database *db, 
     draw_by(d, p);
     draw_keep(d, p);
     draw_order(d, p);
-    *ok = uses_fit(p) && by_fits(p) && measures_fit(p) && keep_fits(p);
+    *ok = uses_fit(p) && by_fits(p) && measures_fit(p) && words_fit(p) && keep_fits(p);
     if (!*ok) return LRK_OK;
     for (size_t i = 0; i < p->n_use; i++) add_rules(p, p->use[i].filter->rules);
     for (int i = 0; i < 2 && p->has_either; i++) add_rules(p, p->either[i].filter->rules);
