@@ -5,8 +5,7 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "cli/command.h"
-#include "generate/base_model.h"
-#include "generate/generate.h"
+#include "generate/responder.h"
 #include "kernels/segments.h"
 #include "train/optimizer.h"
 
@@ -207,16 +206,6 @@ static lrk_status bench_decode(lrk_bench *b, lrk_err *err)
     return status;
 }
 
-static lrk_status choose_type(lrk_bench *b, lrk_err *err)
-{
-    const char *d = b->dtype;
-    LRK_REQUIRE(err, strcmp(d, "auto") == 0 || strcmp(d, "f32") == 0 || strcmp(d, "bf16") == 0,
-                LRK_EUSAGE, "--dtype %s: expected auto, f32 or bf16", d);
-    const bool bf16 = strcmp(d, "auto") == 0 ? lrk_cpu_has_bf16() : strcmp(d, "bf16") == 0;
-    b->compute = bf16 ? LRK_C_BF16 : LRK_C_F32;
-    return LRK_OK;
-}
-
 static lrk_status print_json(const lrk_bench *b, lrk_err *err)
 {
     lrk_buf text = {0};
@@ -273,7 +262,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
         b.decode = 64;
     }
     lrk_threads_set((int)b.threads);
-    LRK_TRY(choose_type(&b, err));
+    LRK_TRY(lrk_compute_choose(b.dtype, &b.compute, err));
     LRK_TRY(lrk_base_open(&b.base, b.model, err));
     b.results = lrk_json_array();
     const lrk_status status = measure(&b, err);

@@ -7,7 +7,7 @@
 #include "data/batch.h"
 #include "generate/base_model.h"
 #include "models/engine.h"
-#include "train/adapter_io.h"
+#include "generate/adapter_io.h"
 #include "train/corpus.h"
 #include "train/schedule.h"
 #include "train/targets.h"

@@ -5,7 +5,7 @@
 #include "generate/base_model.h"
 #include "generate/generate.h"
 #include "kernels/segments.h"
-#include "train/adapter_io.h"
+#include "generate/adapter_io.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 #include "train/verify.h"

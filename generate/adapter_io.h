@@ -1,10 +1,10 @@
-/* train/adapter_io.h -- between the adapters of a model in memory and those of a file.
+/* generate/adapter_io.h -- between the adapters of a model in memory and those of a file.
  *
  * Files have the row order of Hugging Face. In memory the rows of B of q and k follow the rows of the
  * base weight, which llama GGUF files permute (checkpoint/names.h); A is the same on both sides.
  */
-#ifndef LRK_TRAIN_ADAPTER_IO_H
-#define LRK_TRAIN_ADAPTER_IO_H
+#ifndef LRK_GENERATE_ADAPTER_IO_H
+#define LRK_GENERATE_ADAPTER_IO_H
 #include "checkpoint/adapter.h"
 #include "models/model.h"
 
@@ -22,4 +22,4 @@ lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *e
 /* Fills module[] with the model's adapters, in its arena. The other fields are the caller's. */
 lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err);
 
-#endif /* LRK_TRAIN_ADAPTER_IO_H */
+#endif /* LRK_GENERATE_ADAPTER_IO_H */

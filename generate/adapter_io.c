@@ -1,5 +1,5 @@
-/* train/adapter_io.c -- copies adapters between model and file order. */
-#include "train/adapter_io.h"
+/* generate/adapter_io.c -- copies adapters between model and file order. */
+#include "generate/adapter_io.h"
 
 #include <string.h>
 

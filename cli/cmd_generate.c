@@ -1,0 +1,267 @@
+/* cli/cmd_generate.c -- `lorikeet generate`: one answer to the terminal, or a file of them. */
+#include "base/file.h"
+#include "base/threads.h"
+#include "cli/command.h"
+#include "generate/responder.h"
+#include "train/signals.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_LINE = 16 << 20 };
+
+typedef struct lrk_generate_command {
+    const char *model, *adapter, *prompt, *message, *system, *prompts, *out, *dtype, *chat_template;
+    size_t max_tokens, top_k, seed, threads, batch;
+    double temperature, top_p;
+    lrk_responder r;
+} lrk_generate_command;
+
+static lrk_answering how(const lrk_generate_command *c)
+{
+    return (lrk_answering){.sampler = {.temperature = c->temperature, .top_k = c->top_k,
+                                       .top_p = c->top_p, .seed = c->seed},
+                           .max_tokens = c->max_tokens, .slots = c->batch,
+                           .stop = lrk_stop_requested};
+}
+
+/* ---- one prompt, streamed ---- */
+
+typedef struct lrk_printer {
+    const lrk_tokenizer *tokenizer;
+    lrk_stream stream;
+    lrk_buf text;
+} lrk_printer;
+
+static void print_token(void *ctx, size_t answer, uint32_t id)
+{
+    lrk_printer *p = ctx;
+    (void)answer;
+    p->text.n = 0;
+    if (lrk_stream_push(p->tokenizer, &p->stream, id, true, &p->text, NULL) != LRK_OK) return;
+    fwrite(p->text.data, 1, p->text.n, stdout);
+    fflush(stdout);
+}
+
+static lrk_json *turn(const char *role, const char *content)
+{
+    lrk_json *m = lrk_json_object();
+    lrk_json_set(m, "role", lrk_json_new_string(role, strlen(role)));
+    lrk_json_set(m, "content", lrk_json_new_string(content, strlen(content)));
+    return m;
+}
+
+static lrk_status prompt_ids(lrk_generate_command *c, lrk_ids *ids, lrk_err *err)
+{
+    if (!c->message) return lrk_responder_text(&c->r, c->prompt, strlen(c->prompt), ids, err);
+    lrk_json *messages = lrk_json_array();
+    if (c->system) lrk_json_add(messages, turn("system", c->system));
+    lrk_json_add(messages, turn("user", c->message));
+    const lrk_status status = lrk_responder_messages(&c->r, messages, NULL, ids, err);
+    lrk_json_free(messages);
+    return status;
+}
+
+static lrk_status answer_one(lrk_generate_command *c, lrk_err *err)
+{
+    lrk_answer a = {0};
+    lrk_printer p = {.tokenizer = c->r.text.tokenizer};
+    lrk_answering h = how(c);
+    h.token = print_token;
+    h.ctx = &p;
+    lrk_status status = prompt_ids(c, &a.prompt, err);
+    if (status == LRK_OK) status = lrk_responder_answer(&c->r, &a, 1, &h, err);
+    if (status == LRK_OK) {
+        p.text.n = 0;
+        lrk_stream_end(&p.stream, &p.text);
+        if (p.text.n) fwrite(p.text.data, 1, p.text.n, stdout);
+        putchar('\n');
+    }
+    lrk_buf_free(&p.text);
+    lrk_answer_free(&a);
+    return status;
+}
+
+/* ---- a file of prompts ---- */
+
+typedef struct lrk_prompt_list {
+    lrk_answer *answer;
+    lrk_json **id;
+    size_t n, capacity;
+} lrk_prompt_list;
+
+static lrk_status grow(lrk_prompt_list *l, lrk_err *err)
+{
+    if (l->n < l->capacity) return LRK_OK;
+    const size_t capacity = l->capacity ? 2 * l->capacity : 64;
+    lrk_answer *answer = lrk_heap_grow(l->answer, capacity, sizeof *answer);
+    if (answer) l->answer = answer;
+    lrk_json **id = answer ? lrk_heap_grow(l->id, capacity, sizeof *id) : NULL;
+    LRK_REQUIRE(err, id, LRK_ENOMEM, "memory: no room for the prompts");
+    l->id = id;
+    l->capacity = capacity;
+    return LRK_OK;
+}
+
+static lrk_status read_row(lrk_generate_command *c, lrk_prompt_list *l, lrk_json *row,
+                           const char *where, lrk_err *err)
+{
+    size_t n;
+    const char *text = lrk_json_string(lrk_json_get(row, "prompt"), &n);
+    lrk_json *messages = lrk_json_get(row, "messages"), *id = lrk_json_get(row, "id");
+    LRK_REQUIRE(err, id && (text != NULL) != (messages != NULL), LRK_EINPUT,
+                "%s: expected {\"id\", \"prompt\"} or {\"id\", \"messages\"}", where);
+    LRK_TRY(grow(l, err));
+    l->answer[l->n] = (lrk_answer){0};
+    l->id[l->n] = lrk_json_ref(id);
+    lrk_ids *ids = &l->answer[l->n++].prompt;
+    const lrk_status status =
+        text ? lrk_responder_text(&c->r, text, n, ids, err)
+             : lrk_responder_messages(&c->r, messages, lrk_json_get(row, "tools"), ids, err);
+    LRK_TRY(lrk_err_prefix(err, status, "%s", where));
+    LRK_REQUIRE(err, ids->n, LRK_EINPUT, "%s: the prompt is empty", where);
+    return LRK_OK;
+}
+
+static lrk_status read_prompts(lrk_generate_command *c, lrk_prompt_list *l, lrk_err *err)
+{
+    lrk_lines *lines;
+    char *line, where[300];
+    size_t n;
+    LRK_TRY(lrk_lines_open(&lines, c->prompts, MAX_LINE, err));
+    lrk_status status = LRK_OK;
+    for (size_t number = 1; status == LRK_OK; number++) {
+        lrk_json *row = NULL;
+        status = lrk_lines_next(lines, &line, &n, err);
+        if (status != LRK_OK || !line) break;
+        if (n == 0) continue;
+        snprintf(where, sizeof where, "%s:%zu", c->prompts, number);
+        status = lrk_json_parse(&row, line, n, where, err);
+        if (status == LRK_OK) status = read_row(c, l, row, where, err);
+        lrk_json_free(row);
+    }
+    lrk_lines_close(lines);
+    return status;
+}
+
+static lrk_status write_answers(const lrk_generate_command *c, const lrk_prompt_list *l, lrk_err *err)
+{
+    lrk_writer *w;
+    lrk_buf text = {0}, line = {0};
+    LRK_TRY(lrk_writer_open(&w, c->out, err));
+    lrk_status status = LRK_OK;
+    for (size_t i = 0; status == LRK_OK && i < l->n; i++) {
+        const lrk_answer *a = &l->answer[i];
+        text.n = line.n = 0;
+        status = lrk_responder_decode(&c->r, a, &text, err);
+        lrk_json *row = lrk_json_object(), *ids = lrk_json_array();
+        for (size_t k = 0; k < a->n; k++) lrk_json_add(ids, lrk_json_new_integer(a->ids[k]));
+        lrk_json_set(row, "id", lrk_json_ref(l->id[i]));
+        lrk_json_set(row, "text", lrk_json_new_string(text.data ? text.data : "", text.n));
+        lrk_json_set(row, "ids", ids);
+        if (status == LRK_OK) status = lrk_json_dump(row, 0, &line, err);
+        lrk_json_free(row);
+        lrk_buf_puts(&line, "\n");
+        if (status == LRK_OK) status = lrk_write(w, line.data, line.n, err);
+    }
+    if (status == LRK_OK) status = lrk_writer_commit(w, err);
+    lrk_writer_close(w);
+    lrk_buf_free(&text);
+    lrk_buf_free(&line);
+    return status;
+}
+
+static lrk_status answer_file(lrk_generate_command *c, lrk_err *err)
+{
+    lrk_prompt_list l = {0};
+    const lrk_answering h = how(c);
+    lrk_status status = read_prompts(c, &l, err);
+    if (status == LRK_OK && l.n) status = lrk_responder_answer(&c->r, l.answer, l.n, &h, err);
+    if (status == LRK_OK) status = write_answers(c, &l, err);
+    for (size_t i = 0; i < l.n; i++) {
+        lrk_answer_free(&l.answer[i]);
+        lrk_json_free(l.id[i]);
+    }
+    lrk_heap_free(l.answer);
+    lrk_heap_free(l.id);
+    return status;
+}
+
+static lrk_status check(lrk_generate_command *c, lrk_err *err)
+{
+    const int sources = (c->prompt != NULL) + (c->message != NULL) + (c->prompts != NULL);
+    LRK_REQUIRE(err, sources == 1, LRK_EUSAGE, "expected one of --prompt, --message, --prompts");
+    LRK_REQUIRE(err, (c->prompts != NULL) == (c->out != NULL), LRK_EUSAGE,
+                "--prompts and --out go together");
+    LRK_REQUIRE(err, !c->system || c->message, LRK_EUSAGE, "--system goes with --message");
+    LRK_REQUIRE(err, c->temperature >= 0.0 && c->temperature <= 100.0, LRK_EUSAGE,
+                "--temperature %g: expected 0 to 100", c->temperature);
+    LRK_REQUIRE(err, c->top_p > 0.0 && c->top_p <= 1.0, LRK_EUSAGE,
+                "--top-p %g: expected more than 0, at most 1", c->top_p);
+    LRK_REQUIRE(err, c->threads <= LRK_MAX_THREADS && c->batch <= 256, LRK_EUSAGE,
+                "--threads and --batch: at most 256");
+    return LRK_OK;
+}
+
+static lrk_status run(int argc, char **argv, lrk_err *err)
+{
+    lrk_generate_command c = {.dtype = "auto", .max_tokens = 256, .top_p = 1.0};
+    const lrk_option table[] = {
+        {"model", LRK_OPTION_STRING, &c.model, true},
+        {"adapter", LRK_OPTION_STRING, &c.adapter, false},
+        {"prompt", LRK_OPTION_STRING, &c.prompt, false},
+        {"message", LRK_OPTION_STRING, &c.message, false},
+        {"system", LRK_OPTION_STRING, &c.system, false},
+        {"prompts", LRK_OPTION_STRING, &c.prompts, false},
+        {"out", LRK_OPTION_STRING, &c.out, false},
+        {"chat-template", LRK_OPTION_STRING, &c.chat_template, false},
+        {"max-tokens", LRK_OPTION_SIZE, &c.max_tokens, false},
+        {"temperature", LRK_OPTION_REAL, &c.temperature, false},
+        {"top-k", LRK_OPTION_SIZE, &c.top_k, false},
+        {"top-p", LRK_OPTION_REAL, &c.top_p, false},
+        {"seed", LRK_OPTION_SIZE, &c.seed, false},
+        {"dtype", LRK_OPTION_STRING, &c.dtype, false},
+        {"threads", LRK_OPTION_SIZE, &c.threads, false},
+        {"batch", LRK_OPTION_SIZE, &c.batch, false},
+    };
+    LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
+    LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "unexpected argument %s", argv[0]);
+    LRK_TRY(check(&c, err));
+    lrk_responder_options o = {.model = c.model, .adapter = c.adapter,
+                               .chat_template = c.chat_template};
+    LRK_TRY(lrk_compute_choose(c.dtype, &o.compute, err));
+    lrk_threads_set((int)c.threads);
+    lrk_signals_install();
+    LRK_TRY(lrk_responder_open(&c.r, &o, err));
+    const lrk_status status = c.prompts ? answer_file(&c, err) : answer_one(&c, err);
+    lrk_responder_close(&c.r);
+    return status;
+}
+
+const lrk_command lrk_command_generate = {
+    .name = "generate",
+    .summary = "let a model answer, with or without an adapter",
+    .help = "usage: lorikeet generate --model M [--adapter A] (--prompt TEXT | --message TEXT |\n"
+            "                         --prompts IN.jsonl --out OUT.jsonl) [options]\n"
+            "\n"
+            "  --model M          Hugging Face directory or GGUF file\n"
+            "  --adapter A        PEFT adapter directory\n"
+            "  --prompt TEXT      continued as it stands\n"
+            "  --message TEXT     a user's turn, through the model's chat template\n"
+            "  --system TEXT      the system's turn before it\n"
+            "  --prompts IN       lines {\"id\", \"prompt\"} or {\"id\", \"messages\"}\n"
+            "  --out OUT          lines {\"id\", \"text\", \"ids\"}, in the same order\n"
+            "  --chat-template T  a template's name or file instead of the model's own\n"
+            "  --max-tokens N     new tokens at most (256)\n"
+            "  --temperature X    0: always the likeliest token (0)\n"
+            "  --top-k N          choose among the N likeliest (0: all)\n"
+            "  --top-p X          among the likeliest that hold this share (1)\n"
+            "  --seed N           of the choices (0)\n"
+            "  --dtype D          auto, f32 or bf16\n"
+            "  --threads K        threads (one for each processor)\n"
+            "  --batch N          prompts under way at a time (16)\n"
+            "\n"
+            "example: lorikeet generate --model models/base.gguf --adapter runs/plume/adapter \\\n"
+            "             --prompt \"$(printf 'Question: slowest routes today\\nPlume:\\n')\"\n",
+    .run = run,
+};

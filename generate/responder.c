@@ -1,0 +1,201 @@
+/* generate/responder.c -- opens a model and lets it answer. */
+#include "generate/responder.h"
+
+#include "base/cpu.h"
+#include "base/size.h"
+
+#include <string.h>
+
+enum { DEFAULT_SLOTS = 16, RUN_TOKENS = 512 };
+
+lrk_status lrk_compute_choose(const char *name, lrk_compute *out, lrk_err *err)
+{
+    const bool automatic = strcmp(name, "auto") == 0, bf16 = strcmp(name, "bf16") == 0;
+    LRK_REQUIRE(err, automatic || bf16 || strcmp(name, "f32") == 0, LRK_EUSAGE,
+                "--dtype %s: expected auto, f32 or bf16", name);
+    *out = bf16 || (automatic && lrk_cpu_has_bf16()) ? LRK_C_BF16 : LRK_C_F32;
+    return LRK_OK;
+}
+
+static lrk_status open_all(lrk_responder *r, lrk_err *err)
+{
+    const lrk_responder_options *o = &r->options;
+    LRK_TRY(lrk_base_open(&r->base, o->model, err));
+    LRK_TRY(lrk_text_open(&r->text, o->model, err));
+    LRK_TRY(lrk_text_check_rows(&r->text, r->base.decoder.vocabulary, o->model, err));
+    if (!o->adapter) return LRK_OK;
+    LRK_TRY(lrk_adapter_load(&r->adapter, o->adapter, err));
+    return lrk_adapter_check_base(&r->adapter, r->base.weights, false, err);
+}
+
+lrk_status lrk_responder_open(lrk_responder *r, const lrk_responder_options *o, lrk_err *err)
+{
+    *r = (lrk_responder){.options = *o};
+    const lrk_status status = open_all(r, err);
+    if (status != LRK_OK) lrk_responder_close(r);
+    return status;
+}
+
+void lrk_responder_close(lrk_responder *r)
+{
+    lrk_engine_close(&r->engine);
+    r->engine_open = false;
+    lrk_template_free(r->chat);
+    r->chat = NULL;
+    lrk_adapter_free(&r->adapter);
+    lrk_text_close(&r->text);
+    lrk_base_close(&r->base);
+}
+
+static lrk_status encode(const lrk_responder *r, const char *text, size_t n, bool bos, lrk_ids *ids,
+                         lrk_err *err)
+{
+    LRK_TRY(lrk_encode(r->text.tokenizer, text, n, false, ids, err));
+    const int64_t id = lrk_tokenizer_special(r->text.tokenizer, LRK_TOKEN_BOS);
+    if (!bos || id < 0 || !lrk_tokenizer_adds_bos(r->text.tokenizer)) return LRK_OK;
+    if (ids->n && ids->id[0] == (uint32_t)id) return LRK_OK; /* the prompt brings its own */
+    uint32_t *grown = lrk_heap_grow(ids->id, ids->n + 1, sizeof *grown);
+    LRK_REQUIRE(err, grown, LRK_ENOMEM, "memory: no room for a prompt");
+    size_t *begin = lrk_heap_grow(ids->begin, ids->n + 1, sizeof *begin);
+    ids->id = grown;
+    LRK_REQUIRE(err, begin, LRK_ENOMEM, "memory: no room for a prompt");
+    ids->begin = begin;
+    memmove(grown + 1, grown, ids->n * sizeof *grown);
+    memmove(begin + 1, begin, ids->n * sizeof *begin);
+    grown[0] = (uint32_t)id;
+    begin[0] = 0;
+    ids->capacity = ++ids->n;
+    return LRK_OK;
+}
+
+lrk_status lrk_responder_text(const lrk_responder *r, const char *text, size_t n, lrk_ids *ids,
+                              lrk_err *err)
+{
+    return encode(r, text, n, true, ids, err);
+}
+
+lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json *tools,
+                                  lrk_ids *ids, lrk_err *err)
+{
+    if (!r->chat) {
+        const char *choice = r->options.chat_template;
+        LRK_TRY(lrk_text_chat(&r->text, choice ? choice : "tokenizer_default", r->options.model,
+                              true, &r->chat, &r->chat_options, err));
+        r->chat_options.add_generation_prompt = true;
+    }
+    lrk_chat_text text = {0};
+    LRK_TRY(lrk_chat_messages(&r->chat_options, messages, tools, &text, err));
+    const lrk_status status = encode(r, text.text.data, text.text.n, text.add_bos, ids, err);
+    lrk_chat_text_free(&text);
+    return status;
+}
+
+/* An engine with room for these prompts; one that is open and large enough stays. */
+static lrk_status make_room(lrk_responder *r, size_t slots, size_t capacity, lrk_err *err)
+{
+    if (r->engine_open && r->slots >= slots && r->capacity >= capacity) return LRK_OK;
+    lrk_engine_close(&r->engine);
+    r->engine_open = false;
+    const lrk_lora_options lora = lrk_adapter_options(&r->adapter);
+    const lrk_engine_options o = {.decoder = r->base.decoder, .find = lrk_base_find,
+                                  .ctx = &r->base, .lora = r->options.adapter ? &lora : NULL,
+                                  .compute = r->options.compute,
+                                  .max_tokens = lrk_max(slots, lrk_min(RUN_TOKENS, slots * capacity)),
+                                  .max_segments = slots, .max_logits = slots, .cache_slots = slots,
+                                  .cache_capacity = capacity};
+    LRK_TRY(lrk_engine_open(&r->engine, &o, err));
+    r->engine_open = true;
+    r->slots = slots;
+    r->capacity = capacity;
+    LRK_TRY(lrk_base_check_names(&r->base, &r->engine.model, err));
+    if (!r->options.adapter) return LRK_OK;
+    return lrk_adapter_into_model(&r->adapter, &r->engine.model, err);
+}
+
+typedef struct lrk_collector {
+    lrk_responder *r;
+    lrk_answer *answers;
+    const lrk_answering *how;
+    lrk_buf piece;
+    bool failed;
+} lrk_collector;
+
+static bool has_newline(lrk_collector *c, uint32_t id)
+{
+    c->piece.n = 0;
+    if (lrk_token_bytes(c->r->text.tokenizer, id, &c->piece, NULL) != LRK_OK) return false;
+    return c->piece.n && memchr(c->piece.data, '\n', c->piece.n);
+}
+
+static bool collect(void *ctx, size_t sequence, uint32_t id, bool done)
+{
+    lrk_collector *c = ctx;
+    lrk_answer *a = &c->answers[sequence];
+    if (done) {
+        a->finished = a->n < c->how->max_tokens;
+        return false;
+    }
+    if (a->n == a->capacity) {
+        const size_t capacity = a->capacity ? 2 * a->capacity : 64;
+        uint32_t *ids = lrk_heap_grow(a->ids, capacity, sizeof *ids);
+        if (!ids) {
+            c->failed = true;
+            return false;
+        }
+        a->ids = ids;
+        a->capacity = capacity;
+    }
+    a->ids[a->n++] = id;
+    if (c->how->token) c->how->token(c->how->ctx, sequence, id);
+    if (!c->how->stop_at_newline || !has_newline(c, id)) return true;
+    a->finished = true;
+    return false;
+}
+
+lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
+                                const lrk_answering *how, lrk_err *err)
+{
+    size_t longest = 0;
+    lrk_prompt *prompts;
+    lrk_arena a = lrk_arena_growing("prompts");
+    lrk_status status = lrk_alloc(&a, n, sizeof *prompts, "prompts", &prompts, err);
+    for (size_t i = 0; status == LRK_OK && i < n; i++) {
+        prompts[i] = (lrk_prompt){answers[i].prompt.id, answers[i].prompt.n};
+        longest = lrk_max(longest, prompts[i].n);
+        answers[i].n = 0;
+        answers[i].finished = false;
+    }
+    const size_t capacity = longest + how->max_tokens;
+    if (status == LRK_OK && capacity > r->base.decoder.max_positions)
+        status = lrk_fail(err, LRK_EVALUE,
+                          "the longest prompt has %zu tokens, with %zu new ones it exceeds the "
+                          "model's %zu positions",
+                          longest, how->max_tokens, r->base.decoder.max_positions);
+    const size_t slots = lrk_min(how->slots ? how->slots : DEFAULT_SLOTS, lrk_max(n, 1));
+    if (status == LRK_OK) status = make_room(r, slots, capacity, err);
+    if (status == LRK_OK) {
+        lrk_collector c = {.r = r, .answers = answers, .how = how};
+        lrk_generation g = {.sampler = how->sampler, .max_tokens = how->max_tokens,
+                            .token = collect, .ctx = &c, .stop = how->stop};
+        g.ends = lrk_tokenizer_ends(r->text.tokenizer, &g.n_ends);
+        status = lrk_generate(&r->engine, prompts, n, &g, err);
+        if (status == LRK_OK && c.failed)
+            status = lrk_fail(err, LRK_ENOMEM, "memory: no room for an answer");
+        lrk_buf_free(&c.piece);
+    }
+    lrk_arena_free(&a);
+    return status;
+}
+
+lrk_status lrk_responder_decode(const lrk_responder *r, const lrk_answer *a, lrk_buf *out,
+                                lrk_err *err)
+{
+    return lrk_decode(r->text.tokenizer, a->ids, a->n, true, out, err);
+}
+
+void lrk_answer_free(lrk_answer *a)
+{
+    lrk_ids_free(&a->prompt);
+    lrk_heap_free(a->ids);
+    *a = (lrk_answer){0};
+}

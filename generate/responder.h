@@ -1,0 +1,70 @@
+/* generate/responder.h -- a model that answers: weights, adapter, tokenizer and template in one.
+ *
+ *   lrk_responder_open(&r, &options, err);
+ *   lrk_responder_text(&r, "Question: ...", n, &answers[0].prompt, err);     for each prompt
+ *   lrk_responder_answer(&r, answers, n, &how, err);
+ *   ... answers[i].ids, lrk_responder_decode ...
+ */
+#ifndef LRK_GENERATE_RESPONDER_H
+#define LRK_GENERATE_RESPONDER_H
+#include "generate/adapter_io.h"
+#include "generate/base_model.h"
+#include "generate/generate.h"
+#include "generate/model_text.h"
+
+typedef struct lrk_responder_options {
+    const char *model, *adapter; /* adapter: PEFT directory, or NULL */
+    const char *chat_template;   /* as in a recipe; NULL: the model's own */
+    lrk_compute compute;
+} lrk_responder_options;
+
+typedef struct lrk_responder {
+    lrk_responder_options options;
+    lrk_base_model base;
+    lrk_model_text text;
+    lrk_adapter adapter;
+    lrk_template *chat; /* opened with the first conversation */
+    lrk_chat_options chat_options;
+    lrk_engine engine;
+    bool engine_open;
+    size_t slots, capacity;
+} lrk_responder;
+
+typedef struct lrk_answer {
+    lrk_ids prompt;
+    uint32_t *ids; /* new tokens, without the end token */
+    size_t n, capacity;
+    bool finished; /* by an end token, not by length */
+} lrk_answer;
+
+typedef struct lrk_answering {
+    lrk_sampler sampler;
+    size_t max_tokens;
+    size_t slots;       /* sequences at a time at most; 0: 16 */
+    bool stop_at_newline;
+    bool (*stop)(void); /* as in lrk_generation */
+    /* Called for each new token where the answers are streamed; may be NULL. */
+    void (*token)(void *ctx, size_t answer, uint32_t id);
+    void *ctx;
+} lrk_answering;
+
+lrk_status lrk_responder_open(lrk_responder *r, const lrk_responder_options *o, lrk_err *err);
+void lrk_responder_close(lrk_responder *r); /* may be called twice, and on a zeroed one */
+
+/* The ids of a plain prompt, as training tokenizes it: bos in front where the tokenizer puts it. */
+lrk_status lrk_responder_text(const lrk_responder *r, const char *text, size_t n, lrk_ids *ids,
+                              lrk_err *err);
+/* Of a conversation, through the chat template, with the generation prompt. */
+lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json *tools,
+                                  lrk_ids *ids, lrk_err *err);
+
+lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
+                                const lrk_answering *how, lrk_err *err);
+lrk_status lrk_responder_decode(const lrk_responder *r, const lrk_answer *a, lrk_buf *out,
+                                lrk_err *err);
+void lrk_answer_free(lrk_answer *a);
+
+/* "auto", "f32" or "bf16". */
+lrk_status lrk_compute_choose(const char *name, lrk_compute *out, lrk_err *err);
+
+#endif /* LRK_GENERATE_RESPONDER_H */
