@@ -99,15 +99,9 @@ static void k_groups(const unsigned char *head, const unsigned char *qh, const u
     }
 }
 
-static void q4_k_block(const unsigned char *b, float *y)
-{
-    k_groups(b, NULL, b + 16, y);
-}
+static void q4_k_block(const unsigned char *b, float *y) { k_groups(b, NULL, b + 16, y); }
 
-static void q5_k_block(const unsigned char *b, float *y)
-{
-    k_groups(b, b + 16, b + 48, y);
-}
+static void q5_k_block(const unsigned char *b, float *y) { k_groups(b, b + 16, b + 48, y); }
 
 static void q6_k_block(const unsigned char *b, float *y)
 {
@@ -138,7 +132,9 @@ void lrk_to_f32(lrk_dtype t, const void *src, size_t n, float *dst)
 {
     const uint16_t *half = src;
     switch (t) {
-    case LRK_F32: memcpy(dst, src, n * sizeof *dst); return;
+    case LRK_F32:
+        memcpy(dst, src, n * sizeof *dst);
+        return;
     case LRK_F64:
         for (size_t i = 0; i < n; i++) dst[i] = (float)((const double *)src)[i];
         return;
@@ -148,18 +144,35 @@ void lrk_to_f32(lrk_dtype t, const void *src, size_t n, float *dst)
     case LRK_F16:
         for (size_t i = 0; i < n; i++) dst[i] = lrk_f16_to_f32(half[i]);
         return;
-    case LRK_Q4_0: blocks(q4_0_block, t, src, n, dst); return;
-    case LRK_Q4_1: blocks(q4_1_block, t, src, n, dst); return;
-    case LRK_Q5_0: blocks(q5_0_block, t, src, n, dst); return;
-    case LRK_Q5_1: blocks(q5_1_block, t, src, n, dst); return;
-    case LRK_Q8_0: blocks(q8_0_block, t, src, n, dst); return;
-    case LRK_Q4_K: blocks(q4_k_block, t, src, n, dst); return;
-    case LRK_Q5_K: blocks(q5_k_block, t, src, n, dst); return;
-    case LRK_Q6_K: blocks(q6_k_block, t, src, n, dst); return;
+    case LRK_Q4_0:
+        blocks(q4_0_block, t, src, n, dst);
+        return;
+    case LRK_Q4_1:
+        blocks(q4_1_block, t, src, n, dst);
+        return;
+    case LRK_Q5_0:
+        blocks(q5_0_block, t, src, n, dst);
+        return;
+    case LRK_Q5_1:
+        blocks(q5_1_block, t, src, n, dst);
+        return;
+    case LRK_Q8_0:
+        blocks(q8_0_block, t, src, n, dst);
+        return;
+    case LRK_Q4_K:
+        blocks(q4_k_block, t, src, n, dst);
+        return;
+    case LRK_Q5_K:
+        blocks(q5_k_block, t, src, n, dst);
+        return;
+    case LRK_Q6_K:
+        blocks(q6_k_block, t, src, n, dst);
+        return;
     case LRK_I32:
     case LRK_I64:
     case LRK_U8:
-    case LRK_DTYPE_COUNT: return;
+    case LRK_DTYPE_COUNT:
+        return;
     }
 }
 
@@ -181,14 +194,11 @@ static void range(const float *x, float *low, float *high)
     }
 }
 
-static int level(float x, int max)
-{
-    return x >= (float)max ? max : x > 0.0f ? (int)x : 0;
-}
+static int level(float x, int max) { return x >= (float)max ? max : x > 0.0f ? (int)x : 0; }
 
 /* Codes 0 .. max of (x - low) / d + half, into nibbles and, for max 31, the word of fifth bits. */
-static void put_codes(const float *x, float low, float d, float half, int max,
-                      unsigned char *fifth, unsigned char *q)
+static void put_codes(const float *x, float low, float d, float half, int max, unsigned char *fifth,
+                      unsigned char *q)
 {
     const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
     for (int i = 0; i < 16; i++) {
@@ -257,7 +267,9 @@ bool lrk_from_f32(lrk_dtype t, const float *src, size_t n, void *dst)
 {
     uint16_t *half = dst;
     switch (t) {
-    case LRK_F32: memcpy(dst, src, n * sizeof *src); return true;
+    case LRK_F32:
+        memcpy(dst, src, n * sizeof *src);
+        return true;
     case LRK_F64:
         for (size_t i = 0; i < n; i++) ((double *)dst)[i] = (double)src[i];
         return true;
@@ -267,12 +279,23 @@ bool lrk_from_f32(lrk_dtype t, const float *src, size_t n, void *dst)
     case LRK_F16:
         for (size_t i = 0; i < n; i++) half[i] = lrk_f32_to_f16(src[i]);
         return true;
-    case LRK_Q4_0: to_blocks(to_q4_0, t, src, n, dst); return true;
-    case LRK_Q4_1: to_blocks(to_q4_1, t, src, n, dst); return true;
-    case LRK_Q5_0: to_blocks(to_q5_0, t, src, n, dst); return true;
-    case LRK_Q5_1: to_blocks(to_q5_1, t, src, n, dst); return true;
-    case LRK_Q8_0: to_blocks(to_q8_0, t, src, n, dst); return true;
-    default: return false;
+    case LRK_Q4_0:
+        to_blocks(to_q4_0, t, src, n, dst);
+        return true;
+    case LRK_Q4_1:
+        to_blocks(to_q4_1, t, src, n, dst);
+        return true;
+    case LRK_Q5_0:
+        to_blocks(to_q5_0, t, src, n, dst);
+        return true;
+    case LRK_Q5_1:
+        to_blocks(to_q5_1, t, src, n, dst);
+        return true;
+    case LRK_Q8_0:
+        to_blocks(to_q8_0, t, src, n, dst);
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -287,7 +310,9 @@ bool lrk_can_quantize(lrk_dtype t)
     case LRK_Q4_1:
     case LRK_Q5_0:
     case LRK_Q5_1:
-    case LRK_Q8_0: return true;
-    default: return false;
+    case LRK_Q8_0:
+        return true;
+    default:
+        return false;
     }
 }

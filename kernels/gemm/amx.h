@@ -6,11 +6,11 @@
  * long as one operand comes from the first-level cache.
  *
  *   A    rows lie in memory as the tile wants them: read in place when it is bf16, not transposed,
- *        k is whole steps of 32, and the strip of 32 rows is whole; otherwise packed, padded by zeros
- *   B    packed by each task, step by step: decoded to rows of bf16, then 16 x 16 pairs transposed
- *        (W transposed), or two rows interleaved (W plain)
- *   C    sums go through 4 KiB of the first-level cache to f32 or bf16; a deep k is cut into blocks
- *        whose sums are kept in f32 in between
+ *        k is whole steps of 32, and the strip of 32 rows is whole; otherwise packed, padded by
+ * zeros B    packed by each task, step by step: decoded to rows of bf16, then 16 x 16 pairs
+ * transposed (W transposed), or two rows interleaved (W plain) C    sums go through 4 KiB of the
+ * first-level cache to f32 or bf16; a deep k is cut into blocks whose sums are kept in f32 in
+ * between
  *
  * dB += dY^T S (A transposed and tall, B plain and thin) runs as C^T = B^T A^T, whose big operand
  * needs no transposition.
@@ -29,15 +29,17 @@ enum {
 size_t lrk_gemm_amx_scratch(const lrk_gemm *g, size_t threads);
 void lrk_gemm_amx(const lrk_gemm *g, void *scratch);
 
-/* pack_amx.c. To bf16, as lrk_to_f32 and lrk_f32_to_bf16, but subnormal values may become 0 (the tiles
- * take them for 0 anyway). tmp: n floats. */
+/* pack_amx.c. To bf16, as lrk_to_f32 and lrk_f32_to_bf16, but subnormal values may become 0 (the
+ * tiles take them for 0 anyway). tmp: n floats. */
 void lrk_to_bf16_amx(lrk_dtype t, const void *src, size_t n, uint16_t *dst, float *tmp);
 
 /* 16 rows of k bf16 (whole steps) to tiles of B, `step` elements from one to the next. */
-void lrk_tiles_of_rows_amx(const uint16_t *src, size_t stride, size_t k, uint16_t *dst, size_t step);
+void lrk_tiles_of_rows_amx(const uint16_t *src, size_t stride, size_t k, uint16_t *dst,
+                           size_t step);
 
 /* Two rows of 16 * tiles columns to one row of each of `tiles` tiles of B, LRK_TILE_SIZE apart. */
-void lrk_tiles_of_columns_amx(const uint16_t *even, const uint16_t *odd, size_t tiles, uint16_t *dst);
+void lrk_tiles_of_columns_amx(const uint16_t *even, const uint16_t *odd, size_t tiles,
+                              uint16_t *dst);
 
 /* 32 rows (of k) of 16 columns, to a tile of A: 16 rows of 32. */
 void lrk_tile_transposed_amx(const uint16_t *src, size_t stride, uint16_t *dst);

@@ -8,10 +8,7 @@ static inline __m256 floats(__m128i codes)
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes));
 }
 
-static inline __m128i upper(__m128i codes)
-{
-    return _mm_srli_si128(codes, 8);
-}
+static inline __m128i upper(__m128i codes) { return _mm_srli_si128(codes, 8); }
 
 static inline void scaled(__m128i codes, float d, float *dst)
 {
@@ -93,8 +90,8 @@ static inline sums nibble_dot(sums s, const unsigned char *q, __m128 d, const fl
     const __m256 b_low = _mm256_cvtepi32_ps(_mm256_and_si256(b, mask));
     const __m256 a_high = _mm256_cvtepi32_ps(_mm256_srli_epi32(a, 4));
     const __m256 b_high = _mm256_cvtepi32_ps(_mm256_srli_epi32(b, 4));
-    const __m256 p = _mm256_fmadd_ps(a_high, _mm256_loadu_ps(x + 16),
-                                     _mm256_mul_ps(a_low, _mm256_loadu_ps(x)));
+    const __m256 p =
+        _mm256_fmadd_ps(a_high, _mm256_loadu_ps(x + 16), _mm256_mul_ps(a_low, _mm256_loadu_ps(x)));
     const __m256 r = _mm256_fmadd_ps(b_high, _mm256_loadu_ps(x + 24),
                                      _mm256_mul_ps(b_low, _mm256_loadu_ps(x + 8)));
     s.a = _mm256_fmadd_ps(scale, p, s.a);

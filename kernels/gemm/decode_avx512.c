@@ -39,10 +39,7 @@ typedef struct sums {
     __m512 a, b;
 } sums;
 
-static inline sums none(void)
-{
-    return (sums){_mm512_setzero_ps(), _mm512_setzero_ps()};
-}
+static inline sums none(void) { return (sums){_mm512_setzero_ps(), _mm512_setzero_ps()}; }
 
 static inline sums dot_32(sums s, const float *y, const float *x)
 {
@@ -79,15 +76,13 @@ static inline sums byte_dot(sums s, const unsigned char *q, __m128 d, const floa
 {
     const __m128i *p = (const __m128i *)(const void *)q;
     const __m512 product = _mm512_mul_ps(floats(_mm_loadu_si128(p)), _mm512_loadu_ps(x));
-    const __m512 sum = _mm512_fmadd_ps(floats(_mm_loadu_si128(p + 1)), _mm512_loadu_ps(x + 16), product);
+    const __m512 sum =
+        _mm512_fmadd_ps(floats(_mm_loadu_si128(p + 1)), _mm512_loadu_ps(x + 16), product);
     s.a = _mm512_fmadd_ps(_mm512_broadcastss_ps(d), sum, s.a);
     return s;
 }
 
-static inline float total(sums s)
-{
-    return _mm512_reduce_add_ps(_mm512_add_ps(s.a, s.b));
-}
+static inline float total(sums s) { return _mm512_reduce_add_ps(_mm512_add_ps(s.a, s.b)); }
 
 #include "kernels/gemm/decode_x86.h"
 

@@ -18,10 +18,7 @@
 
 typedef const unsigned char *bytes;
 
-static inline __m128i load16(bytes p)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)p);
-}
+static inline __m128i load16(bytes p) { return _mm_loadu_si128((const __m128i *)(const void *)p); }
 
 static inline float half_at(bytes p)
 {
@@ -30,10 +27,7 @@ static inline float half_at(bytes p)
     return _cvtsh_ss(h);
 }
 
-static inline __m128i low_nibbles(__m128i q)
-{
-    return _mm_and_si128(q, _mm_set1_epi8(15));
-}
+static inline __m128i low_nibbles(__m128i q) { return _mm_and_si128(q, _mm_set1_epi8(15)); }
 
 static inline __m128i high_nibbles(__m128i q)
 {
@@ -44,9 +38,8 @@ static inline __m128i high_nibbles(__m128i q)
 static inline __m128i fifth_bits(uint16_t bits)
 {
     const __m128i place = _mm_set1_epi64x((long long)0x8040201008040201ull);
-    const __m128i spread =
-        _mm_shuffle_epi8(_mm_set1_epi16((short)bits),
-                         _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
+    const __m128i spread = _mm_shuffle_epi8(
+        _mm_set1_epi16((short)bits), _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
     return _mm_and_si128(_mm_cmpeq_epi8(_mm_and_si128(spread, place), place), _mm_set1_epi8(16));
 }
 
@@ -139,7 +132,8 @@ static inline void q5_k_block(bytes b, float *y)
             const __m128i a = _mm_slli_epi16(_mm_and_si128(fifth, one), 4);
             const __m128i c = _mm_slli_epi16(_mm_and_si128(_mm_srli_epi16(fifth, 1), one), 4);
             shifted(_mm_or_si128(low_nibbles(q), a), scale[i], min[i], y + i * 32 + l);
-            shifted(_mm_or_si128(high_nibbles(q), c), scale[i + 1], min[i + 1], y + i * 32 + 32 + l);
+            shifted(_mm_or_si128(high_nibbles(q), c), scale[i + 1], min[i + 1],
+                    y + i * 32 + 32 + l);
             fifth = _mm_srli_epi16(fifth, 2);
         }
     }
@@ -155,8 +149,10 @@ static inline void q6_k_block(bytes b, float *y)
             const __m128i q[2] = {load16(b + half * 64 + l), load16(b + half * 64 + 32 + l)};
             __m128i high = load16(b + 128 + half * 32 + l);
             for (int quarter = 0; quarter < 4; quarter++) {
-                const __m128i low = quarter < 2 ? low_nibbles(q[quarter]) : high_nibbles(q[quarter - 2]);
-                const __m128i code = _mm_or_si128(low, _mm_slli_epi16(_mm_and_si128(high, three), 4));
+                const __m128i low =
+                    quarter < 2 ? low_nibbles(q[quarter]) : high_nibbles(q[quarter - 2]);
+                const __m128i code =
+                    _mm_or_si128(low, _mm_slli_epi16(_mm_and_si128(high, three), 4));
                 scaled(_mm_sub_epi8(code, middle), d * (float)scale[quarter * 2 + l / 16],
                        y + quarter * 32 + l);
                 high = _mm_srli_epi16(high, 2);
@@ -165,21 +161,37 @@ static inline void q6_k_block(bytes b, float *y)
     }
 }
 
-#define EACH_BLOCK(decode, elements, size) \
+#define EACH_BLOCK(decode, elements, size)                                                         \
     for (size_t i = 0; i < n; i += (elements), b += (size)) decode(b, dst + i)
 
 static inline void decode_row(lrk_dtype t, const void *src, size_t n, float *dst)
 {
     bytes b = src;
     switch (t) {
-    case LRK_Q4_0: EACH_BLOCK(q4_0_block, 32, 18); return;
-    case LRK_Q4_1: EACH_BLOCK(q4_1_block, 32, 20); return;
-    case LRK_Q5_0: EACH_BLOCK(q5_0_block, 32, 22); return;
-    case LRK_Q5_1: EACH_BLOCK(q5_1_block, 32, 24); return;
-    case LRK_Q8_0: EACH_BLOCK(q8_0_block, 32, 34); return;
-    case LRK_Q4_K: EACH_BLOCK(q4_k_block, 256, 144); return;
-    case LRK_Q5_K: EACH_BLOCK(q5_k_block, 256, 176); return;
-    case LRK_Q6_K: EACH_BLOCK(q6_k_block, 256, 210); return;
+    case LRK_Q4_0:
+        EACH_BLOCK(q4_0_block, 32, 18);
+        return;
+    case LRK_Q4_1:
+        EACH_BLOCK(q4_1_block, 32, 20);
+        return;
+    case LRK_Q5_0:
+        EACH_BLOCK(q5_0_block, 32, 22);
+        return;
+    case LRK_Q5_1:
+        EACH_BLOCK(q5_1_block, 32, 24);
+        return;
+    case LRK_Q8_0:
+        EACH_BLOCK(q8_0_block, 32, 34);
+        return;
+    case LRK_Q4_K:
+        EACH_BLOCK(q4_k_block, 256, 144);
+        return;
+    case LRK_Q5_K:
+        EACH_BLOCK(q5_k_block, 256, 176);
+        return;
+    case LRK_Q6_K:
+        EACH_BLOCK(q6_k_block, 256, 210);
+        return;
     case LRK_F16:
     case LRK_BF16: {
         const size_t whole = n & ~(size_t)15;
@@ -192,17 +204,18 @@ static inline void decode_row(lrk_dtype t, const void *src, size_t n, float *dst
         lrk_to_f32(t, b + 2 * whole, n - whole, dst + whole);
         return;
     }
-    default: lrk_to_f32(t, src, n, dst);
+    default:
+        lrk_to_f32(t, src, n, dst);
     }
 }
 
 /* ---- products with a vector ---------------------------------------------------------------------
- * The types of most files: the codes themselves are multiplied, the scale and the minimum of a block
- * come in once, sum_i (d q_i + m) x_i = d sum_i q_i x_i + m sum_i x_i. x_sums: of 32 elements each. */
+ * The types of most files: the codes themselves are multiplied, the scale and the minimum of a
+ * block come in once, sum_i (d q_i + m) x_i = d sum_i q_i x_i + m sum_i x_i. x_sums: of 32 elements
+ * each. */
 
-
-/* The first two f16 of a block: d in lane 0, m or nothing in particular in lane 1. Converting both at
- * once, and a whole word, keeps the one port for shuffles free. */
+/* The first two f16 of a block: d in lane 0, m or nothing in particular in lane 1. Converting both
+ * at once, and a whole word, keeps the one port for shuffles free. */
 static inline __m128 scales(bytes b)
 {
     int word;
@@ -259,12 +272,12 @@ static inline float dot_q4_k(bytes b, const float *x, const float *x_sums, size_
 }
 
 /* The others are decoded into a few lines of the first-level cache and used from there at once. */
-#define DOT_BLOCKS(decode, elements, size)                                              \
-    for (size_t i = 0; i < k; i += (elements), b += (size)) {                           \
-        float y[elements];                                                              \
-        decode(b, y);                                                                   \
-        for (size_t j = 0; j < (elements); j += 32) s = dot_32(s, y + j, x + i + j);    \
-    }                                                                                   \
+#define DOT_BLOCKS(decode, elements, size)                                                         \
+    for (size_t i = 0; i < k; i += (elements), b += (size)) {                                      \
+        float y[elements];                                                                         \
+        decode(b, y);                                                                              \
+        for (size_t j = 0; j < (elements); j += 32) s = dot_32(s, y + j, x + i + j);               \
+    }                                                                                              \
     return total(s)
 
 static inline void halves_block(bytes b, float *y)
@@ -280,28 +293,40 @@ static inline void brains_block(bytes b, float *y)
 }
 
 /* k is a multiple of 32. */
-static inline float dot_blocks(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k)
+static inline float dot_blocks(lrk_dtype t, const void *w, const float *x, const float *x_sums,
+                               size_t k)
 {
     bytes b = w;
     sums s = none();
     switch (t) {
-    case LRK_Q4_0: return dot_q4_0(b, x, x_sums, k);
-    case LRK_Q4_1: return dot_q4_1(b, x, x_sums, k);
-    case LRK_Q8_0: return dot_q8_0(b, x, k);
-    case LRK_Q4_K: return dot_q4_k(b, x, x_sums, k);
-    case LRK_Q5_0: DOT_BLOCKS(q5_0_block, 32, 22);
-    case LRK_Q5_1: DOT_BLOCKS(q5_1_block, 32, 24);
-    case LRK_Q5_K: DOT_BLOCKS(q5_k_block, 256, 176);
-    case LRK_Q6_K: DOT_BLOCKS(q6_k_block, 256, 210);
-    case LRK_F16: DOT_BLOCKS(halves_block, 32, 64);
-    case LRK_BF16: DOT_BLOCKS(brains_block, 32, 64);
+    case LRK_Q4_0:
+        return dot_q4_0(b, x, x_sums, k);
+    case LRK_Q4_1:
+        return dot_q4_1(b, x, x_sums, k);
+    case LRK_Q8_0:
+        return dot_q8_0(b, x, k);
+    case LRK_Q4_K:
+        return dot_q4_k(b, x, x_sums, k);
+    case LRK_Q5_0:
+        DOT_BLOCKS(q5_0_block, 32, 22);
+    case LRK_Q5_1:
+        DOT_BLOCKS(q5_1_block, 32, 24);
+    case LRK_Q5_K:
+        DOT_BLOCKS(q5_k_block, 256, 176);
+    case LRK_Q6_K:
+        DOT_BLOCKS(q6_k_block, 256, 210);
+    case LRK_F16:
+        DOT_BLOCKS(halves_block, 32, 64);
+    case LRK_BF16:
+        DOT_BLOCKS(brains_block, 32, 64);
     default:
         for (size_t i = 0; i < k; i += 32) s = dot_32(s, (const float *)w + i, x + i);
         return total(s);
     }
 }
 
-static inline float dot_row(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k)
+static inline float dot_row(lrk_dtype t, const void *w, const float *x, const float *x_sums,
+                            size_t k)
 {
     const size_t whole = k & ~(size_t)31;
     float sum = dot_blocks(t, w, x, x_sums, whole), y[32];

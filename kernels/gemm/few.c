@@ -15,7 +15,7 @@ typedef struct job {
     const float *x; /* A as f32 */
     float *x_sums;  /* of 32 elements each, of each row */
     size_t x_stride, rows;
-    float *own;     /* a decoded row for each worker; NULL: W is used where it lies */
+    float *own; /* a decoded row for each worker; NULL: W is used where it lies */
 } job;
 
 bool lrk_gemm_is_few(const lrk_gemm *g)
@@ -28,10 +28,7 @@ static size_t x_floats(const lrk_gemm *g)
     return g->a.dtype == LRK_F32 ? 0 : lrk_aligned(g->m * g->k, 16);
 }
 
-static size_t n_sums(const lrk_gemm *g)
-{
-    return lrk_aligned(g->k / 32, 16);
-}
+static size_t n_sums(const lrk_gemm *g) { return lrk_aligned(g->k / 32, 16); }
 
 size_t lrk_gemm_few_scratch(const lrk_gemm *g, size_t threads)
 {
@@ -74,7 +71,8 @@ static void rows_task(void *ctx, size_t task, int worker)
             t = LRK_F32;
         }
         for (size_t i = 0; i < g->m; i++)
-            put(g, i, j, p->isa->dot(t, w, p->x + i * p->x_stride, p->x_sums + i * n_sums(g), g->k));
+            put(g, i, j,
+                p->isa->dot(t, w, p->x + i * p->x_stride, p->x_sums + i * n_sums(g), g->k));
     }
 }
 

@@ -21,10 +21,7 @@ lrk_gemm_provider lrk_gemm_provider_get(void)
 #endif
 }
 
-void lrk_gemm_provider_set(lrk_gemm_provider p)
-{
-    atomic_store(&chosen, (int)p + 1);
-}
+void lrk_gemm_provider_set(lrk_gemm_provider p) { atomic_store(&chosen, (int)p + 1); }
 
 static const lrk_gemm_isa *isa_of(lrk_isa level)
 {
@@ -36,10 +33,7 @@ static const lrk_gemm_isa *isa_of(lrk_isa level)
     return &lrk_gemm_scalar;
 }
 
-static bool is_f64(const lrk_gemm *g)
-{
-    return g->a.dtype == LRK_F64;
-}
+static bool is_f64(const lrk_gemm *g) { return g->a.dtype == LRK_F64; }
 
 static bool in_tiles(const lrk_gemm *g, lrk_isa level)
 {

@@ -5,40 +5,34 @@
 #include "base/threads.h"
 
 enum {
-    DEPTH = 2048,        /* of k in a block, a multiple of every block of weights */
-    TILE_COLUMNS = 96,   /* of a task */
-    FLAT_ROWS = 64,      /* a product of so few rows is bound by packing: long rows of B then */
-    SHALLOW = 64,        /* one of so little depth by C: long rows of C, along which it walks */
+    DEPTH = 384,       /* of k in a block: a strip of B, 24 KiB, stays in the first-level cache */
+    TILE_COLUMNS = 96, /* of a task */
+    FLAT_ROWS = 64,    /* a product of so few rows is bound by packing: long rows of B then */
+    SHALLOW = 64,      /* one of so little depth by C: long rows of C, along which it walks */
     FLAT_COLUMNS = 256,
     SHALLOW_COLUMNS = 512,
-    AHEAD = 16,          /* rows of B asked for before they are packed */
+    AHEAD = 16,                     /* rows of B asked for before they are packed */
     BUFFER = LRK_STRIP * LRK_STRIP, /* floats of one micro-kernel */
 };
 
 typedef struct job {
     const lrk_gemm *g;
-    lrk_operand left, right;    /* of the product that runs: C, or C^T */
+    lrk_operand left, right; /* of the product that runs: C, or C^T */
     size_t m, n, k;
     bool swapped, direct;
     size_t k_padded, kc, blocks;
-    size_t columns, rows;       /* of a task */
+    size_t columns, rows; /* of a task */
     size_t n_col_tasks, n_row_tasks;
-    uint16_t *a;                /* packed strips, from strip first_packed on */
+    uint16_t *a; /* packed strips, from strip first_packed on */
     size_t first_packed, n_strips;
     char *own;
     size_t a_bytes, worker_bytes;
     size_t b_bytes, rows_bytes, tmp_bytes, sums_bytes; /* parts of a worker's memory */
 } job;
 
-static size_t padded(size_t n, size_t unit)
-{
-    return lrk_ceil_div(n, unit) * unit;
-}
+static size_t padded(size_t n, size_t unit) { return lrk_ceil_div(n, unit) * unit; }
 
-static size_t bytes_of(size_t n, size_t size)
-{
-    return padded(n * size, 64);
-}
+static size_t bytes_of(size_t n, size_t size) { return padded(n * size, 64); }
 
 static void plan_tasks(job *p, size_t threads)
 {
@@ -51,7 +45,8 @@ static void plan_tasks(job *p, size_t threads)
     p->columns = padded(lrk_ceil_div(p->n, tasks), unit);
     p->n_col_tasks = lrk_ceil_div(p->n, p->columns);
     /* Too few tiles of columns for the threads: cut the rows too, though that decodes B again. */
-    const size_t parts = lrk_min(lrk_max(threads / p->n_col_tasks, 1), lrk_ceil_div(p->n_strips, 2));
+    const size_t parts =
+        lrk_min(lrk_max(threads / p->n_col_tasks, 1), lrk_ceil_div(p->n_strips, 2));
     p->rows = lrk_ceil_div(p->n_strips, parts) * LRK_STRIP;
     p->n_row_tasks = lrk_ceil_div(p->m, p->rows);
 }
@@ -70,7 +65,9 @@ static job plan(const lrk_gemm *g, size_t threads)
     }
     p.k_padded = padded(g->k, LRK_TILE_K);
     p.blocks = lrk_ceil_div(p.k_padded, DEPTH);
-    p.kc = p.blocks == 1 ? p.k_padded : DEPTH;
+    const size_t unit =
+        p.right.transposed ? lrk_max(lrk_dtype_block(p.right.dtype), LRK_TILE_K) : LRK_TILE_K;
+    p.kc = p.blocks == 1 ? p.k_padded : padded(lrk_ceil_div(p.k_padded, p.blocks), unit);
     p.n_strips = lrk_ceil_div(p.m, LRK_STRIP);
     p.direct = !p.left.transposed && p.left.dtype == LRK_BF16 && p.k == p.k_padded;
     p.first_packed = p.direct ? p.m / LRK_STRIP : 0;
@@ -80,11 +77,12 @@ static job plan(const lrk_gemm *g, size_t threads)
     p.b_bytes = p.kc * padded(p.columns, LRK_STRIP) * sizeof(uint16_t);
     /* rows of B (16 of kc, or 2 of the tile's columns), or 32 of k for a strip of A, as bf16 */
     const size_t wide = padded(lrk_max(p.columns, p.kc), LRK_STRIP);
-    p.rows_bytes = bytes_of(lrk_max(16 * p.kc, 2 * padded(p.columns, LRK_STRIP)) + LRK_TILE_K * LRK_STRIP,
-                            sizeof(uint16_t));
+    p.rows_bytes =
+        bytes_of(lrk_max(16 * p.kc, 2 * padded(p.columns, LRK_STRIP)) + LRK_TILE_K * LRK_STRIP,
+                 sizeof(uint16_t));
     p.tmp_bytes = bytes_of(wide, sizeof(float));
-    p.sums_bytes = bytes_of(p.blocks == 1 ? 2 * BUFFER : p.rows * padded(p.columns, LRK_STRIP) + BUFFER,
-                            sizeof(float));
+    p.sums_bytes = bytes_of(
+        p.blocks == 1 ? 2 * BUFFER : p.rows * padded(p.columns, LRK_STRIP) + BUFFER, sizeof(float));
     p.worker_bytes = padded(p.b_bytes, 64) + p.rows_bytes + p.tmp_bytes + p.sums_bytes;
     p.a_bytes = padded(p.a_bytes, 64);
     p.b_bytes = padded(p.b_bytes, 64);
@@ -113,14 +111,16 @@ static workspace workspace_of(const job *p, int worker)
     return w;
 }
 
-/* ---- packing ----------------------------------------------------------------------------------- */
+/* ---- packing -----------------------------------------------------------------------------------
+ */
 
 static void pack_a_rows(const job *p, size_t i, size_t rows, uint16_t *dst, const workspace *w)
 {
     for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
         const size_t kc = lrk_min(p->k - k0, p->kc), whole = padded(kc, LRK_TILE_K);
         for (size_t r = 0; r < rows; r++) {
-            lrk_to_bf16_amx(p->left.dtype, lrk_operand_at(&p->left, i + r, k0), kc, w->rows, w->tmp);
+            lrk_to_bf16_amx(p->left.dtype, lrk_operand_at(&p->left, i + r, k0), kc, w->rows,
+                            w->tmp);
             memset(w->rows + kc, 0, (whole - kc) * sizeof *w->rows);
             uint16_t *out = dst + k0 * LRK_STRIP + r / 16 * LRK_TILE_SIZE + r % 16 * LRK_TILE_K;
             for (size_t s = 0; s < whole; s += LRK_TILE_K)
@@ -156,7 +156,8 @@ static void pack_a_task(void *ctx, size_t task, int worker)
 }
 
 /* Columns of B that are rows in memory: 16 at a time. */
-static void pack_b_rows(const job *p, size_t j, size_t cols, size_t k0, size_t kc, const workspace *w)
+static void pack_b_rows(const job *p, size_t j, size_t cols, size_t k0, size_t kc,
+                        const workspace *w)
 {
     const size_t whole = padded(kc, LRK_TILE_K);
     for (size_t at = 0; at < cols; at += 16) {
@@ -164,12 +165,14 @@ static void pack_b_rows(const job *p, size_t j, size_t cols, size_t k0, size_t k
         const size_t step = (cols - strip > 16 ? 2 : 1) * LRK_TILE_SIZE;
         uint16_t *dst = w->b + strip * whole + at % LRK_STRIP / 16 * LRK_TILE_SIZE;
         if (p->right.dtype == LRK_BF16 && n == 16 && kc == whole) {
-            lrk_tiles_of_rows_amx(lrk_operand_at(&p->right, j + at, k0), p->right.stride, whole, dst, step);
+            lrk_tiles_of_rows_amx(lrk_operand_at(&p->right, j + at, k0), p->right.stride, whole,
+                                  dst, step);
             continue;
         }
         for (size_t c = 0; c < n; c++) {
             uint16_t *row = w->rows + c * whole;
-            lrk_to_bf16_amx(p->right.dtype, lrk_operand_at(&p->right, j + at + c, k0), kc, row, w->tmp);
+            lrk_to_bf16_amx(p->right.dtype, lrk_operand_at(&p->right, j + at + c, k0), kc, row,
+                            w->tmp);
             memset(row + kc, 0, (whole - kc) * sizeof *row);
         }
         memset(w->rows + n * whole, 0, (16 - n) * whole * sizeof *w->rows);
@@ -178,7 +181,8 @@ static void pack_b_rows(const job *p, size_t j, size_t cols, size_t k0, size_t k
 }
 
 /* Columns of B that are columns in memory: two rows of memory at a time. */
-static void pack_b_columns(const job *p, size_t j, size_t cols, size_t k0, size_t kc, const workspace *w)
+static void pack_b_columns(const job *p, size_t j, size_t cols, size_t k0, size_t kc,
+                           const workspace *w)
 {
     const size_t whole = padded(kc, LRK_TILE_K), width = padded(cols, 16);
     const bool straight = p->right.dtype == LRK_BF16 && cols == width;
@@ -189,7 +193,8 @@ static void pack_b_columns(const job *p, size_t j, size_t cols, size_t k0, size_
         for (size_t odd = 0; odd < 2; odd++) {
             uint16_t *row = w->rows + odd * padded(width, LRK_STRIP);
             const char *src = lrk_operand_at(&p->right, k0 + lrk_min(k + odd, kc - 1), j);
-            for (size_t at = 0; at < line_bytes; at += 64) __builtin_prefetch(src + AHEAD * row_bytes + at);
+            for (size_t at = 0; at < line_bytes; at += 64)
+                __builtin_prefetch(src + AHEAD * row_bytes + at);
             pair[odd] = straight ? (const uint16_t *)(const void *)src : row;
             if (k + odd < kc && straight) continue;
             const size_t n = k + odd < kc ? cols : 0;
@@ -201,12 +206,14 @@ static void pack_b_columns(const job *p, size_t j, size_t cols, size_t k0, size_
             const size_t tiles = lrk_min(width - at, LRK_STRIP) / 16;
             uint16_t *strip = w->b + at * whole;
             lrk_tiles_of_columns_amx(pair[0] + at, pair[1] + at, tiles,
-                                     strip + k / LRK_TILE_K * tiles * LRK_TILE_SIZE + k % LRK_TILE_K * 16);
+                                     strip + k / LRK_TILE_K * tiles * LRK_TILE_SIZE +
+                                         k % LRK_TILE_K * 16);
         }
     }
 }
 
-/* ---- tasks ------------------------------------------------------------------------------------- */
+/* ---- tasks -------------------------------------------------------------------------------------
+ */
 
 static lrk_amx_strip strip_of(const job *p, size_t i, size_t k0)
 {

@@ -107,25 +107,24 @@ static bool multiply(const matrix x[3])
     return s == dnnl_success;
 }
 
-/* ---- around it --------------------------------------------------------------------------------- */
+/* ---- around it ---------------------------------------------------------------------------------
+ */
 
 typedef struct job {
     const lrk_gemm *g;
-    bool bf16;           /* multiply as bf16; else f32 */
-    bool direct;         /* oneDNN writes C itself */
-    size_t first, cols;  /* the chunk in work */
+    bool bf16;          /* multiply as bf16; else f32 */
+    bool direct;        /* oneDNN writes C itself */
+    size_t first, cols; /* the chunk in work */
     unsigned char *a, *b;
     float *c;
 } job;
 
-static bool is(lrk_dtype t, bool bf16)
-{
-    return t == (bf16 ? LRK_BF16 : LRK_F32);
-}
+static bool is(lrk_dtype t, bool bf16) { return t == (bf16 ? LRK_BF16 : LRK_F32); }
 
 static size_t a_bytes(const job *p)
 {
-    return is(p->g->a.dtype, p->bf16) ? 0 : lrk_aligned(p->g->m * p->g->k * sizeof(float), LRK_ALIGN);
+    return is(p->g->a.dtype, p->bf16) ? 0
+                                      : lrk_aligned(p->g->m * p->g->k * sizeof(float), LRK_ALIGN);
 }
 
 static size_t b_bytes(const job *p)
@@ -165,7 +164,8 @@ static void b_row(void *ctx, size_t r, int worker)
     const size_t width = b->transposed ? p->g->k : p->cols;
     const size_t row = b->transposed ? p->first + r : r, col = b->transposed ? 0 : p->first;
     const size_t at = lrk_aligned(lrk_max(p->g->k, CHUNK) * sizeof(float), LRK_ALIGN);
-    float *f = (float *)(void *)((char *)(p->c + p->g->m * lrk_min(p->g->n, CHUNK)) + (size_t)worker * at);
+    float *f =
+        (float *)(void *)((char *)(p->c + p->g->m * lrk_min(p->g->n, CHUNK)) + (size_t)worker * at);
 
     lrk_to_f32(b->dtype, lrk_operand_at(b, row, col), width, f);
     if (p->bf16) {
@@ -219,7 +219,11 @@ static bool chunk(job *p)
     if (b_packed) lrk_parallel(g->b.transposed ? p->cols : g->k, b_row, p);
     if (p->direct)
         x[2] = (matrix){(char *)g->c + lrk_row_bytes(g->c_dtype, p->first),
-                        g->c_dtype == LRK_BF16, g->m, p->cols, g->c_stride, 1};
+                        g->c_dtype == LRK_BF16,
+                        g->m,
+                        p->cols,
+                        g->c_stride,
+                        1};
     if (!multiply(x)) return false;
     if (!p->direct) lrk_parallel(g->m, finish_row, p);
     return true;

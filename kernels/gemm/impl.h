@@ -36,13 +36,14 @@ typedef struct lrk_gemm_isa {
     /* dst[c * dst_stride + r] = src[r * src_stride + c] */
     void (*transpose)(const float *src, size_t src_stride, size_t rows, size_t cols, float *dst,
                       size_t dst_stride);
-    /* c[i,j] = (add ? c[i,j] : 0) + alpha * sum_k a[k * rows + i] * b[k * b_stride + j], rows <= mr,
-     * cols <= nr; reads whole vectors of b, cols rounded up to lanes */
-    void (*tile)(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,
-                 float *c, size_t stride, float alpha, bool add);
+    /* c[i,j] = (add ? c[i,j] : 0) + alpha * sum_k a[k * rows + i] * b[k * b_stride + j], rows <=
+     * mr, cols <= nr; reads whole vectors of b, cols rounded up to lanes */
+    void (*tile)(size_t k, const float *a, size_t rows, const float *b, size_t b_stride,
+                 size_t cols, float *c, size_t stride, float alpha, bool add);
     /* the same with a[i * a_stride + k] */
     void (*tile_direct)(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
-                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add);
+                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha,
+                        bool add);
     /* sum_i w[i] x[i], w of any type; x_sums[i]: the sum of x[32 i .. 32 i + 31] */
     float (*dot)(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k);
 } lrk_gemm_isa;
@@ -57,13 +58,13 @@ float lrk_dot_avx512(lrk_dtype t, const void *w, const float *x, const float *x_
 size_t lrk_gemm_packed_scratch(const lrk_gemm *g, const lrk_gemm_isa *isa, size_t threads);
 void lrk_gemm_packed(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch);
 
-/* pack.c. Rows i .. i + rows of A at depth k0 .. k0 + kc, as strips of at most mr rows, each [k][rows].
- * tmp: mr * kc or `rows` floats, whichever is more. */
+/* pack.c. Rows i .. i + rows of A at depth k0 .. k0 + kc, as strips of at most mr rows, each
+ * [k][rows]. tmp: mr * kc or `rows` floats, whichever is more. */
 void lrk_pack_a(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t rows, size_t k0,
                 size_t kc, size_t mr, float *dst, float *tmp);
 
-/* Columns j .. j + cols of B at depth k0 .. k0 + kc, as strips of nr columns, each [k][padded width];
- * round: to bf16. tmp: nr * kc floats, or the padded width of cols, whichever is more. */
+/* Columns j .. j + cols of B at depth k0 .. k0 + kc, as strips of nr columns, each [k][padded
+ * width]; round: to bf16. tmp: nr * kc floats, or the padded width of cols, whichever is more. */
 void lrk_pack_b(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, size_t j, size_t cols,
                 size_t k0, size_t kc, float *dst, float *tmp);
 
@@ -73,8 +74,8 @@ static inline size_t lrk_gemm_padded(const lrk_gemm_isa *isa, size_t cols)
     return (cols + isa->lanes - 1) / isa->lanes * isa->lanes;
 }
 
-/* A few rows times W^T, as when decoding: a dot product for each row of W, read once. Bound by memory.
- * W is not rounded to bf16 here. */
+/* A few rows times W^T, as when decoding: a dot product for each row of W, read once. Bound by
+ * memory. W is not rounded to bf16 here. */
 bool lrk_gemm_is_few(const lrk_gemm *g);
 size_t lrk_gemm_few_scratch(const lrk_gemm *g, size_t threads);
 void lrk_gemm_few(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch);

@@ -16,15 +16,9 @@ static const struct {
 };
 _Static_assert(sizeof config == 64, "the layout of LDTILECFG");
 
-void lrk_amx_begin(void)
-{
-    _tile_loadconfig(&config);
-}
+void lrk_amx_begin(void) { _tile_loadconfig(&config); }
 
-void lrk_amx_end(void)
-{
-    _tile_release();
-}
+void lrk_amx_end(void) { _tile_release(); }
 
 /* a_tiles and b_tiles are constants wherever this is inlined. */
 static inline __attribute__((always_inline)) void product(size_t steps, const lrk_amx_strip *strip,
@@ -79,10 +73,7 @@ void lrk_amx_product(size_t steps, const lrk_amx_strip *a, size_t a_tiles, const
         product(steps, a, 1, b, 1, sums, stride, add);
 }
 
-static inline __mmask16 first(size_t n)
-{
-    return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1);
-}
+static inline __mmask16 first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }
 
 static inline __m512 widen(__m256i h)
 {
@@ -90,8 +81,8 @@ static inline __m512 widen(__m256i h)
 }
 
 /* Whole strips of bf16, one line of the cache a row. */
-static void store_bf16_32(const float *sums, size_t stride, size_t rows, uint16_t *c, size_t c_stride,
-                          __m512 scale, bool accumulate)
+static void store_bf16_32(const float *sums, size_t stride, size_t rows, uint16_t *c,
+                          size_t c_stride, __m512 scale, bool accumulate)
 {
     for (size_t i = 0; i < rows; i++, sums += stride, c += c_stride) {
         __m512 low = _mm512_setzero_ps(), high = low;
@@ -112,7 +103,8 @@ static void store_f32(const float *sums, __mmask16 mask, float *c, __m512 scale,
     _mm512_mask_storeu_ps(c, mask, _mm512_fmadd_ps(scale, _mm512_loadu_ps(sums), old));
 }
 
-static void store_bf16(const float *sums, __mmask16 mask, uint16_t *c, __m512 scale, bool accumulate)
+static void store_bf16(const float *sums, __mmask16 mask, uint16_t *c, __m512 scale,
+                       bool accumulate)
 {
     __m512 old = _mm512_setzero_ps();
     if (accumulate) old = widen(_mm256_maskz_loadu_epi16(mask, c));
@@ -132,9 +124,11 @@ void lrk_amx_store(const float *sums, size_t stride, size_t rows, size_t cols, v
         for (size_t j = 0; j < cols; j += 16) {
             const size_t at = i * c_stride + j;
             if (c_dtype == LRK_F32)
-                store_f32(sums + i * stride + j, first(cols - j), (float *)c + at, scale, accumulate);
+                store_f32(sums + i * stride + j, first(cols - j), (float *)c + at, scale,
+                          accumulate);
             else
-                store_bf16(sums + i * stride + j, first(cols - j), (uint16_t *)c + at, scale, accumulate);
+                store_bf16(sums + i * stride + j, first(cols - j), (uint16_t *)c + at, scale,
+                           accumulate);
         }
     }
 }

@@ -1,4 +1,5 @@
-/* kernels/gemm/micro_avx2.c -- the f32 micro-kernel, 6 x 16, and transposition with AVX2 and FMA. */
+/* kernels/gemm/micro_avx2.c -- the f32 micro-kernel, 6 x 16, and transposition with AVX2 and FMA.
+ */
 #include "kernels/gemm/impl.h"
 
 #include <immintrin.h>
@@ -13,9 +14,9 @@ static inline __m256i first(size_t n)
 
 /* rows and vectors are constants wherever this is inlined, so the accumulators are registers. */
 static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, bool direct,
-                                                          size_t k, const float *a,
-                                                          size_t a_stride, const float *b,
-                                                          size_t b_stride, size_t last, float *c, size_t stride,
+                                                          size_t k, const float *a, size_t a_stride,
+                                                          const float *b, size_t b_stride,
+                                                          size_t last, float *c, size_t stride,
                                                           float alpha, bool add)
 {
     __m256 sum[MR][2];
@@ -60,33 +61,37 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
 
 typedef void (*tile_fn)(size_t k, const float *a, size_t a_stride, const float *b, size_t b_stride,
                         size_t last, float *c, size_t stride, float alpha, bool add);
-#define TILE(name, rows, vectors, direct)                                                        \
-    static void name##_##rows##_##vectors(size_t k, const float *a, size_t a_stride,             \
-                                          const float *b, size_t b_stride, size_t last,       \
-                                          float *c, size_t stride, float alpha, bool add)        \
-    {                                                                                            \
-        tile_of(rows, vectors, direct, k, a, a_stride, b, b_stride, last, c, stride, alpha, add); \
+#define TILE(name, rows, vectors, direct)                                                          \
+    static void name##_##rows##_##vectors(size_t k, const float *a, size_t a_stride,               \
+                                          const float *b, size_t b_stride, size_t last, float *c,  \
+                                          size_t stride, float alpha, bool add)                    \
+    {                                                                                              \
+        tile_of(rows, vectors, direct, k, a, a_stride, b, b_stride, last, c, stride, alpha, add);  \
     }
-#define TILES(rows)                                                  \
-    TILE(packed, rows, 1, false) TILE(packed, rows, 2, false)        \
+/* clang-format off */
+#define TILES(rows)                                           \
+    TILE(packed, rows, 1, false) TILE(packed, rows, 2, false) \
     TILE(direct, rows, 1, true) TILE(direct, rows, 2, true)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 
 #define ROWS(rows) {{packed_##rows##_1, packed_##rows##_2}, {direct_##rows##_1, direct_##rows##_2}}
 static const tile_fn tiles[MR][2][2] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
+/* clang-format on */
 
-static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,
-                 float *c, size_t stride, float alpha, bool add)
+static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b_stride,
+                 size_t cols, float *c, size_t stride, float alpha, bool add)
 {
     const size_t last = (cols - 1) % LANES + 1;
     tiles[rows - 1][0][(cols - 1) / LANES](k, a, 0, b, b_stride, last, c, stride, alpha, add);
 }
 
 static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
-                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add)
+                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha,
+                        bool add)
 {
     const size_t last = (cols - 1) % LANES + 1;
-    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, b_stride, last, c, stride, alpha, add);
+    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, b_stride, last, c, stride, alpha,
+                                           add);
 }
 
 static inline __attribute__((always_inline)) void transpose_8(__m256 r[8])

@@ -7,9 +7,9 @@ enum { MR = 14, LANES = 16 };
 
 /* rows and vectors are constants wherever this is inlined, so the accumulators are registers. */
 static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, bool direct,
-                                                          size_t k, const float *a,
-                                                          size_t a_stride, const float *b,
-                                                          size_t b_stride, __mmask16 last, float *c, size_t stride,
+                                                          size_t k, const float *a, size_t a_stride,
+                                                          const float *b, size_t b_stride,
+                                                          __mmask16 last, float *c, size_t stride,
                                                           float alpha, bool add)
 {
     __m512 sum[MR][2];
@@ -29,7 +29,8 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
         const __m512 b1 = vectors > 1 ? _mm512_loadu_ps(b + LANES) : b0;
 #pragma GCC unroll 14
         for (int i = 0; i < rows; i++) {
-            const __m512 ai = _mm512_set1_ps(direct ? row[i / 3][at + (size_t)(i % 3) * a_stride] : a[i]);
+            const __m512 ai =
+                _mm512_set1_ps(direct ? row[i / 3][at + (size_t)(i % 3) * a_stride] : a[i]);
             sum[i][0] = _mm512_fmadd_ps(ai, b0, sum[i][0]);
             if (vectors > 1) sum[i][1] = _mm512_fmadd_ps(ai, b1, sum[i][1]);
         }
@@ -42,7 +43,8 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++) {
             const __mmask16 mask = v + 1 < vectors ? 0xffff : last;
-            const __m512 old = add ? _mm512_maskz_loadu_ps(mask, c + v * LANES) : _mm512_setzero_ps();
+            const __m512 old =
+                add ? _mm512_maskz_loadu_ps(mask, c + v * LANES) : _mm512_setzero_ps();
             _mm512_mask_storeu_ps(c + v * LANES, mask, _mm512_fmadd_ps(scale, sum[i][v], old));
         }
     }
@@ -50,40 +52,45 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
 
 typedef void (*tile_fn)(size_t k, const float *a, size_t a_stride, const float *b, size_t b_stride,
                         __mmask16 last, float *c, size_t stride, float alpha, bool add);
-#define TILE(name, rows, vectors, direct)                                                        \
-    static void name##_##rows##_##vectors(size_t k, const float *a, size_t a_stride,             \
-                                          const float *b, size_t b_stride, __mmask16 last,       \
-                                          float *c, size_t stride, float alpha, bool add)        \
-    {                                                                                            \
-        tile_of(rows, vectors, direct, k, a, a_stride, b, b_stride, last, c, stride, alpha, add); \
+#define TILE(name, rows, vectors, direct)                                                          \
+    static void name##_##rows##_##vectors(size_t k, const float *a, size_t a_stride,               \
+                                          const float *b, size_t b_stride, __mmask16 last,         \
+                                          float *c, size_t stride, float alpha, bool add)          \
+    {                                                                                              \
+        tile_of(rows, vectors, direct, k, a, a_stride, b, b_stride, last, c, stride, alpha, add);  \
     }
-#define TILES(rows)                                                  \
-    TILE(packed, rows, 1, false) TILE(packed, rows, 2, false)        \
+/* clang-format off */
+#define TILES(rows)                                           \
+    TILE(packed, rows, 1, false) TILE(packed, rows, 2, false) \
     TILE(direct, rows, 1, true) TILE(direct, rows, 2, true)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7)
 TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 
 #define ROWS(rows) {{packed_##rows##_1, packed_##rows##_2}, {direct_##rows##_1, direct_##rows##_2}}
-static const tile_fn tiles[MR][2][2] = {ROWS(1),  ROWS(2),  ROWS(3),  ROWS(4), ROWS(5),
-                                        ROWS(6),  ROWS(7),  ROWS(8),  ROWS(9), ROWS(10),
-                                        ROWS(11), ROWS(12), ROWS(13), ROWS(14)};
+static const tile_fn tiles[MR][2][2] = {
+    ROWS(1),  ROWS(2),  ROWS(3),  ROWS(4),  ROWS(5), ROWS(6), ROWS(7),
+    ROWS(8),  ROWS(9),  ROWS(10), ROWS(11), ROWS(12), ROWS(13), ROWS(14),
+};
+/* clang-format on */
 
 static __mmask16 last_lanes(size_t cols)
 {
     return (__mmask16)(0xffffu >> (LANES - 1 - (cols - 1) % LANES));
 }
 
-static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,
-                 float *c, size_t stride, float alpha, bool add)
+static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b_stride,
+                 size_t cols, float *c, size_t stride, float alpha, bool add)
 {
-    tiles[rows - 1][0][(cols - 1) / LANES](k, a, 0, b, b_stride, last_lanes(cols), c, stride, alpha, add);
+    tiles[rows - 1][0][(cols - 1) / LANES](k, a, 0, b, b_stride, last_lanes(cols), c, stride, alpha,
+                                           add);
 }
 
 static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
-                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add)
+                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha,
+                        bool add)
 {
-    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, b_stride, last_lanes(cols), c, stride, alpha,
-                                           add);
+    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, b_stride, last_lanes(cols), c, stride,
+                                           alpha, add);
 }
 
 /* Four rounds of butterflies: after round s, rows that differ in bit s have swapped their parts. */

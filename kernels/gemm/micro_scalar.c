@@ -22,19 +22,35 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
     memcpy(out, sum, sizeof sum);
 }
 
-static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,
-                 float *c, size_t stride, float alpha, bool add)
+static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b_stride,
+                 size_t cols, float *c, size_t stride, float alpha, bool add)
 {
     float sum[MR][2 * LANES];
     switch (rows * 2 + (cols > LANES)) {
-    case 2: tile_of(1, 1, k, a, b, b_stride, sum); break;
-    case 3: tile_of(1, 2, k, a, b, b_stride, sum); break;
-    case 4: tile_of(2, 1, k, a, b, b_stride, sum); break;
-    case 5: tile_of(2, 2, k, a, b, b_stride, sum); break;
-    case 6: tile_of(3, 1, k, a, b, b_stride, sum); break;
-    case 7: tile_of(3, 2, k, a, b, b_stride, sum); break;
-    case 8: tile_of(4, 1, k, a, b, b_stride, sum); break;
-    default: tile_of(4, 2, k, a, b, b_stride, sum); break;
+    case 2:
+        tile_of(1, 1, k, a, b, b_stride, sum);
+        break;
+    case 3:
+        tile_of(1, 2, k, a, b, b_stride, sum);
+        break;
+    case 4:
+        tile_of(2, 1, k, a, b, b_stride, sum);
+        break;
+    case 5:
+        tile_of(2, 2, k, a, b, b_stride, sum);
+        break;
+    case 6:
+        tile_of(3, 1, k, a, b, b_stride, sum);
+        break;
+    case 7:
+        tile_of(3, 2, k, a, b, b_stride, sum);
+        break;
+    case 8:
+        tile_of(4, 1, k, a, b, b_stride, sum);
+        break;
+    default:
+        tile_of(4, 2, k, a, b, b_stride, sum);
+        break;
     }
     for (size_t i = 0; i < rows; i++, c += stride)
         for (size_t j = 0; j < cols; j++) c[j] = (add ? c[j] : 0.0f) + alpha * sum[i][j];
@@ -42,7 +58,8 @@ static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b
 
 /* Copies a few columns at a time into packed form. */
 static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
-                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add)
+                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha,
+                        bool add)
 {
     enum { DEPTH = 64 };
     float packed[DEPTH * MR];
@@ -71,7 +88,8 @@ static float dot(lrk_dtype t, const void *w, const float *x, const float *x_sums
     for (size_t i = 0; i < k; i += PART) {
         const size_t n = k - i < PART ? k - i : PART, whole = n / LANES * LANES;
         lrk_to_f32(t, (const char *)w + lrk_row_bytes(t, i), n, y);
-        for (size_t j = 0; j < whole; j += LANES) sum += *(const vec *)(y + j) * *(const vec *)(x + i + j);
+        for (size_t j = 0; j < whole; j += LANES)
+            sum += *(const vec *)(y + j) * *(const vec *)(x + i + j);
         for (size_t j = whole; j < n; j++) tail += y[j] * x[i + j];
     }
     return (sum[0] + sum[1]) + (sum[2] + sum[3]) + tail;

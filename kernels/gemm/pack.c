@@ -8,8 +8,8 @@
 enum { ALONG = 16 };
 
 /* n floats of each row, n a constant wherever this is inlined: a move or two. */
-static inline __attribute__((always_inline)) void copy(const float *src, size_t src_stride, size_t n,
-                                                       size_t rows, float *dst, size_t dst_stride)
+static inline __attribute__((always_inline)) void
+copy(const float *src, size_t src_stride, size_t n, size_t rows, float *dst, size_t dst_stride)
 {
     for (; rows; rows--, src += src_stride, dst += dst_stride) memcpy(dst, src, n * sizeof *dst);
 }
@@ -18,20 +18,38 @@ static inline __attribute__((always_inline)) void copy(const float *src, size_t 
 static void copy_columns(const float *src, size_t src_stride, size_t n, size_t rows, float *dst)
 {
     switch (n) {
-    case 4: copy(src, src_stride, 4, rows, dst, 4); return;
-    case 5: copy(src, src_stride, 5, rows, dst, 5); return;
-    case 6: copy(src, src_stride, 6, rows, dst, 6); return;
-    case 8: copy(src, src_stride, 8, rows, dst, 8); return;
-    case 13: copy(src, src_stride, 13, rows, dst, 13); return;
-    case 14: copy(src, src_stride, 14, rows, dst, 14); return;
-    case 16: copy(src, src_stride, 16, rows, dst, 16); return;
-    case 32: copy(src, src_stride, 32, rows, dst, 32); return;
-    default: copy(src, src_stride, n, rows, dst, n); return;
+    case 4:
+        copy(src, src_stride, 4, rows, dst, 4);
+        return;
+    case 5:
+        copy(src, src_stride, 5, rows, dst, 5);
+        return;
+    case 6:
+        copy(src, src_stride, 6, rows, dst, 6);
+        return;
+    case 8:
+        copy(src, src_stride, 8, rows, dst, 8);
+        return;
+    case 13:
+        copy(src, src_stride, 13, rows, dst, 13);
+        return;
+    case 14:
+        copy(src, src_stride, 14, rows, dst, 14);
+        return;
+    case 16:
+        copy(src, src_stride, 16, rows, dst, 16);
+        return;
+    case 32:
+        copy(src, src_stride, 32, rows, dst, 32);
+        return;
+    default:
+        copy(src, src_stride, n, rows, dst, n);
+        return;
     }
 }
 
-/* n rows of `width` columns of memory to strips of at most `strip` columns; the strip that begins at
- * column c begins at dst + c * depth, and these are its rows from `row` on. */
+/* n rows of `width` columns of memory to strips of at most `strip` columns; the strip that begins
+ * at column c begins at dst + c * depth, and these are its rows from `row` on. */
 static void cut(const float *src, size_t src_stride, size_t width, size_t n, size_t strip,
                 size_t depth, size_t row, float *dst)
 {
@@ -47,7 +65,8 @@ void lrk_pack_a(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t 
     const bool f32 = a->dtype == LRK_F32;
     if (a->transposed) {
         for (size_t k = 0; k < kc && f32; k += ALONG)
-            cut(lrk_operand_at(a, k0 + k, i), a->stride, rows, lrk_min(kc - k, ALONG), mr, kc, k, dst);
+            cut(lrk_operand_at(a, k0 + k, i), a->stride, rows, lrk_min(kc - k, ALONG), mr, kc, k,
+                dst);
         for (size_t k = 0; k < kc && !f32; k++) {
             isa->to_f32(a->dtype, lrk_operand_at(a, k0 + k, i), rows, tmp);
             cut(tmp, 0, rows, 1, mr, kc, k, dst);
@@ -58,13 +77,14 @@ void lrk_pack_a(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t 
         const size_t n = lrk_min(rows - r, mr);
         for (size_t s = 0; s < n && !f32; s++)
             isa->to_f32(a->dtype, lrk_operand_at(a, i + r + s, k0), kc, tmp + s * kc);
-        isa->transpose(f32 ? lrk_operand_at(a, i + r, k0) : tmp, f32 ? a->stride : kc, n, kc, dst, n);
+        isa->transpose(f32 ? lrk_operand_at(a, i + r, k0) : tmp, f32 ? a->stride : kc, n, kc, dst,
+                       n);
     }
 }
 
 /* Part of a row of B as f32, rounded to bf16 first where the product asks for it. */
-static void decode(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, size_t row, size_t col,
-                   size_t n, float *dst)
+static void decode(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, size_t row,
+                   size_t col, size_t n, float *dst)
 {
     isa->to_f32(b->dtype, lrk_operand_at(b, row, col), n, dst);
     for (size_t i = 0; i < n && round; i++) dst[i] = lrk_bf16_to_f32(lrk_f32_to_bf16(dst[i]));
@@ -95,7 +115,8 @@ void lrk_pack_b(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, size_
         return;
     }
     for (size_t k = 0; k < kc && straight; k += ALONG)
-        cut(lrk_operand_at(b, k0 + k, j), b->stride, cols, lrk_min(kc - k, ALONG), isa->nr, kc, k, dst);
+        cut(lrk_operand_at(b, k0 + k, j), b->stride, cols, lrk_min(kc - k, ALONG), isa->nr, kc, k,
+            dst);
     for (size_t k = 0; k < kc && !straight; k++) {
         decode(isa, b, round, k0 + k, j, cols, tmp);
         for (size_t c = cols; c < width; c++) tmp[c] = 0.0f;

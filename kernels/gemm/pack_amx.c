@@ -3,7 +3,8 @@
 
 #include <immintrin.h>
 
-/* ---- to bf16 ----------------------------------------------------------------------------------- */
+/* ---- to bf16 -----------------------------------------------------------------------------------
+ */
 
 static inline float half_at(const unsigned char *p)
 {
@@ -46,7 +47,8 @@ static void q4_1_row(const unsigned char *b, size_t n, uint16_t *dst)
 
 static inline __m512 codes_at(const unsigned char *q)
 {
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)q)));
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)q)));
 }
 
 static void q8_0_row(const unsigned char *b, size_t n, uint16_t *dst)
@@ -68,16 +70,29 @@ static void f32_row(const float *src, size_t n, uint16_t *dst)
 void lrk_to_bf16_amx(lrk_dtype t, const void *src, size_t n, uint16_t *dst, float *tmp)
 {
     switch (t) {
-    case LRK_BF16: memcpy(dst, src, n * sizeof *dst); return;
-    case LRK_F32: f32_row(src, n, dst); return;
-    case LRK_Q4_0: q4_0_row(src, n, dst); return;
-    case LRK_Q4_1: q4_1_row(src, n, dst); return;
-    case LRK_Q8_0: q8_0_row(src, n, dst); return;
-    default: lrk_to_f32_avx512(t, src, n, tmp); f32_row(tmp, n, dst);
+    case LRK_BF16:
+        memcpy(dst, src, n * sizeof *dst);
+        return;
+    case LRK_F32:
+        f32_row(src, n, dst);
+        return;
+    case LRK_Q4_0:
+        q4_0_row(src, n, dst);
+        return;
+    case LRK_Q4_1:
+        q4_1_row(src, n, dst);
+        return;
+    case LRK_Q8_0:
+        q8_0_row(src, n, dst);
+        return;
+    default:
+        lrk_to_f32_avx512(t, src, n, tmp);
+        f32_row(tmp, n, dst);
     }
 }
 
-/* ---- to tiles ---------------------------------------------------------------------------------- */
+/* ---- to tiles ----------------------------------------------------------------------------------
+ */
 
 /* A pair of bf16 is a 32-bit number here. As the transposition in micro_avx512.c. */
 static inline __attribute__((always_inline)) void transpose_16(__m512i r[16])
@@ -123,7 +138,8 @@ void lrk_tiles_of_rows_amx(const uint16_t *src, size_t stride, size_t k, uint16_
     }
 }
 
-void lrk_tiles_of_columns_amx(const uint16_t *even, const uint16_t *odd, size_t tiles, uint16_t *dst)
+void lrk_tiles_of_columns_amx(const uint16_t *even, const uint16_t *odd, size_t tiles,
+                              uint16_t *dst)
 {
     /* unpacking works within 128 bits: bring columns 0-3, 16-19; 4-7, 20-23; ... together first */
     const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);

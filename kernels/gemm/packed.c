@@ -5,31 +5,31 @@
 #include "base/threads.h"
 
 enum {
-    A_FLOATS = 1 << 21,  /* of A packed at a time: 8 MiB, but at least MIN_ROWS rows */
-    MIN_ROWS = 504,      /* enough products for each weight decoded */
-    TILE_COLUMNS = 96,   /* of a task in a wide product: 96 x kc floats of B in the second level */
-    SHALLOW = 64,        /* a product of so little depth is bound by C: it walks along rows of C, */
+    A_FLOATS = 1 << 21, /* of A packed at a time: 8 MiB, but at least MIN_ROWS rows */
+    MIN_ROWS = 504,     /* enough products for each weight decoded */
+    TILE_COLUMNS = 96,  /* of a task in a wide product: 96 x kc floats of B in the second level */
+    SHALLOW = 64,       /* a product of so little depth is bound by C: it walks along rows of C, */
     SHALLOW_COLUMNS = 512, /* long ones */
-    THIN_STRIPS = 3,     /* a product of at most so many strips of B is thin */
-    THIN_DEPTH = 2,      /* blocks of a thin product are so much deeper: longer runs of A */
-    FLAT_STRIPS = 4,     /* one of at most so many strips of A is flat */
-    PACK_ROWS = 96,      /* of A packed by one task, and of a task in a thin product */
+    THIN_STRIPS = 3,       /* a product of at most so many strips of B is thin */
+    THIN_DEPTH = 2,        /* blocks of a thin product are so much deeper: longer runs of A */
+    FLAT_STRIPS = 4,       /* one of at most so many strips of A is flat */
+    PACK_ROWS = 96,        /* of A packed by one task, and of a task in a thin product */
 };
 
 typedef struct job {
     const lrk_gemm *g;
     const lrk_gemm_isa *isa;
-    lrk_operand left, right;     /* of the product that runs: C, or C^T when swapped */
+    lrk_operand left, right; /* of the product that runs: C, or C^T when swapped */
     size_t m, n, k;
     bool thin, flat, swapped;
-    bool direct;                 /* thin: A is read where it lies; flat: B is */
-    size_t mr, kc;               /* rows of a strip, depth of a block: balanced */
-    size_t chunk;                /* rows of A packed at a time (wide) */
-    size_t columns, rows;        /* of a task */
+    bool direct;          /* thin: A is read where it lies; flat: B is */
+    size_t mr, kc;        /* rows of a strip, depth of a block: balanced */
+    size_t chunk;         /* rows of A packed at a time (wide) */
+    size_t columns, rows; /* of a task */
     size_t n_col_tasks, n_row_tasks;
-    size_t row0, row_n;          /* the chunk in work (wide) */
-    float *shared;               /* packed A (wide) or packed B (thin) */
-    float *own;                  /* per worker: a panel, tmp of the packing, sums */
+    size_t row0, row_n; /* the chunk in work (wide) */
+    float *shared;      /* packed A (wide) or packed B (thin) */
+    float *own;         /* per worker: a panel, tmp of the packing, sums */
     size_t shared_floats, panel_floats, tmp_floats, sums_floats, worker_floats;
 } job;
 
@@ -41,13 +41,11 @@ static size_t balanced(size_t n, size_t max, size_t unit)
 }
 
 /* A product whose sums are rounded or turned before they reach C. */
-static bool sums_needed(const job *p)
-{
-    return p->swapped || p->g->c_dtype != LRK_F32;
-}
+static bool sums_needed(const job *p) { return p->swapped || p->g->c_dtype != LRK_F32; }
 
-/* Rows whose stride is a multiple of a large power of two fall into the same few lines of the cache:
- * a page is too much for a strip of A, 512 bytes for the hundreds of rows of a strip of B. */
+/* Rows whose stride is a multiple of a large power of two fall into the same few lines of the
+ * cache: a page is too much for a strip of A, 512 bytes for the hundreds of rows of a strip of B.
+ */
 static bool readable(const lrk_operand *o, size_t floats)
 {
     return o->dtype == LRK_F32 && o->stride % floats != 0;
@@ -152,10 +150,7 @@ static workspace workspace_of(const job *p, int worker)
 }
 
 /* Rows packed by one task: whole strips. */
-static size_t pack_rows(const job *p)
-{
-    return PACK_ROWS / p->mr * p->mr;
-}
+static size_t pack_rows(const job *p) { return PACK_ROWS / p->mr * p->mr; }
 
 static void pack_a_task(void *ctx, size_t task, int worker)
 {
@@ -188,29 +183,35 @@ static target target_of(const job *p, size_t i, size_t j, float *sums)
 {
     const lrk_gemm *g = p->g;
     if (sums_needed(p)) return (target){sums, p->columns, 1.0f, false};
-    return (target){(float *)g->c + i * g->c_stride + j, g->c_stride, (float)g->alpha, g->accumulate};
+    return (target){(float *)g->c + i * g->c_stride + j, g->c_stride, (float)g->alpha,
+                    g->accumulate};
 }
 
 /* A row of C, n long, out of every `stride`th sum. */
-static void store_row(const lrk_gemm *g, size_t i, size_t j, size_t n, const float *sums, size_t stride)
+static void store_row(const lrk_gemm *g, size_t i, size_t j, size_t n, const float *sums,
+                      size_t stride)
 {
     const float alpha = (float)g->alpha;
     if (g->c_dtype == LRK_F32) {
         float *c = (float *)g->c + i * g->c_stride + j;
-        for (size_t k = 0; k < n; k++) c[k] = (g->accumulate ? c[k] : 0.0f) + alpha * sums[k * stride];
+        for (size_t k = 0; k < n; k++)
+            c[k] = (g->accumulate ? c[k] : 0.0f) + alpha * sums[k * stride];
         return;
     }
     uint16_t *c = (uint16_t *)g->c + i * g->c_stride + j;
     for (size_t k = 0; k < n; k++)
-        c[k] = lrk_f32_to_bf16((g->accumulate ? lrk_bf16_to_f32(c[k]) : 0.0f) + alpha * sums[k * stride]);
+        c[k] = lrk_f32_to_bf16((g->accumulate ? lrk_bf16_to_f32(c[k]) : 0.0f) +
+                               alpha * sums[k * stride]);
 }
 
-static void store_sums(const job *p, size_t i, size_t rows, size_t j, size_t cols, const float *sums)
+static void store_sums(const job *p, size_t i, size_t rows, size_t j, size_t cols,
+                       const float *sums)
 {
     if (!sums_needed(p)) return;
     for (size_t r = 0; r < rows && !p->swapped; r++)
         store_row(p->g, i + r, j, cols, sums + r * p->columns, 1);
-    for (size_t c = 0; c < cols && p->swapped; c++) store_row(p->g, j + c, i, rows, sums + c, p->columns);
+    for (size_t c = 0; c < cols && p->swapped; c++)
+        store_row(p->g, j + c, i, rows, sums + c, p->columns);
 }
 
 /* The part of B of a task, at depth k0 .. k0 + kc: packed, but for whole strips that are read where
@@ -265,7 +266,8 @@ static void strip_times(const job *p, const float *a, size_t i, size_t rows, siz
             p->isa->tile_direct(kc, lrk_operand_at(&p->left, i, k0), p->left.stride, rows,
                                 b + j * kc, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
         else
-            p->isa->tile(kc, a, rows, b + j * kc, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
+            p->isa->tile(kc, a, rows, b + j * kc, width, n, t.c + j, t.stride, t.alpha,
+                         k0 || t.add);
     }
 }
 
@@ -277,8 +279,7 @@ static void thin_task(void *ctx, size_t task, int worker)
     const target t = target_of(p, i0, 0, w.sums);
     for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
         const size_t kc = lrk_min(p->k - k0, p->kc);
-        if (!p->direct)
-            lrk_pack_a(p->isa, &p->left, i0, i1 - i0, k0, kc, p->mr, w.panel, w.tmp);
+        if (!p->direct) lrk_pack_a(p->isa, &p->left, i0, i1 - i0, k0, kc, p->mr, w.panel, w.tmp);
         for (size_t i = i0; i < i1; i += p->mr) {
             target strip = t;
             strip.c += (i - i0) * t.stride;

@@ -1,12 +1,13 @@
 /* tests/unit/gemm.c -- matrix products against float64, on every instruction set of the machine.
  *
- * The bound: a sum of k products in f32, in any order, is off by at most about k eps sum |a b|; over
- * random signs by sqrt(k). 4 sqrt(k) + 8 roundings are allowed, and one of c's type.
+ * The bound: a sum of k products in f32, in any order, is off by at most about k eps sum |a b|;
+ * over random signs by sqrt(k). 4 sqrt(k) + 8 roundings are allowed, and one of c's type.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "base/arena.h"
@@ -35,15 +36,9 @@ static uint64_t counter;
 
 static const lrk_rng rng = {.seed = 17, .site = LRK_SITE_TEST};
 
-static uint32_t draw(void)
-{
-    return lrk_rng_u32(rng, counter++);
-}
+static uint32_t draw(void) { return lrk_rng_u32(rng, counter++); }
 
-static float normal(void)
-{
-    return (float)lrk_rng_normal(rng, counter++);
-}
+static float normal(void) { return (float)lrk_rng_normal(rng, counter++); }
 
 static unsigned char *guarded(size_t bytes)
 {
@@ -85,7 +80,8 @@ static void random_blocks(lrk_dtype t, size_t n, unsigned char *dst)
     }
 }
 
-/* rows x stride elements of type t; the padding between rows is filled too, with NaN where one can. */
+/* rows x stride elements of type t; the padding between rows is filled too, with NaN where one can.
+ */
 static unsigned char *fill(lrk_dtype t, size_t rows, size_t width, size_t stride)
 {
     unsigned char *p = guarded(lrk_row_bytes(t, rows * stride));
@@ -132,14 +128,15 @@ static void reference(problem *p)
         }
         lrk_to_f32(s->b, src, width, row);
         for (size_t i = 0; i < width; i++)
-            b[r * width + i] = (double)(s->a == LRK_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(row[i])) : row[i]);
+            b[r * width + i] =
+                (double)(s->a == LRK_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(row[i])) : row[i]);
     }
     for (size_t i = 0; i < s->m; i++) {
         for (size_t j = 0; j < s->n; j++) {
             double sum = 0.0, size = 0.0;
             for (size_t k = 0; k < s->k; k++) {
-                const double x = plain_at(s->a, p->a, s->a_transposed ? k * p->g.a.stride + i
-                                                                      : i * p->g.a.stride + k);
+                const double x = plain_at(
+                    s->a, p->a, s->a_transposed ? k * p->g.a.stride + i : i * p->g.a.stride + k);
                 const double y = b[s->b_transposed ? j * width + k : k * width + j];
                 sum += x * y;
                 size += fabs(x * y);
@@ -221,8 +218,10 @@ static void check(const problem *p, const char *with)
                 continue;
             }
             const double got = plain_at(s->c, p->c, at), want = p->want[i * s->n + j];
-            const double exact = s->a == LRK_BF16 && s->m <= 4 ? 0x1p-8 : 0.0; /* b is not rounded */
-            const double bound = p->magnitude[i * s->n + j] * (sums + exact) + fabs(want) * store * 1.01;
+            const double exact =
+                s->a == LRK_BF16 && s->m <= 4 ? 0x1p-8 : 0.0; /* b is not rounded */
+            const double bound =
+                p->magnitude[i * s->n + j] * (sums + exact) + fabs(want) * store * 1.01;
             if (!(fabs(got - want) <= bound))
                 fail_msg("%s: m %zu n %zu k %zu a %s%s b %s%s c %s alpha %g %s: c[%zu,%zu] is %g, "
                          "expected %g +- %g",
@@ -286,8 +285,8 @@ static void test_every_type(void **state)
 static void test_shapes(void **state)
 {
     (void)state;
-    static const size_t sizes[][3] = {{1, 1, 1},    {1, 70, 40},   {2, 33, 129}, {8, 48, 64},
-                                      {15, 31, 17}, {33, 65, 31},  {7, 200, 5},  {129, 16, 70},
+    static const size_t sizes[][3] = {{1, 1, 1},    {1, 70, 40},   {2, 33, 129},   {8, 48, 64},
+                                      {15, 31, 17}, {33, 65, 31},  {7, 200, 5},    {129, 16, 70},
                                       {200, 8, 64}, {150, 17, 33}, {16, 100, 300}, {64, 64, 64},
                                       {29, 29, 800}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -335,10 +334,34 @@ static void test_large(void **state)
 {
     (void)state;
     const shape large[] = {
-        {.m = 70, .n = 260, .k = 1100, .b_transposed = true, .a = LRK_F32, .b = LRK_Q4_1, .c = LRK_F32},
-        {.m = 70, .n = 256, .k = 1100, .a = LRK_BF16, .b = LRK_Q6_K, .c = LRK_BF16, .accumulate = true},
-        {.m = 1100, .n = 33, .k = 64, .b_transposed = true, .a = LRK_BF16, .b = LRK_Q8_0, .c = LRK_BF16},
-        {.m = 520, .n = 33, .k = 4200, .b_transposed = false, .a = LRK_F32, .b = LRK_F32, .c = LRK_F32},
+        {.m = 70,
+         .n = 260,
+         .k = 1100,
+         .b_transposed = true,
+         .a = LRK_F32,
+         .b = LRK_Q4_1,
+         .c = LRK_F32},
+        {.m = 70,
+         .n = 256,
+         .k = 1100,
+         .a = LRK_BF16,
+         .b = LRK_Q6_K,
+         .c = LRK_BF16,
+         .accumulate = true},
+        {.m = 1100,
+         .n = 33,
+         .k = 64,
+         .b_transposed = true,
+         .a = LRK_BF16,
+         .b = LRK_Q8_0,
+         .c = LRK_BF16},
+        {.m = 520,
+         .n = 33,
+         .k = 4200,
+         .b_transposed = false,
+         .a = LRK_F32,
+         .b = LRK_F32,
+         .c = LRK_F32},
     };
     for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
         shape s = large[i];
@@ -360,13 +383,28 @@ static void test_f64_and_empty(void **state)
 {
     (void)state;
     for (int bits = 0; bits < 4; bits++) {
-        const shape s = {.m = 9, .n = 7, .k = 21, .a_transposed = bits & 1, .b_transposed = bits & 2,
-                         .a = LRK_F64, .b = LRK_F64, .c = LRK_F64, .alpha = 1.5, .accumulate = bits == 2};
+        const shape s = {.m = 9,
+                         .n = 7,
+                         .k = 21,
+                         .a_transposed = bits & 1,
+                         .b_transposed = bits & 2,
+                         .a = LRK_F64,
+                         .b = LRK_F64,
+                         .c = LRK_F64,
+                         .alpha = 1.5,
+                         .accumulate = bits == 2};
         everywhere(&s);
     }
     for (int accumulate = 0; accumulate < 2; accumulate++) {
-        const shape s = {.m = 3, .n = 5, .k = 0, .a = LRK_F32, .b = LRK_F32, .c = LRK_BF16,
-                         .alpha = 1.0, .accumulate = accumulate, .pad = 1};
+        const shape s = {.m = 3,
+                         .n = 5,
+                         .k = 0,
+                         .a = LRK_F32,
+                         .b = LRK_F32,
+                         .c = LRK_BF16,
+                         .alpha = 1.0,
+                         .accumulate = accumulate,
+                         .pad = 1};
         everywhere(&s);
     }
 }
@@ -401,8 +439,10 @@ static void test_decoders(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f64_and_empty), cmocka_unit_test(test_every_type),
-        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_f64_and_empty),
+        cmocka_unit_test(test_every_type),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_random),
         cmocka_unit_test(test_large),
 #if defined(__x86_64__)
         cmocka_unit_test(test_decoders),

@@ -3,10 +3,11 @@
  * data/dequant.bin holds, for each type below: 8 blocks (8 x 32 elements of the plain types) as
  * bytes, their f32 values, and where the type can be written an f32 input and its bytes.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "base/file.h"
@@ -17,8 +18,8 @@
 static const struct {
     lrk_dtype dtype;
     bool written;
-} kinds[] = {{LRK_BF16, true}, {LRK_F16, false}, {LRK_Q4_0, true}, {LRK_Q4_1, true},
-             {LRK_Q5_0, true}, {LRK_Q5_1, true}, {LRK_Q8_0, true}, {LRK_Q4_K, false},
+} kinds[] = {{LRK_BF16, true},  {LRK_F16, false}, {LRK_Q4_0, true}, {LRK_Q4_1, true},
+             {LRK_Q5_0, true},  {LRK_Q5_1, true}, {LRK_Q8_0, true}, {LRK_Q4_K, false},
              {LRK_Q5_K, false}, {LRK_Q6_K, false}};
 
 static bool same_bits(float a, float b)
@@ -31,7 +32,8 @@ static void test_vectors(void **state)
     (void)state;
     lrk_map map = {0};
     lrk_err err;
-    assert_int_equal(lrk_map_open(&map, LRK_SOURCE_DIR "/tests/unit/data/dequant.bin", &err), LRK_OK);
+    assert_int_equal(lrk_map_open(&map, LRK_SOURCE_DIR "/tests/unit/data/dequant.bin", &err),
+                     LRK_OK);
     const unsigned char *p = map.data;
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         const lrk_dtype t = kinds[k].dtype;
