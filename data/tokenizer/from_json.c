@@ -1,5 +1,6 @@
 /* data/tokenizer/from_json.c -- a tokenizer from tokenizer.json and tokenizer_config.json. */
 #include "base/file.h"
+#include "base/log.h"
 #include "base/sha256.h"
 #include "data/tokenizer/json_parts.h"
 
@@ -207,12 +208,23 @@ static lrk_status chat_template(lrk_tokenizer *t, const lrk_json *v, lrk_err *er
     return LRK_OK;
 }
 
+/* The reference's Python classes of these names rebuild parts of the pipeline. */
+static void note_class(const lrk_json *config, const char *path)
+{
+    const char *name = lrk_json_string(lrk_json_get(config, "tokenizer_class"), NULL);
+    if (name && strcmp(name, "PreTrainedTokenizerFast") != 0)
+        lrk_verbose("%s: tokenizer_class is %s; the ids are those of tokenizer.json, which "
+                    "PreTrainedTokenizerFast follows",
+                    path, name);
+}
+
 static lrk_status read_config(lrk_tokenizer *t, const char *path, lrk_err *err)
 {
     static const lrk_special named[] = {LRK_TOKEN_BOS, LRK_TOKEN_EOS, LRK_TOKEN_PAD, LRK_TOKEN_UNK};
     lrk_json *config;
     LRK_TRY(lrk_json_load(&config, path, MAX_CONFIG, err));
     lrk_status status = LRK_OK;
+    note_class(config, path);
     for (int i = 0; i < 4 && status == LRK_OK; i++)
         status = special_token(t, config, named[i], err);
     if (status == LRK_OK) status = add_or_drop(t, config, "add_bos_token", LRK_TOKEN_BOS, err);

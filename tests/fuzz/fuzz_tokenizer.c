@@ -1,8 +1,9 @@
-/* tests/fuzz/fuzz_tokenizer.c -- a tokenizer.json from a stranger, and text for it behind a byte 1.
- * Whatever is accepted encodes every text to ids inside the vocabulary, in ascending places, and
- * decodes them to UTF-8. */
+/* tests/fuzz/fuzz_tokenizer.c -- a tokenizer.json from a stranger, and text for it behind a byte 1;
+ * or a GGUF file with a vocabulary, which a text of our own goes through. Whatever is accepted
+ * encodes every text to ids inside the vocabulary, in ascending places, and decodes them to UTF-8.
+ */
 #include "base/file.h"
-#include "data/tokenizer.h"
+#include "generate/model_text.h"
 
 #include <string.h>
 
@@ -29,12 +30,29 @@ static void encode(const lrk_tokenizer *t, const char *text, size_t n)
     lrk_ids_free(&ids);
 }
 
+static void from_gguf(const uint8_t *data, size_t size)
+{
+    static const char text[] = "He's at 12:30, caf\u00e9 <s>  x\n\n e\u0301";
+    lrk_gguf g = {.path = NULL};
+    lrk_model_text m = {.tokenizer = NULL};
+    lrk_err err = {.status = LRK_OK};
+    if (lrk_gguf_parse(&g, data, size, "fuzz", &err) == LRK_OK &&
+        lrk_text_from_gguf(&m, &g, &err) == LRK_OK)
+        encode(m.tokenizer, text, sizeof text - 1);
+    lrk_text_close(&m);
+    lrk_gguf_close(&g);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data, *mark = size ? memchr(text, 0x01, size) : NULL;
     const size_t n = mark ? (size_t)(mark - text) : size;
     lrk_tokenizer *t = NULL;
     lrk_err err = {.status = LRK_OK};
+    if (size >= 4 && memcmp(data, "GGUF", 4) == 0) {
+        from_gguf(data, size);
+        return 0;
+    }
     const lrk_status s = lrk_tokenizer_parse(&t, text, n, "fuzz", &err);
     LRK_ASSERT((s == LRK_OK) == (err.status == LRK_OK) && (s == LRK_OK) == (t != NULL));
     if (t && mark) encode(t, mark + 1, size - n - 1);

@@ -245,6 +245,81 @@ static void long_pieces(void **state)
     lrk_tokenizer_free(t);
 }
 
+static lrk_tokenizer *parse(const char *text)
+{
+    lrk_tokenizer *t = NULL;
+    lrk_err err = {.status = LRK_OK};
+    if (lrk_tokenizer_parse(&t, text, strlen(text), "x", &err) != LRK_OK) fail_msg("%s", err.text);
+    return t;
+}
+
+/* When b c has merged, a b is gone: "a bc" must wait for its own turn, which "bc d" comes before.
+ */
+static void stale_pairs(void **state)
+{
+    (void)state;
+    lrk_tokenizer *t =
+        parse("{\"decoder\": {\"type\": \"Fuse\"}, \"model\": {\"type\": \"BPE\", "
+              "\"vocab\": {\"a\": 0, \"b\": 1, \"c\": 2, \"d\": 3, \"bc\": 4, \"ab\": 5, "
+              "\"bcd\": 6, \"abc\": 7}, "
+              "\"merges\": [\"b c\", \"a b\", \"bc d\", \"a bc\"]}}");
+    char s[4 * 60];
+    lrk_ids ids = {.n = 0};
+    for (size_t times = 1; times <= 60; times++) {
+        for (size_t i = 0; i < times; i++) memcpy(s + 4 * i, "abcd", 4);
+        assert_int_equal(lrk_encode(t, s, 4 * times, false, &ids, NULL), LRK_OK);
+        assert_int_equal(ids.n, 2 * times);
+        for (size_t i = 0; i < ids.n; i++) assert_int_equal(ids.id[i], i % 2 ? 6 : 0);
+    }
+    lrk_ids_free(&ids);
+    lrk_tokenizer_free(t);
+}
+
+/* Longest first, blanks swallowed, whole words only, before and behind the normalizer. The ids are
+ * the reference's. */
+static void added_tokens(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t ids[6];
+        size_t n;
+    } cases[] = {
+        {"abcd", {10, 3}, 2},
+        {"ab cd", {9, 6, 2, 3}, 4},
+        {"d  <l> a", {3, 11, 6, 0}, 4},
+        {"d <r>  <l>a", {3, 6, 12, 11, 0}, 5},
+        {"a<w>", {0}, 1}, /* characters without a token vanish, there as here */
+        {"a <w>b <w>", {0, 6, 1, 6, 13}, 5},
+        {"<w>", {13}, 1},
+        {"<w><w>", {13, 13}, 2},
+        {"de\xcc\x81"
+         "a\xc3\xa9",
+         {3, 14, 0, 14},
+         4},
+        {"ddd", {8, 3}, 2},
+    };
+    (void)state;
+    lrk_tokenizer *t = parse(
+        "{\"added_tokens\": [{\"id\": 9, \"content\": \"ab\"}, {\"id\": 10, \"content\": \"abc\"}, "
+        "{\"id\": 11, \"content\": \"<l>\", \"lstrip\": true}, "
+        "{\"id\": 12, \"content\": \"<r>\", \"rstrip\": true}, "
+        "{\"id\": 13, \"content\": \"<w>\", \"single_word\": true}, "
+        "{\"id\": 14, \"content\": \"e\\u0301\", \"normalized\": true}], "
+        "\"normalizer\": {\"type\": \"NFC\"}, \"decoder\": {\"type\": \"Fuse\"}, "
+        "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"c\": 2, \"d\": 3, "
+        "\"bc\": 4, "
+        "\"bcd\": 5, \" \": 6, \"e\": 7, \"dd\": 8}, \"merges\": [\"b c\", \"d d\", \"bc d\"]}}");
+    lrk_ids ids = {.n = 0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(lrk_encode(t, cases[i].text, strlen(cases[i].text), false, &ids, NULL),
+                         LRK_OK);
+        assert_int_equal(ids.n, cases[i].n);
+        assert_memory_equal(ids.id, cases[i].ids, ids.n * sizeof *ids.id);
+    }
+    lrk_ids_free(&ids);
+    lrk_tokenizer_free(t);
+}
+
 /* A lot of one thing, in every family: quadratic work would not end. */
 static void hostile_texts(void **state)
 {
@@ -470,6 +545,8 @@ int main(void)
         cmocka_unit_test(streams_and_offsets),
         cmocka_unit_test(stream_holds_back),
         cmocka_unit_test(long_pieces),
+        cmocka_unit_test(stale_pairs),
+        cmocka_unit_test(added_tokens),
         cmocka_unit_test(hostile_texts),
         cmocka_unit_test(refused),
         cmocka_unit_test(bad_text),
