@@ -20,7 +20,7 @@ lrk_check *lrk_report_check(lrk_report *r, const char *name, double tolerance)
 
 void lrk_report_error(lrk_report *r, lrk_check *c, double error, const char *note)
 {
-    if (isnan(error)) error = INFINITY;
+    if (isnan(error)) error = (double)INFINITY;
     c->compared++;
     if (c->compared > 1 && error <= c->error) return;
     c->error = error;
