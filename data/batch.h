@@ -1,16 +1,17 @@
 /* data/batch.h -- micro-batches: flat runs of tokens with a segment table, no padding.
  *
  * An epoch is a permutation of the rows (counter RNG: seed, epoch), cut into optimizer steps of
- * rows_per_step rows, or of as many rows as fit tokens_per_step; a last step may be smaller. The rows
- * of a step, longest first, go into the first micro-batch with room for them. So the partition is a
- * function of seed, epoch and position alone: a run that was stopped goes on with the same batches.
+ * rows_per_step rows, or of as many rows as fit tokens_per_step; a last step may be smaller. The
+ * rows of a step, longest first, go into the first micro-batch with room for them. So the partition
+ * is a function of seed, epoch and position alone: a run that was stopped goes on with the same
+ * batches.
  *
  *   ids      i32[T]
  *   targets  i32[T]  id of the next token where that one is trained, else -1; the last token of a
  *                    segment has none
- *   segments i32[S, 6]  START, LENGTH, POSITION, PARENT, KV, KEYS, as kernels/segments.h defines them
- *                    (data/ sees only base/, so the layout is repeated here and in batch.c): one root a
- *                    row, POSITION 0, PARENT -1, KV == START, KEYS == LENGTH
+ *   segments i32[S, 6]  START, LENGTH, POSITION, PARENT, KV, KEYS, as kernels/segments.h defines
+ *                    them (data/ sees only base/, so the layout is repeated here and in batch.c):
+ *                    one root a row, POSITION 0, PARENT -1, KV == START, KEYS == LENGTH
  *
  * All memory is taken by lrk_batches_open; the arrays of a step are valid until the next one.
  */
@@ -29,8 +30,8 @@ typedef struct lrk_batch_options {
     uint64_t max_steps;      /* 0: no limit */
     uint64_t seed;
     bool shuffle;
-    /* Rows kept away from training: below 1 a share, else a number. The row's hash decides, so equal
-     * rows stay together. held_out: these rows, not the others. */
+    /* Rows kept away from training: below 1 a share, else a number. The row's hash decides, so
+     * equal rows stay together. held_out: these rows, not the others. */
     double val_set_size;
     bool held_out;
 } lrk_batch_options;

@@ -1,7 +1,7 @@
 /* data/check.h -- what is wrong, and what is odd, about a data set.
  *
- * Reads every row once (its hash, its text, and with a tokenizer its tokens). Memory: about 50 bytes
- * a row, for duplicates, leaks and the distribution of lengths.
+ * Reads every row (its hash, its text, and with a tokenizer its tokens). Memory: about 50 bytes a
+ * row, for duplicates, leaks and the distribution of lengths.
  */
 #ifndef LRK_DATA_CHECK_H
 #define LRK_DATA_CHECK_H
@@ -34,8 +34,8 @@ typedef struct lrk_check_report {
     uint64_t bucket[LRK_CHECK_BUCKETS]; /* rows of 2^i .. 2^(i+1) - 1 tokens */
 } lrk_check_report;
 
-/* LRK_EINPUT where the file itself is damaged. Rows that can never be trained are no error here: see
- * the report, which the caller frees in any case. */
+/* LRK_EINPUT where the file itself is damaged. Rows that can never be trained are no error here:
+ * see the report, which the caller frees in any case. */
 lrk_status lrk_data_check(lrk_dataset *d, const lrk_check_options *o, lrk_check_report *r,
                           lrk_err *err);
 bool lrk_check_passed(const lrk_check_report *r);

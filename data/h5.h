@@ -43,7 +43,7 @@ const char *lrk_h5_path(const lrk_h5 *f);
 
 lrk_status lrk_h5_group(lrk_h5 *f, const char *path, lrk_err *err); /* creates it */
 bool lrk_h5_exists(lrk_h5 *f, const char *path);
-/* Names in a group, sorted by bytes; LRK_EINPUT beyond 256 of them or for a link that is not hard. */
+/* Names in a group, sorted by bytes. LRK_EINPUT beyond 256 of them, or for a link not hard. */
 lrk_status lrk_h5_list(lrk_h5 *f, const char *group, lrk_arena *a, char ***names, size_t *n,
                        lrk_err *err);
 /* Every name in the group is one of `known` (NULL ends the list). */

@@ -12,8 +12,8 @@ struct lrk_h5 {
     char *path, *temporary; /* temporary: NULL while reading */
 };
 
-/* Says `what` with the library's innermost reason; an operating system's refusal becomes LRK_EIO with
- * its own text. Clears the library's error stack. */
+/* Says `what` with the library's innermost reason; an operating system's refusal becomes LRK_EIO
+ * with its own text. Clears the library's error stack. */
 lrk_status lrk_h5_failed(lrk_err *err, lrk_status status, const char *path, const char *what);
 
 #define H5_REQUIRE(err, cond, status, path, what)                         \

@@ -26,8 +26,8 @@ typedef struct lrk_import_options {
     lrk_shape shape;                /* LRK_SHAPE_AUTO: recognise it */
     const char *prompt, *completion; /* templates of data/shapes.h: both or neither */
     lrk_member_names names;
-    /* Share of the rows without a given split that goes to "val". A row's own hash decides, so equal
-     * rows stay together and a row keeps its side when others are added. */
+    /* Share of the rows without a given split that goes to "val". A row's own hash decides, so
+     * equal rows stay together and a row keeps its side when others are added. */
     double val_fraction;
 } lrk_import_options;
 
@@ -42,15 +42,15 @@ typedef struct lrk_import_report {
 lrk_status lrk_import(const lrk_import_options *o, lrk_import_report *report, lrk_err *err);
 
 /* The data set behind a path: itself where it is one already; else its rows imported to
- * "<path>-<16 digits>.h5", in cache_dir or beside it. The digits are of a hash over the bytes of the
- * file and the options, so what is found there is what would be made. o->inputs and o->out play no
- * part. The name is in a. */
+ * "<path>-<16 digits>.h5", in cache_dir or beside it. The digits are of a hash over the bytes of
+ * the file and the options, so what is found there is what would be made. o->inputs and o->out play
+ * no part. The name is in a. */
 lrk_status lrk_import_cached(const char *path, const lrk_import_options *o, const char *cache_dir,
                              lrk_arena *a, char **dataset, lrk_err *err);
 
 /* One line, as the import reads it. *row is NULL for a blank line; the caller frees it. `where` and
  * `line` are for messages. */
-lrk_status lrk_import_line(const char *text, size_t n, const char *where, size_t line, lrk_json **row,
-                           lrk_err *err);
+lrk_status lrk_import_line(const char *text, size_t n, const char *where, size_t line,
+                           lrk_json **row, lrk_err *err);
 
 #endif /* LRK_DATA_IMPORT_H */

@@ -1,10 +1,11 @@
 /* data/shapes.h -- the shapes of rows that people have, and how each becomes parts.
  *
  *   messages   {"messages": [{"role", "content", "train"?, "weight"? 0 or 1, ...}], "tools"?,
- *              "documents"?, "chat_template_kwargs"?}; a turn with further members (tool_calls, name,
- *              content in text pieces) keeps them for the chat template; the roles are system,
+ *              "documents"?, "chat_template_kwargs"?}. A turn with further members (tool_calls,
+ *              name, content in text pieces) keeps them for the chat template. Roles are system,
  *              user (or human), assistant (or gpt), tool, developer, function, ipython
- *   sharegpt   {"conversations": [{"from", "value"}], "system"?, "tools"?}: human, gpt, system, tool
+ *   sharegpt   {"conversations": [{"from", "value"}], "system"?, "tools"?}: human, gpt, system,
+ *              tool
  *   instruction  {"instruction", "input"?, "output", "system"?} (Alpaca): a user's and an
  *              assistant's turn; the user says instruction, an empty line, input. "context" and
  *              "response" (Dolly) are other names of "input" and "output"
@@ -53,8 +54,8 @@ typedef struct lrk_fields {
 lrk_status lrk_fields_parse(const char *text, const char *what, lrk_arena *a, lrk_fields *out,
                             lrk_err *err);
 
-/* What this data calls the members above; NULL: as above. instruction and output stand for prompt and
- * completion too, in rows of that shape. role and content are inside messages. */
+/* What this data calls the members above; NULL: as above. instruction and output stand for prompt
+ * and completion too, in rows of that shape. role and content are inside messages. */
 typedef struct lrk_member_names {
     const char *messages, *role, *content, *system, *instruction, *input, *output, *text;
 } lrk_member_names;

@@ -1,17 +1,19 @@
 /* data/tokens.h -- a split of a data set as token ids and loss masks, cached beside the file.
  *
- * The cache is "<data set>.tokens-<8 digits>.h5", in its folder or another. Its key is a SHA-256 over
- * everything that decides its content: the bytes of the data set, the split, tokenizer, template,
- * masking, sequence_len, what happens to long rows, and the version of this format. A cache with
- * another key is never used, a damaged one neither; both are written anew. The data set itself is
- * never changed.
+ * The cache is "<data set>.tokens-<8 digits>.h5", in its folder or another. Its key is a SHA-256
+ * over everything that decides its content: the bytes of the data set, the split, tokenizer,
+ * template, masking, sequence_len, what happens to long rows, and the version of this format. A
+ * cache with another key is never used, a damaged one neither; both are written anew. The data set
+ * itself is never changed.
  *
  *   /tokens   attributes lrk.key, lrk.vocab_size and the counts of lrk_token_report
- *     ids u32[T], mask u8[T] (1: this token is a target), offsets u64[E + 1], row u64[E], hash u64[E]
+ *     ids u32[T], mask u8[T] (1: this token is a target), offsets u64[E + 1], row u64[E],
+ *     hash u64[E] (of the row's text)
  *
  * A row is rendered, tokenized as a whole, and a token is a target when one of its bytes lies in a
- * trained range (data/chat.h says which bytes), but for the first token of a row, which nothing predicts. Rows are worked on in blocks, many threads at once,
- * and written in order: the file does not depend on the number of threads, memory not on the rows.
+ * trained range (data/chat.h says which bytes), but for the first token of a row, which nothing
+ * predicts. Rows are worked on in blocks, many threads at once, and written in order: the file does
+ * not depend on the number of threads, memory not on the rows.
  *
  * Refused, with every row counted and the first ones listed: rows longer than sequence_len (unless
  * they are dropped or cut), rows without a trained token.
@@ -71,6 +73,7 @@ uint64_t lrk_tokens_hash(const lrk_tokens *t, size_t example); /* of the row's t
 size_t lrk_tokens_length(const lrk_tokens *t, size_t example);
 size_t lrk_tokens_trained(const lrk_tokens *t, size_t example); /* targets; at least 1 */
 /* length ids and mask bytes; ids are below the vocabulary size. */
-lrk_status lrk_tokens_read(lrk_tokens *t, size_t example, uint32_t *ids, uint8_t *mask, lrk_err *err);
+lrk_status lrk_tokens_read(lrk_tokens *t, size_t example, uint32_t *ids, uint8_t *mask,
+                           lrk_err *err);
 
 #endif /* LRK_DATA_TOKENS_H */

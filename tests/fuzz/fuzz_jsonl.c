@@ -1,5 +1,5 @@
-/* tests/fuzz/fuzz_jsonl.c -- lines of JSON through shape recognition into parts. The first byte picks
- * the shape; templates come from the first line. Whatever the parser accepts must be storable. */
+/* tests/fuzz/fuzz_jsonl.c -- lines of JSON through shape recognition into parts. The first byte
+ * picks the shape; templates come from the first line. Whatever the parser accepts must be storable. */
 #include "data/import.h"
 
 #include <string.h>
