@@ -56,7 +56,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     const char *model = NULL, *adapter = NULL, *dtype = NULL, *format = NULL;
     bool json = false;
-    size_t threads = 0, shard_mb = 0;
+    size_t threads = 0;
+    double shard_mb = 0;
     lrk_merge_options o = {0};
     const lrk_option options[] = {{"model", LRK_OPTION_STRING, &model, true},
                                   {"adapter", LRK_OPTION_STRING, &adapter, false},
@@ -64,7 +65,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                                   {"format", LRK_OPTION_STRING, &format, false},
                                   {"dtype", LRK_OPTION_STRING, &dtype, false},
                                   {"tokenizer", LRK_OPTION_STRING, &o.tokenizer, false},
-                                  {"shard-mb", LRK_OPTION_SIZE, &shard_mb, false},
+                                  {"shard-mb", LRK_OPTION_REAL, &shard_mb, false},
                                   {"any-base", LRK_OPTION_FLAG, &o.any_base, false},
                                   {"threads", LRK_OPTION_SIZE, &threads, false},
                                   {"json", LRK_OPTION_FLAG, &json, false}};
@@ -78,8 +79,9 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                 "--dtype: '%s' is unknown; f32, f16, bf16, and for GGUF q8_0", dtype);
     o.typed = dtype != NULL;
     o.gguf = format ? strcmp(format, "gguf") == 0 : ends_with(o.out, ".gguf");
-    LRK_REQUIRE(err, shard_mb <= 1u << 30, LRK_EUSAGE, "--shard-mb: %zu is too large", shard_mb);
-    o.shard_bytes = (uint64_t)shard_mb * 1000000;
+    LRK_REQUIRE(err, shard_mb >= 0 && shard_mb <= 1e9, LRK_EUSAGE,
+                "--shard-mb: %g, expected 0 to 1e9", shard_mb);
+    o.shard_bytes = (uint64_t)(shard_mb * 1e6);
     lrk_threads_set((int)threads);
     return work(model, adapter, &o, json, err);
 }

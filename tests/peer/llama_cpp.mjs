@@ -1,0 +1,48 @@
+// tests/peer/llama_cpp.mjs -- next-token probabilities of llama.cpp against recorded logits.
+// usage: node llama_cpp.mjs MODULES MODEL.gguf CASE-DIR base|adapter TOLERANCE [LORA.gguf]
+// MODULES: a node_modules directory with node-llama-cpp. Prints the largest difference.
+import {readFileSync} from "node:fs";
+import {pathToFileURL} from "node:url";
+
+const [modules, model, directory, which, tolerance, lora] = process.argv.slice(2);
+const {getLlama} = await import(pathToFileURL(modules + "/node-llama-cpp/dist/index.js"));
+
+function logits(name) {
+    const file = readFileSync(directory + "/expected.safetensors");
+    const n = Number(file.readBigUInt64LE(0));
+    const entry = JSON.parse(file.subarray(8, 8 + n).toString())[name];
+    if (entry.dtype !== "F32") throw new Error(name + " is " + entry.dtype);
+    const bytes = file.subarray(8 + n + entry.data_offsets[0], 8 + n + entry.data_offsets[1]);
+    const all = new Float32Array(new Uint8Array(bytes).buffer);
+    return all.subarray(all.length - entry.shape[1]); // the last position
+}
+
+function softmax(x) {
+    const top = Math.max(...x), e = Array.from(x, (v) => Math.exp(v - top));
+    const sum = e.reduce((a, b) => a + b, 0);
+    return e.map((v) => v / sum);
+}
+
+const batch = JSON.parse(readFileSync(directory + "/batch.json"));
+const rows = batch.rows ?? batch;
+const llama = await getLlama({gpu: false, build: "never", logLevel: "error", progressLogs: false});
+const loaded = await llama.loadModel({modelPath: model});
+const context = await loaded.createContext({
+    contextSize: 256, lora: lora ? {adapters: [{filePath: lora}]} : undefined
+});
+const sequence = context.getSequence();
+let worst = 0;
+for (let r = 0; r < rows.length; r++) {
+    const ids = rows[r].input_ids;
+    await sequence.clearHistory();
+    const want = softmax(logits(`logits.${which}.row${r}`));
+    const options = {temperature: 1, topK: 0, topP: 1, minP: 0};
+    const out = await sequence.controlledEvaluate([
+        ...ids.slice(0, -1), [ids.at(-1), {generateNext: {probabilities: true, options}}]
+    ]);
+    const got = out.at(-1).next.probabilities;
+    for (let id = 0; id < want.length; id++)
+        worst = Math.max(worst, Math.abs(want[id] - (got.get(id) ?? 0)));
+}
+console.log(`${which}: largest difference of a probability ${worst.toExponential(2)}, allowed ${tolerance}`);
+process.exit(worst <= Number(tolerance) ? 0 : 1);

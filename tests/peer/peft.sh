@@ -1,0 +1,24 @@
+# tests/peer/peft.sh -- our adapters load in PEFT, our merged models in transformers, with the logits
+# that these recorded. LRK_PEER_PYTHON names a Python with torch, transformers and peft.
+python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
+"$python" -c 'import torch, transformers, peft' 2>/dev/null ||
+    skip "no Python with torch, transformers and peft; LRK_PEER_PYTHON names one"
+G=$SOURCE/tests/golden/data
+export HF_HUB_OFFLINE=1
+
+for case in llama llama_qv llama_bf16 mistral; do
+    "$LORIKEET" export --adapter "$G/$case/adapter" --base "$G/$case" --peft adapter
+    "$python" "$SOURCE/tests/peer/load_peft.py" adapter "$G/$case" adapter "$G/$case" || fail "PEFT: $case"
+    "$LORIKEET" merge --model "$G/$case" --adapter "$G/$case/adapter" --out merged
+    "$python" "$SOURCE/tests/peer/load_peft.py" merged merged "$G/$case" || fail "transformers: $case"
+    rm -rf adapter merged
+done
+"$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out sharded --shard-mb 0.1
+[ -e sharded/model.safetensors.index.json ] || fail "no shards"
+"$python" "$SOURCE/tests/peer/load_peft.py" merged sharded "$G/llama" || fail "transformers: sharded"
+# from a GGUF base, whose config.json is made here
+"$LORIKEET" merge --model "$G/llama_gguf_f32/model.gguf" --adapter "$G/llama_gguf_f32/adapter" \
+    --out merged
+"$python" "$SOURCE/tests/peer/load_peft.py" merged merged "$G/llama_gguf_f32" || fail "transformers: GGUF base"
+"$LORIKEET" merge --model "$G/llama_rope_llama3" --adapter "$G/llama_rope_llama3/adapter" --out rope
+"$python" "$SOURCE/tests/peer/load_peft.py" merged rope "$G/llama_rope_llama3" || fail "transformers: llama3"
