@@ -203,8 +203,7 @@ static lrk_status slice_bounds(lrk_jrun *r, const lrk_jvalue b[3], int64_t n, in
     for (int i = 0; i < 3; i++) {
         if (b[i].kind == LRK_JV_NONE) continue;
         if (b[i].kind != LRK_JV_INT && b[i].kind != LRK_JV_BOOL)
-            return lrk_j_fail(r, LRK_EINPUT, "slice indices must be integers or None, not %s",
-                              lrk_j_type(b[i]));
+            return lrk_j_fail(r, LRK_ESUPPORT, "slices with a bound of type %s", lrk_j_type(b[i]));
         given[i] = b[i].kind == LRK_JV_INT ? b[i].as.integer : b[i].as.boolean;
     }
     const int64_t step = given[2];
@@ -228,9 +227,9 @@ lrk_status lrk_j_slice(lrk_jrun *r, lrk_jvalue v, const lrk_jvalue bounds[3], lr
     int64_t b[3];
     size_t n;
     if (v.kind == LRK_JV_UNDEFINED) return lrk_j_fail(r, LRK_EINPUT, "%s", v.as.hint);
-    if (v.kind == LRK_JV_RANGE) return lrk_j_fail(r, LRK_ESUPPORT, "slices of a range");
+    /* an error in the reference, but undefined where it could fold constants while compiling */
     if (v.kind != LRK_JV_STR && v.kind != LRK_JV_LIST && v.kind != LRK_JV_TUPLE)
-        return lrk_j_fail(r, LRK_EINPUT, "'%s' object cannot be sliced", lrk_j_type(v));
+        return lrk_j_fail(r, LRK_ESUPPORT, "slices of a %s", lrk_j_type(v));
     LRK_TRY(lrk_j_length(r, v, &n));
     LRK_TRY(slice_bounds(r, bounds, (int64_t)n, b));
     if (v.kind == LRK_JV_STR && b[2] == 1) {

@@ -240,11 +240,27 @@ lrk_status lrk_j_iter(lrk_jrun *r, lrk_jvalue v, lrk_jiter *out)
                       "'%s' object is not iterable", lrk_j_type(v));
 }
 
+static lrk_status pull(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue *out, bool *more)
+{
+    lrk_jvalue item;
+    bool keep = false;
+    if (!l->begun) LRK_TRY(l->begin(r, l));
+    l->begun = true;
+    if (++r->depth > LRK_J_MAX_DEPTH) return lrk_j_fail(r, LRK_ESUPPORT, "generators nested so deep");
+    do {
+        LRK_TRY(lrk_j_next(r, &l->source, &item, more));
+        if (*more) LRK_TRY(l->step(r, l, item, out, &keep));
+    } while (*more && !keep);
+    r->depth--;
+    return LRK_OK;
+}
+
 lrk_status lrk_j_next(lrk_jrun *r, lrk_jiter *it, lrk_jvalue *out, bool *more)
 {
     LRK_TRY(lrk_j_work(r, 1));
     *more = false;
     const lrk_jvalue v = it->over;
+    if (v.kind == LRK_JV_GENERATOR && v.as.seq->lazy) return pull(r, v.as.seq->lazy, out, more);
     if (v.kind == LRK_JV_STR) {
         size_t width;
         if (it->pos >= v.as.str->n) return LRK_OK;

@@ -121,21 +121,54 @@ FILTER(f_join)
     return lrk_j_finish(r, &o, out);
 }
 
-FILTER(f_items)
+/* ---- generators ----------------------------------------------------------------------------------- */
+
+static lrk_status generator(lrk_jrun *r, lrk_jlazy lazy, lrk_jvalue *out)
+{
+    lrk_jvalue g;
+    LRK_TRY(lrk_j_seq(r, LRK_JV_GENERATOR, &g));
+    LRK_TRY(lrk_j_take(r, 1, sizeof *g.as.seq->lazy, &g.as.seq->lazy));
+    *g.as.seq->lazy = lazy;
+    *out = g;
+    return LRK_OK;
+}
+
+static lrk_status pairs_of(lrk_jrun *r, const lrk_jdict *d, lrk_jvalue *out)
 {
     lrk_jvalue list, pair;
-    LRK_TRY(no_arguments(r, "items", args));
-    LRK_TRY(lrk_j_seq(r, LRK_JV_GENERATOR, &list));
-    if (v.kind != LRK_JV_UNDEFINED) {
-        if (v.kind != LRK_JV_DICT)
-            return lrk_j_fail(r, LRK_EINPUT, "Can only get item pairs from a mapping.");
-        for (size_t i = 0; i < v.as.dict->n; i++) {
-            LRK_TRY(lrk_j_pair(r, v.as.dict->pairs[i].key, v.as.dict->pairs[i].value, &pair));
-            LRK_TRY(lrk_j_append(r, list.as.seq, pair));
-        }
+    LRK_TRY(lrk_j_seq(r, LRK_JV_LIST, &list));
+    for (size_t i = 0; i < d->n; i++) {
+        LRK_TRY(lrk_j_pair(r, d->pairs[i].key, d->pairs[i].value, &pair));
+        LRK_TRY(lrk_j_append(r, list.as.seq, pair));
     }
     *out = list;
     return LRK_OK;
+}
+
+static lrk_status begin_items(lrk_jrun *r, lrk_jlazy *l)
+{
+    lrk_jvalue pairs = l->over;
+    if (pairs.kind != LRK_JV_UNDEFINED) {
+        if (pairs.kind != LRK_JV_DICT)
+            return lrk_j_fail(r, LRK_EINPUT, "Can only get item pairs from a mapping.");
+        LRK_TRY(pairs_of(r, pairs.as.dict, &pairs));
+    }
+    return lrk_j_iter(r, pairs, &l->source);
+}
+
+static lrk_status step_all(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out, bool *keep)
+{
+    (void)r;
+    (void)l;
+    *out = item;
+    *keep = true;
+    return LRK_OK;
+}
+
+FILTER(f_items)
+{
+    LRK_TRY(no_arguments(r, "items", args));
+    return generator(r, (lrk_jlazy){.over = v, .begin = begin_items, .step = step_all}, out);
 }
 
 FILTER(f_dictsort)
@@ -153,9 +186,7 @@ FILTER(f_dictsort)
         if (!which && !(str && lrk_j_same(a[1].as.str, "key", 3)))
             return lrk_j_fail(r, LRK_EINPUT, "You can only sort by either \"key\" or \"value\"");
     }
-    const lrk_jargs none = {0};
-    LRK_TRY(f_items(r, v, &none, &pairs));
-    pairs.kind = LRK_JV_LIST;
+    LRK_TRY(pairs_of(r, v.as.dict, &pairs));
     LRK_TRY(lrk_j_take(r, lrk_max(pairs.as.seq->n, 1), sizeof *keys, &keys));
     for (size_t i = 0; i < pairs.as.seq->n; i++) {
         keys[i] = pairs.as.seq->items[i].as.seq->items[which];
@@ -176,36 +207,47 @@ FILTER(f_sort)
     LRK_TRY(lrk_j_items(r, v, &list.as.seq));
     LRK_TRY(lrk_j_take(r, lrk_max(list.as.seq->n, 1), sizeof *keys, &keys));
     for (size_t i = 0; i < list.as.seq->n; i++) {
-        LRK_TRY(by_path(r, list.as.seq->items[i], a[2], &keys[i]));
-        LRK_TRY(ignore_case(r, a[1], &keys[i]));
+        lrk_jvalue key;
+        LRK_TRY(by_path(r, list.as.seq->items[i], a[2], &key));
+        LRK_TRY(ignore_case(r, a[1], &key));
+        /* the reference's keys are lists of one: what equals is never asked for its order */
+        LRK_TRY(lrk_j_seq(r, LRK_JV_LIST, &keys[i]));
+        LRK_TRY(lrk_j_append(r, keys[i].as.seq, key));
     }
     LRK_TRY(lrk_j_sort(r, list.as.seq, keys, lrk_j_true(a[0])));
     *out = list;
     return LRK_OK;
 }
 
+static lrk_status begin_any(lrk_jrun *r, lrk_jlazy *l)
+{
+    return lrk_j_iter(r, l->over, &l->source);
+}
+
+/* args: case_sensitive, attribute, bound already */
+static lrk_status step_unique(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out, bool *keep)
+{
+    lrk_jvalue key;
+    bool there;
+    LRK_TRY(by_path(r, item, l->args.at[1], &key));
+    LRK_TRY(ignore_case(r, l->args.at[0], &key));
+    if (key.kind == LRK_JV_LIST || key.kind == LRK_JV_DICT)
+        return lrk_j_fail(r, LRK_EINPUT, "unhashable type: '%s'", lrk_j_type(key));
+    LRK_TRY(lrk_j_contains(r, (lrk_jvalue){.kind = LRK_JV_LIST, .as.seq = l->seen}, key, &there));
+    *keep = !there;
+    *out = item;
+    return there ? LRK_OK : lrk_j_append(r, l->seen, key);
+}
+
 FILTER(f_unique)
 {
     static const char *const names[] = {"case_sensitive", "attribute"};
-    lrk_jvalue a[2], list, seen, key;
-    lrk_jseq *items;
-    bool there;
+    lrk_jvalue *a, seen;
+    LRK_TRY(lrk_j_take(r, 2, sizeof *a, &a));
     LRK_TRY(lrk_j_bind(r, "unique", args, names, 2, 0, a));
-    LRK_TRY(lrk_j_items(r, v, &items));
-    LRK_TRY(lrk_j_seq(r, LRK_JV_GENERATOR, &list));
     LRK_TRY(lrk_j_seq(r, LRK_JV_LIST, &seen));
-    for (size_t i = 0; i < items->n; i++) {
-        LRK_TRY(by_path(r, items->items[i], a[1], &key));
-        LRK_TRY(ignore_case(r, a[0], &key));
-        if (key.kind == LRK_JV_LIST || key.kind == LRK_JV_DICT)
-            return lrk_j_fail(r, LRK_EINPUT, "unhashable type: '%s'", lrk_j_type(key));
-        LRK_TRY(lrk_j_contains(r, seen, key, &there));
-        if (there) continue;
-        LRK_TRY(lrk_j_append(r, seen.as.seq, key));
-        LRK_TRY(lrk_j_append(r, list.as.seq, items->items[i]));
-    }
-    *out = list;
-    return LRK_OK;
+    return generator(r, (lrk_jlazy){.over = v, .begin = begin_any, .step = step_unique,
+                                    .args = {.at = a, .n = 2}, .seen = seen.as.seq}, out);
 }
 
 static lrk_status extreme(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args, lrk_jop op, lrk_jvalue *out)
@@ -269,79 +311,74 @@ static lrk_status name_of(lrk_jrun *r, lrk_jvalue v, char name[32])
     return LRK_OK;
 }
 
-/* These filters begin with "if value:", so none and 0 are as good as an empty list. */
-static lrk_jvalue truthy(lrk_jrun *r, lrk_jvalue v)
+/* These begin with "if value:", so none and 0 are as good as an empty list, and only then look at
+ * their arguments. */
+static lrk_status begin_truthy(lrk_jrun *r, lrk_jlazy *l)
 {
-    return lrk_j_true(v) ? v : lrk_j_undefined(r, "nothing");
+    if (!lrk_j_true(l->over)) l->over = lrk_j_undefined(r, "nothing");
+    return lrk_j_iter(r, l->over, &l->source);
 }
 
-static lrk_status map_attribute(lrk_jrun *r, const lrk_jseq *items, const lrk_jargs *args, lrk_jseq *to)
+static lrk_status step_attribute(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out,
+                                 bool *keep)
 {
     static const char *const names[] = {"attribute", "default"};
-    lrk_jvalue a[2], item;
-    LRK_TRY(lrk_j_bind(r, "map", args, names, 2, 1, a));
-    if (a[1].kind != LRK_JV_MISSING && a[1].kind != LRK_JV_NONE && a[0].kind == LRK_JV_STR &&
-        memchr(a[0].as.str->s, '.', a[0].as.str->n))
+    lrk_jvalue a[2];
+    LRK_TRY(lrk_j_bind(r, "map", &l->args, names, 2, 1, a));
+    const bool given = a[1].kind != LRK_JV_MISSING && a[1].kind != LRK_JV_NONE;
+    if (given && a[0].kind == LRK_JV_STR && memchr(a[0].as.str->s, '.', a[0].as.str->n))
         return lrk_j_fail(r, LRK_ESUPPORT, "map with a path and a default");
-    for (size_t i = 0; i < items->n; i++) {
-        LRK_TRY(by_path(r, items->items[i], a[0], &item));
-        const bool given = a[1].kind != LRK_JV_MISSING && a[1].kind != LRK_JV_NONE;
-        LRK_TRY(lrk_j_append(r, to, item.kind == LRK_JV_UNDEFINED && given ? a[1] : item));
-    }
+    LRK_TRY(by_path(r, item, a[0], out));
+    if (out->kind == LRK_JV_UNDEFINED && given) *out = a[1];
+    *keep = true;
     return LRK_OK;
+}
+
+static lrk_status step_filter(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out, bool *keep)
+{
+    char name[32];
+    const lrk_jargs *args = &l->args;
+    if (!args->n) return lrk_j_fail(r, LRK_EINPUT, "map requires a filter argument");
+    LRK_TRY(name_of(r, args->at[0], name));
+    const lrk_jargs rest = {args->at + 1, args->n - 1, args->keywords, args->n_keywords};
+    *keep = true;
+    return lrk_j_filter(r, name, item, &rest, out);
 }
 
 FILTER(f_map)
 {
-    lrk_jseq *items;
-    lrk_jvalue list, item;
+    return generator(r, (lrk_jlazy){.over = v, .begin = begin_truthy, .args = *args,
+                                    .step = !args->n && args->n_keywords ? step_attribute
+                                                                         : step_filter}, out);
+}
+
+static lrk_status step_select(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out, bool *keep)
+{
+    const size_t first = l->attribute ? 1 : 0;
+    const lrk_jargs *args = &l->args;
+    lrk_jvalue subject = item;
     char name[32];
-    LRK_TRY(lrk_j_items(r, truthy(r, v), &items));
-    LRK_TRY(lrk_j_seq(r, LRK_JV_GENERATOR, &list));
-    *out = list;
-    if (!items->n) return LRK_OK;
-    if (!args->n && args->n_keywords) {
-        LRK_TRY(map_attribute(r, items, args, list.as.seq));
-        *out = list;
-        return LRK_OK;
+    bool holds;
+    if (args->n < first) return lrk_j_fail(r, LRK_EINPUT, "Missing parameter for attribute name");
+    if (l->attribute) LRK_TRY(by_path(r, item, args->at[0], &subject));
+    if (args->n > first) {
+        LRK_TRY(name_of(r, args->at[first], name));
+        const lrk_jargs rest = {args->at + first + 1, args->n - first - 1, args->keywords,
+                                args->n_keywords};
+        LRK_TRY(lrk_j_test(r, name, subject, &rest, &holds));
+    } else {
+        holds = lrk_j_true(subject);
     }
-    if (!args->n) return lrk_j_fail(r, LRK_EINPUT, "map requires a filter argument");
-    LRK_TRY(name_of(r, args->at[0], name));
-    const lrk_jargs rest = {args->at + 1, args->n - 1, args->keywords, args->n_keywords};
-    for (size_t i = 0; i < items->n; i++) {
-        LRK_TRY(lrk_j_filter(r, name, items->items[i], &rest, &item));
-        LRK_TRY(lrk_j_append(r, list.as.seq, item));
-    }
-    *out = list;
+    *keep = holds == l->want;
+    *out = item;
     return LRK_OK;
 }
 
 static lrk_status select_items(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args, bool attribute,
                                bool want, lrk_jvalue *out)
 {
-    const size_t first = attribute ? 1 : 0;
-    lrk_jseq *items;
-    lrk_jvalue list, subject;
-    char name[32];
-    LRK_TRY(lrk_j_items(r, truthy(r, v), &items));
-    LRK_TRY(lrk_j_seq(r, LRK_JV_GENERATOR, &list));
-    *out = list;
-    if (!items->n) return LRK_OK;
-    if (args->n < first) return lrk_j_fail(r, LRK_EINPUT, "Missing parameter for attribute name");
-    if (args->n > first) LRK_TRY(name_of(r, args->at[first], name));
-    const size_t used = args->n > first ? first + 1 : first;
-    const lrk_jargs rest = {used ? args->at + used : args->at, args->n - used, args->keywords,
-                            args->n_keywords};
-    for (size_t i = 0; i < items->n; i++) {
-        bool holds;
-        subject = items->items[i];
-        if (attribute) LRK_TRY(by_path(r, subject, args->at[0], &subject));
-        if (args->n > first) LRK_TRY(lrk_j_test(r, name, subject, &rest, &holds));
-        else holds = lrk_j_true(subject);
-        if (holds == want) LRK_TRY(lrk_j_append(r, list.as.seq, items->items[i]));
-    }
-    *out = list;
-    return LRK_OK;
+    return generator(r, (lrk_jlazy){.over = v, .begin = begin_truthy, .step = step_select,
+                                    .args = *args, .attribute = attribute, .want = want}, out);
 }
 
 FILTER(f_select)

@@ -46,7 +46,8 @@ typedef struct lrk_jvalue lrk_jvalue;
 typedef struct lrk_jseq {
     lrk_jvalue *items;
     size_t n, capacity;
-    size_t pos; /* generators: the next item */
+    size_t pos;             /* generators: the next item */
+    struct lrk_jlazy *lazy; /* generators that work item by item; NULL: over items */
 } lrk_jseq;
 
 typedef struct lrk_jdict {
@@ -121,6 +122,18 @@ typedef struct lrk_jiter {
     lrk_jvalue over;
     size_t pos;
 } lrk_jiter;
+
+/* A generator of the reference: nothing happens, and nothing fails, before an item is asked for. */
+typedef struct lrk_jlazy {
+    lrk_jvalue over;
+    lrk_jiter source; /* valid once begun */
+    bool begun, attribute, want;
+    lrk_jargs args;
+    lrk_jseq *seen;
+    lrk_status (*begin)(struct lrk_jrun *r, struct lrk_jlazy *l);
+    lrk_status (*step)(struct lrk_jrun *r, struct lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out,
+                       bool *keep);
+} lrk_jlazy;
 
 typedef struct lrk_jloop {
     lrk_jiter iter;

@@ -286,15 +286,17 @@ two{% endif %}
 
 def cases():
     lines = [x for line in EXPRESSIONS.split("\n") for x in split_expressions(line)]
-    for e in lines:
+    for i, e in enumerate(lines):
         yield "{{ " + e + " }}", VALUES
-        yield "[{% if " + e + " %}1{% else %}0{% endif %}]", VALUES
+        if i % 4 == 0:
+            yield "[{% if " + e + " %}1{% else %}0{% endif %}]", VALUES
     blocks = STATEMENTS.strip("\n").split("\n")
     for b in blocks:
         yield b, VALUES
     for a, b in zip(blocks, blocks[1:]):
-        yield a + "\n" + b + "\n", VALUES
         yield "  " + a + "\r\n  " + b, VALUES
+    yield from random_cases(seed=7, count=700)
+    yield "{{ [none, none]|sort }}{{ d|map(attribute='name')|sort }}", VALUES
     for a, b, c in itertools.islice(zip(blocks, blocks[1:], blocks[2:]), 0, None, 2):
         yield "\n".join((a, b, c)) + "\n\n", VALUES
 
@@ -338,3 +340,66 @@ def split_expressions(line):
         joined.append(e)
         i += 1
     return joined
+
+
+class Random:
+    """Expressions at random: what nobody thought of writing down."""
+
+    NAMES = list(VALUES) + ["missing", "d.b", "d.a", "people[0]", "people[1].name", "nested[0]", "d.a.c"]
+    ATOMS = ["1", "0", "-2", "2.5", "'a'", "'l'", "''", "' '", "none", "true", "false", "[]", "{}", "(1, 'b')",
+             "['x', none, 2]", "{'k': 'v', 'a': [1]}", "'name'", "3", "range(3)", "'Ünï 😀'"]
+    BINARY = ["+", "-", "*", "/", "//", "%", "~", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "and", "or"]
+    FILTERS = ["length", "upper", "lower", "trim", "title", "capitalize", "string", "list", "first", "last",
+               "reverse", "sort", "unique", "join", "join(',')", "items", "dictsort", "tojson", "tojson(indent=1)",
+               "int", "float", "abs", "min", "max", "sum", "default('D')", "default('D', true)", "map('upper')",
+               "map('string')", "map(attribute='name')", "select", "reject", "select('string')", "reject('none')",
+               "selectattr('age')", "selectattr('name', 'defined')", "replace('l', 'L')", "indent", "safe",
+               "map('length')", "rejectattr('x', 'none')", "select('defined')", "sort(reverse=true)", "count"]
+    TESTS = ["defined", "undefined", "none", "string", "number", "mapping", "iterable", "sequence", "boolean",
+             "true", "false", "integer", "float", "odd", "even", "eq(1)", "in([1, 'a', none])", "callable",
+             "lower", "upper", "not none", "not string", "not defined", "divisibleby(2)", "gt(1)"]
+    METHODS = ["split()", "split(',')", "split('l', 1)", "strip()", "lstrip()", "rstrip('d')", "upper()", "lower()",
+               "title()", "replace('a', 'b')", "startswith('H')", "endswith('d')", "find('l')", "rfind('o')",
+               "count('l')", "splitlines()", "items()", "keys()", "values()", "get('a')", "get('zz', 1)",
+               "join(['a', 'b'])", "partition(' ')", "rsplit(' ', 1)", "index(1)", "capitalize()", "isdigit()",
+               "removeprefix('He')", "format(1, 2)", "copy()", "nothing()", "a", "b", "name", "x.y"]
+    SLICES = ["[0]", "[-1]", "[1]", "[5]", "['a']", "['name']", "[1:]", "[:1]", "[:-1]", "[::-1]", "[::2]", "[-2:]",
+              "[none]", "[true]", "[3:1:-1]", "[:2][0]", "['items']"]
+
+    def __init__(self, seed):
+        import random
+        self.r = random.Random(seed)
+
+    def expression(self, depth):
+        r = self.r
+        if depth == 0 or r.random() < 0.15:
+            return r.choice(self.NAMES) if r.random() < 0.7 else r.choice(self.ATOMS)
+        inner = lambda: self.expression(depth - 1)
+        kind = r.randrange(10)
+        if kind < 2:
+            return f"({inner()} {r.choice(self.BINARY)} {inner()})"
+        if kind < 5:
+            return f"({inner()})|{r.choice(self.FILTERS)}"
+        if kind < 6:
+            return f"({inner()} is {r.choice(self.TESTS)})"
+        if kind < 7:
+            return f"({inner()}).{r.choice(self.METHODS)}"
+        if kind < 8:
+            return f"({inner()}){r.choice(self.SLICES)}"
+        if kind < 9:
+            return r.choice([f"[{inner()}, {inner()}]", f"({inner()} if {inner()} else {inner()})",
+                             f"{{'a': {inner()}, 'b': {inner()}}}", f"(not {inner()})", f"(-({inner()}))",
+                             f"({inner()},)", f"({inner()} if {inner()})"])
+        return inner()
+
+    def statement(self):
+        e = self.expression(self.r.randrange(1, 4))
+        return self.r.choice(["{{ " + e + " }}", "{{ " + e + " }}", "{% for v in " + e + " %}{{ v }},{% else %}-{% endfor %}",
+                              "{% for v in " + e + " if v %}{{ loop.index }}{{ v }}{{ loop.last }}{% endfor %}",
+                              "{% set v = " + e + " %}{{ v }}|{{ v }}", "{% if " + e + " %}1{% else %}0{% endif %}"])
+
+
+def random_cases(seed, count):
+    r = Random(seed)
+    for _ in range(count):
+        yield r.statement(), VALUES

@@ -4,6 +4,7 @@ usage: template_peer.py LORIKEET SCRATCH [TEMPLATE.jinja ...]
 
 Equal text, or refused (exit 3), or both fail: anything else is a difference and exit 1.
 """
+import copy
 import datetime
 import json
 import os
@@ -52,7 +53,7 @@ def environment():
 
 def reference(env, source, context):
     try:
-        return env.from_string(source).render(**context), None
+        return env.from_string(source).render(**copy.deepcopy(context)), None
     except Exception as e:  # any failure of the reference is one
         return None, f"{type(e).__name__}: {e}"
 
@@ -97,7 +98,7 @@ def main():
         else:
             count["different"] += 1
             print(f"{name}: exit {code} {message}\n  template  {source[:300]!r}\n"
-                  f"  ours      {text[-300:]!r}\n  reference {want[-300:] if want else failure!r}")
+                  f"  ours      {text[-300:]!r}\n  reference {failure if want is None else want[-300:]!r}")
     print(count)
     for feature, names in sorted(refusals.items(), key=lambda x: -len(x[1])):
         print(f"  refused {len(names):4} {feature}: {names[0]}")
