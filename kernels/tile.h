@@ -18,26 +18,26 @@
 typedef __m512 lrk_lanes;
 #define lrk_lanes_all(x) _mm512_set1_ps(x)
 #define lrk_lanes_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
-enum { LRK_LANES = 16, LRK_TILE_ROWS = 8 };
+enum { LRK_LANES = 16, LRK_BLOCK_ROWS = 8 };
 #elif LRK_REAL != LRK_BUILD_F64 && defined(__AVX2__)
 typedef __m256 lrk_lanes;
 #define lrk_lanes_all(x) _mm256_set1_ps(x)
 #define lrk_lanes_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
-enum { LRK_LANES = 8, LRK_TILE_ROWS = 6 };
+enum { LRK_LANES = 8, LRK_BLOCK_ROWS = 6 };
 #elif LRK_REAL != LRK_BUILD_F64
 typedef float lrk_lanes __attribute__((vector_size(16)));
 #define lrk_lanes_all(x) ((lrk_lanes){x, x, x, x})
 #define lrk_lanes_fma(a, b, c) ((a) * (b) + (c))
-enum { LRK_LANES = 4, LRK_TILE_ROWS = 6 };
+enum { LRK_LANES = 4, LRK_BLOCK_ROWS = 6 };
 #else
 typedef double lrk_lanes __attribute__((vector_size(16)));
 #define lrk_lanes_all(x) ((lrk_lanes){x, x})
 #define lrk_lanes_fma(a, b, c) ((a) * (b) + (c))
-enum { LRK_LANES = 2, LRK_TILE_ROWS = 6 };
+enum { LRK_LANES = 2, LRK_BLOCK_ROWS = 6 };
 #endif
 
-/* What tiles are padded to in memory: a multiple of the lanes of every build. */
-enum { LRK_TILE_PAD = 16 };
+/* What tiles are padded to in memory: a multiple of the lanes of every build, and of AMX's steps. */
+enum { LRK_TILE_PAD = 32 };
 
 typedef struct lrk_tile_product {
     size_t m, n, k;
@@ -67,7 +67,7 @@ static inline __attribute__((always_inline)) void lrk_tile_block(const lrk_tile_
                                                                  size_t j, const int rows,
                                                                  const int vecs)
 {
-    lrk_lanes acc[LRK_TILE_ROWS][2];
+    lrk_lanes acc[LRK_BLOCK_ROWS][2];
     const lrk_real *a = p->a + i * p->a_row, *b = p->b + j;
     const size_t a_row = p->a_row, a_col = p->a_col, b_row = p->b_row;
     lrk_real *c = p->c + i * p->c_row + j;
@@ -92,11 +92,11 @@ static inline __attribute__((always_inline)) void lrk_tile_columns(const lrk_til
                                                                    size_t j, const int vecs)
 {
     size_t i = 0;
-    for (; i + LRK_TILE_ROWS <= p->m; i += LRK_TILE_ROWS)
-        lrk_tile_block(p, i, j, LRK_TILE_ROWS, vecs);
+    for (; i + LRK_BLOCK_ROWS <= p->m; i += LRK_BLOCK_ROWS)
+        lrk_tile_block(p, i, j, LRK_BLOCK_ROWS, vecs);
     switch (p->m - i) {
-    case 7: lrk_tile_block(p, i, j, LRK_TILE_ROWS > 7 ? 7 : 1, vecs); break;
-    case 6: lrk_tile_block(p, i, j, LRK_TILE_ROWS > 6 ? 6 : 1, vecs); break;
+    case 7: lrk_tile_block(p, i, j, LRK_BLOCK_ROWS > 7 ? 7 : 1, vecs); break;
+    case 6: lrk_tile_block(p, i, j, LRK_BLOCK_ROWS > 6 ? 6 : 1, vecs); break;
     case 5: lrk_tile_block(p, i, j, 5, vecs); break;
     case 4: lrk_tile_block(p, i, j, 4, vecs); break;
     case 3: lrk_tile_block(p, i, j, 3, vecs); break;

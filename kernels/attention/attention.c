@@ -47,7 +47,8 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 "attention: softcap is %g, must be 0 (none) or more", a->softcap);
     p->out[LRK_ATTENTION_O] = lrk_like(q);
     p->saved[LRK_ATTENTION_LSE] = lrk_mat(lrk_acc(q->dtype), lrk_rows(q), a->heads);
-    lrk_attention_scratch(c, &p->forward_scratch, &p->backward_scratch);
+    p->forward_scratch = lrk_attention_layout(c, false).bytes;
+    p->backward_scratch = lrk_attention_layout(c, true).bytes;
     return LRK_OK;
 }
 

@@ -17,56 +17,27 @@ typedef struct job {
 
 /* A block's queries and their gradients, each in both orientations. */
 typedef struct queries {
-    row_tile q, dout, dq;
-    lrk_real q_transposed[(ROWS + LRK_TILE_PAD) * WIDTH];
-    lrk_real dout_transposed[(ROWS + LRK_TILE_PAD) * WIDTH];
-    lrk_real lse[ROWS + LRK_TILE_PAD], delta[ROWS + LRK_TILE_PAD];
+    row_tile q, q_transposed, dout, dout_transposed, dq;
+    lrk_real lse[ROWS], delta[ROWS];
     sight sees;
 } queries;
 
 static lrk_real *sum_row(const job *j, size_t lane, size_t which, size_t row)
 {
     const size_t width = lrk_attention_lane_width(j->call->attr);
-    return j->sums + ((lane * 2 + which) * lrk_rows(j->call->in[LRK_ATTENTION_K]) + row) * width;
+    const size_t rows = lrk_rows(j->call->in[LRK_ATTENTION_K]) + LRK_ATTENTION_SPARE;
+    return j->sums + ((lane * 2 + which) * rows + row) * width;
 }
 
 static void load_block(const lrk_call *c, const lrk_query_block *b, const shape *s, queries *w)
 {
-    const lrk_attention_attr *a = c->attr;
-    load_queries(c->in[LRK_ATTENTION_Q], b, s, (lrk_real)a->scale, w->q);
-    load_queries(c->dout[LRK_ATTENTION_O], b, s, 1, w->dout);
+    load_queries(c->in[LRK_ATTENTION_Q], b, s, w->q);
+    load_queries(c->dout[LRK_ATTENTION_O], b, s, w->dout);
     transpose(w->q, s, w->q_transposed);
     transpose(w->dout, s, w->dout_transposed);
     look(c, b, s, &w->sees);
+    load_sums(c, b, s, w->lse, w->delta);
     memset(w->dq, 0, s->rows * s->width * sizeof *w->dq);
-    for (size_t r = 0; r < s->lanes; r++) w->lse[r] = w->delta[r] = 0;
-    for (size_t r = 0; r < s->rows; r++) {
-        const lrk_store *o = query_at(c->out[LRK_ATTENTION_O], b, s, r);
-        const lrk_real *lse = lrk_row(c->saved[LRK_ATTENTION_LSE], (size_t)b->first + r % (size_t)b->n);
-        lrk_real sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (size_t d = 0; d < s->head; d++) sum += w->dout[r * s->width + d] * lrk_get(o, d);
-        w->delta[r] = sum;
-        w->lse[r] = lse[s->kv_head * s->group + r / (size_t)b->n];
-    }
-}
-
-/* Columns r .. r + LRK_LANES - 1: scores become probabilities, dp becomes ds. */
-static void gradient_strip(lrk_real *x, lrk_real *dx, size_t r, const lrk_key_panel *p,
-                           const shape *s, const queries *w, lrk_real inverse_cap)
-{
-    const lrk_real *lse = w->lse + r, *delta = w->delta + r;
-    for (size_t j = 0; j < p->n; j++) {
-        lrk_real *pr = x + j * s->lanes + r, *ds = dx + j * s->lanes + r;
-        const int32_t at = p->position + (int32_t)j;
-#pragma omp simd
-        for (size_t l = 0; l < LRK_LANES; l++) {
-            const lrk_real t = pr[l] * inverse_cap, e = lrk_exp(pr[l] - lse[l]);
-            const bool sees = at <= w->sees.high[r + l] && at >= w->sees.low[r + l];
-            pr[l] = sees ? e : 0;
-            ds[l] = pr[l] * (ds[l] - delta[l]) * (1 - t * t);
-        }
-    }
 }
 
 /* c += a b, where a is a tile of scores as it lies (keys down) or the other way round */
@@ -80,25 +51,6 @@ static void add_product(const lrk_real *a, bool keys_down, const lrk_real *b, co
                                           .b_row = s->width, .c = c, .c_row = c_row, .add = true});
 }
 
-static void write_dq(const lrk_call *c, const lrk_query_block *b, const shape *s, const queries *w)
-{
-    const lrk_tensor *dq = c->din[LRK_ATTENTION_Q];
-    const lrk_attention_attr *a = c->attr;
-    const lrk_real scale = (lrk_real)a->scale;
-    const bool fresh = c->fresh >> LRK_ATTENTION_Q & 1;
-    for (size_t r = 0; dq && r < s->rows; r++) {
-        lrk_store *to = query_at(dq, b, s, r);
-        const lrk_real *from = w->dq + r * s->width;
-        if (fresh) {
-#pragma omp simd
-            for (size_t d = 0; d < s->head; d++) lrk_put(to, d, scale * from[d]);
-        } else {
-#pragma omp simd
-            for (size_t d = 0; d < s->head; d++) lrk_put(to, d, lrk_get(to, d) + scale * from[d]);
-        }
-    }
-}
-
 static void block_backward(const job *j, const lrk_query_block *b, size_t lane, size_t kv_head,
                            queries *w)
 {
@@ -106,9 +58,9 @@ static void block_backward(const job *j, const lrk_query_block *b, size_t lane, 
     const lrk_attention_attr *a = c->attr;
     const shape s = shape_of(c, b, kv_head);
     const size_t row = lrk_attention_lane_width(a), column = kv_head * s.width;
-    const lrk_real cap = (lrk_real)a->softcap, inverse_cap = cap > 0 ? 1 / cap : 0;
+    const factors f = factors_of(c);
     key_tile keys;
-    lrk_real x[KEYS * (ROWS + LRK_TILE_PAD)], dx[KEYS * (ROWS + LRK_TILE_PAD)];
+    score_tile x, dx;
 
     load_block(c, b, &s, w);
     lrk_key_walk walk = lrk_key_walk_of(c, b);
@@ -117,16 +69,15 @@ static void block_backward(const job *j, const lrk_query_block *b, size_t lane, 
         scores(keys, w->dout_transposed, &p, &s, dx);
         load_keys(c->in[LRK_ATTENTION_K], &p, &s, keys);
         scores(keys, w->q_transposed, &p, &s, x);
-        if (cap > 0) cap_scores(x, p.n * s.lanes, cap);
-        for (size_t r = 0; r < s.lanes; r += LRK_LANES)
-            gradient_strip(x, dx, r, &p, &s, w, inverse_cap);
+        cap_scores(c, x, p.n * s.lanes);
+        gradient_strips(x, dx, &p, &s, &w->sees, &f, w->lse, w->delta);
         if (c->din[LRK_ATTENTION_Q]) add_product(dx, false, keys, &p, &s, w->dq, s.width);
         if (c->din[LRK_ATTENTION_K])
             add_product(dx, true, w->q, &p, &s, sum_row(j, lane, 0, p.row) + column, row);
         if (c->din[LRK_ATTENTION_V])
             add_product(x, true, w->dout, &p, &s, sum_row(j, lane, 1, p.row) + column, row);
     }
-    write_dq(c, b, &s, w);
+    write_dq(c, b, &s, w->dq);
 }
 
 static void lane_backward(void *ctx, size_t task, int worker)
@@ -135,7 +86,7 @@ static void lane_backward(void *ctx, size_t task, int worker)
     const job *j = ctx;
     const lrk_attention_attr *a = j->call->attr;
     const size_t kv_head = task % a->kv_heads, lane = task / a->kv_heads;
-    const size_t width = lrk_aligned(a->head, LRK_TILE_PAD);
+    const size_t width = lrk_attention_width(a);
     queries w;
     for (size_t row = j->ranges[2 * lane]; row < j->ranges[2 * lane + 1]; row++) {
         for (size_t which = 0; which < 2; which++)
@@ -152,7 +103,7 @@ static void fold_rows(void *ctx, size_t task, int worker)
     (void)worker;
     const job *j = ctx;
     const lrk_attention_attr *a = j->call->attr;
-    const size_t rows = lrk_rows(j->call->in[LRK_ATTENTION_K]), width = lrk_aligned(a->head, LRK_TILE_PAD);
+    const size_t rows = lrk_rows(j->call->in[LRK_ATTENTION_K]), width = lrk_attention_width(a);
     const size_t which = task % 2, first = task / 2 * FOLD_ROWS;
     const unsigned input = which ? LRK_ATTENTION_V : LRK_ATTENTION_K;
     const lrk_tensor *d = j->call->din[input];
@@ -176,9 +127,10 @@ static void fold_rows(void *ctx, size_t task, int worker)
 void LRK_KERNEL(attention, bwd)(const lrk_call *c)
 {
     const lrk_attention_attr *a = c->attr;
-    lrk_query_block *blocks = c->scratch;
+    const lrk_attention_memory memory = lrk_attention_layout(c, true);
+    lrk_query_block *blocks = lrk_attention_at(c, memory.blocks);
     job j = {.call = c, .blocks = blocks, .lanes = lrk_attention_lanes(a),
-             .sums = lrk_attention_sums(c)};
+             .sums = lrk_attention_at(c, memory.sums)};
     j.n_blocks = lrk_attention_blocks(c, blocks);
     lrk_attention_deal(c, blocks, j.n_blocks, j.ranges);
     lrk_parallel(j.lanes * a->kv_heads, lane_backward, &j);

@@ -15,29 +15,46 @@ size_t lrk_attention_lanes(const lrk_attention_attr *a)
     return lrk_min(lrk_ceil_div(12, a->kv_heads), LRK_ATTENTION_MAX_LANES);
 }
 
+size_t lrk_attention_width(const lrk_attention_attr *a)
+{
+    return lrk_aligned(a->head, 32);
+}
+
 size_t lrk_attention_lane_width(const lrk_attention_attr *a)
 {
-    return a->kv_heads * lrk_aligned(a->head, 16);
+    return a->kv_heads * lrk_attention_width(a);
 }
 
-static size_t table_bytes(const lrk_call *c)
+/* Takes bytes at the end of the layout. */
+static size_t take(lrk_attention_memory *m, size_t bytes)
 {
-    const size_t tokens = lrk_rows(c->in[LRK_ATTENTION_Q]);
-    const size_t most = tokens / block_tokens(c->attr) + lrk_rows(c->in[LRK_ATTENTION_SEGMENTS]);
-    return lrk_aligned(lrk_min(most, tokens) * sizeof(lrk_query_block), LRK_ALIGN);
+    const size_t offset = m->bytes;
+    m->bytes += lrk_aligned(bytes, LRK_ALIGN);
+    return offset;
 }
 
-void lrk_attention_scratch(const lrk_call *c, size_t *forward, size_t *backward)
+lrk_attention_memory lrk_attention_layout(const lrk_call *c, bool backward)
 {
-    const lrk_tensor *k = c->in[LRK_ATTENTION_K];
-    const size_t row = lrk_row_bytes(lrk_acc(k->dtype), lrk_attention_lane_width(c->attr));
-    *forward = table_bytes(c);
-    *backward = table_bytes(c) + 2 * lrk_attention_lanes(c->attr) * lrk_rows(k) * row;
-}
-
-void *lrk_attention_sums(const lrk_call *c)
-{
-    return (char *)c->scratch + table_bytes(c);
+    const size_t tokens = lrk_rows(c->in[LRK_ATTENTION_Q]), keys = lrk_rows(c->in[LRK_ATTENTION_K]);
+    const size_t segments = lrk_rows(c->in[LRK_ATTENTION_SEGMENTS]);
+    const lrk_dtype type = c->in[LRK_ATTENTION_K]->dtype;
+    const size_t blocks = lrk_min(tokens / block_tokens(c->attr) + segments, tokens);
+    const size_t panels = keys / LRK_ATTENTION_KEYS + segments;
+    const size_t width = lrk_attention_lane_width(c->attr);
+    lrk_attention_memory m = {0};
+    m.blocks = take(&m, blocks * sizeof(lrk_query_block));
+#if defined(__x86_64__)
+    if (type == LRK_BF16) {
+        m.panels = take(&m, panels * sizeof(lrk_key_panel));
+        m.bases = take(&m, segments * sizeof(int32_t));
+        for (size_t i = 0; i < (backward ? 3 : 2); i++)
+            m.packs[i] = take(&m, panels * LRK_ATTENTION_KEYS * width * sizeof(uint16_t));
+    }
+#endif
+    if (backward)
+        m.sums = take(&m, 2 * lrk_attention_lanes(c->attr) * (keys + LRK_ATTENTION_SPARE) *
+                              lrk_row_bytes(lrk_acc(type), width));
+    return m;
 }
 
 size_t lrk_attention_blocks(const lrk_call *c, lrk_query_block *blocks)
@@ -57,6 +74,22 @@ size_t lrk_attention_blocks(const lrk_call *c, lrk_query_block *blocks)
     return n;
 }
 
+size_t lrk_attention_panels(const lrk_call *c, lrk_key_panel *panels, int32_t *bases)
+{
+    const lrk_tensor *segments = c->in[LRK_ATTENTION_SEGMENTS];
+    size_t n = 0;
+    for (size_t s = 0; s < lrk_rows(segments); s++) {
+        const int32_t *segment = lrk_segment(segments, s), keys = segment[LRK_SEG_KEYS];
+        bases[s] = (int32_t)n;
+        for (int32_t i = 0; i < keys; i += LRK_ATTENTION_KEYS) {
+            panels[n++] = (lrk_key_panel){
+                .row = (size_t)(segment[LRK_SEG_KV] + i),
+                .n = lrk_min(LRK_ATTENTION_KEYS, (size_t)(keys - i))};
+        }
+    }
+    return n;
+}
+
 /* Position of the first key that the segment holds itself. */
 static int32_t first_held(const int32_t *segment)
 {
@@ -69,7 +102,9 @@ static void enter(lrk_key_walk *w, int32_t segment, int32_t end)
     if (segment < 0) return;
     const int32_t *s = lrk_segment(w->segments, (size_t)segment);
     const int32_t held = first_held(s), behind = held + s[LRK_SEG_KEYS];
-    w->next = held > w->low ? held : w->low;
+    /* panels begin at fixed keys, whatever the window hides of the first */
+    w->next = held;
+    if (w->low > held) w->next += (w->low - held) / LRK_ATTENTION_KEYS * LRK_ATTENTION_KEYS;
     w->end = end < behind ? end : behind;
 }
 
@@ -87,6 +122,11 @@ lrk_key_walk lrk_key_walk_of(const lrk_call *c, const lrk_query_block *b)
     return w;
 }
 
+static size_t panel_index(const lrk_key_walk *w, const int32_t *segment)
+{
+    return (size_t)(w->bases[w->segment] + (w->next - first_held(segment)) / LRK_ATTENTION_KEYS);
+}
+
 bool lrk_key_walk_next(lrk_key_walk *w, lrk_key_panel *panel)
 {
     while (w->segment >= 0 && w->next >= w->end) {
@@ -98,6 +138,7 @@ bool lrk_key_walk_next(lrk_key_walk *w, lrk_key_panel *panel)
     const int32_t left = w->end - w->next, n = left < LRK_ATTENTION_KEYS ? left : LRK_ATTENTION_KEYS;
     *panel = (lrk_key_panel){.row = (size_t)(s[LRK_SEG_KV] + w->next - first_held(s)),
                              .n = (size_t)n,
+                             .index = w->bases ? panel_index(w, s) : 0,
                              .position = w->next,
                              .masked = w->next + n - 1 > w->first || w->next < w->clear};
     w->next += n;
