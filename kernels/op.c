@@ -46,8 +46,8 @@ static lrk_kernel find(const lrk_kernel table[LRK_TARGETS][LRK_COMPUTE_COUNT], l
                        lrk_compute compute)
 {
     if (device == LRK_CUDA) return table[LRK_ON_CUDA][compute];
-    const lrk_isa isa = lrk_cpu();
-    int target = isa >= LRK_AVX512 ? LRK_ON_AVX512 : isa == LRK_AVX2 ? LRK_ON_AVX2 : LRK_ON_SCALAR;
+    _Static_assert(LRK_ON_SCALAR == (int)LRK_SCALAR && LRK_ON_AMX == (int)LRK_AMX, "same order");
+    int target = (int)lrk_cpu();
     while (target > LRK_ON_SCALAR && !table[target][compute]) target--;
     return table[target][compute];
 }

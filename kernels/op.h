@@ -24,7 +24,14 @@ typedef enum lrk_device { LRK_CPU, LRK_CUDA, LRK_DEVICE_COUNT } lrk_device;
 
 /* What a kernel was compiled for. The CPU has one set of kernels for each level of base/cpu.h, built
  * from the same source; the level in use is looked up at each call, so LRK_CPU= and tests choose. */
-typedef enum lrk_target { LRK_ON_SCALAR, LRK_ON_AVX2, LRK_ON_AVX512, LRK_ON_CUDA, LRK_TARGETS } lrk_target;
+typedef enum lrk_target {
+    LRK_ON_SCALAR,
+    LRK_ON_AVX2,
+    LRK_ON_AVX512,
+    LRK_ON_AMX, /* only bf16 kernels of ops that multiply matrices themselves */
+    LRK_ON_CUDA,
+    LRK_TARGETS
+} lrk_target;
 
 /* The types that kernels compute in; the index of the kernel tables. */
 typedef enum lrk_compute { LRK_C_F32, LRK_C_F64, LRK_C_BF16, LRK_COMPUTE_COUNT } lrk_compute;
@@ -144,7 +151,16 @@ lrk_kernel lrk_op_backward(const lrk_op *op, lrk_device device, lrk_compute comp
                 LRK_KERNEL_SET(op, fwd, avx512)},                                               \
     .backward = {LRK_KERNEL_SET(op, bwd, scalar), LRK_KERNEL_SET(op, bwd, avx2),                \
                  LRK_KERNEL_SET(op, bwd, avx512)}
+/* The same for an op whose *_amx.c brings bf16 kernels for tile registers. */
+#define LRK_DECLARE_AMX_KERNELS(op) LRK_DECLARE_SET(op, bf16_amx)
+#define LRK_KERNELS_AND_AMX(op)                                                                 \
+    .forward = {LRK_KERNEL_SET(op, fwd, scalar), LRK_KERNEL_SET(op, fwd, avx2),                 \
+                LRK_KERNEL_SET(op, fwd, avx512), {NULL, NULL, lrk_##op##_fwd_bf16_amx}},        \
+    .backward = {LRK_KERNEL_SET(op, bwd, scalar), LRK_KERNEL_SET(op, bwd, avx2),                \
+                 LRK_KERNEL_SET(op, bwd, avx512), {NULL, NULL, lrk_##op##_bwd_bf16_amx}}
 #else
+#define LRK_DECLARE_AMX_KERNELS(op) LRK_DECLARE_SET(op, f32_scalar)
+#define LRK_KERNELS_AND_AMX(op) LRK_KERNELS(op)
 #define LRK_DECLARE_KERNELS(op)       \
     LRK_DECLARE_SET(op, f64_scalar);  \
     LRK_DECLARE_SET(op, f32_scalar);  \

@@ -7,6 +7,7 @@
 #include <math.h>
 
 LRK_DECLARE_KERNELS(attention);
+LRK_DECLARE_AMX_KERNELS(attention);
 
 static lrk_status check_widths(const lrk_call *c, lrk_err *err)
 {
@@ -102,6 +103,6 @@ const lrk_op lrk_op_attention = {
                 1u << LRK_ATTENTION_SEGMENTS,
     .needs_out = 1u << LRK_ATTENTION_O,
     .infer = infer,
-    LRK_KERNELS(attention),
+    LRK_KERNELS_AND_AMX(attention),
     LRK_SAMPLES(samples),
 };

@@ -1,19 +1,9 @@
 /* kernels/attention/attention_backward_cpu.c -- a task is one lane of one key head: it writes its
  * blocks' dQ and its own sums of dK and dV; a second pass adds the lanes up. */
-#include "base/threads.h"
+#include "kernels/attention/backward.h"
 #include "kernels/attention/tiles.h"
 
 void LRK_KERNEL(attention, bwd)(const lrk_call *c);
-
-enum { FOLD_ROWS = 16 };
-
-typedef struct job {
-    const lrk_call *call;
-    const lrk_query_block *blocks;
-    size_t n_blocks, lanes;
-    size_t ranges[2 * LRK_ATTENTION_MAX_LANES];
-    lrk_real *sums; /* [lane][dK, dV][N][Kh * width] */
-} job;
 
 /* A block's queries and their gradients, each in both orientations. */
 typedef struct queries {
@@ -21,13 +11,6 @@ typedef struct queries {
     lrk_real lse[ROWS], delta[ROWS];
     sight sees;
 } queries;
-
-static lrk_real *sum_row(const job *j, size_t lane, size_t which, size_t row)
-{
-    const size_t width = lrk_attention_lane_width(j->call->attr);
-    const size_t rows = lrk_rows(j->call->in[LRK_ATTENTION_K]) + LRK_ATTENTION_SPARE;
-    return j->sums + ((lane * 2 + which) * rows + row) * width;
-}
 
 static void load_block(const lrk_call *c, const lrk_query_block *b, const shape *s, queries *w)
 {
@@ -51,7 +34,7 @@ static void add_product(const lrk_real *a, bool keys_down, const lrk_real *b, co
                                           .b_row = s->width, .c = c, .c_row = c_row, .add = true});
 }
 
-static void block_backward(const job *j, const lrk_query_block *b, size_t lane, size_t kv_head,
+static void block_backward(const lanes_job *j, const lrk_query_block *b, size_t lane, size_t kv_head,
                            queries *w)
 {
     const lrk_call *c = j->call;
@@ -73,9 +56,9 @@ static void block_backward(const job *j, const lrk_query_block *b, size_t lane, 
         gradient_strips(x, dx, &p, &s, &w->sees, &f, w->lse, w->delta);
         if (c->din[LRK_ATTENTION_Q]) add_product(dx, false, keys, &p, &s, w->dq, s.width);
         if (c->din[LRK_ATTENTION_K])
-            add_product(dx, true, w->q, &p, &s, sum_row(j, lane, 0, p.row) + column, row);
+            add_product(dx, true, w->q, &p, &s, lane_row(j, lane, 0, p.row) + column, row);
         if (c->din[LRK_ATTENTION_V])
-            add_product(x, true, w->dout, &p, &s, sum_row(j, lane, 1, p.row) + column, row);
+            add_product(x, true, w->dout, &p, &s, lane_row(j, lane, 1, p.row) + column, row);
     }
     write_dq(c, b, &s, w->dq);
 }
@@ -83,58 +66,18 @@ static void block_backward(const job *j, const lrk_query_block *b, size_t lane, 
 static void lane_backward(void *ctx, size_t task, int worker)
 {
     (void)worker;
-    const job *j = ctx;
-    const lrk_attention_attr *a = j->call->attr;
-    const size_t kv_head = task % a->kv_heads, lane = task / a->kv_heads;
-    const size_t width = lrk_attention_width(a);
+    const lanes_job *j = ctx;
+    const size_t kv_head = lane_head(j, task), lane = lane_of(j, task);
     queries w;
-    for (size_t row = j->ranges[2 * lane]; row < j->ranges[2 * lane + 1]; row++) {
-        for (size_t which = 0; which < 2; which++)
-            memset(sum_row(j, lane, which, row) + kv_head * width, 0, width * sizeof(lrk_real));
-    }
+    lane_clear(j, lane, kv_head);
     for (size_t b = 0; b < j->n_blocks; b++) {
         if ((size_t)j->blocks[b].lane == lane) block_backward(j, &j->blocks[b], lane, kv_head, &w);
     }
 }
 
-/* Rows of dK or dV: the lanes in order. */
-static void fold_rows(void *ctx, size_t task, int worker)
-{
-    (void)worker;
-    const job *j = ctx;
-    const lrk_attention_attr *a = j->call->attr;
-    const size_t rows = lrk_rows(j->call->in[LRK_ATTENTION_K]), width = lrk_attention_width(a);
-    const size_t which = task % 2, first = task / 2 * FOLD_ROWS;
-    const unsigned input = which ? LRK_ATTENTION_V : LRK_ATTENTION_K;
-    const lrk_tensor *d = j->call->din[input];
-    const bool fresh = j->call->fresh >> input & 1;
-    for (size_t row = first; d && row < lrk_min(rows, first + FOLD_ROWS); row++) {
-        for (size_t h = 0; h < a->kv_heads; h++) {
-            lrk_store *to = (lrk_store *)lrk_row(d, row) + h * a->head;
-            lrk_real sum[WIDTH] = {0};
-            for (size_t lane = 0; lane < j->lanes; lane++) {
-                if (row < j->ranges[2 * lane] || row >= j->ranges[2 * lane + 1]) continue;
-                const lrk_real *from = sum_row(j, lane, which, row) + h * width;
-#pragma omp simd
-                for (size_t i = 0; i < a->head; i++) sum[i] += from[i];
-            }
-            for (size_t i = 0; i < a->head; i++)
-                lrk_put(to, i, fresh ? sum[i] : lrk_get(to, i) + sum[i]);
-        }
-    }
-}
-
 void LRK_KERNEL(attention, bwd)(const lrk_call *c)
 {
-    const lrk_attention_attr *a = c->attr;
-    const lrk_attention_memory memory = lrk_attention_layout(c, true);
-    lrk_query_block *blocks = lrk_attention_at(c, memory.blocks);
-    job j = {.call = c, .blocks = blocks, .lanes = lrk_attention_lanes(a),
-             .sums = lrk_attention_at(c, memory.sums)};
-    j.n_blocks = lrk_attention_blocks(c, blocks);
-    lrk_attention_deal(c, blocks, j.n_blocks, j.ranges);
-    lrk_parallel(j.lanes * a->kv_heads, lane_backward, &j);
-    const size_t rows = lrk_rows(c->in[LRK_ATTENTION_K]);
-    if (c->din[LRK_ATTENTION_K] || c->din[LRK_ATTENTION_V])
-        lrk_parallel(2 * lrk_ceil_div(rows, FOLD_ROWS), fold_rows, &j);
+    lanes_job j = lanes_of(c);
+    lrk_parallel(lane_tasks(&j), lane_backward, &j);
+    lanes_fold(&j);
 }

@@ -8,7 +8,7 @@
 #define LRK_KERNELS_ATTENTION_STRIPS_H
 #include "base/size.h"
 #include "kernels/attention/blocks.h"
-#include "kernels/tile.h"
+#include "kernels/lanes.h"
 
 enum { ROWS = LRK_ATTENTION_ROWS, KEYS = LRK_ATTENTION_KEYS, WIDTH = LRK_ATTENTION_MAX_HEAD };
 

@@ -3,6 +3,7 @@
 #ifndef LRK_KERNELS_ATTENTION_TILES_H
 #define LRK_KERNELS_ATTENTION_TILES_H
 #include "kernels/attention/strips.h"
+#include "kernels/tile.h"
 
 typedef lrk_real row_tile[ROWS * WIDTH];
 typedef lrk_real key_tile[KEYS * WIDTH];

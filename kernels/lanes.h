@@ -1,0 +1,50 @@
+/* kernels/lanes.h -- one vector register of the instruction set that a kernel is built for: as many
+ * lrk_real as fit, and how many of them a product of local matrices may keep busy. Included after
+ * LRK_REAL is set, as kernels/real.h.
+ */
+#ifndef LRK_KERNELS_LANES_H
+#define LRK_KERNELS_LANES_H
+#include "kernels/real.h"
+
+#if LRK_REAL != LRK_BUILD_F64 && (defined(__AVX512F__) || defined(__AVX2__))
+#include <immintrin.h>
+#endif
+
+#if LRK_REAL != LRK_BUILD_F64 && defined(__AVX512F__)
+typedef __m512 lrk_lanes;
+#define lrk_lanes_all(x) _mm512_set1_ps(x)
+#define lrk_lanes_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+enum { LRK_LANES = 16, LRK_BLOCK_ROWS = 8 };
+#elif LRK_REAL != LRK_BUILD_F64 && defined(__AVX2__)
+typedef __m256 lrk_lanes;
+#define lrk_lanes_all(x) _mm256_set1_ps(x)
+#define lrk_lanes_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+enum { LRK_LANES = 8, LRK_BLOCK_ROWS = 6 };
+#elif LRK_REAL != LRK_BUILD_F64
+typedef float lrk_lanes __attribute__((vector_size(16)));
+#define lrk_lanes_all(x) ((lrk_lanes){x, x, x, x})
+#define lrk_lanes_fma(a, b, c) ((a) * (b) + (c))
+enum { LRK_LANES = 4, LRK_BLOCK_ROWS = 6 };
+#else
+typedef double lrk_lanes __attribute__((vector_size(16)));
+#define lrk_lanes_all(x) ((lrk_lanes){x, x})
+#define lrk_lanes_fma(a, b, c) ((a) * (b) + (c))
+enum { LRK_LANES = 2, LRK_BLOCK_ROWS = 6 };
+#endif
+
+/* What tiles are padded to in memory: a multiple of the lanes of every build, and of AMX's steps. */
+enum { LRK_TILE_PAD = 32 };
+
+static inline lrk_lanes lrk_lanes_load(const lrk_real *p)
+{
+    lrk_lanes v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void lrk_lanes_store(lrk_real *p, lrk_lanes v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+#endif /* LRK_KERNELS_LANES_H */
