@@ -67,6 +67,8 @@ static const int32_t tree[] = {0,  70, 0,  -1, 0,  70, 70, 9, 70, 0,  70, 9, 79,
                                79, 20, 99, 5,  90, 2,  99, 5, 104, 6, 0, -1, 104, 6};
 /* three sequences in one cache of 220 rows: 1, 3 and 2 new tokens behind 80, 0 and 128 old ones */
 static const int32_t cached[] = {0, 1, 80, -1, 0, 81, 1, 3, 0, -1, 81, 3, 4, 2, 128, -1, 90, 130};
+/* the same cache read by a longer piece of text: 40 tokens behind 60 */
+static const int32_t prefill[] = {0, 40, 60, -1, 10, 100};
 #define SEGMENTS(s, d) {.dim = {s, LRK_SEG_FIELDS}, .fill = LRK_FILL_DATA, .data = d}
 static const lrk_sample samples[] = {
     {.name = "one element", .in = {{{1, 1}}, {{1, 1}}, {{1, 1}}, SEGMENTS(1, one)}, .attr = &single},
@@ -90,6 +92,9 @@ static const lrk_sample samples[] = {
      .attr = &capped},
     {.name = "decoding from a cache",
      .in = {{{6, 96}}, {{220, 32}}, {{220, 32}}, SEGMENTS(3, cached)},
+     .attr = &grouped},
+    {.name = "a piece of text behind a cache",
+     .in = {{{40, 96}}, {{120, 32}}, {{120, 32}}, SEGMENTS(1, prefill)},
      .attr = &grouped},
 };
 
