@@ -2,6 +2,11 @@
  *
  *   C[i,j] = (accumulate ? C[i,j] : 0) + alpha * sum_k A(i,k) * B(k,j)      i < m, j < n
  *
+ * With k2 > 0 the sum goes on over a second pair, + alpha * sum_k A2(i,k) B2(k,j), k < k2: an adapter
+ * beside its weight, Y = X W^T + S B^T, whose own product would be bound by reading and writing Y. In
+ * bf16 on AMX a shallow one (k2 <= 64) is added before Y is stored; elsewhere it is a product of its
+ * own, and a bf16 C is rounded in between.
+ *
  * An operand is a matrix in memory whose rows are `stride` elements apart; `transposed` says that
  * the product reads it the other way round. So, with X (T, in), W (out, in), dY (T, out):
  *   forward    Y  = X W^T    a = X,  b = W transposed,  m = T, n = out, k = in
@@ -37,6 +42,8 @@ typedef struct lrk_gemm {
     size_t c_stride;
     double alpha;
     bool accumulate;
+    size_t k2;           /* 0: no second pair */
+    lrk_operand a2, b2;  /* types as for a and b; f64 with f64 */
 } lrk_gemm;
 
 /* Enough for any instruction set of this machine, for lrk_threads() threads as of now or fewer, and

@@ -70,12 +70,35 @@ static void multiply(const lrk_gemm *g, void *scratch)
     lrk_gemm_packed(g, isa_of(level), scratch);
 }
 
+/* The two products of g on their own. */
+static lrk_gemm first_of(const lrk_gemm *g)
+{
+    lrk_gemm r = *g;
+    r.k2 = 0;
+    return r;
+}
+
+static lrk_gemm second_of(const lrk_gemm *g)
+{
+    lrk_gemm r = first_of(g);
+    r.a = g->a2;
+    r.b = g->b2;
+    r.k = g->k2;
+    r.accumulate = true;
+    return r;
+}
+
 size_t lrk_gemm_scratch(const lrk_gemm *g)
 {
     const size_t threads = (size_t)lrk_threads();
     size_t most = 0;
     if (is_f64(g)) return 0;
-    if (lrk_gemm_provider_get() == LRK_GEMM_ONEDNN) most = lrk_gemm_onednn_scratch(g);
+    if (g->k2) {
+        const lrk_gemm second = second_of(g);
+        most = lrk_gemm_scratch(&second);
+    }
+    if (lrk_gemm_provider_get() == LRK_GEMM_ONEDNN)
+        most = lrk_max(most, lrk_gemm_onednn_scratch(g));
     if (lrk_gemm_is_few(g)) return lrk_max(most, lrk_gemm_few_scratch(g, threads));
     for (int level = LRK_SCALAR; level <= (int)lrk_cpu_hardware(); level++)
         for (size_t t = 1; t <= threads; t++)
@@ -117,9 +140,26 @@ static lrk_gemm rest(const lrk_gemm *g, size_t j)
     return r;
 }
 
+static bool fuses(const lrk_gemm *g)
+{
+#if defined(__x86_64__)
+    return lrk_gemm_provider_get() == LRK_GEMM_OWN && !lrk_gemm_is_few(g) &&
+           in_tiles(g, lrk_cpu()) && lrk_gemm_amx_fuses(g);
+#else
+    (void)g;
+    return false;
+#endif
+}
+
 void lrk_gemm_run(const lrk_gemm *g, void *scratch)
 {
     if (!g->m || !g->n) return;
+    if (g->k2 && !fuses(g)) {
+        const lrk_gemm first = first_of(g), second = second_of(g);
+        lrk_gemm_run(&first, scratch);
+        lrk_gemm_run(&second, scratch);
+        return;
+    }
     if (!g->k) {
         clear(g);
         return;

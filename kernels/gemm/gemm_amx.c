@@ -19,15 +19,17 @@ typedef struct job {
     const lrk_gemm *g;
     lrk_operand left, right; /* of the product that runs: C, or C^T */
     size_t m, n, k;
+    size_t k2; /* of the second product; 0: none, or not here */
     bool swapped, direct;
     size_t k_padded, kc, blocks;
     size_t columns, rows; /* of a task */
     size_t n_col_tasks, n_row_tasks;
-    uint16_t *a; /* packed strips, from strip first_packed on */
+    uint16_t *a2; /* packed strips of the second A, all */
+    uint16_t *a;  /* packed strips, from strip first_packed on */
     size_t first_packed, n_strips;
     char *own;
-    size_t a_bytes, worker_bytes;
-    size_t b_bytes, rows_bytes, tmp_bytes, sums_bytes; /* parts of a worker's memory */
+    size_t a_bytes, a2_bytes, worker_bytes;
+    size_t b_bytes, b2_bytes, rows_bytes, tmp_bytes, sums_bytes; /* parts of a worker's memory */
 } job;
 
 static size_t padded(size_t n, size_t unit) { return lrk_ceil_div(n, unit) * unit; }
@@ -51,10 +53,23 @@ static void plan_tasks(job *p, size_t threads)
     p->n_row_tasks = lrk_ceil_div(p->m, p->rows);
 }
 
+/* C^T = B^T A^T */
+static bool better_swapped(const lrk_gemm *g)
+{
+    return g->a.transposed && !g->b.transposed && g->n < g->m && !lrk_dtype_quantized(g->b.dtype);
+}
+
+bool lrk_gemm_amx_fuses(const lrk_gemm *g)
+{
+    return g->k2 && g->k2 <= SHALLOW && g->k > 0 && !better_swapped(g) &&
+           !lrk_dtype_quantized(g->b2.dtype);
+}
+
 static job plan(const lrk_gemm *g, size_t threads)
 {
     job p = {.g = g, .left = g->a, .right = g->b, .m = g->m, .n = g->n, .k = g->k};
-    if (g->a.transposed && !g->b.transposed && g->n < g->m && !lrk_dtype_quantized(g->b.dtype)) {
+    if (lrk_gemm_amx_fuses(g)) p.k2 = g->k2;
+    if (better_swapped(g)) {
         p.swapped = true;
         p.left = g->b;
         p.right = g->a;
@@ -64,7 +79,7 @@ static job plan(const lrk_gemm *g, size_t threads)
         p.n = g->m;
     }
     p.k_padded = padded(g->k, LRK_TILE_K);
-    p.blocks = lrk_ceil_div(p.k_padded, DEPTH);
+    p.blocks = lrk_max(lrk_ceil_div(p.k_padded, DEPTH), 1);
     const size_t unit =
         p.right.transposed ? lrk_max(lrk_dtype_block(p.right.dtype), LRK_TILE_K) : LRK_TILE_K;
     p.kc = p.blocks == 1 ? p.k_padded : padded(lrk_ceil_div(p.k_padded, p.blocks), unit);
@@ -76,14 +91,18 @@ static job plan(const lrk_gemm *g, size_t threads)
     p.a_bytes = (p.n_strips - p.first_packed) * LRK_STRIP * p.k_padded * sizeof(uint16_t);
     p.b_bytes = p.kc * padded(p.columns, LRK_STRIP) * sizeof(uint16_t);
     /* rows of B (16 of kc, or 2 of the tile's columns), or 32 of k for a strip of A, as bf16 */
-    const size_t wide = padded(lrk_max(p.columns, p.kc), LRK_STRIP);
+    const size_t wide = padded(lrk_max(p.columns, lrk_max(p.kc, p.k2)), LRK_STRIP);
+    const size_t k2_padded = padded(p.k2, LRK_TILE_K);
+    p.a2_bytes = p.n_strips * LRK_STRIP * k2_padded * sizeof(uint16_t);
+    p.b2_bytes = padded(p.columns, LRK_STRIP) * k2_padded * sizeof(uint16_t);
     p.rows_bytes =
-        bytes_of(lrk_max(16 * p.kc, 2 * padded(p.columns, LRK_STRIP)) + LRK_TILE_K * LRK_STRIP,
+        bytes_of(lrk_max(16 * lrk_max(p.kc, k2_padded), 2 * padded(p.columns, LRK_STRIP)) +
+                     LRK_TILE_K * LRK_STRIP,
                  sizeof(uint16_t));
     p.tmp_bytes = bytes_of(wide, sizeof(float));
     p.sums_bytes = bytes_of(
         p.blocks == 1 ? 2 * BUFFER : p.rows * padded(p.columns, LRK_STRIP) + BUFFER, sizeof(float));
-    p.worker_bytes = padded(p.b_bytes, 64) + p.rows_bytes + p.tmp_bytes + p.sums_bytes;
+    p.worker_bytes = padded(p.b_bytes, 64) + p.b2_bytes + p.rows_bytes + p.tmp_bytes + p.sums_bytes;
     p.a_bytes = padded(p.a_bytes, 64);
     p.b_bytes = padded(p.b_bytes, 64);
     return p;
@@ -92,11 +111,11 @@ static job plan(const lrk_gemm *g, size_t threads)
 size_t lrk_gemm_amx_scratch(const lrk_gemm *g, size_t threads)
 {
     const job p = plan(g, threads);
-    return p.a_bytes + threads * p.worker_bytes;
+    return p.a_bytes + p.a2_bytes + threads * p.worker_bytes;
 }
 
 typedef struct workspace {
-    uint16_t *b, *rows;
+    uint16_t *b, *b2, *rows;
     float *tmp, *sums;
 } workspace;
 
@@ -105,23 +124,23 @@ static workspace workspace_of(const job *p, int worker)
     char *own = p->own + (size_t)worker * p->worker_bytes;
     workspace w;
     w.b = (uint16_t *)(void *)own;
-    w.rows = (uint16_t *)(void *)(own += p->b_bytes);
+    w.b2 = (uint16_t *)(void *)(own += p->b_bytes);
+    w.rows = (uint16_t *)(void *)(own += p->b2_bytes);
     w.tmp = (float *)(void *)(own += p->rows_bytes);
     w.sums = (float *)(void *)(own + p->tmp_bytes);
     return w;
 }
 
-/* ---- packing -----------------------------------------------------------------------------------
- */
+/* ---- packing ---- */
 
-static void pack_a_rows(const job *p, size_t i, size_t rows, uint16_t *dst, const workspace *w)
+static void pack_a_rows(const lrk_operand *o, size_t k, size_t part, size_t i, size_t rows,
+                        uint16_t *dst, const workspace *w)
 {
-    for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
-        const size_t kc = lrk_min(p->k - k0, p->kc), whole = padded(kc, LRK_TILE_K);
+    for (size_t k0 = 0; k0 < k; k0 += part) {
+        const size_t n = lrk_min(k - k0, part), whole = padded(n, LRK_TILE_K);
         for (size_t r = 0; r < rows; r++) {
-            lrk_to_bf16_amx(p->left.dtype, lrk_operand_at(&p->left, i + r, k0), kc, w->rows,
-                            w->tmp);
-            memset(w->rows + kc, 0, (whole - kc) * sizeof *w->rows);
+            lrk_to_bf16_amx(o->dtype, lrk_operand_at(o, i + r, k0), n, w->rows, w->tmp);
+            memset(w->rows + n, 0, (whole - n) * sizeof *w->rows);
             uint16_t *out = dst + k0 * LRK_STRIP + r / 16 * LRK_TILE_SIZE + r % 16 * LRK_TILE_K;
             for (size_t s = 0; s < whole; s += LRK_TILE_K)
                 memcpy(out + s * LRK_STRIP, w->rows + s, LRK_TILE_K * sizeof *out);
@@ -129,50 +148,64 @@ static void pack_a_rows(const job *p, size_t i, size_t rows, uint16_t *dst, cons
     }
 }
 
-static void pack_a_columns(const job *p, size_t i, size_t rows, uint16_t *dst, const workspace *w)
+static void pack_a_columns(const lrk_operand *o, size_t k, size_t i, size_t rows, uint16_t *dst,
+                           const workspace *w)
 {
-    for (size_t k = 0; k < p->k_padded; k += LRK_TILE_K, dst += 2 * LRK_TILE_SIZE) {
-        const size_t n = lrk_min(p->k - k, LRK_TILE_K);
+    for (size_t k0 = 0; k0 < k; k0 += LRK_TILE_K, dst += 2 * LRK_TILE_SIZE) {
+        const size_t n = lrk_min(k - k0, LRK_TILE_K);
         memset(w->rows, 0, LRK_TILE_K * LRK_STRIP * sizeof *w->rows);
         for (size_t r = 0; r < n; r++)
-            lrk_to_bf16_amx(p->left.dtype, lrk_operand_at(&p->left, k + r, i), rows,
-                            w->rows + r * LRK_STRIP, w->tmp);
+            lrk_to_bf16_amx(o->dtype, lrk_operand_at(o, k0 + r, i), rows, w->rows + r * LRK_STRIP,
+                            w->tmp);
         lrk_tile_transposed_amx(w->rows, LRK_STRIP, dst);
         lrk_tile_transposed_amx(w->rows + 16, LRK_STRIP, dst + LRK_TILE_SIZE);
     }
+}
+
+/* The strip of A that begins at row i, k deep, decoded `part` elements of k at a time. */
+static void pack_a(const job *p, const lrk_operand *o, size_t k, size_t part, size_t i,
+                   uint16_t *dst, const workspace *w)
+{
+    const size_t rows = lrk_min(p->m - i, LRK_STRIP);
+    if (rows < LRK_STRIP) memset(dst, 0, LRK_STRIP * padded(k, LRK_TILE_K) * sizeof *dst);
+    if (o->transposed)
+        pack_a_columns(o, k, i, rows, dst, w);
+    else
+        pack_a_rows(o, k, part, i, rows, dst, w);
 }
 
 static void pack_a_task(void *ctx, size_t task, int worker)
 {
     const job *p = ctx;
     const workspace w = workspace_of(p, worker);
-    const size_t i = (p->first_packed + task) * LRK_STRIP, rows = lrk_min(p->m - i, LRK_STRIP);
-    uint16_t *dst = p->a + task * LRK_STRIP * p->k_padded;
-    if (rows < LRK_STRIP) memset(dst, 0, LRK_STRIP * p->k_padded * sizeof *dst);
-    if (p->left.transposed)
-        pack_a_columns(p, i, rows, dst, &w);
-    else
-        pack_a_rows(p, i, rows, dst, &w);
+    const size_t first = p->first_packed, i = (first + task) * LRK_STRIP;
+    pack_a(p, &p->left, p->k, p->kc, i, p->a + task * LRK_STRIP * p->k_padded, &w);
+}
+
+static void pack_a2_task(void *ctx, size_t task, int worker)
+{
+    const job *p = ctx;
+    const workspace w = workspace_of(p, worker);
+    const size_t strip = LRK_STRIP * padded(p->k2, LRK_TILE_K);
+    pack_a(p, &p->g->a2, p->k2, p->k2, task * LRK_STRIP, p->a2 + task * strip, &w);
 }
 
 /* Columns of B that are rows in memory: 16 at a time. */
-static void pack_b_rows(const job *p, size_t j, size_t cols, size_t k0, size_t kc,
-                        const workspace *w)
+static void pack_b_rows(const lrk_operand *o, size_t j, size_t cols, size_t k0, size_t kc,
+                        uint16_t *b, const workspace *w)
 {
     const size_t whole = padded(kc, LRK_TILE_K);
     for (size_t at = 0; at < cols; at += 16) {
         const size_t n = lrk_min(cols - at, 16), strip = at / LRK_STRIP * LRK_STRIP;
         const size_t step = (cols - strip > 16 ? 2 : 1) * LRK_TILE_SIZE;
-        uint16_t *dst = w->b + strip * whole + at % LRK_STRIP / 16 * LRK_TILE_SIZE;
-        if (p->right.dtype == LRK_BF16 && n == 16 && kc == whole) {
-            lrk_tiles_of_rows_amx(lrk_operand_at(&p->right, j + at, k0), p->right.stride, whole,
-                                  dst, step);
+        uint16_t *dst = b + strip * whole + at % LRK_STRIP / 16 * LRK_TILE_SIZE;
+        if (o->dtype == LRK_BF16 && n == 16 && kc == whole) {
+            lrk_tiles_of_rows_amx(lrk_operand_at(o, j + at, k0), o->stride, whole, dst, step);
             continue;
         }
         for (size_t c = 0; c < n; c++) {
             uint16_t *row = w->rows + c * whole;
-            lrk_to_bf16_amx(p->right.dtype, lrk_operand_at(&p->right, j + at + c, k0), kc, row,
-                            w->tmp);
+            lrk_to_bf16_amx(o->dtype, lrk_operand_at(o, j + at + c, k0), kc, row, w->tmp);
             memset(row + kc, 0, (whole - kc) * sizeof *row);
         }
         memset(w->rows + n * whole, 0, (16 - n) * whole * sizeof *w->rows);
@@ -181,30 +214,30 @@ static void pack_b_rows(const job *p, size_t j, size_t cols, size_t k0, size_t k
 }
 
 /* Columns of B that are columns in memory: two rows of memory at a time. */
-static void pack_b_columns(const job *p, size_t j, size_t cols, size_t k0, size_t kc,
-                           const workspace *w)
+static void pack_b_columns(const lrk_operand *o, size_t j, size_t cols, size_t k0, size_t kc,
+                           uint16_t *b, const workspace *w)
 {
     const size_t whole = padded(kc, LRK_TILE_K), width = padded(cols, 16);
-    const bool straight = p->right.dtype == LRK_BF16 && cols == width;
-    const size_t row_bytes = lrk_row_bytes(p->right.dtype, p->right.stride);
-    const size_t line_bytes = lrk_row_bytes(p->right.dtype, cols);
+    const bool straight = o->dtype == LRK_BF16 && cols == width;
+    const size_t row_bytes = lrk_row_bytes(o->dtype, o->stride);
+    const size_t line_bytes = lrk_row_bytes(o->dtype, cols);
     for (size_t k = 0; k < whole; k += 2) {
         const uint16_t *pair[2];
         for (size_t odd = 0; odd < 2; odd++) {
             uint16_t *row = w->rows + odd * padded(width, LRK_STRIP);
-            const char *src = lrk_operand_at(&p->right, k0 + lrk_min(k + odd, kc - 1), j);
+            const char *src = lrk_operand_at(o, k0 + lrk_min(k + odd, kc - 1), j);
             for (size_t at = 0; at < line_bytes; at += 64)
                 __builtin_prefetch(src + AHEAD * row_bytes + at);
             pair[odd] = straight ? (const uint16_t *)(const void *)src : row;
             if (k + odd < kc && straight) continue;
             const size_t n = k + odd < kc ? cols : 0;
-            if (n) lrk_to_bf16_amx(p->right.dtype, src, n, row, w->tmp);
+            if (n) lrk_to_bf16_amx(o->dtype, src, n, row, w->tmp);
             memset(row + n, 0, (width - n) * sizeof *row);
             pair[odd] = row;
         }
         for (size_t at = 0; at < width; at += LRK_STRIP) {
             const size_t tiles = lrk_min(width - at, LRK_STRIP) / 16;
-            uint16_t *strip = w->b + at * whole;
+            uint16_t *strip = b + at * whole;
             lrk_tiles_of_columns_amx(pair[0] + at, pair[1] + at, tiles,
                                      strip + k / LRK_TILE_K * tiles * LRK_TILE_SIZE +
                                          k % LRK_TILE_K * 16);
@@ -212,16 +245,29 @@ static void pack_b_columns(const job *p, size_t j, size_t cols, size_t k0, size_
     }
 }
 
-/* ---- tasks -------------------------------------------------------------------------------------
- */
+static void pack_b(const lrk_operand *o, size_t j, size_t cols, size_t k0, size_t kc, uint16_t *b,
+                   const workspace *w)
+{
+    if (o->transposed)
+        pack_b_rows(o, j, cols, k0, kc, b, w);
+    else
+        pack_b_columns(o, j, cols, k0, kc, b, w);
+}
+
+/* ---- tasks ---- */
+
+static lrk_amx_strip packed_strip(const uint16_t *a)
+{
+    const size_t size = sizeof *a;
+    return (lrk_amx_strip){(const char *)a, LRK_TILE_K * size, LRK_TILE_SIZE * size,
+                           2 * LRK_TILE_SIZE * size};
+}
 
 static lrk_amx_strip strip_of(const job *p, size_t i, size_t k0)
 {
     const size_t strip = i / LRK_STRIP, size = sizeof(uint16_t);
     if (strip >= p->first_packed)
-        return (lrk_amx_strip){
-            (const char *)(p->a + ((strip - p->first_packed) * p->k_padded + k0) * LRK_STRIP),
-            LRK_TILE_K * size, LRK_TILE_SIZE * size, 2 * LRK_TILE_SIZE * size};
+        return packed_strip(p->a + ((strip - p->first_packed) * p->k_padded + k0) * LRK_STRIP);
     return (lrk_amx_strip){lrk_operand_at(&p->left, i, k0), p->left.stride * size,
                            LRK_TILE_ROWS * p->left.stride * size, LRK_TILE_K * size};
 }
@@ -262,9 +308,15 @@ static void micro(const job *p, const block *b, size_t i, size_t rows, size_t j,
     const size_t stride = once ? LRK_STRIP : width;
     lrk_amx_product(whole / LRK_TILE_K, &a, lrk_ceil_div(rows, 16), b->w->b + j * whole,
                     lrk_ceil_div(cols, 16), sums, stride, b->k0 > 0);
-    if (b->k0 + b->kc == p->k)
-        store(p, b->i0 + i, b->j0 + j, rows, cols, sums, stride,
-              b->w->sums + p->sums_bytes / sizeof(float) - BUFFER);
+    if (b->k0 + b->kc < p->k) return;
+    if (p->k2) {
+        const size_t k2 = padded(p->k2, LRK_TILE_K);
+        const lrk_amx_strip a2 = packed_strip(p->a2 + (b->i0 + i) * k2);
+        lrk_amx_product(k2 / LRK_TILE_K, &a2, lrk_ceil_div(rows, 16), b->w->b2 + j * k2,
+                        lrk_ceil_div(cols, 16), sums, stride, true);
+    }
+    store(p, b->i0 + i, b->j0 + j, rows, cols, sums, stride,
+          b->w->sums + p->sums_bytes / sizeof(float) - BUFFER);
 }
 
 static void tile_task(void *ctx, size_t task, int worker)
@@ -276,12 +328,10 @@ static void tile_task(void *ctx, size_t task, int worker)
     const bool along_rows = p->k <= SHALLOW;
 
     lrk_amx_begin();
+    if (p->k2) pack_b(&p->g->b2, j0, cols, 0, p->k2, w.b2, &w);
     for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
         const block b = {i0, j0, k0, lrk_min(p->k - k0, p->kc), &w};
-        if (p->right.transposed)
-            pack_b_rows(p, j0, cols, k0, b.kc, &w);
-        else
-            pack_b_columns(p, j0, cols, k0, b.kc, &w);
+        pack_b(&p->right, j0, cols, k0, b.kc, w.b, &w);
         const size_t outer = along_rows ? rows : cols, inner = along_rows ? cols : rows;
         for (size_t x = 0; x < outer; x += LRK_STRIP) {
             for (size_t y = 0; y < inner; y += LRK_STRIP) {
@@ -297,7 +347,9 @@ void lrk_gemm_amx(const lrk_gemm *g, void *scratch)
 {
     job p = plan(g, (size_t)lrk_threads());
     p.a = scratch;
-    p.own = (char *)scratch + p.a_bytes;
+    p.a2 = (uint16_t *)(void *)((char *)scratch + p.a_bytes);
+    p.own = (char *)scratch + p.a_bytes + p.a2_bytes;
     lrk_parallel(p.n_strips - p.first_packed, pack_a_task, &p);
+    if (p.k2) lrk_parallel(p.n_strips, pack_a2_task, &p);
     lrk_parallel(p.n_col_tasks * p.n_row_tasks, tile_task, &p);
 }

@@ -6,9 +6,9 @@
  *   AVX2     6 x 16: 12 accumulators of 8 floats, 2 of B, 1 of A, of 16 registers
  *   AVX-512 14 x 32: 28 accumulators of 16 floats, 2 of B, 1 of A, of 32 registers
  * Operands come from packed panels: A as [k][rows] strips of mr rows, B as [k][columns] strips of
- * nr columns. k is cut into blocks of at most kc, so that a strip of B (kc x nr x 4 bytes, 24 KiB
- * with AVX2) stays in the first-level cache while the strips of A stream past it from the second:
- * 6 floats of A feed 12 multiply-adds of 8.
+ * nr columns. k is cut into blocks of at most kc, so that a strip of B (kc x nr x 4 bytes: 18 and
+ * 24 KiB) stays in a first-level cache of 32 KiB while strips of A (7 and 11 KiB) stream past it
+ * from the second: 6 floats of A feed 12 multiply-adds of 8.
  *
  *   wide   all of A is packed once, shared; each task owns a tile of columns, packs (dequantizes)
  *          its part of B block by block, and walks all rows. So each weight is decoded once.

@@ -148,7 +148,7 @@ static void transpose(const float *src, size_t src_stride, size_t rows, size_t c
 const lrk_gemm_isa lrk_gemm_avx2 = {
     .mr = MR,
     .nr = 2 * LANES,
-    .kc = 384,
+    .kc = 288,
     .lanes = LANES,
     .to_f32 = lrk_to_f32_avx2,
     .transpose = transpose,

@@ -156,7 +156,7 @@ static void transpose(const float *src, size_t src_stride, size_t rows, size_t c
 const lrk_gemm_isa lrk_gemm_avx512 = {
     .mr = MR,
     .nr = 2 * LANES,
-    .kc = 256,
+    .kc = 192,
     .lanes = LANES,
     .to_f32 = lrk_to_f32_avx512,
     .transpose = transpose,

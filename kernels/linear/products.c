@@ -26,6 +26,25 @@ void lrk_product(const lrk_tensor *a, bool a_transposed, const lrk_tensor *b, bo
     lrk_gemm_run(&g, workspace);
 }
 
+/* c = a b + a2 b2, or c += with accumulate: the weight and the adapter in one go. */
+static lrk_gemm product_pair(const lrk_tensor *a, const lrk_tensor *b, const lrk_tensor *a2,
+                             const lrk_tensor *b2, bool b_transposed, const lrk_tensor *c,
+                             bool accumulate)
+{
+    lrk_gemm g = product(a, false, b, b_transposed, c, 1.0, accumulate);
+    g.k2 = lrk_cols(a2);
+    g.a2 = lrk_operand_of(a2, false);
+    g.b2 = lrk_operand_of(b2, b_transposed);
+    return g;
+}
+
+static size_t need_pair(const lrk_tensor *a, const lrk_tensor *b, const lrk_tensor *a2,
+                        const lrk_tensor *b2, bool b_transposed, const lrk_tensor *c)
+{
+    const lrk_gemm g = product_pair(a, b, a2, b2, b_transposed, c, false);
+    return lrk_gemm_scratch(&g);
+}
+
 static size_t need(const lrk_tensor *a, bool a_transposed, const lrk_tensor *b, bool b_transposed,
                    const lrk_tensor *c)
 {
@@ -45,15 +64,16 @@ void lrk_linear_scratch(const lrk_call *c, size_t *forward, size_t *backward)
     *backward = lrk_max(need(&y, false, w, false, x), need(&y, true, x, false, w));
     if (!a) return;
     const lrk_tensor s = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(a));
-    size_t adapter = lrk_max(need(x, false, a, true, &s), need(&s, false, b, true, &y));
+    size_t adapter = lrk_max(need(x, false, a, true, &s), need_pair(x, w, &s, b, true, &y));
     *forward = lrk_max(*forward, adapter);
     if (!c->backward_follows) *forward += lrk_aligned(lrk_bytes(&s), LRK_ALIGN);
-    adapter = lrk_max(need(&y, false, b, false, &s), need(&s, false, a, false, x));
+    adapter = lrk_max(need(&y, false, b, false, &s), need_pair(&y, w, &s, a, false, x));
     adapter = lrk_max(adapter, need(&y, true, &s, false, b));
     adapter = lrk_max(adapter, need(&s, true, x, false, a));
     *backward = lrk_max(*backward, adapter) + lrk_aligned(lrk_bytes(&s), LRK_ALIGN);
     if (attr->dropout > 0.0) {
-        const size_t dropped = lrk_aligned(lrk_rows(x) * lrk_row_bytes(x->dtype, lrk_cols(x)), LRK_ALIGN);
+        const size_t dropped =
+            lrk_aligned(lrk_rows(x) * lrk_row_bytes(x->dtype, lrk_cols(x)), LRK_ALIGN);
         *forward += dropped;
         *backward += 2 * dropped;
     }
@@ -64,31 +84,37 @@ void lrk_linear_forward(const lrk_call *c, const lrk_tensor *xd, const lrk_tenso
 {
     const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W], *y = c->out[LRK_LINEAR_Y];
     const lrk_linear_attr *attr = c->attr;
-    lrk_product(x, false, w, true, y, 1.0, false, workspace);
-    if (!c->in[LRK_LINEAR_A]) return;
+    if (!c->in[LRK_LINEAR_A]) {
+        lrk_product(x, false, w, true, y, 1.0, false, workspace);
+        return;
+    }
     lrk_product(xd, false, c->in[LRK_LINEAR_A], true, s, attr->scale, false, workspace);
-    lrk_product(s, false, c->in[LRK_LINEAR_B], true, y, 1.0, true, workspace);
+    const lrk_gemm g = product_pair(x, w, s, c->in[LRK_LINEAR_B], true, y, false);
+    lrk_gemm_run(&g, workspace);
 }
 
 void lrk_linear_backward(const lrk_call *c, const lrk_tensor *xd, const lrk_tensor *ds,
                          void *workspace)
 {
-    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W], *dy = c->dout[LRK_LINEAR_Y];
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W],
+                     *dy = c->dout[LRK_LINEAR_Y];
     const lrk_tensor *a = c->in[LRK_LINEAR_A], *b = c->in[LRK_LINEAR_B];
     const lrk_tensor *dx = c->din[LRK_LINEAR_X], *dw = c->din[LRK_LINEAR_W];
     const lrk_tensor *da = c->din[LRK_LINEAR_A], *db = c->din[LRK_LINEAR_B];
     const lrk_linear_attr *attr = c->attr;
 
+    if (a) lrk_product(dy, false, b, false, ds, attr->scale, false, workspace);
     if (dx) {
-        const bool fresh = c->fresh >> LRK_LINEAR_X & 1;
-        lrk_product(dy, false, w, false, dx, 1.0, !fresh, workspace);
+        const bool fresh = c->fresh >> LRK_LINEAR_X & 1, with_adapter = a && attr->dropout == 0.0;
+        const lrk_gemm g = with_adapter ? product_pair(dy, w, ds, a, false, dx, !fresh)
+                                        : product(dy, false, w, false, dx, 1.0, !fresh);
+        lrk_gemm_run(&g, workspace);
     }
     if (dw) {
         const bool fresh = c->fresh >> LRK_LINEAR_W & 1;
         lrk_product(dy, true, x, false, dw, 1.0, !fresh, workspace);
     }
     if (!a) return;
-    lrk_product(dy, false, b, false, ds, attr->scale, false, workspace);
     if (db) {
         const bool fresh = c->fresh >> LRK_LINEAR_B & 1;
         lrk_product(dy, true, c->saved[LRK_LINEAR_S], false, db, 1.0, !fresh, workspace);
@@ -97,5 +123,4 @@ void lrk_linear_backward(const lrk_call *c, const lrk_tensor *xd, const lrk_tens
         const bool fresh = c->fresh >> LRK_LINEAR_A & 1;
         lrk_product(ds, true, xd, false, da, 1.0, !fresh, workspace);
     }
-    if (dx && attr->dropout == 0.0) lrk_product(ds, false, a, false, dx, 1.0, true, workspace);
 }

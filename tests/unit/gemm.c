@@ -30,6 +30,7 @@ typedef struct shape {
     double alpha;
     bool accumulate;
     size_t pad; /* stride beyond the width */
+    size_t k2;  /* depth of a second pair: A2 like A, B2 in f32 */
 } shape;
 
 static uint64_t counter;
@@ -110,7 +111,8 @@ typedef struct problem {
     shape s;
     lrk_gemm g;
     unsigned char *a, *b, *c, *start; /* start: c before the product */
-    size_t a_bytes, b_bytes, c_bytes;
+    unsigned char *a2, *b2;
+    size_t a_bytes, b_bytes, c_bytes, a2_bytes, b2_bytes;
     double *want, *magnitude;
 } problem;
 
@@ -141,6 +143,15 @@ static void reference(problem *p)
                 sum += x * y;
                 size += fabs(x * y);
             }
+            for (size_t k = 0; k < s->k2; k++) {
+                const size_t at = s->b_transposed ? j * s->k2 + k : k * s->n + j;
+                const float b2 = ((const float *)(const void *)p->b2)[at];
+                const double x = plain_at(s->a, p->a2, i * s->k2 + k);
+                const double y =
+                    (double)(s->a == LRK_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(b2)) : b2);
+                sum += x * y;
+                size += fabs(x * y);
+            }
             const double old = s->accumulate ? plain_at(s->c, p->c, i * p->g.c_stride + j) : 0.0;
             p->want[i * s->n + j] = old + s->alpha * sum;
             p->magnitude[i * s->n + j] = fabs(old) + fabs(s->alpha) * size;
@@ -165,6 +176,12 @@ static problem make(const shape *s)
     p.a_bytes = lrk_row_bytes(s->a, a_rows * a_stride);
     p.b_bytes = lrk_row_bytes(s->b, b_rows * b_stride);
     p.c_bytes = lrk_row_bytes(s->c, s->m * c_stride);
+    if (s->k2) {
+        p.a2 = fill(s->a, s->m, s->k2, s->k2);
+        p.b2 = fill(LRK_F32, 1, s->n * s->k2, s->n * s->k2);
+        p.a2_bytes = lrk_row_bytes(s->a, s->m * s->k2);
+        p.b2_bytes = s->n * s->k2 * sizeof(float);
+    }
     p.start = lrk_heap_alloc(p.c_bytes + 1, 1);
     memcpy(p.start, p.c, p.c_bytes);
     p.g = (lrk_gemm){.m = s->m,
@@ -176,7 +193,10 @@ static problem make(const shape *s)
                      .c_dtype = s->c,
                      .c_stride = c_stride,
                      .alpha = s->alpha,
-                     .accumulate = s->accumulate};
+                     .accumulate = s->accumulate,
+                     .k2 = s->k2,
+                     .a2 = {p.a2, s->a, s->k2, false},
+                     .b2 = {p.b2, LRK_F32, s->b_transposed ? s->k2 : s->n, s->b_transposed}};
     p.want = lrk_heap_alloc(s->m * s->n + 1, sizeof *p.want);
     p.magnitude = lrk_heap_alloc(s->m * s->n + 1, sizeof *p.magnitude);
     reference(&p);
@@ -188,6 +208,10 @@ static void drop(problem *p)
     unguard(p->a, p->a_bytes);
     unguard(p->b, p->b_bytes);
     unguard(p->c, p->c_bytes);
+    if (p->s.k2) {
+        unguard(p->a2, p->a2_bytes);
+        unguard(p->b2, p->b2_bytes);
+    }
     lrk_heap_free(p->start);
     lrk_heap_free(p->want);
     lrk_heap_free(p->magnitude);
@@ -218,8 +242,9 @@ static void check(const problem *p, const char *with)
                 continue;
             }
             const double got = plain_at(s->c, p->c, at), want = p->want[i * s->n + j];
-            const double exact =
-                s->a == LRK_BF16 && s->m <= 4 ? 0x1p-8 : 0.0; /* b is not rounded */
+            double exact = 0.0;
+            if (s->a == LRK_BF16 && s->m <= 4) exact = 0x1p-8; /* b is not rounded */
+            if (s->c == LRK_BF16 && s->k2) exact = 0x1p-8;     /* c may be rounded in between */
             const double bound =
                 p->magnitude[i * s->n + j] * (sums + exact) + fabs(want) * store * 1.01;
             if (!(fabs(got - want) <= bound))
@@ -379,6 +404,30 @@ static void test_large(void **state)
     }
 }
 
+static void test_second_pair(void **state)
+{
+    (void)state;
+    static const size_t sizes[][4] = {{70, 100, 64, 16}, {33, 17, 40, 5},  {3, 50, 96, 8},
+                                      {45, 64, 480, 64}, {40, 70, 32, 65}, {64, 96, 864, 33},
+                                      {5, 9, 0, 7}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (int bits = 0; bits < 16; bits++) {
+            const bool whole = sizes[i][2] % 32 == 0 && sizes[i][1] % 32 == 0;
+            const shape s = {.m = sizes[i][0],
+                             .n = sizes[i][1],
+                             .k = sizes[i][2],
+                             .b_transposed = bits & 1,
+                             .a = bits & 2 ? LRK_BF16 : LRK_F32,
+                             .b = whole ? LRK_Q4_1 : LRK_BF16,
+                             .c = bits & 4 ? LRK_BF16 : LRK_F32,
+                             .alpha = bits & 8 ? 0.5 : 1.0,
+                             .accumulate = bits & 8,
+                             .k2 = sizes[i][3]};
+            everywhere(&s);
+        }
+    }
+}
+
 static void test_f64_and_empty(void **state)
 {
     (void)state;
@@ -441,6 +490,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f64_and_empty),
         cmocka_unit_test(test_every_type),
+        cmocka_unit_test(test_second_pair),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_large),
