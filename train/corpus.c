@@ -3,20 +3,9 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/sha256.h"
 #include "data/import.h"
 
 #include <string.h>
-
-static bool is_hdf5(const char *path)
-{
-    static const unsigned char magic[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
-    lrk_map m;
-    if (lrk_map_open(&m, path, NULL) != LRK_OK) return false;
-    const bool same = m.size >= sizeof magic && memcmp(m.data, magic, sizeof magic) == 0;
-    lrk_map_close(&m);
-    return same;
-}
 
 static lrk_status how_to_read(const lrk_recipe_dataset *e, lrk_import_options *o, lrk_err *err)
 {
@@ -30,46 +19,16 @@ static lrk_status how_to_read(const lrk_recipe_dataset *e, lrk_import_options *o
     return LRK_OK;
 }
 
-static lrk_status cache_name(const lrk_import_options *o, const char *path, lrk_arena *a,
-                             const char **out, lrk_err *err)
-{
-    lrk_map m;
-    lrk_sha256 h;
-    unsigned char digest[32];
-    char hex[65];
-    lrk_buf name = {0};
-    LRK_TRY(lrk_map_open(&m, path, err));
-    lrk_sha256_begin(&h);
-    lrk_sha256_add(&h, m.data, m.size);
-    lrk_map_close(&m);
-    const char *const parts[] = {lrk_shape_name(o->shape), o->prompt ? o->prompt : "",
-                                 o->completion ? o->completion : ""};
-    for (size_t i = 0; i < 3; i++) lrk_sha256_add(&h, parts[i], strlen(parts[i]) + 1);
-    lrk_sha256_end(&h, digest);
-    lrk_hex(digest, 32, hex);
-    lrk_buf_printf(&name, "%s.%.8s.h5", path, hex);
-    *out = name.failed ? NULL : lrk_strdup(a, name.data);
-    lrk_buf_free(&name);
-    LRK_REQUIRE(err, *out, LRK_ENOMEM, "memory: no room for a path");
-    return LRK_OK;
-}
-
 lrk_status lrk_corpus_dataset(const lrk_recipe_dataset *e, lrk_arena *a, const char **path,
                               lrk_err *err)
 {
+    char *found;
+    lrk_import_options o = {0};
     LRK_REQUIRE(err, e->path, LRK_EUSAGE, "datasets: an entry has no path");
     LRK_REQUIRE(err, lrk_is_file(e->path), LRK_EINPUT, "datasets: %s: no such file", e->path);
-    *path = e->path;
-    if (is_hdf5(e->path)) return LRK_OK;
-    lrk_import_report report;
-    const lrk_import_input input = {e->path, NULL};
-    lrk_import_options o = {.inputs = &input, .n_inputs = 1};
     LRK_TRY(how_to_read(e, &o, err));
-    LRK_TRY(cache_name(&o, e->path, a, &o.out, err));
-    *path = o.out;
-    if (lrk_is_file(o.out)) return LRK_OK;
-    LRK_TRY(lrk_import(&o, &report, err));
-    lrk_verbose("%s: %llu rows", e->path, (unsigned long long)report.rows);
+    LRK_TRY(lrk_import_cached(e->path, &o, NULL, a, &found, err));
+    *path = found;
     return LRK_OK;
 }
 

@@ -1,8 +1,7 @@
 /* train/corpus.h -- the token sets that the datasets of a recipe name.
  *
- * An entry is a data set made by `lorikeet data import`, or JSONL, which is imported first: into
- * "<file>.<8 digits>.h5" beside it, where the digits are a hash of the file's bytes and of how they
- * are read, so that a changed file is never mistaken for the old one.
+ * An entry is a data set made by `lorikeet data import`, or JSONL, which is imported first: into a
+ * file beside it that is named by a hash of the bytes and of how they are read (data/import.h).
  */
 #ifndef LRK_TRAIN_CORPUS_H
 #define LRK_TRAIN_CORPUS_H

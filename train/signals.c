@@ -23,3 +23,8 @@ void lrk_signals_install(void)
 }
 
 bool lrk_stop_requested(void) { return stop != 0; }
+
+void lrk_stop_request(bool on)
+{
+    stop = on;
+}

@@ -9,5 +9,6 @@
 
 void lrk_signals_install(void); /* SIGINT, SIGTERM */
 bool lrk_stop_requested(void);
+void lrk_stop_request(bool on); /* as a signal would, or taken back; safe in signal handlers */
 
 #endif /* LRK_TRAIN_SIGNALS_H */

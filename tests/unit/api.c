@@ -1,0 +1,58 @@
+/* tests/unit/api.c -- the public interface, as a stranger's program would use it. */
+#include "lorikeet.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MODEL LRK_SOURCE_DIR "/tests/golden/data/llama"
+
+static void a_model_answers(void **state)
+{
+    (void)state;
+    lorikeet_error error = {0};
+    lorikeet_model *m;
+    char *first, *second;
+    const lorikeet_sampling eight = {.max_tokens = 8};
+    assert_int_equal(lorikeet_open(&m, MODEL, NULL, &error), 0);
+    assert_int_equal(lorikeet_answer(m, "a prompt", 0, &eight, &first, &error), 0);
+    assert_int_equal(lorikeet_answer(m, "a prompt", 0, &eight, &second, &error), 0);
+    assert_string_equal(first, second);
+    lorikeet_free(first);
+    lorikeet_free(second);
+    assert_int_equal(lorikeet_answer(m, "a question", 1, &eight, &first, &error), 0);
+    lorikeet_free(first);
+    lorikeet_close(m);
+}
+
+static void errors_carry_code_and_text(void **state)
+{
+    (void)state;
+    lorikeet_error error = {0};
+    lorikeet_model *m;
+    lorikeet_plan plan;
+    assert_int_equal(lorikeet_open(&m, "/no/such/model", NULL, &error), 3);
+    assert_int_equal(error.code, 3);
+    assert_non_null(strstr(error.text, "/no/such/model"));
+    error = (lorikeet_error){0};
+    assert_int_not_equal(lorikeet_plan_recipe("/no/such/recipe.yaml", NULL, 0, &plan, &error), 0);
+    assert_non_null(strstr(error.text, "/no/such/recipe.yaml"));
+    error = (lorikeet_error){0};
+    assert_int_equal(lorikeet_merge(MODEL, MODEL "/adapter", "x.gguf", "q9_9", &error), 2);
+    lorikeet_close(NULL);
+    assert_string_equal(lorikeet_version(), LRK_VERSION);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_model_answers),
+        cmocka_unit_test(errors_carry_code_and_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,64 @@
+/* train/run.c -- opens, trains, finishes. */
+#include "train/run.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "train/finish.h"
+#include "train/metrics.h"
+
+static lrk_optimizer optimizer_of(const lrk_recipe *r)
+{
+    return (lrk_optimizer){.beta1 = r->adam_beta1, .beta2 = r->adam_beta2, .eps = r->adam_epsilon,
+                           .decay = r->weight_decay, .max_norm = r->max_grad_norm};
+}
+
+/* The adapter's start values, or those of a checkpoint. */
+static lrk_status begin(lrk_training *t, bool resume, lrk_err *err)
+{
+    lrk_session *s = t->session;
+    bool found = false;
+    if (s->start.n)
+        LRK_TRY(lrk_adapter_into_model(&s->start, &t->engine->model, err));
+    else
+        lrk_model_start(&t->engine->model, s->recipe->seed);
+    if (resume) LRK_TRY(lrk_run_state_newest(t->dir, &t->state, s, t->engine, &found, err));
+    if (found) {
+        LRK_TRY(lrk_batches_seek(s->train, t->state.cursor, err));
+        lrk_note("going on after step %llu", (unsigned long long)t->state.step);
+    }
+    LRK_TRY(lrk_metrics_rewind(lrk_run_dir_file(t->dir, LRK_RUN_METRICS), t->state.step, err));
+    return lrk_run_dir_begin(t->dir, s->recipe, err);
+}
+
+static lrk_status train(lrk_training *t, bool resume, lrk_err *err)
+{
+    lrk_session *s = t->session;
+    LRK_TRY(lrk_engine_open(t->engine, &s->engine, err));
+    LRK_TRY(lrk_base_check_names(&s->base, &t->engine->model, err));
+    LRK_TRY(lrk_targets_check(&s->targets, err));
+    LRK_TRY(lrk_base_check_finite(&s->base, err));
+    LRK_TRY(begin(t, resume, err));
+    lrk_verbose("first step begins %.2f s after the start", lrk_process_seconds());
+    LRK_TRY(lrk_training_run(t, err));
+    return lrk_training_finish(t, err);
+}
+
+lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn told, lrk_err *err)
+{
+    lrk_session s;
+    lrk_engine e = {0};
+    lrk_run_dir dir = {0};
+    lrk_plan plan;
+    LRK_TRY(lrk_session_open(&s, recipe, err));
+    lrk_training t = {.session = &s, .engine = &e, .dir = &dir, .optimizer = optimizer_of(recipe)};
+    lrk_status status = lrk_plan_make(&plan, &s, false, err);
+    if (status == LRK_OK) status = lrk_run_dir_open(&dir, recipe->output_dir, recipe, resume, err);
+    if (status == LRK_OK) {
+        if (told) told(&plan, &s);
+        status = train(&t, resume, err);
+        lrk_run_dir_close(&dir);
+    }
+    lrk_engine_close(&e);
+    lrk_session_close(&s);
+    return status;
+}

@@ -1,0 +1,12 @@
+/* train/run.h -- a run from its recipe to its adapter. */
+#ifndef LRK_TRAIN_RUN_H
+#define LRK_TRAIN_RUN_H
+#include "train/loop.h"
+#include "train/plan.h"
+
+/* told: called with the plan once the run directory is taken, before a weight is read; may be NULL. */
+typedef void (*lrk_plan_fn)(const lrk_plan *plan, const lrk_session *session);
+
+lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn told, lrk_err *err);
+
+#endif /* LRK_TRAIN_RUN_H */
