@@ -55,8 +55,10 @@ typedef struct work {
 
 static void set_default(lrk_json *object, const char *name, lrk_json *value)
 {
-    if (lrk_json_get(object, name)) lrk_json_free(value);
-    else lrk_json_set(object, name, value);
+    if (lrk_json_get(object, name))
+        lrk_json_free(value);
+    else
+        lrk_json_set(object, name, value);
 }
 
 /* Messages, or an object that has them, with the variables that templates may expect. */
@@ -106,15 +108,19 @@ static void print_coloured(const lrk_chat_text *t)
 static lrk_status render(const request *q, work *w, lrk_err *err)
 {
     LRK_TRY(open_template(q, w, err));
-    if (q->messages_path) LRK_TRY(messages_context(q, w, err));
-    else LRK_TRY(lrk_json_load(&w->context, q->context_path, MAX_CONTEXT, err));
+    if (q->messages_path)
+        LRK_TRY(messages_context(q, w, err));
+    else
+        LRK_TRY(lrk_json_load(&w->context, q->context_path, MAX_CONTEXT, err));
     lrk_chat_options o = {.template = w->template, .now = q->now};
     if (q->model_path && !q->template_path)
         o.end_tokens = lrk_tokenizer_end_texts(w->model.tokenizer, &o.n_end_tokens);
     LRK_TRY(lrk_chat_context(&o, w->context, &w->text, err));
     const bool people = q->messages_path && isatty(STDOUT_FILENO) && !lrk_env("NO_COLOR");
-    if (people) print_coloured(&w->text);
-    else if (w->text.text.n) fwrite(w->text.text.data, 1, w->text.text.n, stdout);
+    if (people)
+        print_coloured(&w->text);
+    else if (w->text.text.n)
+        fwrite(w->text.text.data, 1, w->text.text.n, stdout);
     return q->spans ? print_spans(&w->text, err) : LRK_OK;
 }
 
@@ -122,13 +128,14 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     request q = {0};
     work w = {0};
-    const lrk_option options[] = {{"template", LRK_OPTION_STRING, &q.template_path, false},
-                                  {"model", LRK_OPTION_STRING, &q.model_path, false},
-                                  {"context", LRK_OPTION_STRING, &q.context_path, false},
-                                  {"messages", LRK_OPTION_STRING, &q.messages_path, false},
-                                  {"now", LRK_OPTION_STRING, &q.now, false},
-                                  {"generation-prompt", LRK_OPTION_FLAG, &q.generation_prompt, false},
-                                  {"spans", LRK_OPTION_FLAG, &q.spans, false}};
+    const lrk_option options[] = {
+        {"template", LRK_OPTION_STRING, &q.template_path, false},
+        {"model", LRK_OPTION_STRING, &q.model_path, false},
+        {"context", LRK_OPTION_STRING, &q.context_path, false},
+        {"messages", LRK_OPTION_STRING, &q.messages_path, false},
+        {"now", LRK_OPTION_STRING, &q.now, false},
+        {"generation-prompt", LRK_OPTION_FLAG, &q.generation_prompt, false},
+        {"spans", LRK_OPTION_FLAG, &q.spans, false}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "render: %s: nothing was expected here", argv[0]);
     LRK_REQUIRE(err, !q.template_path != !q.model_path, LRK_EUSAGE,
@@ -149,22 +156,28 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 const lrk_command lrk_command_render = {
     .name = "render",
     .summary = "messages through a chat template, trained spans marked",
-    .help = "usage: lorikeet render (--template FILE.jinja | --model PATH)\n"
-            "                       (--context FILE.json | --messages FILE.json) [options]\n"
-            "\n"
-            "  --template FILE      a Jinja chat template\n"
-            "  --model PATH         the template of a model: a GGUF file or a Hugging Face directory\n"
-            "  --context FILE       one JSON object whose members are the template's variables as they\n"
-            "                       stand: messages, tools, add_generation_prompt, bos_token, ...\n"
-            "  --messages FILE      an array of messages, or an object with messages and more variables;\n"
-            "                       the model's special tokens and what else templates expect are added\n"
-            "  --generation-prompt  with --messages: end with the head of the answer\n"
-            "  --now TIME           what strftime_now shows, like 2026-03-01T12:00:00 (default: now, UTC)\n"
-            "  --spans              the trained byte ranges as JSON on standard error\n"
-            "\n"
-            "Prints the rendered bytes and nothing else; with --messages on a terminal, what would be\n"
-            "trained is green. A template that raises an exception, or uses a feature that is not known\n"
-            "here, is exit code 3.\n"
-            "\n"
-            "example: lorikeet render --model models/SmolLM2-135M-Instruct --messages chat.json\n",
+    .help =
+        "usage: lorikeet render (--template FILE.jinja | --model PATH)\n"
+        "                       (--context FILE.json | --messages FILE.json) [options]\n"
+        "\n"
+        "  --template FILE      a Jinja chat template\n"
+        "  --model PATH         the template of a model: a GGUF file or a Hugging Face directory\n"
+        "  --context FILE       one JSON object whose members are the template's variables as "
+        "they\n"
+        "                       stand: messages, tools, add_generation_prompt, bos_token, ...\n"
+        "  --messages FILE      an array of messages, or an object with messages and more "
+        "variables;\n"
+        "                       the model's special tokens and what else templates expect are "
+        "added\n"
+        "  --generation-prompt  with --messages: end with the head of the answer\n"
+        "  --now TIME           what strftime_now shows, like 2026-03-01T12:00:00 (default: now, "
+        "UTC)\n"
+        "  --spans              the trained byte ranges as JSON on standard error\n"
+        "\n"
+        "Prints the rendered bytes and nothing else; with --messages on a terminal, what would be\n"
+        "trained is green. A template that raises an exception, or uses a feature that is not "
+        "known\n"
+        "here, is exit code 3.\n"
+        "\n"
+        "example: lorikeet render --model models/SmolLM2-135M-Instruct --messages chat.json\n",
     .run = run};

@@ -4,12 +4,27 @@
 #include <string.h>
 
 /* End tokens of public models, for contexts that come without a tokenizer. */
-static const char *const usual_ends[] = {
-    "<|im_end|>",  "<|eot_id|>",      "<|eom_id|>",         "</s>",           "<end_of_turn>",
-    "<|end|>",     "<|endoftext|>",   "<|end_of_text|>",    "<eos>",          "<|eot|>",
-    "<|return|>",  "<|call|>",        "<|end_of_turn|>",    "<|END_OF_TURN_TOKEN|>",
-    "<｜end▁of▁sentence｜>", "<|EOT|>", "<|role_end|>", "<|message_sep|>",
-    "<|assistant_end|>", "<seed:eos>", "<turn|>"};
+static const char *const usual_ends[] = {"<|im_end|>",
+                                         "<|eot_id|>",
+                                         "<|eom_id|>",
+                                         "</s>",
+                                         "<end_of_turn>",
+                                         "<|end|>",
+                                         "<|endoftext|>",
+                                         "<|end_of_text|>",
+                                         "<eos>",
+                                         "<|eot|>",
+                                         "<|return|>",
+                                         "<|call|>",
+                                         "<|end_of_turn|>",
+                                         "<|END_OF_TURN_TOKEN|>",
+                                         "<｜end▁of▁sentence｜>",
+                                         "<|EOT|>",
+                                         "<|role_end|>",
+                                         "<|message_sep|>",
+                                         "<|assistant_end|>",
+                                         "<seed:eos>",
+                                         "<turn|>"};
 enum { USUAL = sizeof usual_ends / sizeof *usual_ends };
 
 typedef struct ends {
@@ -32,7 +47,8 @@ static lrk_render_options render_options(const lrk_chat_options *o, const char *
     return r;
 }
 
-/* ---- which bytes ---------------------------------------------------------------------------------- */
+/* ---- which bytes
+ * ---------------------------------------------------------------------------------- */
 
 typedef struct ranges {
     lrk_chat_text *out;
@@ -98,7 +114,8 @@ static lrk_status train_spans(const lrk_chat_options *o, const lrk_part *parts, 
     return LRK_OK;
 }
 
-/* ---- conversations -------------------------------------------------------------------------------- */
+/* ---- conversations
+ * -------------------------------------------------------------------------------- */
 
 static lrk_status render(const lrk_chat_options *o, const lrk_json *context, const lrk_part *parts,
                          size_t n, lrk_chat_text *out, lrk_err *err)
@@ -127,8 +144,8 @@ static lrk_json *base_context(const lrk_chat_options *o, lrk_json *messages, lrk
 {
     const struct {
         const char *name, *value;
-    } specials[] = {{"bos_token", o->bos}, {"eos_token", o->eos}, {"pad_token", o->pad},
-                    {"unk_token", o->unk}};
+    } specials[] = {
+        {"bos_token", o->bos}, {"eos_token", o->eos}, {"pad_token", o->pad}, {"unk_token", o->unk}};
     lrk_json *context = lrk_json_object();
     lrk_json_set(context, "messages", messages);
     lrk_json_set(context, "tools", tools ? tools : lrk_json_new_null());
@@ -198,10 +215,11 @@ static lrk_status conversation(const lrk_chat_options *o, const lrk_part *parts,
     return s;
 }
 
-/* ---- rows without a template ---------------------------------------------------------------------- */
+/* ---- rows without a template
+ * ---------------------------------------------------------------------- */
 
-/* One text after the other, then eos; what part i says is trained or not as its mark says, by default
- * the last part alone. */
+/* One text after the other, then eos; what part i says is trained or not as its mark says, by
+ * default the last part alone. */
 static lrk_status plain(const lrk_chat_options *o, const lrk_part *parts, size_t n,
                         lrk_chat_text *out, lrk_err *err)
 {
@@ -212,13 +230,15 @@ static lrk_status plain(const lrk_chat_options *o, const lrk_part *parts, size_t
         const size_t begin = out->text.n;
         lrk_buf_append(&out->text, parts[i].text, parts[i].n);
         LRK_TRY(lrk_buf_check(&out->text, err));
-        trained = parts[i].train == LRK_TRAIN_BY_ROLE ? i + 1 == n : parts[i].train == LRK_TRAIN_YES;
+        trained =
+            parts[i].train == LRK_TRAIN_BY_ROLE ? i + 1 == n : parts[i].train == LRK_TRAIN_YES;
         if (trained || o->train_on_inputs) LRK_TRY(add_range(&r, begin, out->text.n));
     }
     const size_t begin = out->text.n;
     if (o->eos) lrk_buf_puts(&out->text, o->eos);
     LRK_TRY(lrk_buf_check(&out->text, err));
-    const bool eos = o->train_on_eos == LRK_TRAIN_EOS_ALL || (trained && o->train_on_eos != LRK_TRAIN_EOS_NONE);
+    const bool eos =
+        o->train_on_eos == LRK_TRAIN_EOS_ALL || (trained && o->train_on_eos != LRK_TRAIN_EOS_NONE);
     return eos || o->train_on_inputs ? add_range(&r, begin, out->text.n) : LRK_OK;
 }
 

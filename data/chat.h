@@ -1,8 +1,8 @@
 /* data/chat.h -- rows to text, and which bytes of it are trained.
  *
- * A conversation goes through a chat template, whose renderer says whose words each byte is. A prompt
- * with its completion, and plain text, need no template: the bytes one after the other, then the
- * end token's text. Nothing is ever searched for in the text.
+ * A conversation goes through a chat template, whose renderer says whose words each byte is. A
+ * prompt with its completion, and plain text, need no template: the bytes one after the other, then
+ * the end token's text. Nothing is ever searched for in the text.
  */
 #ifndef LRK_DATA_CHAT_H
 #define LRK_DATA_CHAT_H
@@ -24,8 +24,8 @@ typedef struct lrk_chat_options {
     const char *bos, *eos, *pad, *unk;
     const char *const *end_tokens; /* texts that may end a turn; NULL: eos and the usual ones */
     size_t n_end_tokens;
-    const char *now;                    /* for strftime_now, as in lrk_render_options */
-    const char *const *roles_to_train;  /* NULL: assistant */
+    const char *now;                   /* for strftime_now, as in lrk_render_options */
+    const char *const *roles_to_train; /* NULL: assistant */
     size_t n_roles_to_train;
     lrk_train_eos train_on_eos;
     bool train_on_inputs; /* everything is trained */
@@ -41,13 +41,13 @@ typedef struct lrk_chat_text {
     lrk_buf text;
     lrk_chat_range *trained; /* ascending, disjoint, none empty */
     size_t n_trained;
-    bool add_bos;      /* a tokenizer that puts bos in front may do so; a template writes its own */
+    bool add_bos; /* a tokenizer that puts bos in front may do so; a template writes its own */
     lrk_rendered rendered; /* of a conversation: spans of all turns; its text has moved to `text` */
 } lrk_chat_text;
 
 /* A row as data sets keep it. Conversations: LRK_EUSAGE without a template, else the renderer's
- * errors. The marks of parts (LRK_TRAIN_YES, LRK_TRAIN_NO) go before roles_to_train. That nothing is
- * trained is no error here. On an error *out is empty. */
+ * errors. The marks of parts (LRK_TRAIN_YES, LRK_TRAIN_NO) go before roles_to_train. That nothing
+ * is trained is no error here. On an error *out is empty. */
 lrk_status lrk_chat_row(const lrk_chat_options *o, const lrk_part *parts, size_t n,
                         lrk_chat_text *out, lrk_err *err);
 

@@ -9,10 +9,11 @@
 static const struct {
     const char *name, *source;
 } named[] = {
-    {"chatml", "{% for message in messages %}"
-               "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
-               "{% endfor %}"
-               "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"},
+    {"chatml",
+     "{% for message in messages %}"
+     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+     "{% endfor %}"
+     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"},
     {"llama3", "{{ bos_token }}{% for message in messages %}"
                "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}"
                "{{ message['content'] | trim }}{{ '<|eot_id|>' }}"
@@ -68,8 +69,9 @@ lrk_status lrk_chat_template(lrk_template **out, const char *choice, const char 
     if (near.best)
         return lrk_fail(err, LRK_EUSAGE, "chat_template: %s: unknown, did you mean %s?", choice,
                         near.best);
-    return lrk_fail(err, LRK_EUSAGE,
-                    "chat_template: %s: expected tokenizer_default, chatml, llama3, alpaca or the path "
-                    "of a .jinja file",
-                    choice);
+    return lrk_fail(
+        err, LRK_EUSAGE,
+        "chat_template: %s: expected tokenizer_default, chatml, llama3, alpaca or the path "
+        "of a .jinja file",
+        choice);
 }

@@ -1,5 +1,5 @@
-/* data/template.h -- Jinja chat templates: rendered exactly as the reference renders them, or refused
- * by name.
+/* data/template.h -- Jinja chat templates: rendered exactly as the reference renders them, or
+ * refused by name.
  *
  * Reference: jinja2's ImmutableSandboxedEnvironment with trim_blocks, lstrip_blocks, loop controls
  * and generation blocks, the environment that Hugging Face transformers renders chat templates in.
@@ -27,7 +27,7 @@ typedef struct lrk_template lrk_template;
  * never written to again: any number of threads may render it. */
 lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n, const char *name,
                                 lrk_err *err);
-void lrk_template_free(lrk_template *t); /* NULL is fine */
+void lrk_template_free(lrk_template *t);                /* NULL is fine */
 const char *lrk_template_sha256(const lrk_template *t); /* of the source: 64 hex digits */
 
 /* Whether the template has generation blocks; then these alone say what an assistant wrote. */
@@ -51,7 +51,7 @@ typedef struct lrk_render_options {
     const char *now;               /* "2026-03-01T12:00:00" for strftime_now; NULL: UTC now */
     const char *const *end_tokens; /* texts of the tokens that may end a turn */
     size_t n_end_tokens;
-    size_t max_steps, max_bytes;   /* of work, and of memory and text; 0: 20 million, 256 MB */
+    size_t max_steps, max_bytes; /* of work, and of memory and text; 0: 20 million, 256 MB */
 } lrk_render_options;
 
 typedef struct lrk_rendered {
@@ -69,9 +69,9 @@ typedef struct lrk_rendered {
  * of end_tokens stands at that very byte (after blanks that the template prints); the longest wins.
  * After a tool call the template may close its brackets first.
  *
- * Errors: LRK_EVALUE carries the text of the template's own raise_exception; LRK_EINPUT an operation
- * that the reference refuses too ("name:LINE:COLUMN: what"); LRK_ESUPPORT, LRK_ENOMEM as above. On
- * an error *out is empty. */
+ * Errors: LRK_EVALUE carries the text of the template's own raise_exception; LRK_EINPUT an
+ * operation that the reference refuses too ("name:LINE:COLUMN: what"); LRK_ESUPPORT, LRK_ENOMEM as
+ * above. On an error *out is empty. */
 lrk_status lrk_template_render(const lrk_template *t, const lrk_json *context,
                                const lrk_render_options *o, lrk_rendered *out, lrk_err *err);
 void lrk_rendered_free(lrk_rendered *r); /* may be called twice, and on a zeroed one */

@@ -1,4 +1,5 @@
-/* data/template/access.c -- attributes, items and slices, as the sandbox of the reference gives them. */
+/* data/template/access.c -- attributes, items and slices, as the sandbox of the reference gives
+ * them. */
 #include "data/template/text.h"
 #include "data/template/value.h"
 
@@ -18,8 +19,8 @@ static const python_type type_str = {
     "rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title "
     "translate upper zfill ",
     ""};
-static const python_type type_list = {
-    " copy count index ", " append clear extend insert pop remove reverse sort "};
+static const python_type type_list = {" copy count index ",
+                                      " append clear extend insert pop remove reverse sort "};
 static const python_type type_tuple = {" count index ", ""};
 static const python_type type_dict = {" copy fromkeys get items keys values ",
                                       " clear pop popitem setdefault update "};
@@ -86,12 +87,12 @@ lrk_status lrk_j_method(lrk_jrun *r, lrk_jvalue v, const char *name, const lrk_j
 }
 
 /* What getattr() finds on a value; *found says whether. */
-static lrk_status own_attr(lrk_jrun *r, lrk_jvalue v, const char *name, lrk_jvalue *out, bool *found)
+static lrk_status own_attr(lrk_jrun *r, lrk_jvalue v, const char *name, lrk_jvalue *out,
+                           bool *found)
 {
     const lrk_jmethod *method;
     *found = true;
-    if (strncmp(name, "__", 2) == 0)
-        return lrk_j_fail(r, LRK_ESUPPORT, "attribute %s", name);
+    if (strncmp(name, "__", 2) == 0) return lrk_j_fail(r, LRK_ESUPPORT, "attribute %s", name);
     if (v.kind == LRK_JV_UNDEFINED) return lrk_j_fail(r, LRK_EINPUT, "%s", v.as.hint);
     if (v.kind == LRK_JV_MACRO || v.kind == LRK_JV_FUNCTION || v.kind == LRK_JV_METHOD)
         return lrk_j_fail(r, LRK_ESUPPORT, "attributes of a %s", lrk_j_type(v));
@@ -141,7 +142,8 @@ lrk_status lrk_j_attr(lrk_jrun *r, lrk_jvalue v, const char *name, lrk_jvalue *o
 }
 
 /* v[index] where it exists. */
-static lrk_status own_item(lrk_jrun *r, lrk_jvalue v, lrk_jvalue index, lrk_jvalue *out, bool *found)
+static lrk_status own_item(lrk_jrun *r, lrk_jvalue v, lrk_jvalue index, lrk_jvalue *out,
+                           bool *found)
 {
     *found = false;
     if (v.kind == LRK_JV_DICT) {

@@ -10,9 +10,9 @@
 const char *lrk_j_type(lrk_jvalue v)
 {
     static const char *const names[] = {
-        "missing", "Undefined", "NoneType", "bool",      "int",  "float",     "str",   "list",
-        "tuple",   "range",     "dict_view", "generator", "dict", "Namespace", "Macro", "function",
-        "method",  "LoopContext"};
+        "missing", "Undefined", "NoneType", "bool",     "int",       "float",
+        "str",     "list",      "tuple",    "range",    "dict_view", "generator",
+        "dict",    "Namespace", "Macro",    "function", "method",    "LoopContext"};
     return names[v.kind];
 }
 
@@ -111,7 +111,8 @@ static lrk_status equal_dict(lrk_jrun *r, const lrk_jdict *a, const lrk_jdict *b
 static lrk_status equal_seq(lrk_jrun *r, const lrk_jseq *a, const lrk_jseq *b, bool *out)
 {
     *out = a->n == b->n;
-    for (size_t i = 0; *out && i < a->n; i++) LRK_TRY(lrk_j_equal(r, a->items[i], b->items[i], out));
+    for (size_t i = 0; *out && i < a->n; i++)
+        LRK_TRY(lrk_j_equal(r, a->items[i], b->items[i], out));
     return LRK_OK;
 }
 
@@ -155,11 +156,14 @@ lrk_status lrk_j_equal(lrk_jrun *r, lrk_jvalue a, lrk_jvalue b, bool *out)
 
 static bool holds(lrk_jop op, int order)
 {
-    return op == LRK_JOP_LT ? order < 0 : op == LRK_JOP_LE ? order <= 0 : op == LRK_JOP_GT ? order > 0
-                                                                                       : order >= 0;
+    return op == LRK_JOP_LT   ? order < 0
+           : op == LRK_JOP_LE ? order <= 0
+           : op == LRK_JOP_GT ? order > 0
+                              : order >= 0;
 }
 
-static lrk_status compare_seq(lrk_jrun *r, lrk_jop op, const lrk_jseq *a, const lrk_jseq *b, bool *out)
+static lrk_status compare_seq(lrk_jrun *r, lrk_jop op, const lrk_jseq *a, const lrk_jseq *b,
+                              bool *out)
 {
     for (size_t i = 0; i < a->n && i < b->n; i++) {
         bool same;
@@ -172,8 +176,8 @@ static lrk_status compare_seq(lrk_jrun *r, lrk_jop op, const lrk_jseq *a, const 
 
 lrk_status lrk_j_compare(lrk_jrun *r, lrk_jop op, lrk_jvalue a, lrk_jvalue b, bool *out)
 {
-    static const char *const text[] = {[LRK_JOP_LT] = "<", [LRK_JOP_LE] = "<=", [LRK_JOP_GT] = ">",
-                                       [LRK_JOP_GE] = ">="};
+    static const char *const text[] = {
+        [LRK_JOP_LT] = "<", [LRK_JOP_LE] = "<=", [LRK_JOP_GT] = ">", [LRK_JOP_GE] = ">="};
     LRK_TRY(lrk_j_work(r, 1));
     if (is_number(a) && is_number(b)) {
         bool unordered;
@@ -188,14 +192,15 @@ lrk_status lrk_j_compare(lrk_jrun *r, lrk_jop op, lrk_jvalue a, lrk_jvalue b, bo
         return LRK_OK;
     }
     if (a.kind == b.kind && (a.kind == LRK_JV_LIST || a.kind == LRK_JV_TUPLE)) {
-        if (++r->depth > LRK_J_MAX_DEPTH) return lrk_j_fail(r, LRK_ESUPPORT, "values nested so deep");
+        if (++r->depth > LRK_J_MAX_DEPTH)
+            return lrk_j_fail(r, LRK_ESUPPORT, "values nested so deep");
         const lrk_status s = compare_seq(r, op, a.as.seq, b.as.seq, out);
         r->depth--;
         return s;
     }
     return lrk_j_fail(r, a.kind == LRK_JV_VIEW ? LRK_ESUPPORT : LRK_EINPUT,
-                      "'%s' not supported between instances of '%s' and '%s'", text[op], lrk_j_type(a),
-                      lrk_j_type(b));
+                      "'%s' not supported between instances of '%s' and '%s'", text[op],
+                      lrk_j_type(a), lrk_j_type(b));
 }
 
 lrk_status lrk_j_contains(lrk_jrun *r, lrk_jvalue in, lrk_jvalue v, bool *out)
@@ -203,7 +208,8 @@ lrk_status lrk_j_contains(lrk_jrun *r, lrk_jvalue in, lrk_jvalue v, bool *out)
     *out = false;
     if (in.kind == LRK_JV_STR) {
         if (v.kind != LRK_JV_STR)
-            return lrk_j_fail(r, LRK_EINPUT, "'in <string>' requires string as left operand, not %s",
+            return lrk_j_fail(r, LRK_EINPUT,
+                              "'in <string>' requires string as left operand, not %s",
                               lrk_j_type(v));
         LRK_TRY(lrk_j_work(r, in.as.str->n / 64));
         *out = v.as.str->n == 0 ||
@@ -246,7 +252,8 @@ static lrk_status pull(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue *out, bool *more)
     bool keep = false;
     if (!l->begun) LRK_TRY(l->begin(r, l));
     l->begun = true;
-    if (++r->depth > LRK_J_MAX_DEPTH) return lrk_j_fail(r, LRK_ESUPPORT, "generators nested so deep");
+    if (++r->depth > LRK_J_MAX_DEPTH)
+        return lrk_j_fail(r, LRK_ESUPPORT, "generators nested so deep");
     do {
         LRK_TRY(lrk_j_next(r, &l->source, &item, more));
         if (*more) LRK_TRY(l->step(r, l, item, out, &keep));

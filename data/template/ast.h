@@ -64,16 +64,16 @@ typedef enum lrk_jnode_kind {
     LRK_JN_OPERAND, /* op a */
     LRK_JN_COND,    /* b if a else c; c may be NULL */
     /* statements */
-    LRK_JN_TEXT,       /* s, n */
-    LRK_JN_PRINT,      /* a */
-    LRK_JN_FOR,        /* for a in b if c: list, else orelse */
-    LRK_JN_IF,         /* if a: list, else orelse */
-    LRK_JN_SET,        /* a = b */
-    LRK_JN_SET_BLOCK,  /* a = list, through filter b or NULL */
-    LRK_JN_NS_TARGET,  /* s.s2 on the left of a SET */
-    LRK_JN_MACRO,      /* s, params, list */
-    LRK_JN_PARAM,      /* s, default a or NULL */
-    LRK_JN_WITH,       /* params are targets: SET nodes; list */
+    LRK_JN_TEXT,      /* s, n */
+    LRK_JN_PRINT,     /* a */
+    LRK_JN_FOR,       /* for a in b if c: list, else orelse */
+    LRK_JN_IF,        /* if a: list, else orelse */
+    LRK_JN_SET,       /* a = b */
+    LRK_JN_SET_BLOCK, /* a = list, through filter b or NULL */
+    LRK_JN_NS_TARGET, /* s.s2 on the left of a SET */
+    LRK_JN_MACRO,     /* s, params, list */
+    LRK_JN_PARAM,     /* s, default a or NULL */
+    LRK_JN_WITH,      /* params are targets: SET nodes; list */
     LRK_JN_BREAK,
     LRK_JN_CONTINUE,
     LRK_JN_GENERATION,  /* list */
@@ -128,11 +128,12 @@ struct lrk_template {
 };
 
 /* "name:LINE:COLUMN: ..." with the given status. */
-lrk_status lrk_jfail(const char *name, lrk_jpos at, lrk_status s, lrk_err *err, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+lrk_status lrk_jfail(const char *name, lrk_jpos at, lrk_status s, lrk_err *err, const char *fmt,
+                     ...) __attribute__((format(printf, 5, 6)));
 
 /* All tokens of the source, an EOF last, in the arena of t. */
-lrk_status lrk_jlex(lrk_template *t, const char *source, size_t n, lrk_jtoken **tokens, lrk_err *err);
+lrk_status lrk_jlex(lrk_template *t, const char *source, size_t n, lrk_jtoken **tokens,
+                    lrk_err *err);
 
 /* What the parser's two files share. */
 typedef struct lrk_jparser {
@@ -156,7 +157,8 @@ lrk_status lrk_jparse_expr(lrk_jparser *p, bool with_cond, lrk_jnode **out);
 lrk_status lrk_jparse_tuple(lrk_jparser *p, bool with_cond, bool parentheses, const char *end,
                             lrk_jnode **out);
 lrk_status lrk_jparse_primary(lrk_jparser *p, lrk_jnode **out);
-/* One filter or more, applied to `on`, the current token being "|" or, with inline_start, a name. */
+/* One filter or more, applied to `on`, the current token being "|" or, with inline_start, a name.
+ */
 lrk_status lrk_jparse_filters(lrk_jparser *p, lrk_jnode *on, bool inline_start, lrk_jnode **out);
 
 lrk_status lrk_jparse(lrk_template *t, const lrk_jtoken *tokens, lrk_err *err);

@@ -12,8 +12,8 @@ lrk_status lrk_j_bind(lrk_jrun *r, const char *what, const lrk_jargs *args,
                       const char *const *names, size_t count, size_t required, lrk_jvalue *out)
 {
     if (args->n > count)
-        return lrk_j_fail(r, LRK_EINPUT, "%s() takes at most %zu argument(s), %zu given", what, count,
-                          args->n);
+        return lrk_j_fail(r, LRK_EINPUT, "%s() takes at most %zu argument(s), %zu given", what,
+                          count, args->n);
     for (size_t i = 0; i < count; i++)
         out[i] = i < args->n ? args->at[i] : (lrk_jvalue){.kind = LRK_JV_MISSING};
     for (size_t k = 0; k < args->n_keywords; k++) {
@@ -68,7 +68,8 @@ lrk_status lrk_j_call(lrk_jrun *r, lrk_jvalue f, const lrk_jargs *args, lrk_jval
     }
 }
 
-/* ---- globals -------------------------------------------------------------------------------------- */
+/* ---- globals
+ * -------------------------------------------------------------------------------------- */
 
 static lrk_status fn_raise(lrk_jrun *r, const lrk_jargs *args, lrk_jvalue *out)
 {
@@ -142,7 +143,8 @@ static lrk_status fn_refused(lrk_jrun *r, const lrk_jargs *args, lrk_jvalue *out
     return lrk_j_fail(r, LRK_ESUPPORT, "this global function");
 }
 
-/* ---- strftime_now --------------------------------------------------------------------------------- */
+/* ---- strftime_now
+ * --------------------------------------------------------------------------------- */
 
 /* "2026-03-01T12:00:00", what follows is not looked at but for a Z. */
 static lrk_status read_now(lrk_jrun *r, struct tm *tm)
@@ -155,8 +157,8 @@ static lrk_status read_now(lrk_jrun *r, struct tm *tm)
     }
     int used = 0;
     *tm = (struct tm){0};
-    const int got = sscanf(now, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm->tm_year, &tm->tm_mon, &tm->tm_mday,
-                           &tm->tm_hour, &tm->tm_min, &tm->tm_sec, &used);
+    const int got = sscanf(now, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm->tm_year, &tm->tm_mon,
+                           &tm->tm_mday, &tm->tm_hour, &tm->tm_min, &tm->tm_sec, &used);
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     const int y = tm->tm_year;
     const bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
@@ -264,10 +266,14 @@ static lrk_status fn_strftime_now(lrk_jrun *r, const lrk_jargs *args, lrk_jvalue
 
 const lrk_jfunction *lrk_j_function(const char *name)
 {
-    static const lrk_jfunction functions[] = {
-        {"raise_exception", fn_raise}, {"range", fn_range},     {"dict", fn_dict},
-        {"namespace", fn_namespace},   {"lipsum", fn_refused},  {"cycler", fn_refused},
-        {"joiner", fn_refused},        {"strftime_now", fn_strftime_now}};
+    static const lrk_jfunction functions[] = {{"raise_exception", fn_raise},
+                                              {"range", fn_range},
+                                              {"dict", fn_dict},
+                                              {"namespace", fn_namespace},
+                                              {"lipsum", fn_refused},
+                                              {"cycler", fn_refused},
+                                              {"joiner", fn_refused},
+                                              {"strftime_now", fn_strftime_now}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         if (strcmp(functions[i].name, name) == 0) return &functions[i];
     return NULL;

@@ -8,7 +8,7 @@
 typedef struct checker {
     lrk_template *t;
     unsigned depth;
-    bool soft;    /* inside a condition */
+    bool soft; /* inside a condition */
     bool in_loop;
     bool in_macro;
     lrk_err *err;
@@ -39,8 +39,7 @@ static lrk_status check_name(checker *c, const lrk_jnode *n)
     const int known = filter ? lrk_jfilter_known(n->s) : lrk_jtest_known(n->s);
     const char *what = filter ? "filter" : "test";
     if (known == 2) return LRK_OK;
-    if (known == 1)
-        return lrk_jfail(c->t->name, n->at, LRK_ESUPPORT, c->err, "%s %s", what, n->s);
+    if (known == 1) return lrk_jfail(c->t->name, n->at, LRK_ESUPPORT, c->err, "%s %s", what, n->s);
     if (c->soft) return LRK_OK;
     return lrk_jfail(c->t->name, n->at, LRK_EINPUT, c->err, "No %s named '%s'.", what, n->s);
 }

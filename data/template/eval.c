@@ -8,8 +8,10 @@ static lrk_status eval_arguments(lrk_jrun *r, const lrk_jnode *list, lrk_jargs *
 {
     size_t n = 0, n_keywords = 0;
     for (const lrk_jnode *a = list; a; a = a->next) {
-        if (a->kind == LRK_JN_KEYWORD) n_keywords++;
-        else n++;
+        if (a->kind == LRK_JN_KEYWORD)
+            n_keywords++;
+        else
+            n++;
     }
     lrk_jvalue *values = NULL;
     struct lrk_jkeyword *keywords = NULL;
@@ -111,8 +113,9 @@ static lrk_status eval_choice(lrk_jrun *r, const lrk_jnode *n, lrk_jvalue *out)
     if (n->kind == LRK_JN_COND) {
         if (lrk_j_true(v)) return lrk_j_eval(r, n->b, out);
         if (n->c) return lrk_j_eval(r, n->c, out);
-        *out = lrk_j_undefined(r, "the inline if-expression on line %u evaluated to false and no else "
-                                  "section was defined.",
+        *out = lrk_j_undefined(r,
+                               "the inline if-expression on line %u evaluated to false and no else "
+                               "section was defined.",
                                (unsigned)n->at.line);
         return LRK_OK;
     }

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* ---- scopes: `if` opens none, everything else with a body does ------------------------------------ */
+/* ---- scopes: `if` opens none, everything else with a body does
+ * ------------------------------------ */
 
 lrk_status lrk_j_scope_new(lrk_jrun *r, lrk_jscope *up, lrk_jscope **out)
 {
@@ -75,7 +76,8 @@ lrk_status lrk_j_assign(lrk_jrun *r, const lrk_jnode *target, lrk_jvalue v)
     return LRK_OK;
 }
 
-/* ---- loops ---------------------------------------------------------------------------------------- */
+/* ---- loops
+ * ---------------------------------------------------------------------------------------- */
 
 /* The next item that passes the loop's filter. The filter sees the scope around the loop and the
  * target, and runs when the item is fetched, as the reference's generator does. */
@@ -130,7 +132,8 @@ static lrk_status loop_length(lrk_jrun *r, lrk_jloop *l, size_t *n)
     return LRK_OK;
 }
 
-lrk_status lrk_j_loop_attr(lrk_jrun *r, lrk_jloop *l, const char *name, lrk_jvalue *out, bool *found)
+lrk_status lrk_j_loop_attr(lrk_jrun *r, lrk_jloop *l, const char *name, lrk_jvalue *out,
+                           bool *found)
 {
     bool there;
     size_t n;
@@ -194,7 +197,8 @@ static lrk_status exec_for(lrk_jrun *r, const lrk_jnode *n)
         if (!inner || inner->captured) LRK_TRY(lrk_j_scope_new(r, saved, &inner));
         inner->n = 0;
         r->scope = inner;
-        LRK_TRY(lrk_j_scope_set(r, inner, r->t->loop, (lrk_jvalue){.kind = LRK_JV_LOOP, .as.loop = l}));
+        LRK_TRY(
+            lrk_j_scope_set(r, inner, r->t->loop, (lrk_jvalue){.kind = LRK_JV_LOOP, .as.loop = l}));
         LRK_TRY(lrk_j_assign(r, n->a, item));
         LRK_TRY(lrk_j_exec(r, n->list));
         const int flow = r->flow;
@@ -206,7 +210,8 @@ static lrk_status exec_for(lrk_jrun *r, const lrk_jnode *n)
     return LRK_OK;
 }
 
-/* ---- bodies that become text ---------------------------------------------------------------------- */
+/* ---- bodies that become text
+ * ---------------------------------------------------------------------- */
 
 static lrk_status capture(lrk_jrun *r, const lrk_jnode *body, lrk_jvalue *out)
 {
@@ -233,7 +238,8 @@ static lrk_status capture_in_scope(lrk_jrun *r, const lrk_jnode *body, const lrk
     return LRK_OK;
 }
 
-lrk_status lrk_j_call_macro(lrk_jrun *r, const lrk_jmacro *m, const lrk_jargs *args, lrk_jvalue *out)
+lrk_status lrk_j_call_macro(lrk_jrun *r, const lrk_jmacro *m, const lrk_jargs *args,
+                            lrk_jvalue *out)
 {
     enum { MAX_PARAMS = 32 };
     const char *names[MAX_PARAMS];
@@ -249,8 +255,10 @@ lrk_status lrk_j_call_macro(lrk_jrun *r, const lrk_jmacro *m, const lrk_jargs *a
     n = 0;
     for (const lrk_jnode *p = m->node->params; p; p = p->next, n++) {
         if (values[n].kind == LRK_JV_MISSING) {
-            if (p->a) LRK_TRY(lrk_j_eval(r, p->a, &values[n]));
-            else values[n] = lrk_j_undefined(r, "parameter '%s' was not provided", p->s);
+            if (p->a)
+                LRK_TRY(lrk_j_eval(r, p->a, &values[n]));
+            else
+                values[n] = lrk_j_undefined(r, "parameter '%s' was not provided", p->s);
         }
         LRK_TRY(lrk_j_scope_set(r, r->scope, p->s, values[n]));
     }
@@ -274,7 +282,8 @@ static lrk_status exec_generation(lrk_jrun *r, const lrk_jnode *n)
 {
     const size_t begin = r->out->n;
     if (r->out != &r->text)
-        return lrk_j_fail(r, LRK_ESUPPORT, "a generation block whose text does not go straight out");
+        return lrk_j_fail(r, LRK_ESUPPORT,
+                          "a generation block whose text does not go straight out");
     LRK_TRY(in_scope(r, n->list));
     LRK_TRY(lrk_j_room(r, r->n_generations, &r->generations_capacity, sizeof *r->generations,
                        &r->generations));
@@ -282,7 +291,8 @@ static lrk_status exec_generation(lrk_jrun *r, const lrk_jnode *n)
     return LRK_OK;
 }
 
-/* ---- one statement -------------------------------------------------------------------------------- */
+/* ---- one statement
+ * -------------------------------------------------------------------------------- */
 
 static lrk_status exec_if(lrk_jrun *r, const lrk_jnode *n)
 {

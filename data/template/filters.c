@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILTER(name) \
+#define FILTER(name)                                                                               \
     static lrk_status name(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args, lrk_jvalue *out)
 
 static lrk_status no_arguments(lrk_jrun *r, const char *what, const lrk_jargs *args)
@@ -78,25 +78,13 @@ static lrk_status cased(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args, lrk_jc
     return lrk_j_case(r, s, how, out);
 }
 
-FILTER(f_upper)
-{
-    return cased(r, v, args, LRK_J_UPPER, out);
-}
+FILTER(f_upper) { return cased(r, v, args, LRK_J_UPPER, out); }
 
-FILTER(f_lower)
-{
-    return cased(r, v, args, LRK_J_LOWER, out);
-}
+FILTER(f_lower) { return cased(r, v, args, LRK_J_LOWER, out); }
 
-FILTER(f_capitalize)
-{
-    return cased(r, v, args, LRK_J_CAPITALIZE, out);
-}
+FILTER(f_capitalize) { return cased(r, v, args, LRK_J_CAPITALIZE, out); }
 
-FILTER(f_title)
-{
-    return cased(r, v, args, LRK_J_TITLE_WORDS, out);
-}
+FILTER(f_title) { return cased(r, v, args, LRK_J_TITLE_WORDS, out); }
 
 FILTER(f_replace)
 {
@@ -113,7 +101,8 @@ FILTER(f_replace)
     return lrk_j_replace(r, s, old, by, max, out);
 }
 
-/* ---- indent --------------------------------------------------------------------------------------- */
+/* ---- indent
+ * --------------------------------------------------------------------------------------- */
 
 static lrk_status spaces(lrk_jrun *r, int64_t n, const lrk_jstr **out)
 {
@@ -156,7 +145,8 @@ FILTER(f_indent)
     return lrk_j_finish(r, &o, out);
 }
 
-/* ---- tojson --------------------------------------------------------------------------------------- */
+/* ---- tojson
+ * --------------------------------------------------------------------------------------- */
 
 static lrk_status c_text(lrk_jrun *r, const lrk_jstr *s, const char **out)
 {
@@ -206,11 +196,13 @@ FILTER(f_tojson)
     return lrk_j_finish(r, &o, out);
 }
 
-/* ---- numbers -------------------------------------------------------------------------------------- */
+/* ---- numbers
+ * -------------------------------------------------------------------------------------- */
 
 /* Decimal text of a number with blanks around it. Python reads more (underscores, other digits,
  * "inf"); what could be that is refused. */
-static lrk_status read_number(lrk_jrun *r, const lrk_jstr *s, bool integer, bool *ok, lrk_jvalue *out)
+static lrk_status read_number(lrk_jrun *r, const lrk_jstr *s, bool integer, bool *ok,
+                              lrk_jvalue *out)
 {
     char text[64];
     const size_t begin = lrk_j_lstrip(s->s, s->n), end = lrk_j_rstrip(s->s, s->n);
@@ -237,7 +229,8 @@ static lrk_status read_number(lrk_jrun *r, const lrk_jstr *s, bool integer, bool
         if (errno == ERANGE) return lrk_j_fail(r, LRK_ESUPPORT, "integers beyond 64 bits");
     } else {
         *out = lrk_j_real(strtod(text, &stop));
-        if (!isfinite(out->as.real)) return lrk_j_fail(r, LRK_ESUPPORT, "numbers beyond double range");
+        if (!isfinite(out->as.real))
+            return lrk_j_fail(r, LRK_ESUPPORT, "numbers beyond double range");
     }
     *ok = *stop == 0 && strpbrk(digits, "0123456789") != NULL;
     return LRK_OK;
@@ -309,10 +302,19 @@ FILTER(f_abs)
     return i < 0 ? lrk_j_unary(r, true, lrk_j_int(i), out) : LRK_OK;
 }
 
-const lrk_jfilter lrk_jfilters_text[] = {
-    {"default", f_default}, {"d", f_default},       {"string", f_string},
-    {"safe", f_safe},       {"trim", f_trim},       {"upper", f_upper},
-    {"lower", f_lower},     {"title", f_title},     {"capitalize", f_capitalize},
-    {"replace", f_replace}, {"indent", f_indent},   {"tojson", f_tojson},
-    {"int", f_int},         {"float", f_float},     {"abs", f_abs},
-    {NULL, NULL}};
+const lrk_jfilter lrk_jfilters_text[] = {{"default", f_default},
+                                         {"d", f_default},
+                                         {"string", f_string},
+                                         {"safe", f_safe},
+                                         {"trim", f_trim},
+                                         {"upper", f_upper},
+                                         {"lower", f_lower},
+                                         {"title", f_title},
+                                         {"capitalize", f_capitalize},
+                                         {"replace", f_replace},
+                                         {"indent", f_indent},
+                                         {"tojson", f_tojson},
+                                         {"int", f_int},
+                                         {"float", f_float},
+                                         {"abs", f_abs},
+                                         {NULL, NULL}};

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define FILTER(name) \
+#define FILTER(name)                                                                               \
     static lrk_status name(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args, lrk_jvalue *out)
 
 static lrk_status no_arguments(lrk_jrun *r, const char *what, const lrk_jargs *args)
@@ -64,15 +64,18 @@ FILTER(f_reverse)
     LRK_TRY(lrk_j_items(r, v, &items));
     LRK_TRY(lrk_j_seq(r, v.kind == LRK_JV_GENERATOR ? LRK_JV_LIST : LRK_JV_GENERATOR, &list));
     for (size_t i = items->n; i > 0; i--) {
-        if (v.kind == LRK_JV_STR) LRK_TRY(lrk_j_put_str(r, &o, items->items[i - 1].as.str));
-        else LRK_TRY(lrk_j_append(r, list.as.seq, items->items[i - 1]));
+        if (v.kind == LRK_JV_STR)
+            LRK_TRY(lrk_j_put_str(r, &o, items->items[i - 1].as.str));
+        else
+            LRK_TRY(lrk_j_append(r, list.as.seq, items->items[i - 1]));
     }
     if (v.kind == LRK_JV_STR) return lrk_j_finish(r, &o, out);
     *out = list;
     return LRK_OK;
 }
 
-/* ---- attributes by path ("a.b.0") ----------------------------------------------------------------- */
+/* ---- attributes by path ("a.b.0")
+ * ----------------------------------------------------------------- */
 
 static lrk_status by_path(lrk_jrun *r, lrk_jvalue v, lrk_jvalue path, lrk_jvalue *out)
 {
@@ -121,7 +124,8 @@ FILTER(f_join)
     return lrk_j_finish(r, &o, out);
 }
 
-/* ---- generators ----------------------------------------------------------------------------------- */
+/* ---- generators
+ * ----------------------------------------------------------------------------------- */
 
 static lrk_status generator(lrk_jrun *r, lrk_jlazy lazy, lrk_jvalue *out)
 {
@@ -225,7 +229,8 @@ static lrk_status begin_any(lrk_jrun *r, lrk_jlazy *l)
 }
 
 /* args: case_sensitive, attribute, bound already */
-static lrk_status step_unique(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out, bool *keep)
+static lrk_status step_unique(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out,
+                              bool *keep)
 {
     lrk_jvalue key;
     bool there;
@@ -246,11 +251,17 @@ FILTER(f_unique)
     LRK_TRY(lrk_j_take(r, 2, sizeof *a, &a));
     LRK_TRY(lrk_j_bind(r, "unique", args, names, 2, 0, a));
     LRK_TRY(lrk_j_seq(r, LRK_JV_LIST, &seen));
-    return generator(r, (lrk_jlazy){.over = v, .begin = begin_any, .step = step_unique,
-                                    .args = {.at = a, .n = 2}, .seen = seen.as.seq}, out);
+    return generator(r,
+                     (lrk_jlazy){.over = v,
+                                 .begin = begin_any,
+                                 .step = step_unique,
+                                 .args = {.at = a, .n = 2},
+                                 .seen = seen.as.seq},
+                     out);
 }
 
-static lrk_status extreme(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args, lrk_jop op, lrk_jvalue *out)
+static lrk_status extreme(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args, lrk_jop op,
+                          lrk_jvalue *out)
 {
     static const char *const names[] = {"case_sensitive", "attribute"};
     lrk_jvalue a[2], key, best = {0};
@@ -270,15 +281,9 @@ static lrk_status extreme(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args, lrk_
     return LRK_OK;
 }
 
-FILTER(f_min)
-{
-    return extreme(r, v, args, LRK_JOP_LT, out);
-}
+FILTER(f_min) { return extreme(r, v, args, LRK_JOP_LT, out); }
 
-FILTER(f_max)
-{
-    return extreme(r, v, args, LRK_JOP_GT, out);
-}
+FILTER(f_max) { return extreme(r, v, args, LRK_JOP_GT, out); }
 
 FILTER(f_sum)
 {
@@ -299,7 +304,8 @@ FILTER(f_sum)
     return LRK_OK;
 }
 
-/* ---- map, select and theirs ----------------------------------------------------------------------- */
+/* ---- map, select and theirs
+ * ----------------------------------------------------------------------- */
 
 static lrk_status name_of(lrk_jrun *r, lrk_jvalue v, char name[32])
 {
@@ -334,7 +340,8 @@ static lrk_status step_attribute(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk
     return LRK_OK;
 }
 
-static lrk_status step_filter(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out, bool *keep)
+static lrk_status step_filter(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out,
+                              bool *keep)
 {
     char name[32];
     const lrk_jargs *args = &l->args;
@@ -347,12 +354,17 @@ static lrk_status step_filter(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jv
 
 FILTER(f_map)
 {
-    return generator(r, (lrk_jlazy){.over = v, .begin = begin_truthy, .args = *args,
-                                    .step = !args->n && args->n_keywords ? step_attribute
-                                                                         : step_filter}, out);
+    return generator(
+        r,
+        (lrk_jlazy){.over = v,
+                    .begin = begin_truthy,
+                    .args = *args,
+                    .step = !args->n && args->n_keywords ? step_attribute : step_filter},
+        out);
 }
 
-static lrk_status step_select(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out, bool *keep)
+static lrk_status step_select(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jvalue *out,
+                              bool *keep)
 {
     const size_t first = l->attribute ? 1 : 0;
     const lrk_jargs *args = &l->args;
@@ -377,40 +389,47 @@ static lrk_status step_select(lrk_jrun *r, lrk_jlazy *l, lrk_jvalue item, lrk_jv
 static lrk_status select_items(lrk_jrun *r, lrk_jvalue v, const lrk_jargs *args, bool attribute,
                                bool want, lrk_jvalue *out)
 {
-    return generator(r, (lrk_jlazy){.over = v, .begin = begin_truthy, .step = step_select,
-                                    .args = *args, .attribute = attribute, .want = want}, out);
+    return generator(r,
+                     (lrk_jlazy){.over = v,
+                                 .begin = begin_truthy,
+                                 .step = step_select,
+                                 .args = *args,
+                                 .attribute = attribute,
+                                 .want = want},
+                     out);
 }
 
-FILTER(f_select)
-{
-    return select_items(r, v, args, false, true, out);
-}
+FILTER(f_select) { return select_items(r, v, args, false, true, out); }
 
-FILTER(f_reject)
-{
-    return select_items(r, v, args, false, false, out);
-}
+FILTER(f_reject) { return select_items(r, v, args, false, false, out); }
 
-FILTER(f_selectattr)
-{
-    return select_items(r, v, args, true, true, out);
-}
+FILTER(f_selectattr) { return select_items(r, v, args, true, true, out); }
 
-FILTER(f_rejectattr)
-{
-    return select_items(r, v, args, true, false, out);
-}
+FILTER(f_rejectattr) { return select_items(r, v, args, true, false, out); }
 
-const lrk_jfilter lrk_jfilters_seq[] = {
-    {"length", f_length},     {"count", f_length},           {"list", f_list},
-    {"first", f_first},       {"last", f_last},              {"reverse", f_reverse},
-    {"join", f_join},         {"items", f_items},            {"dictsort", f_dictsort},
-    {"sort", f_sort},         {"unique", f_unique},          {"min", f_min},
-    {"max", f_max},           {"sum", f_sum},                {"map", f_map},
-    {"select", f_select},     {"reject", f_reject},          {"selectattr", f_selectattr},
-    {"rejectattr", f_rejectattr}, {NULL, NULL}};
+const lrk_jfilter lrk_jfilters_seq[] = {{"length", f_length},
+                                        {"count", f_length},
+                                        {"list", f_list},
+                                        {"first", f_first},
+                                        {"last", f_last},
+                                        {"reverse", f_reverse},
+                                        {"join", f_join},
+                                        {"items", f_items},
+                                        {"dictsort", f_dictsort},
+                                        {"sort", f_sort},
+                                        {"unique", f_unique},
+                                        {"min", f_min},
+                                        {"max", f_max},
+                                        {"sum", f_sum},
+                                        {"map", f_map},
+                                        {"select", f_select},
+                                        {"reject", f_reject},
+                                        {"selectattr", f_selectattr},
+                                        {"rejectattr", f_rejectattr},
+                                        {NULL, NULL}};
 
-/* ---- by name -------------------------------------------------------------------------------------- */
+/* ---- by name
+ * -------------------------------------------------------------------------------------- */
 
 static const lrk_jfilter *find(const char *name)
 {
@@ -424,10 +443,9 @@ static const lrk_jfilter *find(const char *name)
 int lrk_jfilter_known(const char *name)
 {
     static const char *const refused[] = {
-        "attr",        "batch",    "center", "e",         "escape",    "filesizeformat",
-        "forceescape", "format",   "groupby", "pprint",   "random",    "round",
-        "slice",       "striptags", "truncate", "urlencode", "urlize", "wordcount",
-        "wordwrap",    "xmlattr"};
+        "attr",     "batch",     "center", "e",         "escape",   "filesizeformat", "forceescape",
+        "format",   "groupby",   "pprint", "random",    "round",    "slice",          "striptags",
+        "truncate", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr"};
     if (find(name)) return 2;
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (strcmp(refused[i], name) == 0) return 1;

@@ -7,7 +7,7 @@
 typedef struct formatter {
     lrk_jrun *r;
     const lrk_jargs *args;
-    size_t next;          /* of the automatic numbers */
+    size_t next; /* of the automatic numbers */
     bool automatic, manual;
 } formatter;
 

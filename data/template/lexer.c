@@ -12,7 +12,7 @@ typedef struct lexer {
     lrk_template *t;
     const char *s; /* newlines normalized, the last one dropped */
     size_t n, i;
-    lrk_jpos at;     /* of s[counted] */
+    lrk_jpos at; /* of s[counted] */
     size_t counted;
     bool line_start; /* the last match ended in a newline */
     lrk_jtoken *tokens;
@@ -47,7 +47,8 @@ static lrk_status push(lexer *l, lrk_jtoken_kind kind, lrk_jpos at, const char *
     if (l->n_tokens == l->capacity) {
         const size_t capacity = l->capacity ? 2 * l->capacity : 64;
         lrk_jtoken *grown;
-        LRK_TRY(lrk_alloc(&l->t->arena, capacity, sizeof *grown, "template tokens", &grown, l->err));
+        LRK_TRY(
+            lrk_alloc(&l->t->arena, capacity, sizeof *grown, "template tokens", &grown, l->err));
         if (l->n_tokens) memcpy(grown, l->tokens, l->n_tokens * sizeof *grown);
         l->tokens = grown;
         l->capacity = capacity;
@@ -158,10 +159,7 @@ static lrk_status lex_raw(lexer *l, lrk_jpos at)
     return begin < l->n ? fail(l, at, LRK_EINPUT, "missing end of raw directive") : LRK_OK;
 }
 
-static bool octal(char c)
-{
-    return c >= '0' && c <= '7';
-}
+static bool octal(char c) { return c >= '0' && c <= '7'; }
 
 /* One escape of a string literal, s[*i] being the character after the backslash. */
 static lrk_status escape(lexer *l, lrk_jpos at, size_t *i, char *out, size_t *n)
@@ -195,7 +193,8 @@ static lrk_status escape(lexer *l, lrk_jpos at, size_t *i, char *out, size_t *n)
         return LRK_OK;
     }
     if (code > 0x10FFFF) return fail(l, at, LRK_EINPUT, "illegal character in an escape");
-    if (code >= 0xD800 && code < 0xE000) return fail(l, at, LRK_ESUPPORT, "a surrogate in a string");
+    if (code >= 0xD800 && code < 0xE000)
+        return fail(l, at, LRK_ESUPPORT, "a surrogate in a string");
     *n += lrk_j_encode(code, out + *n);
     return LRK_OK;
 }
@@ -221,10 +220,7 @@ static lrk_status lex_string(lexer *l, lrk_jpos at)
     return push(l, LRK_JT_STRING, at, text, n, NULL);
 }
 
-static bool digit(const lexer *l, size_t i)
-{
-    return i < l->n && l->s[i] >= '0' && l->s[i] <= '9';
-}
+static bool digit(const lexer *l, size_t i) { return i < l->n && l->s[i] >= '0' && l->s[i] <= '9'; }
 
 static lrk_status lex_number(lexer *l, lrk_jpos at)
 {
@@ -284,12 +280,14 @@ static lrk_status lex_operator(lexer *l, lrk_jpos at)
     for (size_t k = 0; !op && k < sizeof operators / sizeof *operators; k++)
         if (starts(l, l->i, operators[k])) op = operators[k];
     if (!op)
-        return lrk_jfail(l->t->name, at, (unsigned char)l->s[l->i] < 0x80 ? LRK_EINPUT : LRK_ESUPPORT,
-                         l->err, "unexpected character (byte 0x%02x)", (unsigned char)l->s[l->i]);
+        return lrk_jfail(l->t->name, at,
+                         (unsigned char)l->s[l->i] < 0x80 ? LRK_EINPUT : LRK_ESUPPORT, l->err,
+                         "unexpected character (byte 0x%02x)", (unsigned char)l->s[l->i]);
     static const char open[] = "([{", close[] = ")]}";
     const char *o = strchr(open, op[0]), *c = strchr(close, op[0]);
     if (o) {
-        if (l->depth == sizeof l->brackets) return fail(l, at, LRK_ESUPPORT, "brackets nested so deep");
+        if (l->depth == sizeof l->brackets)
+            return fail(l, at, LRK_ESUPPORT, "brackets nested so deep");
         l->brackets[l->depth++] = close[o - open];
     } else if (c) {
         if (!l->depth || l->brackets[l->depth - 1] != *c)
@@ -362,7 +360,8 @@ static lrk_status lex_root(lexer *l)
     return LRK_OK;
 }
 
-lrk_status lrk_jlex(lrk_template *t, const char *source, size_t n, lrk_jtoken **tokens, lrk_err *err)
+lrk_status lrk_jlex(lrk_template *t, const char *source, size_t n, lrk_jtoken **tokens,
+                    lrk_err *err)
 {
     char *s;
     size_t used = 0;

@@ -1,10 +1,11 @@
 /* data/template/methods.c -- methods of dicts, lists and loops. */
 #include "data/template/value.h"
 
-#define METHOD(name) \
+#define METHOD(name)                                                                               \
     static lrk_status name(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, lrk_jvalue *out)
 
-/* ---- dicts ---------------------------------------------------------------------------------------- */
+/* ---- dicts
+ * ---------------------------------------------------------------------------------------- */
 
 METHOD(d_get)
 {
@@ -33,20 +34,11 @@ static lrk_status view(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, bool
     return LRK_OK;
 }
 
-METHOD(d_items)
-{
-    return view(r, self, args, true, true, out);
-}
+METHOD(d_items) { return view(r, self, args, true, true, out); }
 
-METHOD(d_keys)
-{
-    return view(r, self, args, true, false, out);
-}
+METHOD(d_keys) { return view(r, self, args, true, false, out); }
 
-METHOD(d_values)
-{
-    return view(r, self, args, false, true, out);
-}
+METHOD(d_values) { return view(r, self, args, false, true, out); }
 
 METHOD(d_copy)
 {
@@ -59,7 +51,8 @@ METHOD(d_copy)
 const lrk_jmethod lrk_jmethods_dict[] = {{"get", d_get},       {"items", d_items}, {"keys", d_keys},
                                          {"values", d_values}, {"copy", d_copy},   {NULL, NULL}};
 
-/* ---- lists and tuples ----------------------------------------------------------------------------- */
+/* ---- lists and tuples
+ * ----------------------------------------------------------------------------- */
 
 static lrk_status look(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, const char *name,
                        int64_t *first, int64_t *count)
@@ -98,7 +91,8 @@ METHOD(l_count)
 const lrk_jmethod lrk_jmethods_seq[] = {
     {"index", l_index}, {"count", l_count}, {"copy", d_copy}, {NULL, NULL}};
 
-/* ---- loops ---------------------------------------------------------------------------------------- */
+/* ---- loops
+ * ---------------------------------------------------------------------------------------- */
 
 METHOD(loop_cycle)
 {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define METHOD(name) \
+#define METHOD(name)                                                                               \
     static lrk_status name(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, lrk_jvalue *out)
 
 /* "/x" in a list of parameters takes no keyword, as most of Python's own methods. */
@@ -30,20 +30,11 @@ static lrk_status strip(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, boo
     return lrk_j_strip(r, s, chars, left, right, out);
 }
 
-METHOD(s_strip)
-{
-    return strip(r, self, args, true, true, out);
-}
+METHOD(s_strip) { return strip(r, self, args, true, true, out); }
 
-METHOD(s_lstrip)
-{
-    return strip(r, self, args, true, false, out);
-}
+METHOD(s_lstrip) { return strip(r, self, args, true, false, out); }
 
-METHOD(s_rstrip)
-{
-    return strip(r, self, args, false, true, out);
-}
+METHOD(s_rstrip) { return strip(r, self, args, false, true, out); }
 
 static lrk_status split(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, bool right,
                         lrk_jvalue *out)
@@ -60,15 +51,9 @@ static lrk_status split(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, boo
     return lrk_j_split(r, s, sep, max, right, out);
 }
 
-METHOD(s_split)
-{
-    return split(r, self, args, false, out);
-}
+METHOD(s_split) { return split(r, self, args, false, out); }
 
-METHOD(s_rsplit)
-{
-    return split(r, self, args, true, out);
-}
+METHOD(s_rsplit) { return split(r, self, args, true, out); }
 
 METHOD(s_splitlines)
 {
@@ -103,27 +88,16 @@ static lrk_status cased(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, lrk
     return lrk_j_case(r, s, how, out);
 }
 
-METHOD(s_upper)
-{
-    return cased(r, self, args, LRK_J_UPPER, out);
-}
+METHOD(s_upper) { return cased(r, self, args, LRK_J_UPPER, out); }
 
-METHOD(s_lower)
-{
-    return cased(r, self, args, LRK_J_LOWER, out);
-}
+METHOD(s_lower) { return cased(r, self, args, LRK_J_LOWER, out); }
 
-METHOD(s_capitalize)
-{
-    return cased(r, self, args, LRK_J_CAPITALIZE, out);
-}
+METHOD(s_capitalize) { return cased(r, self, args, LRK_J_CAPITALIZE, out); }
 
-METHOD(s_title)
-{
-    return cased(r, self, args, LRK_J_TITLE, out);
-}
+METHOD(s_title) { return cased(r, self, args, LRK_J_TITLE, out); }
 
-/* ---- looking for texts ---------------------------------------------------------------------------- */
+/* ---- looking for texts
+ * ---------------------------------------------------------------------------- */
 
 static bool has_at(const lrk_jstr *s, const lrk_jstr *what, bool end)
 {
@@ -132,7 +106,8 @@ static bool has_at(const lrk_jstr *s, const lrk_jstr *what, bool end)
 }
 
 /* startswith, endswith: one text or a tuple of them. */
-static lrk_status begins(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, bool end, lrk_jvalue *out)
+static lrk_status begins(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, bool end,
+                         lrk_jvalue *out)
 {
     static const char *const names[] = {"/prefix"};
     const lrk_jstr *s, *what;
@@ -154,15 +129,9 @@ static lrk_status begins(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, bo
     return LRK_OK;
 }
 
-METHOD(s_startswith)
-{
-    return begins(r, self, args, false, out);
-}
+METHOD(s_startswith) { return begins(r, self, args, false, out); }
 
-METHOD(s_endswith)
-{
-    return begins(r, self, args, true, out);
-}
+METHOD(s_endswith) { return begins(r, self, args, true, out); }
 
 static lrk_status remove_fix(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, bool end,
                              lrk_jvalue *out)
@@ -177,15 +146,9 @@ static lrk_status remove_fix(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args
     return lrk_j_part(r, s, end ? 0 : n, end ? s->n - n : s->n, out);
 }
 
-METHOD(s_removeprefix)
-{
-    return remove_fix(r, self, args, false, out);
-}
+METHOD(s_removeprefix) { return remove_fix(r, self, args, false, out); }
 
-METHOD(s_removesuffix)
-{
-    return remove_fix(r, self, args, true, out);
-}
+METHOD(s_removesuffix) { return remove_fix(r, self, args, true, out); }
 
 /* The first (or last) place of args[0] in bytes; false where there is none. */
 static lrk_status locate(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, const char *name,
@@ -215,8 +178,8 @@ static lrk_status locate(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, co
     return LRK_OK;
 }
 
-static lrk_status find(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, const char *name, bool last,
-                       bool must, lrk_jvalue *out)
+static lrk_status find(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, const char *name,
+                       bool last, bool must, lrk_jvalue *out)
 {
     bool found;
     size_t at = 0;
@@ -226,20 +189,11 @@ static lrk_status find(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, cons
     return LRK_OK;
 }
 
-METHOD(s_find)
-{
-    return find(r, self, args, "find", false, false, out);
-}
+METHOD(s_find) { return find(r, self, args, "find", false, false, out); }
 
-METHOD(s_rfind)
-{
-    return find(r, self, args, "rfind", true, false, out);
-}
+METHOD(s_rfind) { return find(r, self, args, "rfind", true, false, out); }
 
-METHOD(s_index)
-{
-    return find(r, self, args, "index", false, true, out);
-}
+METHOD(s_index) { return find(r, self, args, "index", false, true, out); }
 
 METHOD(s_count)
 {
@@ -265,7 +219,13 @@ static lrk_status partition(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args,
     LRK_TRY(locate(r, self, args, "partition", last, &found, &at));
     const lrk_jstr *s = self.as.str, *sep = args->at[0].as.str;
     if (!sep->n) return lrk_j_fail(r, LRK_EINPUT, "empty separator");
-    const size_t cuts[4] = {0, found ? at : last ? 0 : s->n, found ? at + sep->n : last ? 0 : s->n,
+    const size_t cuts[4] = {0,
+                            found  ? at
+                            : last ? 0
+                                   : s->n,
+                            found  ? at + sep->n
+                            : last ? 0
+                                   : s->n,
                             s->n};
     lrk_jvalue tuple, part;
     LRK_TRY(lrk_j_seq(r, LRK_JV_TUPLE, &tuple));
@@ -277,15 +237,9 @@ static lrk_status partition(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args,
     return LRK_OK;
 }
 
-METHOD(s_partition)
-{
-    return partition(r, self, args, false, out);
-}
+METHOD(s_partition) { return partition(r, self, args, false, out); }
 
-METHOD(s_rpartition)
-{
-    return partition(r, self, args, true, out);
-}
+METHOD(s_rpartition) { return partition(r, self, args, true, out); }
 
 METHOD(s_join)
 {
@@ -337,18 +291,29 @@ METHOD(s_isspace)
     return LRK_OK;
 }
 
-const lrk_jmethod lrk_jmethods_str[] = {
-    {"strip", s_strip},           {"lstrip", s_lstrip},
-    {"rstrip", s_rstrip},         {"split", s_split},
-    {"rsplit", s_rsplit},         {"splitlines", s_splitlines},
-    {"replace", s_replace},       {"upper", s_upper},
-    {"lower", s_lower},           {"capitalize", s_capitalize},
-    {"title", s_title},           {"startswith", s_startswith},
-    {"endswith", s_endswith},     {"removeprefix", s_removeprefix},
-    {"removesuffix", s_removesuffix}, {"find", s_find},
-    {"rfind", s_rfind},           {"index", s_index},
-    {"count", s_count},           {"partition", s_partition},
-    {"rpartition", s_rpartition}, {"join", s_join},
-    {"isdigit", s_isdigit},       {"isspace", s_isspace},
-    {"format", s_format},
-    {NULL, NULL}};
+const lrk_jmethod lrk_jmethods_str[] = {{"strip", s_strip},
+                                        {"lstrip", s_lstrip},
+                                        {"rstrip", s_rstrip},
+                                        {"split", s_split},
+                                        {"rsplit", s_rsplit},
+                                        {"splitlines", s_splitlines},
+                                        {"replace", s_replace},
+                                        {"upper", s_upper},
+                                        {"lower", s_lower},
+                                        {"capitalize", s_capitalize},
+                                        {"title", s_title},
+                                        {"startswith", s_startswith},
+                                        {"endswith", s_endswith},
+                                        {"removeprefix", s_removeprefix},
+                                        {"removesuffix", s_removesuffix},
+                                        {"find", s_find},
+                                        {"rfind", s_rfind},
+                                        {"index", s_index},
+                                        {"count", s_count},
+                                        {"partition", s_partition},
+                                        {"rpartition", s_rpartition},
+                                        {"join", s_join},
+                                        {"isdigit", s_isdigit},
+                                        {"isspace", s_isspace},
+                                        {"format", s_format},
+                                        {NULL, NULL}};

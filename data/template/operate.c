@@ -72,7 +72,8 @@ static lrk_status integers(lrk_jrun *r, lrk_jop op, int64_t a, int64_t b, lrk_jv
 static lrk_status reals(lrk_jrun *r, lrk_jop op, double a, double b, lrk_jvalue *out)
 {
     const bool divides = op == LRK_JOP_DIV || op == LRK_JOP_FLOORDIV || op == LRK_JOP_MOD;
-    if (divides && !(b < 0.0 || b > 0.0)) return lrk_j_fail(r, LRK_EINPUT, "float division by zero");
+    if (divides && !(b < 0.0 || b > 0.0))
+        return lrk_j_fail(r, LRK_EINPUT, "float division by zero");
     double m;
     switch (op) {
     case LRK_JOP_ADD:
@@ -108,8 +109,7 @@ static lrk_status repeat(lrk_jrun *r, lrk_jvalue v, int64_t times, lrk_jvalue *o
     if (v.kind == LRK_JV_STR) {
         lrk_jout o = {0};
         if (v.as.str->safe) return lrk_j_fail(r, LRK_ESUPPORT, "* of text that went through |safe");
-        for (int64_t i = 0; v.as.str->n && i < times; i++)
-            LRK_TRY(lrk_j_put_str(r, &o, v.as.str));
+        for (int64_t i = 0; v.as.str->n && i < times; i++) LRK_TRY(lrk_j_put_str(r, &o, v.as.str));
         return lrk_j_finish(r, &o, out);
     }
     lrk_jvalue list;
@@ -184,7 +184,8 @@ lrk_status lrk_j_binary(lrk_jrun *r, lrk_jop op, lrk_jvalue a, lrk_jvalue b, lrk
     double d, e;
     bool real_a, real_b;
     LRK_TRY(lrk_j_work(r, 1));
-    const bool number_a = lrk_j_number(a, &i, &d, &real_a), number_b = lrk_j_number(b, &j, &e, &real_b);
+    const bool number_a = lrk_j_number(a, &i, &d, &real_a),
+               number_b = lrk_j_number(b, &j, &e, &real_b);
     if (number_a && number_b)
         return real_a || real_b ? reals(r, op, d, e, out) : integers(r, op, i, j, out);
     if (op == LRK_JOP_MOD && a.kind == LRK_JV_STR)

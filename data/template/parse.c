@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-lrk_status lrk_jfail(const char *name, lrk_jpos at, lrk_status s, lrk_err *err, const char *fmt, ...)
+lrk_status lrk_jfail(const char *name, lrk_jpos at, lrk_status s, lrk_err *err, const char *fmt,
+                     ...)
 {
     char text[400];
     va_list ap;
@@ -44,13 +45,13 @@ lrk_status lrk_jintern(lrk_jparser *p, const char *s, const char **out)
 lrk_status lrk_jsyntax(lrk_jparser *p, const char *expected)
 {
     const lrk_jtoken *t = p->tok;
-    const char *got = t->kind == LRK_JT_EOF                                         ? "the end"
-                      : t->kind == LRK_JT_PRINT_END                                 ? "}}"
-                      : t->kind == LRK_JT_BLOCK_END                                 ? "%}"
-                      : t->kind == LRK_JT_NAME || t->kind == LRK_JT_OPERATOR        ? t->s
-                      : t->kind == LRK_JT_STRING                                    ? "a string"
-                      : t->kind == LRK_JT_INTEGER || t->kind == LRK_JT_FLOAT        ? "a number"
-                                                                                    : "text";
+    const char *got = t->kind == LRK_JT_EOF                                  ? "the end"
+                      : t->kind == LRK_JT_PRINT_END                          ? "}}"
+                      : t->kind == LRK_JT_BLOCK_END                          ? "%}"
+                      : t->kind == LRK_JT_NAME || t->kind == LRK_JT_OPERATOR ? t->s
+                      : t->kind == LRK_JT_STRING                             ? "a string"
+                      : t->kind == LRK_JT_INTEGER || t->kind == LRK_JT_FLOAT ? "a number"
+                                                                             : "text";
     return lrk_jfail(p->t->name, t->at, LRK_EINPUT, p->err, "expected %s, got %s", expected, got);
 }
 
@@ -86,7 +87,8 @@ lrk_status lrk_jexpect(lrk_jparser *p, const char *op)
     return lrk_jsyntax(p, expected);
 }
 
-/* ---- bodies -------------------------------------------------------------------------------------- */
+/* ---- bodies
+ * -------------------------------------------------------------------------------------- */
 
 static lrk_status parse_statement(lrk_jparser *p, lrk_jnode **out);
 
@@ -152,7 +154,8 @@ static lrk_status parse_whole_body(lrk_jparser *p, const char *end, lrk_jnode **
     return LRK_OK;
 }
 
-/* ---- targets ------------------------------------------------------------------------------------- */
+/* ---- targets
+ * ------------------------------------------------------------------------------------- */
 
 static lrk_status parse_target_item(lrk_jparser *p, bool with_namespace, lrk_jnode **out)
 {
@@ -176,7 +179,8 @@ static lrk_status parse_target_item(lrk_jparser *p, bool with_namespace, lrk_jno
 }
 
 /* A name or several, with commas. */
-static lrk_status parse_target(lrk_jparser *p, bool with_namespace, const char *end, lrk_jnode **out)
+static lrk_status parse_target(lrk_jparser *p, bool with_namespace, const char *end,
+                               lrk_jnode **out)
 {
     const lrk_jpos at = p->tok->at;
     const bool parentheses = lrk_jskip(p, "(");
@@ -187,7 +191,8 @@ static lrk_status parse_target(lrk_jparser *p, bool with_namespace, const char *
         last = &(*last)->next;
         if (!lrk_jskip(p, ",")) break;
         tuple = true;
-        if ((end && lrk_jis_name(p->tok, end)) || lrk_jis(p->tok, ")") || lrk_jis(p->tok, "=")) break;
+        if ((end && lrk_jis_name(p->tok, end)) || lrk_jis(p->tok, ")") || lrk_jis(p->tok, "="))
+            break;
     }
     if (parentheses) LRK_TRY(lrk_jexpect(p, ")"));
     *out = first;
@@ -197,7 +202,8 @@ static lrk_status parse_target(lrk_jparser *p, bool with_namespace, const char *
     return LRK_OK;
 }
 
-/* ---- statements ---------------------------------------------------------------------------------- */
+/* ---- statements
+ * ---------------------------------------------------------------------------------- */
 
 static lrk_status parse_for(lrk_jparser *p, lrk_jnode *node)
 {
@@ -286,8 +292,8 @@ static lrk_status parse_with(lrk_jparser *p, lrk_jnode *node)
 
 static lrk_status parse_statement(lrk_jparser *p, lrk_jnode **out)
 {
-    static const char *const refused[] = {"block",  "extends", "include", "import", "from",
-                                          "print",  "call",    "autoescape"};
+    static const char *const refused[] = {"block", "extends", "include", "import",
+                                          "from",  "print",   "call",    "autoescape"};
     const lrk_jtoken *tag = p->tok;
     if (tag->kind != LRK_JT_NAME) return lrk_jsyntax(p, "the name of a statement");
     lrk_jnode *node;

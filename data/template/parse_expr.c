@@ -35,7 +35,8 @@ static lrk_status binary(lrk_jparser *p, lrk_jnode_kind kind, lrk_jop op, lrk_jp
     return LRK_OK;
 }
 
-/* ---- arguments, subscripts, filters, tests ------------------------------------------------------- */
+/* ---- arguments, subscripts, filters, tests
+ * ------------------------------------------------------- */
 
 static lrk_status parse_arguments(lrk_jparser *p, lrk_jnode **out)
 {
@@ -147,7 +148,8 @@ lrk_status lrk_jparse_filters(lrk_jparser *p, lrk_jnode *on, bool inline_start, 
         on = filter;
         if (lrk_jis(p->tok, "(")) LRK_TRY(parse_arguments(p, &filter->list));
         if (lrk_jis(p->tok, "."))
-            return lrk_jfail(p->t->name, p->tok->at, LRK_ESUPPORT, p->err, "filter names with dots");
+            return lrk_jfail(p->t->name, p->tok->at, LRK_ESUPPORT, p->err,
+                             "filter names with dots");
     }
     *out = on;
     return LRK_OK;
@@ -182,14 +184,15 @@ static lrk_status parse_test(lrk_jparser *p, lrk_jnode **node)
         LRK_TRY(parse_postfix(p, &test->list));
     }
     if (!negated) return LRK_OK;
-    lrk_jnode *not;
-    LRK_TRY(lrk_jnode_new(p, LRK_JN_NOT, at, &not));
-    not->a = test;
-    *node = not;
+    lrk_jnode * not ;
+    LRK_TRY(lrk_jnode_new(p, LRK_JN_NOT, at, &not ));
+    not ->a = test;
+    *node = not ;
     return LRK_OK;
 }
 
-/* ---- literals ------------------------------------------------------------------------------------ */
+/* ---- literals
+ * ------------------------------------------------------------------------------------ */
 
 static lrk_status parse_sequence(lrk_jparser *p, bool dict, lrk_jnode **out)
 {
@@ -275,7 +278,8 @@ lrk_status lrk_jparse_primary(lrk_jparser *p, lrk_jnode **out)
     return LRK_OK;
 }
 
-/* ---- operators ----------------------------------------------------------------------------------- */
+/* ---- operators
+ * ----------------------------------------------------------------------------------- */
 
 static lrk_status parse_unary(lrk_jparser *p, bool with_filter, lrk_jnode **out)
 {
@@ -345,7 +349,8 @@ static lrk_status parse_level(lrk_jparser *p, size_t which, lrk_jnode **out)
     if (which == CONCAT) return lrk_jis(p->tok, "~") ? parse_concat(p, out) : LRK_OK;
     for (;;) {
         size_t k = 0;
-        while (k < 4 && levels[which].ops[k].text && !lrk_jis(p->tok, levels[which].ops[k].text)) k++;
+        while (k < 4 && levels[which].ops[k].text && !lrk_jis(p->tok, levels[which].ops[k].text))
+            k++;
         if (k == 4 || !levels[which].ops[k].text) return LRK_OK;
         const lrk_jpos at = p->tok->at;
         lrk_jnode *right;

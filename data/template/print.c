@@ -64,7 +64,10 @@ static lrk_status put_repr_str(lrk_jrun *r, lrk_jout *o, const lrk_jstr *s)
             LRK_TRY(lrk_j_put_part(r, o, s, i, i + width));
             continue;
         } else {
-            snprintf(text, sizeof text, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x",
+            snprintf(text, sizeof text,
+                     c < 0x100     ? "\\x%02x"
+                     : c < 0x10000 ? "\\u%04x"
+                                   : "\\U%08x",
                      (unsigned)c);
         }
         LRK_TRY(lrk_j_put(r, o, text, strlen(text), lrk_j_origin_at(s, i)));
@@ -148,7 +151,8 @@ lrk_status lrk_j_to_str(lrk_jrun *r, lrk_jvalue v, lrk_jvalue *out)
     return lrk_j_finish(r, &o, out);
 }
 
-/* ---- JSON ----------------------------------------------------------------------------------------- */
+/* ---- JSON
+ * ----------------------------------------------------------------------------------------- */
 
 static lrk_status put_json_str(lrk_jrun *r, lrk_jout *o, const lrk_jstr *s, bool ascii)
 {
@@ -164,7 +168,8 @@ static lrk_status put_json_str(lrk_jrun *r, lrk_jout *o, const lrk_jstr *s, bool
         } else if (c < 0x20 || (ascii && c >= 0x7F && c < 0x10000)) {
             snprintf(text, sizeof text, "\\u%04x", (unsigned)c);
         } else if (ascii && c >= 0x10000) {
-            snprintf(text, sizeof text, "\\u%04x\\u%04x", (unsigned)(0xD800 + ((c - 0x10000) >> 10)),
+            snprintf(text, sizeof text, "\\u%04x\\u%04x",
+                     (unsigned)(0xD800 + ((c - 0x10000) >> 10)),
                      (unsigned)(0xDC00 + ((c - 0x10000) & 0x3FF)));
         } else {
             LRK_TRY(lrk_j_put_part(r, o, s, i, i + width));
@@ -186,12 +191,16 @@ static lrk_status put_scalar(lrk_jrun *r, lrk_jout *o, lrk_jvalue v, bool ascii)
         return lrk_j_puts(r, o, v.as.boolean ? "true" : "false");
     case LRK_JV_REAL:
         if (!isfinite(v.as.real))
-            return lrk_j_puts(r, o, isnan(v.as.real) ? "NaN" : v.as.real < 0 ? "-Infinity" : "Infinity");
+            return lrk_j_puts(r, o,
+                              isnan(v.as.real) ? "NaN"
+                              : v.as.real < 0  ? "-Infinity"
+                                               : "Infinity");
         return put_number(r, o, v);
     case LRK_JV_INT:
         return put_number(r, o, v);
     default:
-        return lrk_j_fail(r, LRK_EINPUT, "Object of type %s is not JSON serializable", lrk_j_type(v));
+        return lrk_j_fail(r, LRK_EINPUT, "Object of type %s is not JSON serializable",
+                          lrk_j_type(v));
     }
 }
 

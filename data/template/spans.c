@@ -47,14 +47,11 @@ static size_t end_token_at(const lrk_jrun *r, size_t i, size_t limit)
     return longest;
 }
 
-static bool blank(char c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
+static bool blank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
-/* Where the end token of a turn that stopped at `end` stops; `end` where there is none. Up to `limit`
- * the text is the template's own. After words only blanks may come first. A tool call is closed by
- * the template's brackets and tags, so there the first end token counts. */
+/* Where the end token of a turn that stopped at `end` stops; `end` where there is none. Up to
+ * `limit` the text is the template's own. After words only blanks may come first. A tool call is
+ * closed by the template's brackets and tags, so there the first end token counts. */
 static size_t turn_end(const lrk_jrun *r, size_t end, size_t limit, bool call, size_t *content_end)
 {
     *content_end = end;

@@ -30,7 +30,8 @@ lrk_status lrk_j_strip(lrk_jrun *r, const lrk_jstr *s, const lrk_jstr *chars, bo
     return lrk_j_part(r, s, begin, end, out);
 }
 
-static lrk_status append_part(lrk_jrun *r, const lrk_jstr *s, size_t begin, size_t end, lrk_jseq *list)
+static lrk_status append_part(lrk_jrun *r, const lrk_jstr *s, size_t begin, size_t end,
+                              lrk_jseq *list)
 {
     lrk_jvalue part;
     LRK_TRY(lrk_j_part(r, s, begin, end, &part));
@@ -124,7 +125,8 @@ lrk_status lrk_j_split(lrk_jrun *r, const lrk_jstr *s, const lrk_jstr *sep, int6
     LRK_TRY(lrk_j_work(r, 1 + s->n / 64));
     if (sep && !sep->n) return lrk_j_fail(r, LRK_EINPUT, "empty separator");
     if (!sep) {
-        LRK_TRY(from_right ? rsplit_space(r, s, max, list.as.seq) : split_space(r, s, max, list.as.seq));
+        LRK_TRY(from_right ? rsplit_space(r, s, max, list.as.seq)
+                           : split_space(r, s, max, list.as.seq));
     } else if (from_right) {
         LRK_TRY(rsplit_at(r, s, sep, max, list.as.seq));
     } else {
@@ -154,8 +156,8 @@ lrk_status lrk_j_splitlines(lrk_jrun *r, const lrk_jstr *s, bool keep_ends, lrk_
     return LRK_OK;
 }
 
-/* What takes the place of a message's words is its author's too: a template that drops a marker from
- * an answer, or escapes it, still prints the answer. */
+/* What takes the place of a message's words is its author's too: a template that drops a marker
+ * from an answer, or escapes it, still prints the answer. */
 lrk_status lrk_j_replace(lrk_jrun *r, const lrk_jstr *s, const lrk_jstr *old, const lrk_jstr *by,
                          int64_t max, lrk_jvalue *out)
 {
@@ -177,18 +179,17 @@ lrk_status lrk_j_replace(lrk_jrun *r, const lrk_jstr *s, const lrk_jstr *old, co
         if (!found) break;
         const size_t at = (size_t)(found - s->s);
         LRK_TRY(lrk_j_put_part(r, &o, s, i, at));
-        if (by->n_marks) LRK_TRY(lrk_j_put_str(r, &o, by));
-        else LRK_TRY(lrk_j_put(r, &o, by->s, by->n, lrk_j_origin_at(s, at)));
+        if (by->n_marks)
+            LRK_TRY(lrk_j_put_str(r, &o, by));
+        else
+            LRK_TRY(lrk_j_put(r, &o, by->s, by->n, lrk_j_origin_at(s, at)));
         i = at + old->n;
     }
     LRK_TRY(lrk_j_put_part(r, &o, s, i, s->n));
     return lrk_j_finish(r, &o, out);
 }
 
-static bool letter(uint32_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+static bool letter(uint32_t c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 static lrk_status put_cased(lrk_jrun *r, lrk_jout *o, uint32_t c, bool upper, uint32_t origin)
 {

@@ -13,8 +13,8 @@ lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n
                                 lrk_err *err)
 {
     *out = NULL;
-    LRK_REQUIRE(err, n <= MAX_SOURCE, LRK_ESUPPORT, "%s: a template of %zu bytes, at most %d", name, n,
-                MAX_SOURCE);
+    LRK_REQUIRE(err, n <= MAX_SOURCE, LRK_ESUPPORT, "%s: a template of %zu bytes, at most %d", name,
+                n, MAX_SOURCE);
     const size_t bad = lrk_utf8_check(source, n);
     LRK_REQUIRE(err, bad == n, LRK_EINPUT, "%s: byte %zu is not valid UTF-8", name, bad);
     lrk_template *t = lrk_heap_alloc(1, sizeof *t);
@@ -42,15 +42,9 @@ void lrk_template_free(lrk_template *t)
     lrk_heap_free(t);
 }
 
-const char *lrk_template_sha256(const lrk_template *t)
-{
-    return t->sha256;
-}
+const char *lrk_template_sha256(const lrk_template *t) { return t->sha256; }
 
-bool lrk_template_marks_generation(const lrk_template *t)
-{
-    return t->generation;
-}
+bool lrk_template_marks_generation(const lrk_template *t) { return t->generation; }
 
 static lrk_status render(lrk_jrun *r, const lrk_json *context, lrk_rendered *out)
 {

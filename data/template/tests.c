@@ -22,13 +22,13 @@ static lrk_status t_undefined(lrk_jrun *r, lrk_jvalue v, const lrk_jvalue *arg, 
     return LRK_OK;
 }
 
-#define KIND_TEST(name, condition)                                                              \
-    static lrk_status name(lrk_jrun *r, lrk_jvalue v, const lrk_jvalue *arg, bool *out)         \
-    {                                                                                           \
-        (void)r;                                                                                \
-        (void)arg;                                                                              \
-        *out = (condition);                                                                     \
-        return LRK_OK;                                                                          \
+#define KIND_TEST(name, condition)                                                                 \
+    static lrk_status name(lrk_jrun *r, lrk_jvalue v, const lrk_jvalue *arg, bool *out)            \
+    {                                                                                              \
+        (void)r;                                                                                   \
+        (void)arg;                                                                                 \
+        *out = (condition);                                                                        \
+        return LRK_OK;                                                                             \
     }
 KIND_TEST(t_none, v.kind == LRK_JV_NONE)
 KIND_TEST(t_boolean, v.kind == LRK_JV_BOOL)
@@ -152,18 +152,42 @@ static const struct {
     test_fn call;
     size_t n_args;
 } tests[] = {
-    {"defined", t_defined, 0},   {"undefined", t_undefined, 0}, {"none", t_none, 0},
-    {"boolean", t_boolean, 0},   {"true", t_true, 0},           {"false", t_false, 0},
-    {"integer", t_integer, 0},   {"float", t_float, 0},         {"number", t_number, 0},
-    {"string", t_string, 0},     {"mapping", t_mapping, 0},     {"escaped", t_escaped, 0},
-    {"callable", t_callable, 0}, {"iterable", t_iterable, 0},   {"sequence", t_sequence, 0},
-    {"odd", t_odd, 0},           {"even", t_even, 0},           {"divisibleby", t_divisibleby, 1},
-    {"lower", t_lower, 0},       {"upper", t_upper, 0},         {"in", t_in, 1},
-    {"eq", t_eq, 1},             {"equalto", t_eq, 1},          {"==", t_eq, 1},
-    {"ne", t_ne, 1},             {"!=", t_ne, 1},               {"lt", t_lt, 1},
-    {"lessthan", t_lt, 1},       {"<", t_lt, 1},                {"le", t_le, 1},
-    {"<=", t_le, 1},             {"gt", t_gt, 1},               {"greaterthan", t_gt, 1},
-    {">", t_gt, 1},              {"ge", t_ge, 1},               {">=", t_ge, 1},
+    {"defined", t_defined, 0},
+    {"undefined", t_undefined, 0},
+    {"none", t_none, 0},
+    {"boolean", t_boolean, 0},
+    {"true", t_true, 0},
+    {"false", t_false, 0},
+    {"integer", t_integer, 0},
+    {"float", t_float, 0},
+    {"number", t_number, 0},
+    {"string", t_string, 0},
+    {"mapping", t_mapping, 0},
+    {"escaped", t_escaped, 0},
+    {"callable", t_callable, 0},
+    {"iterable", t_iterable, 0},
+    {"sequence", t_sequence, 0},
+    {"odd", t_odd, 0},
+    {"even", t_even, 0},
+    {"divisibleby", t_divisibleby, 1},
+    {"lower", t_lower, 0},
+    {"upper", t_upper, 0},
+    {"in", t_in, 1},
+    {"eq", t_eq, 1},
+    {"equalto", t_eq, 1},
+    {"==", t_eq, 1},
+    {"ne", t_ne, 1},
+    {"!=", t_ne, 1},
+    {"lt", t_lt, 1},
+    {"lessthan", t_lt, 1},
+    {"<", t_lt, 1},
+    {"le", t_le, 1},
+    {"<=", t_le, 1},
+    {"gt", t_gt, 1},
+    {"greaterthan", t_gt, 1},
+    {">", t_gt, 1},
+    {"ge", t_ge, 1},
+    {">=", t_ge, 1},
     {"sameas", t_sameas, 1},
 };
 

@@ -94,8 +94,8 @@ size_t lrk_j_newline_at(const char *s, size_t n, size_t i)
     size_t width;
     const uint32_t c = lrk_j_decode(s, n, i, &width);
     if (c == '\r' && i + 1 < n && s[i + 1] == '\n') return 2;
-    const bool newline = (c >= 10 && c <= 13) || (c >= 28 && c <= 30) || c == 0x85 || c == 0x2028 ||
-                         c == 0x2029;
+    const bool newline =
+        (c >= 10 && c <= 13) || (c >= 28 && c <= 30) || c == 0x85 || c == 0x2028 || c == 0x2029;
     return newline ? width : 0;
 }
 

@@ -11,10 +11,10 @@
 size_t lrk_j_encode(uint32_t code, char *out); /* 1 to 4 bytes written */
 /* The code point at s[i] and its width in *width. */
 uint32_t lrk_j_decode(const char *s, size_t n, size_t i, size_t *width);
-size_t lrk_j_prev(const char *s, size_t i); /* where the code point before byte i begins */
+size_t lrk_j_prev(const char *s, size_t i);  /* where the code point before byte i begins */
 size_t lrk_j_count(const char *s, size_t n); /* code points */
 size_t lrk_j_offset(const char *s, size_t n, size_t code_points); /* byte of the k-th, or n */
-int lrk_j_hex(char c);                       /* value of a hexadecimal digit, or -1 */
+int lrk_j_hex(char c); /* value of a hexadecimal digit, or -1 */
 
 /* Width in bytes of the white space at s[i], 0 where there is none: Python's str.isspace(). */
 size_t lrk_j_space_at(const char *s, size_t n, size_t i);

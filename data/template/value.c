@@ -19,7 +19,8 @@ lrk_status lrk_j_fail(lrk_jrun *r, lrk_status s, const char *fmt, ...)
 lrk_status lrk_j_work(lrk_jrun *r, size_t steps)
 {
     if (steps > r->max_steps - r->steps)
-        return lrk_j_fail(r, LRK_ESUPPORT, "templates that run longer than %zu steps", r->max_steps);
+        return lrk_j_fail(r, LRK_ESUPPORT, "templates that run longer than %zu steps",
+                          r->max_steps);
     r->steps += steps;
     return LRK_OK;
 }
@@ -105,7 +106,8 @@ lrk_status lrk_j_pair(lrk_jrun *r, lrk_jvalue a, lrk_jvalue b, lrk_jvalue *out)
     return LRK_OK;
 }
 
-/* ---- dicts ---------------------------------------------------------------------------------------- */
+/* ---- dicts
+ * ---------------------------------------------------------------------------------------- */
 
 lrk_status lrk_j_dict(lrk_jrun *r, lrk_jvalue *out)
 {
@@ -178,7 +180,8 @@ lrk_status lrk_j_dict_put(lrk_jrun *r, lrk_jdict *d, const char *key, lrk_jvalue
     return lrk_j_dict_set(r, d, k, value);
 }
 
-/* ---- from JSON ------------------------------------------------------------------------------------ */
+/* ---- from JSON
+ * ------------------------------------------------------------------------------------ */
 
 static lrk_status from_string(lrk_jrun *r, const lrk_json *v, uint32_t origin, lrk_jvalue *out)
 {
@@ -276,8 +279,8 @@ static lrk_status from_messages(lrk_jrun *r, const lrk_json *messages, lrk_jvalu
             const uint32_t field = field_of(name);
             lrk_jvalue key, value;
             LRK_TRY(lrk_j_text(r, name, n, &key));
-            LRK_TRY(lrk_j_from_json(r, lrk_json_value(i), field ? (uint32_t)m * 4 + field : 0,
-                                    &value));
+            LRK_TRY(
+                lrk_j_from_json(r, lrk_json_value(i), field ? (uint32_t)m * 4 + field : 0, &value));
             LRK_TRY(add_pair(r, v.as.dict, key, value));
         }
         LRK_TRY(lrk_j_append(r, out->as.seq, v));

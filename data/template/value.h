@@ -82,7 +82,7 @@ typedef struct lrk_jargs {
     const struct lrk_jkeyword {
         const char *name;
         lrk_jvalue value;
-    } *keywords;
+    } * keywords;
     size_t n_keywords;
 } lrk_jargs;
 
@@ -108,7 +108,7 @@ typedef struct lrk_jscope {
     struct lrk_jslot {
         const char *name; /* interned */
         lrk_jvalue value;
-    } *slots;
+    } * slots;
     size_t n, capacity;
     bool captured; /* a macro remembers it */
 } lrk_jscope;
@@ -170,7 +170,7 @@ typedef struct lrk_jrun {
     lrk_jmark *generations; /* runs of text, in order */
     size_t n_generations, generations_capacity;
     lrk_jvalue piped; /* what a filter without operand works on: the body of its block */
-    int flow; /* LRK_J_BREAK, LRK_J_CONTINUE while on the way out of a loop's body */
+    int flow;         /* LRK_J_BREAK, LRK_J_CONTINUE while on the way out of a loop's body */
     lrk_err *err;
 } lrk_jrun;
 
@@ -186,11 +186,9 @@ lrk_status lrk_j_take(lrk_jrun *r, size_t count, size_t size, void *out);
 /* Grows an array of n elements so that one more fits. */
 lrk_status lrk_j_room(lrk_jrun *r, size_t n, size_t *capacity, size_t size, void *array);
 
-/* ---- making values -------------------------------------------------------------------------------- */
-static inline lrk_jvalue lrk_j_none(void)
-{
-    return (lrk_jvalue){.kind = LRK_JV_NONE};
-}
+/* ---- making values
+ * -------------------------------------------------------------------------------- */
+static inline lrk_jvalue lrk_j_none(void) { return (lrk_jvalue){.kind = LRK_JV_NONE}; }
 static inline lrk_jvalue lrk_j_bool(bool b)
 {
     return (lrk_jvalue){.kind = LRK_JV_BOOL, .as.boolean = b};
@@ -203,10 +201,7 @@ static inline lrk_jvalue lrk_j_real(double d)
 {
     return (lrk_jvalue){.kind = LRK_JV_REAL, .as.real = d};
 }
-static inline bool lrk_j_is_seq(lrk_jkind k)
-{
-    return k >= LRK_JV_LIST && k <= LRK_JV_GENERATOR;
-}
+static inline bool lrk_j_is_seq(lrk_jkind k) { return k >= LRK_JV_LIST && k <= LRK_JV_GENERATOR; }
 lrk_jvalue lrk_j_undefined(lrk_jrun *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 lrk_status lrk_j_text(lrk_jrun *r, const char *s, size_t n, lrk_jvalue *out); /* copies */
 lrk_status lrk_j_seq(lrk_jrun *r, lrk_jkind kind, lrk_jvalue *out);           /* empty */
@@ -221,7 +216,8 @@ lrk_status lrk_j_dict_get(lrk_jrun *r, const lrk_jdict *d, lrk_jvalue key, const
 lrk_status lrk_j_from_json(lrk_jrun *r, const lrk_json *v, uint32_t origin, lrk_jvalue *out);
 lrk_status lrk_j_context(lrk_jrun *r, const lrk_json *context, lrk_jvalue *out);
 
-/* ---- text ----------------------------------------------------------------------------------------- */
+/* ---- text
+ * ----------------------------------------------------------------------------------------- */
 /* origin 0: of nobody. */
 lrk_status lrk_j_put(lrk_jrun *r, lrk_jout *o, const char *s, size_t n, uint32_t origin);
 lrk_status lrk_j_puts(lrk_jrun *r, lrk_jout *o, const char *s);
@@ -249,7 +245,8 @@ typedef struct lrk_jjson {
 } lrk_jjson;
 lrk_status lrk_j_put_json(lrk_jrun *r, lrk_jout *o, lrk_jvalue v, const lrk_jjson *f, size_t level);
 
-/* ---- asking --------------------------------------------------------------------------------------- */
+/* ---- asking
+ * --------------------------------------------------------------------------------------- */
 const char *lrk_j_type(lrk_jvalue v); /* Python's name of the type */
 bool lrk_j_true(lrk_jvalue v);
 bool lrk_j_number(lrk_jvalue v, int64_t *i, double *d, bool *real); /* bool, int, float */
@@ -263,7 +260,8 @@ lrk_status lrk_j_next(lrk_jrun *r, lrk_jiter *it, lrk_jvalue *out, bool *more);
 lrk_status lrk_j_items(lrk_jrun *r, lrk_jvalue v, lrk_jseq **out); /* all at once, a new list */
 lrk_status lrk_j_sort(lrk_jrun *r, lrk_jseq *items, const lrk_jvalue *keys, bool reverse);
 
-/* ---- attributes, operators, calls ----------------------------------------------------------------- */
+/* ---- attributes, operators, calls
+ * ----------------------------------------------------------------- */
 lrk_status lrk_j_attr(lrk_jrun *r, lrk_jvalue v, const char *name, lrk_jvalue *out);
 lrk_status lrk_j_item(lrk_jrun *r, lrk_jvalue v, lrk_jvalue index, lrk_jvalue *out);
 lrk_status lrk_j_slice(lrk_jrun *r, lrk_jvalue v, const lrk_jvalue bounds[3], lrk_jvalue *out);
@@ -272,10 +270,12 @@ lrk_status lrk_j_loop_attr(lrk_jrun *r, lrk_jloop *loop, const char *name, lrk_j
 lrk_status lrk_j_binary(lrk_jrun *r, lrk_jop op, lrk_jvalue a, lrk_jvalue b, lrk_jvalue *out);
 lrk_status lrk_j_unary(lrk_jrun *r, bool negate, lrk_jvalue a, lrk_jvalue *out);
 lrk_status lrk_j_call(lrk_jrun *r, lrk_jvalue f, const lrk_jargs *args, lrk_jvalue *out);
-lrk_status lrk_j_call_macro(lrk_jrun *r, const lrk_jmacro *m, const lrk_jargs *args, lrk_jvalue *out);
+lrk_status lrk_j_call_macro(lrk_jrun *r, const lrk_jmacro *m, const lrk_jargs *args,
+                            lrk_jvalue *out);
 lrk_status lrk_j_filter(lrk_jrun *r, const char *name, lrk_jvalue v, const lrk_jargs *args,
                         lrk_jvalue *out);
-lrk_status lrk_j_test(lrk_jrun *r, const char *name, lrk_jvalue v, const lrk_jargs *args, bool *out);
+lrk_status lrk_j_test(lrk_jrun *r, const char *name, lrk_jvalue v, const lrk_jargs *args,
+                      bool *out);
 /* The methods of a type's values; *out is NULL where there is none of that name. Names that Python
  * has and this renderer does not are LRK_ESUPPORT. */
 lrk_status lrk_j_method(lrk_jrun *r, lrk_jvalue v, const char *name, const lrk_jmethod **out);
@@ -290,7 +290,8 @@ lrk_status lrk_j_bind(lrk_jrun *r, const char *what, const lrk_jargs *args,
 lrk_status lrk_j_want_str(lrk_jrun *r, const char *what, lrk_jvalue v, const lrk_jstr **out);
 lrk_status lrk_j_want_int(lrk_jrun *r, const char *what, lrk_jvalue v, int64_t *out);
 
-/* ---- the tree ------------------------------------------------------------------------------------- */
+/* ---- the tree
+ * ------------------------------------------------------------------------------------- */
 lrk_status lrk_j_eval(lrk_jrun *r, const lrk_jnode *n, lrk_jvalue *out);
 lrk_status lrk_j_exec(lrk_jrun *r, const lrk_jnode *list);
 lrk_status lrk_j_assign(lrk_jrun *r, const lrk_jnode *target, lrk_jvalue v);
@@ -298,7 +299,8 @@ lrk_status lrk_j_scope_new(lrk_jrun *r, lrk_jscope *up, lrk_jscope **out);
 lrk_status lrk_j_scope_set(lrk_jrun *r, lrk_jscope *s, const char *name, lrk_jvalue v);
 lrk_status lrk_j_lookup(lrk_jrun *r, const char *name, lrk_jvalue *out);
 
-/* ---- spans ---------------------------------------------------------------------------------------- */
+/* ---- spans
+ * ---------------------------------------------------------------------------------------- */
 enum { LRK_J_SAYS = 1, LRK_J_CALLS = 2 }; /* field of an origin: text, part of a tool call */
 lrk_status lrk_j_spans(lrk_jrun *r, const lrk_json *messages, lrk_rendered *out);
 

@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char usual[] =
     "{\"messages\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": \"user\", \"content\": "
     "\" \\u00e9 <|im_end|> \"}, {\"role\": \"assistant\", \"content\": \"a\\nb\", \"tool_calls\": "
-    "[{\"function\": {\"name\": \"f\", \"arguments\": {\"x\": [1, 2.5, null, true]}}}]}, {\"role\": "
+    "[{\"function\": {\"name\": \"f\", \"arguments\": {\"x\": [1, 2.5, null, true]}}}]}, "
+    "{\"role\": "
     "\"assistant\", \"content\": \"\"}], \"tools\": null, \"l\": [3, 1, 2], \"d\": {\"k\": \"v\"}, "
     "\"s\": \"Hello World\", \"i\": 7, \"eos_token\": \"</s>\", \"add_generation_prompt\": true}";
 

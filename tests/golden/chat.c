@@ -1,5 +1,5 @@
-/* tests/golden/chat.c -- conversations through the chat templates of the golden cases: text equal to
- * transformers', and spans that hold each answer with its end token and nothing else. */
+/* tests/golden/chat.c -- conversations through the chat templates of the golden cases: text equal
+ * to transformers', and spans that hold each answer with its end token and nothing else. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,7 +68,8 @@ static void run(const char *folder, const char *end)
 {
     lrk_err err = {0};
     lrk_template *template;
-    lrk_json *config = load(folder, "tokenizer_config.json"), *cases = load(folder, "chat_cases.json");
+    lrk_json *config = load(folder, "tokenizer_config.json"),
+             *cases = load(folder, "chat_cases.json");
     if (lrk_chat_template(&template, "tokenizer_default", member(config, "chat_template"), folder,
                           &err) != LRK_OK)
         fail_msg("%s", err.text);
@@ -93,11 +94,11 @@ static void run(const char *folder, const char *end)
     lrk_json_free(cases);
 }
 
-#define CASE(folder, end)              \
-    static void folder(void **state)   \
-    {                                  \
-        (void)state;                   \
-        run(#folder, end);             \
+#define CASE(folder, end)                                                                          \
+    static void folder(void **state)                                                               \
+    {                                                                                              \
+        (void)state;                                                                               \
+        run(#folder, end);                                                                         \
     }
 CASE(llama, "<|eot_id|>")
 CASE(mistral, "</s>")

@@ -1,5 +1,5 @@
-/* tests/unit/chat.c -- rows to text and trained bytes: masking options, marks of parts, rows without a
- * template, the templates that have a name. */
+/* tests/unit/chat.c -- rows to text and trained bytes: masking options, marks of parts, rows
+ * without a template, the templates that have a name. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,8 @@ static void row_is(const lrk_chat_options *o, const lrk_part *parts, size_t n, c
     for (size_t i = 0; i < t.n_trained; i++) {
         lrk_buf_append(&got, t.text.data + at, t.trained[i].begin - at);
         lrk_buf_puts(&got, "[");
-        lrk_buf_append(&got, t.text.data + t.trained[i].begin, t.trained[i].end - t.trained[i].begin);
+        lrk_buf_append(&got, t.text.data + t.trained[i].begin,
+                       t.trained[i].end - t.trained[i].begin);
         lrk_buf_puts(&got, "]");
         at = t.trained[i].end;
     }
@@ -90,8 +91,9 @@ static void masking(void **state)
 static void objects(void **state)
 {
     (void)state;
-    const char source[] = "{{ tools[0] }}{% for m in messages %}{{ m.name }}:{{ m.content }}{{ eos_token }}"
-                          "{% endfor %}";
+    const char source[] =
+        "{{ tools[0] }}{% for m in messages %}{{ m.name }}:{{ m.content }}{{ eos_token }}"
+        "{% endfor %}";
     const lrk_part p[] = {
         part(LRK_ROLE_VARIABLES, LRK_TRAIN_NO, "{\"tools\": [\"T\"]}"),
         part(LRK_ROLE_USER, LRK_TRAIN_BY_ROLE, "q"),
@@ -149,7 +151,8 @@ static void choices(void **state)
         lrk_status status;
     } bad[] = {
         {"tokenizer_default", NULL, "here: no chat template in this model", LRK_EINPUT},
-        {"tokenizer_default", "{% include 'x' %}", "here: chat_template:1:4: not supported", LRK_ESUPPORT},
+        {"tokenizer_default", "{% include 'x' %}", "here: chat_template:1:4: not supported",
+         LRK_ESUPPORT},
         {"chatlm", NULL, "did you mean chatml?", LRK_EUSAGE},
         {"xyzzy", NULL, "expected tokenizer_default, chatml", LRK_EUSAGE},
         {"/nowhere/x.jinja", NULL, "/nowhere/x.jinja", LRK_EINPUT},
@@ -157,9 +160,11 @@ static void choices(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         lrk_err err = {0};
         lrk_template *t;
-        assert_int_equal(lrk_chat_template(&t, bad[i].choice, bad[i].own, "here", &err), bad[i].status);
+        assert_int_equal(lrk_chat_template(&t, bad[i].choice, bad[i].own, "here", &err),
+                         bad[i].status);
         assert_null(t);
-        if (!strstr(err.text, bad[i].message)) fail_msg("\"%s\" lacks \"%s\"", err.text, bad[i].message);
+        if (!strstr(err.text, bad[i].message))
+            fail_msg("\"%s\" lacks \"%s\"", err.text, bad[i].message);
     }
 }
 

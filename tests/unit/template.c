@@ -12,7 +12,8 @@
 #include <string.h>
 
 static const char values[] =
-    "{\"s\": \"Hello\", \"u\": \"\xc3\xa4\xf0\x9f\x98\x80z\", \"i\": 7, \"f\": 1e-7, \"nil\": null, "
+    "{\"s\": \"Hello\", \"u\": \"\xc3\xa4\xf0\x9f\x98\x80z\", \"i\": 7, \"f\": 1e-7, \"nil\": "
+    "null, "
     "\"l\": [3, 1, 2], \"d\": {\"b\": 1, \"a\": [1.0, \"x\"]}, \"e\": \"\"}";
 
 static const char *const ends[] = {"<|im_end|>", "</s>", "<|im_end|>!"};
@@ -21,7 +22,8 @@ static lrk_status render(const char *source, const char *context, lrk_rendered *
 {
     lrk_template *t = NULL;
     lrk_json *c = NULL;
-    const lrk_render_options o = {.now = "2026-03-01T12:34:56", .end_tokens = ends, .n_end_tokens = 3};
+    const lrk_render_options o = {
+        .now = "2026-03-01T12:34:56", .end_tokens = ends, .n_end_tokens = 3};
     *out = (lrk_rendered){.n_spans = 0};
     lrk_status s = lrk_json_parse(&c, context, strlen(context), "context", err);
     if (s == LRK_OK) s = lrk_template_compile(&t, source, strlen(source), "t", err);
@@ -49,11 +51,13 @@ static void texts(void **state)
         {"{{ nil }}{{ f }}{{ [1.0, 'a', true] }}{{ d }}{{ zz }}{{ (1,) }}",
          "None1e-07[1.0, 'a', True]{'b': 1, 'a': [1.0, 'x']}(1,)"},
         {"{{ d | tojson }}", "{\"b\": 1, \"a\": [1.0, \"x\"]}"},
-        {"{{ d | tojson(indent=2) }}",
-         "{\n  \"b\": 1,\n  \"a\": [\n    1.0,\n    \"x\"\n  ]\n}"},
-        {"{% for x in l %}{{ loop.index }}{{ x }}{{ ',' if not loop.last }}{% endfor %}", "13,21,32"},
-        {"{% for x in l if x > 1 %}{{ x }}{% endfor %}{% for x in [] %}{% else %}n{% endfor %}", "32n"},
-        {"{% set n = namespace(k=0) %}{% for x in l %}{% set n.k = n.k + x %}{% endfor %}{{ n.k }}", "6"},
+        {"{{ d | tojson(indent=2) }}", "{\n  \"b\": 1,\n  \"a\": [\n    1.0,\n    \"x\"\n  ]\n}"},
+        {"{% for x in l %}{{ loop.index }}{{ x }}{{ ',' if not loop.last }}{% endfor %}",
+         "13,21,32"},
+        {"{% for x in l if x > 1 %}{{ x }}{% endfor %}{% for x in [] %}{% else %}n{% endfor %}",
+         "32n"},
+        {"{% set n = namespace(k=0) %}{% for x in l %}{% set n.k = n.k + x %}{% endfor %}{{ n.k }}",
+         "6"},
         {"{% set x = 1 %}{% for y in l %}{% set x = y %}{% endfor %}{{ x }}", "1"},
         {"{% macro m(a, b=2) %}{{ a }}{{ b }}{% endmacro %}{{ m(1) }}{{ m(b=0, a=5) }}", "1250"},
         {"{% set x %}a{{ i }}{% endset %}{{ x | upper }}", "A7"},
@@ -68,7 +72,8 @@ static void texts(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         lrk_err err = {0};
         lrk_rendered out;
-        if (render(rows[i][0], values, &out, &err) != LRK_OK) fail_msg("%s: %s", rows[i][0], err.text);
+        if (render(rows[i][0], values, &out, &err) != LRK_OK)
+            fail_msg("%s: %s", rows[i][0], err.text);
         assert_string_equal(out.text.data, rows[i][1]);
         lrk_rendered_free(&out);
     }
@@ -101,12 +106,14 @@ static void refusals(void **state)
         lrk_err err = {0};
         lrk_rendered out;
         assert_int_equal(render(rows[i].source, values, &out, &err), rows[i].status);
-        if (!strstr(err.text, rows[i].message)) fail_msg("\"%s\" lacks \"%s\"", err.text, rows[i].message);
+        if (!strstr(err.text, rows[i].message))
+            fail_msg("\"%s\" lacks \"%s\"", err.text, rows[i].message);
         assert_int_equal(out.text.n, 0);
     }
 }
 
-/* ---- spans ---------------------------------------------------------------------------------------- */
+/* ---- spans
+ * ---------------------------------------------------------------------------------------- */
 
 /* Every span as "role:text", kinds as c, e, g in front. */
 static void spans_are(const char *source, const char *context, const char *want)
@@ -126,7 +133,7 @@ static void spans_are(const char *source, const char *context, const char *want)
 }
 
 #define CHAT                                                                                       \
-    "{\"messages\": [{\"role\": \"user\", \"content\": \" q </s> \"}, {\"role\": \"assistant\", "    \
+    "{\"messages\": [{\"role\": \"user\", \"content\": \" q </s> \"}, {\"role\": \"assistant\", "  \
     "\"content\": \"one <|im_end|> two\\n\"}, {\"role\": \"assistant\", \"content\": \"\"}]}"
 
 static void words(void **state)
@@ -158,20 +165,22 @@ static void parts(void **state)
 {
     (void)state;
     /* thoughts and answer are one turn, with what the template puts between them */
-    spans_are("{% for m in messages %}<think>{{ m.reasoning_content }}</think>{{ m.content }}</s>"
-              "{% endfor %}",
-              "{\"messages\": [{\"role\": \"assistant\", \"content\": \"A\", \"reasoning_content\": "
-              "\"R\"}]}",
-              "c0 assistant:R</think>A|e0 assistant:</s>|");
+    spans_are(
+        "{% for m in messages %}<think>{{ m.reasoning_content }}</think>{{ m.content }}</s>"
+        "{% endfor %}",
+        "{\"messages\": [{\"role\": \"assistant\", \"content\": \"A\", \"reasoning_content\": "
+        "\"R\"}]}",
+        "c0 assistant:R</think>A|e0 assistant:</s>|");
     spans_are("{% for m in messages %}{% set c = m.content.split('</think>') %}"
               "({{ c[0].split('<think>')[-1] }}|{{ c[-1] }})</s>{% endfor %}",
               "{\"messages\": [{\"role\": \"assistant\", \"content\": \"<think>R</think>A\"}]}",
               "c0 assistant:R|A|");
-    spans_are("{% for p in messages[0].content %}{% if p.type == 'text' %}{{ p.type }} {{ p.text }};"
-              "{% endif %}{% endfor %}",
-              "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": "
-              "\"a\"}, {\"type\": \"image\"}, {\"type\": \"text\", \"text\": \"b\"}]}]}",
-              "c0 user:a;text b|");
+    spans_are(
+        "{% for p in messages[0].content %}{% if p.type == 'text' %}{{ p.type }} {{ p.text }};"
+        "{% endif %}{% endfor %}",
+        "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": "
+        "\"a\"}, {\"type\": \"image\"}, {\"type\": \"text\", \"text\": \"b\"}]}]}",
+        "c0 user:a;text b|");
     /* a tool call: the template closes brackets and tags before the end token */
     spans_are("{% for m in messages %}{{ m.content }}{% for c in m.tool_calls %}<call>"
               "{{ c.function | tojson }}</call>{% endfor %}<|im_end|>\n{% endfor %}",
@@ -184,10 +193,10 @@ static void parts(void **state)
 static void generations(void **state)
 {
     (void)state;
-    spans_are("{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}"
-              "{{ m.content }}.</s>{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}",
-              CHAT,
-              "c0 user: q </s> |g1 assistant:one <|im_end|> two\n.</s>|g2 assistant:.</s>|");
+    spans_are(
+        "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}"
+        "{{ m.content }}.</s>{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}",
+        CHAT, "c0 user: q </s> |g1 assistant:one <|im_end|> two\n.</s>|g2 assistant:.</s>|");
 }
 
 static void limits(void **state)
