@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_ROWS = 16, MAX_TOKENS = 4096 };
+enum { MAX_ROWS = 64, MAX_TOKENS = 4096 };
 
 typedef struct lrk_golden {
     const char *dir;
