@@ -90,26 +90,37 @@ lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json
     return status;
 }
 
-/* An engine with room for these prompts; one that is open and large enough stays. */
-static lrk_status make_room(lrk_responder *r, size_t slots, size_t capacity, lrk_err *err)
+/* An engine that is open and large enough stays. */
+lrk_status lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity, size_t run_tokens,
+                                 lrk_err *err)
 {
-    if (r->engine_open && r->slots >= slots && r->capacity >= capacity) return LRK_OK;
+    if (r->engine_open && r->slots >= slots && r->capacity >= capacity &&
+        r->run_tokens >= run_tokens)
+        return LRK_OK;
     lrk_engine_close(&r->engine);
     r->engine_open = false;
     const lrk_lora_options lora = lrk_adapter_options(&r->adapter);
     const lrk_engine_options o = {.decoder = r->base.decoder, .find = lrk_base_find,
                                   .ctx = &r->base, .lora = r->options.adapter ? &lora : NULL,
                                   .compute = r->options.compute,
-                                  .max_tokens = lrk_max(slots, lrk_min(RUN_TOKENS, slots * capacity)),
+                                  .max_tokens = lrk_max(slots, run_tokens),
                                   .max_segments = slots, .max_logits = slots, .cache_slots = slots,
                                   .cache_capacity = capacity};
     LRK_TRY(lrk_engine_open(&r->engine, &o, err));
     r->engine_open = true;
     r->slots = slots;
     r->capacity = capacity;
+    r->run_tokens = run_tokens;
     LRK_TRY(lrk_base_check_names(&r->base, &r->engine.model, err));
     if (!r->options.adapter) return LRK_OK;
     return lrk_adapter_into_model(&r->adapter, &r->engine.model, err);
+}
+
+lrk_status lrk_responder_loss(lrk_responder *r, const lrk_flat_run *run, double *loss, lrk_err *err)
+{
+    LRK_ASSERT(r->engine_open && run->n_tokens <= r->engine.options.max_tokens &&
+               run->n_segments <= r->engine.options.max_segments);
+    return lrk_engine_loss(&r->engine, run, loss, err);
 }
 
 typedef struct lrk_collector {
@@ -172,7 +183,9 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
                           "model's %zu positions",
                           longest, how->max_tokens, r->base.decoder.max_positions);
     const size_t slots = lrk_min(how->slots ? how->slots : DEFAULT_SLOTS, lrk_max(n, 1));
-    if (status == LRK_OK) status = make_room(r, slots, capacity, err);
+    if (status == LRK_OK)
+        status = lrk_responder_reserve(r, slots, capacity,
+                                       lrk_min(RUN_TOKENS, lrk_max(slots * capacity, 1)), err);
     if (status == LRK_OK) {
         lrk_collector c = {.r = r, .answers = answers, .how = how};
         lrk_generation g = {.sampler = how->sampler, .max_tokens = how->max_tokens,

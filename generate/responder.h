@@ -27,7 +27,7 @@ typedef struct lrk_responder {
     lrk_chat_options chat_options;
     lrk_engine engine;
     bool engine_open;
-    size_t slots, capacity;
+    size_t slots, capacity, run_tokens; /* of the engine */
 } lrk_responder;
 
 typedef struct lrk_answer {
@@ -57,6 +57,14 @@ lrk_status lrk_responder_text(const lrk_responder *r, const char *text, size_t n
 /* Of a conversation, through the chat template, with the generation prompt. */
 lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json *tools,
                                   lrk_ids *ids, lrk_err *err);
+
+/* Room for `slots` sequences at a time of up to `capacity` tokens each, and for flat runs of
+ * `run_tokens`. Answering makes the room it needs; who knows better beforehand says it once, and the
+ * weights are prepared once. */
+lrk_status lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity, size_t run_tokens,
+                                 lrk_err *err);
+/* Sum of the losses of a flat run's trained tokens; the run fits the room reserved. */
+lrk_status lrk_responder_loss(lrk_responder *r, const lrk_flat_run *run, double *loss, lrk_err *err);
 
 lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
                                 const lrk_answering *how, lrk_err *err);
