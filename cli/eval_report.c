@@ -188,7 +188,7 @@ static void print_wrapped(const char *label, const char *text)
     for (int line = 0; n; line++) {
         size_t k = piece(text, n, WIDTH - INDENT - 4);
         if (line) printf("%*s", INDENT, "");
-        put_text(text, k);
+        put_text(text, k && text[k - 1] == ' ' ? k - 1 : k);
         text += k;
         n -= k;
         while (n && (*text == '\n' || *text == ' ')) text++, n--;

@@ -131,11 +131,15 @@ typedef struct lrk_collector {
     bool failed;
 } lrk_collector;
 
-static bool has_newline(lrk_collector *c, uint32_t id)
+static bool line_ends(lrk_collector *c, lrk_answer *a, uint32_t id)
 {
     c->piece.n = 0;
     if (lrk_token_bytes(c->r->text.tokenizer, id, &c->piece, NULL) != LRK_OK) return false;
-    return c->piece.n && memchr(c->piece.data, '\n', c->piece.n);
+    for (size_t i = 0; i < c->piece.n; i++) {
+        if (c->piece.data[i] == '\n' && a->begun) return true;
+        a->begun |= !strchr(" \t\r\n", c->piece.data[i]);
+    }
+    return false;
 }
 
 static bool collect(void *ctx, size_t sequence, uint32_t id, bool done)
@@ -158,7 +162,7 @@ static bool collect(void *ctx, size_t sequence, uint32_t id, bool done)
     }
     a->ids[a->n++] = id;
     if (c->how->token) c->how->token(c->how->ctx, sequence, id);
-    if (!c->how->stop_at_newline || !has_newline(c, id)) return true;
+    if (!c->how->stop_at_newline || !line_ends(c, a, id)) return true;
     a->finished = true;
     return false;
 }
@@ -174,7 +178,7 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
         prompts[i] = (lrk_prompt){answers[i].prompt.id, answers[i].prompt.n};
         longest = lrk_max(longest, prompts[i].n);
         answers[i].n = 0;
-        answers[i].finished = false;
+        answers[i].finished = answers[i].begun = false;
     }
     const size_t capacity = longest + how->max_tokens;
     if (status == LRK_OK && capacity > r->base.decoder.max_positions)

@@ -34,14 +34,15 @@ typedef struct lrk_answer {
     lrk_ids prompt;
     uint32_t *ids; /* new tokens, without the end token */
     size_t n, capacity;
-    bool finished; /* by an end token, not by length */
+    bool finished; /* by an end token or a newline, not by length */
+    bool begun;    /* holds more than blanks */
 } lrk_answer;
 
 typedef struct lrk_answering {
     lrk_sampler sampler;
     size_t max_tokens;
     size_t slots;       /* sequences at a time at most; 0: 16 */
-    bool stop_at_newline;
+    bool stop_at_newline; /* the first one behind anything but blanks */
     bool (*stop)(void); /* as in lrk_generation */
     /* Called for each new token where the answers are streamed; may be NULL. */
     void (*token)(void *ctx, size_t answer, uint32_t id);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { RUN_TOKENS = 512, DEFAULT_SLOTS = 16 };
+static const char blanks[] = " \t\r\n";
 
 typedef struct lrk_scorer {
     lrk_score *s;
@@ -148,17 +149,17 @@ static lrk_status take_answer(lrk_scorer *c, const lrk_answer *a, const lrk_exam
     lrk_buf raw = {0}, text = {0};
     lrk_status s = lrk_responder_decode(c->r, a, &raw, err);
     if (s == LRK_OK) s = lrk_buf_check(&raw, err);
-    if (s == LRK_OK && raw.n) {
-        const char *end = c->x->one_line ? memchr(raw.data, '\n', raw.n) : NULL;
-        add_valid(&text, raw.data, end ? (size_t)(end - raw.data) : raw.n);
+    if (s == LRK_OK) {
+        const char *t = raw.data ? raw.data : "", *end;
+        size_t n = raw.n;
+        while (n && strchr(blanks, t[0])) t++, n--;
+        if (c->x->one_line && (end = memchr(t, '\n', n)) != NULL) n = (size_t)(end - t);
+        while (n && strchr(blanks, t[n - 1])) n--;
+        add_valid(&text, t, n);
         s = lrk_buf_check(&text, err);
     }
     if (s == LRK_OK) {
-        const char *t = text.data ? text.data : "";
-        size_t n = text.n;
-        while (n && strchr(" \t\r\n", t[0])) t++, n--;
-        while (n && strchr(" \t\r\n", t[n - 1])) n--;
-        out->text = lrk_strndup(&c->s->arena, t, n);
+        out->text = lrk_strndup(&c->s->arena, text.data ? text.data : "", text.n);
         if (!out->text) s = lrk_fail(err, LRK_ENOMEM, "memory: no room for the answers");
     }
     if (s == LRK_OK) {

@@ -4,7 +4,8 @@
  *   exact   the greedy answer's text is the gold text, blanks around both aside
  *   match   the validator says "equal"       parse   the validator says "parse"
  *
- * An answer ends at an end token, at the length limit, or at a newline where no gold answer has one.
+ * An answer ends at an end token, at the length limit, or at a newline behind some text
+ * where no gold answer has one.
  */
 #ifndef LRK_TRAIN_SCORE_H
 #define LRK_TRAIN_SCORE_H
