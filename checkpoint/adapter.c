@@ -18,7 +18,8 @@ static lrk_status module_path(lrk_adapter *a, const char *key, const char *endin
 {
     const size_t n = strlen(key), p = sizeof prefix - 1, e = strlen(ending);
     *path = NULL;
-    if (n <= p + e || strncmp(key, prefix, p) != 0 || strcmp(key + n - e, ending) != 0) return LRK_OK;
+    if (n <= p + e || strncmp(key, prefix, p) != 0 || strcmp(key + n - e, ending) != 0)
+        return LRK_OK;
     *path = lrk_strndup(&a->arena, key + p, n - p - e);
     LRK_REQUIRE(err, *path, LRK_ENOMEM, "memory: no room for module names");
     return LRK_OK;
@@ -30,8 +31,9 @@ static lrk_status read_matrix(lrk_adapter *a, const lrk_safetensors *s, const lr
 {
     lrk_tensor view;
     LRK_TRY(lrk_st_view(s, e, &view, err));
-    LRK_REQUIRE(err, view.rank == 2 && (view.dtype == LRK_F32 || view.dtype == LRK_F16 ||
-                                        view.dtype == LRK_BF16),
+    LRK_REQUIRE(err,
+                view.rank == 2 &&
+                    (view.dtype == LRK_F32 || view.dtype == LRK_F16 || view.dtype == LRK_BF16),
                 LRK_EINPUT, "%s: tensor '%s': expected a matrix of F32, F16 or BF16", s->path,
                 e->name);
     *out = lrk_mat(LRK_F32, view.dim[0], view.dim[1]);
@@ -75,7 +77,8 @@ static lrk_status read_module(lrk_adapter *a, const lrk_safetensors *s, const lr
     const lrk_st_entry *other = lrk_st_find(s, key);
     LRK_REQUIRE(err, other, LRK_EINPUT, "%s: '%s' is missing, its lora_A is there", s->path, key);
     LRK_REQUIRE(err, targeted(a, path), LRK_EINPUT,
-                "%s: module '%s' is not among target_modules of adapter_config.json", s->path, path);
+                "%s: module '%s' is not among target_modules of adapter_config.json", s->path,
+                path);
     m->path = path;
     LRK_TRY(read_matrix(a, s, e, &m->a, err));
     LRK_TRY(read_matrix(a, s, other, &m->b, err));
@@ -187,9 +190,10 @@ lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base,
     }
     if (!noted || any_hash) return LRK_OK;
     lrk_weights_sha256(base, hex);
-    LRK_REQUIRE(err, strcmp(noted, hex) == 0, LRK_EINPUT,
-                "an adapter for another base: it was trained on weights with hash %.16s..., those of "
-                "%s have %.16s...; --any-base takes it nevertheless",
-                noted, lrk_weights_path(base), hex);
+    LRK_REQUIRE(
+        err, strcmp(noted, hex) == 0, LRK_EINPUT,
+        "an adapter for another base: it was trained on weights with hash %.16s..., those of "
+        "%s have %.16s...; --any-base takes it nevertheless",
+        noted, lrk_weights_path(base), hex);
     return LRK_OK;
 }

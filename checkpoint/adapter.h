@@ -1,10 +1,10 @@
 /* checkpoint/adapter.h -- LoRA adapters in PEFT's layout, and as GGUF.
  *
- * A directory with adapter_config.json and adapter_model.safetensors. For a linear weight W (out, in)
- * of the base the adapter holds A (R, in) and B (out, R):
- *     W' = W + scale * B * A          scale = alpha / R, or alpha / sqrt(R) with use_rslora
- * Keys: "base_model.model." + module path + ".lora_A.weight" | ".lora_B.weight".
- * Layout: github.com/huggingface/peft, docs/source/developer_guides/checkpoint.md.
+ * A directory with adapter_config.json and adapter_model.safetensors. For a linear weight W (out,
+ * in) of the base the adapter holds A (R, in) and B (out, R): W' = W + scale * B * A          scale
+ * = alpha / R, or alpha / sqrt(R) with use_rslora Keys: "base_model.model." + module path +
+ * ".lora_A.weight" | ".lora_B.weight". Layout: github.com/huggingface/peft,
+ * docs/source/developer_guides/checkpoint.md.
  *
  * Reading is strict: every key of adapter_config.json must be one that PEFT 0.21 writes, and those
  * that change the numbers in a way we do not compute (use_dora, lora_bias, modules_to_save, ...)
@@ -52,8 +52,8 @@ void lrk_adapter_free(lrk_adapter *a); /* may be called twice, and on a zeroed o
 lrk_status lrk_adapter_parse_config(lrk_adapter *a, const char *text, size_t n, const char *where,
                                     lrk_err *err);
 /* Rank and alpha of a module after rank_pattern and alpha_pattern of a->config. */
-lrk_status lrk_adapter_of_module(const lrk_adapter *a, const char *path, size_t *rank, double *alpha,
-                                 lrk_err *err);
+lrk_status lrk_adapter_of_module(const lrk_adapter *a, const char *path, size_t *rank,
+                                 double *alpha, lrk_err *err);
 
 /* alpha / rank, or alpha / sqrt(rank). */
 double lrk_adapter_scale(const lrk_adapter *a, size_t rank, double alpha);
@@ -61,10 +61,10 @@ double lrk_adapter_scale(const lrk_adapter *a, size_t rank, double alpha);
 /* The module of this path, or NULL. */
 const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path);
 
-/* The adapter fits this base: every module names a matrix of it, the shapes agree, and the hash that
- * training noted, if any, is the base's. Otherwise LRK_EINPUT or LRK_ESHAPE: "an adapter for another
- * base". any_hash: an adapter that was trained on another file of the same model (a quantized base,
- * say) is wanted anyway. */
+/* The adapter fits this base: every module names a matrix of it, the shapes agree, and the hash
+ * that training noted, if any, is the base's. Otherwise LRK_EINPUT or LRK_ESHAPE: "an adapter for
+ * another base". any_hash: an adapter that was trained on another file of the same model (a
+ * quantized base, say) is wanted anyway. */
 lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base, bool any_hash,
                                   lrk_err *err);
 
@@ -74,9 +74,9 @@ lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base,
 lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err *err);
 
 /* The same adapter as a GGUF file for llama.cpp and what is built on it: names and the row order of
- * q and k as the base's GGUF has them; f32. Its one alpha is alpha of the first module (times sqrt(R)
- * with rslora); where other modules differ the factor goes into their B. Not expressible, and refused
- * with the advice to merge: adapters on the embedding or on a tied head. */
+ * q and k as the base's GGUF has them; f32. Its one alpha is alpha of the first module (times
+ * sqrt(R) with rslora); where other modules differ the factor goes into their B. Not expressible,
+ * and refused with the advice to merge: adapters on the embedding or on a tied head. */
 lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base, const char *path,
                                  lrk_err *err);
 

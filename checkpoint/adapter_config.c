@@ -66,12 +66,18 @@ static const struct {
 static bool neutral(const lrk_json *v)
 {
     switch (lrk_json_type(v)) {
-    case LRK_JSON_NULL: return true;
-    case LRK_JSON_BOOL: return !lrk_json_bool(v);
-    case LRK_JSON_INTEGER: return lrk_json_integer(v) == 0;
-    case LRK_JSON_REAL: return lrk_json_number(v) == 0.0;
-    case LRK_JSON_STRING: return lrk_json_string(v, NULL)[0] == '\0';
-    default: return lrk_json_size(v) == 0;
+    case LRK_JSON_NULL:
+        return true;
+    case LRK_JSON_BOOL:
+        return !lrk_json_bool(v);
+    case LRK_JSON_INTEGER:
+        return lrk_json_integer(v) == 0;
+    case LRK_JSON_REAL:
+        return lrk_json_number(v) == 0.0;
+    case LRK_JSON_STRING:
+        return lrk_json_string(v, NULL)[0] == '\0';
+    default:
+        return lrk_json_size(v) == 0;
     }
 }
 
@@ -79,17 +85,18 @@ static lrk_status check_keys(const lrk_json *root, const char *where, lrk_err *e
 {
     for (void *i = lrk_json_begin(root); i; i = lrk_json_next(root, i)) {
         const char *key = lrk_json_key(i, NULL);
-        lrk_nearest near = {.word = key};
         const lrk_json *v = lrk_json_value(i);
         bool known = false;
         for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
-            lrk_nearest_offer(&near, keys[k].key);
             if (strcmp(key, keys[k].key) != 0) continue;
             known = true;
             LRK_REQUIRE(err, keys[k].rule != NEUTRAL || neutral(v), LRK_ESUPPORT,
                         "%s: %s: not supported%s", where, key,
                         lrk_json_is(v, LRK_JSON_BOOL) ? " (expected false)" : "");
         }
+        lrk_nearest near = {.word = key};
+        for (size_t k = 0; !known && k < sizeof keys / sizeof keys[0]; k++)
+            lrk_nearest_offer(&near, keys[k].key);
         LRK_REQUIRE(err, known, LRK_EINPUT, "%s: %.100s: unknown key%s%s", where, key,
                     near.best ? ", did you mean " : "", near.best ? near.best : "");
     }
@@ -102,8 +109,8 @@ static lrk_status check_word(const lrk_json *root, const char *key, const char *
 {
     const char *s = word;
     LRK_TRY(lrk_json_opt_string(root, key, &s, where, err));
-    LRK_REQUIRE(err, strcmp(s, word) == 0, LRK_ESUPPORT, "%s: %s: '%.60s' is not supported, only %s",
-                where, key, s, word);
+    LRK_REQUIRE(err, strcmp(s, word) == 0, LRK_ESUPPORT,
+                "%s: %s: '%.60s' is not supported, only %s", where, key, s, word);
     return LRK_OK;
 }
 
@@ -133,7 +140,8 @@ static lrk_status keep_string(lrk_adapter *a, const lrk_json *root, const char *
     return LRK_OK;
 }
 
-static lrk_status read_targets(lrk_adapter *a, const lrk_json *root, const char *where, lrk_err *err)
+static lrk_status read_targets(lrk_adapter *a, const lrk_json *root, const char *where,
+                               lrk_err *err)
 {
     const lrk_json *v = lrk_json_get(root, "target_modules");
     const char **list;
@@ -141,7 +149,8 @@ static lrk_status read_targets(lrk_adapter *a, const lrk_json *root, const char 
     if (lrk_json_is(v, LRK_JSON_STRING))
         return keep_string(a, root, "target_modules", &a->target_pattern, where, err);
     LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_ARRAY) && lrk_json_size(v) <= MAX_TARGETS, LRK_EINPUT,
-                "%s: target_modules: expected a string or a list of at most %d", where, MAX_TARGETS);
+                "%s: target_modules: expected a string or a list of at most %d", where,
+                MAX_TARGETS);
     LRK_TRY(lrk_alloc(&a->arena, lrk_json_size(v), sizeof *list, "target_modules", &list, err));
     for (size_t i = 0; i < lrk_json_size(v); i++) {
         const char *s = lrk_json_string(lrk_json_at(v, i), NULL);
@@ -213,8 +222,8 @@ static double by_pattern(const lrk_json *root, const char *name, const char *pat
     return otherwise;
 }
 
-lrk_status lrk_adapter_of_module(const lrk_adapter *a, const char *path, size_t *rank, double *alpha,
-                                 lrk_err *err)
+lrk_status lrk_adapter_of_module(const lrk_adapter *a, const char *path, size_t *rank,
+                                 double *alpha, lrk_err *err)
 {
     const double r = by_pattern(a->config, "rank_pattern", path, (double)a->rank);
     *alpha = by_pattern(a->config, "alpha_pattern", path, a->alpha);
@@ -235,7 +244,8 @@ static lrk_status read_config(lrk_adapter *a, const char *where, lrk_err *err)
     LRK_REQUIRE(err, lrk_json_is(root, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object",
                 where);
     LRK_TRY(check_keys(root, where, err));
-    LRK_REQUIRE(err, lrk_json_get(root, "peft_type"), LRK_EINPUT, "%s: peft_type is missing", where);
+    LRK_REQUIRE(err, lrk_json_get(root, "peft_type"), LRK_EINPUT, "%s: peft_type is missing",
+                where);
     LRK_TRY(check_word(root, "peft_type", "LORA", where, err));
     LRK_TRY(check_word(root, "task_type", "CAUSAL_LM", where, err));
     LRK_TRY(check_word(root, "bias", "none", where, err));

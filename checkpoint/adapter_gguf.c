@@ -1,8 +1,8 @@
 /* checkpoint/adapter_gguf.c -- an adapter as a GGUF file.
  *
- * Facts: github.com/ggml-org/llama.cpp, convert_lora_to_gguf.py and src/llama-adapter.cpp. The loader
- * multiplies B*A by alpha / R, R taken from each B: so alpha is one for the file, and whatever a
- * module's scale needs beyond that goes into its B. */
+ * Facts: github.com/ggml-org/llama.cpp, convert_lora_to_gguf.py and src/llama-adapter.cpp. The
+ * loader multiplies B*A by alpha / R, R taken from each B: so alpha is one for the file, and
+ * whatever a module's scale needs beyond that goes into its B. */
 #include "checkpoint/adapter.h"
 
 #include <math.h>
@@ -52,12 +52,12 @@ static lrk_status check_modules(const job *j, lrk_err *err)
         const char *path = j->a->module[i].path;
         lrk_tensor head;
         const bool tied = !lrk_weights_find(j->base, "lm_head.weight", &head);
-        LRK_REQUIRE(err, strcmp(path, "model.embed_tokens") != 0 &&
-                             (strcmp(path, "lm_head") != 0 || !tied),
-                    LRK_ESUPPORT,
-                    "module '%s': a GGUF adapter cannot change the embedding or a head that is tied "
-                    "to it; merge the adapter instead",
-                    path);
+        LRK_REQUIRE(
+            err, strcmp(path, "model.embed_tokens") != 0 && (strcmp(path, "lm_head") != 0 || !tied),
+            LRK_ESUPPORT,
+            "module '%s': a GGUF adapter cannot change the embedding or a head that is tied "
+            "to it; merge the adapter instead",
+            path);
     }
     return LRK_OK;
 }

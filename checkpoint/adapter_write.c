@@ -158,9 +158,8 @@ lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err
     lrk_arena paths = lrk_arena_growing("adapter paths");
     const char *config = lrk_path_join(&paths, directory, LRK_ADAPTER_CONFIG);
     const char *tensors = lrk_path_join(&paths, directory, LRK_ADAPTER_TENSORS);
-    lrk_status status = config && tensors
-                            ? lrk_mkdir(directory, err)
-                            : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    lrk_status status = config && tensors ? lrk_mkdir(directory, err)
+                                          : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (status == LRK_OK) status = save_tensors(a, tensors, err);
     if (status == LRK_OK) status = save_config(a, config, err);
     lrk_arena_free(&paths);

@@ -20,10 +20,10 @@ static const struct {
     uint32_t id;
     const char *name;
 } strange[] = {
-    {9, "Q8_1"},     {10, "Q2_K"},    {11, "Q3_K"},   {15, "Q8_K"},    {16, "IQ2_XXS"},
-    {17, "IQ2_XS"},  {18, "IQ3_XXS"}, {19, "IQ1_S"},  {20, "IQ4_NL"},  {21, "IQ3_S"},
-    {22, "IQ2_S"},   {23, "IQ4_XS"},  {24, "I8"},     {25, "I16"},     {29, "IQ1_M"},
-    {34, "TQ1_0"},   {35, "TQ2_0"},   {39, "MXFP4"},  {40, "NVFP4"},
+    {9, "Q8_1"},    {10, "Q2_K"},    {11, "Q3_K"},  {15, "Q8_K"},   {16, "IQ2_XXS"},
+    {17, "IQ2_XS"}, {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"},
+    {22, "IQ2_S"},  {23, "IQ4_XS"},  {24, "I8"},    {25, "I16"},    {29, "IQ1_M"},
+    {34, "TQ1_0"},  {35, "TQ2_0"},   {39, "MXFP4"}, {40, "NVFP4"},
 };
 
 static const size_t widths[LRK_GGUF_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
@@ -55,8 +55,7 @@ static lrk_status take_uint(cursor *c, size_t n, const char *what, uint64_t *out
 }
 
 /* A name: NUL-terminated copy, valid UTF-8. */
-static lrk_status take_name(cursor *c, size_t max, const char *what, const char **out,
-                            lrk_err *err)
+static lrk_status take_name(cursor *c, size_t max, const char *what, const char **out, lrk_err *err)
 {
     uint64_t n;
     const unsigned char *p;
@@ -115,8 +114,8 @@ static lrk_status take_kv(cursor *c, lrk_gguf_kv *kv, lrk_err *err)
         uint64_t n;
         kv->array = true;
         LRK_TRY(take_type(c, kv->key, &kv->type, err));
-        LRK_REQUIRE(err, kv->type != LRK_GGUF_ARRAY, LRK_EINPUT,
-                    "%s: key '%s': an array of arrays", c->g->path, kv->key);
+        LRK_REQUIRE(err, kv->type != LRK_GGUF_ARRAY, LRK_EINPUT, "%s: key '%s': an array of arrays",
+                    c->g->path, kv->key);
         LRK_TRY(take_uint(c, 8, kv->key, &n, err));
         LRK_REQUIRE(err, n <= MAX_ELEMENTS, LRK_EINPUT,
                     "%s: key '%s': %llu elements; at most %d allowed", c->g->path, kv->key,
@@ -177,17 +176,19 @@ static lrk_status take_info(cursor *c, lrk_gguf_info *t, size_t *expected, lrk_e
                 "%s: tensor '%s': rows of %llu elements are no whole number of %s blocks of %zu",
                 c->g->path, t->name, (unsigned long long)dim[0], lrk_dtype_name(t->dtype),
                 lrk_dtype_block(t->dtype));
-    LRK_REQUIRE(err, lrk_mul((size_t)dim[0] / lrk_dtype_block(t->dtype),
-                             lrk_dtype_block_bytes(t->dtype), &t->bytes) &&
-                         lrk_mul(t->bytes, rows, &t->bytes),
+    LRK_REQUIRE(err,
+                lrk_mul((size_t)dim[0] / lrk_dtype_block(t->dtype), lrk_dtype_block_bytes(t->dtype),
+                        &t->bytes) &&
+                    lrk_mul(t->bytes, rows, &t->bytes),
                 LRK_EINPUT, "%s: tensor '%s': more bytes than memory can address", c->g->path,
                 t->name);
     LRK_REQUIRE(err, offset == *expected, LRK_EINPUT,
                 "%s: tensor '%s' lies at offset %llu of the data, expected %zu", c->g->path,
                 t->name, (unsigned long long)offset, *expected);
     t->offset = (size_t)offset;
-    LRK_REQUIRE(err, lrk_add(*expected, t->bytes, expected) &&
-                         lrk_align_up(*expected, c->g->alignment, expected),
+    LRK_REQUIRE(err,
+                lrk_add(*expected, t->bytes, expected) &&
+                    lrk_align_up(*expected, c->g->alignment, expected),
                 LRK_EINPUT, "%s: tensor '%s' ends beyond what memory can address", c->g->path,
                 t->name);
     return LRK_OK;
@@ -201,10 +202,10 @@ static lrk_status check_alignment(lrk_gguf *g, lrk_err *err)
     LRK_REQUIRE(err, !kv->array && kv->type == LRK_GGUF_U32, LRK_EINPUT,
                 "%s: general.alignment is not a u32", g->path);
     g->alignment = (size_t)lrk_gguf_integer(kv, 0);
-    LRK_REQUIRE(err, g->alignment >= 8 && g->alignment <= 4096 &&
-                         (g->alignment & (g->alignment - 1)) == 0,
-                LRK_EINPUT, "%s: general.alignment is %zu, expected a power of two in 8..4096",
-                g->path, g->alignment);
+    LRK_REQUIRE(
+        err, g->alignment >= 8 && g->alignment <= 4096 && (g->alignment & (g->alignment - 1)) == 0,
+        LRK_EINPUT, "%s: general.alignment is %zu, expected a power of two in 8..4096", g->path,
+        g->alignment);
     return LRK_OK;
 }
 
@@ -257,8 +258,9 @@ static lrk_status take_infos(cursor *c, uint64_t n, lrk_err *err)
     g->data_bytes = g->size - start;
     const lrk_gguf_info *last = &g->tensor[g->n_tensors - 1];
     LRK_REQUIRE(err, last->offset <= g->data_bytes && last->bytes <= g->data_bytes - last->offset,
-                LRK_EINPUT, "%s: tensor '%s' needs data up to byte %zu, the file has %zu: truncated",
-                g->path, last->name, last->offset + last->bytes, g->data_bytes);
+                LRK_EINPUT,
+                "%s: tensor '%s' needs data up to byte %zu, the file has %zu: truncated", g->path,
+                last->name, last->offset + last->bytes, g->data_bytes);
     return LRK_OK;
 }
 

@@ -37,12 +37,12 @@ typedef enum lrk_gguf_type {
 
 typedef struct lrk_gguf_kv {
     const char *key;
-    lrk_gguf_type type;         /* of the value, or of the elements of an array */
+    lrk_gguf_type type; /* of the value, or of the elements of an array */
     bool array;
-    size_t n;                   /* elements; 1 when no array */
-    const unsigned char *data;  /* first element as in the file */
-    const size_t *start;        /* strings: where each begins, from data */
-    const unsigned char *raw;   /* the value from its type on, as in the file */
+    size_t n;                  /* elements; 1 when no array */
+    const unsigned char *data; /* first element as in the file */
+    const size_t *start;       /* strings: where each begins, from data */
+    const unsigned char *raw;  /* the value from its type on, as in the file */
     size_t raw_bytes;
 } lrk_gguf_kv;
 

@@ -124,17 +124,19 @@ static lrk_status put_head_dim(source *s, lrk_err *err)
     LRK_TRY(lrk_gguf_opt_size(s->g, key, 1, MAX_WIDTH, &rotary, err));
     full_key(s, "expert_count", key);
     LRK_TRY(lrk_gguf_opt_size(s->g, key, 0, 4096, &experts, err));
-    LRK_REQUIRE(err, value == dim && rotary == dim && dim % 2 == 0, LRK_ESUPPORT,
-                "%s: heads of %zu (query, key), %zu (value) and %zu (rotary): only equal, even sizes "
-                "are supported",
-                s->g->path, dim, value, rotary);
+    LRK_REQUIRE(
+        err, value == dim && rotary == dim && dim % 2 == 0, LRK_ESUPPORT,
+        "%s: heads of %zu (query, key), %zu (value) and %zu (rotary): only equal, even sizes "
+        "are supported",
+        s->g->path, dim, value, rotary);
     LRK_REQUIRE(err, experts == 0, LRK_ESUPPORT, "%s: mixtures of experts are not supported",
                 s->g->path);
     lrk_json_set(s->out, "head_dim", lrk_json_new_integer((int64_t)dim));
     return LRK_OK;
 }
 
-static lrk_status put_real(source *s, const char *from, lrk_json *into, const char *to, lrk_err *err)
+static lrk_status put_real(source *s, const char *from, lrk_json *into, const char *to,
+                           lrk_err *err)
 {
     char key[LRK_NAME_MAX];
     double v = 0;
@@ -214,13 +216,13 @@ static lrk_status convert(source *s, lrk_err *err)
     LRK_REQUIRE(err, s->arch, LRK_EINPUT, "%s: key 'general.architecture' is missing", s->g->path);
     const lrk_arch *arch = lrk_arch_from_gguf(s->arch);
     lrk_arch_list(text, sizeof text, true);
-    LRK_REQUIRE(err, arch, LRK_ESUPPORT,
-                "%s: architecture '%.40s' is not supported; known are %s", s->g->path, s->arch,
-                text);
+    LRK_REQUIRE(err, arch, LRK_ESUPPORT, "%s: architecture '%.40s' is not supported; known are %s",
+                s->g->path, s->arch, text);
     LRK_TRY(check_known(s, err));
     full_key(s, "attention.sliding_window", key);
     /* only Mistral among those called "llama" has a window */
-    if (arch->permuted_qk && lrk_gguf_find(s->g, key)) arch = lrk_arch_from_hf("MistralForCausalLM");
+    if (arch->permuted_qk && lrk_gguf_find(s->g, key))
+        arch = lrk_arch_from_hf("MistralForCausalLM");
     lrk_json *classes = lrk_json_array();
     lrk_json_add(classes, lrk_json_new_string(arch->hf, strlen(arch->hf)));
     lrk_json_set(s->out, "architectures", classes);
@@ -251,8 +253,8 @@ static lrk_status convert(source *s, lrk_err *err)
 lrk_status lrk_gguf_config(const lrk_gguf *g, lrk_json **config, lrk_err *err)
 {
     source s = {.g = g, .out = lrk_json_object(), .arena = lrk_arena_growing("gguf config")};
-    lrk_status status = s.out ? convert(&s, err)
-                              : lrk_fail(err, LRK_ENOMEM, "memory: no room for a configuration");
+    lrk_status status =
+        s.out ? convert(&s, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a configuration");
     lrk_arena_free(&s.arena);
     if (status == LRK_OK) {
         *config = s.out;

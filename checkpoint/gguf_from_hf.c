@@ -62,11 +62,12 @@ lrk_status lrk_llama3_factors(const lrk_json *config, size_t head_dim, float *ou
     LRK_TRY(lrk_json_opt_real(rope, "factor", &factor, "config.json", err));
     LRK_TRY(lrk_json_opt_real(rope, "low_freq_factor", &low, "config.json", err));
     LRK_TRY(lrk_json_opt_real(rope, "high_freq_factor", &high, "config.json", err));
-    LRK_TRY(lrk_json_opt_real(rope, "original_max_position_embeddings", &original, "config.json",
-                              err));
-    LRK_REQUIRE(err, factor > 0 && low > 0 && high > low && original > 0, LRK_EINPUT,
-                "config.json: rope scaling llama3 needs factor, original_max_position_embeddings and "
-                "low_freq_factor below high_freq_factor");
+    LRK_TRY(
+        lrk_json_opt_real(rope, "original_max_position_embeddings", &original, "config.json", err));
+    LRK_REQUIRE(
+        err, factor > 0 && low > 0 && high > low && original > 0, LRK_EINPUT,
+        "config.json: rope scaling llama3 needs factor, original_max_position_embeddings and "
+        "low_freq_factor below high_freq_factor");
     for (size_t i = 0; i < head_dim / 2; i++) {
         const double freq = pow(theta, -2.0 * (double)i / (double)head_dim);
         const double length = 2 * pi / freq, s = (original / length - low) / (high - low);
@@ -136,8 +137,8 @@ lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t v = 0;
         LRK_TRY(lrk_json_opt_size(config, sizes[i].hf, 1, INT32_MAX, &v, path, err));
-        LRK_REQUIRE(err, v || !sizes[i].required, LRK_EINPUT, "%s: config.json: %s is missing", path,
-                    sizes[i].hf);
+        LRK_REQUIRE(err, v || !sizes[i].required, LRK_EINPUT, "%s: config.json: %s is missing",
+                    path, sizes[i].hf);
         if (v) put_key_size(w, arch->gguf, sizes[i].gguf, v);
     }
     LRK_TRY(rope_theta(config, &theta, err));

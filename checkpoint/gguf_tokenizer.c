@@ -8,11 +8,18 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_TOKENIZER = 64 << 20, MAX_CONFIG = 4 << 20, NORMAL = 1, CONTROL = 3, USER = 4, UNUSED = 5 };
+enum {
+    MAX_TOKENIZER = 64 << 20,
+    MAX_CONFIG = 4 << 20,
+    NORMAL = 1,
+    CONTROL = 3,
+    USER = 4,
+    UNUSED = 5
+};
 
 typedef struct tokens {
     lrk_gguf_writer *w;
-    const char *path; /* of tokenizer.json */
+    const char *path;          /* of tokenizer.json */
     lrk_json *root, *settings; /* tokenizer.json, tokenizer_config.json or NULL */
     const lrk_json *config;
     const char *directory;
@@ -28,10 +35,12 @@ static const struct {
     int ignore_merges; /* -1: either */
     const char *pre;
 } known[] = {
-    {"split((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+"
+    {"split((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
+     "?[^\\s\\p{L}\\p{N}]+"
      "[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+) bytes",
      1, "llama-bpe"},
-    {"split((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+"
+    {"split((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
+     "?[^\\s\\p{L}\\p{N}]+"
      "[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+) bytes",
      0, "smaug-bpe"},
     {"split((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+"
@@ -105,15 +114,16 @@ static lrk_status put_pre(tokens *t, lrk_err *err)
     return status;
 }
 
-static lrk_status set_token(tokens *t, const lrk_json *id, const char *s, int32_t type, lrk_err *err)
+static lrk_status set_token(tokens *t, const lrk_json *id, const char *s, int32_t type,
+                            lrk_err *err)
 {
     const int64_t at = lrk_json_is(id, LRK_JSON_INTEGER) ? lrk_json_integer(id) : -1;
     LRK_REQUIRE(err, s && at >= 0 && (uint64_t)at < t->rows, LRK_EINPUT,
                 "%s: token '%.60s' has no id below %zu, the rows of the embedding", t->path,
                 s ? s : "", t->rows);
     LRK_REQUIRE(err, !t->text[at] || strcmp(t->text[at], s) == 0, LRK_EINPUT,
-                "%s: id %lld belongs to '%.60s' and to '%.60s'", t->path, (long long)at, t->text[at],
-                s);
+                "%s: id %lld belongs to '%.60s' and to '%.60s'", t->path, (long long)at,
+                t->text[at], s);
     t->text[at] = s;
     t->type[at] = type;
     return LRK_OK;
@@ -160,7 +170,8 @@ static void put_tokens(tokens *t)
     lrk_gguf_put_i32s(t->w, "tokenizer.ggml.token_type", t->type, t->rows);
 }
 
-/* A half of a merge; a blank inside would end it, and is written as byte-level BPE writes blanks. */
+/* A half of a merge; a blank inside would end it, and is written as byte-level BPE writes blanks.
+ */
 static void add_half(lrk_buf *b, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -211,8 +222,8 @@ static int64_t special_id(const tokens *t, const char *name)
     char key[40];
     snprintf(key, sizeof key, "%s_token", name);
     const lrk_json *v = lrk_json_get(t->settings, key);
-    const char *s = lrk_json_string(lrk_json_is(v, LRK_JSON_OBJECT) ? lrk_json_get(v, "content") : v,
-                                    NULL);
+    const char *s =
+        lrk_json_string(lrk_json_is(v, LRK_JSON_OBJECT) ? lrk_json_get(v, "content") : v, NULL);
     for (size_t i = 0; s && i < t->rows; i++)
         if (t->text[i] && strcmp(t->text[i], s) == 0) return (int64_t)i;
     snprintf(key, sizeof key, "%s_token_id", name);
@@ -228,15 +239,16 @@ static bool template_adds(const lrk_json *post, const char *token)
     const lrk_json *list = lrk_json_get(post, "processors");
     for (size_t i = 0; i < lrk_json_size(list); i++)
         if (template_adds(lrk_json_at(list, i), token)) return true;
-    const lrk_json *first = lrk_json_get(lrk_json_at(lrk_json_get(post, "single"), 0), "SpecialToken");
+    const lrk_json *first =
+        lrk_json_get(lrk_json_at(lrk_json_get(post, "single"), 0), "SpecialToken");
     return first && strcmp(word(first, "id"), token) == 0;
 }
 
 static void put_specials(tokens *t)
 {
-    static const char *const names[][2] = {{"bos", "bos_token_id"},     {"eos", "eos_token_id"},
-                                           {"unk", "unknown_token_id"}, {"sep", "seperator_token_id"},
-                                           {"pad", "padding_token_id"}, {"mask", "mask_token_id"}};
+    static const char *const names[][2] = {
+        {"bos", "bos_token_id"},       {"eos", "eos_token_id"},     {"unk", "unknown_token_id"},
+        {"sep", "seperator_token_id"}, {"pad", "padding_token_id"}, {"mask", "mask_token_id"}};
     const int64_t bos = special_id(t, "bos");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char key[60];
@@ -247,7 +259,8 @@ static void put_specials(tokens *t)
     /* always said: readers have defaults of their own for some pre-tokenizers */
     const bool adds = bos >= 0 && t->text[bos] &&
                       template_adds(lrk_json_get(t->root, "post_processor"), t->text[bos]);
-    lrk_gguf_put_bool(t->w, "tokenizer.ggml.add_bos_token", flag(t->settings, "add_bos_token", adds));
+    lrk_gguf_put_bool(t->w, "tokenizer.ggml.add_bos_token",
+                      flag(t->settings, "add_bos_token", adds));
 }
 
 /* tokenizer_config.json (a string, or a list of named ones), or a file of its own. */
@@ -281,11 +294,12 @@ static lrk_status put_all(tokens *t, lrk_err *err)
     LRK_TRY(lrk_json_load(&t->root, t->path, MAX_TOKENIZER, err));
     if (lrk_is_file(settings)) LRK_TRY(lrk_json_load(&t->settings, settings, MAX_CONFIG, err));
     const lrk_json *model = lrk_json_get(t->root, "model");
-    LRK_REQUIRE(err, strcmp(word(model, "type"), "BPE") == 0 && !flag(model, "byte_fallback", false),
-                LRK_ESUPPORT,
-                "%s: only byte-level BPE can be written as GGUF here; write a Hugging Face directory "
-                "and convert that",
-                t->path);
+    LRK_REQUIRE(
+        err, strcmp(word(model, "type"), "BPE") == 0 && !flag(model, "byte_fallback", false),
+        LRK_ESUPPORT,
+        "%s: only byte-level BPE can be written as GGUF here; write a Hugging Face directory "
+        "and convert that",
+        t->path);
     LRK_TRY(put_pre(t, err));
     LRK_TRY(collect(t, err));
     put_tokens(t);
@@ -297,7 +311,10 @@ static lrk_status put_all(tokens *t, lrk_err *err)
 lrk_status lrk_gguf_put_tokenizer(lrk_gguf_writer *w, const char *directory, const lrk_json *config,
                                   size_t rows, lrk_err *err)
 {
-    tokens t = {.w = w, .directory = directory, .config = config, .rows = rows,
+    tokens t = {.w = w,
+                .directory = directory,
+                .config = config,
+                .rows = rows,
                 .arena = lrk_arena_growing("tokenizer keys")};
     const lrk_status status = put_all(&t, err);
     lrk_json_free(t.root);

@@ -4,13 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const names[LRK_GGUF_TYPES] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
-                                                  "bool", "string", "array", "u64", "i64", "f64"};
+static const char *const names[LRK_GGUF_TYPES] = {
+    "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"};
 
-const char *lrk_gguf_type_name(lrk_gguf_type t)
-{
-    return names[t];
-}
+const char *lrk_gguf_type_name(lrk_gguf_type t) { return names[t]; }
 
 static uint64_t load(const unsigned char *p, size_t n)
 {
@@ -23,15 +20,23 @@ int64_t lrk_gguf_integer(const lrk_gguf_kv *kv, size_t i)
 {
     switch (kv->type) {
     case LRK_GGUF_U8:
-    case LRK_GGUF_BOOL: return kv->data[i];
-    case LRK_GGUF_I8: return (int8_t)kv->data[i];
-    case LRK_GGUF_U16: return (int64_t)load(kv->data + 2 * i, 2);
-    case LRK_GGUF_I16: return (int16_t)load(kv->data + 2 * i, 2);
-    case LRK_GGUF_U32: return (int64_t)load(kv->data + 4 * i, 4);
-    case LRK_GGUF_I32: return (int32_t)load(kv->data + 4 * i, 4);
+    case LRK_GGUF_BOOL:
+        return kv->data[i];
+    case LRK_GGUF_I8:
+        return (int8_t)kv->data[i];
+    case LRK_GGUF_U16:
+        return (int64_t)load(kv->data + 2 * i, 2);
+    case LRK_GGUF_I16:
+        return (int16_t)load(kv->data + 2 * i, 2);
+    case LRK_GGUF_U32:
+        return (int64_t)load(kv->data + 4 * i, 4);
+    case LRK_GGUF_I32:
+        return (int32_t)load(kv->data + 4 * i, 4);
     case LRK_GGUF_U64:
-    case LRK_GGUF_I64: return (int64_t)load(kv->data + 8 * i, 8);
-    default: return 0;
+    case LRK_GGUF_I64:
+        return (int64_t)load(kv->data + 8 * i, 8);
+    default:
+        return 0;
     }
 }
 

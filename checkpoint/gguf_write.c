@@ -115,10 +115,7 @@ void lrk_gguf_put_strings(lrk_gguf_writer *w, const char *key, size_t n)
     put_array(w, key, LRK_GGUF_STRING, n);
 }
 
-void lrk_gguf_add_string(lrk_gguf_writer *w, const char *s, size_t n)
-{
-    put_text(&w->keys, s, n);
-}
+void lrk_gguf_add_string(lrk_gguf_writer *w, const char *s, size_t n) { put_text(&w->keys, s, n); }
 
 void lrk_gguf_put_copy(lrk_gguf_writer *w, const lrk_gguf_kv *kv)
 {
@@ -144,8 +141,9 @@ lrk_status lrk_gguf_declare(lrk_gguf_writer *w, const char *name, const lrk_tens
     put(&w->infos, w->offset, 8);
     LRK_TRY(lrk_buf_check(&w->infos, err));
     w->bytes[w->n_tensors++] = lrk_bytes(t);
-    LRK_REQUIRE(err, lrk_add(w->offset, lrk_bytes(t), &w->offset) &&
-                         lrk_align_up(w->offset, ALIGNMENT, &w->offset),
+    LRK_REQUIRE(err,
+                lrk_add(w->offset, lrk_bytes(t), &w->offset) &&
+                    lrk_align_up(w->offset, ALIGNMENT, &w->offset),
                 LRK_EVALUE, "tensor '%s': the file becomes too large", name);
     return LRK_OK;
 }

@@ -48,8 +48,7 @@ static lrk_status plan_rows(const lrk_merge_job *job, lrk_merge_item *item, lrk_
     const bool wanted = job->options->gguf && arch && arch->permuted_qk;
     item->base_permuted = lrk_weights_permuted_qk(job->base);
     item->head_dim = lrk_weights_head_dim(job->base);
-    if (item->base_permuted != wanted)
-        item->order = wanted ? LRK_ROWS_TO_GGUF : LRK_ROWS_TO_HF;
+    if (item->base_permuted != wanted) item->order = wanted ? LRK_ROWS_TO_GGUF : LRK_ROWS_TO_HF;
     if (!wanted && !item->base_permuted) return LRK_OK;
     const size_t rows = src->rank == 1 ? lrk_cols(src) : lrk_rows(src);
     LRK_REQUIRE(err, item->head_dim && item->head_dim % 2 == 0 && rows % item->head_dim == 0,
@@ -79,8 +78,8 @@ static lrk_status plan_item(lrk_merge_job *job, const lrk_tensor *src, lrk_err *
     item->out.dtype = type_of(job, item);
     LRK_TRY(plan_rows(job, item, err));
     const bool integer = src->dtype == LRK_I32 || src->dtype == LRK_I64 || src->dtype == LRK_U8;
-    LRK_REQUIRE(err, !integer && (lrk_can_quantize(item->out.dtype) ||
-                                  item->out.dtype == src->dtype),
+    LRK_REQUIRE(err,
+                !integer && (lrk_can_quantize(item->out.dtype) || item->out.dtype == src->dtype),
                 LRK_ESUPPORT, "tensor '%s' cannot be written as %s", src->name,
                 lrk_dtype_name(item->out.dtype));
     if (!job->options->gguf) return LRK_OK;
@@ -134,10 +133,12 @@ lrk_status lrk_merge_made(lrk_merge_job *job, const char *path, lrk_err *err)
 static lrk_status check_options(const lrk_merge_options *o, lrk_err *err)
 {
     bool empty = true;
-    LRK_REQUIRE(err, !o->typed || o->dtype == LRK_F32 || o->dtype == LRK_F16 ||
-                         o->dtype == LRK_BF16 || (o->gguf && o->dtype == LRK_Q8_0),
+    LRK_REQUIRE(err,
+                !o->typed || o->dtype == LRK_F32 || o->dtype == LRK_F16 || o->dtype == LRK_BF16 ||
+                    (o->gguf && o->dtype == LRK_Q8_0),
                 LRK_EUSAGE, "%s: a %s can hold f32, f16%s", lrk_dtype_name(o->dtype),
-                o->gguf ? "GGUF file" : "model directory", o->gguf ? ", bf16 and q8_0" : " and bf16");
+                o->gguf ? "GGUF file" : "model directory",
+                o->gguf ? ", bf16 and q8_0" : " and bf16");
     if (o->gguf) {
         LRK_REQUIRE(err, !lrk_is_file(o->out) && !lrk_is_dir(o->out), LRK_EUSAGE,
                     "%s: exists already; remove it or name another file", o->out);
@@ -154,7 +155,10 @@ static lrk_status check_options(const lrk_merge_options *o, lrk_err *err)
 lrk_status lrk_merge(const lrk_weights *base, const lrk_adapter *adapter,
                      const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err)
 {
-    lrk_merge_job job = {.base = base, .adapter = adapter, .options = options, .report = report,
+    lrk_merge_job job = {.base = base,
+                         .adapter = adapter,
+                         .options = options,
+                         .report = report,
                          .arena = lrk_arena_growing("merge")};
     *report = (lrk_merge_report){0};
     LRK_TRY(check_options(options, err));

@@ -5,10 +5,10 @@
  * rounds, so the result is that of PEFT's merge, and the same on every machine. W is the stored
  * weight in f32; the sum is rounded once, to the type that is written.
  *
- * The ledger, without which no output stays: every module of the adapter is used exactly once, every
- * targeted tensor differs from the base, every other one is equal to it, byte by byte where the type
- * stays. It is checked on the written files, read back. A value that does not fit the type (f16
- * beyond 65,504) is LRK_ENUMERIC.
+ * The ledger, without which no output stays: every module of the adapter is used exactly once,
+ * every targeted tensor differs from the base, every other one is equal to it, byte by byte where
+ * the type stays. It is checked on the written files, read back. A value that does not fit the type
+ * (f16 beyond 65,504) is LRK_ENUMERIC.
  *
  * Weights are streamed, a panel of rows at a time; memory does not grow with the model.
  */
@@ -17,7 +17,7 @@
 #include "checkpoint/adapter.h"
 
 typedef struct lrk_merge_options {
-    const char *out;       /* a directory that is empty or not there; for GGUF a file that is not */
+    const char *out; /* a directory that is empty or not there; for GGUF a file that is not */
     bool gguf;
     bool typed;            /* dtype is wanted for every matrix; else see below */
     lrk_dtype dtype;       /* f32, f16, bf16; GGUF also q8_0 */

@@ -11,9 +11,9 @@ static uint32_t file_type(const lrk_merge_job *job)
     static const struct {
         lrk_dtype dtype;
         uint32_t id;
-    } ids[] = {{LRK_F32, 0},  {LRK_F16, 1},  {LRK_Q4_0, 2},  {LRK_Q4_1, 3},  {LRK_Q8_0, 7},
-               {LRK_Q5_0, 8}, {LRK_Q5_1, 9}, {LRK_Q4_K, 15}, {LRK_Q5_K, 17}, {LRK_Q6_K, 18},
-               {LRK_BF16, 32}};
+    } ids[] = {{LRK_F32, 0},   {LRK_F16, 1},   {LRK_Q4_0, 2}, {LRK_Q4_1, 3},
+               {LRK_Q8_0, 7},  {LRK_Q5_0, 8},  {LRK_Q5_1, 9}, {LRK_Q4_K, 15},
+               {LRK_Q5_K, 17}, {LRK_Q6_K, 18}, {LRK_BF16, 32}};
     size_t elements[LRK_DTYPE_COUNT] = {0};
     uint32_t id = 0;
     size_t most = 0;
@@ -32,8 +32,8 @@ static uint32_t file_type(const lrk_merge_job *job)
 static void copy_keys(const lrk_merge_job *job, lrk_gguf_writer *w)
 {
     static const char *const own[] = {"general.file_type", "general.quantization_version",
-                                      "general.alignment", "split.no", "split.count",
-                                      "split.tensors.count"};
+                                      "general.alignment", "split.no",
+                                      "split.count",       "split.tensors.count"};
     const lrk_gguf *g = lrk_weights_gguf(job->base);
     for (size_t i = 0; i < g->n_kv; i++) {
         bool skip = false;
@@ -96,8 +96,7 @@ static lrk_status write_file(lrk_merge_job *job, lrk_gguf_writer *w, lrk_err *er
     LRK_TRY(lrk_merge_made(job, job->options->out, err));
     LRK_TRY(lrk_gguf_begin(w, job->options->out, err));
     if (n) LRK_TRY(lrk_gguf_write(w, factor, n * sizeof *factor, err));
-    for (size_t i = 0; i < job->n; i++)
-        LRK_TRY(lrk_merge_stream(&job->item[i], to_file, w, err));
+    for (size_t i = 0; i < job->n; i++) LRK_TRY(lrk_merge_stream(&job->item[i], to_file, w, err));
     return lrk_gguf_commit(w, err);
 }
 

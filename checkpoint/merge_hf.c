@@ -11,9 +11,16 @@ static const uint64_t default_shard = 5000000000u;
 
 /* What a directory holds beside weights and configuration. */
 static const char *const companions[] = {
-    "generation_config.json", "tokenizer.json",     "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json",      "vocab.json",         "merges.txt",            "tokenizer.model",
-    "chat_template.jinja",    "chat_template.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+    "chat_template.json",
 };
 
 static lrk_status out_path(lrk_merge_job *job, const char *name, const char **path, lrk_err *err)
@@ -37,8 +44,7 @@ static lrk_status verify(const lrk_merge_job *job, const char *path, lrk_err *er
     for (size_t i = 0; i < s.n && status == LRK_OK; i++) {
         lrk_tensor t;
         status = lrk_st_view(&s, &s.entry[i], &t, err);
-        if (status == LRK_OK)
-            status = lrk_merge_verify(lrk_merge_item_find(job, t.name), &t, err);
+        if (status == LRK_OK) status = lrk_merge_verify(lrk_merge_item_find(job, t.name), &t, err);
     }
     lrk_st_close(&s);
     return status;
@@ -152,10 +158,11 @@ static lrk_status put_llama3(const lrk_merge_job *job, lrk_json *config, lrk_err
         }
         if (same) return LRK_OK;
     }
-    return lrk_fail(err, LRK_ESUPPORT,
-                    "%s: rope_freqs.weight is not that of a known Llama 3 model, so config.json cannot "
-                    "describe it; write GGUF instead",
-                    lrk_weights_path(job->base));
+    return lrk_fail(
+        err, LRK_ESUPPORT,
+        "%s: rope_freqs.weight is not that of a known Llama 3 model, so config.json cannot "
+        "describe it; write GGUF instead",
+        lrk_weights_path(job->base));
 }
 
 /* config.json says the type of the weights under one of two names. */

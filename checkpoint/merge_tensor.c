@@ -13,19 +13,19 @@ enum { PANEL = 1 << 20, TASK_ROWS = 8 }; /* elements of a panel; rows of a task 
 
 typedef struct panel {
     const lrk_merge_item *item;
-    bool adapted;        /* with the adapter, or the base alone */
-    float limit;         /* largest magnitude that the output type holds */
-    size_t first, rows;  /* of the output */
-    size_t row_bytes;    /* of the output */
-    unsigned char *out;  /* rows * row_bytes */
-    float *scratch;      /* 2 * cols for each worker */
-    size_t *bad;         /* by task: first bad element, or SIZE_MAX */
+    bool adapted;       /* with the adapter, or the base alone */
+    float limit;        /* largest magnitude that the output type holds */
+    size_t first, rows; /* of the output */
+    size_t row_bytes;   /* of the output */
+    unsigned char *out; /* rows * row_bytes */
+    float *scratch;     /* 2 * cols for each worker */
+    size_t *bad;        /* by task: first bad element, or SIZE_MAX */
 } panel;
 
 static size_t hf_row(const lrk_merge_item *item, size_t row)
 {
-    const bool gguf_out = item->order == LRK_ROWS_TO_GGUF ||
-                          (item->order == LRK_ROWS_AS_IS && item->base_permuted);
+    const bool gguf_out =
+        item->order == LRK_ROWS_TO_GGUF || (item->order == LRK_ROWS_AS_IS && item->base_permuted);
     return gguf_out ? lrk_qk_hf_row(row, item->head_dim) : row;
 }
 
@@ -103,7 +103,9 @@ static lrk_status walk(const lrk_merge_item *item, bool adapted, visit f, void *
     const size_t cols = lrk_cols(&item->src), rows = lrk_rows(&item->src);
     if (cols == 0 || rows == 0) return LRK_OK;
     const size_t step = lrk_aligned(lrk_max(PANEL / cols, 1), TASK_ROWS);
-    panel p = {.item = item, .adapted = adapted, .limit = limit_of(item->out.dtype),
+    panel p = {.item = item,
+               .adapted = adapted,
+               .limit = limit_of(item->out.dtype),
                .row_bytes = lrk_row_bytes(item->out.dtype, cols)};
     p.out = lrk_heap_alloc(lrk_min(step, rows), p.row_bytes);
     p.scratch = lrk_heap_alloc((size_t)lrk_threads() * 2 * cols, sizeof *p.scratch);

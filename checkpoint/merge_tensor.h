@@ -17,7 +17,7 @@ typedef struct lrk_merge_item {
     lrk_tensor out;                   /* type and shape to write; no data */
     const lrk_adapter_module *module; /* or NULL */
     lrk_row_order order;
-    size_t head_dim;   /* rows of a head, where order or base_permuted matter */
+    size_t head_dim;    /* rows of a head, where order or base_permuted matter */
     bool base_permuted; /* rows of src are in GGUF's order: B's must follow */
 } lrk_merge_item;
 
@@ -53,8 +53,8 @@ lrk_status lrk_merge_write_gguf(lrk_merge_job *job, lrk_err *err); /* merge_gguf
 
 /* The keys of a GGUF file for a Hugging Face model, but those of the tokenizer (gguf_from_hf.c). */
 lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_err *err);
-/* llama3 rope scaling as GGUF holds it: head_dim / 2 divisors (at most LRK_MAX_HALF_HEAD), computed from
- * config.json; *n is 0 where the model has none. */
+/* llama3 rope scaling as GGUF holds it: head_dim / 2 divisors (at most LRK_MAX_HALF_HEAD), computed
+ * from config.json; *n is 0 where the model has none. */
 lrk_status lrk_llama3_factors(const lrk_json *config, size_t head_dim, float *factor, size_t *n,
                               lrk_err *err);
 /* The keys of the tokenizer of a directory (gguf_tokenizer.c); rows: of the embedding. */

@@ -73,15 +73,9 @@ static bool translate(const char *name, size_t from, char out[LRK_NAME_MAX])
     return false;
 }
 
-bool lrk_name_to_gguf(const char *hf, char out[LRK_NAME_MAX])
-{
-    return translate(hf, 0, out);
-}
+bool lrk_name_to_gguf(const char *hf, char out[LRK_NAME_MAX]) { return translate(hf, 0, out); }
 
-bool lrk_name_to_hf(const char *gguf, char out[LRK_NAME_MAX])
-{
-    return translate(gguf, 1, out);
-}
+bool lrk_name_to_hf(const char *gguf, char out[LRK_NAME_MAX]) { return translate(gguf, 1, out); }
 
 bool lrk_name_is_qk(const char *hf, bool *query)
 {

@@ -85,8 +85,9 @@ static lrk_status check(lrk_state *s, lrk_err *err)
     const lrk_safetensors *f = &s->file;
     const char *facts = lrk_st_metadata(f, facts_key), *noted = lrk_st_metadata(f, hash_key);
     const char *format = lrk_st_metadata(f, "format");
-    LRK_REQUIRE(err, facts && noted && format && strcmp(format, "pt") == 0 &&
-                         lrk_json_size(f->metadata) == 3,
+    LRK_REQUIRE(err,
+                facts && noted && format && strcmp(format, "pt") == 0 &&
+                    lrk_json_size(f->metadata) == 3,
                 LRK_EINPUT, "%s: not a state of training", f->path);
     begin(&h, facts);
     for (size_t i = 0; i < f->n; i++) {
@@ -137,7 +138,8 @@ lrk_status lrk_state_read(const lrk_state *s, const lrk_tensor *into, lrk_err *e
                 s->file.path, into->name);
     LRK_TRY(lrk_st_view(&s->file, e, &t, err));
     LRK_REQUIRE(err, t.dtype == into->dtype && t.rank == into->rank && lrk_same_shape(&t, into),
-                LRK_EINPUT, "%s: tensor '%s' is %s (%zu, %zu), expected %s (%zu, %zu): a state of "
+                LRK_EINPUT,
+                "%s: tensor '%s' is %s (%zu, %zu), expected %s (%zu, %zu): a state of "
                 "another run",
                 s->file.path, into->name, lrk_dtype_name(t.dtype), lrk_rows(&t), lrk_cols(&t),
                 lrk_dtype_name(into->dtype), lrk_rows(into), lrk_cols(into));

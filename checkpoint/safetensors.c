@@ -14,14 +14,12 @@ static const struct {
     size_t bits;
     int dtype; /* lrk_dtype, or -1 */
 } types[] = {
-    {"F32", 32, LRK_F32},    {"F16", 16, LRK_F16},   {"BF16", 16, LRK_BF16},
-    {"F64", 64, LRK_F64},    {"I32", 32, LRK_I32},   {"I64", 64, LRK_I64},
-    {"U8", 8, LRK_U8},       {"I8", 8, -1},          {"BOOL", 8, -1},
-    {"I16", 16, -1},         {"U16", 16, -1},        {"U32", 32, -1},
-    {"U64", 64, -1},         {"C64", 64, -1},        {"F8_E5M2", 8, -1},
-    {"F8_E4M3", 8, -1},      {"F8_E8M0", 8, -1},     {"F8_E4M3FNUZ", 8, -1},
-    {"F8_E5M2FNUZ", 8, -1},  {"F4", 4, -1},          {"F6_E2M3", 6, -1},
-    {"F6_E3M2", 6, -1},
+    {"F32", 32, LRK_F32}, {"F16", 16, LRK_F16},   {"BF16", 16, LRK_BF16}, {"F64", 64, LRK_F64},
+    {"I32", 32, LRK_I32}, {"I64", 64, LRK_I64},   {"U8", 8, LRK_U8},      {"I8", 8, -1},
+    {"BOOL", 8, -1},      {"I16", 16, -1},        {"U16", 16, -1},        {"U32", 32, -1},
+    {"U64", 64, -1},      {"C64", 64, -1},        {"F8_E5M2", 8, -1},     {"F8_E4M3", 8, -1},
+    {"F8_E8M0", 8, -1},   {"F8_E4M3FNUZ", 8, -1}, {"F8_E5M2FNUZ", 8, -1}, {"F4", 4, -1},
+    {"F6_E2M3", 6, -1},   {"F6_E3M2", 6, -1},
 };
 
 static lrk_status parse_type(const lrk_safetensors *s, lrk_st_entry *e, const lrk_json *v,
@@ -73,9 +71,9 @@ static lrk_status parse_entry(const lrk_safetensors *s, lrk_st_entry *e, const l
     LRK_REQUIRE(err, lrk_mul(count, bits, &total) && total % 8 == 0, LRK_EINPUT,
                 "%s: tensor '%s': %zu elements of %s are no whole number of bytes", s->path,
                 e->name, count, e->type);
-    LRK_REQUIRE(err, lrk_json_is(at, LRK_JSON_ARRAY) && lrk_json_size(at) == 2 &&
-                         to_size(lrk_json_at(at, 0), &e->begin) &&
-                         to_size(lrk_json_at(at, 1), &e->end),
+    LRK_REQUIRE(err,
+                lrk_json_is(at, LRK_JSON_ARRAY) && lrk_json_size(at) == 2 &&
+                    to_size(lrk_json_at(at, 0), &e->begin) && to_size(lrk_json_at(at, 1), &e->end),
                 LRK_EINPUT, "%s: tensor '%s': data_offsets is not a pair of sizes", s->path,
                 e->name);
     LRK_REQUIRE(err, e->begin <= e->end && e->end <= s->data_bytes, LRK_EINPUT,
@@ -127,8 +125,7 @@ static lrk_status check_layout(lrk_safetensors *s, lrk_err *err)
                 expected, s->data_bytes);
     LRK_TRY(lrk_alloc(&s->arena, s->n, sizeof *s->lookup.row, "tensor names", &s->lookup.row, err));
     s->lookup.n = s->n;
-    for (size_t i = 0; i < s->n; i++)
-        s->lookup.row[i] = (lrk_lookup_row){s->entry[i].name, i};
+    for (size_t i = 0; i < s->n; i++) s->lookup.row[i] = (lrk_lookup_row){s->entry[i].name, i};
     const char *twice = lrk_lookup_sort(&s->lookup);
     LRK_REQUIRE(err, !twice, LRK_EINPUT, "%s: tensor '%s' occurs twice", s->path, twice);
     return LRK_OK;

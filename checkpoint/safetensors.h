@@ -36,7 +36,7 @@ typedef struct lrk_st_entry {
 } lrk_st_entry;
 
 typedef struct lrk_safetensors {
-    const char *path; /* for messages; own copy */
+    const char *path;    /* for messages; own copy */
     lrk_st_entry *entry; /* in the order of the file */
     size_t n;
     lrk_json *metadata; /* object of strings, or NULL */
@@ -57,8 +57,8 @@ void lrk_st_close(lrk_safetensors *s); /* may be called twice, and on a zeroed o
 const lrk_st_entry *lrk_st_find(const lrk_safetensors *s, const char *name); /* or NULL */
 
 /* A view of the tensor in the mapped file: read-only although data is not const. LRK_ESUPPORT for a
- * dtype that we do not compute with (named), or a rank above LRK_MAX_RANK. Headers of any length are
- * legal, so data may lie at any address: see lrk_st_aligned before reading numbers in place. */
+ * dtype that we do not compute with (named), or a rank above LRK_MAX_RANK. Headers of any length
+ * are legal, so data may lie at any address: see lrk_st_aligned before reading numbers in place. */
 lrk_status lrk_st_view(const lrk_safetensors *s, const lrk_st_entry *e, lrk_tensor *view,
                        lrk_err *err);
 

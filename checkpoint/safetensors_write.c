@@ -13,7 +13,7 @@ static const struct {
     const char *name;
     int order;
 } types[] = {
-    {LRK_I64, "I64", 18}, {LRK_F64, "F64", 17},   {LRK_F32, "F32", 15}, {LRK_I32, "I32", 13},
+    {LRK_I64, "I64", 18},   {LRK_F64, "F64", 17}, {LRK_F32, "F32", 15}, {LRK_I32, "I32", 13},
     {LRK_BF16, "BF16", 12}, {LRK_F16, "F16", 11}, {LRK_U8, "U8", 4},
 };
 
@@ -65,8 +65,9 @@ lrk_status lrk_st_declare(lrk_st_writer *w, const char *name, const lrk_tensor *
     }
     LRK_REQUIRE(err, d.type, LRK_ESUPPORT, "tensor '%s': safetensors has no type for %s", name,
                 lrk_dtype_name(t->dtype));
-    LRK_REQUIRE(err, strlen(name) <= LRK_ST_MAX_NAME && w->n < LRK_ST_MAX_TENSORS &&
-                         lrk_add(w->total, d.bytes, &w->total),
+    LRK_REQUIRE(err,
+                strlen(name) <= LRK_ST_MAX_NAME && w->n < LRK_ST_MAX_TENSORS &&
+                    lrk_add(w->total, d.bytes, &w->total),
                 LRK_EVALUE, "tensor '%s': the name is too long or the file too large", name);
     for (int i = 0; i < t->rank; i++) d.dim[i] = t->dim[i];
     d.name = lrk_strdup(&w->arena, name);
@@ -82,10 +83,7 @@ lrk_status lrk_st_declare(lrk_st_writer *w, const char *name, const lrk_tensor *
     return LRK_OK;
 }
 
-size_t lrk_st_total(const lrk_st_writer *w)
-{
-    return w->total;
-}
+size_t lrk_st_total(const lrk_st_writer *w) { return w->total; }
 
 static int by_order(const void *a, const void *b)
 {

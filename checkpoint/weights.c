@@ -25,7 +25,8 @@ struct lrk_weights {
     size_t n;
 };
 
-/* ---- a Hugging Face directory ------------------------------------------------------------------ */
+/* ---- a Hugging Face directory ------------------------------------------------------------------
+ */
 
 static lrk_status join(lrk_weights *w, const char *name, const char **out, lrk_err *err)
 {
@@ -133,10 +134,11 @@ static lrk_status open_files(lrk_weights *w, lrk_err *err)
         w->n_files = 1;
         return LRK_OK;
     }
-    LRK_REQUIRE(err, lrk_is_file(index), LRK_EINPUT,
-                "%s: neither model.safetensors nor model.safetensors.index.json; weights in another "
-                "format (.bin, .pth) must be converted to safetensors first",
-                w->path);
+    LRK_REQUIRE(
+        err, lrk_is_file(index), LRK_EINPUT,
+        "%s: neither model.safetensors nor model.safetensors.index.json; weights in another "
+        "format (.bin, .pth) must be converted to safetensors first",
+        w->path);
     return open_index(w, index, err);
 }
 
@@ -181,17 +183,19 @@ static lrk_status open_directory(lrk_weights *w, lrk_err *err)
     const char *config;
     w->kind = LRK_WEIGHTS_HF;
     LRK_TRY(join(w, "config.json", &config, err));
-    LRK_REQUIRE(err, lrk_is_file(config), LRK_EINPUT,
-                "%s: config.json is missing; expected a Hugging Face model directory or a GGUF file",
-                w->path);
+    LRK_REQUIRE(
+        err, lrk_is_file(config), LRK_EINPUT,
+        "%s: config.json is missing; expected a Hugging Face model directory or a GGUF file",
+        w->path);
     LRK_TRY(lrk_json_load(&w->config, config, MAX_CONFIG, err));
-    LRK_REQUIRE(err, lrk_json_is(w->config, LRK_JSON_OBJECT), LRK_EINPUT,
-                "%s: expected an object", config);
+    LRK_REQUIRE(err, lrk_json_is(w->config, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object",
+                config);
     LRK_TRY(open_files(w, err));
     return list_files(w, err);
 }
 
-/* ---- a GGUF file ------------------------------------------------------------------------------- */
+/* ---- a GGUF file -------------------------------------------------------------------------------
+ */
 
 static lrk_status open_gguf(lrk_weights *w, lrk_err *err)
 {
@@ -216,7 +220,8 @@ static lrk_status open_gguf(lrk_weights *w, lrk_err *err)
     return LRK_OK;
 }
 
-/* ---- both -------------------------------------------------------------------------------------- */
+/* ---- both --------------------------------------------------------------------------------------
+ */
 
 static lrk_status sort_tensors(lrk_weights *w, lrk_err *err)
 {
@@ -242,8 +247,9 @@ static lrk_status drop_tied_head(lrk_weights *w, lrk_err *err)
     if (!tied || !lrk_weights_find(w, "lm_head.weight", &head) ||
         !lrk_weights_find(w, "model.embed_tokens.weight", &embedding))
         return LRK_OK;
-    LRK_REQUIRE(err, head.dtype == embedding.dtype && lrk_same_shape(&head, &embedding) &&
-                         memcmp(head.data, embedding.data, lrk_bytes(&head)) == 0,
+    LRK_REQUIRE(err,
+                head.dtype == embedding.dtype && lrk_same_shape(&head, &embedding) &&
+                    memcmp(head.data, embedding.data, lrk_bytes(&head)) == 0,
                 LRK_EINPUT,
                 "%s: config.json ties lm_head to the embedding, but the stored lm_head.weight "
                 "differs from it; set tie_word_embeddings to false if the head was trained",
@@ -304,40 +310,22 @@ bool lrk_weights_find(const lrk_weights *w, const char *name, lrk_tensor *view)
     return false;
 }
 
-size_t lrk_weights_count(const lrk_weights *w)
-{
-    return w->n;
-}
+size_t lrk_weights_count(const lrk_weights *w) { return w->n; }
 
-const lrk_tensor *lrk_weights_at(const lrk_weights *w, size_t i)
-{
-    return &w->tensor[i];
-}
+const lrk_tensor *lrk_weights_at(const lrk_weights *w, size_t i) { return &w->tensor[i]; }
 
-const char *lrk_weights_path(const lrk_weights *w)
-{
-    return w->path;
-}
+const char *lrk_weights_path(const lrk_weights *w) { return w->path; }
 
-lrk_weights_kind lrk_weights_source(const lrk_weights *w)
-{
-    return w->kind;
-}
+lrk_weights_kind lrk_weights_source(const lrk_weights *w) { return w->kind; }
 
-bool lrk_weights_permuted_qk(const lrk_weights *w)
-{
-    return w->permuted_qk;
-}
+bool lrk_weights_permuted_qk(const lrk_weights *w) { return w->permuted_qk; }
 
 const lrk_gguf *lrk_weights_gguf(const lrk_weights *w)
 {
     return w->kind == LRK_WEIGHTS_GGUF ? &w->gguf : NULL;
 }
 
-const lrk_json *lrk_weights_config(const lrk_weights *w)
-{
-    return w->config;
-}
+const lrk_json *lrk_weights_config(const lrk_weights *w) { return w->config; }
 
 size_t lrk_weights_head_dim(const lrk_weights *w)
 {
@@ -379,12 +367,13 @@ void lrk_weights_sha256(const lrk_weights *w, char hex[65])
     lrk_hex(digest, sizeof digest, hex);
 }
 
-/* ---- finite ------------------------------------------------------------------------------------ */
+/* ---- finite ------------------------------------------------------------------------------------
+ */
 
 typedef struct finite_job {
     const lrk_tensor *t;
-    size_t per_row;  /* chunks of a row */
-    size_t *bad;     /* by task: first element that is not finite, or SIZE_MAX */
+    size_t per_row; /* chunks of a row */
+    size_t *bad;    /* by task: first element that is not finite, or SIZE_MAX */
 } finite_job;
 
 static void check_chunk(void *ctx, size_t task, int worker)

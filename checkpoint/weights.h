@@ -48,10 +48,10 @@ const lrk_json *lrk_weights_config(const lrk_weights *w);
 /* Rows of a head: head_dim, or hidden_size / num_attention_heads; 0 where neither is known. */
 size_t lrk_weights_head_dim(const lrk_weights *w);
 
-/* Names this base: SHA-256, in hexadecimal, over name, type, shape and up to 12 KiB of bytes (first,
- * middle, last 4 KiB) of every tensor in the order of names. Cheap: it touches three pages of each
- * tensor. Training changes all of a tensor, so two models that differ differ here; whoever forges
- * one on purpose is not stopped. Sharding and metadata do not matter. */
+/* Names this base: SHA-256, in hexadecimal, over name, type, shape and up to 12 KiB of bytes
+ * (first, middle, last 4 KiB) of every tensor in the order of names. Cheap: it touches three pages
+ * of each tensor. Training changes all of a tensor, so two models that differ differ here; whoever
+ * forges one on purpose is not stopped. Sharding and metadata do not matter. */
 void lrk_weights_sha256(const lrk_weights *w, char hex[65]);
 
 /* Every element is finite: LRK_EINPUT with name and position of the first that is not. Quantized

@@ -70,6 +70,7 @@ const lrk_command lrk_command_export = {
             "  --peft DIR   the adapter as PEFT writes it, tensors as f32\n"
             "  --any-base   accept an adapter that was trained on other weights of this shape\n"
             "\n"
-            "example: lorikeet export --adapter runs/plume/adapter --base model.gguf --gguf plume.gguf\n",
+            "example: lorikeet export --adapter runs/plume/adapter --base model.gguf --gguf "
+            "plume.gguf\n",
     .run = run,
 };

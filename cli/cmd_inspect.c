@@ -17,10 +17,7 @@ typedef struct view {
     uint64_t parameters, bytes;
 } view;
 
-static lrk_json *text(const char *s)
-{
-    return lrk_json_new_string(s, strlen(s));
-}
+static lrk_json *text(const char *s) { return lrk_json_new_string(s, strlen(s)); }
 
 static void add_tensor(view *v, const char *name, const char *type, int rank, const size_t *dim,
                        uint64_t bytes)
@@ -67,10 +64,13 @@ static lrk_json *element(const lrk_gguf_kv *kv, size_t i)
         const char *s = lrk_gguf_string(kv, i, &n);
         return lrk_utf8_check(s, n) == n ? lrk_json_new_string(s, n) : lrk_json_new_null();
     }
-    case LRK_GGUF_BOOL: return lrk_json_new_bool(lrk_gguf_integer(kv, i) != 0);
+    case LRK_GGUF_BOOL:
+        return lrk_json_new_bool(lrk_gguf_integer(kv, i) != 0);
     case LRK_GGUF_F32:
-    case LRK_GGUF_F64: return lrk_json_new_real(lrk_gguf_number(kv, i));
-    default: return lrk_json_new_integer(lrk_gguf_integer(kv, i));
+    case LRK_GGUF_F64:
+        return lrk_json_new_real(lrk_gguf_number(kv, i));
+    default:
+        return lrk_json_new_integer(lrk_gguf_integer(kv, i));
     }
 }
 
@@ -167,10 +167,11 @@ static lrk_status inspect_directory(view *v, const char *path, lrk_err *err)
     if (lrk_is_file(adapter)) return inspect_adapter(v, path, err);
     if (lrk_is_file(config)) return inspect_model(v, path, err);
     if (lrk_is_file(recipe)) return inspect_run(v, path, err);
-    return lrk_fail(err, LRK_EINPUT,
-                    "%s: neither an adapter (adapter_config.json), nor a model (config.json), nor a "
-                    "run (%s)",
-                    path, LRK_RUN_RECIPE);
+    return lrk_fail(
+        err, LRK_EINPUT,
+        "%s: neither an adapter (adapter_config.json), nor a model (config.json), nor a "
+        "run (%s)",
+        path, LRK_RUN_RECIPE);
 }
 
 static lrk_status inspect_file(view *v, const char *path, lrk_err *err)
@@ -258,7 +259,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_TRY(lrk_options_parse(options, 1, &argc, argv, err));
     LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "inspect: expected one PATH, got %d", argc);
     const char *path = argv[0];
-    view v = {.arena = lrk_arena_growing("inspect"), .root = lrk_json_object(),
+    view v = {.arena = lrk_arena_growing("inspect"),
+              .root = lrk_json_object(),
               .tensors = lrk_json_array()};
     lrk_json_set(v.root, "path", text(path));
     lrk_status status =

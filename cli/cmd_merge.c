@@ -27,11 +27,12 @@ static void print_report(const lrk_merge_options *o, const lrk_merge_report *r, 
         return;
     }
     printf("%s: %zu tensors merged, %zu unchanged, %.1f MB in %zu file%s; read back and compared\n",
-           o->out, r->merged, r->carried, (double)r->bytes / 1e6, r->files, r->files == 1 ? "" : "s");
+           o->out, r->merged, r->carried, (double)r->bytes / 1e6, r->files,
+           r->files == 1 ? "" : "s");
 }
 
-static lrk_status work(const char *model, const char *adapter, const lrk_merge_options *o, bool json,
-                       lrk_err *err)
+static lrk_status work(const char *model, const char *adapter, const lrk_merge_options *o,
+                       bool json, lrk_err *err)
 {
     lrk_weights *base = NULL;
     lrk_adapter a = {0};
@@ -73,8 +74,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "merge: %s: nothing was expected here", argv[0]);
     LRK_REQUIRE(err, threads <= LRK_MAX_THREADS, LRK_EUSAGE, "--threads: at most %d",
                 LRK_MAX_THREADS);
-    LRK_REQUIRE(err, !format || strcmp(format, "hf") == 0 || strcmp(format, "gguf") == 0, LRK_EUSAGE,
-                "--format: '%s' is unknown; hf or gguf", format);
+    LRK_REQUIRE(err, !format || strcmp(format, "hf") == 0 || strcmp(format, "gguf") == 0,
+                LRK_EUSAGE, "--format: '%s' is unknown; hf or gguf", format);
     LRK_REQUIRE(err, !dtype || lrk_dtype_from_name(dtype, &o.dtype), LRK_EUSAGE,
                 "--dtype: '%s' is unknown; f32, f16, bf16, and for GGUF q8_0", dtype);
     o.typed = dtype != NULL;
@@ -107,6 +108,7 @@ const lrk_command lrk_command_merge = {
             "  --threads N      default: all processors\n"
             "  --json           print the report as JSON\n"
             "\n"
-            "example: lorikeet merge --model model.gguf --adapter runs/plume/adapter --out tuned.gguf\n",
+            "example: lorikeet merge --model model.gguf --adapter runs/plume/adapter --out "
+            "tuned.gguf\n",
     .run = run,
 };

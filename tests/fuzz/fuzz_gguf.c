@@ -37,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)lrk_name_to_hf(t.name, name);
     }
     if (lrk_gguf_config(&g, &config, NULL) == LRK_OK) lrk_json_free(config);
+    (void)sum;
     lrk_gguf_close(&g);
     return 0;
 }

@@ -28,7 +28,7 @@ const rows = batch.rows ?? batch;
 const llama = await getLlama({gpu: false, build: "never", logLevel: "error", progressLogs: false});
 const loaded = await llama.loadModel({modelPath: model});
 const context = await loaded.createContext({
-    contextSize: 256, lora: lora ? {adapters: [{filePath: lora}]} : undefined
+    contextSize: 256, threads: 1, lora: lora ? {adapters: [{filePath: lora}]} : undefined
 });
 const sequence = context.getSequence();
 let worst = 0;

@@ -1,8 +1,9 @@
 /* tests/unit/adapter.c -- PEFT adapters: strict reading, writing, GGUF, the right base. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "checkpoint/adapter.h"
@@ -104,7 +105,8 @@ static void test_configs(void **state)
         char text[400];
         lrk_adapter a;
         lrk_err err = {0};
-        snprintf(text, sizeof text, "{\"peft_type\":\"LORA\",\"lora_alpha\":16,%s}", configs[i].text);
+        snprintf(text, sizeof text, "{\"peft_type\":\"LORA\",\"lora_alpha\":16,%s}",
+                 configs[i].text);
         const lrk_status got = lrk_adapter_parse_config(&a, text, strlen(text), "case", &err);
         if (got != configs[i].status || !strstr(err.text, configs[i].message))
             fail_msg("%s: status %d, message: %s", text, (int)got, err.text);
@@ -125,9 +127,9 @@ static void test_patterns(void **state)
         size_t rank;
         double alpha;
     } cases[] = {
-        {"model.layers.0.self_attn.q_proj", 2, 16}, {"model.layers.1.self_attn.q_proj", 16, 16},
+        {"model.layers.0.self_attn.q_proj", 2, 16},  {"model.layers.1.self_attn.q_proj", 16, 16},
         {"model.layers.11.self_attn.q_proj", 8, 16}, {"x.model.layers.0.self_attn.q_proj", 8, 16},
-        {"model.layers.0.self_attn.v_proj", 4, 4},  {"q_proj", 8, 16},
+        {"model.layers.0.self_attn.v_proj", 4, 4},   {"q_proj", 8, 16},
     };
     lrk_adapter a;
     lrk_err err = {0};
@@ -149,13 +151,24 @@ static void test_mixed_ranks(void **state)
     (void)state;
     float x[64];
     const char *const targets[] = {"q_proj", "k_proj"};
-    lrk_adapter_module modules[2] = {
-        {.path = "model.layers.0.self_attn.q_proj", .a = lrk_mat(LRK_F32, 2, 8),
-         .b = lrk_mat(LRK_F32, 4, 2), .alpha = 4, .scale = 2},
-        {.path = "model.layers.0.self_attn.k_proj", .a = lrk_mat(LRK_F32, 3, 8),
-         .b = lrk_mat(LRK_F32, 4, 3), .alpha = 9, .scale = 3}};
-    lrk_adapter a = {.rank = 2, .alpha = 4, .target = targets, .n_targets = 2, .module = modules,
-                     .n = 2, .notes = lrk_json_object()}, b;
+    lrk_adapter_module modules[2] = {{.path = "model.layers.0.self_attn.q_proj",
+                                      .a = lrk_mat(LRK_F32, 2, 8),
+                                      .b = lrk_mat(LRK_F32, 4, 2),
+                                      .alpha = 4,
+                                      .scale = 2},
+                                     {.path = "model.layers.0.self_attn.k_proj",
+                                      .a = lrk_mat(LRK_F32, 3, 8),
+                                      .b = lrk_mat(LRK_F32, 4, 3),
+                                      .alpha = 9,
+                                      .scale = 3}};
+    lrk_adapter a = {.rank = 2,
+                     .alpha = 4,
+                     .target = targets,
+                     .n_targets = 2,
+                     .module = modules,
+                     .n = 2,
+                     .notes = lrk_json_object()},
+                b;
     lrk_err err = {0};
     for (size_t i = 0; i < 64; i++) x[i] = (float)i;
     for (size_t i = 0; i < 2; i++) modules[i].a.data = modules[i].b.data = x;
@@ -167,8 +180,8 @@ static void test_mixed_ranks(void **state)
     assert_int_equal(k->a.dim[0], 3);
     assert_true(k->scale == 3.0);
     assert_string_equal(lrk_json_string(lrk_json_get(b.notes, LRK_NOTE_BASE), NULL), "abc");
-    assert_string_equal(lrk_json_string(lrk_json_at(lrk_json_get(b.config, "target_modules"), 0),
-                                        NULL), "k_proj");
+    assert_string_equal(
+        lrk_json_string(lrk_json_at(lrk_json_get(b.config, "target_modules"), 0), NULL), "k_proj");
     lrk_adapter_free(&b);
     modules[0].b.data = (float[8]){0, 0, NAN};
     assert_int_equal(lrk_adapter_save(&a, "unit_a", &err), LRK_OK);
@@ -195,16 +208,20 @@ static void test_refused(void **state)
     /* the tensors of one adapter under the configuration of another */
     assert_int_equal(lrk_mkdir("unit_a", NULL), LRK_OK);
     assert_int_equal(lrk_file_copy(GOLDEN "llama_qv/adapter/adapter_config.json",
-                                   "unit_a/adapter_config.json", &err), LRK_OK);
+                                   "unit_a/adapter_config.json", &err),
+                     LRK_OK);
     assert_int_equal(lrk_file_copy(GOLDEN "llama/adapter/adapter_model.safetensors",
-                                   "unit_a/adapter_model.safetensors", &err), LRK_OK);
+                                   "unit_a/adapter_model.safetensors", &err),
+                     LRK_OK);
     assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_EINPUT);
     assert_non_null(strstr(err.text, "is not among target_modules"));
     err = (lrk_err){0};
     assert_int_equal(lrk_file_copy(GOLDEN "llama_dora/adapter/adapter_model.safetensors",
-                                   "unit_a/adapter_model.safetensors", &err), LRK_OK);
+                                   "unit_a/adapter_model.safetensors", &err),
+                     LRK_OK);
     assert_int_equal(lrk_file_copy(GOLDEN "llama/adapter/adapter_config.json",
-                                   "unit_a/adapter_config.json", &err), LRK_OK);
+                                   "unit_a/adapter_config.json", &err),
+                     LRK_OK);
     assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_ESUPPORT);
     assert_non_null(strstr(err.text, "neither lora_A nor lora_B"));
     clean();
@@ -290,9 +307,9 @@ static void test_gguf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rewrite),     cmocka_unit_test(test_configs),
-        cmocka_unit_test(test_patterns),    cmocka_unit_test(test_mixed_ranks),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_base),
+        cmocka_unit_test(test_rewrite),  cmocka_unit_test(test_configs),
+        cmocka_unit_test(test_patterns), cmocka_unit_test(test_mixed_ranks),
+        cmocka_unit_test(test_refused),  cmocka_unit_test(test_base),
         cmocka_unit_test(test_gguf)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

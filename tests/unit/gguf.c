@@ -1,8 +1,9 @@
 /* tests/unit/gguf.c -- the GGUF reader against good and bad files; writing; names. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "checkpoint/gguf.h"
@@ -57,7 +58,8 @@ static void expect(const lrk_buf *b, lrk_status want, const char *message)
     lrk_err err = {0};
     const lrk_status got = lrk_gguf_parse(&g, b->data, b->n, "case", &err);
     if (got != want || !strstr(err.text, message))
-        fail_msg("status %d, expected %d '%s'; message: %s", (int)got, (int)want, message, err.text);
+        fail_msg("status %d, expected %d '%s'; message: %s", (int)got, (int)want, message,
+                 err.text);
     lrk_gguf_close(&g);
 }
 
@@ -191,7 +193,8 @@ static void test_tensors(void **state)
     lrk_buf_free(&b);
 }
 
-/* A file of gguf-py, written again by us: the same keys, tensors and bytes; cut anywhere: refused. */
+/* A file of gguf-py, written again by us: the same keys, tensors and bytes; cut anywhere: refused.
+ */
 static void test_rewrite(void **state)
 {
     (void)state;
@@ -293,8 +296,9 @@ static void test_names(void **state)
     assert_string_equal(out, "model.layers.0.post_attention_layernorm.weight");
     assert_true(lrk_name_to_hf("rope_freqs.weight", out));
     assert_string_equal(out, "rope_freqs");
-    const char *const unknown[] = {"blk..attn_q.weight", "blk.01.attn_q.weight", "blk.x.attn_q.weight",
-                                   "blk.123456.attn_q.weight", "blk.1.attn_q.weight2", ""};
+    const char *const unknown[] = {"blk..attn_q.weight",   "blk.01.attn_q.weight",
+                                   "blk.x.attn_q.weight",  "blk.123456.attn_q.weight",
+                                   "blk.1.attn_q.weight2", ""};
     for (size_t i = 0; i < 6; i++) assert_false(lrk_name_to_hf(unknown[i], out));
     assert_true(lrk_name_is_qk("model.layers.3.self_attn.k_proj.bias", &query) && !query);
     assert_true(lrk_name_is_qk("model.layers.3.self_attn.q_proj.weight", &query) && query);

@@ -1,8 +1,9 @@
 /* tests/unit/merge.c -- merges against PEFT's, bit for bit; round trips; what must be refused. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "base/quant.h"
@@ -77,7 +78,8 @@ static void same_file(const char *x, const char *y)
     lrk_map a = {0}, b = {0};
     assert_int_equal(lrk_map_open(&a, x, NULL), LRK_OK);
     assert_int_equal(lrk_map_open(&b, y, NULL), LRK_OK);
-    if (a.size != b.size || memcmp(a.data, b.data, a.size) != 0) fail_msg("%s differs from %s", x, y);
+    if (a.size != b.size || memcmp(a.data, b.data, a.size) != 0)
+        fail_msg("%s differs from %s", x, y);
     lrk_map_close(&a);
     lrk_map_close(&b);
 }
@@ -86,8 +88,8 @@ static void same_file(const char *x, const char *y)
 static void test_like_peft(void **state)
 {
     (void)state;
-    const char *const cases[] = {"llama", "llama_tied", "llama_bf16", "llama_qv", "llama_rope_llama3",
-                                 "mistral"};
+    const char *const cases[] = {"llama",    "llama_tied",        "llama_bf16",
+                                 "llama_qv", "llama_rope_llama3", "mistral"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char base[300], adapter[300], want[300], config[300];
         empty_out();
@@ -111,7 +113,8 @@ static void test_from_gguf(void **state)
     lrk_err err = {0};
     empty_out();
     assert_int_equal(merge(GOLDEN "llama_gguf_f32/model.gguf", GOLDEN "llama_gguf_f32/adapter",
-                           (lrk_merge_options){.out = OUT}, &report, &err), LRK_OK);
+                           (lrk_merge_options){.out = OUT}, &report, &err),
+                     LRK_OK);
     same_file(OUT "/model.safetensors", GOLDEN "llama_gguf_f32/merged/model.safetensors");
     assert_int_equal(report.merged, 14);
     assert_int_equal(report.carried, 7);
@@ -120,7 +123,8 @@ static void test_from_gguf(void **state)
     /* with the tokenizer's files given */
     assert_int_equal(merge(GOLDEN "llama_gguf_f32/model.gguf", GOLDEN "llama_gguf_f32/adapter",
                            (lrk_merge_options){.out = OUT, .tokenizer = GOLDEN "llama_gguf_f32"},
-                           &report, &err), LRK_OK);
+                           &report, &err),
+                     LRK_OK);
     assert_false(report.needs_tokenizer);
     same_file(OUT "/tokenizer.json", GOLDEN "llama_gguf_f32/tokenizer.json");
 }
@@ -169,13 +173,16 @@ static void test_round_trip(void **state)
     lrk_weights *a = NULL, *b = NULL;
     assert_int_equal(lrk_weights_open(&a, OUT, NULL), LRK_OK);
     assert_int_equal(lrk_weights_open(&b, GOLDEN "llama", NULL), LRK_OK);
-    const char *const keys[] = {"hidden_size", "num_key_value_heads", "head_dim", "vocab_size",
-                                "rms_norm_eps", "bos_token_id", "eos_token_id", "pad_token_id",
-                                "tie_word_embeddings", "architectures"};
+    const char *const keys[] = {"hidden_size",  "num_key_value_heads", "head_dim",
+                                "vocab_size",   "rms_norm_eps",        "bos_token_id",
+                                "eos_token_id", "pad_token_id",        "tie_word_embeddings",
+                                "architectures"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         lrk_buf x = {0}, y = {0};
-        assert_int_equal(lrk_json_dump(lrk_json_get(lrk_weights_config(a), keys[i]), 0, &x, NULL), 0);
-        assert_int_equal(lrk_json_dump(lrk_json_get(lrk_weights_config(b), keys[i]), 0, &y, NULL), 0);
+        assert_int_equal(lrk_json_dump(lrk_json_get(lrk_weights_config(a), keys[i]), 0, &x, NULL),
+                         0);
+        assert_int_equal(lrk_json_dump(lrk_json_get(lrk_weights_config(b), keys[i]), 0, &y, NULL),
+                         0);
         if (strcmp(x.data, y.data) != 0) fail_msg("%s: %s and %s", keys[i], x.data, y.data);
         lrk_buf_free(&x);
         lrk_buf_free(&y);
@@ -184,8 +191,8 @@ static void test_round_trip(void **state)
     lrk_weights_close(b);
     empty_out();
     merge_ok(GOLDEN "llama_tied", NULL,
-             (lrk_merge_options){.out = "unit_merged.gguf", .gguf = true,
-                                 .tokenizer = GOLDEN "llama_gguf_f32"});
+             (lrk_merge_options){
+                 .out = "unit_merged.gguf", .gguf = true, .tokenizer = GOLDEN "llama_gguf_f32"});
     merge_ok("unit_merged.gguf", NULL, (lrk_merge_options){.out = OUT});
     same_model(OUT, GOLDEN "llama_tied");
 }
@@ -198,8 +205,8 @@ static void test_metadata(void **state)
     const lrk_gguf_kv *x, *y;
     empty_out();
     merge_ok(GOLDEN "llama_rope_llama3", GOLDEN "llama_rope_llama3/adapter",
-             (lrk_merge_options){.out = "unit_merged.gguf", .gguf = true,
-                                 .tokenizer = GOLDEN "llama_gguf_f32"});
+             (lrk_merge_options){
+                 .out = "unit_merged.gguf", .gguf = true, .tokenizer = GOLDEN "llama_gguf_f32"});
     assert_int_equal(lrk_gguf_open(&g, "unit_merged.gguf", NULL), LRK_OK);
     assert_int_equal(lrk_gguf_open(&want, GOLDEN "llama_gguf_f32/model.gguf", NULL), LRK_OK);
     const lrk_tensor freqs = lrk_gguf_view(&g, lrk_gguf_tensor(&g, "rope_freqs.weight"));
@@ -229,7 +236,8 @@ static void test_metadata(void **state)
     assert_int_equal(lrk_gguf_open(&g, "unit_merged.gguf", NULL), LRK_OK);
     assert_int_equal(lrk_gguf_opt_size(&g, "tokenizer.ggml.bos_token_id", 0, 999, &bos, NULL), 0);
     assert_int_equal(lrk_gguf_opt_size(&g, "tokenizer.ggml.eos_token_id", 0, 999, &eos, NULL), 0);
-    assert_int_equal(lrk_gguf_opt_size(&g, "tokenizer.ggml.padding_token_id", 0, 999, &pad, NULL), 0);
+    assert_int_equal(lrk_gguf_opt_size(&g, "tokenizer.ggml.padding_token_id", 0, 999, &pad, NULL),
+                     0);
     assert_int_equal(lrk_gguf_opt_bool(&g, "tokenizer.ggml.add_bos_token", &adds, NULL), LRK_OK);
     assert_int_equal(lrk_gguf_opt_string(&g, "tokenizer.chat_template", &a, &text, NULL), LRK_OK);
     assert_true(bos == 376 && eos == 380 && pad == 381 && adds);
@@ -248,8 +256,8 @@ static void test_types(void **state)
         lrk_err err = {0};
         empty_out();
         merge_ok(GOLDEN "llama", GOLDEN "llama/adapter",
-                 (lrk_merge_options){.out = "unit_merged.gguf", .gguf = true, .typed = true,
-                                     .dtype = types[i]});
+                 (lrk_merge_options){
+                     .out = "unit_merged.gguf", .gguf = true, .typed = true, .dtype = types[i]});
         assert_int_equal(lrk_gguf_open(&g, "unit_merged.gguf", NULL), LRK_OK);
         assert_int_equal(lrk_gguf_tensor(&g, "blk.1.ffn_up.weight")->dtype, types[i]);
         assert_int_equal(lrk_gguf_tensor(&g, "output_norm.weight")->dtype, LRK_F32);
@@ -266,7 +274,9 @@ static void test_types(void **state)
         lrk_json *config = NULL;
         assert_int_equal(lrk_json_load(&config, OUT "/config.json", 1 << 20, &err), LRK_OK);
         assert_string_equal(lrk_json_string(lrk_json_get(config, "dtype"), NULL),
-                            types[i] == LRK_F32 ? "float32" : types[i] == LRK_F16 ? "float16" : "bfloat16");
+                            types[i] == LRK_F32   ? "float32"
+                            : types[i] == LRK_F16 ? "float16"
+                                                  : "bfloat16");
         lrk_json_free(config);
     }
 }
@@ -278,7 +288,8 @@ static void test_shards(void **state)
     lrk_err err = {0};
     empty_out();
     assert_int_equal(merge(GOLDEN "llama", GOLDEN "llama/adapter",
-                           (lrk_merge_options){.out = OUT, .shard_bytes = 100000}, &report, &err), 0);
+                           (lrk_merge_options){.out = OUT, .shard_bytes = 100000}, &report, &err),
+                     0);
     assert_true(report.files > 3);
     assert_true(lrk_is_file(OUT "/model.safetensors.index.json"));
     same_model(OUT, GOLDEN "llama/merged");
@@ -303,7 +314,8 @@ static void test_refused(void **state)
     assert_false(lrk_is_dir(OUT));
     refused(LRK_ENUMERIC, "merging changed nothing", GOLDEN "llama", GOLDEN "llama/init", gguf);
     assert_false(lrk_is_file("unit_merged.gguf"));
-    refused(LRK_EINPUT, "an adapter for another base", GOLDEN "llama", GOLDEN "mistral/adapter", hf);
+    refused(LRK_EINPUT, "an adapter for another base", GOLDEN "llama", GOLDEN "mistral/adapter",
+            hf);
     refused(LRK_ESUPPORT, "only byte-level BPE", GOLDEN "mistral", GOLDEN "mistral/adapter", gguf);
     assert_false(lrk_is_file("unit_merged.gguf"));
     refused(LRK_EINPUT, "tokenizer.json: missing", GOLDEN "llama_bf16", NULL, gguf);
@@ -352,10 +364,10 @@ static int clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_like_peft),  cmocka_unit_test(test_from_gguf),
+        cmocka_unit_test(test_like_peft),    cmocka_unit_test(test_from_gguf),
         cmocka_unit_test(test_gguf_to_gguf), cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_metadata),   cmocka_unit_test(test_types),
-        cmocka_unit_test(test_shards),     cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_metadata),     cmocka_unit_test(test_types),
+        cmocka_unit_test(test_shards),       cmocka_unit_test(test_refused),
         cmocka_unit_test(test_overflow)};
     return cmocka_run_group_tests(tests, NULL, clean);
 }

@@ -1,8 +1,9 @@
 /* tests/unit/resume.c -- states of training: round trip, every flipped bit. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "checkpoint/resume.h"
@@ -49,8 +50,9 @@ static void test_round_trip(void **state)
     ta.name = "absent";
     assert_int_equal(lrk_state_read(&s, &ta, NULL), LRK_EINPUT);
     lrk_state_close(&s);
-    assert_int_equal(lrk_state_load(&s, LRK_SOURCE_DIR "/tests/golden/data/llama/model.safetensors",
-                                    NULL), LRK_EINPUT);
+    assert_int_equal(
+        lrk_state_load(&s, LRK_SOURCE_DIR "/tests/golden/data/llama/model.safetensors", NULL),
+        LRK_EINPUT);
 }
 
 /* One wrong bit anywhere, or any missing end, and the file is refused. */

@@ -1,8 +1,9 @@
 /* tests/unit/weights.c -- base models from directories and GGUF files. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "base/quant.h"
@@ -74,14 +75,16 @@ static void test_gguf(void **state)
         if (!strstr(t->name, "_proj")) assert_memory_equal(a.data, t->data, lrk_bytes(t));
     }
     assert_true(lrk_weights_find(g, "lm_head.weight", &b));
-    const char *const same[] = {"hidden_size", "intermediate_size", "num_hidden_layers",
-                                "num_attention_heads", "num_key_value_heads", "head_dim",
-                                "vocab_size", "tie_word_embeddings", "model_type", "architectures",
-                                "rms_norm_eps", "max_position_embeddings"};
+    const char *const same[] = {
+        "hidden_size",         "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "head_dim",          "vocab_size",        "tie_word_embeddings",
+        "model_type",          "architectures",     "rms_norm_eps",      "max_position_embeddings"};
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
         lrk_buf x = {0}, y = {0};
-        assert_int_equal(lrk_json_dump(lrk_json_get(lrk_weights_config(g), same[i]), 0, &x, NULL), 0);
-        assert_int_equal(lrk_json_dump(lrk_json_get(lrk_weights_config(m), same[i]), 0, &y, NULL), 0);
+        assert_int_equal(lrk_json_dump(lrk_json_get(lrk_weights_config(g), same[i]), 0, &x, NULL),
+                         0);
+        assert_int_equal(lrk_json_dump(lrk_json_get(lrk_weights_config(m), same[i]), 0, &y, NULL),
+                         0);
         if (strcmp(x.data, y.data) != 0) fail_msg("%s: %s and %s", same[i], x.data, y.data);
         lrk_buf_free(&x);
         lrk_buf_free(&y);
@@ -110,7 +113,8 @@ static void put_tensors(const char *path, const char *const *names, size_t n, si
     unsigned char prefix[8] = {0};
     lrk_buf_puts(&b, "{");
     for (size_t i = 0; i < n; i++)
-        lrk_buf_printf(&b, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%zu,2],\"data_offsets\":[%zu,%zu]}",
+        lrk_buf_printf(&b,
+                       "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%zu,2],\"data_offsets\":[%zu,%zu]}",
                        i ? "," : "", names[i], rows, i * rows * 8, (i + 1) * rows * 8);
     lrk_buf_printf(&b, "}%s", padding);
     prefix[0] = (unsigned char)b.n;
@@ -161,8 +165,13 @@ static void test_shards(void **state)
     open_fails("unit_w", LRK_EINPUT, "tensor 'b' is not what");
     put(INDEX, "{\"weight_map\":{\"a\":\"m-3.safetensors\"}}");
     open_fails("unit_w", LRK_EINPUT, "m-3.safetensors: cannot open");
-    const char *const evil[] = {"../x.safetensors", "/x.safetensors", "a/b.safetensors",
-                                ".safetensors", "x.bin", "x.safetensors ", ""};
+    const char *const evil[] = {"../x.safetensors",
+                                "/x.safetensors",
+                                "a/b.safetensors",
+                                ".safetensors",
+                                "x.bin",
+                                "x.safetensors ",
+                                ""};
     for (size_t i = 0; i < sizeof evil / sizeof evil[0]; i++) {
         char text[200];
         snprintf(text, sizeof text, "{\"weight_map\":{\"a\":\"%s\"}}", evil[i]);
@@ -218,7 +227,8 @@ static void test_refused(void **state)
     const struct {
         const char *replaced, *key, *message;
     } cases[] = {
-        {"general.architecture", "gemma9", "architecture 'gemma9' is not supported; known are llama"},
+        {"general.architecture", "gemma9",
+         "architecture 'gemma9' is not supported; known are llama"},
         {"llama.vocab_size", "llama.new_trick", "key 'llama.new_trick' is not supported"},
         {"llama.block_count", NULL, "key 'llama.block_count' is missing"},
         {"llama.attention.layer_norm_rms_epsilon", NULL, "epsilon' is missing"},
@@ -261,8 +271,9 @@ static void test_finite(void **state)
 static int clean(void **state)
 {
     (void)state;
-    const char *const files[] = {"config.json", "model.safetensors", "model.safetensors.index.json",
-                                 "m-1.safetensors", "m-2.safetensors", "blobs/0123"};
+    const char *const files[] = {
+        "config.json",     "model.safetensors", "model.safetensors.index.json",
+        "m-1.safetensors", "m-2.safetensors",   "blobs/0123"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[100];
         snprintf(path, sizeof path, "unit_w/%s", files[i]);
