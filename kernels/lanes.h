@@ -47,4 +47,29 @@ static inline void lrk_lanes_store(lrk_real *p, lrk_lanes v)
     memcpy(p, &v, sizeof v);
 }
 
+/* The sum of all lanes. A simd reduction would add them one after the other, through memory. */
+static inline lrk_real lrk_lanes_sum(lrk_lanes v)
+{
+#if LRK_REAL != LRK_BUILD_F64 && defined(__AVX512F__)
+    return _mm512_reduce_add_ps(v);
+#elif LRK_REAL != LRK_BUILD_F64 && defined(__AVX2__)
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+#else
+    lrk_real sum = v[0] + v[1];
+    for (int l = 2; l < LRK_LANES; l += 2) sum += v[l] + v[l + 1];
+    return sum;
+#endif
+}
+
+/* a . b for n elements, n a multiple of LRK_LANES. */
+static inline lrk_real lrk_lanes_dot(const lrk_real *a, const lrk_real *b, size_t n)
+{
+    lrk_lanes sum = lrk_lanes_all(0);
+    for (size_t i = 0; i < n; i += LRK_LANES)
+        sum = lrk_lanes_fma(lrk_lanes_load(a + i), lrk_lanes_load(b + i), sum);
+    return lrk_lanes_sum(sum);
+}
+
 #endif /* LRK_KERNELS_LANES_H */

@@ -1,6 +1,6 @@
 /* kernels/attention/attention_cpu.c -- forward: a task is a block of queries of one key head. */
 #include "base/threads.h"
-#include "kernels/attention/tiles.h"
+#include "kernels/attention/few.h"
 
 void LRK_KERNEL(attention, fwd)(const lrk_call *c);
 
@@ -42,6 +42,10 @@ static void forward_block(void *ctx, size_t task, int worker)
     sight sees;
     tally t;
 
+    if (s.rows <= FEW_ROWS) {
+        few_rows(c, b, &s);
+        return;
+    }
     load_queries(c->in[LRK_ATTENTION_Q], b, &s, q);
     transpose(q, &s, transposed);
     look(c, b, &s, &sees);
