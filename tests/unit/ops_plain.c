@@ -7,6 +7,9 @@
 #include <cmocka.h>
 
 #include "kernels/attention/attention.h"
+#include "kernels/embed/embed.h"
+#include "kernels/linear/linear.h"
+#include "kernels/linear_xent/linear_xent.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/segments.h"
@@ -59,6 +62,60 @@ static double swiglu_formula(const call *k, size_t row, size_t column)
     case LRK_GELU_ERF: return u * 0.5 * g * (1.0 + erf(g / sqrt(2.0)));
     }
     return NAN;
+}
+
+static double embed_formula(const call *k, size_t row, size_t column)
+{
+    const lrk_embed_attr *a = k->c.attr;
+    const int32_t id = ((const int32_t *)k->in[1].data)[row];
+    return (a->scale == 0.0 ? 1.0 : a->scale) * number(&k->in[0], (size_t)id, column);
+}
+
+/* Inner product of two rows, x's after dropout where there is one. */
+static double inner(const call *k, const lrk_tensor *x, size_t row, const lrk_tensor *w, size_t o,
+                    bool dropped)
+{
+    const lrk_linear_attr *a = k->c.attr;
+    const size_t width = lrk_cols(x);
+    double sum = 0.0;
+    for (size_t i = 0; i < width; i++) {
+        double v = number(x, row, i);
+        if (dropped && a->dropout > 0.0)
+            v *= lrk_rng_uniform(*a->rng, row * width + i) < a->dropout ? 0.0 : 1.0 / (1.0 - a->dropout);
+        sum += v * number(w, o, i);
+    }
+    return sum;
+}
+
+static double linear_formula(const call *k, size_t row, size_t column)
+{
+    const lrk_linear_attr *a = k->c.attr;
+    const lrk_tensor *x = &k->in[LRK_LINEAR_X], *b = k->c.in[LRK_LINEAR_B];
+    double y = inner(k, x, row, &k->in[LRK_LINEAR_W], column, false);
+    if (k->c.in[LRK_LINEAR_BIAS]) y += at(&k->in[LRK_LINEAR_BIAS], column);
+    for (size_t r = 0; b && r < lrk_cols(b); r++)
+        y += a->scale * inner(k, x, row, &k->in[LRK_LINEAR_A], r, true) * number(b, column, r);
+    return y;
+}
+
+static double loss_formula(const call *k, size_t row, size_t column)
+{
+    (void)row, (void)column;
+    const lrk_linear_xent_attr *a = k->c.attr;
+    const lrk_tensor *x = &k->in[LRK_LINEAR_XENT_X], *w = &k->in[LRK_LINEAR_XENT_W];
+    const int32_t *target = k->in[LRK_LINEAR_XENT_TARGET].data;
+    double loss = 0.0;
+    for (size_t t = 0; t < lrk_rows(x); t++) {
+        double sum = 0.0, wanted = 0.0;
+        for (size_t v = 0; target[t] >= 0 && v < lrk_rows(w); v++) {
+            double z = inner(k, x, t, w, v, false);
+            if (a->softcap > 0.0) z = a->softcap * tanh(z / a->softcap);
+            sum += exp(z);
+            if (v == (size_t)target[t]) wanted = z;
+        }
+        if (target[t] >= 0) loss += log(sum) - wanted;
+    }
+    return loss;
 }
 
 /* Segment of a token. */
@@ -156,9 +213,29 @@ static void attention(void **state)
     compare(&lrk_op_attention, attention_formula);
 }
 
+static void embed(void **state)
+{
+    (void)state;
+    compare(&lrk_op_embed, embed_formula);
+}
+
+static void linear(void **state)
+{
+    (void)state;
+    compare(&lrk_op_linear, linear_formula);
+}
+
+static void linear_xent(void **state)
+{
+    (void)state;
+    compare(&lrk_op_linear_xent, loss_formula);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(rmsnorm), cmocka_unit_test(swiglu),
-                                       cmocka_unit_test(rope), cmocka_unit_test(attention)};
+                                       cmocka_unit_test(rope), cmocka_unit_test(attention),
+                                       cmocka_unit_test(embed), cmocka_unit_test(linear),
+                                       cmocka_unit_test(linear_xent)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
