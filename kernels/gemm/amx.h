@@ -57,9 +57,25 @@ typedef struct lrk_amx_strip {
 void lrk_amx_begin(void); /* on each thread, before products */
 void lrk_amx_end(void);
 
-/* sums[i * stride + j] = (add ? sums[..] : 0) + product, 16 * a_tiles x 16 * b_tiles floats */
-void lrk_amx_product(size_t steps, const lrk_amx_strip *a, size_t a_tiles, const uint16_t *b,
-                     size_t b_tiles, float *sums, size_t stride, bool add);
+/* So many steps of k: a strip of A and one of B (one or two tiles of columns). */
+typedef struct lrk_amx_run {
+    size_t steps;
+    lrk_amx_strip a;
+    const uint16_t *b;
+} lrk_amx_run;
+
+/* sums[i * stride + j] = (add ? sums[..] : 0) + the runs one after the other, 16 * a_tiles x
+ * 16 * b_tiles floats */
+void lrk_amx_products(const lrk_amx_run *run, size_t runs, size_t a_tiles, size_t b_tiles,
+                      float *sums, size_t stride, bool add);
+
+static inline void lrk_amx_product(size_t steps, const lrk_amx_strip *a, size_t a_tiles,
+                                   const uint16_t *b, size_t b_tiles, float *sums, size_t stride,
+                                   bool add)
+{
+    const lrk_amx_run run = {steps, *a, b};
+    lrk_amx_products(&run, 1, a_tiles, b_tiles, sums, stride, add);
+}
 
 /* c = (accumulate ? c : 0) + alpha * sums, f32 or bf16 */
 void lrk_amx_store(const float *sums, size_t stride, size_t rows, size_t cols, void *c,

@@ -303,20 +303,19 @@ static void micro(const job *p, const block *b, size_t i, size_t rows, size_t j,
 {
     const size_t whole = padded(b->kc, LRK_TILE_K), width = padded(p->columns, LRK_STRIP);
     const bool once = p->blocks == 1;
-    const lrk_amx_strip a = strip_of(p, b->i0 + i, b->k0);
     float *sums = once ? b->w->sums : b->w->sums + i * width + j;
-    const size_t stride = once ? LRK_STRIP : width;
-    lrk_amx_product(whole / LRK_TILE_K, &a, lrk_ceil_div(rows, 16), b->w->b + j * whole,
-                    lrk_ceil_div(cols, 16), sums, stride, b->k0 > 0);
-    if (b->k0 + b->kc < p->k) return;
-    if (p->k2) {
-        const size_t k2 = padded(p->k2, LRK_TILE_K);
-        const lrk_amx_strip a2 = packed_strip(p->a2 + (b->i0 + i) * k2);
-        lrk_amx_product(k2 / LRK_TILE_K, &a2, lrk_ceil_div(rows, 16), b->w->b2 + j * k2,
-                        lrk_ceil_div(cols, 16), sums, stride, true);
-    }
-    store(p, b->i0 + i, b->j0 + j, rows, cols, sums, stride,
-          b->w->sums + p->sums_bytes / sizeof(float) - BUFFER);
+    const size_t stride = once ? LRK_STRIP : width, k2 = padded(p->k2, LRK_TILE_K);
+    const bool last = b->k0 + b->kc == p->k;
+    lrk_amx_run runs[2] = {
+        {whole / LRK_TILE_K, strip_of(p, b->i0 + i, b->k0), b->w->b + j * whole}};
+    if (p->k2 && last)
+        runs[1] = (lrk_amx_run){k2 / LRK_TILE_K, packed_strip(p->a2 + (b->i0 + i) * k2),
+                                b->w->b2 + j * k2};
+    lrk_amx_products(runs, p->k2 && last ? 2 : 1, lrk_ceil_div(rows, 16), lrk_ceil_div(cols, 16),
+                     sums, stride, b->k0 > 0);
+    if (last)
+        store(p, b->i0 + i, b->j0 + j, rows, cols, sums, stride,
+              b->w->sums + p->sums_bytes / sizeof(float) - BUFFER);
 }
 
 static void tile_task(void *ctx, size_t task, int worker)

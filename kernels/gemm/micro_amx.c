@@ -21,13 +21,11 @@ void lrk_amx_begin(void) { _tile_loadconfig(&config); }
 void lrk_amx_end(void) { _tile_release(); }
 
 /* a_tiles and b_tiles are constants wherever this is inlined. */
-static inline __attribute__((always_inline)) void product(size_t steps, const lrk_amx_strip *strip,
-                                                          int a_tiles, const uint16_t *b,
-                                                          int b_tiles, float *sums, size_t stride,
-                                                          bool add)
+static inline __attribute__((always_inline)) void product(const lrk_amx_run *run, size_t runs,
+                                                          int a_tiles, int b_tiles, float *sums,
+                                                          size_t stride, bool add)
 {
-    const size_t row = stride * sizeof *sums, step = strip->step, a_row = strip->stride;
-    const char *a = strip->a, *a2 = a + strip->tile;
+    const size_t row = stride * sizeof *sums;
     float *below = sums + LRK_TILE_ROWS * stride;
     if (add) {
         _tile_loadd(0, sums, row);
@@ -40,18 +38,23 @@ static inline __attribute__((always_inline)) void product(size_t steps, const lr
         if (a_tiles > 1) _tile_zero(2);
         if (a_tiles > 1 && b_tiles > 1) _tile_zero(3);
     }
-    for (; steps; steps--, a += step, a2 += step, b += b_tiles * LRK_TILE_SIZE) {
-        _tile_loadd(6, b, 64);
-        _tile_loadd(4, a, a_row);
-        _tile_dpbf16ps(0, 4, 6);
-        if (b_tiles > 1) {
-            _tile_loadd(7, b + LRK_TILE_SIZE, 64);
-            _tile_dpbf16ps(1, 4, 7);
-        }
-        if (a_tiles > 1) {
-            _tile_loadd(5, a2, a_row);
-            _tile_dpbf16ps(2, 5, 6);
-            if (b_tiles > 1) _tile_dpbf16ps(3, 5, 7);
+    for (; runs; runs--, run++) {
+        const size_t step = run->a.step, a_row = run->a.stride;
+        const char *a = run->a.a, *a2 = a + run->a.tile;
+        const uint16_t *b = run->b;
+        for (size_t s = run->steps; s; s--, a += step, a2 += step, b += b_tiles * LRK_TILE_SIZE) {
+            _tile_loadd(6, b, 64);
+            _tile_loadd(4, a, a_row);
+            _tile_dpbf16ps(0, 4, 6);
+            if (b_tiles > 1) {
+                _tile_loadd(7, b + LRK_TILE_SIZE, 64);
+                _tile_dpbf16ps(1, 4, 7);
+            }
+            if (a_tiles > 1) {
+                _tile_loadd(5, a2, a_row);
+                _tile_dpbf16ps(2, 5, 6);
+                if (b_tiles > 1) _tile_dpbf16ps(3, 5, 7);
+            }
         }
     }
     _tile_stored(0, sums, row);
@@ -60,17 +63,17 @@ static inline __attribute__((always_inline)) void product(size_t steps, const lr
     if (a_tiles > 1 && b_tiles > 1) _tile_stored(3, below + 16, row);
 }
 
-void lrk_amx_product(size_t steps, const lrk_amx_strip *a, size_t a_tiles, const uint16_t *b,
-                     size_t b_tiles, float *sums, size_t stride, bool add)
+void lrk_amx_products(const lrk_amx_run *run, size_t runs, size_t a_tiles, size_t b_tiles,
+                      float *sums, size_t stride, bool add)
 {
     if (a_tiles > 1 && b_tiles > 1)
-        product(steps, a, 2, b, 2, sums, stride, add);
+        product(run, runs, 2, 2, sums, stride, add);
     else if (a_tiles > 1)
-        product(steps, a, 2, b, 1, sums, stride, add);
+        product(run, runs, 2, 1, sums, stride, add);
     else if (b_tiles > 1)
-        product(steps, a, 1, b, 2, sums, stride, add);
+        product(run, runs, 1, 2, sums, stride, add);
     else
-        product(steps, a, 1, b, 1, sums, stride, add);
+        product(run, runs, 1, 1, sums, stride, add);
 }
 
 static inline __mmask16 first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }

@@ -61,10 +61,12 @@ static void q8_0_row(const unsigned char *b, size_t n, uint16_t *dst)
 
 static void f32_row(const float *src, size_t n, uint16_t *dst)
 {
-    size_t i = 0;
-    for (; i + 32 <= n; i += 32)
-        put_32(_mm512_loadu_ps(src + i), _mm512_loadu_ps(src + i + 16), dst + i);
-    for (; i < n; i++) dst[i] = lrk_f32_to_bf16(src[i]);
+    for (size_t i = 0; i < n; i += 32) {
+        const uint32_t mask = n - i < 32 ? (1u << (n - i)) - 1 : UINT32_MAX;
+        const __m512 low = _mm512_maskz_loadu_ps((__mmask16)(mask & 0xffffu), src + i);
+        const __m512 high = _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), src + i + 16);
+        _mm512_mask_storeu_epi16(dst + i, mask, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
 }
 
 void lrk_to_bf16_amx(lrk_dtype t, const void *src, size_t n, uint16_t *dst, float *tmp)

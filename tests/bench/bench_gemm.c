@@ -29,30 +29,28 @@ typedef struct row {
     bool a_transposed, b_transposed;
     lrk_dtype a, b, c;
     bool accumulate;
+    size_t k2; /* of an adapter beside the weight */
 } row;
 
 #define T 512
-#define FORWARD(n, k, a, b)                                                                        \
-    {                                                                                              \
-#a " fwd " #b, T, n, k, false, true, LRK_##a, LRK_##b, LRK_##a, false                      \
-    }
-#define BACKWARD(n, k, a, b)                                                                       \
-    {                                                                                              \
-#a " bwd " #b, T, n, k, false, false, LRK_##a, LRK_##b, LRK_##a, false                     \
-    }
-#define SHAPES(pass, a, b)                                                                         \
+/* clang-format off */
+#define FORWARD(n, k, a, b) {#a " fwd " #b, T, n, k, false, true, LRK_##a, LRK_##b, LRK_##a, false, 0}
+#define BACKWARD(n, k, a, b) {#a " bwd " #b, T, n, k, false, false, LRK_##a, LRK_##b, LRK_##a, false, 0}
+#define SHAPES(pass, a, b) \
     pass(576, 576, a, b), pass(192, 576, a, b), pass(1536, 576, a, b), pass(576, 1536, a, b)
-#define THIN(a, b)                                                                                 \
-    {#a " x A^T", T, 16, 576, false, true, LRK_##a, LRK_##b, LRK_##a, false},                      \
-        {#a " x A^T", T, 16, 1536, false, true, LRK_##a, LRK_##b, LRK_##a, false},                 \
-        {#a " s B^T", T, 1536, 16, false, true, LRK_##a, LRK_##b, LRK_##a, true},                  \
-        {#a " dy B", T, 16, 1536, false, false, LRK_##a, LRK_##b, LRK_##a, false},                 \
-        {#a " dA", 16, 576, T, true, false, LRK_##a, LRK_##a, LRK_F32, true},                      \
-    {                                                                                              \
-#a " dB", 1536, 16, T, true, false, LRK_##a, LRK_##a, LRK_F32, true                        \
-    }
+#define THIN(a, b)                                                                \
+    {#a " x A^T", T, 16, 576, false, true, LRK_##a, LRK_##b, LRK_##a, false, 0},  \
+    {#a " x A^T", T, 16, 1536, false, true, LRK_##a, LRK_##b, LRK_##a, false, 0}, \
+    {#a " s B^T", T, 1536, 16, false, true, LRK_##a, LRK_##b, LRK_##a, true, 0},  \
+    {#a " dy B", T, 16, 1536, false, false, LRK_##a, LRK_##b, LRK_##a, false, 0}, \
+    {#a " dA", 16, 576, T, true, false, LRK_##a, LRK_##a, LRK_F32, true, 0},      \
+    {#a " dB", 1536, 16, T, true, false, LRK_##a, LRK_##a, LRK_F32, true, 0}
+/* clang-format on */
 
 static const row rows[] = {
+    {"BF16 adapter", T, 1536, 576, false, true, LRK_BF16, LRK_Q4_1, LRK_BF16, false, 16},
+    {"BF16 adapter", T, 576, 1536, false, true, LRK_BF16, LRK_Q4_1, LRK_BF16, false, 16},
+    {"F32 adapter", T, 1536, 576, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false, 16},
     SHAPES(FORWARD, F32, F32),
     SHAPES(BACKWARD, F32, F32),
     SHAPES(FORWARD, F32, Q4_1),
@@ -65,12 +63,12 @@ static const row rows[] = {
     SHAPES(BACKWARD, BF16, Q4_1),
     FORWARD(8192, 576, BF16, Q8_0),
     THIN(BF16, BF16),
-    {"F32 decode Q4_1", 1, 1536, 576, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false},
-    {"F32 decode Q4_1", 1, 576, 1536, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false},
-    {"F32 decode Q8_0", 1, 49152, 576, false, true, LRK_F32, LRK_Q8_0, LRK_F32, false},
-    {"F32 decode Q4_1", 2, 1536, 576, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false},
-    {"F32 decode Q4_1", 4, 1536, 576, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false},
-    {"F32 decode Q4_1", 8, 1536, 576, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false},
+    {"F32 decode Q4_1", 1, 1536, 576, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false, 0},
+    {"F32 decode Q4_1", 1, 576, 1536, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false, 0},
+    {"F32 decode Q8_0", 1, 49152, 576, false, true, LRK_F32, LRK_Q8_0, LRK_F32, false, 0},
+    {"F32 decode Q4_1", 2, 1536, 576, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false, 0},
+    {"F32 decode Q4_1", 4, 1536, 576, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false, 0},
+    {"F32 decode Q4_1", 8, 1536, 576, false, true, LRK_F32, LRK_Q4_1, LRK_F32, false, 0},
 };
 
 static void *fill(lrk_arena *arena, lrk_dtype t, size_t n_rows, size_t cols)
@@ -155,7 +153,10 @@ static double measure(const row *r, double peak, double seconds)
                         .c_dtype = r->c,
                         .c_stride = r->n,
                         .alpha = 1.0,
-                        .accumulate = r->accumulate};
+                        .accumulate = r->accumulate,
+                        .k2 = r->k2,
+                        .a2 = {a, r->a, r->k, false},
+                        .b2 = {a, r->a, r->k2, r->b_transposed}};
     size_t bytes[2], n = 0;
     double times[2][MOST];
     for (int p = 0; p < 2; p++) {
