@@ -61,8 +61,39 @@ lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *e
     return LRK_OK;
 }
 
+static const char *short_name(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot ? dot + 1 : path;
+}
+
+/* target_modules: a loader that finds none there falls back on a default of its own. Short names
+ * ("q_proj") where every module of that name is adapted; else the whole path of each module. */
+static lrk_status name_targets(lrk_adapter *a, const lrk_model *m, lrk_err *err)
+{
+    const char **name;
+    bool whole = true;
+    LRK_TRY(lrk_alloc(&a->arena, m->n_adapted, sizeof *name, "target modules", &name, err));
+    for (int which = 0; which < LRK_PROJECTIONS; which++) {
+        size_t adapted = 0;
+        for (size_t i = 0; i < m->decoder.layers; i++)
+            adapted += m->layers[i].projection[which].adapted;
+        if (adapted == m->decoder.layers)
+            name[a->n_targets++] = short_name(m->layers[0].projection[which].path);
+        whole &= adapted == 0 || adapted == m->decoder.layers;
+    }
+    if (!whole) {
+        for (size_t i = 0; i < m->n_adapted; i++) name[i] = m->adapted[i]->path;
+        a->n_targets = m->n_adapted;
+    }
+    a->target = name;
+    return LRK_OK;
+}
+
 lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err)
 {
+    a->n_targets = 0;
+    LRK_TRY(name_targets(a, m, err));
     a->n = m->n_adapted;
     LRK_TRY(lrk_alloc(&a->arena, a->n, sizeof *a->module, "adapter modules", &a->module, err));
     for (size_t i = 0; i < a->n; i++) {

@@ -19,7 +19,8 @@ lrk_lora_options lrk_adapter_options(const lrk_adapter *a);
  * other way round: LRK_EINPUT. */
 lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *err);
 
-/* Fills module[] with the model's adapters, in its arena. The other fields are the caller's. */
+/* Fills module[] and target[] with the model's adapters, in the arena of a. The other fields are the
+ * caller's. */
 lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err);
 
 #endif /* LRK_GENERATE_ADAPTER_IO_H */
