@@ -262,6 +262,6 @@ const lrk_command lrk_command_generate = {
             "  --batch N          prompts under way at a time (16)\n"
             "\n"
             "example: lorikeet generate --model models/base.gguf --adapter runs/plume/adapter \\\n"
-            "             --prompt \"$(printf 'Question: slowest routes today\\nPlume:\\n')\"\n",
+            "             --prompt $'Question: slowest routes today\\nPlume:\\n'\n",
     .run = run,
 };
