@@ -1,0 +1,57 @@
+# tests/cli/generate.sh -- lorikeet generate: a prompt, files of prompts, what must be refused.
+G=$SOURCE/tests/golden/data/llama
+generate=("$LORIKEET" generate --model "$G" --dtype f32)
+
+expect_exit 0 "${generate[@]}" --prompt 'one two' --max-tokens 5
+cp out alone
+expect_exit 0 "${generate[@]}" --prompt 'one two' --max-tokens 5 --threads 1
+cmp out alone || fail "threads change the answer"
+expect_exit 0 "${generate[@]}" --message 'hello' --system 'be brief' --max-tokens 3
+expect_exit 0 "${generate[@]}" --prompt 'one two' --max-tokens 5 --temperature 1 --seed 7
+cp out seven
+expect_exit 0 "${generate[@]}" --prompt 'one two' --max-tokens 5 --temperature 1 --seed 7
+cmp out seven || fail "the same seed, another answer"
+
+# Many prompts through few slots: in order, each as if alone.
+cat >in.jsonl <<'E'
+{"id": "z", "prompt": "a rather longer prompt than the others are, so that it ends last"}
+{"id": 2, "prompt": "one two"}
+
+{"id": null, "messages": [{"role": "user", "content": "hello"}]}
+{"id": "a", "prompt": "one two"}
+{"id": [1], "prompt": "x"}
+E
+expect_exit 0 "${generate[@]}" --prompts in.jsonl --out all.jsonl --max-tokens 5 --batch 2
+[ "$(sed -E 's/^\{"id": ([^,]*), .*/\1/' all.jsonl | tr '\n' ' ')" = '"z" 2 null "a" [1] ' ] ||
+    fail "order: $(cat all.jsonl)"
+[ "$(sed -n 2p all.jsonl | sed 's/"id": 2/X/')" = "$(sed -n 4p all.jsonl | sed 's/"id": "a"/X/')" ] ||
+    fail "the same prompt, other answers: $(cat all.jsonl)"
+expect_exit 0 "${generate[@]}" --prompts in.jsonl --out one.jsonl --max-tokens 5 --batch 1
+cmp all.jsonl one.jsonl || fail "a batch changes the answers"
+expect_exit 0 "${generate[@]}" --prompts in.jsonl --out tuned.jsonl --max-tokens 5 --adapter "$G/adapter"
+if cmp -s all.jsonl tuned.jsonl; then fail "the adapter changes nothing"; fi
+: >empty.jsonl
+expect_exit 0 "${generate[@]}" --prompts empty.jsonl --out none.jsonl
+[ -e none.jsonl ] && [ ! -s none.jsonl ] || fail "no prompts, but $(cat none.jsonl)"
+
+refuse() { expect_error "$1" "$2" "${generate[@]}" --out never.jsonl --max-tokens 5 "${@:3}"; }
+row() { printf '%s\n' '{"id": 1, "prompt": "fine"}' "$1" >bad.jsonl; refuse 3 "$2" --prompts bad.jsonl; }
+row '{"id": 1}' 'bad.jsonl:2: expected {"id", "prompt"} or {"id", "messages"}'
+row '{"prompt": "x"}' 'bad.jsonl:2: expected'
+row '{"id": 1, "prompt": "x", "messages": []}' 'bad.jsonl:2: expected'
+row '{"id": 1, "prompt": ' 'bad.jsonl:2'
+row '{"id": 1, "prompt": 7}' 'bad.jsonl:2: expected'
+row "$(printf '{"id": 1, "prompt": "\377"}')" 'bad.jsonl:2'
+row "{\"id\": 1, \"prompt\": \"$(printf 'qz %.0s' $(seq 200))\"}" "128 positions"
+refuse 3 nowhere.jsonl --prompts nowhere.jsonl
+refuse 3 'an adapter for another base' --prompts in.jsonl --adapter "$G/../mistral/adapter"
+refuse 3 nowhere --prompts in.jsonl --adapter nowhere
+refuse 2 '--temperature -1' --prompts in.jsonl --temperature -1
+refuse 2 '--top-p' --prompts in.jsonl --top-p 1.5
+expect_error 2 '--dtype f16: expected' "$LORIKEET" generate --model "$G" --prompt x --dtype f16
+refuse 2 'did you mean --prompts' --promts in.jsonl
+expect_error 2 'expected one of --prompt, --message, --prompts' "${generate[@]}"
+expect_error 2 '--prompts and --out go together' "${generate[@]}" --prompts in.jsonl
+expect_error 3 'cannot open' "$LORIKEET" generate --model nowhere --prompt x
+[ ! -e never.jsonl ] || fail "a failed command left its output"
+[ "$(ls -A | grep -c tmp-)" = 0 ] || fail "a temporary file is left"
