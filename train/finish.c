@@ -1,6 +1,7 @@
 /* train/finish.c -- final artefacts of a run. */
 #include "train/finish.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "checkpoint/merge.h"
 
@@ -69,12 +70,37 @@ static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
     return LRK_OK;
 }
 
+/* A run that is resumed after its last step has the adapter it had: what it exported stands. A
+ * directory without config.json, which is written last, is one that was never finished. */
+static lrk_status look_for(const char *path, bool *there, lrk_err *err)
+{
+    *there = lrk_is_file(path);
+    if (*there || !lrk_is_dir(path)) return LRK_OK;
+    char **names;
+    size_t n;
+    lrk_arena a = lrk_arena_growing("export");
+    lrk_status s = lrk_dir_list(&a, path, &names, &n, err);
+    for (size_t i = 0; s == LRK_OK && i < n; i++) *there |= strcmp(names[i], "config.json") == 0;
+    for (size_t i = 0; s == LRK_OK && !*there && i < n; i++) {
+        const char *file = lrk_path_join(&a, path, names[i]);
+        s = file ? lrk_remove(file, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    }
+    lrk_arena_free(&a);
+    return s;
+}
+
 static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char *name,
                         const char *type, lrk_err *err)
 {
     lrk_merge_report report;
     lrk_merge_options o = {.out = lrk_run_dir_file(t->dir, name), .gguf = type != NULL};
     LRK_REQUIRE(err, o.out, LRK_ENOMEM, "memory: no room for a path");
+    bool there;
+    LRK_TRY(look_for(o.out, &there, err));
+    if (there) {
+        lrk_note("%s: is here already", o.out);
+        return LRK_OK;
+    }
     if (type) {
         o.typed = lrk_dtype_from_name(type, &o.dtype);
         LRK_REQUIRE(err, o.typed, LRK_EUSAGE, "export.gguf: %s: unknown type", type);

@@ -1,0 +1,108 @@
+# tests/cli/train.sh -- lorikeet train: a short run, what it leaves, what it must refuse.
+G=$SOURCE/tests/golden/data/llama
+words=(one two three four five six seven eight nine ten eleven twelve)
+for i in "${!words[@]}"; do
+    next=${words[$(((i + 1) % 12))]}
+    printf '{"prompt": "after %s comes", "completion": " %s"}\n' "${words[$i]}" "$next" >>rows.jsonl
+    printf '{"messages": [{"role": "user", "content": "after %s?"}, {"role": "assistant", "content": "%s"}]}\n' \
+        "${words[$i]}" "$next" >>chat.jsonl
+done
+cat >recipe.yaml <<E
+base_model: $G
+lora_r: 4
+lora_alpha: 8
+datasets: [{path: rows.jsonl}]
+val_set_size: 2
+sequence_len: 64
+micro_batch_size: 2
+gradient_accumulation_steps: 2
+compute_dtype: f32
+max_steps: 4
+num_epochs: 9
+learning_rate: 1e-2
+eval_steps: 2
+save_steps: 2
+output_dir: run
+export: {adapter_gguf: true, merged: true, gguf: [q8_0]}
+E
+train=("$LORIKEET" train recipe.yaml)
+
+expect_exit 0 "${train[@]}"
+for f in recipe.resolved.yaml metrics.jsonl loss.svg best.json adapter/adapter_model.safetensors \
+    adapter/adapter_config.json adapter.gguf merged/model.safetensors merged/tokenizer.json \
+    merged-q8_0.gguf ckpt-00000004.safetensors; do
+    [ -s "run/$f" ] || fail "no run/$f"
+done
+[ "$(grep -c '"learning_rate"' run/metrics.jsonl)" = 4 ] || fail "steps: $(cat run/metrics.jsonl)"
+expect_exit 0 "$LORIKEET" eval run --max-tokens 4
+grep -qE '^loss ' out || fail "eval of the run: $(cat out)"
+
+# The loss that eval finds is the one that training found last.
+loss=$(printf '%.3f' "$(grep -o '"eval_loss": [0-9.]*' run/metrics.jsonl | tail -n 1 | cut -c 14-)")
+expect_exit 0 "$LORIKEET" eval run --max-tokens 1 --no-base --dtype f32
+[ "$(printf '%.3f' "$(awk '$1 == "loss" { print $2 }' out)")" = "$loss" ] || fail "training says $loss: $(cat out)"
+
+# Twice, and on one thread, gives the same bytes.
+expect_exit 0 "${train[@]}" output_dir=again threads=1
+cmp run/adapter/adapter_model.safetensors again/adapter/adapter_model.safetensors ||
+    fail "the same recipe, another adapter"
+
+# A run of conversations, and with bf16.
+expect_exit 0 "${train[@]}" output_dir=chat datasets.0.path=chat.jsonl compute_dtype=bf16 export.merged=false
+[ -s chat/adapter/adapter_model.safetensors ] || fail "no adapter from conversations"
+[ ! -e chat/merged ] || fail "merged, though nobody asked"
+
+# A finished run: not over it, resumed without harm, not with another recipe.
+expect_error 2 'run: not empty' "${train[@]}"
+expect_error 2 'another learning_rate' "${train[@]}" --resume learning_rate=1e-3
+# ... also where it was killed while it exported.
+rm run/merged/config.json run/merged-q8_0.gguf
+before=$(sha256sum <run/adapter/adapter_model.safetensors)
+expect_exit 0 "${train[@]}" --resume
+[ "$before" = "$(sha256sum <run/adapter/adapter_model.safetensors)" ] || fail "resuming changed a finished run"
+cmp run/merged/model.safetensors again/merged/model.safetensors || fail "another merged model"
+[ -s run/merged/config.json ] && [ -s run/merged-q8_0.gguf ] || fail "not exported again"
+[ "$(grep -c '"learning_rate"' run/metrics.jsonl)" = 4 ] || fail "metrics grew: $(cat run/metrics.jsonl)"
+
+# A second trainer in the same directory; the first one stops when told to, and could go on.
+"${train[@]}" output_dir=busy max_steps=1000000 num_epochs=1000000 eval_steps=0 eval_strategy=no \
+    save_steps=0 saves_per_epoch=0 2>busy.err >busy.out &
+trainer=$!
+for _ in $(seq 600); do
+    [ ! -s busy/metrics.jsonl ] || break
+    sleep 0.1
+done
+expect_error 8 "$trainer" "${train[@]}" output_dir=busy --resume
+kill -TERM $trainer
+status=0
+wait $trainer || status=$?
+[ $status = 75 ] || fail "a stopped run ends with $status: $(cat busy.err)"
+grep -qF -- '--resume' busy.err || fail "no word how to go on: $(cat busy.err)"
+[ -n "$(ls busy/ckpt-*)" ] || fail "a stopped run left no checkpoint"
+
+# What must be refused before anything is written.
+plain=(val_set_size=0 eval_steps=0 eval_strategy=no)
+refuse() { expect_error "$1" "$2" "${train[@]}" output_dir=never "${@:3}"; }
+printf '{"prompt": "%s", "completion": " x"}\n' "$(printf 'word %.0s' $(seq 80))" "short" >long.jsonl
+refuse 3 'sequence_len' datasets.0.path=long.jsonl "${plain[@]}"
+grep -q 'long.jsonl:1' err || fail "the long row is not listed: $(cat err)"
+expect_exit 0 "${train[@]}" output_dir=dropped datasets.0.path=long.jsonl "${plain[@]}" \
+    excess_length_strategy=drop max_steps=2
+refuse 3 nowhere datasets.0.path=nowhere.jsonl
+refuse 3 nowhere base_model=nowhere
+refuse 2 'did you mean lora_r?' lora_rr=4
+refuse 2 'learning_rate' learning_rate=-1
+refuse 2 'lora_target_modules' 'lora_target_modules=[no_such_layer]'
+refuse 6 'device: cuda' device=cuda
+printf '{"prompt": "x", "completion": "\377"}\n' >bytes.jsonl
+refuse 3 'bytes.jsonl:1' datasets.0.path=bytes.jsonl "${plain[@]}"
+
+# A weight that is NaN: the last four bytes of the file belong to one.
+mkdir broken
+cp "$G"/*.json broken/
+cp "$G/model.safetensors" broken/
+size=$(stat -c %s broken/model.safetensors)
+printf '\0\0\300\177' | dd of=broken/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none
+refuse 3 'element 63 is not finite' base_model=broken
+[ ! -e never ] || fail "a refused run left its directory: $(ls -A never)"
+[ "$(find . -name '*tmp-*' | wc -l)" = 0 ] || fail "a temporary file is left"
