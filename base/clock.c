@@ -66,9 +66,34 @@ size_t lrk_memory_peak(void)
     return field("/proc/self/status", "VmHWM:");
 }
 
+size_t lrk_memory_now(void)
+{
+    return field("/proc/self/status", "VmRSS:");
+}
+
 size_t lrk_memory_anonymous(void)
 {
     return field("/proc/self/status", "RssAnon:");
+}
+
+/* /proc/self/pagemap: eight bytes a page, the highest bit says that it is there. */
+size_t lrk_memory_resident(const void *p, size_t n)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t first = ((uintptr_t)p + page - 1) / page, end = ((uintptr_t)p + n) / page;
+    uint64_t entry[512];
+    size_t pages = 0;
+    const int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    for (size_t at = first; fd >= 0 && at < end;) {
+        const size_t most = end - at < 512 ? end - at : 512;
+        const ssize_t got = pread(fd, entry, most * sizeof *entry, (off_t)(at * sizeof *entry));
+        if (got < (ssize_t)sizeof *entry) break;
+        const size_t read = (size_t)got / sizeof *entry;
+        for (size_t i = 0; i < read; i++) pages += entry[i] >> 63;
+        at += read;
+    }
+    if (fd >= 0) close(fd);
+    return pages * page;
 }
 
 size_t lrk_memory_total(void)

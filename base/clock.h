@@ -8,7 +8,10 @@ double lrk_seconds(void);              /* monotonic */
 double lrk_process_seconds(void);      /* since the process began */
 void lrk_utc(char out[21]);            /* "2026-11-22T21:40:00Z" */
 size_t lrk_memory_peak(void);          /* bytes resident at most so far, mapped files included */
-size_t lrk_memory_anonymous(void); /* bytes resident now without mapped files */
+size_t lrk_memory_now(void);           /* bytes resident now, mapped files included */
+size_t lrk_memory_anonymous(void);     /* bytes resident now without mapped files */
+/* Bytes of p[0..n) resident in this process, whole pages; 0 where the kernel does not tell. */
+size_t lrk_memory_resident(const void *p, size_t n);
 size_t lrk_memory_total(void);         /* bytes of RAM in the machine */
 
 #endif /* LRK_BASE_CLOCK_H */

@@ -46,8 +46,8 @@ typedef struct lrk_gemm {
     lrk_operand a2, b2;  /* types as for a and b; f64 with f64 */
 } lrk_gemm;
 
-/* Enough for any instruction set of this machine, for lrk_threads() threads as of now or fewer, and
- * for the provider chosen now. Data pointers may be NULL. */
+/* Enough for lrk_threads() threads as of now or fewer, and for the instruction set and the provider
+ * chosen now. Data pointers may be NULL. */
 size_t lrk_gemm_scratch(const lrk_gemm *g);
 void lrk_gemm_run(const lrk_gemm *g, void *scratch);
 

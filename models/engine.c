@@ -102,6 +102,7 @@ static lrk_status build(lrk_engine *e, lrk_err *err)
     const lrk_model_options options = {.compute = o->compute, .lora = o->lora, .train = o->train};
     LRK_TRY(lrk_model_build(&e->model, &o->decoder, o->find, o->ctx, &options,
                             (lrk_model_memory){&e->frozen, &e->run}, err));
+    e->model.loss.max_rows = o->max_trained;
     e->bytes.adapters = lrk_bytes(&e->model.parameters);
     e->bytes.gradients = o->train ? e->bytes.adapters : 0;
     const size_t before = lrk_arena_mark(&e->run);
@@ -147,7 +148,10 @@ static lrk_status take_memory(lrk_engine *e, size_t run, lrk_err *err)
     LRK_TRY(lrk_arena_fixed(&e->frozen, "frozen", e->bytes.frozen, err));
     LRK_TRY(lrk_arena_fixed(&e->run, "run", run, err));
     LRK_TRY(lrk_arena_fixed(&e->step, "step", e->bytes.step, err));
-    return lrk_arena_fixed(&e->scratch, "scratch", e->bytes.scratch, err);
+    /* A number of rows between those that were counted may need some more workspace than both; room
+     * that is never touched costs nothing. */
+    const size_t spare = e->bytes.scratch / 4 + (4u << 20);
+    return lrk_arena_fixed(&e->scratch, "scratch", e->bytes.scratch + spare, err);
 }
 
 lrk_status lrk_engine_open(lrk_engine *e, const lrk_engine_options *o, lrk_err *err)

@@ -15,6 +15,18 @@ static size_t weight_bytes(const lrk_weights *w)
     return bytes;
 }
 
+/* What is resident now but the weights: program, libraries, tokenizer, data set. */
+static size_t process_bytes(const lrk_weights *w)
+{
+    const size_t now = lrk_memory_now();
+    size_t mapped = 0;
+    for (size_t i = 0; i < lrk_weights_count(w); i++) {
+        const lrk_tensor *t = lrk_weights_at(w, i);
+        mapped += lrk_memory_resident(t->data, lrk_bytes(t));
+    }
+    return now > mapped ? now - mapped : 0;
+}
+
 static size_t count_trainable(const lrk_engine_bytes *b)
 {
     return b->adapters / sizeof(float);
@@ -68,7 +80,7 @@ lrk_status lrk_plan_make(lrk_plan *p, lrk_session *s, bool measure, lrk_err *err
      * product that a whole step reached on the machines of docs/performance.md */
     const double share = 0.75;
     *p = (lrk_plan){0};
-    p->bytes.process = lrk_memory_anonymous();
+    p->bytes.process = process_bytes(s->base.weights);
     LRK_TRY(lrk_engine_plan(&s->engine, &p->bytes.engine, err));
     p->bytes.weights = weight_bytes(s->base.weights);
     p->bytes.total = p->bytes.weights + lrk_engine_total(&p->bytes.engine) + p->bytes.process;

@@ -81,11 +81,13 @@ static void choose_engine(lrk_session *s)
                                      .compute = compute_type(s->recipe),
                                      .recompute = policy[s->recipe->gradient_checkpointing],
                                      .max_tokens = t->micro_tokens,
-                                     .max_segments = t->micro_segments};
+                                     .max_segments = t->micro_segments,
+                                     .max_trained = t->micro_trained};
     if (!s->eval) return;
     const lrk_batch_limits *e = lrk_batches_limits(s->eval);
     s->engine.max_tokens = lrk_max(s->engine.max_tokens, e->micro_tokens);
     s->engine.max_segments = lrk_max(s->engine.max_segments, e->micro_segments);
+    s->engine.max_trained = lrk_max(s->engine.max_trained, e->micro_trained);
 }
 
 static void choose_schedule(lrk_session *s)

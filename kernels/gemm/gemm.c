@@ -94,15 +94,13 @@ size_t lrk_gemm_scratch(const lrk_gemm *g)
     size_t most = 0;
     if (is_f64(g)) return 0;
     if (g->k2) {
-        const lrk_gemm second = second_of(g);
-        most = lrk_gemm_scratch(&second);
+        const lrk_gemm first = first_of(g), second = second_of(g);
+        most = lrk_max(lrk_gemm_scratch(&first), lrk_gemm_scratch(&second));
     }
     if (lrk_gemm_provider_get() == LRK_GEMM_ONEDNN)
         most = lrk_max(most, lrk_gemm_onednn_scratch(g));
     if (lrk_gemm_is_few(g)) return lrk_max(most, lrk_gemm_few_scratch(g, threads));
-    for (int level = LRK_SCALAR; level <= (int)lrk_cpu_hardware(); level++)
-        for (size_t t = 1; t <= threads; t++)
-            most = lrk_max(most, scratch_of(g, (lrk_isa)level, t));
+    for (size_t t = 1; t <= threads; t++) most = lrk_max(most, scratch_of(g, lrk_cpu(), t));
     return most;
 }
 

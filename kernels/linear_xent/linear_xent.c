@@ -12,22 +12,37 @@ size_t lrk_linear_xent_chunk(size_t vocabulary)
     return rows < 32 ? 32 : rows > LRK_XENT_MAX_CHUNK ? LRK_XENT_MAX_CHUNK : rows / 32 * 32;
 }
 
-/* [gathered rows] [logits] [row losses] [workspace of one product] */
-static size_t scratch(const lrk_tensor *x, const lrk_tensor *w)
+size_t lrk_linear_xent_rows(const lrk_tensor *x, const lrk_tensor *w,
+                            const lrk_linear_xent_attr *attr)
 {
     const size_t rows = lrk_min(lrk_linear_xent_chunk(lrk_rows(w)), lrk_rows(x));
+    return attr->max_rows ? lrk_min(rows, attr->max_rows) : rows;
+}
+
+/* Workspace of the two products over m rows. */
+static size_t products(const lrk_tensor *x, const lrk_tensor *w, size_t m)
+{
+    const size_t V = lrk_rows(w), C = lrk_cols(x);
+    const lrk_tensor chunk = lrk_mat(x->dtype, m, C), gradient = lrk_mat(x->dtype, m, V);
+    const lrk_gemm head = {.m = m, .n = V, .k = C, .a = lrk_operand_of(&chunk, false),
+                           .b = lrk_operand_of(w, true), .c_dtype = lrk_acc(x->dtype),
+                           .c_stride = V, .alpha = 1.0};
+    const lrk_gemm back = {.m = m, .n = C, .k = V, .a = lrk_operand_of(&gradient, false),
+                           .b = lrk_operand_of(w, false), .c_dtype = x->dtype, .c_stride = C,
+                           .alpha = 1.0};
+    return lrk_max(lrk_gemm_scratch(&head), lrk_gemm_scratch(&back));
+}
+
+/* [gathered rows] [logits] [row losses] [workspace of one product]. The last chunk may have any
+ * number of rows, and fewer rows may need more workspace. */
+static size_t scratch(const lrk_tensor *x, const lrk_tensor *w, size_t rows)
+{
     const lrk_tensor chunk = lrk_mat(x->dtype, rows, lrk_cols(x));
     const lrk_tensor logits = lrk_mat(lrk_acc(x->dtype), rows, lrk_rows(w));
-    const lrk_tensor gradient = lrk_mat(x->dtype, rows, lrk_rows(w));
-    const lrk_gemm head = {.m = rows, .n = lrk_rows(w), .k = lrk_cols(x),
-                           .a = lrk_operand_of(&chunk, false), .b = lrk_operand_of(w, true),
-                           .c_dtype = logits.dtype, .c_stride = logits.stride, .alpha = 1.0};
-    const lrk_gemm back = {.m = rows, .n = lrk_cols(x), .k = lrk_rows(w),
-                           .a = lrk_operand_of(&gradient, false), .b = lrk_operand_of(w, false),
-                           .c_dtype = x->dtype, .c_stride = lrk_cols(x), .alpha = 1.0};
+    size_t workspace = 0;
+    for (size_t m = 1; m <= rows; m++) workspace = lrk_max(workspace, products(x, w, m));
     return lrk_aligned(lrk_bytes(&chunk), LRK_ALIGN) + lrk_aligned(lrk_bytes(&logits), LRK_ALIGN) +
-           lrk_aligned(LRK_XENT_MAX_CHUNK * sizeof(double), LRK_ALIGN) +
-           lrk_max(lrk_gemm_scratch(&head), lrk_gemm_scratch(&back));
+           lrk_aligned(LRK_XENT_MAX_CHUNK * sizeof(double), LRK_ALIGN) + workspace;
 }
 
 static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
@@ -47,7 +62,7 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 "linear_xent: softcap must not be negative");
     p->out[LRK_LINEAR_XENT_LOSS] = lrk_vec(LRK_F64, 1);
     p->saved[LRK_LINEAR_XENT_DX] = lrk_like(x);
-    p->forward_scratch = scratch(x, w);
+    p->forward_scratch = scratch(x, w, lrk_linear_xent_rows(x, w, attr));
     return LRK_OK;
 }
 

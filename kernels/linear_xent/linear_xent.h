@@ -29,12 +29,17 @@ enum { LRK_LINEAR_XENT_LOSS };
 enum { LRK_LINEAR_XENT_DX };
 
 typedef struct lrk_linear_xent_attr {
-    double softcap; /* 0: none */
+    double softcap;  /* 0: none */
+    size_t max_rows; /* trained rows are seldom more: no longer chunks than that; 0: any number */
 } lrk_linear_xent_attr;
 
 /* Rows of one chunk: so many that their logits fill about 64 MB, at most LRK_XENT_MAX_CHUNK. */
 enum { LRK_XENT_MAX_CHUNK = 512 };
 size_t lrk_linear_xent_chunk(size_t vocabulary);
+
+/* Rows that the workspace is laid out for. */
+size_t lrk_linear_xent_rows(const lrk_tensor *x, const lrk_tensor *w,
+                            const lrk_linear_xent_attr *attr);
 
 extern const lrk_op lrk_op_linear_xent;
 

@@ -138,7 +138,7 @@ void LRK_KERNEL(linear_xent, fwd)(const lrk_call *c)
     const lrk_tensor *x = c->in[LRK_LINEAR_XENT_X], *w = c->in[LRK_LINEAR_XENT_W];
     const int32_t *target = c->in[LRK_LINEAR_XENT_TARGET]->data;
     const size_t T = lrk_rows(x), C = lrk_cols(x), V = lrk_rows(w);
-    const size_t chunk = lrk_min(lrk_linear_xent_chunk(V), T);
+    const size_t chunk = lrk_linear_xent_rows(x, w, c->attr);
     const lrk_tensor *saved = c->saved[LRK_LINEAR_XENT_DX];
     lrk_head_chunk h = {.call = c, .vocabulary = V, .width = C, .gradient = saved != NULL};
     char *scratch = c->scratch;
