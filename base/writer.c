@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -106,14 +107,16 @@ lrk_status lrk_sync(const char *path, lrk_err *err)
 
 static lrk_status sync_directory_of(const char *path, lrk_err *err)
 {
-    lrk_buf dir = {0};
+    /* no memory is asked for here: the new file is in place already */
+    char dir[PATH_MAX] = ".";
     const char *slash = strrchr(path, '/');
-    if (!slash)
-        lrk_buf_puts(&dir, ".");
-    else
-        lrk_buf_append(&dir, path, slash == path ? 1 : (size_t)(slash - path));
-    const int fd = dir.failed ? -1 : open(dir.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    lrk_buf_free(&dir);
+    const size_t n = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+    LRK_REQUIRE(err, n < sizeof dir, LRK_EIO, "%s: this path is too long", path);
+    if (slash) {
+        memcpy(dir, path, n);
+        dir[n] = '\0';
+    }
+    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     LRK_REQUIRE(err, fd >= 0, LRK_EIO, "%s: cannot open its directory: %s", path, strerror(errno));
     /* some file systems cannot sync a directory and say EINVAL: the rename is as safe as they get */
     const bool failed = lrk_fault(LRK_FAULT_SYNC) || (fsync(fd) != 0 && errno != EINVAL);

@@ -167,6 +167,7 @@ lrk_status lrk_merge(const lrk_weights *base, const lrk_adapter *adapter,
     lrk_status status = plan(&job, err);
     if (status == LRK_OK)
         status = options->gguf ? lrk_merge_write_gguf(&job, err) : lrk_merge_write_hf(&job, err);
+    if (status == LRK_ENUMERIC) lrk_err_prefix(err, status, "%s", lrk_weights_path(base));
     if (status != LRK_OK) {
         for (size_t i = 0; i < job.n_made; i++) (void)lrk_remove(job.made[i], NULL);
         if (made_directory) (void)lrk_remove(options->out, NULL);

@@ -51,6 +51,9 @@ lrk_status lrk_h5_failed(lrk_err *err, lrk_status status, const char *path, cons
 static lrk_status new_file(lrk_h5 **out, const char *path, bool writing, hid_t *access,
                            lrk_err *err)
 {
+    /* a file that could not be written to the end stays half open in the library, whose clean-up at
+     * exit then reads what is freed; all that is whole we close ourselves */
+    (void)H5dont_atexit();
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     (void)H5PLset_loading_state(0);
     *access = H5Pcreate(H5P_FILE_ACCESS);

@@ -19,7 +19,7 @@ static lrk_status greedy(lrk_dtype type, const void *logits, size_t n, uint32_t 
     float largest = -INFINITY;
     for (size_t i = 0; i < n; i++) {
         const float z = logit_at(type, logits, i);
-        LRK_REQUIRE(err, !isnan(z), LRK_ENUMERIC, "logit %zu is not a number", i);
+        LRK_REQUIRE(err, !isnan(z), LRK_ENUMERIC, "logit %zu is not a number: the model or the adapter holds NaN or infinity", i);
         if (z > largest) {
             largest = z;
             best = i;
@@ -44,7 +44,7 @@ lrk_status lrk_sample_token(const lrk_sampler *s, lrk_dtype type, const void *lo
     if (s->temperature <= 0.0) return greedy(type, logits, n, id, err);
     for (size_t i = 0; i < n; i++) {
         work[i] = (lrk_candidate){logit_at(type, logits, i), (uint32_t)i};
-        LRK_REQUIRE(err, !isnan(work[i].logit), LRK_ENUMERIC, "logit %zu is not a number", i);
+        LRK_REQUIRE(err, !isnan(work[i].logit), LRK_ENUMERIC, "logit %zu is not a number: the model or the adapter holds NaN or infinity", i);
     }
     qsort(work, n, sizeof *work, by_logit);
     const size_t kept = s->top_k ? lrk_min(s->top_k, n) : n;

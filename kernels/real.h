@@ -116,7 +116,8 @@ static inline lrk_real lrk_exp(lrk_real x)
 static inline lrk_real lrk_exp(lrk_real x)
 {
     x = x < -87.3f ? -87.3f : x > 88.7f ? 88.7f : x;
-    const float k = (x * 1.44269504f + 12582912.0f) - 12582912.0f; /* nearest integer */
+    /* the nearest integer, which then stands in the low bits of `shifted` too */
+    const float shifted = x * 1.44269504f + 12582912.0f, k = shifted - 12582912.0f;
     const float r = lrk_fma(k, 2.12194440e-4f, lrk_fma(k, -0.693359375f, x));
     float p = 1.97902977e-4f;
     p = lrk_fma(p, r, 1.39447034e-3f);
@@ -125,8 +126,10 @@ static inline lrk_real lrk_exp(lrk_real x)
     p = lrk_fma(p, r, 1.66666657e-1f);
     p = lrk_fma(p, r, 0.5f);
     p = lrk_fma(p * r, r, r) + 1.0f;
-    const int32_t bits = ((int32_t)k + 127) << 23;
+    uint32_t bits;
     float scale;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 127u) << 23; /* unsigned: whatever a NaN leaves here, p is NaN */
     memcpy(&scale, &bits, sizeof scale);
     return p * scale;
 }

@@ -158,6 +158,7 @@ lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *
                 where);
     LRK_TRY(find_family(config, where, &family, err));
     d->family = family->architecture;
+    d->where = where;
     LRK_TRY(read_sizes(d, config, where, err));
     LRK_TRY(lrk_json_opt_real(config, "rms_norm_eps", &d->norm_eps, where, err));
     LRK_REQUIRE(err, d->norm_eps > 0.0, LRK_EINPUT, "%s: rms_norm_eps must be positive", where);

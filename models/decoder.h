@@ -26,6 +26,7 @@ enum { LRK_MAX_EOS = 8 };
 
 typedef struct lrk_decoder {
     const char *family; /* "LlamaForCausalLM"; static */
+    const char *where;  /* names the model in messages; not owned; NULL where nobody knows */
     size_t layers;
     size_t width;        /* C */
     size_t heads;        /* H, query heads */

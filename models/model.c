@@ -19,14 +19,16 @@ typedef struct lrk_builder {
     lrk_model_memory memory;
 } lrk_builder;
 
-static lrk_status expect(const lrk_tensor *t, const char *name, size_t rows, size_t cols,
-                         lrk_err *err)
+static lrk_status expect(const lrk_builder *b, const lrk_tensor *t, const char *name, size_t rows,
+                         size_t cols, lrk_err *err)
 {
+    const char *where = b->m->decoder.where;
     const bool vector = rows == 1 && t->rank == 1 && t->dim[0] == cols;
     const bool matrix = t->rank == 2 && t->dim[0] == rows && t->dim[1] == cols;
     LRK_REQUIRE(err, vector || matrix, LRK_ESHAPE,
-                "weight %s is (%zu, %zu), the configuration says (%zu, %zu)", name, lrk_rows(t),
-                lrk_cols(t), rows, cols);
+                "%s: weight %s is (%zu, %zu), the configuration says (%zu, %zu): they are not of the "
+                "same model",
+                where ? where : "model", name, lrk_rows(t), lrk_cols(t), rows, cols);
     return LRK_OK;
 }
 
@@ -36,7 +38,7 @@ static lrk_status vector(const lrk_builder *b, const char *name, size_t n, lrk_t
 {
     lrk_tensor stored;
     LRK_TRY(b->find(b->ctx, name, &stored, err));
-    LRK_TRY(expect(&stored, name, 1, n, err));
+    LRK_TRY(expect(b, &stored, name, 1, n, err));
     *out = lrk_vec(LRK_F32, n);
     out->name = stored.name;
     LRK_TRY(lrk_alloc(b->memory.frozen, n, sizeof(float), name, &out->data, err));
@@ -48,7 +50,7 @@ static lrk_status matrix(const lrk_builder *b, const char *name, size_t rows, si
                          lrk_tensor *out, lrk_err *err)
 {
     LRK_TRY(b->find(b->ctx, name, out, err));
-    return expect(out, name, rows, cols, err);
+    return expect(b, out, name, rows, cols, err);
 }
 
 static lrk_status keep_name(const lrk_builder *b, const char *text, const char **out, lrk_err *err)

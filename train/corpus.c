@@ -53,7 +53,11 @@ static lrk_status open_entry(lrk_corpus *c, const lrk_recipe *r, const lrk_recip
                                     .train_on_inputs = r->train_on_inputs}};
     const char *choice = e->chat_template ? e->chat_template : r->chat_template;
     LRK_TRY(lrk_text_chat(text, choice, r->base_model, conversations, &c->chat[c->n], &o.chat, err));
-    LRK_TRY(lrk_tokens_open(&c->set[c->n], path, e->split, text->tokenizer, &o, err));
+    const lrk_status s = lrk_tokens_open(&c->set[c->n], path, e->split, text->tokenizer, &o, err);
+    if (s != LRK_OK) {
+        lrk_template_free(c->chat[c->n]);
+        return s;
+    }
     const lrk_token_report *t = lrk_tokens_report(c->set[c->n]);
     c->total.rows += t->rows;
     c->total.kept += t->kept;

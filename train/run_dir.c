@@ -113,6 +113,7 @@ lrk_status lrk_run_dir_open(lrk_run_dir *d, const char *path, const lrk_recipe *
     LRK_TRY_GOTO(s, failed, lrk_mkdir(path, err));
     const char *lock = lrk_run_dir_file(d, lock_name);
     LRK_TRY_GOTO(s, failed, need(lock, err));
+    d->lock_new = !lrk_is_file(lock);
     LRK_TRY_GOTO(s, failed, lrk_lock_take(&d->lock, lock, err));
     LRK_TRY_GOTO(s, failed, settle(d, recipe, resume, err));
     return LRK_OK;
@@ -137,11 +138,11 @@ void lrk_run_dir_close(lrk_run_dir *d)
 {
     if (!d->path) return;
     /* only the holder of the lock may clear up; the lock file of a run stays, unlocked */
-    if (d->lock.fd >= 0 && d->fresh && !d->begun) {
+    if (d->lock.fd >= 0 && (d->fresh || d->lock_new) && !d->begun) {
         const char *lock = lrk_run_dir_file(d, lock_name);
         if (lock) (void)lrk_remove(lock, NULL);
-        if (d->created) (void)lrk_remove(d->path, NULL);
     }
+    if (d->created && !d->begun) (void)lrk_remove(d->path, NULL); /* where it is empty */
     if (d->lock.fd >= 0) lrk_lock_release(&d->lock);
     lrk_arena_free(&d->arena);
     *d = (lrk_run_dir){.lock = {-1}};

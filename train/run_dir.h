@@ -28,6 +28,7 @@ typedef struct lrk_run_dir {
     const char *path;
     lrk_lock lock;
     bool created; /* did not exist before */
+    bool lock_new; /* neither did the lock file */
     bool fresh;   /* holds no run yet */
     bool begun;
 } lrk_run_dir;

@@ -1,0 +1,118 @@
+# tests/faults/sweep.sh -- the n-th allocation, open, read, write, sync, rename of a command fails, once
+# and from there on, for n = 1, 2, 3 and then ever longer strides, until the command succeeds. It must end
+# with the right exit code and a word, leave nothing half-written and lose nothing that was there; leaks
+# and other reports of the sanitizers count. Other commands: merge.sh, recipe.sh, tokenize.sh, resume.sh.
+G=$SOURCE/tests/golden/data
+
+for i in $(seq 1 6); do
+    printf '{"prompt": "row %d asks\\n", "completion": "and %d answers"}\n' $i $((i * i))
+done >rows.jsonl
+printf '{"id": 1, "prompt": "row 1 asks\\n"}\n{"id": 2, "prompt": "row"}\n' >prompts.jsonl
+cat >recipe.yaml <<YAML
+base_model: $G/llama
+datasets: [{path: rows.jsonl}]
+lora_r: 2
+micro_batch_size: 2
+max_steps: 2
+save_steps: 1
+val_set_size: 2
+eval_steps: 1
+learning_rate: 1e-2
+compute_dtype: f32
+threads: 1
+output_dir: run
+export: {merged: true, adapter_gguf: true, gguf: [q8_0]}
+YAML
+
+# Each command: how it runs, what must be true after a failure, what after a success.
+import_run() { "$LORIKEET" data import rows.jsonl --out rows.h5; }
+import_failed() { cmp -s rows.h5 before.h5 || fail "$1: the data set that was there has changed"; }
+import_fine() { cmp -s rows.h5 before.h5 || fail "$1: fine, and another data set"; }
+
+generate_run() {
+    "$LORIKEET" generate --model "$G/llama" --adapter "$G/llama/adapter" --prompts prompts.jsonl \
+        --out answers.jsonl --max-tokens 3 --temperature 0 --dtype f32 --threads 1
+}
+# (the second sync is that of the directory: by then the file is whole and in its place)
+generate_failed() {
+    [ ! -e answers.jsonl ] || { [[ $1 = *sync:2* ]] && cmp -s answers.jsonl good.jsonl; } ||
+        fail "$1: answers were left"
+    rm -f answers.jsonl
+}
+generate_fine() {
+    cmp -s answers.jsonl good.jsonl || fail "$1: fine, and other answers"
+    rm answers.jsonl
+}
+
+# Starts after step 1, whose checkpoint must survive everything: resuming gives the bytes of `whole`.
+train_run() { "$LORIKEET" train recipe.yaml --resume --quiet; }
+train_failed() {
+    cmp -s run/ckpt-00000001.safetensors begun/ckpt-00000001.safetensors ||
+        fail "$1: the checkpoint that was there has changed"
+    local f
+    for f in adapter/adapter_model.safetensors adapter.gguf merged/model.safetensors merged-q8_0.gguf; do
+        [ ! -e run/$f ] || cmp -s run/$f whole/$f || fail "$1: $f is there, and not whole"
+    done
+    rm -rf run && cp -r begun run
+}
+train_fine() {
+    cmp -s run/adapter/adapter_model.safetensors whole/adapter/adapter_model.safetensors ||
+        fail "$1: fine, and another adapter"
+    rm -rf run && cp -r begun run
+}
+
+# try COMMAND FAULT: true when it failed
+try() {
+    local got=0
+    LRK_FAULT=$2 "$1_run" >out 2>err || got=$?
+    grep -qE 'Sanitizer|runtime error' err && fail "$1, $2: $(cat err)"
+    [ "$(find . -name '*.tmp-*' | wc -l)" = 0 ] || fail "$1, $2: exit $got, left $(find . -name '*.tmp-*')"
+    case $got in
+    0) "$1_fine" "$1, $2" && return 1 ;;
+    3) [ "${2%%:*}" = read ] || [ "${2%%:*}" = open ] || fail "$1, $2: exit 3: $(cat err)" ;;
+    4) [ "${2%%:*}" != alloc ] || fail "$1, $2: exit 4: $(cat err)" ;;
+    5) [ "${2%%:*}" = alloc ] || fail "$1, $2: exit 5: $(cat err)" ;;
+    *) fail "$1, $2: exit $got: $(cat err)" ;;
+    esac
+    [ -s err ] || fail "$1, $2: exit $got without a word"
+    "$1_failed" "$1, $2"
+}
+
+# sweep COMMAND: one kind after the other; three in a row that change nothing end it
+sweep() {
+    local kind mode n fine failures
+    for kind in open read write sync rename alloc; do
+        for mode in '' +; do
+            n=1 fine=0 failures=0
+            while [ "$fine" -lt 3 ] && [ "$n" -lt 20000 ]; do
+                if try "$1" "$kind:$n$mode"; then
+                    failures=$((failures + 1)) fine=0
+                else
+                    fine=$((fine + 1))
+                fi
+                if [ "$n" -lt 6 ]; then n=$((n + 1)); else n=$((n + n / $2)); fi
+            done
+            echo "$1: $kind$mode: $failures failures, up to number $n"
+            [ "$failures" -ge 1 ] || [ "$kind" = read ] || [ "$1" = generate ] || fail "$1: no $kind failed; is LRK_FAULTS built in?"
+        done
+    done
+}
+
+expect_exit 0 import_run
+cp rows.h5 before.h5
+expect_exit 0 generate_run
+mv answers.jsonl good.jsonl
+expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=whole
+got=0 # the process dies where it would go on after the first checkpoint
+for n in $(seq 5 60); do
+    rm -rf run
+    LRK_FAULT=kill:$n train_run >out 2>err || got=$?
+    [ -e run/ckpt-00000001.safetensors ] && break
+done
+[ -e run/ckpt-00000001.safetensors ] || fail "no first checkpoint: $(cat err)"
+rm -f run/*.tmp-*
+cp -r run begun
+
+sweep import 3
+sweep generate 2
+sweep train 2
