@@ -174,17 +174,21 @@ lrk_status lrk_recipe_sha256(const lrk_recipe *r, char hex[65], lrk_err *err)
     return s;
 }
 
-const char *lrk_recipe_difference(const lrk_recipe *a, const lrk_recipe *b)
+lrk_status lrk_recipe_difference(const lrk_recipe *a, const lrk_recipe *b, const char **key,
+                                 lrk_err *err)
 {
-    const char *found = NULL;
-    for (const lrk_key *k = lrk_recipe_keys; k->name && !found; k++) {
+    lrk_status s = LRK_OK;
+    *key = NULL;
+    for (const lrk_key *k = lrk_recipe_keys; k->name && !*key && s == LRK_OK; k++) {
         lrk_buf x = {0}, y = {0};
         if (!k->result) continue;
         put_value(&x, k, a);
         put_value(&y, k, b);
-        if (x.failed || y.failed || strcmp(x.data, y.data) != 0) found = k->name;
+        s = lrk_buf_check(&x, err);
+        if (s == LRK_OK) s = lrk_buf_check(&y, err);
+        if (s == LRK_OK && strcmp(x.data, y.data) != 0) *key = k->name;
         lrk_buf_free(&x);
         lrk_buf_free(&y);
     }
-    return found;
+    return s;
 }

@@ -88,7 +88,8 @@ lrk_status lrk_recipe_print(const lrk_recipe *r, lrk_buf *b, lrk_err *err);
 /* SHA-256 over the keys that may change the result; equal runs have equal hashes. */
 lrk_status lrk_recipe_sha256(const lrk_recipe *r, char hex[65], lrk_err *err);
 
-/* The first of those keys whose values differ, or NULL. */
-const char *lrk_recipe_difference(const lrk_recipe *a, const lrk_recipe *b);
+/* *key: the first of those keys whose values differ, or NULL. */
+lrk_status lrk_recipe_difference(const lrk_recipe *a, const lrk_recipe *b, const char **key,
+                                 lrk_err *err);
 
 #endif /* LRK_RECIPES_RECIPE_H */

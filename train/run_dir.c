@@ -76,13 +76,14 @@ static lrk_status same_run(lrk_run_dir *d, const lrk_recipe *recipe, lrk_err *er
 {
     const char *path = lrk_run_dir_file(d, LRK_RUN_RECIPE);
     lrk_recipe before;
+    const char *key;
     LRK_TRY(need(path, err));
     LRK_REQUIRE(err, lrk_is_file(path), LRK_EUSAGE,
                 "%s: there is no " LRK_RUN_RECIPE " in it, so no run that could be resumed; give "
                 "another output_dir",
                 d->path);
     LRK_TRY(lrk_recipe_load(&before, &d->arena, path, NULL, 0, err));
-    const char *key = lrk_recipe_difference(&before, recipe);
+    LRK_TRY(lrk_recipe_difference(&before, recipe, &key, err));
     LRK_REQUIRE(err, !key, LRK_EUSAGE,
                 "%s: the run in it had another %s (see " LRK_RUN_RECIPE "); resume with the same "
                 "recipe or give another output_dir",

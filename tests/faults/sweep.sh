@@ -29,6 +29,19 @@ import_run() { "$LORIKEET" data import rows.jsonl --out rows.h5; }
 import_failed() { cmp -s rows.h5 before.h5 || fail "$1: the data set that was there has changed"; }
 import_fine() { cmp -s rows.h5 before.h5 || fail "$1: fine, and another data set"; }
 
+# Imports the rows and tokenizes them, into two caches that appear whole or not at all.
+plan_run() {
+    rm -f rows.jsonl-*
+    "$LORIKEET" plan recipe.yaml
+}
+plan_failed() {
+    local f
+    for f in rows.jsonl-*; do
+        [ ! -e "$f" ] || cmp -s "$f" "caches/$f" || fail "$1: $f is there, and not whole"
+    done
+}
+plan_fine() { plan_failed "$1"; }
+
 generate_run() {
     "$LORIKEET" generate --model "$G/llama" --adapter "$G/llama/adapter" --prompts prompts.jsonl \
         --out answers.jsonl --max-tokens 3 --temperature 0 --dtype f32 --threads 1
@@ -113,6 +126,10 @@ done
 rm -f run/*.tmp-*
 cp -r run begun
 
+mkdir caches
+cp rows.jsonl-* caches
+
 sweep import 3
+sweep plan 2
 sweep generate 2
 sweep train 2
