@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "checkpoint/resume.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static lrk_tensor named(lrk_tensor t, const char *name)
@@ -30,8 +31,8 @@ static void identity(lrk_json *facts, const lrk_session *s, const lrk_engine *e)
     set_text(facts, "base", s->base_sha256);
     set_text(facts, "tokenizer", lrk_tokenizer_sha256(s->text.tokenizer));
     for (size_t i = 0; i < s->train_data.n; i++) {
-        char key[32] = "tokens.";
-        key[7] = (char)('0' + i % 10);
+        char key[32];
+        snprintf(key, sizeof key, "tokens.%zu", i);
         set_text(facts, key, lrk_tokens_key(s->train_data.set[i]));
     }
     set_text(facts, "compute", lrk_compute_name(e->options.compute));

@@ -66,8 +66,7 @@ expect_error 3 'd.h5: 4 of 4 rows can never be trained' \
     "$LORIKEET" data check d.h5 --model "$T" --sequence-len 12
 grep -qF 'more than sequence_len 12' out || fail "the long rows are not listed"
 expect_exit 0 "$LORIKEET" data check d.h5 --json
-python3 -c 'import json; assert json.load(open("out"))["splits"] == {"test": 1, "train": 3}' 2>/dev/null ||
-    grep -qF '"test": 1' out || fail "the figures are wrong"
+tr -d ' \n' <out | grep -qF '"splits":{"test":1,"train":3}' || fail "the figures are wrong: $(cat out)"
 expect_error 2 'needs --model' "$LORIKEET" data check d.h5 --sequence-len 12
 
 # files that are no data sets
