@@ -1,5 +1,5 @@
-/* tests/fuzz/fuzz_state.c -- any bytes as the state of a run. What is damaged must be refused: the hash
- * is over all that is used. */
+/* tests/fuzz/fuzz_state.c -- any bytes as the state of a run. What is damaged must be refused: the
+ * hash is over all that is used. */
 #include "checkpoint/resume.h"
 
 #include <string.h>
