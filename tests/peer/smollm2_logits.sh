@@ -1,5 +1,5 @@
 # SmolLM2's logits beside transformers' (tests/peer/smollm2_logits.py).
-model=$(ls "$SOURCE"/models/*[sS]mol[lL][mM]2*.gguf 2>/dev/null | head -1)
+model=$(ls "$SOURCE"/models/*[sS]mol[lL][mM]2*.gguf 2>/dev/null | head -1) || true
 [ -n "$model" ] || skip "no SmolLM2 under models/; scripts/quickstart gets it"
 python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
 [ -x "$python" ] || skip "no virtual environment with transformers; tests/bench/README.md says how"
