@@ -20,7 +20,7 @@ typedef struct lrk_check {
     bool unsupported;  /* recorded there, but beyond this version */
 } lrk_check;
 
-enum { LRK_MAX_CHECKS = 64 };
+enum { LRK_MAX_CHECKS = 128 };
 
 typedef struct lrk_report {
     lrk_check check[LRK_MAX_CHECKS];

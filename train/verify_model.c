@@ -38,6 +38,7 @@ static lrk_status read_row(lrk_golden *g, const lrk_json *row, lrk_err *err)
 {
     const lrk_json *ids = lrk_json_get(row, "input_ids"), *labels = lrk_json_get(row, "labels");
     const size_t n = lrk_json_size(ids), at = g->n_tokens;
+    const int64_t vocabulary = (int64_t)g->base.decoder.vocabulary;
     LRK_REQUIRE(err, n && n == lrk_json_size(labels) && at + n <= MAX_TOKENS && g->n_rows < MAX_ROWS,
                 LRK_EINPUT, "%s: row %zu does not have as many labels as ids, or is too long",
                 path_in(g, "batch.json"), g->n_rows);
@@ -47,13 +48,13 @@ static lrk_status read_row(lrk_golden *g, const lrk_json *row, lrk_err *err)
     s[LRK_SEG_POSITION] = 0;
     s[LRK_SEG_PARENT] = -1;
     for (size_t i = 0; i < n; i++) {
-        g->ids[at + i] = (int32_t)lrk_json_integer(lrk_json_at(ids, i));
-        LRK_REQUIRE(err, g->ids[at + i] >= 0 &&
-                             (size_t)g->ids[at + i] < g->base.decoder.vocabulary,
-                    LRK_EINPUT, "%s: id %d is outside the vocabulary", path_in(g, "batch.json"),
-                    g->ids[at + i]);
+        const int64_t id = lrk_json_integer(lrk_json_at(ids, i));
         /* label t is predicted from token t - 1 */
         const int64_t next = i + 1 < n ? lrk_json_integer(lrk_json_at(labels, i + 1)) : -1;
+        LRK_REQUIRE(err, id >= 0 && id < vocabulary && next < vocabulary, LRK_EINPUT,
+                    "%s: id %lld or label %lld is outside the vocabulary",
+                    path_in(g, "batch.json"), (long long)id, (long long)next);
+        g->ids[at + i] = (int32_t)id;
         g->targets[at + i] = next < 0 ? -1 : (int32_t)next;
         g->trained += next >= 0;
     }
@@ -101,6 +102,17 @@ static lrk_status open_engine(lrk_golden *g, lrk_engine *e, const lrk_base_model
     return status;
 }
 
+/* A NaN is as far as it gets; fmax alone would pass over it. */
+static double furthest(const float *want, const float *got, size_t n)
+{
+    double worst = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        const double error = fabs((double)got[i] - (double)want[i]);
+        worst = isnan(error) ? (double)INFINITY : fmax(worst, error);
+    }
+    return worst;
+}
+
 static lrk_status compare_tensor(const lrk_golden *g, const char *check, double tolerance,
                                  const char *name, const float *got, size_t n, bool relative,
                                  lrk_err *err)
@@ -112,12 +124,8 @@ static lrk_status compare_tensor(const lrk_golden *g, const char *check, double 
     LRK_REQUIRE(err, want.dtype == LRK_F32 && lrk_count(&want) == n, LRK_EINPUT,
                 "expected.safetensors: %s has %zu elements, computed %zu", name, lrk_count(&want), n);
     const float *w = want.data;
-    double worst = 0.0, largest = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        const double error = fabs((double)got[i] - (double)w[i]);
-        worst = isnan(error) ? (double)INFINITY : fmax(worst, error);
-        largest = fmax(largest, fabs((double)w[i]));
-    }
+    double worst = furthest(w, got, n), largest = 0.0;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)w[i]));
     if (relative && largest > 0.0) worst /= largest;
     lrk_report_error(g->report, lrk_report_check(g->report, check, tolerance), worst, name);
     return LRK_OK;
@@ -300,23 +308,26 @@ static lrk_status compare_final(lrk_golden *g, const lrk_engine *e, lrk_err *err
     lrk_adapter want = {0};
     LRK_TRY(lrk_adapter_load(&want, path_in(g, "final"), err));
     lrk_check *check = lrk_report_check(g->report, "train.final", 2e-3);
-    for (size_t i = 0; i < e->model.n_adapted; i++) {
+    lrk_status status = LRK_OK;
+    for (size_t i = 0; status == LRK_OK && i < e->model.n_adapted; i++) {
         const lrk_projection *p = e->model.adapted[i];
         const lrk_adapter_module *w = lrk_adapter_find(&want, p->path);
         float *rows;
         if (!w) continue;
-        if (lrk_alloc(g->a, lrk_count(&p->b), sizeof *rows, "rows", &rows, err) != LRK_OK) break;
+        if (lrk_count(&w->a) != lrk_count(&p->a) || lrk_count(&w->b) != lrk_count(&p->b))
+            status = lrk_fail(err, LRK_EINPUT, "%s: %s has other shapes than in init",
+                              path_in(g, "final"), p->path);
+        if (status == LRK_OK)
+            status = lrk_alloc(g->a, lrk_count(&p->b), sizeof *rows, "rows", &rows, err);
+        if (status != LRK_OK) break;
         lrk_rows_to_file(p, p->b.data, rows);
-        double worst = 0.0;
-        for (size_t k = 0; k < lrk_count(&p->a); k++)
-            worst = fmax(worst, fabs((double)((const float *)p->a.data)[k] -
-                                     (double)((const float *)w->a.data)[k]));
-        for (size_t k = 0; k < lrk_count(&p->b); k++)
-            worst = fmax(worst, fabs((double)rows[k] - (double)((const float *)w->b.data)[k]));
-        lrk_report_error(g->report, check, worst, p->path);
+        lrk_report_error(g->report, check,
+                         fmax(furthest(w->a.data, p->a.data, lrk_count(&p->a)),
+                              furthest(w->b.data, rows, lrk_count(&p->b))),
+                         p->path);
     }
     lrk_adapter_free(&want);
-    return err && err->status != LRK_OK ? err->status : LRK_OK;
+    return status;
 }
 
 static lrk_status check_base(lrk_golden *g, lrk_err *err)
