@@ -225,7 +225,7 @@ static void close_file(lrk_tokens *t)
     t->f = NULL;
 }
 
-static lrk_status read_cache(lrk_tokens *t, lrk_err *err)
+static lrk_status read_cache(lrk_tokens *t, const lrk_tokenizer *tokenizer, lrk_err *err)
 {
     char *format, *key;
     uint64_t version = 0, complete = 0, vocabulary = 0;
@@ -245,8 +245,9 @@ static lrk_status read_cache(lrk_tokens *t, lrk_err *err)
     LRK_TRY(lrk_h5_get_u64(t->f, "/", "lrk.cut", &t->report.cut, err));
     LRK_TRY(lrk_h5_get_u64(t->f, "/", "lrk.cut_tokens", &t->report.cut_tokens, err));
     LRK_TRY(lrk_h5_get_u64(t->f, "/", "lrk.longest", &t->report.longest, err));
-    LRK_REQUIRE(err, vocabulary <= LRK_MAX_VOCAB, LRK_EINPUT, "%s: vocabulary of %" PRIu64, t->path,
-                vocabulary);
+    /* ids below it index the model's embedding without another look */
+    LRK_REQUIRE(err, vocabulary == lrk_tokenizer_size(tokenizer), LRK_EINPUT,
+                "%s: vocabulary of %" PRIu64, t->path, vocabulary);
     t->vocabulary = (uint32_t)vocabulary;
     LRK_TRY(lrk_h5_column_open(t->f, "/tokens/row", LRK_H5_U64, 1, &rows, err));
     t->n = (size_t)lrk_h5_count(rows);
@@ -296,7 +297,7 @@ static lrk_status open_tokens(lrk_tokens *t, const char *path, const char *split
     LRK_TRY(make_path(t, path, job->o->cache_dir, err));
     if (lrk_is_file(t->path)) {
         lrk_err why = {0};
-        const lrk_status s = read_cache(t, &why);
+        const lrk_status s = read_cache(t, job->tokenizer, &why);
         if (s == LRK_OK) {
             t->report.cached = true;
             return LRK_OK;
@@ -308,7 +309,7 @@ static lrk_status open_tokens(lrk_tokens *t, const char *path, const char *split
     job->path = t->path;
     job->key = t->key;
     LRK_TRY(lrk_tokens_write(job, err));
-    return read_cache(t, err);
+    return read_cache(t, job->tokenizer, err);
 }
 
 lrk_status lrk_tokens_open(lrk_tokens **out, const char *path, const char *split,
