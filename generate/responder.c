@@ -85,7 +85,8 @@ lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json
     }
     lrk_chat_text text = {0};
     LRK_TRY(lrk_chat_messages(&r->chat_options, messages, tools, &text, err));
-    const lrk_status status = encode(r, text.text.data, text.text.n, text.add_bos, ids, err);
+    const lrk_status status = encode(r, text.text.data ? text.text.data : "", text.text.n,
+                                     text.add_bos, ids, err);
     lrk_chat_text_free(&text);
     return status;
 }
@@ -107,13 +108,13 @@ lrk_status lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity
                                   .max_segments = slots, .max_logits = slots, .cache_slots = slots,
                                   .cache_capacity = capacity};
     LRK_TRY(lrk_engine_open(&r->engine, &o, err));
-    r->engine_open = true;
     r->slots = slots;
     r->capacity = capacity;
     r->run_tokens = run_tokens;
     LRK_TRY(lrk_base_check_names(&r->base, &r->engine.model, err));
-    if (!r->options.adapter) return LRK_OK;
-    return lrk_adapter_into_model(&r->adapter, &r->engine.model, err);
+    if (r->options.adapter) LRK_TRY(lrk_adapter_into_model(&r->adapter, &r->engine.model, err));
+    r->engine_open = true; /* only now: without its adapter it would answer as the base does */
+    return LRK_OK;
 }
 
 lrk_status lrk_responder_loss(lrk_responder *r, const lrk_flat_run *run, double *loss, lrk_err *err)
