@@ -25,6 +25,9 @@ static lrk_status begin(lrk_training *t, bool resume, lrk_err *err)
     if (found) {
         LRK_TRY(lrk_batches_seek(s->train, t->state.cursor, err));
         lrk_note("going on after step %llu", (unsigned long long)t->state.step);
+        /* The state is saved first and best.json after it; a run killed between the two has none. */
+        if (t->state.evaluated && t->state.best_step == t->state.step)
+            LRK_TRY(lrk_run_dir_set_best(t->dir, t->state.best_step, t->state.best_loss, err));
     }
     LRK_TRY(lrk_metrics_rewind(lrk_run_dir_file(t->dir, LRK_RUN_METRICS), t->state.step, err));
     return lrk_run_dir_begin(t->dir, s->recipe, err);
