@@ -43,23 +43,10 @@ static void print_token(void *ctx, size_t answer, uint32_t id)
     fflush(stdout);
 }
 
-static lrk_json *turn(const char *role, const char *content)
-{
-    lrk_json *m = lrk_json_object();
-    lrk_json_set(m, "role", lrk_json_new_string(role, strlen(role)));
-    lrk_json_set(m, "content", lrk_json_new_string(content, strlen(content)));
-    return m;
-}
-
 static lrk_status prompt_ids(lrk_generate_command *c, lrk_ids *ids, lrk_err *err)
 {
     if (!c->message) return lrk_responder_text(&c->r, c->prompt, strlen(c->prompt), ids, err);
-    lrk_json *messages = lrk_json_array();
-    if (c->system) lrk_json_add(messages, turn("system", c->system));
-    lrk_json_add(messages, turn("user", c->message));
-    const lrk_status status = lrk_responder_messages(&c->r, messages, NULL, ids, err);
-    lrk_json_free(messages);
-    return status;
+    return lrk_responder_message(&c->r, c->system, c->message, ids, err);
 }
 
 static lrk_status answer_one(lrk_generate_command *c, lrk_err *err)

@@ -2,6 +2,7 @@
 #include "generate/responder.h"
 
 #include "base/cpu.h"
+#include "base/file.h"
 #include "base/size.h"
 
 #include <string.h>
@@ -88,6 +89,29 @@ lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json
     const lrk_status status = encode(r, text.text.data ? text.text.data : "", text.text.n,
                                      text.add_bos, ids, err);
     lrk_chat_text_free(&text);
+    return status;
+}
+
+static lrk_status add_turn(lrk_json *messages, const char *role, const char *content, lrk_err *err)
+{
+    const size_t n = strlen(content);
+    LRK_REQUIRE(err, lrk_utf8_check(content, n) == n, LRK_EINPUT, "the %s message is not UTF-8",
+                role);
+    lrk_json *turn = lrk_json_object();
+    lrk_json_set(turn, "role", lrk_json_new_string(role, strlen(role)));
+    lrk_json_set(turn, "content", lrk_json_new_string(content, n));
+    lrk_json_add(messages, turn);
+    return LRK_OK;
+}
+
+lrk_status lrk_responder_message(lrk_responder *r, const char *system, const char *message,
+                                 lrk_ids *ids, lrk_err *err)
+{
+    lrk_json *messages = lrk_json_array();
+    lrk_status status = system ? add_turn(messages, "system", system, err) : LRK_OK;
+    if (status == LRK_OK) status = add_turn(messages, "user", message, err);
+    if (status == LRK_OK) status = lrk_responder_messages(r, messages, NULL, ids, err);
+    lrk_json_free(messages);
     return status;
 }
 

@@ -58,6 +58,10 @@ lrk_status lrk_responder_text(const lrk_responder *r, const char *text, size_t n
 /* Of a conversation, through the chat template, with the generation prompt. */
 lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json *tools,
                                   lrk_ids *ids, lrk_err *err);
+/* Of a conversation of one message, behind a system message where `system` is not NULL. LRK_EINPUT
+ * where they are not UTF-8. */
+lrk_status lrk_responder_message(lrk_responder *r, const char *system, const char *message,
+                                 lrk_ids *ids, lrk_err *err);
 
 /* Room for `slots` sequences at a time of up to `capacity` tokens each, and for flat runs of
  * `run_tokens`. Answering makes the room it needs; who knows better beforehand says it once, and the

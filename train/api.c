@@ -133,13 +133,7 @@ static lrk_status prompt_ids(lorikeet_model *m, const char *prompt, int chat, lr
                              lrk_err *err)
 {
     if (!chat) return lrk_responder_text(&m->responder, prompt, strlen(prompt), ids, err);
-    lrk_json *messages = lrk_json_array(), *turn = lrk_json_object();
-    lrk_json_set(turn, "role", lrk_json_new_string("user", 4));
-    lrk_json_set(turn, "content", lrk_json_new_string(prompt, strlen(prompt)));
-    lrk_json_add(messages, turn);
-    const lrk_status status = lrk_responder_messages(&m->responder, messages, NULL, ids, err);
-    lrk_json_free(messages);
-    return status;
+    return lrk_responder_message(&m->responder, NULL, prompt, ids, err);
 }
 
 int lorikeet_answer(lorikeet_model *m, const char *prompt, int chat,
