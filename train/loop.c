@@ -75,8 +75,7 @@ static lrk_status save(lrk_training *t, lrk_err *err)
     t->state.cursor = lrk_batches_cursor(t->session->train);
     LRK_TRY(lrk_run_state_save(path, &t->state, t->session, t->engine, err));
     LRK_TRY(lrk_run_dir_rotate(t->dir, t->session->recipe->save_total_limit, err));
-    return lrk_curve_write(lrk_run_dir_file(t->dir, LRK_RUN_METRICS),
-                           lrk_run_dir_file(t->dir, LRK_RUN_CURVE), t->dir->path, err);
+    return lrk_curve_write(t->dir->metrics, t->dir->curve, t->dir->path, err);
 }
 
 /* *better: this evaluation is the best so far. */
@@ -91,7 +90,7 @@ static lrk_status evaluate_and_note(lrk_training *t, bool *better, lrk_err *err)
     LRK_TRY(status);
     if (lrk_stop_requested()) return LRK_OK; /* an unfinished evaluation says nothing */
     r.seconds = lrk_seconds() - start;
-    LRK_TRY(lrk_metrics_eval(lrk_run_dir_file(t->dir, LRK_RUN_METRICS), &r, err));
+    LRK_TRY(lrk_metrics_eval(t->dir->metrics, &r, err));
     *better = !t->state.evaluated || r.loss < t->state.best_loss;
     t->state.worse = *better ? 0 : t->state.worse + 1;
     t->state.evaluated = true;
@@ -118,7 +117,7 @@ static lrk_status note_step(lrk_training *t, lrk_progress *p, lrk_step_record *r
     lrk_progress_step(p, r);
     if (!due(t->state.step, t->session->recipe->logging_steps, t->session->schedule.total))
         return LRK_OK;
-    return lrk_metrics_step(lrk_run_dir_file(t->dir, LRK_RUN_METRICS), r, err);
+    return lrk_metrics_step(t->dir->metrics, r, err);
 }
 
 /* Evaluations and checkpoints that step t->state.step calls for. *end: stop early. */

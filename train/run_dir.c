@@ -114,6 +114,10 @@ lrk_status lrk_run_dir_open(lrk_run_dir *d, const char *path, const lrk_recipe *
     LRK_TRY_GOTO(s, failed, lrk_mkdir(path, err));
     const char *lock = lrk_run_dir_file(d, lock_name);
     LRK_TRY_GOTO(s, failed, need(lock, err));
+    d->metrics = lrk_run_dir_file(d, LRK_RUN_METRICS);
+    LRK_TRY_GOTO(s, failed, need(d->metrics, err));
+    d->curve = lrk_run_dir_file(d, LRK_RUN_CURVE);
+    LRK_TRY_GOTO(s, failed, need(d->curve, err));
     d->lock_new = !lrk_is_file(lock);
     LRK_TRY_GOTO(s, failed, lrk_lock_take(&d->lock, lock, err));
     LRK_TRY_GOTO(s, failed, settle(d, recipe, resume, err));

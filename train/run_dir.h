@@ -26,6 +26,7 @@
 typedef struct lrk_run_dir {
     lrk_arena arena; /* of paths */
     const char *path;
+    const char *metrics, *curve; /* paths of what is written at every step */
     lrk_lock lock;
     bool created; /* did not exist before */
     bool lock_new; /* neither did the lock file */
@@ -63,7 +64,7 @@ lrk_status lrk_run_dir_checkpoints(lrk_run_dir *d, lrk_checkpoint_file **files, 
                                    lrk_err *err);
 
 /* Removes the oldest until `keep` (at least 2) are left, never that of the best step. To be called
- * after the newest has been read back and found whole. */
+ * after the newest has been written whole. */
 lrk_status lrk_run_dir_rotate(lrk_run_dir *d, size_t keep, lrk_err *err);
 
 /* best.json */
