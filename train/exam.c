@@ -72,7 +72,8 @@ static const char *readable(lrk_examiner *e, const uint32_t *ids, size_t n, lrk_
 {
     lrk_buf b = {0};
     const char *text = NULL;
-    if (lrk_decode(e->text->tokenizer, ids, n, true, &b, err) == LRK_OK && !b.failed) {
+    if (lrk_decode(e->text->tokenizer, ids, n, true, &b, err) == LRK_OK &&
+        lrk_buf_check(&b, err) == LRK_OK) {
         const char *s = b.data ? b.data : "";
         size_t length = b.n;
         while (length && strchr(" \t\r\n", s[0])) s++, length--;
