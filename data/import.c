@@ -69,7 +69,7 @@ static void note_unused(importer *im, const lrk_json *row)
         if (r->n_unused == LRK_MAX_UNUSED) return;
         if (lrk_shape_uses(&im->shaping, key)) continue;
         n = n < sizeof *r->unused ? n : sizeof *r->unused - 1;
-        while (k < r->n_unused && strncmp(r->unused[k], key, n) != 0) k++;
+        while (k < r->n_unused && (strncmp(r->unused[k], key, n) != 0 || r->unused[k][n])) k++;
         if (k == r->n_unused) memcpy(r->unused[r->n_unused++], key, n);
     }
 }
