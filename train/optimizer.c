@@ -20,7 +20,7 @@ lrk_status lrk_optimizer_step(lrk_optimizer *o, const lrk_engine *e, double rate
     LRK_REQUIRE(err, isfinite(*norm), LRK_ENUMERIC,
                 "step %llu: the gradient is not finite; lower learning_rate, or look for NaN in the "
                 "data and the base model",
-                (unsigned long long)o->steps);
+                (unsigned long long)o->steps + 1);
     double clip = 1.0;
     if (o->max_norm > 0.0 && *norm + 1e-6 > o->max_norm) clip = o->max_norm / (*norm + 1e-6);
     const lrk_adamw a = {.learning_rate = rate, .beta1 = o->beta1, .beta2 = o->beta2,
