@@ -117,7 +117,7 @@ void lrk_tape_time(lrk_tape *t, const lrk_op *op, double forward_s, double backw
 size_t lrk_tape_times(lrk_tape *t, lrk_op_time *rows, size_t n)
 {
     const size_t count = lrk_min(n, t->n_times);
-    memcpy(rows, t->times, count * sizeof *rows);
+    if (count) memcpy(rows, t->times, count * sizeof *rows);
     t->n_times = 0;
     return count;
 }
