@@ -14,7 +14,7 @@ lorikeet=${LORIKEET:-build/release/lorikeet} python=${PYTHON:-.venv/bin/python}
 modules=${NODE_MODULES:-node_modules} turns=${TURNS:-2} threads=${THREADS:-2}
 export TQDM_DISABLE=1
 if [ "${LEVEL:-}" = avx2 ]; then
-    export LRK_CPU=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
+    export LRK_CPU=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2
 fi
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -26,7 +26,7 @@ ours() { # NAME FIELD... : one bench run, appended as {"side","tok_per_s","peak_
     python3 - "$name" "$out/bench.json" >>"$out/rows" <<'PY'
 import json, sys
 for r in json.load(open(sys.argv[2]))["results"]:
-    print(json.dumps({"side": sys.argv[1] + " " + r["what"].split()[0] if "decode" in sys.argv[1] else
+    print(json.dumps({"side": sys.argv[1] + " " + r["what"].split()[0] if "lorikeet" == sys.argv[1] else
                       sys.argv[1], "tok_per_s": r["tok_per_s"], "peak_memory_mb": r["peak_memory_mb"]}))
 PY
 }
@@ -42,7 +42,7 @@ peer() { # NAME ARGUMENT...
 ours_plume() { # NAME DTYPE
     rm -rf "$out/run"
     "$lorikeet" train recipes/plume.yaml base_model="$model" output_dir="$out/run" threads="$threads" \
-        compute_dtype="$2" max_steps=7 warmup_ratio=0 eval_strategy=no export.merged=false \
+        compute_dtype="$2" max_steps=7 warmup_ratio=0 evals_per_epoch=0 load_best_model_at_end=false export.merged=false \
         export.adapter_gguf=false 'export.gguf=[]' --verbose >"$out/log" 2>&1
     python3 - "$1" "$out/run/metrics.jsonl" "$out/log" >>"$out/rows" <<'PY'
 import json, re, sys
@@ -124,7 +124,7 @@ for what; do
         "$python" -c 'import json, sys; sys.path.insert(0, "tests/bench"); import peer
 print(json.dumps(peer.synthetic(512, 49152)))' >"$out/ids.json"
         for _ in $(seq "$turns"); do
-            ours "lorikeet decode, prefill" --prefill 512 --decode 64
+            ours "lorikeet" --prefill 512 --decode 64
             llama
         done
         table "llama.cpp" ;;
