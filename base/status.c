@@ -24,6 +24,13 @@ const char *lrk_status_text(lrk_status s)
     return table[s].text;
 }
 
+/* Messages quote names and values from files of strangers, which must not steer the terminal. */
+static void tame(char *s)
+{
+    for (; *s; s++)
+        if (((unsigned char)*s < 0x20 && *s != '\n' && *s != '\t') || *s == 0x7f) *s = '?';
+}
+
 lrk_status lrk_fail(lrk_err *err, lrk_status s, const char *fmt, ...)
 {
     if (err && err->status == LRK_OK) {
@@ -31,6 +38,7 @@ lrk_status lrk_fail(lrk_err *err, lrk_status s, const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(err->text, sizeof err->text, fmt, ap);
         va_end(ap);
+        tame(err->text);
         err->status = s;
     }
     return s;
@@ -52,7 +60,8 @@ lrk_status lrk_err_prefix(lrk_err *err, lrk_status s, const char *fmt, ...)
     const size_t copied = length < room ? length : room;
     memcpy(joined + used, err->text, copied);
     joined[used + copied] = '\0';
-    memcpy(err->text, joined, sizeof joined);
+    tame(joined);
+    memcpy(err->text, joined, used + copied + 1);
     return s;
 }
 

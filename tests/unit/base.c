@@ -152,6 +152,16 @@ static void files_appear_whole_or_not_at_all(void **state)
     lrk_arena_free(&a);
 }
 
+static void messages_hold_no_control_characters(void **state)
+{
+    (void)state;
+    lrk_err err = {0};
+    (void)lrk_fail(&err, LRK_EINPUT, "tensor '%s'\nis odd", "a\033[2Jb\177c\r.");
+    assert_string_equal(err.text, "tensor 'a?[2Jb?c?.'\nis odd");
+    assert_int_equal(lrk_err_prefix(&err, LRK_EINPUT, "%s", "x\033y"), LRK_EINPUT);
+    assert_string_equal(err.text, "x?y: tensor 'a?[2Jb?c?.'\nis odd");
+}
+
 static void utf8_is_checked(void **state)
 {
     (void)state;
@@ -206,6 +216,7 @@ int main(void)
         cmocka_unit_test(sha256_of_known_texts),
         cmocka_unit_test(philox_gives_the_published_numbers),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
+        cmocka_unit_test(messages_hold_no_control_characters),
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(json_is_strict_and_keeps_order),
         cmocka_unit_test(every_task_runs_once),
