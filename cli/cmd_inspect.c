@@ -194,14 +194,27 @@ static lrk_status inspect_file(view *v, const char *path, lrk_err *err)
 }
 
 /* One line for people: long values are cut, line ends shown. */
+/* Names come from strangers: escaped as in JSON, so that no control character reaches the
+ * terminal. */
+static lrk_status print_name(const char *name, int indent, lrk_err *err)
+{
+    lrk_buf b = {0};
+    lrk_json_quote(&b, name, strlen(name));
+    const lrk_status status = lrk_buf_check(&b, err);
+    if (status == LRK_OK) printf("%*s%.*s:", indent, "", (int)b.n - 2, b.data + 1);
+    lrk_buf_free(&b);
+    return status;
+}
+
 static lrk_status print_value(const char *name, const lrk_json *value, int indent, lrk_err *err)
 {
     lrk_buf b = {0};
+    LRK_TRY(print_name(name, indent, err));
     LRK_TRY(lrk_json_dump(value, 0, &b, err));
     const bool cut = b.n > SHOWN;
     size_t n = cut ? SHOWN : b.n;
     while (cut && n > 0 && ((unsigned char)b.data[n] & 0xc0) == 0x80) n--; /* a whole character */
-    printf("%*s%s: %.*s%s\n", indent, "", name, (int)n, b.data, cut ? " ..." : "");
+    printf(" %.*s%s\n", (int)n, b.data, cut ? " ..." : "");
     lrk_buf_free(&b);
     return LRK_OK;
 }
@@ -216,7 +229,8 @@ static lrk_status print_table(const view *v, lrk_err *err)
             LRK_TRY(print_value(key, value, 0, err));
             continue;
         }
-        printf("%s:\n", key);
+        LRK_TRY(print_name(key, 0, err));
+        putchar('\n');
         for (void *k = lrk_json_begin(value); k; k = lrk_json_next(value, k))
             LRK_TRY(print_value(lrk_json_key(k, NULL), lrk_json_value(k), 2, err));
     }
@@ -224,7 +238,6 @@ static lrk_status print_table(const view *v, lrk_err *err)
     puts("tensors:");
     for (size_t i = 0; i < lrk_json_size(v->tensors); i++) {
         const lrk_json *t = lrk_json_at(v->tensors, i);
-        /* names come from strangers: as JSON, so that no control character reaches the terminal */
         lrk_buf shape = {0}, name = {0};
         lrk_status status = lrk_json_dump(lrk_json_get(t, "shape"), 0, &shape, err);
         if (status == LRK_OK) status = lrk_json_dump(lrk_json_get(t, "name"), 0, &name, err);

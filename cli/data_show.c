@@ -130,9 +130,14 @@ static void print_head(lrk_data_view *v, const lrk_record *r, const lrk_row_toke
     printf("%s, row %" PRIu64 ": %zu tokens, %zu trained (%.0f %%)\n", lrk_record_where(v->data, r),
            r->row, t->ids.n, t->trained,
            t->ids.n ? 100.0 * (double)t->trained / (double)t->ids.n : 0.0);
-    for (size_t i = 0; i < n && t->text.rendered.n_spans; i++)
-        printf("  %-10s %6zu tokens %6zu trained\n", turns[i].role ? turns[i].role : "",
+    for (size_t i = 0; i < n && t->text.rendered.n_spans; i++) {
+        const char *role = turns[i].role ? turns[i].role : "";
+        const size_t length = strlen(role), width = 10;
+        fputs("  ", stdout);
+        put_safely(role, length, false);
+        printf("%*s %6zu tokens %6zu trained\n", length < width ? (int)(width - length) : 0, "",
                turns[i].tokens, turns[i].trained);
+    }
     if (!t->trained) printf("  no token is trained: such a row is refused\n");
     if (sequence_len && t->ids.n > sequence_len)
         printf("  longer than sequence_len %zu: %zu tokens would be cut\n", sequence_len,
