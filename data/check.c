@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/sha256.h"
+#include "data/shapes_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,13 +25,6 @@ typedef struct checker {
     uint64_t listed;
 } checker;
 
-static bool blank(const lrk_part *p)
-{
-    for (size_t i = 0; i < p->n; i++)
-        if (!strchr(" \t\r\n", p->text[i])) return false;
-    return true;
-}
-
 static bool message_of_assistant(const lrk_part *p)
 {
     lrk_json *m = NULL;
@@ -51,7 +45,7 @@ static bool has_answer(const lrk_record *r)
         const lrk_part *p = &r->parts[i];
         const bool says = p->role == LRK_ROLE_RAW || p->role == LRK_ROLE_COMPLETION ||
                           p->role == LRK_ROLE_ASSISTANT || message_of_assistant(p);
-        if (!blank(p) && (p->train == LRK_TRAIN_YES || (says && p->train == LRK_TRAIN_BY_ROLE)))
+        if (!lrk_blank(p->text, p->n) && (p->train == LRK_TRAIN_YES || (says && p->train == LRK_TRAIN_BY_ROLE)))
             return true;
     }
     return false;

@@ -1,4 +1,4 @@
-/* data/shapes_private.h -- what shapes.c and shapes_chat.c share. */
+/* data/shapes_private.h -- what the folder shares of the shapes. */
 #ifndef LRK_DATA_SHAPES_PRIVATE_H
 #define LRK_DATA_SHAPES_PRIVATE_H
 #include "data/shapes.h"
