@@ -7,7 +7,6 @@
 typedef struct lrk_plan_bytes {
     size_t weights;   /* mapped from the file, in the stored type */
     lrk_engine_bytes engine;
-    size_t batches;   /* ids, targets and segments of a step */
     size_t process;   /* program, libraries, tokenizer, data set: what is resident while planning */
     size_t total;
 } lrk_plan_bytes;
