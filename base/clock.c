@@ -20,7 +20,8 @@ double lrk_seconds(void)
     return now(CLOCK_MONOTONIC);
 }
 
-/* Text of a file in /proc; empty when it cannot be read. */
+/* Text of a file in /proc; empty when it cannot be read. Not through base/file.h, which goes by the
+ * size of a file: the kernel gives 0 for these. */
 static void proc_text(const char *path, char *text, size_t size)
 {
     size_t n = 0;

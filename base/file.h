@@ -1,7 +1,8 @@
 /* base/file.h -- all file access of the program: reading, mapping, and writing that either
  * happens whole or not at all.
  *
- * Messages carry path and reason. Paths are bytes; "-" has no special meaning here.
+ * Messages carry path and reason. Paths are bytes; "-" is a file's name but for
+ * lrk_lines_open.
  */
 #ifndef LRK_BASE_FILE_H
 #define LRK_BASE_FILE_H

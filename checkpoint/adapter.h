@@ -1,10 +1,12 @@
 /* checkpoint/adapter.h -- LoRA adapters in PEFT's layout, and as GGUF.
  *
  * A directory with adapter_config.json and adapter_model.safetensors. For a linear weight W (out,
- * in) of the base the adapter holds A (R, in) and B (out, R): W' = W + scale * B * A          scale
- * = alpha / R, or alpha / sqrt(R) with use_rslora Keys: "base_model.model." + module path +
- * ".lora_A.weight" | ".lora_B.weight". Layout: github.com/huggingface/peft,
- * docs/source/developer_guides/checkpoint.md.
+ * in) of the base the adapter holds A (R, in) and B (out, R):
+ *
+ *   W' = W + scale * B * A,   scale = alpha / R, or alpha / sqrt(R) with use_rslora
+ *
+ * Keys: "base_model.model." + module path + ".lora_A.weight" | ".lora_B.weight". Layout:
+ * github.com/huggingface/peft, docs/source/developer_guides/checkpoint.md.
  *
  * Reading is strict: every key of adapter_config.json must be one that PEFT 0.21 writes, and those
  * that change the numbers in a way we do not compute (use_dora, lora_bias, modules_to_save, ...)

@@ -35,8 +35,9 @@ static size_t src_row(const lrk_merge_item *item, size_t row)
     return item->order == LRK_ROWS_TO_GGUF ? lrk_qk_hf_row(row, item->head_dim) : row;
 }
 
-/* w += scale * (row of B) * A. A product of two f32 is exact in f64, so each step rounds as a fused
- * multiply-add in f32 does, with or without such an instruction. */
+/* w += scale * (row of B) * A. A product of two f32 is exact in f64, so each step rounds all
+ * but as a fused multiply-add in f32 does (the sum is rounded twice, to f64 and to f32), and alike
+ * on machines with and without such an instruction. */
 static void add_delta(const lrk_adapter_module *m, size_t row, size_t cols, float *w, float *sum)
 {
     const float scale = (float)m->scale;

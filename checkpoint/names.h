@@ -3,8 +3,11 @@
  * Both sides describe the same weights; the pairs are a table. Files of architecture "llama" hold
  * the rows of the query and key projections in another order: the two halves of a head that rotary
  * embedding turns against each other are interleaved, so that pairs are adjacent. Per head of D
- * rows gguf row 2i + j = Hugging Face row j * D/2 + i,    j in {0, 1}, i < D/2 Facts:
- * github.com/ggml-org/llama.cpp, gguf-py/gguf/tensor_mapping.py and conversion/llama.py.
+ * rows:
+ *
+ *   gguf row 2i + j = Hugging Face row j * D/2 + i,   j in {0, 1}, i < D/2
+ *
+ * Facts: github.com/ggml-org/llama.cpp, gguf-py/gguf/tensor_mapping.py and conversion/llama.py.
  */
 #ifndef LRK_CHECKPOINT_NAMES_H
 #define LRK_CHECKPOINT_NAMES_H

@@ -25,8 +25,7 @@ struct lrk_weights {
     size_t n;
 };
 
-/* ---- a Hugging Face directory ------------------------------------------------------------------
- */
+/* ---- a Hugging Face directory ---- */
 
 static lrk_status join(lrk_weights *w, const char *name, const char **out, lrk_err *err)
 {
@@ -194,8 +193,7 @@ static lrk_status open_directory(lrk_weights *w, lrk_err *err)
     return list_files(w, err);
 }
 
-/* ---- a GGUF file -------------------------------------------------------------------------------
- */
+/* ---- a GGUF file ---- */
 
 static lrk_status open_gguf(lrk_weights *w, lrk_err *err)
 {
@@ -220,8 +218,7 @@ static lrk_status open_gguf(lrk_weights *w, lrk_err *err)
     return LRK_OK;
 }
 
-/* ---- both --------------------------------------------------------------------------------------
- */
+/* ---- both ---- */
 
 static lrk_status sort_tensors(lrk_weights *w, lrk_err *err)
 {
@@ -367,8 +364,7 @@ void lrk_weights_sha256(const lrk_weights *w, char hex[65])
     lrk_hex(digest, sizeof digest, hex);
 }
 
-/* ---- finite ------------------------------------------------------------------------------------
- */
+/* ---- finite ---- */
 
 typedef struct finite_job {
     const lrk_tensor *t;

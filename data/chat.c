@@ -47,8 +47,7 @@ static lrk_render_options render_options(const lrk_chat_options *o, const char *
     return r;
 }
 
-/* ---- which bytes
- * ---------------------------------------------------------------------------------- */
+/* ---- which bytes ---- */
 
 typedef struct ranges {
     lrk_chat_text *out;
@@ -114,8 +113,7 @@ static lrk_status train_spans(const lrk_chat_options *o, const lrk_part *parts, 
     return LRK_OK;
 }
 
-/* ---- conversations
- * -------------------------------------------------------------------------------- */
+/* ---- conversations ---- */
 
 static lrk_status render(const lrk_chat_options *o, const lrk_json *context, const lrk_part *parts,
                          size_t n, lrk_chat_text *out, lrk_err *err)
@@ -215,8 +213,7 @@ static lrk_status conversation(const lrk_chat_options *o, const lrk_part *parts,
     return s;
 }
 
-/* ---- rows without a template
- * ---------------------------------------------------------------------- */
+/* ---- rows without a template ---- */
 
 /* One text after the other, then eos; what part i says is trained or not as its mark says, by
  * default the last part alone. */

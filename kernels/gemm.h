@@ -18,8 +18,9 @@
  * kernel, and no copy of it is kept. All three f64: a plain loop, for gradient checks.
  *
  * Arithmetic: a in f32: products and sums in f32. a in bf16: b is rounded to bf16 (exact where it
- * is bf16 already; for a few rows, m <= 4, it may be kept exact), products exact, sums in f32. Every sum runs in an order that depends on m, n, k
- * and the instruction set alone, never on the number of threads.
+ * is bf16 already; for a few rows, m <= 4, it may be kept exact), products exact, sums in f32.
+ * Every sum runs in an order that depends on m, n, k and the instruction set alone, never on the
+ * number of threads.
  *
  * Memory: lrk_gemm_scratch bytes, LRK_ALIGN aligned, from the caller. Nothing is allocated.
  */

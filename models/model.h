@@ -73,7 +73,8 @@ bool lrk_model_knows(const lrk_model *m, const char *name);
 /* Start values of all adapters. */
 void lrk_model_start(lrk_model *m, uint64_t seed);
 
-/* Dropout masks of the next micro-batch: `count` is its number since the start of training. */
+/* Dropout masks of the next micro-batch, a function of the two numbers: a resumed run draws what it
+ * would have drawn. count: the step; seed tells its micro-batches apart. */
 void lrk_model_set_dropout(lrk_model *m, uint64_t seed, uint32_t count);
 void lrk_model_enable_dropout(lrk_model *m, double p); /* 0 in evaluation */
 

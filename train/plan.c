@@ -77,7 +77,7 @@ static lrk_status measure_speed(const lrk_session *s, double *gflops, lrk_err *e
 lrk_status lrk_plan_make(lrk_plan *p, lrk_session *s, bool measure, lrk_err *err)
 {
     /* norms, attention and memory traffic beside the products: the share of the rate of a bare
-     * product that a whole step reached on the machines of docs/performance.md */
+     * product that a whole step was measured to reach */
     const double share = 0.75;
     *p = (lrk_plan){0};
     p->bytes.process = process_bytes(s->base.weights);

@@ -68,8 +68,7 @@ lrk_status lrk_j_call(lrk_jrun *r, lrk_jvalue f, const lrk_jargs *args, lrk_jval
     }
 }
 
-/* ---- globals
- * -------------------------------------------------------------------------------------- */
+/* ---- globals ---- */
 
 static lrk_status fn_raise(lrk_jrun *r, const lrk_jargs *args, lrk_jvalue *out)
 {
@@ -143,8 +142,7 @@ static lrk_status fn_refused(lrk_jrun *r, const lrk_jargs *args, lrk_jvalue *out
     return lrk_j_fail(r, LRK_ESUPPORT, "this global function");
 }
 
-/* ---- strftime_now
- * --------------------------------------------------------------------------------- */
+/* ---- strftime_now ---- */
 
 /* "2026-03-01T12:00:00", what follows is not looked at but for a Z. */
 static lrk_status read_now(lrk_jrun *r, struct tm *tm)

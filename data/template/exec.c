@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* ---- scopes: `if` opens none, everything else with a body does
- * ------------------------------------ */
+/* ---- scopes: `if` opens none, everything else with a body does ---- */
 
 lrk_status lrk_j_scope_new(lrk_jrun *r, lrk_jscope *up, lrk_jscope **out)
 {
@@ -76,8 +75,7 @@ lrk_status lrk_j_assign(lrk_jrun *r, const lrk_jnode *target, lrk_jvalue v)
     return LRK_OK;
 }
 
-/* ---- loops
- * ---------------------------------------------------------------------------------------- */
+/* ---- loops ---- */
 
 /* The next item that passes the loop's filter. The filter sees the scope around the loop and the
  * target, and runs when the item is fetched, as the reference's generator does. */
@@ -210,8 +208,7 @@ static lrk_status exec_for(lrk_jrun *r, const lrk_jnode *n)
     return LRK_OK;
 }
 
-/* ---- bodies that become text
- * ---------------------------------------------------------------------- */
+/* ---- bodies that become text ---- */
 
 static lrk_status capture(lrk_jrun *r, const lrk_jnode *body, lrk_jvalue *out)
 {
@@ -291,8 +288,7 @@ static lrk_status exec_generation(lrk_jrun *r, const lrk_jnode *n)
     return LRK_OK;
 }
 
-/* ---- one statement
- * -------------------------------------------------------------------------------- */
+/* ---- one statement ---- */
 
 static lrk_status exec_if(lrk_jrun *r, const lrk_jnode *n)
 {

@@ -101,8 +101,7 @@ FILTER(f_replace)
     return lrk_j_replace(r, s, old, by, max, out);
 }
 
-/* ---- indent
- * --------------------------------------------------------------------------------------- */
+/* ---- indent ---- */
 
 static lrk_status spaces(lrk_jrun *r, int64_t n, const lrk_jstr **out)
 {
@@ -145,8 +144,7 @@ FILTER(f_indent)
     return lrk_j_finish(r, &o, out);
 }
 
-/* ---- tojson
- * --------------------------------------------------------------------------------------- */
+/* ---- tojson ---- */
 
 static lrk_status c_text(lrk_jrun *r, const lrk_jstr *s, const char **out)
 {
@@ -196,8 +194,7 @@ FILTER(f_tojson)
     return lrk_j_finish(r, &o, out);
 }
 
-/* ---- numbers
- * -------------------------------------------------------------------------------------- */
+/* ---- numbers ---- */
 
 /* Decimal text of a number with blanks around it. Python reads more (underscores, other digits,
  * "inf"); what could be that is refused. */

@@ -74,8 +74,7 @@ FILTER(f_reverse)
     return LRK_OK;
 }
 
-/* ---- attributes by path ("a.b.0")
- * ----------------------------------------------------------------- */
+/* ---- attributes by path ("a.b.0") ---- */
 
 static lrk_status by_path(lrk_jrun *r, lrk_jvalue v, lrk_jvalue path, lrk_jvalue *out)
 {
@@ -124,8 +123,7 @@ FILTER(f_join)
     return lrk_j_finish(r, &o, out);
 }
 
-/* ---- generators
- * ----------------------------------------------------------------------------------- */
+/* ---- generators ---- */
 
 static lrk_status generator(lrk_jrun *r, lrk_jlazy lazy, lrk_jvalue *out)
 {
@@ -304,8 +302,7 @@ FILTER(f_sum)
     return LRK_OK;
 }
 
-/* ---- map, select and theirs
- * ----------------------------------------------------------------------- */
+/* ---- map, select and theirs ---- */
 
 static lrk_status name_of(lrk_jrun *r, lrk_jvalue v, char name[32])
 {
@@ -428,8 +425,7 @@ const lrk_jfilter lrk_jfilters_seq[] = {{"length", f_length},
                                         {"rejectattr", f_rejectattr},
                                         {NULL, NULL}};
 
-/* ---- by name
- * -------------------------------------------------------------------------------------- */
+/* ---- by name ---- */
 
 static const lrk_jfilter *find(const char *name)
 {

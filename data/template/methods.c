@@ -4,8 +4,7 @@
 #define METHOD(name)                                                                               \
     static lrk_status name(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, lrk_jvalue *out)
 
-/* ---- dicts
- * ---------------------------------------------------------------------------------------- */
+/* ---- dicts ---- */
 
 METHOD(d_get)
 {
@@ -51,8 +50,7 @@ METHOD(d_copy)
 const lrk_jmethod lrk_jmethods_dict[] = {{"get", d_get},       {"items", d_items}, {"keys", d_keys},
                                          {"values", d_values}, {"copy", d_copy},   {NULL, NULL}};
 
-/* ---- lists and tuples
- * ----------------------------------------------------------------------------- */
+/* ---- lists and tuples ---- */
 
 static lrk_status look(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, const char *name,
                        int64_t *first, int64_t *count)
@@ -91,8 +89,7 @@ METHOD(l_count)
 const lrk_jmethod lrk_jmethods_seq[] = {
     {"index", l_index}, {"count", l_count}, {"copy", d_copy}, {NULL, NULL}};
 
-/* ---- loops
- * ---------------------------------------------------------------------------------------- */
+/* ---- loops ---- */
 
 METHOD(loop_cycle)
 {

@@ -96,8 +96,7 @@ METHOD(s_capitalize) { return cased(r, self, args, LRK_J_CAPITALIZE, out); }
 
 METHOD(s_title) { return cased(r, self, args, LRK_J_TITLE, out); }
 
-/* ---- looking for texts
- * ---------------------------------------------------------------------------- */
+/* ---- looking for texts ---- */
 
 static bool has_at(const lrk_jstr *s, const lrk_jstr *what, bool end)
 {

@@ -87,8 +87,7 @@ lrk_status lrk_jexpect(lrk_jparser *p, const char *op)
     return lrk_jsyntax(p, expected);
 }
 
-/* ---- bodies
- * -------------------------------------------------------------------------------------- */
+/* ---- bodies ---- */
 
 static lrk_status parse_statement(lrk_jparser *p, lrk_jnode **out);
 
@@ -154,8 +153,7 @@ static lrk_status parse_whole_body(lrk_jparser *p, const char *end, lrk_jnode **
     return LRK_OK;
 }
 
-/* ---- targets
- * ------------------------------------------------------------------------------------- */
+/* ---- targets ---- */
 
 static lrk_status parse_target_item(lrk_jparser *p, bool with_namespace, lrk_jnode **out)
 {
@@ -202,8 +200,7 @@ static lrk_status parse_target(lrk_jparser *p, bool with_namespace, const char *
     return LRK_OK;
 }
 
-/* ---- statements
- * ---------------------------------------------------------------------------------- */
+/* ---- statements ---- */
 
 static lrk_status parse_for(lrk_jparser *p, lrk_jnode *node)
 {

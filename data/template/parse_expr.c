@@ -35,8 +35,7 @@ static lrk_status binary(lrk_jparser *p, lrk_jnode_kind kind, lrk_jop op, lrk_jp
     return LRK_OK;
 }
 
-/* ---- arguments, subscripts, filters, tests
- * ------------------------------------------------------- */
+/* ---- arguments, subscripts, filters, tests ---- */
 
 static lrk_status parse_arguments(lrk_jparser *p, lrk_jnode **out)
 {
@@ -191,8 +190,7 @@ static lrk_status parse_test(lrk_jparser *p, lrk_jnode **node)
     return LRK_OK;
 }
 
-/* ---- literals
- * ------------------------------------------------------------------------------------ */
+/* ---- literals ---- */
 
 static lrk_status parse_sequence(lrk_jparser *p, bool dict, lrk_jnode **out)
 {
@@ -278,8 +276,7 @@ lrk_status lrk_jparse_primary(lrk_jparser *p, lrk_jnode **out)
     return LRK_OK;
 }
 
-/* ---- operators
- * ----------------------------------------------------------------------------------- */
+/* ---- operators ---- */
 
 static lrk_status parse_unary(lrk_jparser *p, bool with_filter, lrk_jnode **out)
 {

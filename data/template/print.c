@@ -151,8 +151,7 @@ lrk_status lrk_j_to_str(lrk_jrun *r, lrk_jvalue v, lrk_jvalue *out)
     return lrk_j_finish(r, &o, out);
 }
 
-/* ---- JSON
- * ----------------------------------------------------------------------------------------- */
+/* ---- JSON ---- */
 
 static lrk_status put_json_str(lrk_jrun *r, lrk_jout *o, const lrk_jstr *s, bool ascii)
 {

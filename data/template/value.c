@@ -106,8 +106,7 @@ lrk_status lrk_j_pair(lrk_jrun *r, lrk_jvalue a, lrk_jvalue b, lrk_jvalue *out)
     return LRK_OK;
 }
 
-/* ---- dicts
- * ---------------------------------------------------------------------------------------- */
+/* ---- dicts ---- */
 
 lrk_status lrk_j_dict(lrk_jrun *r, lrk_jvalue *out)
 {
@@ -180,8 +179,7 @@ lrk_status lrk_j_dict_put(lrk_jrun *r, lrk_jdict *d, const char *key, lrk_jvalue
     return lrk_j_dict_set(r, d, k, value);
 }
 
-/* ---- from JSON
- * ------------------------------------------------------------------------------------ */
+/* ---- from JSON ---- */
 
 static lrk_status from_string(lrk_jrun *r, const lrk_json *v, uint32_t origin, lrk_jvalue *out)
 {

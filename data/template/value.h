@@ -186,8 +186,7 @@ lrk_status lrk_j_take(lrk_jrun *r, size_t count, size_t size, void *out);
 /* Grows an array of n elements so that one more fits. */
 lrk_status lrk_j_room(lrk_jrun *r, size_t n, size_t *capacity, size_t size, void *array);
 
-/* ---- making values
- * -------------------------------------------------------------------------------- */
+/* ---- making values ---- */
 static inline lrk_jvalue lrk_j_none(void) { return (lrk_jvalue){.kind = LRK_JV_NONE}; }
 static inline lrk_jvalue lrk_j_bool(bool b)
 {
@@ -216,8 +215,7 @@ lrk_status lrk_j_dict_get(lrk_jrun *r, const lrk_jdict *d, lrk_jvalue key, const
 lrk_status lrk_j_from_json(lrk_jrun *r, const lrk_json *v, uint32_t origin, lrk_jvalue *out);
 lrk_status lrk_j_context(lrk_jrun *r, const lrk_json *context, lrk_jvalue *out);
 
-/* ---- text
- * ----------------------------------------------------------------------------------------- */
+/* ---- text ---- */
 /* origin 0: of nobody. */
 lrk_status lrk_j_put(lrk_jrun *r, lrk_jout *o, const char *s, size_t n, uint32_t origin);
 lrk_status lrk_j_puts(lrk_jrun *r, lrk_jout *o, const char *s);
@@ -245,8 +243,7 @@ typedef struct lrk_jjson {
 } lrk_jjson;
 lrk_status lrk_j_put_json(lrk_jrun *r, lrk_jout *o, lrk_jvalue v, const lrk_jjson *f, size_t level);
 
-/* ---- asking
- * --------------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 const char *lrk_j_type(lrk_jvalue v); /* Python's name of the type */
 bool lrk_j_true(lrk_jvalue v);
 bool lrk_j_number(lrk_jvalue v, int64_t *i, double *d, bool *real); /* bool, int, float */
@@ -260,8 +257,7 @@ lrk_status lrk_j_next(lrk_jrun *r, lrk_jiter *it, lrk_jvalue *out, bool *more);
 lrk_status lrk_j_items(lrk_jrun *r, lrk_jvalue v, lrk_jseq **out); /* all at once, a new list */
 lrk_status lrk_j_sort(lrk_jrun *r, lrk_jseq *items, const lrk_jvalue *keys, bool reverse);
 
-/* ---- attributes, operators, calls
- * ----------------------------------------------------------------- */
+/* ---- attributes, operators, calls ---- */
 lrk_status lrk_j_attr(lrk_jrun *r, lrk_jvalue v, const char *name, lrk_jvalue *out);
 lrk_status lrk_j_item(lrk_jrun *r, lrk_jvalue v, lrk_jvalue index, lrk_jvalue *out);
 lrk_status lrk_j_slice(lrk_jrun *r, lrk_jvalue v, const lrk_jvalue bounds[3], lrk_jvalue *out);
@@ -290,8 +286,7 @@ lrk_status lrk_j_bind(lrk_jrun *r, const char *what, const lrk_jargs *args,
 lrk_status lrk_j_want_str(lrk_jrun *r, const char *what, lrk_jvalue v, const lrk_jstr **out);
 lrk_status lrk_j_want_int(lrk_jrun *r, const char *what, lrk_jvalue v, int64_t *out);
 
-/* ---- the tree
- * ------------------------------------------------------------------------------------- */
+/* ---- the tree ---- */
 lrk_status lrk_j_eval(lrk_jrun *r, const lrk_jnode *n, lrk_jvalue *out);
 lrk_status lrk_j_exec(lrk_jrun *r, const lrk_jnode *list);
 lrk_status lrk_j_assign(lrk_jrun *r, const lrk_jnode *target, lrk_jvalue v);
@@ -299,8 +294,7 @@ lrk_status lrk_j_scope_new(lrk_jrun *r, lrk_jscope *up, lrk_jscope **out);
 lrk_status lrk_j_scope_set(lrk_jrun *r, lrk_jscope *s, const char *name, lrk_jvalue v);
 lrk_status lrk_j_lookup(lrk_jrun *r, const char *name, lrk_jvalue *out);
 
-/* ---- spans
- * ---------------------------------------------------------------------------------------- */
+/* ---- spans ---- */
 enum { LRK_J_SAYS = 1, LRK_J_CALLS = 2 }; /* field of an origin: text, part of a tool call */
 lrk_status lrk_j_spans(lrk_jrun *r, const lrk_json *messages, lrk_rendered *out);
 

@@ -5,12 +5,14 @@
  * tiles of C: 4 loads of tiles, 8 cycles each, feed 4 products, so loads hide behind products as
  * long as one operand comes from the first-level cache.
  *
- *   A    rows lie in memory as the tile wants them: read in place when it is bf16, not transposed,
- *        k is whole steps of 32, and the strip of 32 rows is whole; otherwise packed, padded by
- * zeros B    packed by each task, step by step: decoded to rows of bf16, then 16 x 16 pairs
- * transposed (W transposed), or two rows interleaved (W plain) C    sums go through 4 KiB of the
- * first-level cache to f32 or bf16; a deep k is cut into blocks whose sums are kept in f32 in
- * between
+ * A: rows lie in memory as the tile wants them: read in place when it is bf16, not transposed, k
+ * is whole steps of 32, and the strip of 32 rows is whole; otherwise packed, padded by zeros.
+ *
+ * B: packed by each task, step by step: decoded to rows of bf16, then 16 x 16 pairs transposed (W
+ * transposed), or two rows interleaved (W plain).
+ *
+ * C: sums go through 4 KiB of the first-level cache to f32 or bf16; a deep k is cut into blocks
+ * whose sums are kept in f32 in between.
  *
  * dB += dY^T S (A transposed and tall, B plain and thin) runs as C^T = B^T A^T, whose big operand
  * needs no transposition.

@@ -209,7 +209,7 @@ static inline void decode_row(lrk_dtype t, const void *src, size_t n, float *dst
     }
 }
 
-/* ---- products with a vector ---------------------------------------------------------------------
+/* ---- products with a vector ----
  * The types of most files: the codes themselves are multiplied, the scale and the minimum of a
  * block come in once, sum_i (d q_i + m) x_i = d sum_i q_i x_i + m sum_i x_i. x_sums: of 32 elements
  * each. */

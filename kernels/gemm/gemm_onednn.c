@@ -107,8 +107,7 @@ static bool multiply(const matrix x[3])
     return s == dnnl_success;
 }
 
-/* ---- around it ---------------------------------------------------------------------------------
- */
+/* ---- around it ---- */
 
 typedef struct job {
     const lrk_gemm *g;

@@ -3,8 +3,7 @@
 
 #include <immintrin.h>
 
-/* ---- to bf16 -----------------------------------------------------------------------------------
- */
+/* ---- to bf16 ---- */
 
 static inline float half_at(const unsigned char *p)
 {
@@ -93,8 +92,7 @@ void lrk_to_bf16_amx(lrk_dtype t, const void *src, size_t n, uint16_t *dst, floa
     }
 }
 
-/* ---- to tiles ----------------------------------------------------------------------------------
- */
+/* ---- to tiles ---- */
 
 /* A pair of bf16 is a 32-bit number here. As the transposition in micro_avx512.c. */
 static inline __attribute__((always_inline)) void transpose_16(__m512i r[16])

@@ -112,8 +112,7 @@ static void refusals(void **state)
     }
 }
 
-/* ---- spans
- * ---------------------------------------------------------------------------------------- */
+/* ---- spans ---- */
 
 /* Every span as "role:text", kinds as c, e, g in front. */
 static void spans_are(const char *source, const char *context, const char *want)
