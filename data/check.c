@@ -45,7 +45,8 @@ static bool has_answer(const lrk_record *r)
         const lrk_part *p = &r->parts[i];
         const bool says = p->role == LRK_ROLE_RAW || p->role == LRK_ROLE_COMPLETION ||
                           p->role == LRK_ROLE_ASSISTANT || message_of_assistant(p);
-        if (!lrk_blank(p->text, p->n) && (p->train == LRK_TRAIN_YES || (says && p->train == LRK_TRAIN_BY_ROLE)))
+        if (!lrk_blank(p->text, p->n) &&
+            (p->train == LRK_TRAIN_YES || (says && p->train == LRK_TRAIN_BY_ROLE)))
             return true;
     }
     return false;
