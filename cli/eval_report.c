@@ -16,6 +16,15 @@ const char *lrk_eval_group(const lrk_eval_report *r, const char *after)
     return best;
 }
 
+/* Control characters would move the cursor of a terminal. */
+static void put_text(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)s[i];
+        putchar(c < 0x20 || c == 0x7f ? ' ' : s[i]);
+    }
+}
+
 /* Cells stand below each other; no blanks at the end of a line. */
 static void print_cell(const lrk_eval_report *r, size_t column, const char *text)
 {
@@ -87,8 +96,9 @@ static void print_groups(const lrk_eval_report *r)
         size_t of;
         lrk_score_count(&r->score[r->n_scores - 1], r->exam, m, g, &of);
         char label[64];
-        snprintf(label, sizeof label, "%.20s (%zu)", g, of);
-        printf("%-*s", LABEL, label);
+        const int n = snprintf(label, sizeof label, "%.20s (%zu)", g, of);
+        put_text(label, (size_t)n);
+        printf("%*s", n < LABEL ? LABEL - n : 0, "");
         for (size_t i = 0; i < r->n_scores; i++) print_share(r, i, m, g);
         putchar('\n');
     }
@@ -170,15 +180,6 @@ static size_t piece(const char *s, size_t n, size_t columns)
     return blank ? blank : at;
 }
 
-/* Control characters would move the cursor of a terminal. */
-static void put_text(const char *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const unsigned char c = (unsigned char)s[i];
-        putchar(c < 0x20 || c == 0x7f ? ' ' : s[i]);
-    }
-}
-
 static void print_wrapped(const char *label, const char *text)
 {
     enum { INDENT = 17, LINES = 3 };
@@ -203,8 +204,9 @@ static void print_wrapped(const char *label, const char *text)
 static void print_example(const lrk_eval_report *r, size_t number, size_t i)
 {
     const lrk_exam_row *row = &r->exam->row[i];
-    printf("\n%zu. %s%s%s\n", number, row->where, row->group ? ", " : "",
-           row->group ? row->group : "");
+    printf("\n%zu. %s%s", number, row->where, row->group ? ", " : "");
+    if (row->group) put_text(row->group, strlen(row->group));
+    putchar('\n');
     print_wrapped("question", row->question);
     print_wrapped("gold", row->gold);
     for (size_t k = 0; k < r->n_scores; k++) {
