@@ -96,7 +96,6 @@ static lrk_status save_config(const lrk_adapter *a, const char *path, lrk_err *e
 
 static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
 {
-    char key[LRK_NAME_MAX];
     for (void *i = lrk_json_begin(a->notes); i; i = lrk_json_next(a->notes, i)) {
         const char *value = lrk_json_string(lrk_json_value(i), NULL);
         if (value && strcmp(lrk_json_key(i, NULL), "format") != 0)
@@ -109,7 +108,7 @@ static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
             name.n = 0;
             lrk_buf_printf(&name, "base_model.model.%s.lora_%c.weight", m->path, side ? 'B' : 'A');
             lrk_status status = lrk_buf_check(&name, err);
-            if (status == LRK_OK && name.n >= sizeof key)
+            if (status == LRK_OK && name.n >= LRK_NAME_MAX)
                 status = lrk_fail(err, LRK_EVALUE, "module '%s': the name is too long", m->path);
             if (status == LRK_OK) status = lrk_st_declare(w, name.data, side ? &m->b : &m->a, err);
             if (status != LRK_OK) {
