@@ -51,6 +51,7 @@ refuse 2 '--top-p' --prompts in.jsonl --top-p 1.5
 expect_error 2 '--dtype f16: expected' "$LORIKEET" generate --model "$G" --prompt x --dtype f16
 refuse 2 'did you mean --prompts' --promts in.jsonl
 expect_error 2 'expected one of --prompt, --message, --prompts' "${generate[@]}"
+expect_error 3 'the user message is not UTF-8' "${generate[@]}" --message $'a\xffb'
 expect_error 2 '--prompts and --out go together' "${generate[@]}" --prompts in.jsonl
 expect_error 3 'cannot open' "$LORIKEET" generate --model nowhere --prompt x
 [ ! -e never.jsonl ] || fail "a failed command left its output"

@@ -25,6 +25,13 @@ sed -i 's/"loss": 8.12045/"loss": 8.12145/' changed/expected.json
 expect_error 7 "loss.base" "$LORIKEET" verify changed
 grep -q EXCEEDED out || fail "the table does not mark the error"
 
+# ids and labels of a directory are not taken on trust
+for wrong in 's/"labels": \[-100, 196,/"labels": [-100, 4000000,/' \
+    's/"input_ids": \[93,/"input_ids": [4294967297,/'; do
+    sed "$wrong" "$cases/llama/batch.json" >changed/batch.json
+    expect_error 3 "outside the vocabulary" "$LORIKEET" verify changed
+done
+
 # an empty directory is no golden directory
 mkdir empty
 expect_error 3 "nothing to verify" "$LORIKEET" verify empty
