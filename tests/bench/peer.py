@@ -4,6 +4,7 @@ import math
 import os
 import random
 import subprocess
+import tempfile
 import time
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -64,12 +65,11 @@ def load(gguf, dtype, rank, threads, seed, checkpointing=False):
 
 
 def ids_of(texts, gguf, lorikeet):
-    name = f"/tmp/peer-texts-{os.getpid()}.json"
-    with open(name, "w", encoding="utf-8") as f:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as f:
         json.dump(texts, f)
-    out = subprocess.run([lorikeet, "tokenize", "--model", gguf, "--texts", name, "--no-special"],
-                         check=True, stdout=subprocess.PIPE).stdout
-    os.unlink(name)
+        f.flush()
+        out = subprocess.run([lorikeet, "tokenize", "--model", gguf, "--texts", f.name,
+                              "--no-special"], check=True, stdout=subprocess.PIPE).stdout
     return json.loads(out)
 
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import os
+import tempfile
 import time
 
 import peer
@@ -49,11 +50,11 @@ def text_of(ids, model, lorikeet):
     for row in ids:
         n = row.index(peer.EOS) if peer.EOS in row else len(row)
         cut.append(row[:n])
-    name = f"/tmp/peer-ids-{os.getpid()}.json"
-    json.dump(cut, open(name, "w"))
-    texts = json.loads(subprocess.run([lorikeet, "tokenize", "--model", model, "--ids", name],
-                                      check=True, stdout=subprocess.PIPE).stdout)
-    os.unlink(name)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+        json.dump(cut, f)
+        f.flush()
+        texts = json.loads(subprocess.run([lorikeet, "tokenize", "--model", model, "--ids", f.name],
+                                          check=True, stdout=subprocess.PIPE).stdout)
     return [t.split("\n")[0] for t in texts]
 
 
