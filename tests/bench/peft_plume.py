@@ -8,7 +8,6 @@ ANSWERS.jsonl has {"id","pred","gold"} a line, what `plume check` reads.
 import argparse
 import json
 import math
-import os
 import tempfile
 import time
 
