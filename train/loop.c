@@ -88,7 +88,8 @@ static lrk_status evaluate_and_note(lrk_training *t, bool *better, lrk_err *err)
     const lrk_status status = lrk_evaluate(t, &r.loss, &r.trained_tokens, err);
     lrk_model_enable_dropout(&t->engine->model, t->session->lora.dropout);
     LRK_TRY(status);
-    if (lrk_stop_requested()) return LRK_OK; /* an unfinished evaluation says nothing */
+    t->state.eval_pending = lrk_stop_requested();
+    if (t->state.eval_pending) return LRK_OK; /* an unfinished evaluation says nothing */
     r.seconds = lrk_seconds() - start;
     LRK_TRY(lrk_metrics_eval(t->dir->metrics, &r, err));
     *better = !t->state.evaluated || r.loss < t->state.best_loss;
@@ -141,6 +142,7 @@ static lrk_status steps(lrk_training *t, lrk_progress *p, lrk_err *err)
 {
     const lrk_step *step;
     bool end = false;
+    if (t->state.eval_pending) LRK_TRY(after_step(t, &end, err));
     while (!end) {
         const double start = lrk_seconds();
         LRK_TRY(lrk_batches_next(t->session->train, &step, err));

@@ -54,6 +54,7 @@ lrk_status lrk_run_state_save(const char *path, const lrk_run_state *state, cons
     lrk_json_set(facts, "best_loss", lrk_json_new_real(state->best_loss));
     set_count(facts, "best_step", state->best_step);
     set_count(facts, "worse", state->worse);
+    lrk_json_set(facts, "eval_pending", lrk_json_new_bool(state->eval_pending));
     const lrk_status status = lrk_state_save(path, tensors, 3, facts, err);
     lrk_json_free(facts);
     return status;
@@ -99,7 +100,9 @@ static lrk_status take(const lrk_state *file, const char *path, lrk_run_state *s
                              .evaluated = lrk_json_bool(lrk_json_get(file->facts, "evaluated")),
                              .best_loss = lrk_json_number(lrk_json_get(file->facts, "best_loss")),
                              .best_step = count(file->facts, "best_step"),
-                             .worse = count(file->facts, "worse")};
+                             .worse = count(file->facts, "worse"),
+                             .eval_pending =
+                                 lrk_json_bool(lrk_json_get(file->facts, "eval_pending"))};
     return LRK_OK;
 }
 

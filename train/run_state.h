@@ -17,6 +17,7 @@ typedef struct lrk_run_state {
     double best_loss;     /* of the evaluations so far */
     uint64_t best_step;
     uint64_t worse;       /* evaluations in a row without a better one */
+    bool eval_pending;    /* a signal cut the evaluation of this step short: it is made again */
 } lrk_run_state;
 
 lrk_status lrk_run_state_save(const char *path, const lrk_run_state *state, const lrk_session *s,
