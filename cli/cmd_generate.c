@@ -123,7 +123,7 @@ static lrk_status read_prompts(lrk_generate_command *c, lrk_prompt_list *l, lrk_
         if (status != LRK_OK || !line) break;
         if (n == 0) continue;
         snprintf(where, sizeof where, "%s:%zu", c->prompts, number);
-        status = lrk_json_parse(&row, line, n, where, err);
+        status = lrk_json_parse_line(&row, line, n, c->prompts, number, err);
         if (status == LRK_OK) status = read_row(c, l, row, where, err);
         lrk_json_free(row);
     }
