@@ -1,9 +1,11 @@
 /* base/threads.c -- a pool of threads that shares out tasks.
  *
- * Not OpenMP: there every thread of a team has to arrive at the end of a loop, so one that the kernel
- * has taken off its processor for another process holds up all the others, loop after loop. Here a
- * loop is over when its tasks are; a thread that is not running takes none. Waiting threads spin for
- * some microseconds, because the next loop mostly follows at once, and then sleep.
+ * Not OpenMP: there every thread of a team has to arrive at the end of a loop, so one that the
+ * kernel has taken off its processor for another process holds up all the others, loop after loop.
+ * Here a loop is over when its tasks are; a thread that is not running takes none. Waiting threads
+ * spin for some microseconds, because the next loop mostly follows at once, then offer their
+ * processor to others for as long again and more, and then sleep: waking takes longer than most
+ * loops.
  */
 #include "base/threads.h"
 
@@ -17,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPINS = 400, JOBS = 64 };
+enum { SPINS = 400, YIELDS = 400, JOBS = 64 };
 
 /* One loop. Fields are atomic because a thread that overslept may look at a job that is being
  * replaced; what it read is used only if `ticket` then proves that the job is still the same. */
@@ -29,13 +31,13 @@ typedef struct lrk_job {
 } lrk_job;
 
 static struct {
-    pthread_mutex_t busy;      /* held by the thread whose loop runs */
-    _Atomic(uint64_t) ticket;  /* number of the loop << 32 | next task */
-    _Atomic(uint32_t) epoch;   /* number of the loop, to sleep on */
-    _Atomic(uint32_t) done;    /* finished tasks of the loop */
+    pthread_mutex_t busy;     /* held by the thread whose loop runs */
+    _Atomic(uint64_t) ticket; /* number of the loop << 32 | next task */
+    _Atomic(uint32_t) epoch;  /* number of the loop, to sleep on */
+    _Atomic(uint32_t) done;   /* finished tasks of the loop */
     _Atomic(uint32_t) sleepers;
     lrk_job job[JOBS];
-    int started;               /* threads of the pool; guarded by busy */
+    int started; /* threads of the pool; guarded by busy */
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER};
 
 static atomic_int chosen; /* 0: not chosen yet */
@@ -83,6 +85,7 @@ static void *worker_main(void *arg)
     uint32_t seen = 0;
     for (;;) {
         for (int i = 0; i < SPINS && atomic_load(&pool.epoch) == seen; i++) pause_cpu();
+        for (int i = 0; i < YIELDS && atomic_load(&pool.epoch) == seen; i++) sched_yield();
         while (atomic_load(&pool.epoch) == seen) {
             atomic_fetch_add(&pool.sleepers, 1);
             sleep_while(&pool.epoch, seen);
@@ -94,7 +97,8 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-/* Threads up to number `threads` - 1. Fewer, where the system gives no more: the loop still ends. */
+/* Threads up to number `threads` - 1. Fewer, where the system gives no more: the loop still ends.
+ */
 static void start_workers(int threads)
 {
     while (pool.started < threads - 1) {
@@ -121,6 +125,7 @@ static void run(uint32_t n, lrk_task f, void *ctx, int threads)
     if (atomic_load(&pool.sleepers)) wake_all(&pool.epoch);
     work(number, 0);
     for (int i = 0; i < SPINS && atomic_load(&pool.done) < n; i++) pause_cpu();
+    for (int i = 0; i < YIELDS && atomic_load(&pool.done) < n; i++) sched_yield();
     for (uint32_t done; (done = atomic_load(&pool.done)) < n;) sleep_while(&pool.done, done);
 }
 

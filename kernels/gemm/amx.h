@@ -11,8 +11,9 @@
  * B: packed by each task, step by step: decoded to rows of bf16, then 16 x 16 pairs transposed (W
  * transposed), or two rows interleaved (W plain).
  *
- * C: sums go through 4 KiB of the first-level cache to f32 or bf16; a deep k is cut into blocks
- * whose sums are kept in f32 in between.
+ * C: sums go through 4 KiB of the first-level cache to f32 or bf16, a few rows in each step of the
+ * product that follows, since the tile unit leaves the vector unit idle: done in between it would
+ * cost as much as 8 steps. A deep k is cut into blocks whose sums are kept in f32 in between.
  *
  * dB += dY^T S (A transposed and tall, B plain and thin) runs as C^T = B^T A^T, whose big operand
  * needs no transposition.
@@ -66,21 +67,37 @@ typedef struct lrk_amx_run {
     const uint16_t *b;
 } lrk_amx_run;
 
+/* Finished sums and where they go: c = (accumulate ? c : 0) + alpha * sums, f32 or bf16; at most
+ * 32 columns. Rows are `stride` floats and c_row bytes apart. */
+typedef struct lrk_amx_result {
+    const float *sums;
+    size_t stride, rows, cols;
+    void *c;
+    lrk_dtype c_dtype;
+    size_t c_row;
+    float alpha;
+    bool accumulate;
+} lrk_amx_result;
+
+void lrk_amx_store(const lrk_amx_result *r);
+
+/* Work for the vector unit beside a product: `store` is stored, the rows of C of `fetch` are asked
+ * for. Either may be NULL, the whole too. */
+typedef struct lrk_amx_beside {
+    const lrk_amx_result *store, *fetch;
+} lrk_amx_beside;
+
 /* sums[i * stride + j] = (add ? sums[..] : 0) + the runs one after the other, 16 * a_tiles x
  * 16 * b_tiles floats */
 void lrk_amx_products(const lrk_amx_run *run, size_t runs, size_t a_tiles, size_t b_tiles,
-                      float *sums, size_t stride, bool add);
+                      float *sums, size_t stride, bool add, const lrk_amx_beside *beside);
 
 static inline void lrk_amx_product(size_t steps, const lrk_amx_strip *a, size_t a_tiles,
                                    const uint16_t *b, size_t b_tiles, float *sums, size_t stride,
                                    bool add)
 {
     const lrk_amx_run run = {steps, *a, b};
-    lrk_amx_products(&run, 1, a_tiles, b_tiles, sums, stride, add);
+    lrk_amx_products(&run, 1, a_tiles, b_tiles, sums, stride, add, NULL);
 }
-
-/* c = (accumulate ? c : 0) + alpha * sums, f32 or bf16 */
-void lrk_amx_store(const float *sums, size_t stride, size_t rows, size_t cols, void *c,
-                   lrk_dtype c_dtype, size_t c_stride, float alpha, bool accumulate);
 
 #endif /* LRK_KERNELS_GEMM_AMX_H */

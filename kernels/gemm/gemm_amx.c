@@ -5,7 +5,7 @@
 #include "base/threads.h"
 
 enum {
-    DEPTH = 384,       /* of k in a block: a strip of B, 24 KiB, stays in the first-level cache */
+    DEPTH = 576,       /* of k in a block: a strip of B takes 36 KiB, those of a task 108 */
     TILE_COLUMNS = 96, /* of a task */
     FLAT_ROWS = 64,    /* a product of so few rows is bound by packing: long rows of B then */
     SHALLOW = 64,      /* one of so little depth by C: long rows of C, along which it walks */
@@ -101,7 +101,7 @@ static job plan(const lrk_gemm *g, size_t threads)
                  sizeof(uint16_t));
     p.tmp_bytes = bytes_of(wide, sizeof(float));
     p.sums_bytes = bytes_of(
-        p.blocks == 1 ? 2 * BUFFER : p.rows * padded(p.columns, LRK_STRIP) + BUFFER, sizeof(float));
+        p.blocks == 1 ? 3 * BUFFER : p.rows * padded(p.columns, LRK_STRIP) + BUFFER, sizeof(float));
     p.worker_bytes = padded(p.b_bytes, 64) + p.b2_bytes + p.rows_bytes + p.tmp_bytes + p.sums_bytes;
     p.a_bytes = padded(p.a_bytes, 64);
     p.b_bytes = padded(p.b_bytes, 64);
@@ -272,50 +272,63 @@ static lrk_amx_strip strip_of(const job *p, size_t i, size_t k0)
                            LRK_TILE_ROWS * p->left.stride * size, LRK_TILE_K * size};
 }
 
-/* rows x cols finished sums to C, at (i, j) of the product that ran; spare: BUFFER floats. */
-static void store(const job *p, size_t i, size_t j, size_t rows, size_t cols, const float *sums,
-                  size_t stride, float *spare)
+/* Where rows x cols finished sums go: (i, j) of the product that ran. */
+static lrk_amx_result result(const job *p, size_t i, size_t j, size_t rows, size_t cols,
+                             const float *sums, size_t stride)
 {
     const lrk_gemm *g = p->g;
-    if (p->swapped) {
-        lrk_gemm_avx512.transpose(sums, stride, rows, cols, spare, LRK_STRIP);
-        const size_t t = i;
-        i = j;
-        j = t;
-        const size_t n = rows;
-        rows = cols;
-        cols = n;
-        sums = spare;
-        stride = LRK_STRIP;
-    }
-    lrk_amx_store(sums, stride, rows, cols,
-                  (char *)g->c + lrk_row_bytes(g->c_dtype, i * g->c_stride + j), g->c_dtype,
-                  g->c_stride, (float)g->alpha, g->accumulate);
+    const size_t row = p->swapped ? j : i, col = p->swapped ? i : j;
+    return (lrk_amx_result){
+        .sums = sums,
+        .stride = stride,
+        .rows = rows,
+        .cols = cols,
+        .c = (char *)g->c + lrk_row_bytes(g->c_dtype, row * g->c_stride + col),
+        .c_dtype = g->c_dtype,
+        .c_row = lrk_row_bytes(g->c_dtype, g->c_stride),
+        .alpha = (float)g->alpha,
+        .accumulate = g->accumulate,
+    };
+}
+
+static void store_swapped(lrk_amx_result r, float *spare)
+{
+    lrk_gemm_avx512.transpose(r.sums, r.stride, r.rows, r.cols, spare, LRK_STRIP);
+    const size_t rows = r.rows;
+    r.rows = r.cols;
+    r.cols = rows;
+    r.sums = spare;
+    r.stride = LRK_STRIP;
+    lrk_amx_store(&r);
 }
 
 typedef struct block {
     size_t i0, j0, k0, kc;
     const workspace *w;
+    lrk_amx_result waiting; /* sums that were finished last; no rows: none */
+    size_t turn;            /* of the buffers of sums that take turns */
 } block;
 
 /* The strip of rows from i times the strip of columns from j (both within the task). */
-static void micro(const job *p, const block *b, size_t i, size_t rows, size_t j, size_t cols)
+static void micro(const job *p, block *b, size_t i, size_t rows, size_t j, size_t cols)
 {
     const size_t whole = padded(b->kc, LRK_TILE_K), width = padded(p->columns, LRK_STRIP);
-    const bool once = p->blocks == 1;
-    float *sums = once ? b->w->sums : b->w->sums + i * width + j;
+    const bool once = p->blocks == 1, last = b->k0 + b->kc == p->k;
+    float *sums = once ? b->w->sums + b->turn++ % 2 * BUFFER : b->w->sums + i * width + j;
     const size_t stride = once ? LRK_STRIP : width, k2 = padded(p->k2, LRK_TILE_K);
-    const bool last = b->k0 + b->kc == p->k;
     lrk_amx_run runs[2] = {
         {whole / LRK_TILE_K, strip_of(p, b->i0 + i, b->k0), b->w->b + j * whole}};
     if (p->k2 && last)
         runs[1] = (lrk_amx_run){k2 / LRK_TILE_K, packed_strip(p->a2 + (b->i0 + i) * k2),
                                 b->w->b2 + j * k2};
+    const lrk_amx_result next = result(p, b->i0 + i, b->j0 + j, rows, cols, sums, stride);
+    const bool straight = last && !p->swapped;
     lrk_amx_products(runs, p->k2 && last ? 2 : 1, lrk_ceil_div(rows, 16), lrk_ceil_div(cols, 16),
-                     sums, stride, b->k0 > 0);
-    if (last)
-        store(p, b->i0 + i, b->j0 + j, rows, cols, sums, stride,
-              b->w->sums + p->sums_bytes / sizeof(float) - BUFFER);
+                     sums, stride, b->k0 > 0,
+                     &(lrk_amx_beside){&b->waiting, straight ? &next : NULL});
+    b->waiting = straight ? next : (lrk_amx_result){0};
+    if (last && p->swapped)
+        store_swapped(next, b->w->sums + p->sums_bytes / sizeof(float) - BUFFER);
 }
 
 static void tile_task(void *ctx, size_t task, int worker)
@@ -329,7 +342,7 @@ static void tile_task(void *ctx, size_t task, int worker)
     lrk_amx_begin();
     if (p->k2) pack_b(&p->g->b2, j0, cols, 0, p->k2, w.b2, &w);
     for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
-        const block b = {i0, j0, k0, lrk_min(p->k - k0, p->kc), &w};
+        block b = {.i0 = i0, .j0 = j0, .k0 = k0, .kc = lrk_min(p->k - k0, p->kc), .w = &w};
         pack_b(&p->right, j0, cols, k0, b.kc, w.b, &w);
         const size_t outer = along_rows ? rows : cols, inner = along_rows ? cols : rows;
         for (size_t x = 0; x < outer; x += LRK_STRIP) {
@@ -338,6 +351,7 @@ static void tile_task(void *ctx, size_t task, int worker)
                 micro(p, &b, i, lrk_min(rows - i, LRK_STRIP), j, lrk_min(cols - j, LRK_STRIP));
             }
         }
+        lrk_amx_store(&b.waiting);
     }
     lrk_amx_end();
 }

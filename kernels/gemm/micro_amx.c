@@ -1,4 +1,5 @@
 /* kernels/gemm/micro_amx.c -- products of tiles, and their way to memory. */
+#include "base/size.h"
 #include "kernels/gemm/amx.h"
 
 #include <immintrin.h>
@@ -20,13 +21,95 @@ void lrk_amx_begin(void) { _tile_loadconfig(&config); }
 
 void lrk_amx_end(void) { _tile_release(); }
 
+/* ---- C ---- */
+
+static inline __m512 widen(__m256i h)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
+static inline void *c_row(const lrk_amx_result *r, size_t i) { return (char *)r->c + i * r->c_row; }
+
+/* Whole rows of bf16 that replace what was there: most of them. */
+static void replace_bf16(const lrk_amx_result *r, size_t from, size_t to)
+{
+    const __m512 scale = _mm512_set1_ps(r->alpha);
+    for (size_t i = from; i < to; i++) {
+        const float *sums = r->sums + i * r->stride;
+        const __m512 low = _mm512_mul_ps(scale, _mm512_loadu_ps(sums)),
+                     high = _mm512_mul_ps(scale, _mm512_loadu_ps(sums + 16));
+        _mm512_storeu_si512(c_row(r, i), (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+}
+
+static void store_bf16(const lrk_amx_result *r, size_t from, size_t to, __mmask32 mask)
+{
+    const __m512 scale = _mm512_set1_ps(r->alpha);
+    for (size_t i = from; i < to; i++) {
+        const float *sums = r->sums + i * r->stride;
+        __m512i old = _mm512_setzero_si512();
+        if (r->accumulate) old = _mm512_maskz_loadu_epi16(mask, c_row(r, i));
+        const __m512 low = _mm512_fmadd_ps(scale, _mm512_maskz_loadu_ps((__mmask16)mask, sums),
+                                           widen(_mm512_castsi512_si256(old)));
+        const __m512 high =
+            _mm512_fmadd_ps(scale, _mm512_maskz_loadu_ps((__mmask16)(mask >> 16), sums + 16),
+                            widen(_mm512_extracti64x4_epi64(old, 1)));
+        _mm512_mask_storeu_epi16(c_row(r, i), mask, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+}
+
+static void store_f32(const lrk_amx_result *r, size_t from, size_t to, __mmask32 mask)
+{
+    const __m512 scale = _mm512_set1_ps(r->alpha);
+    for (size_t i = from; i < to; i++) {
+        for (size_t j = 0; j < LRK_STRIP; j += 16) {
+            const __mmask16 part = (__mmask16)(mask >> j);
+            float *c = (float *)c_row(r, i) + j;
+            __m512 old = _mm512_setzero_ps();
+            if (r->accumulate) old = _mm512_maskz_loadu_ps(part, c);
+            const __m512 sums = _mm512_maskz_loadu_ps(part, r->sums + i * r->stride + j);
+            _mm512_mask_storeu_ps(c, part, _mm512_fmadd_ps(scale, sums, old));
+        }
+    }
+}
+
+static void store_rows(const lrk_amx_result *r, size_t from, size_t to)
+{
+    const __mmask32 mask = r->cols >= LRK_STRIP ? UINT32_MAX : (1u << r->cols) - 1;
+    if (r->c_dtype == LRK_F32)
+        store_f32(r, from, to, mask);
+    else if (r->cols == LRK_STRIP && !r->accumulate)
+        replace_bf16(r, from, to);
+    else
+        store_bf16(r, from, to, mask);
+}
+
+void lrk_amx_store(const lrk_amx_result *r) { store_rows(r, 0, r->rows); }
+
+/* ---- products ---- */
+
+/* Rows from `from` on, so many as fit into one step of `steps`. Not inlined: the registers belong
+ * to the loop over the tiles. */
+static __attribute__((noinline)) void go_on(const lrk_amx_beside *beside, size_t from, size_t n)
+{
+    const lrk_amx_result *s = beside->store, *f = beside->fetch;
+    if (s && from < s->rows) store_rows(s, from, lrk_min(from + n, s->rows));
+    if (!f || from >= f->rows) return;
+    const size_t end = lrk_min(from + n, f->rows), bytes = lrk_row_bytes(f->c_dtype, f->cols);
+    for (size_t i = from; i < end; i++)
+        for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((char *)c_row(f, i) + at, 1);
+}
+
 /* a_tiles and b_tiles are constants wherever this is inlined. */
 static inline __attribute__((always_inline)) void product(const lrk_amx_run *run, size_t runs,
                                                           int a_tiles, int b_tiles, float *sums,
-                                                          size_t stride, bool add)
+                                                          size_t stride, bool add,
+                                                          const lrk_amx_beside *beside)
 {
-    const size_t row = stride * sizeof *sums;
+    const size_t row = stride * sizeof *sums, rows_beside = beside ? LRK_STRIP : 0;
+    const size_t rows_a_step = run->steps >= LRK_STRIP / 2 ? 2 : 8;
     float *below = sums + LRK_TILE_ROWS * stride;
+    size_t done = 0;
     if (add) {
         _tile_loadd(0, sums, row);
         if (b_tiles > 1) _tile_loadd(1, sums + 16, row);
@@ -55,8 +138,13 @@ static inline __attribute__((always_inline)) void product(const lrk_amx_run *run
                 _tile_dpbf16ps(2, 5, 6);
                 if (b_tiles > 1) _tile_dpbf16ps(3, 5, 7);
             }
+            if (done < rows_beside) {
+                go_on(beside, done, rows_a_step);
+                done += rows_a_step;
+            }
         }
     }
+    if (done < rows_beside) go_on(beside, done, LRK_STRIP);
     _tile_stored(0, sums, row);
     if (b_tiles > 1) _tile_stored(1, sums + 16, row);
     if (a_tiles > 1) _tile_stored(2, below, row);
@@ -64,74 +152,14 @@ static inline __attribute__((always_inline)) void product(const lrk_amx_run *run
 }
 
 void lrk_amx_products(const lrk_amx_run *run, size_t runs, size_t a_tiles, size_t b_tiles,
-                      float *sums, size_t stride, bool add)
+                      float *sums, size_t stride, bool add, const lrk_amx_beside *beside)
 {
     if (a_tiles > 1 && b_tiles > 1)
-        product(run, runs, 2, 2, sums, stride, add);
+        product(run, runs, 2, 2, sums, stride, add, beside);
     else if (a_tiles > 1)
-        product(run, runs, 2, 1, sums, stride, add);
+        product(run, runs, 2, 1, sums, stride, add, beside);
     else if (b_tiles > 1)
-        product(run, runs, 1, 2, sums, stride, add);
+        product(run, runs, 1, 2, sums, stride, add, beside);
     else
-        product(run, runs, 1, 1, sums, stride, add);
-}
-
-static inline __mmask16 first(size_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1); }
-
-static inline __m512 widen(__m256i h)
-{
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
-}
-
-/* Whole strips of bf16, one line of the cache a row. */
-static void store_bf16_32(const float *sums, size_t stride, size_t rows, uint16_t *c,
-                          size_t c_stride, __m512 scale, bool accumulate)
-{
-    for (size_t i = 0; i < rows; i++, sums += stride, c += c_stride) {
-        __m512 low = _mm512_setzero_ps(), high = low;
-        if (accumulate) {
-            low = widen(_mm256_loadu_si256((const __m256i *)(const void *)c));
-            high = widen(_mm256_loadu_si256((const __m256i *)(const void *)(c + 16)));
-        }
-        low = _mm512_fmadd_ps(scale, _mm512_loadu_ps(sums), low);
-        high = _mm512_fmadd_ps(scale, _mm512_loadu_ps(sums + 16), high);
-        _mm512_storeu_si512(c, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-    }
-}
-
-static void store_f32(const float *sums, __mmask16 mask, float *c, __m512 scale, bool accumulate)
-{
-    __m512 old = _mm512_setzero_ps();
-    if (accumulate) old = _mm512_maskz_loadu_ps(mask, c);
-    _mm512_mask_storeu_ps(c, mask, _mm512_fmadd_ps(scale, _mm512_loadu_ps(sums), old));
-}
-
-static void store_bf16(const float *sums, __mmask16 mask, uint16_t *c, __m512 scale,
-                       bool accumulate)
-{
-    __m512 old = _mm512_setzero_ps();
-    if (accumulate) old = widen(_mm256_maskz_loadu_epi16(mask, c));
-    const __m512 v = _mm512_fmadd_ps(scale, _mm512_loadu_ps(sums), old);
-    _mm256_mask_storeu_epi16(c, mask, (__m256i)_mm512_cvtneps_pbh(v));
-}
-
-void lrk_amx_store(const float *sums, size_t stride, size_t rows, size_t cols, void *c,
-                   lrk_dtype c_dtype, size_t c_stride, float alpha, bool accumulate)
-{
-    const __m512 scale = _mm512_set1_ps(alpha);
-    if (c_dtype == LRK_BF16 && cols == LRK_STRIP) {
-        store_bf16_32(sums, stride, rows, c, c_stride, scale, accumulate);
-        return;
-    }
-    for (size_t i = 0; i < rows; i++) {
-        for (size_t j = 0; j < cols; j += 16) {
-            const size_t at = i * c_stride + j;
-            if (c_dtype == LRK_F32)
-                store_f32(sums + i * stride + j, first(cols - j), (float *)c + at, scale,
-                          accumulate);
-            else
-                store_bf16(sums + i * stride + j, first(cols - j), (uint16_t *)c + at, scale,
-                           accumulate);
-        }
-    }
+        product(run, runs, 1, 1, sums, stride, add, beside);
 }
