@@ -38,6 +38,7 @@ typedef struct lrk_segment {
 struct lrk_tape {
     lrk_tape_memory memory;
     size_t floor; /* fill level of the step arena at lrk_tape_new */
+    size_t held;  /* and at lrk_tape_hold: below it nothing is forgotten during the pass */
     bool gradients, cheap;
 
     lrk_var **blocks; /* variables never move: nodes point at them */

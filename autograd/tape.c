@@ -32,6 +32,7 @@ void lrk_tape_free(lrk_tape *t)
 void lrk_tape_begin(lrk_tape *t, bool gradients)
 {
     lrk_arena_reset(t->memory.step, t->floor);
+    t->held = t->floor;
     t->gradients = gradients;
     t->n_vars = t->n_nodes = t->n_buffers = t->n_segments = 0;
     t->n_slots = 0;
@@ -246,6 +247,11 @@ lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, 
     return t->err.status == LRK_OK ? n.out[0] : NULL;
 }
 
+void lrk_tape_hold(lrk_tape *t)
+{
+    t->held = lrk_arena_mark(t->memory.step);
+}
+
 void lrk_tape_segment_begin(lrk_tape *t)
 {
     if (t->err.status != LRK_OK || !reserve(t, &t->segments, t->n_segments, &t->segment_capacity,
@@ -269,7 +275,7 @@ lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep)
     const size_t bytes = lrk_bytes(&keep->value);
     lrk_arena *step = t->memory.step;
     /* not through lrk_arena_reset: its debug poison would hit the numbers that are still to move */
-    step->used = t->gradients ? t->segment_base : t->floor;
+    step->used = t->gradients ? t->segment_base : t->held;
     if (lrk_alloc(step, bytes, 1, "kept result", &keep->value.data, &t->err) != LRK_OK) return NULL;
     if (kept) memmove(keep->value.data, kept, bytes);
     return keep;

@@ -65,9 +65,13 @@ lrk_var *lrk_parameter(lrk_tape *t, const lrk_tensor *value, const lrk_tensor *g
 lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr);
 
 /* Segments do not nest. end returns `keep`, the one result that later ops may use. In a pass without
- * gradients all results before it are forgotten too: memory stays at one segment. */
+ * gradients all results before it are forgotten too, down to the last lrk_tape_hold: memory stays at
+ * one segment. */
 void lrk_tape_segment_begin(lrk_tape *t);
 lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep);
+
+/* What is on the tape now serves every segment to come. Outside segments. */
+void lrk_tape_hold(lrk_tape *t);
 
 /* The first error of this pass, or LRK_OK. */
 lrk_status lrk_tape_status(const lrk_tape *t, lrk_err *err);

@@ -130,7 +130,8 @@ lrk_kernel lrk_op_backward(const lrk_op *op, lrk_device device, lrk_compute comp
 
 /* Names: lrk_<op>_{fwd,bwd}_{f32,f64,bf16}_{scalar,avx2,avx512,cuda}. f64 exists for the gradient
  * check and is scalar only. A *_cpu.c file is compiled once for each of the other pairs; real.h
- * gives it the types and LRK_KERNEL(op, pass) the name. */
+ * gives it the types and LRK_KERNEL(op, pass) the name. LRK_FORWARD_KERNELS: for an op that nobody
+ * differentiates. */
 #define LRK_DECLARE_SET(op, suffix)                 \
     void lrk_##op##_fwd_##suffix(const lrk_call *); \
     void lrk_##op##_bwd_##suffix(const lrk_call *)
@@ -146,9 +147,11 @@ lrk_kernel lrk_op_backward(const lrk_op *op, lrk_device device, lrk_compute comp
     LRK_DECLARE_SET(op, bf16_avx2);      \
     LRK_DECLARE_SET(op, f32_avx512);     \
     LRK_DECLARE_SET(op, bf16_avx512)
-#define LRK_KERNELS(op)                                                                         \
+#define LRK_FORWARD_KERNELS(op)                                                                 \
     .forward = {LRK_KERNEL_SET(op, fwd, scalar), LRK_KERNEL_SET(op, fwd, avx2),                 \
-                LRK_KERNEL_SET(op, fwd, avx512)},                                               \
+                LRK_KERNEL_SET(op, fwd, avx512)}
+#define LRK_KERNELS(op)                                                                         \
+    LRK_FORWARD_KERNELS(op),                                                                    \
     .backward = {LRK_KERNEL_SET(op, bwd, scalar), LRK_KERNEL_SET(op, bwd, avx2),                \
                  LRK_KERNEL_SET(op, bwd, avx512)}
 /* The same for an op whose *_amx.c brings bf16 kernels for tile registers. */
@@ -165,9 +168,8 @@ lrk_kernel lrk_op_backward(const lrk_op *op, lrk_device device, lrk_compute comp
     LRK_DECLARE_SET(op, f64_scalar);  \
     LRK_DECLARE_SET(op, f32_scalar);  \
     LRK_DECLARE_SET(op, bf16_scalar)
-#define LRK_KERNELS(op)                                   \
-    .forward = {LRK_KERNEL_SET(op, fwd, scalar)},         \
-    .backward = {LRK_KERNEL_SET(op, bwd, scalar)}
+#define LRK_FORWARD_KERNELS(op) .forward = {LRK_KERNEL_SET(op, fwd, scalar)}
+#define LRK_KERNELS(op) LRK_FORWARD_KERNELS(op), .backward = {LRK_KERNEL_SET(op, bwd, scalar)}
 #endif
 
 #define LRK_SAMPLES(list) .samples = (list), .n_samples = sizeof(list) / sizeof((list)[0])

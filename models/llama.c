@@ -28,11 +28,20 @@ static lrk_var *project(const lrk_pass *p, const lrk_projection *w, lrk_var *x)
     return lrk_apply(t, &lrk_op_linear, in, 5, &w->attr);
 }
 
-static lrk_var *rotate(const lrk_pass *p, lrk_var *x)
+/* Angles of all tokens, for every layer. */
+static lrk_var *rope_table(const lrk_pass *p)
 {
-    lrk_var *in[] = {x, lrk_constant(p->tape, p->segments),
-                     lrk_constant(p->tape, &p->model->frequencies)};
-    return lrk_apply(p->tape, &lrk_op_rope, in, 3, &p->model->rope);
+    lrk_tape *t = p->tape;
+    lrk_var *in[] = {lrk_constant(t, p->segments), lrk_constant(t, &p->model->frequencies),
+                     lrk_constant(t, p->ids)};
+    lrk_var *table = lrk_apply(t, &lrk_op_rope_table, in, 3, &p->model->rope_table);
+    lrk_tape_hold(t);
+    return table;
+}
+
+static lrk_var *rotate(const lrk_pass *p, lrk_var *table, lrk_var *x)
+{
+    return lrk_apply(p->tape, &lrk_op_rope, (lrk_var *[]){x, table}, 2, &p->model->rope);
 }
 
 static lrk_var *attend(const lrk_pass *p, size_t layer, lrk_var *q, lrk_var *k, lrk_var *v)
@@ -52,14 +61,14 @@ static lrk_var *add(const lrk_pass *p, lrk_var *x, lrk_var *delta)
     return lrk_apply(p->tape, &lrk_op_add, (lrk_var *[]){x, delta}, 2, NULL);
 }
 
-static lrk_var *layer_forward(const lrk_pass *p, size_t i, lrk_var *h)
+static lrk_var *layer_forward(const lrk_pass *p, size_t i, lrk_var *table, lrk_var *h)
 {
     const lrk_layer *layer = &p->model->layers[i];
     const lrk_projection *w = layer->projection;
 
     lrk_var *a = norm(p, h, &layer->attention_norm);
-    lrk_var *q = rotate(p, project(p, &w[LRK_Q], a));
-    lrk_var *k = rotate(p, project(p, &w[LRK_K], a));
+    lrk_var *q = rotate(p, table, project(p, &w[LRK_Q], a));
+    lrk_var *k = rotate(p, table, project(p, &w[LRK_K], a));
     lrk_var *v = project(p, &w[LRK_V], a);
     h = add(p, h, project(p, &w[LRK_O], attend(p, i, q, k, v)));
 
@@ -72,12 +81,13 @@ static lrk_var *layer_forward(const lrk_pass *p, size_t i, lrk_var *h)
 lrk_var *lrk_model_hidden(const lrk_pass *p)
 {
     const lrk_model *m = p->model;
+    lrk_var *table = rope_table(p);
     lrk_var *in[] = {lrk_constant(p->tape, &m->embedding), lrk_constant(p->tape, p->ids)};
     lrk_var *h = lrk_apply(p->tape, &lrk_op_embed, in, 2, &m->embed);
     for (size_t i = 0; i < m->decoder.layers; i++) {
         if (p->hidden) p->hidden[i] = h;
         if (p->recompute) lrk_tape_segment_begin(p->tape);
-        h = layer_forward(p, i, h);
+        h = layer_forward(p, i, table, h);
         if (p->recompute) h = lrk_tape_segment_end(p->tape, h);
     }
     h = norm(p, h, &m->final_norm);

@@ -174,10 +174,8 @@ static void set_attributes(lrk_model *m, lrk_compute compute)
 {
     const lrk_decoder *d = &m->decoder;
     m->norm = (lrk_rmsnorm_attr){.eps = d->norm_eps};
-    m->rope = (lrk_rope_attr){.head = d->head_size,
-                              .rotary = d->head_size,
-                              .attention_factor = 1.0,
-                              .interleaved = d->interleaved};
+    m->rope_table = (lrk_rope_table_attr){.attention_factor = 1.0};
+    m->rope = (lrk_rope_attr){.head = d->head_size, .interleaved = d->interleaved};
     m->attention = (lrk_attention_attr){.heads = d->heads,
                                         .kv_heads = d->key_heads,
                                         .head = d->head_size,

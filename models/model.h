@@ -15,6 +15,7 @@
 #include "kernels/linear_xent/linear_xent.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
+#include "kernels/rope_table/rope_table.h"
 #include "kernels/swiglu/swiglu.h"
 #include "models/cache.h"
 #include "models/decoder.h"
@@ -42,6 +43,7 @@ typedef struct lrk_model {
     lrk_tensor parameters, gradients; /* f32 (n); no gradients in inference */
 
     lrk_rmsnorm_attr norm;
+    lrk_rope_table_attr rope_table;
     lrk_rope_attr rope;
     lrk_attention_attr attention;
     lrk_embed_attr embed;

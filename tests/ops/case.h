@@ -143,13 +143,30 @@ static inline lrk_tensor input_tensor(const lrk_sample_in *in, lrk_dtype type)
     return t;
 }
 
+static inline bool wants_backward(const lrk_op *op, const lrk_sample *s)
+{
+    for (int i = 0; i < op->n_in; i++) {
+        if (has_gradient(s, i)) return true;
+    }
+    return false;
+}
+
+/* What a call of this type computes in: an op whose numbers all stay f32 beside bf16 has no bf16. */
+static inline lrk_compute computes_in(const lrk_op *op, const lrk_sample *s, lrk_compute compute)
+{
+    for (int i = 0; i < op->n_in; i++) {
+        if (count_of(&s->in[i]) && !is_integer(&s->in[i]) && !s->in[i].adapter) return compute;
+    }
+    return compute == LRK_C_BF16 ? LRK_C_F32 : compute;
+}
+
 /* Inputs, results and saved tensors of a call in this type; the inputs hold the sample's numbers. */
 static inline lrk_status call_new(call *k, const lrk_op *op, const lrk_sample *s, lrk_compute compute,
                                   lrk_err *err)
 {
     memset(k, 0, sizeof *k);
     k->c.attr = s->attr;
-    k->c.backward_follows = true;
+    k->c.backward_follows = wants_backward(op, s);
     for (int i = 0; i < op->n_in; i++) {
         if (!count_of(&s->in[i])) continue;
         k->in[i] = place(k, input_tensor(&s->in[i], lrk_compute_dtype(compute)));
@@ -162,8 +179,9 @@ static inline lrk_status call_new(call *k, const lrk_op *op, const lrk_sample *s
         }
     }
     LRK_TRY(lrk_op_infer(op, &k->c, LRK_CPU, &k->shapes, err));
-    LRK_REQUIRE(err, k->shapes.compute == compute, LRK_EINTERNAL, "computes in %s, expected %s",
-                lrk_compute_name(k->shapes.compute), lrk_compute_name(compute));
+    const lrk_compute expected = computes_in(op, s, compute);
+    LRK_REQUIRE(err, k->shapes.compute == expected, LRK_EINTERNAL, "computes in %s, expected %s",
+                lrk_compute_name(k->shapes.compute), lrk_compute_name(expected));
     for (int i = 0; i < op->n_out; i++) {
         k->out[i] = place(k, k->shapes.out[i]);
         k->dout[i] = place(k, k->shapes.out[i]);
@@ -212,8 +230,10 @@ static inline bool forward(call *k, const lrk_op *op)
                             k->shapes.forward_scratch);
 }
 
+/* Nothing to do where the sample asks for no gradient. */
 static inline bool backward(call *k, const lrk_op *op)
 {
+    if (!k->c.backward_follows) return true;
     return run_with_scratch(k, lrk_op_backward(op, LRK_CPU, k->shapes.compute),
                             k->shapes.backward_scratch);
 }

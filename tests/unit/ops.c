@@ -14,6 +14,7 @@
 #include "kernels/embed/embed.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
+#include "kernels/rope_table/rope_table.h"
 #include "kernels/segments.h"
 #include "kernels/swiglu/swiglu.h"
 
@@ -103,20 +104,29 @@ static void wrong_heads(void **state)
 {
     (void)state;
     const lrk_tensor segments = M(LRK_I32, 1, 6, "s"), short_rows = M(LRK_I32, 1, 5, "s");
-    const lrk_rope_attr rope = {.head = 8, .rotary = 8}, odd = {.head = 8, .rotary = 7},
-                        wide = {.head = 8, .rotary = 10};
-    REFUSE(&lrk_op_rope, &rope, LRK_ESHAPE, "rope: segments 's' must be i32 (S, 6)",
-           M(LRK_F32, 3, 16, "x"), short_rows, V(LRK_F32, 4, "f"));
-    REFUSE(&lrk_op_rope, &rope, LRK_ESHAPE, "rope: x 'x' has width 12, no multiple of the head size 8",
-           M(LRK_F32, 3, 12, "x"), segments, V(LRK_F32, 4, "f"));
-    REFUSE(&lrk_op_rope, &odd, LRK_EVALUE, "rope: 7 of 8 numbers", M(LRK_F32, 3, 16, "x"), segments,
-           V(LRK_F32, 4, "f"));
-    REFUSE(&lrk_op_rope, &wide, LRK_EVALUE, "must be even, 2 to 8", M(LRK_F32, 3, 16, "x"), segments,
-           V(LRK_F32, 5, "f"));
-    REFUSE(&lrk_op_rope, &rope, LRK_ESHAPE, "rope: 'f' has 5 frequencies, expected 4",
-           M(LRK_F32, 3, 16, "x"), segments, V(LRK_F32, 5, "f"));
-    REFUSE(&lrk_op_rope, &rope, LRK_ESUPPORT, "frequencies 'f' are bf16", M(LRK_F32, 3, 16, "x"),
-           segments, V(LRK_BF16, 4, "f"));
+    const lrk_rope_table_attr angles = {.attention_factor = 1.0};
+    const lrk_tensor ids = V(LRK_I32, 3, "ids");
+    REFUSE(&lrk_op_rope_table, &angles, LRK_ESHAPE, "rope_table: segments 's' must be i32 (S, 6)",
+           short_rows, V(LRK_F32, 4, "f"), ids);
+    REFUSE(&lrk_op_rope_table, &angles, LRK_ESUPPORT, "frequencies 'f' are bf16", segments,
+           V(LRK_BF16, 4, "f"), ids);
+    REFUSE(&lrk_op_rope_table, &angles, LRK_ESHAPE, "frequencies 'f' have rank 2", segments,
+           M(LRK_F32, 1, 4, "f"), ids);
+    REFUSE(&lrk_op_rope_table, &angles, LRK_ESHAPE, "tokens 'x' must be i32 (T)", segments,
+           V(LRK_F32, 4, "f"), M(LRK_F32, 3, 16, "x"));
+
+    const lrk_rope_attr rope = {.head = 8};
+    REFUSE(&lrk_op_rope, &rope, LRK_ESHAPE,
+           "rope: x 'x' has width 12, no multiple of the head size 8", M(LRK_F32, 3, 12, "x"),
+           M(LRK_F32, 3, 8, "t"));
+    REFUSE(&lrk_op_rope, &rope, LRK_EVALUE, "rope: 7 of 8 numbers", M(LRK_F32, 3, 16, "x"),
+           M(LRK_F32, 3, 7, "t"));
+    REFUSE(&lrk_op_rope, &rope, LRK_EVALUE, "must be even, 2 to 8", M(LRK_F32, 3, 16, "x"),
+           M(LRK_F32, 3, 10, "t"));
+    REFUSE(&lrk_op_rope, &rope, LRK_ESHAPE, "rope: table 't' has 4 rows in f32, expected 3 in f32",
+           M(LRK_F32, 3, 16, "x"), M(LRK_F32, 4, 8, "t"));
+    REFUSE(&lrk_op_rope, &rope, LRK_ESHAPE, "rope: table 't' has 3 rows in bf16, expected 3 in f32",
+           M(LRK_BF16, 3, 16, "x"), M(LRK_BF16, 3, 8, "t"));
 
     const lrk_attention_attr a = {.heads = 4, .kv_heads = 2, .head = 8, .scale = 0.3},
                              uneven = {.heads = 4, .kv_heads = 3, .head = 8, .scale = 0.3},
@@ -221,18 +231,18 @@ static void quantized_table(void **state)
     }
 }
 
-/* At position 30000 f32 must still turn by the right angle, to f32's own precision. */
+/* At position 30000 an f32 table must still hold the right angle, to f32's own precision. */
 static void far_position(void **state)
 {
     (void)state;
-    float x[2] = {1.0f, 0.0f}, y[2], freq = 0.7498942f;
-    int32_t row[LRK_SEG_FIELDS] = {0, 1, 30000, -1, 0, 1};
-    const lrk_tensor tx = named(lrk_mat(LRK_F32, 1, 2), "x", x);
+    float y[2], freq = 0.7498942f;
+    int32_t row[LRK_SEG_FIELDS] = {0, 1, 30000, -1, 0, 1}, id = 0;
     const lrk_tensor ts = named(lrk_mat(LRK_I32, 1, LRK_SEG_FIELDS), "s", row);
     const lrk_tensor tf = named(lrk_vec(LRK_F32, 1), "f", &freq);
+    const lrk_tensor ti = named(lrk_vec(LRK_I32, 1), "ids", &id);
     lrk_tensor ty = named(lrk_mat(LRK_F32, 1, 2), "y", y);
-    const lrk_rope_attr a = {.head = 2, .rotary = 2};
-    run(&lrk_op_rope, &(lrk_call){.in = {&tx, &ts, &tf}, .out = {&ty}, .attr = &a});
+    const lrk_rope_table_attr a = {0};
+    run(&lrk_op_rope_table, &(lrk_call){.in = {&ts, &tf, &ti}, .out = {&ty}, .attr = &a});
     const double angle = 30000.0 * (double)freq;
     assert_true(fabs((double)y[0] - cos(angle)) < 1e-7);
     assert_true(fabs((double)y[1] - sin(angle)) < 1e-7);

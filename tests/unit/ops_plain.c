@@ -12,6 +12,7 @@
 #include "kernels/linear_xent/linear_xent.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
+#include "kernels/rope_table/rope_table.h"
 #include "kernels/segments.h"
 #include "kernels/swiglu/swiglu.h"
 #include "ops/case.h"
@@ -137,19 +138,28 @@ static int32_t position_of(const lrk_tensor *segments, size_t t)
     return row[LRK_SEG_POSITION] + (int32_t)t - row[LRK_SEG_START];
 }
 
+static double rope_table_formula(const call *k, size_t row, size_t column)
+{
+    const lrk_rope_table_attr *a = k->c.attr;
+    const size_t half = lrk_count(&k->in[1]);
+    const double angle = (double)position_of(&k->in[0], row) * at(&k->in[1], column % half);
+    const double factor = a->attention_factor == 0.0 ? 1.0 : a->attention_factor;
+    return factor * (column < half ? cos(angle) : sin(angle));
+}
+
 static double rope_formula(const call *k, size_t row, size_t column)
 {
     const lrk_rope_attr *a = k->c.attr;
-    const size_t head = column / a->head * a->head, i = column % a->head, half = a->rotary / 2;
-    if (i >= a->rotary) return number(&k->in[0], row, column);
+    const size_t rotary = lrk_cols(&k->in[1]), half = rotary / 2;
+    const size_t head = column / a->head * a->head, i = column % a->head;
+    if (i >= rotary) return number(&k->in[0], row, column);
     const size_t pair = a->interleaved ? i / 2 : i % half;
     const bool second = a->interleaved ? i % 2 : i >= half;
     const size_t one = head + (a->interleaved ? 2 * pair : pair);
     const size_t two = a->interleaved ? one + 1 : one + half;
-    const double angle = (double)position_of(&k->in[1], row) * at(&k->in[2], pair);
+    const double cosine = number(&k->in[1], row, pair), sine = number(&k->in[1], row, half + pair);
     const double x1 = number(&k->in[0], row, one), x2 = number(&k->in[0], row, two);
-    const double factor = a->attention_factor == 0.0 ? 1.0 : a->attention_factor;
-    return factor * (second ? x1 * sin(angle) + x2 * cos(angle) : x1 * cos(angle) - x2 * sin(angle));
+    return second ? x1 * sine + x2 * cosine : x1 * cosine - x2 * sine;
 }
 
 /* Whether token t sees row n of K: some segment on the way up from t's holds it, early enough. */
@@ -201,6 +211,12 @@ static void swiglu(void **state)
     compare(&lrk_op_swiglu, swiglu_formula);
 }
 
+static void rope_table(void **state)
+{
+    (void)state;
+    compare(&lrk_op_rope_table, rope_table_formula);
+}
+
 static void rope(void **state)
 {
     (void)state;
@@ -233,9 +249,9 @@ static void linear_xent(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rmsnorm), cmocka_unit_test(swiglu),
-                                       cmocka_unit_test(rope), cmocka_unit_test(attention),
-                                       cmocka_unit_test(embed), cmocka_unit_test(linear),
-                                       cmocka_unit_test(linear_xent)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rmsnorm),    cmocka_unit_test(swiglu),
+                                       cmocka_unit_test(rope_table), cmocka_unit_test(rope),
+                                       cmocka_unit_test(attention),  cmocka_unit_test(embed),
+                                       cmocka_unit_test(linear),     cmocka_unit_test(linear_xent)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
