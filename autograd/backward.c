@@ -117,7 +117,7 @@ static void restore_all(lrk_tape *t, lrk_var *const *vars, int n)
 
 static void node_backward(lrk_tape *t, lrk_node *n)
 {
-    lrk_call c = {.attr = n->attr, .backward_follows = true};
+    lrk_call c = {.attr = n->attr, .device = t->memory.device, .backward_follows = true};
     bool work = false;
     restore_all(t, n->saved, LRK_MAX_SAVED);
     restore_all(t, n->in, LRK_MAX_IN);

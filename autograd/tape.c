@@ -131,7 +131,8 @@ lrk_status lrk_tape_scratch(lrk_tape *t, size_t bytes, void **out)
 
 void lrk_node_forward(lrk_tape *t, lrk_node *n)
 {
-    lrk_call c = {.attr = n->attr, .backward_follows = t->gradients && n->needs_grad};
+    lrk_call c = {.attr = n->attr, .device = t->memory.device,
+                  .backward_follows = t->gradients && n->needs_grad};
     for (int i = 0; i < LRK_MAX_IN; i++) c.in[i] = n->in[i] ? &n->in[i]->value : NULL;
     for (int i = 0; i < LRK_MAX_OUT; i++) c.out[i] = n->out[i] ? &n->out[i]->value : NULL;
     for (int i = 0; i < LRK_MAX_SAVED; i++) c.saved[i] = n->saved[i] ? &n->saved[i]->value : NULL;
@@ -219,7 +220,7 @@ lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, 
                                             sizeof *t->nodes))
         return NULL;
     lrk_node n = {.op = op, .attr = attr};
-    lrk_call c = {.attr = attr};
+    lrk_call c = {.attr = attr, .device = t->memory.device};
     for (int i = 0; i < n_in; i++) {
         n.in[i] = in[i];
         c.in[i] = in[i] ? &in[i]->value : NULL;
@@ -227,7 +228,7 @@ lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, 
     }
     n.needs_grad = needs_grad(t, &n);
     c.backward_follows = n.needs_grad;
-    if (lrk_op_infer(op, &c, t->memory.device, &n.shapes, &t->err) != LRK_OK) return NULL;
+    if (lrk_op_infer(op, &c, &n.shapes, &t->err) != LRK_OK) return NULL;
     for (int i = 0; i < n_in; i++) {
         if (in[i]) lrk_tape_restore(t, in[i]);
     }

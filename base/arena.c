@@ -64,7 +64,10 @@ lrk_status lrk_arena_fixed(lrk_arena *a, const char *name, size_t bytes, lrk_err
 
 void lrk_arena_free(lrk_arena *a)
 {
-    if (a->base) munmap(a->base, a->capacity);
+    if (a->base && a->give_back)
+        a->give_back(a->base);
+    else if (a->base)
+        munmap(a->base, a->capacity);
     while (a->blocks) {
         lrk_block *next = a->blocks->next;
         lrk_heap_free(a->blocks);
@@ -120,7 +123,7 @@ void lrk_arena_reset(lrk_arena *a, size_t mark)
     LRK_ASSERT(mark <= a->used && !a->blocks);
 #ifdef LRK_DEBUG
     /* all bits set is a NaN in every float type: a read of released memory shows in the loss */
-    if (a->base) memset(a->base + mark, 0xff, a->used - mark);
+    if (a->base && !a->give_back) memset(a->base + mark, 0xff, a->used - mark);
 #endif
     a->used = mark;
 }

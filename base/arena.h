@@ -3,7 +3,8 @@
  * An arena hands out named pieces that are released together. Three kinds:
  *   growing   takes blocks from the heap as it needs them: parsers, configurations, messages
  *   fixed     one mapped block of a size known beforehand (huge pages where possible): the four
- *             arenas of a run, frozen, run, step, scratch; a request beyond it is LRK_ENOMEM
+ *             arenas of a run, frozen, run, step, scratch; a request beyond it is LRK_ENOMEM. It may
+ *             lie in the memory of a GPU (base/device.h): then nothing here looks into it
  *   counting  has no memory at all and only counts: how `lorikeet plan` learns the exact bytes.
  *             Its pointers are NULL, and code that sees lrk_arena_counting() must not touch data
  * Pieces are 64-byte aligned and zeroed in growing arenas; in fixed arenas their content is
@@ -25,6 +26,7 @@ typedef struct lrk_arena {
     size_t used, peak;          /* bytes handed out now, and at most so far */
     struct lrk_block *blocks;   /* growing: newest first */
     bool counting;
+    void (*give_back)(void *); /* fixed, of a device: what releases base; NULL: munmap */
 } lrk_arena;
 
 lrk_arena lrk_arena_growing(const char *name);

@@ -49,7 +49,7 @@ lrk_status lrk_err_prefix(lrk_err *err, lrk_status s, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Our own broken invariant: prints file, line and text to standard error and aborts. */
-_Noreturn void lrk_bug(const char *file, int line, const char *fmt, ...)
+__attribute__((noreturn)) void lrk_bug(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 #define LRK_REQUIRE(err, cond, status, ...)                    \

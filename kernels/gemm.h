@@ -26,6 +26,7 @@
  */
 #ifndef LRK_KERNELS_GEMM_H
 #define LRK_KERNELS_GEMM_H
+#include "base/device.h"
 #include "base/tensor.h"
 
 typedef struct lrk_operand {
@@ -36,6 +37,7 @@ typedef struct lrk_operand {
 } lrk_operand;
 
 typedef struct lrk_gemm {
+    lrk_device device; /* where operands, result and scratch lie */
     size_t m, n, k;
     lrk_operand a, b;
     void *c;

@@ -10,13 +10,7 @@ const lrk_op *const lrk_ops[] = {
 #undef X
 const size_t lrk_n_ops = sizeof lrk_ops / sizeof lrk_ops[0];
 
-static const char *const devices[LRK_DEVICE_COUNT] = {"CPU", "CUDA"};
 static const lrk_dtype dtypes[LRK_COMPUTE_COUNT] = {LRK_F32, LRK_F64, LRK_BF16};
-
-const char *lrk_device_name(lrk_device d)
-{
-    return devices[d];
-}
 
 lrk_dtype lrk_compute_dtype(lrk_compute c)
 {
@@ -82,17 +76,16 @@ static lrk_status check_input(const lrk_op *op, const lrk_tensor *t, int i, lrk_
     return LRK_OK;
 }
 
-lrk_status lrk_op_infer(const lrk_op *op, const lrk_call *c, lrk_device device, lrk_infer *shapes,
-                        lrk_err *err)
+lrk_status lrk_op_infer(const lrk_op *op, const lrk_call *c, lrk_infer *shapes, lrk_err *err)
 {
     for (int i = 0; i < op->n_in; i++) LRK_TRY(check_input(op, c->in[i], i, err));
     *shapes = (lrk_infer){0};
     LRK_TRY(op->infer(c, shapes, err));
-    LRK_REQUIRE(err, lrk_op_forward(op, device, shapes->compute), LRK_ESUPPORT,
-                "%s: no forward kernel for %s in %s", op->name, lrk_device_name(device),
-                lrk_compute_name(shapes->compute));
-    LRK_REQUIRE(err, !c->backward_follows || lrk_op_backward(op, device, shapes->compute),
-                LRK_ESUPPORT, "%s: no backward kernel for %s in %s", op->name,
-                lrk_device_name(device), lrk_compute_name(shapes->compute));
+    if (!lrk_device_built(c->device)) return LRK_OK;
+    const char *missing = NULL;
+    if (!lrk_op_forward(op, c->device, shapes->compute)) missing = "forward";
+    else if (c->backward_follows && !lrk_op_backward(op, c->device, shapes->compute)) missing = "backward";
+    LRK_REQUIRE(err, !missing, LRK_ESUPPORT, "%s: no %s kernel for %s in %s", op->name, missing,
+                lrk_device_name(c->device), lrk_compute_name(shapes->compute));
     return LRK_OK;
 }

@@ -15,12 +15,10 @@
  */
 #ifndef LRK_KERNELS_OP_H
 #define LRK_KERNELS_OP_H
-#include "base/arena.h"
+#include "base/device.h"
 #include "base/tensor.h"
 
 enum { LRK_MAX_IN = 8, LRK_MAX_OUT = 2, LRK_MAX_SAVED = 3 };
-
-typedef enum lrk_device { LRK_CPU, LRK_CUDA, LRK_DEVICE_COUNT } lrk_device;
 
 /* What a kernel was compiled for. The CPU has one set of kernels for each level of base/cpu.h, built
  * from the same source; the level in use is looked up at each call, so LRK_CPU= and tests choose. */
@@ -43,6 +41,7 @@ typedef struct lrk_call {
     const lrk_tensor *dout[LRK_MAX_OUT];
     lrk_tensor *din[LRK_MAX_IN];
     const void *attr; /* the op's own attribute struct */
+    lrk_device device; /* where all of these lie, and where the kernel runs */
     void *scratch;    /* as many bytes as infer asked for, LRK_ALIGN aligned, undefined content */
     bool backward_follows;
     unsigned fresh; /* bit i: din[i] holds nothing yet: write it, do not add. Only ops whose record
@@ -112,7 +111,6 @@ typedef struct lrk_op {
 extern const lrk_op *const lrk_ops[];
 extern const size_t lrk_n_ops;
 
-const char *lrk_device_name(lrk_device d);
 const char *lrk_compute_name(lrk_compute c);
 lrk_dtype lrk_compute_dtype(lrk_compute c);
 
@@ -120,15 +118,15 @@ lrk_dtype lrk_compute_dtype(lrk_compute c);
 lrk_status lrk_compute_of(const lrk_tensor *t, const char *op, lrk_compute *out, lrk_err *err);
 
 /* Checks what is common to all ops (required inputs present, data types), then asks op->infer, then
- * looks for the kernels: an empty slot is LRK_ESUPPORT naming op, device and type. */
-lrk_status lrk_op_infer(const lrk_op *op, const lrk_call *c, lrk_device device, lrk_infer *shapes,
-                        lrk_err *err);
+ * looks for the kernels: an empty slot is LRK_ESUPPORT naming op, device and type. A program built
+ * without kernels for a device can still plan for it. */
+lrk_status lrk_op_infer(const lrk_op *op, const lrk_call *c, lrk_infer *shapes, lrk_err *err);
 
 /* The kernel that runs on this device now; never NULL after lrk_op_infer succeeded. */
 lrk_kernel lrk_op_forward(const lrk_op *op, lrk_device device, lrk_compute compute);
 lrk_kernel lrk_op_backward(const lrk_op *op, lrk_device device, lrk_compute compute);
 
-/* Names: lrk_<op>_{fwd,bwd}_{f32,f64,bf16}_{scalar,avx2,avx512,cuda}. f64 exists for the gradient
+/* Names: lrk_<op>_{fwd,bwd}_{f32,f64,bf16}_{scalar,avx2,avx512,amx,cuda}. f64 exists for the gradient
  * check and is scalar only. A *_cpu.c file is compiled once for each of the other pairs; real.h
  * gives it the types and LRK_KERNEL(op, pass) the name. LRK_FORWARD_KERNELS: for an op that nobody
  * differentiates. */
@@ -138,8 +136,19 @@ lrk_kernel lrk_op_backward(const lrk_op *op, lrk_device device, lrk_compute comp
 #define LRK_KERNEL_SET(op, pass, isa) \
     {lrk_##op##_##pass##_f32_##isa, lrk_##op##_##pass##_f64_scalar, lrk_##op##_##pass##_bf16_##isa}
 
+/* The kernels of *_cuda.cu are weak: the same records serve a program with them and one without, whose
+ * slots are NULL. There are none in f64. */
+#define LRK_DECLARE_CUDA_KERNELS(op)                                    \
+    __attribute__((weak)) void lrk_##op##_fwd_f32_cuda(const lrk_call *);  \
+    __attribute__((weak)) void lrk_##op##_bwd_f32_cuda(const lrk_call *);  \
+    __attribute__((weak)) void lrk_##op##_fwd_bf16_cuda(const lrk_call *); \
+    __attribute__((weak)) void lrk_##op##_bwd_bf16_cuda(const lrk_call *)
+#define LRK_CUDA_SET(op, pass) \
+    [LRK_ON_CUDA] = {lrk_##op##_##pass##_f32_cuda, NULL, lrk_##op##_##pass##_bf16_cuda}
+
 #if defined(__x86_64__)
 #define LRK_DECLARE_KERNELS(op)          \
+    LRK_DECLARE_CUDA_KERNELS(op);        \
     LRK_DECLARE_SET(op, f64_scalar);     \
     LRK_DECLARE_SET(op, f32_scalar);     \
     LRK_DECLARE_SET(op, bf16_scalar);    \
@@ -149,27 +158,33 @@ lrk_kernel lrk_op_backward(const lrk_op *op, lrk_device device, lrk_compute comp
     LRK_DECLARE_SET(op, bf16_avx512)
 #define LRK_FORWARD_KERNELS(op)                                                                 \
     .forward = {LRK_KERNEL_SET(op, fwd, scalar), LRK_KERNEL_SET(op, fwd, avx2),                 \
-                LRK_KERNEL_SET(op, fwd, avx512)}
+                LRK_KERNEL_SET(op, fwd, avx512), LRK_CUDA_SET(op, fwd)}
 #define LRK_KERNELS(op)                                                                         \
     LRK_FORWARD_KERNELS(op),                                                                    \
     .backward = {LRK_KERNEL_SET(op, bwd, scalar), LRK_KERNEL_SET(op, bwd, avx2),                \
-                 LRK_KERNEL_SET(op, bwd, avx512)}
+                 LRK_KERNEL_SET(op, bwd, avx512), LRK_CUDA_SET(op, bwd)}
 /* The same for an op whose *_amx.c brings bf16 kernels for tile registers. */
 #define LRK_DECLARE_AMX_KERNELS(op) LRK_DECLARE_SET(op, bf16_amx)
 #define LRK_KERNELS_AND_AMX(op)                                                                 \
     .forward = {LRK_KERNEL_SET(op, fwd, scalar), LRK_KERNEL_SET(op, fwd, avx2),                 \
-                LRK_KERNEL_SET(op, fwd, avx512), {NULL, NULL, lrk_##op##_fwd_bf16_amx}},        \
+                LRK_KERNEL_SET(op, fwd, avx512), {NULL, NULL, lrk_##op##_fwd_bf16_amx},         \
+                LRK_CUDA_SET(op, fwd)},                                                         \
     .backward = {LRK_KERNEL_SET(op, bwd, scalar), LRK_KERNEL_SET(op, bwd, avx2),                \
-                 LRK_KERNEL_SET(op, bwd, avx512), {NULL, NULL, lrk_##op##_bwd_bf16_amx}}
+                 LRK_KERNEL_SET(op, bwd, avx512), {NULL, NULL, lrk_##op##_bwd_bf16_amx},        \
+                 LRK_CUDA_SET(op, bwd)}
 #else
 #define LRK_DECLARE_AMX_KERNELS(op) LRK_DECLARE_SET(op, f32_scalar)
 #define LRK_KERNELS_AND_AMX(op) LRK_KERNELS(op)
 #define LRK_DECLARE_KERNELS(op)       \
+    LRK_DECLARE_CUDA_KERNELS(op);     \
     LRK_DECLARE_SET(op, f64_scalar);  \
     LRK_DECLARE_SET(op, f32_scalar);  \
     LRK_DECLARE_SET(op, bf16_scalar)
-#define LRK_FORWARD_KERNELS(op) .forward = {LRK_KERNEL_SET(op, fwd, scalar)}
-#define LRK_KERNELS(op) LRK_FORWARD_KERNELS(op), .backward = {LRK_KERNEL_SET(op, bwd, scalar)}
+#define LRK_FORWARD_KERNELS(op) \
+    .forward = {LRK_KERNEL_SET(op, fwd, scalar), LRK_CUDA_SET(op, fwd)}
+#define LRK_KERNELS(op)      \
+    LRK_FORWARD_KERNELS(op), \
+    .backward = {LRK_KERNEL_SET(op, bwd, scalar), LRK_CUDA_SET(op, bwd)}
 #endif
 
 #define LRK_SAMPLES(list) .samples = (list), .n_samples = sizeof(list) / sizeof((list)[0])

@@ -178,7 +178,7 @@ static inline lrk_status call_new(call *k, const lrk_op *op, const lrk_sample *s
                 set(&k->in[i], e, drawn(s, i, e));
         }
     }
-    LRK_TRY(lrk_op_infer(op, &k->c, LRK_CPU, &k->shapes, err));
+    LRK_TRY(lrk_op_infer(op, &k->c, &k->shapes, err));
     const lrk_compute expected = computes_in(op, s, compute);
     LRK_REQUIRE(err, k->shapes.compute == expected, LRK_EINTERNAL, "computes in %s, expected %s",
                 lrk_compute_name(k->shapes.compute), lrk_compute_name(expected));

@@ -205,7 +205,7 @@ static void check_memory(report *r, lrk_compute compute)
         /* without a backward to come nothing is saved, and the result is the same */
         memset(fresh.c.saved, 0, sizeof fresh.c.saved);
         fresh.c.backward_follows = false;
-        lrk_op_infer(r->op, &fresh.c, LRK_CPU, &fresh.shapes, &err);
+        lrk_op_infer(r->op, &fresh.c, &fresh.shapes, &err);
         fresh.scratch = new_region(&fresh, fresh.shapes.forward_scratch);
         CHECK(r, forward(&fresh, r->op), "forward alone writes behind its scratch memory", compute);
         CHECK(r, same_results(&k, &fresh), "forward alone gives another result", compute);

@@ -36,7 +36,7 @@ static void refuse(const lrk_op *op, const void *attr, lrk_status status, const 
     lrk_infer shapes;
     lrk_err err = {0};
     for (int i = 0; i < n; i++) c.in[i] = in[i].name ? &in[i] : NULL;
-    assert_int_equal(lrk_op_infer(op, &c, LRK_CPU, &shapes, &err), status);
+    assert_int_equal(lrk_op_infer(op, &c, &shapes, &err), status);
     if (!strstr(err.text, words)) fail_msg("'%s' is not in '%s'", words, err.text);
 }
 
@@ -160,16 +160,21 @@ static void empty_slots(void **state)
     lrk_call c = {.in = {&x, &x}};
     lrk_infer shapes;
     lrk_err err = {0};
-    if (!lrk_op_add.forward[LRK_ON_CUDA][LRK_C_BF16]) {
-        assert_int_equal(lrk_op_infer(&lrk_op_add, &c, LRK_CUDA, &shapes, &err), LRK_ESUPPORT);
-        assert_string_equal(err.text, "add: no forward kernel for CUDA in bf16");
-    }
+    lrk_op without = lrk_op_add;
+    memset(without.forward, 0, sizeof without.forward);
+    assert_int_equal(lrk_op_infer(&without, &c, &shapes, &err), LRK_ESUPPORT);
+    assert_string_equal(err.text, "add: no forward kernel for CPU in bf16");
+    /* a program without any GPU kernel still plans for one */
+    c.device = LRK_CUDA;
+    if (!lrk_device_built(LRK_CUDA))
+        assert_int_equal(lrk_op_infer(&without, &c, &shapes, NULL), LRK_OK);
+    c.device = LRK_CPU;
     lrk_op forward_only = lrk_op_add;
     memset(forward_only.backward, 0, sizeof forward_only.backward);
     err.status = LRK_OK;
-    assert_int_equal(lrk_op_infer(&forward_only, &c, LRK_CPU, &shapes, &err), LRK_OK);
+    assert_int_equal(lrk_op_infer(&forward_only, &c, &shapes, &err), LRK_OK);
     c.backward_follows = true;
-    assert_int_equal(lrk_op_infer(&forward_only, &c, LRK_CPU, &shapes, &err), LRK_ESUPPORT);
+    assert_int_equal(lrk_op_infer(&forward_only, &c, &shapes, &err), LRK_ESUPPORT);
     assert_string_equal(err.text, "add: no backward kernel for CPU in bf16");
 
     /* a level without a kernel of its own takes the one below */
@@ -197,7 +202,7 @@ static void run(const lrk_op *op, lrk_call *c)
     static _Alignas(64) char scratch[1 << 16];
     lrk_infer shapes;
     lrk_err err = {0};
-    if (lrk_op_infer(op, c, LRK_CPU, &shapes, &err) != LRK_OK) fail_msg("%s", err.text);
+    if (lrk_op_infer(op, c, &shapes, &err) != LRK_OK) fail_msg("%s", err.text);
     assert_true(shapes.forward_scratch <= sizeof scratch);
     c->scratch = scratch;
     lrk_op_forward(op, LRK_CPU, shapes.compute)(c);

@@ -1,0 +1,76 @@
+/* base/device.c -- the way to a device, and the processor itself as one. */
+#include "base/device.h"
+
+#include <string.h>
+
+extern const lrk_device_backend lrk_cuda_backend __attribute__((weak));
+
+const char *lrk_device_name(lrk_device d)
+{
+    static const char *const names[LRK_DEVICE_COUNT] = {"CPU", "CUDA"};
+    return names[d];
+}
+
+bool lrk_device_built(lrk_device d) { return d == LRK_CPU || &lrk_cuda_backend != NULL; }
+
+lrk_status lrk_device_open(lrk_device d, lrk_device_info *info, lrk_err *err)
+{
+    if (info) *info = (lrk_device_info){0};
+    if (d == LRK_CPU) return LRK_OK;
+    LRK_REQUIRE(err, lrk_device_built(d), LRK_EGPU,
+                "device: cuda: this program was built without GPU kernels; build it where the CUDA "
+                "toolkit is installed, or use device: cpu");
+    return lrk_cuda_backend.open(info, err);
+}
+
+lrk_status lrk_arena_on(lrk_device d, lrk_arena *a, const char *name, size_t bytes, lrk_err *err)
+{
+    if (d == LRK_CPU) return lrk_arena_fixed(a, name, bytes, err);
+    void *p = NULL;
+    *a = (lrk_arena){.name = name};
+    if (bytes == 0) return LRK_OK;
+    LRK_TRY(lrk_cuda_backend.take(bytes, &p, name, err));
+    a->base = p;
+    a->capacity = bytes;
+    a->give_back = lrk_cuda_backend.give_back;
+    return LRK_OK;
+}
+
+void lrk_device_upload(lrk_device d, void *to, const void *from, size_t bytes)
+{
+    if (d == LRK_CPU)
+        memcpy(to, from, bytes);
+    else
+        lrk_cuda_backend.upload(to, from, bytes);
+}
+
+lrk_status lrk_device_download(lrk_device d, void *to, const void *from, size_t bytes, lrk_err *err)
+{
+    if (d == LRK_CPU) {
+        memcpy(to, from, bytes);
+        return LRK_OK;
+    }
+    lrk_cuda_backend.download(to, from, bytes);
+    return lrk_cuda_backend.sync(err);
+}
+
+void lrk_device_copy(lrk_device d, void *to, const void *from, size_t bytes)
+{
+    if (d == LRK_CPU)
+        memmove(to, from, bytes);
+    else
+        lrk_cuda_backend.copy(to, from, bytes);
+}
+
+void lrk_device_zero(lrk_device d, void *to, size_t bytes)
+{
+    if (d == LRK_CPU)
+        memset(to, 0, bytes);
+    else
+        lrk_cuda_backend.zero(to, bytes);
+}
+
+lrk_status lrk_device_sync(lrk_device d, lrk_err *err)
+{
+    return d == LRK_CPU ? LRK_OK : lrk_cuda_backend.sync(err);
+}

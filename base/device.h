@@ -1,0 +1,65 @@
+/* base/device.h -- where numbers lie and kernels run: this processor, or one NVIDIA GPU.
+ *
+ * Memory of a device is one piece for each arena (lrk_arena_on). All work for a device, kernels and
+ * copies alike, is done in the order in which it was asked for; on the GPU it is only queued, and
+ * the calls return at once. What waits: lrk_device_download and lrk_device_sync.
+ *
+ * Errors of a GPU come late and stay: the first one is kept, everything after it does nothing, and
+ * the next lrk_device_sync or lrk_device_download reports it (LRK_EGPU). A process that saw one
+ * ends.
+ *
+ * The GPU's side is base/device_cuda.cu. It is linked where the program was built with CUDA; where
+ * it is not, lrk_device_open says so, and plans for a GPU can be made all the same.
+ */
+#ifndef LRK_BASE_DEVICE_H
+#define LRK_BASE_DEVICE_H
+#include "base/arena.h"
+
+typedef enum lrk_device { LRK_CPU, LRK_CUDA, LRK_DEVICE_COUNT } lrk_device;
+
+/* What a GPU is, for reports and plans. */
+typedef struct lrk_device_info {
+    char name[128];
+    int chip;            /* 90 for compute capability 9.0 */
+    int driver, runtime; /* 13000 for 13.0; driver: the newest CUDA it knows */
+    int processors;      /* multiprocessors */
+    size_t memory, free; /* bytes */
+} lrk_device_info;
+
+const char *lrk_device_name(lrk_device d); /* "CPU", "CUDA" */
+
+/* Whether the program was built with kernels for it. */
+bool lrk_device_built(lrk_device d);
+
+/* Makes the device ready; may be called again. LRK_EGPU: not built in, no driver, no GPU, or one
+ * that is too old; the message says which and how to mend it. info may be NULL. */
+lrk_status lrk_device_open(lrk_device d, lrk_device_info *info, lrk_err *err);
+
+/* A fixed arena in the memory of an open device; lrk_arena_free gives it back. */
+lrk_status lrk_arena_on(lrk_device d, lrk_arena *a, const char *name, size_t bytes, lrk_err *err);
+
+/* Copies between this process's memory and the device's, and within the device's. upload may still
+ * be reading `from` when it returns, unless it is pageable memory; download waits for its bytes. */
+void lrk_device_upload(lrk_device d, void *to, const void *from, size_t bytes);
+lrk_status lrk_device_download(lrk_device d, void *to, const void *from, size_t bytes,
+                               lrk_err *err);
+void lrk_device_copy(lrk_device d, void *to, const void *from,
+                     size_t bytes); /* may overlap on the CPU */
+void lrk_device_zero(lrk_device d, void *to, size_t bytes);
+
+/* Waits for everything asked for so far; reports the first error. */
+lrk_status lrk_device_sync(lrk_device d, lrk_err *err);
+
+/* What a device does; one constant of each, device.c and device_cuda.cu. */
+typedef struct lrk_device_backend {
+    lrk_status (*open)(lrk_device_info *info, lrk_err *err);
+    lrk_status (*take)(size_t bytes, void **out, const char *what, lrk_err *err);
+    void (*give_back)(void *p);
+    void (*upload)(void *to, const void *from, size_t bytes);
+    void (*download)(void *to, const void *from, size_t bytes);
+    void (*copy)(void *to, const void *from, size_t bytes);
+    void (*zero)(void *to, size_t bytes);
+    lrk_status (*sync)(lrk_err *err);
+} lrk_device_backend;
+
+#endif /* LRK_BASE_DEVICE_H */

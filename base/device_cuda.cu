@@ -1,0 +1,145 @@
+/* base/device_cuda.cu -- one NVIDIA GPU: memory, the stream, copies, errors. */
+#include <cuda_runtime.h>
+#include <stdio.h>
+#include <string.h>
+extern "C" {
+#include "base/device_cuda.h"
+}
+
+/* The oldest chip that the kernels are built for: asynchronous copies and bf16 tensor cores. */
+enum { OLDEST_CHIP = 80 };
+
+typedef struct lrk_cuda {
+    bool open;
+    cudaStream_t stream;
+    cudaError_t error; /* the first one */
+    const char *where; /* what it happened in */
+    lrk_device_info info;
+} lrk_cuda;
+
+/* The one GPU of the process. */
+static lrk_cuda gpu;
+
+cudaStream_t lrk_cuda_stream(void)
+{
+    return gpu.stream;
+}
+
+void lrk_cuda_note(cudaError_t e, const char *what)
+{
+    if (e == cudaSuccess || gpu.error != cudaSuccess) return;
+    gpu.error = e;
+    gpu.where = what;
+}
+
+bool lrk_cuda_failed(void)
+{
+    return gpu.error != cudaSuccess;
+}
+
+static lrk_status report(lrk_err *err)
+{
+    return lrk_fail(err, LRK_EGPU, "GPU: %s failed: %s (%s)", gpu.where,
+                    cudaGetErrorString(gpu.error), cudaGetErrorName(gpu.error));
+}
+
+static lrk_status no_gpu(cudaError_t e, lrk_err *err)
+{
+    (void)cudaGetLastError();
+    if (e == cudaErrorInsufficientDriver)
+        return lrk_fail(err, LRK_EGPU,
+                        "device: cuda: the NVIDIA driver is missing or too old for CUDA %d.%d; "
+                        "install a newer one, or use device: cpu",
+                        CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    return lrk_fail(err, LRK_EGPU, "device: cuda: no GPU answers (%s); use device: cpu",
+                    cudaGetErrorString(e));
+}
+
+static lrk_status open_gpu(lrk_err *err)
+{
+    int n = 0;
+    cudaDeviceProp p;
+    cudaError_t e = cudaGetDeviceCount(&n);
+    if (e == cudaSuccess && n == 0) e = cudaErrorNoDevice;
+    if (e == cudaSuccess) e = cudaSetDevice(0);
+    if (e == cudaSuccess) e = cudaGetDeviceProperties(&p, 0);
+    if (e != cudaSuccess) return no_gpu(e, err);
+    strncpy(gpu.info.name, p.name, sizeof gpu.info.name - 1);
+    gpu.info.chip = 10 * p.major + p.minor;
+    gpu.info.processors = p.multiProcessorCount;
+    LRK_REQUIRE(err, gpu.info.chip >= OLDEST_CHIP, LRK_EGPU,
+                "device: cuda: %s has compute capability %d.%d, at least %d.%d is needed; use "
+                "device: cpu",
+                p.name, p.major, p.minor, OLDEST_CHIP / 10, OLDEST_CHIP % 10);
+    e = cudaStreamCreateWithFlags(&gpu.stream, cudaStreamNonBlocking);
+    if (e != cudaSuccess) return no_gpu(e, err);
+    (void)cudaDriverGetVersion(&gpu.info.driver);
+    (void)cudaRuntimeGetVersion(&gpu.info.runtime);
+    gpu.open = true;
+    return LRK_OK;
+}
+
+static lrk_status open_device(lrk_device_info *info, lrk_err *err)
+{
+    if (!gpu.open) LRK_TRY(open_gpu(err));
+    lrk_cuda_note(cudaMemGetInfo(&gpu.info.free, &gpu.info.memory), "cudaMemGetInfo");
+    if (lrk_cuda_failed()) return report(err);
+    if (info) *info = gpu.info;
+    return LRK_OK;
+}
+
+static lrk_status take(size_t bytes, void **out, const char *what, lrk_err *err)
+{
+    const cudaError_t e = cudaMalloc(out, bytes);
+    if (e == cudaSuccess) return LRK_OK;
+    (void)cudaGetLastError();
+    size_t free = 0, total = 0;
+    (void)cudaMemGetInfo(&free, &total);
+    return lrk_fail(err, LRK_EGPU,
+                    "GPU memory: no %.1f MB for '%s': %.1f of %.1f MB are free; use a smaller "
+                    "micro_batch_size, or gradient_checkpointing",
+                    (double)bytes / 1e6, what, (double)free / 1e6, (double)total / 1e6);
+}
+
+static void give_back(void *p)
+{
+    lrk_cuda_note(cudaStreamSynchronize(gpu.stream), "cudaStreamSynchronize");
+    lrk_cuda_note(cudaFree(p), "cudaFree");
+}
+
+static void move(void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
+{
+    if (bytes && !lrk_cuda_failed())
+        lrk_cuda_note(cudaMemcpyAsync(to, from, bytes, kind, gpu.stream), "cudaMemcpyAsync");
+}
+
+static void upload(void *to, const void *from, size_t bytes)
+{
+    move(to, from, bytes, cudaMemcpyHostToDevice);
+}
+
+static void download(void *to, const void *from, size_t bytes)
+{
+    move(to, from, bytes, cudaMemcpyDeviceToHost);
+}
+
+static void copy(void *to, const void *from, size_t bytes)
+{
+    move(to, from, bytes, cudaMemcpyDeviceToDevice);
+}
+
+static void zero(void *to, size_t bytes)
+{
+    if (bytes && !lrk_cuda_failed())
+        lrk_cuda_note(cudaMemsetAsync(to, 0, bytes, gpu.stream), "cudaMemsetAsync");
+}
+
+static lrk_status sync(lrk_err *err)
+{
+    if (!lrk_cuda_failed())
+        lrk_cuda_note(cudaStreamSynchronize(gpu.stream), "cudaStreamSynchronize");
+    return lrk_cuda_failed() ? report(err) : LRK_OK;
+}
+
+extern "C" const lrk_device_backend lrk_cuda_backend = {open_device, take, give_back, upload,
+                                                        download,    copy, zero,      sync};

@@ -1,0 +1,195 @@
+/* kernels/cuda.cuh -- what all CUDA kernels share. Included first by every *_cuda.cu, which then takes
+ * its own contract: extern "C" { #include "kernels/rmsnorm/rmsnorm.h" }
+ *
+ * The same files are compiled for the GPU by nvcc and for this processor by the tests' emulator
+ * (tests/emulator), which defines LRK_EMULATOR. So a kernel
+ *   is launched with LRK_LAUNCH, never <<< >>>;
+ *   declares shared memory with LRK_SHARED or LRK_DYNAMIC_SHARED;
+ *   takes asynchronous copies and tensor-core instructions from kernels/ptx.cuh.
+ * Every launch goes to lrk_cuda_stream() and may be recorded into a graph: no call here waits, none
+ * allocates, and nothing read at launch (attributes, sizes) may change while shapes stay the same.
+ *
+ * Rules: no float atomics; sums over fixed pieces folded in a fixed order; equal bits on every run.
+ * A kernel reads and writes 16 bytes a thread where rows allow it (lrk_can_chunk), else one element.
+ */
+#ifndef LRK_KERNELS_CUDA_CUH
+#define LRK_KERNELS_CUDA_CUH
+#include <cuda_runtime.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+extern "C" {
+#include "base/device_cuda.h"
+#include "base/size.h"
+#include "kernels/op.h"
+}
+
+#ifdef LRK_EMULATOR
+#define LRK_LAUNCH(kernel, grid, block, shared, ...)                   \
+    lrk_emulate(#kernel, grid, block, shared, lrk_cuda_stream(), [=] { \
+        (kernel)(__VA_ARGS__);                                         \
+    })
+#define LRK_SHARED(type, name, count) \
+    type *const name =                \
+        static_cast<type *>(lrk_emulated_shared(#name, __FILE__, __LINE__, sizeof(type) * (count)))
+#define LRK_DYNAMIC_SHARED(type, name) \
+    type *const name = static_cast<type *>(lrk_emulated_dynamic_shared())
+#else
+#define LRK_LAUNCH(kernel, grid, block, shared, ...)                       \
+    do {                                                                   \
+        if (!lrk_cuda_failed()) {                                          \
+            (kernel)<<<(grid), (block), (shared), lrk_cuda_stream()>>>(__VA_ARGS__); \
+            lrk_cuda_note(cudaGetLastError(), #kernel);                    \
+        }                                                                  \
+    } while (0)
+#define LRK_SHARED(type, name, count) __shared__ type name[count]
+#define LRK_DYNAMIC_SHARED(type, name)                        \
+    extern __shared__ __align__(16) unsigned char lrk_dynamic[]; \
+    type *const name = reinterpret_cast<type *>(lrk_dynamic)
+#endif
+
+enum { LRK_WARP = 32 };
+#define LRK_ALL_LANES 0xffffffffu
+
+/* ---- elements ------------------------------------------------------------------------------------ */
+
+struct lrk_bf16 {
+    uint16_t bits;
+};
+
+static __device__ __forceinline__ float lrk_value(float x)
+{
+    return x;
+}
+
+static __device__ __forceinline__ float lrk_value(lrk_bf16 x)
+{
+    return __uint_as_float((uint32_t)x.bits << 16);
+}
+
+/* To nearest, ties to even; NaN stays NaN: the bits of lrk_f32_to_bf16. */
+static __device__ __forceinline__ void lrk_set(float *p, float v)
+{
+    *p = v;
+}
+
+static __device__ __forceinline__ lrk_bf16 lrk_round_bf16(float v)
+{
+    const uint32_t u = __float_as_uint(v);
+    lrk_bf16 h;
+    if ((u & 0x7fffffffu) > 0x7f800000u)
+        h.bits = (uint16_t)((u >> 16) | 0x40u);
+    else
+        h.bits = (uint16_t)((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+    return h;
+}
+
+static __device__ __forceinline__ void lrk_set(lrk_bf16 *p, float v)
+{
+    *p = lrk_round_bf16(v);
+}
+
+template <typename T> struct lrk_type_of;
+template <> struct lrk_type_of<float> {
+    static const lrk_dtype dtype = LRK_F32;
+};
+template <> struct lrk_type_of<lrk_bf16> {
+    static const lrk_dtype dtype = LRK_BF16;
+};
+
+/* 16 bytes of T as floats. */
+template <typename T> struct lrk_chunk {
+    static const int n = 16 / (int)sizeof(T);
+    float v[n];
+
+    __device__ __forceinline__ void load(const T *p)
+    {
+        union {
+            uint4 raw;
+            T item[n];
+        } u;
+        u.raw = *reinterpret_cast<const uint4 *>(p);
+#pragma unroll
+        for (int i = 0; i < n; i++) v[i] = lrk_value(u.item[i]);
+    }
+
+    __device__ __forceinline__ void store(T *p) const
+    {
+        union {
+            uint4 raw;
+            T item[n];
+        } u;
+#pragma unroll
+        for (int i = 0; i < n; i++) lrk_set(&u.item[i], v[i]);
+        *reinterpret_cast<uint4 *>(p) = u.raw;
+    }
+};
+
+/* Whether every row of t begins on 16 bytes and is a whole number of them. Host. */
+static inline bool lrk_can_chunk(const lrk_tensor *t)
+{
+    return (uintptr_t)t->data % 16 == 0 && lrk_row_bytes(t->dtype, lrk_cols(t)) % 16 == 0 &&
+           lrk_row_bytes(t->dtype, t->stride) % 16 == 0;
+}
+
+/* ---- sums ---------------------------------------------------------------------------------------- */
+
+static __device__ __forceinline__ float lrk_warp_sum(float v)
+{
+#pragma unroll
+    for (int d = LRK_WARP / 2; d; d /= 2) v += __shfl_xor_sync(LRK_ALL_LANES, v, d);
+    return v;
+}
+
+static __device__ __forceinline__ float lrk_warp_max(float v)
+{
+#pragma unroll
+    for (int d = LRK_WARP / 2; d; d /= 2) v = fmaxf(v, __shfl_xor_sync(LRK_ALL_LANES, v, d));
+    return v;
+}
+
+/* Over a block of whole warps, for all its threads; `room` is LRK_WARP floats of shared memory, free
+ * again after the next barrier. */
+static __device__ __forceinline__ float lrk_block_sum(float v, float *room)
+{
+    const int lane = (int)threadIdx.x % LRK_WARP, warp = (int)threadIdx.x / LRK_WARP;
+    const int warps = (int)blockDim.x / LRK_WARP;
+    v = lrk_warp_sum(v);
+    if (lane == 0) room[warp] = v;
+    __syncthreads();
+    v = lane < warps ? room[lane] : 0.0f;
+    __syncthreads();
+    return lrk_warp_sum(v);
+}
+
+static __device__ __forceinline__ float lrk_block_max(float v, float *room)
+{
+    const int lane = (int)threadIdx.x % LRK_WARP, warp = (int)threadIdx.x / LRK_WARP;
+    const int warps = (int)blockDim.x / LRK_WARP;
+    v = lrk_warp_max(v);
+    if (lane == 0) room[warp] = v;
+    __syncthreads();
+    v = lane < warps ? room[lane] : -INFINITY;
+    __syncthreads();
+    return lrk_warp_max(v);
+}
+
+/* ---- names --------------------------------------------------------------------------------------- */
+
+/* The two entries of an op's pass: body<T> is a host function template on the call. */
+#define LRK_CUDA_KERNEL(op, pass, body)                           \
+    extern "C" void lrk_##op##_##pass##_f32_cuda(const lrk_call *c) \
+    {                                                             \
+        body<float>(c);                                           \
+    }                                                             \
+    extern "C" void lrk_##op##_##pass##_bf16_cuda(const lrk_call *c) \
+    {                                                             \
+        body<lrk_bf16>(c);                                        \
+    }
+
+template <typename T> static inline T *lrk_data(const lrk_tensor *t)
+{
+    return static_cast<T *>(t->data);
+}
+
+#endif /* LRK_KERNELS_CUDA_CUH */
