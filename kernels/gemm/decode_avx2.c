@@ -24,6 +24,23 @@ static inline void shifted(__m128i codes, float d, float m, float *dst)
     _mm256_storeu_ps(dst + 8, _mm256_add_ps(_mm256_mul_ps(floats(upper(codes)), scale), shift));
 }
 
+/* The upper bit of a code chooses between the halves of the table; shifted up, it is a sign. */
+static inline __m256 entries(const float *table, __m256i codes)
+{
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), codes);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), codes);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(codes, 28)));
+}
+
+static inline void looked_up(const float *table, __m128i codes, float d, float *dst)
+{
+    const __m256 scale = _mm256_set1_ps(d);
+    const __m256 a = entries(table, _mm256_cvtepu8_epi32(codes));
+    const __m256 b = entries(table, _mm256_cvtepu8_epi32(upper(codes)));
+    _mm256_storeu_ps(dst, _mm256_mul_ps(a, scale));
+    _mm256_storeu_ps(dst + 8, _mm256_mul_ps(b, scale));
+}
+
 static inline __m128i words(const unsigned char *src)
 {
     return _mm_loadu_si128((const __m128i *)(const void *)src);

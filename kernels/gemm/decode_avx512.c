@@ -19,6 +19,13 @@ static inline void shifted(__m128i codes, float d, float m, float *dst)
     _mm512_storeu_ps(dst, _mm512_add_ps(product, _mm512_set1_ps(m)));
 }
 
+static inline void looked_up(const float *table, __m128i codes, float d, float *dst)
+{
+    const __m512i index = _mm512_cvtepu8_epi32(codes);
+    const __m512 entry = _mm512_permutexvar_ps(index, _mm512_loadu_ps(table));
+    _mm512_storeu_ps(dst, _mm512_mul_ps(entry, _mm512_set1_ps(d)));
+}
+
 static inline __m256i words(const unsigned char *src)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)src);

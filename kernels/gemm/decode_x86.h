@@ -3,15 +3,17 @@
  *
  *   scaled(codes, d, dst)         dst[i] = codes[i] * d
  *   shifted(codes, d, m, dst)     dst[i] = codes[i] * d + m, two roundings
+ *   looked_up(table, codes, d, dst)   dst[i] = table[codes[i]] * d, codes 0 .. 15
  *   halves(src, dst), brains(src, dst)   16 f16 or bf16
  *   sums, none(), dot_32(s, y, x), total(s)   running sums of products of 32 elements at a time
  *   code_dot(s, low, high, d, x)  the same for 2 x 16 codes, times d: s += d * sum(codes * x)
  *   nibble_dot(s, q, d, x), byte_dot(s, q, d, x)  ... for 16 or 32 bytes in memory, d in lane 0
  *
- * codes: 16 signed bytes. The arithmetic is that of base/quant.c, so the bits are too.
+ * codes: 16 signed bytes. The arithmetic is that of base/quant, so the bits are too.
  */
 #ifndef LRK_KERNELS_GEMM_DECODE_X86_H
 #define LRK_KERNELS_GEMM_DECODE_X86_H
+#include "base/nf4.h"
 #include "base/quant.h"
 
 #include <immintrin.h>
@@ -161,6 +163,97 @@ static inline void q6_k_block(bytes b, float *y)
     }
 }
 
+/* One code of two bits of each element; a scale and a minimum for each 16 elements. */
+static inline void q2_k_block(bytes b, float *y)
+{
+    const float d = half_at(b + 80), dmin = -half_at(b + 82);
+    const __m128i three = _mm_set1_epi8(3);
+    for (int part = 0; part < 4; part++) {
+        __m128i q = load16(b + 16 + part * 16);
+        bytes scale = b + part / 2 * 8 + part % 2;
+        for (int i = 0; i < 4; i++, scale += 2) {
+            shifted(_mm_and_si128(q, three), d * (float)(*scale & 15), dmin * (float)(*scale >> 4),
+                    y + part / 2 * 128 + i * 32 + part % 2 * 16);
+            q = _mm_srli_epi16(q, 2);
+        }
+    }
+}
+
+static inline void q3_k_block(bytes b, float *y)
+{
+    const float d = half_at(b + 108);
+    const __m128i three = _mm_set1_epi8(3), four = _mm_set1_epi8(4);
+    for (int part = 0; part < 4; part++) {
+        __m128i q = load16(b + 32 + part * 16), high = load16(b + part % 2 * 16);
+        high = part < 2 ? _mm_slli_epi16(high, 2) : _mm_srli_epi16(high, 2);
+        for (int i = 0; i < 4; i++) {
+            const int g = part / 2 * 8 + i * 2 + part % 2;
+            const int low = (b[96 + g % 8] >> (g / 8 * 4)) & 15;
+            const int scale = (low | ((b[104 + g % 4] >> (g / 4 * 2)) & 3) << 4) - 32;
+            const __m128i code = _mm_or_si128(_mm_and_si128(q, three), _mm_and_si128(high, four));
+            scaled(_mm_sub_epi8(code, four), d * (float)scale,
+                   y + part / 2 * 128 + i * 32 + part % 2 * 16);
+            q = _mm_srli_epi16(q, 2);
+            high = _mm_srli_epi16(high, 1);
+        }
+    }
+}
+
+static inline void table_32(__m128i table, bytes nibbles, float d, float *y)
+{
+    const __m128i q = load16(nibbles);
+    scaled(_mm_shuffle_epi8(table, low_nibbles(q)), d, y);
+    scaled(_mm_shuffle_epi8(table, high_nibbles(q)), d, y + 16);
+}
+
+static inline __m128i iq4_table(void)
+{
+    return _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+}
+
+static inline void iq4_nl_block(bytes b, float *y) { table_32(iq4_table(), b + 2, half_at(b), y); }
+
+static inline void iq4_xs_block(bytes b, float *y)
+{
+    const float d = half_at(b);
+    for (int g = 0; g < 8; g++) {
+        const int low = (b[4 + g / 2] >> (g % 2 * 4)) & 15,
+                  high = (b[2 + g / 4] >> (g % 4 * 2)) & 3;
+        table_32(iq4_table(), b + 8 + g * 16, d * (float)((low | high << 4) - 32), y + g * 32);
+    }
+}
+
+static inline void mxfp4_block(bytes b, float *y)
+{
+    const __m128i table = _mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+    const uint32_t bits = b[0] < 2 ? 0x200000u << b[0] : (b[0] - 1u) << 23;
+    float d;
+    memcpy(&d, &bits, sizeof d);
+    table_32(table, b + 1, d, y);
+}
+
+static inline void nf4_64(bytes q, float m, float *y)
+{
+    for (int i = 0; i < 2; i++, q += 16, y += 32) {
+        looked_up(lrk_nf4_table, low_nibbles(load16(q)), m, y);
+        looked_up(lrk_nf4_table, high_nibbles(load16(q)), m, y + 16);
+    }
+}
+
+static inline void nf4_block(bytes b, float *y)
+{
+    float m;
+    memcpy(&m, b, sizeof m);
+    nf4_64(b + 4, m, y);
+}
+
+static inline void nf4_double_block(bytes b, float *y)
+{
+    float m[4];
+    lrk_nf4_scales(b, m);
+    for (int i = 0; i < 4; i++) nf4_64(b + 12 + i * 32, m[i], y + i * 64);
+}
+
 #define EACH_BLOCK(decode, elements, size)                                                         \
     for (size_t i = 0; i < n; i += (elements), b += (size)) decode(b, dst + i)
 
@@ -191,6 +284,27 @@ static inline void decode_row(lrk_dtype t, const void *src, size_t n, float *dst
         return;
     case LRK_Q6_K:
         EACH_BLOCK(q6_k_block, 256, 210);
+        return;
+    case LRK_Q2_K:
+        EACH_BLOCK(q2_k_block, 256, 84);
+        return;
+    case LRK_Q3_K:
+        EACH_BLOCK(q3_k_block, 256, 110);
+        return;
+    case LRK_IQ4_NL:
+        EACH_BLOCK(iq4_nl_block, 32, 18);
+        return;
+    case LRK_IQ4_XS:
+        EACH_BLOCK(iq4_xs_block, 256, 136);
+        return;
+    case LRK_MXFP4:
+        EACH_BLOCK(mxfp4_block, 32, 17);
+        return;
+    case LRK_NF4:
+        EACH_BLOCK(nf4_block, 64, 36);
+        return;
+    case LRK_NF4_DOUBLE:
+        EACH_BLOCK(nf4_double_block, 256, 140);
         return;
     case LRK_F16:
     case LRK_BF16: {
@@ -292,6 +406,19 @@ static inline void brains_block(bytes b, float *y)
     brains(b + 32, y + 16);
 }
 
+/* Any type, 256 elements at a time: every block goes into that. */
+static inline float dot_any(lrk_dtype t, bytes b, const float *x, size_t k)
+{
+    sums s = none();
+    for (size_t i = 0; i < k; i += 256) {
+        const size_t n = k - i < 256 ? k - i : 256;
+        float y[256];
+        decode_row(t, b + lrk_row_bytes(t, i), n, y);
+        for (size_t j = 0; j < n; j += 32) s = dot_32(s, y + j, x + i + j);
+    }
+    return total(s);
+}
+
 /* k is a multiple of 32. */
 static inline float dot_blocks(lrk_dtype t, const void *w, const float *x, const float *x_sums,
                                size_t k)
@@ -319,9 +446,11 @@ static inline float dot_blocks(lrk_dtype t, const void *w, const float *x, const
         DOT_BLOCKS(halves_block, 32, 64);
     case LRK_BF16:
         DOT_BLOCKS(brains_block, 32, 64);
-    default:
+    case LRK_F32:
         for (size_t i = 0; i < k; i += 32) s = dot_32(s, (const float *)w + i, x + i);
         return total(s);
+    default:
+        return dot_any(t, b, x, k);
     }
 }
 

@@ -58,26 +58,44 @@ static void unguard(unsigned char *p, size_t bytes)
     lrk_heap_free(p - GUARD);
 }
 
-static float f16_at(const unsigned char *p)
+static void put_f16(unsigned char *p, float f)
 {
-    uint16_t h;
-    memcpy(&h, p, sizeof h);
-    return lrk_f16_to_f32(h);
+    const uint16_t h = lrk_f32_to_f16(f);
+    memcpy(p, &h, sizeof h);
 }
 
-/* Random bytes are valid blocks, but for their f16 scales: those get tame values. */
+/* Where the f16 scales of a block lie; -1: none. */
+static void scales_at(lrk_dtype t, int *d, int *m)
+{
+    *d = 0;
+    *m = t == LRK_Q4_1 || t == LRK_Q5_1 || t == LRK_Q4_K || t == LRK_Q5_K ? 2 : -1;
+    if (t == LRK_Q6_K) *d = 208;
+    if (t == LRK_Q3_K) *d = 108;
+    if (t == LRK_TQ1_0) *d = 52;
+    if (t == LRK_TQ2_0) *d = 64;
+    if (t == LRK_Q2_K) *d = 80, *m = 82;
+    if (t == LRK_IQ1_M || t == LRK_MXFP4 || t == LRK_NVFP4) *d = -1;
+}
+
+/* Random bytes are valid blocks, but for their scales: those get tame values. */
 static void random_blocks(lrk_dtype t, size_t n, unsigned char *dst)
 {
     const size_t bytes = lrk_dtype_block_bytes(t), count = n / lrk_dtype_block(t);
+    int at, min_at;
+    scales_at(t, &at, &min_at);
     for (size_t i = 0; i < count; i++, dst += bytes) {
         for (size_t j = 0; j < bytes; j++) dst[j] = (unsigned char)(draw() >> 13);
         const bool super = lrk_dtype_block(t) == 256;
-        const uint16_t d = lrk_f32_to_f16(normal() * (super ? 0.003f : 0.06f));
-        const uint16_t m = lrk_f32_to_f16(normal() * (super ? 0.003f : 0.5f));
-        memcpy(dst + (t == LRK_Q6_K ? 208 : 0), &d, sizeof d);
-        if (t == LRK_Q4_1 || t == LRK_Q5_1 || t == LRK_Q4_K || t == LRK_Q5_K)
-            memcpy(dst + 2, &m, sizeof m);
-        assert_true(isfinite(f16_at(dst)) || t == LRK_Q6_K || t == LRK_Q8_0);
+        const float d = normal() * (super ? 0.003f : 0.06f), m = normal() * (super ? 0.003f : 0.5f);
+        if (at >= 0) put_f16(dst + at, d);
+        if (min_at >= 0) put_f16(dst + min_at, m);
+        if (t == LRK_Q8_K || t == LRK_NF4 || t == LRK_NF4_DOUBLE) memcpy(dst, &d, sizeof d);
+        if (t == LRK_NF4_DOUBLE) memcpy(dst + 4, &m, sizeof m);
+        if (t == LRK_MXFP4) dst[0] = (unsigned char)(118 + dst[0] % 8);
+        for (int j = 0; t == LRK_NVFP4 && j < 4; j++) dst[j] &= 63;
+        const uint16_t h = lrk_f32_to_f16(d); /* in the upper bits of four words */
+        for (int j = 0; t == LRK_IQ1_M && j < 4; j++)
+            dst[49 + 2 * j] = (unsigned char)((dst[49 + 2 * j] & 15) | ((h >> (4 * j)) & 15) << 4);
     }
 }
 
@@ -283,15 +301,19 @@ static void everywhere(const shape *s)
     drop(&p);
 }
 
-static const lrk_dtype weights[] = {LRK_F32,  LRK_BF16, LRK_F16,  LRK_Q4_0, LRK_Q4_1, LRK_Q5_0,
-                                    LRK_Q5_1, LRK_Q8_0, LRK_Q4_K, LRK_Q5_K, LRK_Q6_K};
+static const lrk_dtype weights[] = {
+    LRK_F32,    LRK_BF16,    LRK_F16,   LRK_Q4_0,      LRK_Q4_1,   LRK_Q5_0,  LRK_Q5_1,
+    LRK_Q8_0,   LRK_Q4_K,    LRK_Q5_K,  LRK_Q6_K,      LRK_Q1_0,   LRK_Q2_0,  LRK_Q8_1,
+    LRK_Q2_K,   LRK_Q3_K,    LRK_Q8_K,  LRK_IQ1_S,     LRK_IQ1_M,  LRK_IQ2_S, LRK_IQ2_XXS,
+    LRK_IQ2_XS, LRK_IQ3_XXS, LRK_IQ3_S, LRK_IQ4_NL,    LRK_IQ4_XS, LRK_TQ1_0, LRK_TQ2_0,
+    LRK_MXFP4,  LRK_NVFP4,   LRK_NF4,   LRK_NF4_DOUBLE};
 enum { N_WEIGHTS = sizeof weights / sizeof *weights };
 
 static void test_every_type(void **state)
 {
     (void)state;
     for (size_t w = 0; w < N_WEIGHTS; w++) {
-        const size_t wide = lrk_dtype_block(weights[w]) == 256 ? 512 : 96;
+        const size_t wide = lrk_dtype_block(weights[w]) > 32 ? 512 : 96;
         for (int i = 0; i < 16; i++) {
             const bool transposed = i & 1;
             const shape s = {.m = i & 8 ? 37 : 3,
@@ -459,7 +481,7 @@ static void test_f64_and_empty(void **state)
 }
 
 #if defined(__x86_64__)
-/* The vector decoders give the bits of base/quant.c, wherever the blocks lie. */
+/* The vector decoders give the bits of base/quant, wherever the blocks lie. */
 static void test_decoders(void **state)
 {
     (void)state;
