@@ -15,15 +15,13 @@ enum {
     DEFAULT_ALIGNMENT = 32
 };
 
-/* Types of ggml that we cannot read, for the message. */
+/* Types that ggml has or had and that hold no weights, for the message. */
 static const struct {
     uint32_t id;
     const char *name;
 } strange[] = {
-    {9, "Q8_1"},    {10, "Q2_K"},    {11, "Q3_K"},  {15, "Q8_K"},   {16, "IQ2_XXS"},
-    {17, "IQ2_XS"}, {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"},
-    {22, "IQ2_S"},  {23, "IQ4_XS"},  {24, "I8"},    {25, "I16"},    {29, "IQ1_M"},
-    {34, "TQ1_0"},  {35, "TQ2_0"},   {39, "MXFP4"}, {40, "NVFP4"},
+    {4, "Q4_2"},      {5, "Q4_3"},      {24, "I8"},         {25, "I16"},        {31, "Q4_0_4_4"},
+    {32, "Q4_0_4_8"}, {33, "Q4_0_8_8"}, {36, "IQ4_NL_4_4"}, {37, "IQ4_NL_4_8"}, {38, "IQ4_NL_8_8"},
 };
 
 static const size_t widths[LRK_GGUF_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
@@ -142,8 +140,8 @@ static lrk_status take_dtype(cursor *c, lrk_gguf_info *t, lrk_err *err)
     if (lrk_dtype_from_gguf((uint32_t)id, &t->dtype)) return LRK_OK;
     for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++) {
         LRK_REQUIRE(err, strange[i].id != id, LRK_ESUPPORT,
-                    "%s: tensor '%s': type %s is not supported; known are F32, F16, BF16, Q4_0, "
-                    "Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K",
+                    "%s: tensor '%s': type %s is not supported: ggml itself has given it up, or "
+                    "uses it for no weights; quantize the model anew",
                     c->g->path, t->name, strange[i].name);
     }
     return lrk_fail(err, LRK_EINPUT, "%s: tensor '%s': unknown type %llu", c->g->path, t->name,

@@ -20,7 +20,7 @@ static int open_vectors(void **state)
     lrk_err err;
     (void)state;
     return lrk_map_open(&map, LRK_SOURCE_DIR "/tests/unit/data/nf4.bin", &err) != LRK_OK ||
-           map.size != COUNT * 2 + COUNT / 2 + 2 * SCALES * sizeof(float);
+           map.size != COUNT * 2 + COUNT / 2 + (2 * SCALES + 256) * sizeof(float);
 }
 
 static int close_vectors(void **state)
@@ -65,6 +65,21 @@ static void test_values(void **state)
     check(64, false, LRK_NF4);
 }
 
+static void test_map(void **state)
+{
+    (void)state;
+    const unsigned char *want = map.data + map.size - 256 * sizeof(float);
+    const float one = 1.0f;
+    for (int i = 0; i < 256; i += 4) {
+        unsigned char b[140] = {0};
+        float got[4];
+        memcpy(b, &one, sizeof one);
+        for (int k = 0; k < 4; k++) b[8 + k] = (unsigned char)(i + k);
+        lrk_nf4_scales(b, got);
+        assert_memory_equal(got, want + (size_t)i * sizeof *got, sizeof got);
+    }
+}
+
 static void test_types(void **state)
 {
     (void)state;
@@ -78,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_map),
         cmocka_unit_test(test_types),
     };
     return cmocka_run_group_tests(tests, open_vectors, close_vectors);

@@ -8,7 +8,7 @@ quant.bin: one input of ROWS x 256 f32, then for each type of TYPES 4 blocks of 
 values as f32, and, where the type is written, the input's bytes. Values come from ggml and are held
 against gguf-py's where that decodes the type.
 nf4.bin: a matrix of 96 x 256 f16; bitsandbytes' code of every element, a byte for two of them; its
-f32 scale of each 64 elements, plain and doubly quantized.
+f32 scale of each 64 elements, plain and doubly quantized; the 256 values of the dynamic map, f32.
 """
 import ctypes
 import sys
@@ -121,7 +121,7 @@ def nf4():
         want = plain.code[code].view(-1, 64) * s.view(-1, 1)
         assert torch.equal(F.dequantize_4bit(q, state).view(-1, 64), want)
     print("seed", seed)
-    parts = (w, q.flatten(), m, scales)
+    parts = (w, q.flatten(), m, scales, twice.state2.code)
     (HERE / "nf4.bin").write_bytes(b"".join(p.contiguous().numpy().tobytes() for p in parts))
 
 
