@@ -24,26 +24,29 @@ extern "C" {
 #include "kernels/op.h"
 }
 
+/* Grid, block and bytes of dynamic shared memory, then the kernel's arguments. */
+#define LRK_LAUNCH(kernel, grid, block, shared, ...)             \
+    do {                                                         \
+        if (!lrk_cuda_failed()) {                                \
+            LRK_START(kernel, grid, block, shared, __VA_ARGS__); \
+            lrk_cuda_note(cudaGetLastError(), #kernel);          \
+        }                                                        \
+    } while (0)
+
+/* Shared arrays begin on 16 bytes. */
 #ifdef LRK_EMULATOR
-#define LRK_LAUNCH(kernel, grid, block, shared, ...)                   \
-    lrk_emulate(#kernel, grid, block, shared, lrk_cuda_stream(), [=] { \
-        (kernel)(__VA_ARGS__);                                         \
-    })
-#define LRK_SHARED(type, name, count) \
-    type *const name =                \
-        static_cast<type *>(lrk_emulated_shared(#name, __FILE__, __LINE__, sizeof(type) * (count)))
+#define LRK_START(kernel, grid, block, shared, ...) \
+    lrk_emulate(#kernel, grid, block, shared, lrk_cuda_stream(), kernel, __VA_ARGS__)
+#define LRK_SHARED(type, name, count)       \
+    type *const name = static_cast<type *>( \
+        lrk_emulated_shared(#name, __PRETTY_FUNCTION__, __LINE__, sizeof(type) * (count)))
 #define LRK_DYNAMIC_SHARED(type, name) \
     type *const name = static_cast<type *>(lrk_emulated_dynamic_shared())
 #else
-#define LRK_LAUNCH(kernel, grid, block, shared, ...)                       \
-    do {                                                                   \
-        if (!lrk_cuda_failed()) {                                          \
-            (kernel)<<<(grid), (block), (shared), lrk_cuda_stream()>>>(__VA_ARGS__); \
-            lrk_cuda_note(cudaGetLastError(), #kernel);                    \
-        }                                                                  \
-    } while (0)
-#define LRK_SHARED(type, name, count) __shared__ type name[count]
-#define LRK_DYNAMIC_SHARED(type, name)                        \
+#define LRK_START(kernel, grid, block, shared, ...) \
+    (kernel)<<<(grid), (block), (shared), lrk_cuda_stream()>>>(__VA_ARGS__)
+#define LRK_SHARED(type, name, count) __shared__ __align__(16) type name[count]
+#define LRK_DYNAMIC_SHARED(type, name)                           \
     extern __shared__ __align__(16) unsigned char lrk_dynamic[]; \
     type *const name = reinterpret_cast<type *>(lrk_dynamic)
 #endif

@@ -1,0 +1,113 @@
+/* tests/emulator/emulator.h -- CUDA kernels on this processor, one thread of a kernel at a time.
+ *
+ * The project's .cu files are compiled by g++ against include/cuda_runtime.h. A block's threads are
+ * fibers that switch only at barriers and warp operations; blocks run one after another. The
+ * compiler puts a call before every load and store (-fsanitize=thread; its library is never
+ * linked), and memory.cpp looks each one up in shadow memory. So kernels are tested as they are
+ * written.
+ *
+ *   block.cpp    fibers, blocks, barriers, warp operations
+ *   memory.cpp   allocations, shadow memory, the checks of every access
+ *   tensor.cpp   cp.async, ldmatrix, mma
+ *   runtime.cpp  the runtime API: errors, launches, memory
+ *   streams.cpp  streams, events, graphs
+ *   cublaslt.cpp matrix products
+ *
+ * What is found is written to stderr with the kernel, block and thread, and the process aborts.
+ * Found are: bounds          an access outside of every allocation and shared array uninitialized
+ * a read of shared or device memory that nobody wrote race            two threads of a launch at
+ * one byte, one of them writing, with no barrier between
+ *                   (__syncthreads in a block, __syncwarp in a warp; atomics do not race each
+ * other) misaligned      a pointer that is not aligned for its type copy            data of
+ * cp.async touched before the wait launch          a grid, block or shared memory size that no chip
+ * takes barrier         a __syncthreads that some thread of the block misses warp            a warp
+ * operation whose mask leaves out the caller or names a lane that does not come, or a shuffle from
+ * a lane that the mask does not name refused         a float atomic, __activemask host host code
+ * that touches device memory, or hands it to the wrong call leftover        a launch while an error
+ * of an earlier call was never asked for
+ *
+ * A thread of a block that ended counts as missing at a barrier. Memory given to the threads is not
+ * cleared. Streams are lazy: work is done when somebody waits for it, so that host code that
+ * forgets to wait is seen. One host thread at a time.
+ *
+ * Environment:
+ *   LRK_EMULATOR_ORDER=reverse|random:SEED   the order of blocks, warps and lanes
+ *   LRK_EMULATOR_MEMORY=BYTES                of the device; 2 GiB
+ *   LRK_EMULATOR_FAIL=launch:N|malloc:N      the N-th call fails: the launch with a sticky
+ *                                            cudaErrorIllegalAddress, the malloc for lack of memory
+ */
+#ifndef LRK_EMULATOR_H
+#define LRK_EMULATOR_H
+#include <cuda_runtime.h>
+
+/* For the emulator's own tests: errors no longer abort; the kernel that had one is given up.
+ * caught() returns the first message since, or NULL, and forgets it. */
+void lrk_emulator_catch(bool on);
+const char *lrk_emulator_caught(void);
+
+/* As the environment variable; NULL: the usual order. */
+void lrk_emulator_order(const char *order);
+
+/* ---- between the parts ----------------------------------------------------------------------- */
+
+enum {
+    EMULATOR_LANES = 32,
+    EMULATOR_THREADS = 1024,       /* of a block */
+    EMULATOR_SHARED = 48 * 1024,   /* of a block, when nobody asked for more */
+    EMULATOR_SHARED_MAX = 99 << 10 /* of a block, sm_89 and sm_120 */
+};
+
+/* Who accesses memory: the running thread, unless a warp operation does it for another. */
+struct emulator_thread {
+    unsigned id; /* in the block */
+    unsigned warp;
+};
+
+/* block.cpp */
+struct emulator_launch {
+    const char *name;
+    dim3 grid, block;
+    size_t shared, shared_limit;
+    lrk_closure closure;
+};
+void emulator_run(const emulator_launch *launch);
+bool emulator_in_kernel(void); /* whether a thread of a kernel runs */
+emulator_thread emulator_self(void);
+
+/* Reports; returns only if errors are caught and no thread of a kernel runs. */
+void emulator_error(const char *kind, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* memory.cpp */
+enum emulator_access { EMULATOR_READ, EMULATOR_WRITE, EMULATOR_ATOMIC };
+void emulator_check(const void *p, size_t bytes, emulator_access access, emulator_thread by);
+void emulator_pc(const void *pc); /* where the access comes from, for reports */
+void emulator_check_aligned(const void *p, size_t alignment, const char *what);
+
+void emulator_memory_launch(const lrk_closure *closure, size_t dynamic, size_t limit);
+void emulator_memory_block(unsigned index); /* of the grid, counted from 0 */
+void emulator_memory_barrier(void);
+void emulator_memory_warp(unsigned warp);                  /* __syncwarp */
+void emulator_memory_stack(const void *low, size_t bytes); /* of the thread that runs from now on */
+
+/* Whether all of it is shared memory of the block; marks it as on its way, or as there. */
+bool emulator_is_shared(const void *p, size_t bytes);
+void emulator_mark_pending(void *p, size_t bytes, bool pending);
+
+/* tensor.cpp */
+void emulator_tensor_block(void);
+
+/* memory.cpp again */
+void *emulator_allocate(size_t bytes, bool device);
+bool emulator_release(void *p, bool device);
+size_t emulator_allocated(void); /* bytes of the device */
+
+enum emulator_place { EMULATOR_HOST, EMULATOR_PINNED, EMULATOR_DEVICE };
+/* Where p lies; reports if not all bytes do. */
+emulator_place emulator_place_of(const void *p, size_t bytes, const char *what);
+
+/* Copies and fills between any places, with what is known about initialization. */
+void emulator_copy(void *to, const void *from, size_t bytes);
+void emulator_fill(void *to, int value, size_t bytes);
+
+#endif /* LRK_EMULATOR_H */

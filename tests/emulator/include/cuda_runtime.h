@@ -1,0 +1,438 @@
+/* cuda_runtime.h of the emulator: what the project's .cu files use of the CUDA runtime and of the
+ * device language, for the host compiler. tests/emulator/emulator.h says how it works.
+ *
+ * The API does what the CUDA Runtime API manual says, for one device. What it does not know is not
+ * declared, so that it does not compile.
+ */
+#ifndef LRK_EMULATOR_CUDA_RUNTIME_H
+#define LRK_EMULATOR_CUDA_RUNTIME_H
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define CUDART_VERSION 13000
+
+/* ---- the device language --------------------------------------------------------------------- */
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __align__(n) __attribute__((aligned(n)))
+#define __launch_bounds__(...)
+#define __restrict__ __restrict
+
+struct uint3 {
+    unsigned x, y, z;
+};
+
+struct dim3 {
+    unsigned x, y, z;
+    constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+#define LRK_VECTORS(type, name)                                                                    \
+    struct __align__(2 * sizeof(type)) name##2 { type x, y; };                                     \
+    struct __align__(4 * sizeof(type)) name##4 { type x, y, z, w; };                               \
+    static inline name##2 make_##name##2(type x, type y) { return {x, y}; }                        \
+    static inline name##4 make_##name##4(type x, type y, type z, type w) { return {x, y, z, w}; }
+LRK_VECTORS(float, float)
+LRK_VECTORS(int, int)
+LRK_VECTORS(unsigned, uint)
+LRK_VECTORS(unsigned short, ushort)
+LRK_VECTORS(unsigned char, uchar)
+#undef LRK_VECTORS
+
+/* Constant for a thread while it runs, so the compiler may keep them; set at each switch. */
+extern const uint3 threadIdx __asm__("lrk_emulated_threadIdx");
+extern const uint3 blockIdx __asm__("lrk_emulated_blockIdx");
+extern const dim3 blockDim __asm__("lrk_emulated_blockDim");
+extern const dim3 gridDim __asm__("lrk_emulated_gridDim");
+static const int warpSize = 32;
+
+/* Where in the source a barrier stands, for reports, and because all must stand at the same one. */
+#define LRK_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
+
+void lrk_emulated_barrier(const char *file, int line);
+void lrk_emulated_fence(void);
+
+/* All lanes that the mask names arrive with pointers to their parts; the last one does the work for
+ * all: lanes[i] is what lane i brought, NULL where the mask does not name it. */
+typedef void lrk_warp_work(void *const lanes[32]);
+void lrk_emulated_warp(const char *what, unsigned mask, lrk_warp_work *work, void *mine,
+                       const char *file, int line);
+
+static inline void __syncthreads(LRK_SITE) { lrk_emulated_barrier(file, line); }
+
+void __syncwarp(unsigned mask = 0xffffffffu, LRK_SITE);
+
+static inline void __threadfence(void) { lrk_emulated_fence(); }
+
+static inline void __threadfence_block(void) { lrk_emulated_fence(); }
+
+uint64_t lrk_emulated_shuffle(const char *what, unsigned mask, uint64_t value, int source,
+                              int width, const char *file, int line);
+int lrk_emulated_lane(void);
+
+template <typename T>
+static inline T lrk_shuffle(const char *what, unsigned mask, T v, int source, int width,
+                            const char *file, int line)
+{
+    static_assert(sizeof(T) <= 8, "a shuffle moves at most 8 bytes");
+    uint64_t bits = 0;
+    memcpy(&bits, &v, sizeof v);
+    bits = lrk_emulated_shuffle(what, mask, bits, source, width, file, line);
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+template <typename T>
+static inline T __shfl_sync(unsigned mask, T v, int lane, int width = 32, LRK_SITE)
+{
+    const int from = lrk_emulated_lane() & ~(width - 1);
+    return lrk_shuffle("__shfl_sync", mask, v, from + (lane & (width - 1)), width, file, line);
+}
+
+/* A lane beyond the segment gives the caller's own value back. */
+template <typename T>
+static inline T __shfl_up_sync(unsigned mask, T v, unsigned delta, int width = 32, LRK_SITE)
+{
+    const int lane = lrk_emulated_lane(), from = lane - (int)delta;
+    return lrk_shuffle("__shfl_up_sync", mask, v, from < (lane & ~(width - 1)) ? lane : from, width,
+                       file, line);
+}
+
+template <typename T>
+static inline T __shfl_down_sync(unsigned mask, T v, unsigned delta, int width = 32, LRK_SITE)
+{
+    const int lane = lrk_emulated_lane(), from = lane + (int)delta;
+    return lrk_shuffle("__shfl_down_sync", mask, v, from > (lane | (width - 1)) ? lane : from,
+                       width, file, line);
+}
+
+template <typename T>
+static inline T __shfl_xor_sync(unsigned mask, T v, int bits, int width = 32, LRK_SITE)
+{
+    const int lane = lrk_emulated_lane(), from = lane ^ bits;
+    return lrk_shuffle("__shfl_xor_sync", mask, v, from > (lane | (width - 1)) ? lane : from, width,
+                       file, line);
+}
+
+unsigned __ballot_sync(unsigned mask, int predicate, LRK_SITE);
+unsigned __reduce_add_sync(unsigned mask, unsigned v, LRK_SITE);
+unsigned __reduce_max_sync(unsigned mask, unsigned v, LRK_SITE);
+unsigned __reduce_or_sync(unsigned mask, unsigned v, LRK_SITE);
+
+static inline int __any_sync(unsigned mask, int predicate, LRK_SITE)
+{
+    return __ballot_sync(mask, predicate, file, line) != 0;
+}
+
+static inline int __all_sync(unsigned mask, int predicate, LRK_SITE)
+{
+    return __ballot_sync(mask, predicate, file, line) == mask;
+}
+
+/* Atomics on integers. Those on floats would make sums depend on the order of the threads, and
+ * __activemask() on how the compiler arranged the branches: both are reported. */
+void lrk_emulated_atomic(const void *p, size_t bytes);
+void lrk_emulated_refuse(const char *what);
+
+#define LRK_ATOMIC(name, type, expression)                                                         \
+    static inline type name(type *p, type v)                                                       \
+    {                                                                                              \
+        lrk_emulated_atomic(p, sizeof *p);                                                         \
+        return lrk_atomic_swap(p, [v](type old) { return (type)(expression); });                   \
+    }
+#define LRK_ATOMICS(type)                                                                          \
+    LRK_ATOMIC(atomicAdd, type, old + v)                                                           \
+    LRK_ATOMIC(atomicMax, type, old > v ? old : v)                                                 \
+    LRK_ATOMIC(atomicMin, type, old < v ? old : v)                                                 \
+    LRK_ATOMIC(atomicOr, type, old | v)                                                            \
+    LRK_ATOMIC(atomicExch, type, ((void)old, v))                                                   \
+    static inline type atomicCAS(type *p, type expected, type v)                                   \
+    {                                                                                              \
+        lrk_emulated_atomic(p, sizeof *p);                                                         \
+        return lrk_atomic_swap(p, [=](type old) { return old == expected ? v : old; });            \
+    }
+
+template <typename T, typename F>
+__attribute__((no_sanitize_thread)) static inline T lrk_atomic_swap(T *p, F next)
+{
+    const T old = *p;
+    *p = next(old);
+    return old;
+}
+
+LRK_ATOMICS(int)
+LRK_ATOMICS(unsigned)
+LRK_ATOMICS(unsigned long long)
+#undef LRK_ATOMIC
+#undef LRK_ATOMICS
+
+static inline float atomicAdd(float *p, float)
+{
+    lrk_emulated_refuse("atomicAdd on float");
+    return *p;
+}
+
+static inline double atomicAdd(double *p, double)
+{
+    lrk_emulated_refuse("atomicAdd on double");
+    return *p;
+}
+
+static inline unsigned __activemask(void)
+{
+    lrk_emulated_refuse("__activemask");
+    return 0;
+}
+
+template <typename T> static inline T __ldg(const T *p) { return *p; }
+
+static inline unsigned __float_as_uint(float x)
+{
+    unsigned u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+static inline float __uint_as_float(unsigned u)
+{
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+static inline int __float_as_int(float x) { return (int)__float_as_uint(x); }
+
+static inline float __int_as_float(int i) { return __uint_as_float((unsigned)i); }
+
+/* glibc has taken these names for itself */
+#define __expf(x) expf(x)
+#define __logf(x) logf(x)
+#define __log2f(x) log2f(x)
+#define __powf(x, y) powf(x, y)
+#define __sinf(x) sinf(x)
+#define __cosf(x) cosf(x)
+
+/* clang-format off */
+static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+static inline float __fdividef(float x, float y) { return x / y; }
+static inline float __frcp_rn(float x) { return 1.0f / x; }
+static inline float __fsqrt_rn(float x) { return sqrtf(x); }
+static inline float __frsqrt_rn(float x) { return (float)(1.0 / sqrt((double)x)); }
+static inline float __fdiv_rn(float x, float y) { return x / y; }
+static inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
+static inline float __fmul_rn(float x, float y) { return x * y; }
+static inline float __fadd_rn(float x, float y) { return x + y; }
+static inline float __fsub_rn(float x, float y) { return x - y; }
+static inline int __float2int_rn(float x) { return (int)rintf(x); }
+static inline int __float2int_rz(float x) { return (int)x; }
+static inline float __int2float_rn(int i) { return (float)i; }
+static inline float __uint2float_rn(unsigned u) { return (float)u; }
+static inline int __popc(unsigned x) { return __builtin_popcount(x); }
+static inline int __clz(int x) { return x ? __builtin_clz((unsigned)x) : 32; }
+static inline int __ffs(int x) { return __builtin_ffs(x); }
+static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
+static inline uint64_t __umul64hi(uint64_t a, uint64_t b) { return (uint64_t)((unsigned __int128)a * b >> 64); }
+static inline int min(int a, int b) { return a < b ? a : b; }
+static inline int max(int a, int b) { return a > b ? a : b; }
+static inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
+static inline unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
+static inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline size_t min(size_t a, size_t b) { return a < b ? a : b; }
+static inline size_t max(size_t a, size_t b) { return a > b ? a : b; }
+static inline float min(float a, float b) { return fminf(a, b); }
+static inline float max(float a, float b) { return fmaxf(a, b); }
+/* clang-format on */
+
+unsigned __byte_perm(unsigned x, unsigned y, unsigned selector);
+int __dp4a(int a, int b, int c);
+
+/* ---- the runtime ----------------------------------------------------------------------------- */
+
+typedef enum cudaError {
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInitializationError = 3,
+    cudaErrorInvalidConfiguration = 9,
+    cudaErrorInsufficientDriver = 35,
+    cudaErrorNoDevice = 100,
+    cudaErrorInvalidDevice = 101,
+    cudaErrorInvalidResourceHandle = 400,
+    cudaErrorNotReady = 600,
+    cudaErrorIllegalAddress = 700,
+    cudaErrorLaunchFailure = 719,
+    cudaErrorNotSupported = 801,
+    cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
+    cudaErrorUnknown = 999
+} cudaError_t;
+
+typedef enum cudaMemcpyKind {
+    cudaMemcpyHostToHost,
+    cudaMemcpyHostToDevice,
+    cudaMemcpyDeviceToHost,
+    cudaMemcpyDeviceToDevice,
+    cudaMemcpyDefault
+} cudaMemcpyKind;
+
+typedef enum cudaStreamCaptureMode {
+    cudaStreamCaptureModeGlobal,
+    cudaStreamCaptureModeThreadLocal,
+    cudaStreamCaptureModeRelaxed
+} cudaStreamCaptureMode;
+
+typedef enum cudaStreamCaptureStatus {
+    cudaStreamCaptureStatusNone,
+    cudaStreamCaptureStatusActive,
+    cudaStreamCaptureStatusInvalidated
+} cudaStreamCaptureStatus;
+
+typedef enum cudaFuncAttribute {
+    cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
+    cudaFuncAttributePreferredSharedMemoryCarveout = 9
+} cudaFuncAttribute;
+
+typedef enum cudaDeviceAttr {
+    cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
+    cudaDevAttrMultiProcessorCount = 16,
+    cudaDevAttrComputeCapabilityMajor = 75,
+    cudaDevAttrComputeCapabilityMinor = 76
+} cudaDeviceAttr;
+
+typedef struct cudaDeviceProp {
+    char name[256];
+    int major, minor;
+    int multiProcessorCount;
+    int warpSize;
+    int maxThreadsPerBlock;
+    int l2CacheSize;
+    size_t totalGlobalMem;
+    size_t sharedMemPerBlock, sharedMemPerBlockOptin, sharedMemPerMultiprocessor;
+    int integrated;
+} cudaDeviceProp;
+
+#define cudaStreamDefault 0x0u
+#define cudaStreamNonBlocking 0x1u
+#define cudaEventDefault 0x0u
+#define cudaEventDisableTiming 0x2u
+#define cudaHostAllocDefault 0x0u
+#define cudaHostAllocPortable 0x1u
+
+typedef struct lrk_emulated_stream *cudaStream_t;
+typedef struct lrk_emulated_event *cudaEvent_t;
+typedef struct lrk_emulated_graph *cudaGraph_t;
+typedef struct lrk_emulated_graph *cudaGraphExec_t;
+
+extern "C" {
+cudaError_t cudaGetDeviceCount(int *n);
+cudaError_t cudaGetDevice(int *device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device);
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device);
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaRuntimeGetVersion(int *version);
+cudaError_t cudaDeviceSynchronize(void);
+cudaError_t cudaGetLastError(void);
+cudaError_t cudaPeekAtLastError(void);
+const char *cudaGetErrorName(cudaError_t e);
+const char *cudaGetErrorString(cudaError_t e);
+
+cudaError_t cudaMalloc(void **p, size_t bytes);
+cudaError_t cudaFree(void *p);
+cudaError_t cudaMallocHost(void **p, size_t bytes);
+cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned flags);
+cudaError_t cudaFreeHost(void *p);
+cudaError_t cudaMemGetInfo(size_t *free, size_t *total);
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
+cudaError_t cudaMemset(void *to, int value, size_t bytes);
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream);
+
+cudaError_t cudaStreamCreate(cudaStream_t *stream);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamQuery(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
+                                 unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
+
+cudaError_t cudaEventCreate(cudaEvent_t *event);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventQuery(cudaEvent_t event);
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+
+cudaError_t lrk_emulated_set_attribute(const void *kernel, cudaFuncAttribute a, int value);
+}
+
+template <typename T> static inline cudaError_t cudaMalloc(T **p, size_t bytes)
+{
+    return cudaMalloc(reinterpret_cast<void **>(p), bytes);
+}
+
+template <typename T> static inline cudaError_t cudaMallocHost(T **p, size_t bytes)
+{
+    return cudaMallocHost(reinterpret_cast<void **>(p), bytes);
+}
+
+template <typename... P>
+static inline cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAttribute a, int value)
+{
+    return lrk_emulated_set_attribute(reinterpret_cast<const void *>(kernel), a, value);
+}
+
+/* ---- shared memory and launches -------------------------------------------------------------- */
+
+/* The same memory for all threads of a block; `function` tells apart the instances of a template.
+ */
+void *lrk_emulated_shared(const char *name, const char *function, int line, size_t bytes);
+void *lrk_emulated_dynamic_shared(void);
+
+/* A kernel with its arguments, as the queue of a stream or a graph keeps it. */
+struct lrk_closure {
+    void *object;
+    void (*call)(void *object);
+    void (*destroy)(void *object);
+    size_t bytes; /* of the object */
+};
+
+void lrk_emulated_launch(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared,
+                         cudaStream_t stream, lrk_closure closure);
+
+template <typename T> struct lrk_same {
+    typedef T type;
+};
+
+/* Arguments become the kernel's parameters here, at the launch, as on a GPU. */
+template <typename... P>
+static inline void lrk_emulate(const char *name, dim3 grid, dim3 block, size_t shared,
+                               cudaStream_t stream, void (*kernel)(P...),
+                               typename lrk_same<P>::type... args)
+{
+    auto body = [=] { kernel(args...); };
+    typedef decltype(body) type;
+    const lrk_closure closure = {new type(body), [](void *o) { (*static_cast<type *>(o))(); },
+                                 [](void *o) { delete static_cast<type *>(o); }, sizeof(type)};
+    lrk_emulated_launch(name, reinterpret_cast<const void *>(kernel), grid, block, shared, stream,
+                        closure);
+}
+
+#undef LRK_SITE
+#endif /* LRK_EMULATOR_CUDA_RUNTIME_H */

@@ -1,0 +1,339 @@
+/* tests/emulator/runtime.cpp -- the runtime API for one emulated chip: errors, launches, memory. */
+#include "runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+chip_state &chip = *new chip_state();
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+static const struct {
+    cudaError_t code;
+    const char *name, *text;
+} error_names[] = {
+    {cudaSuccess, "cudaSuccess", "no error"},
+    {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
+    {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
+    {cudaErrorInitializationError, "cudaErrorInitializationError", "initialization error"},
+    {cudaErrorInvalidConfiguration, "cudaErrorInvalidConfiguration",
+     "invalid configuration argument"},
+    {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver",
+     "CUDA driver version is insufficient for CUDA runtime version"},
+    {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
+    {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
+    {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
+    {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
+     "an illegal memory access was encountered"},
+    {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
+    {cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
+    {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported",
+     "operation not permitted when stream is capturing"},
+    {cudaErrorStreamCaptureInvalidated, "cudaErrorStreamCaptureInvalidated",
+     "operation failed due to a previous error during capture"},
+    {cudaErrorUnknown, "cudaErrorUnknown", "unknown error"},
+};
+
+const char *cudaGetErrorName(cudaError_t e)
+{
+    for (const auto &n : error_names)
+        if (n.code == e) return n.name;
+    return "unrecognized error code";
+}
+
+const char *cudaGetErrorString(cudaError_t e)
+{
+    for (const auto &n : error_names)
+        if (n.code == e) return n.text;
+    return "unrecognized error code";
+}
+
+cudaError_t emulator_result(cudaError_t e)
+{
+    if (chip.sticky != cudaSuccess) return chip.sticky;
+    if (e != cudaSuccess) chip.last = e;
+    return e;
+}
+
+cudaError_t cudaPeekAtLastError(void)
+{
+    return chip.sticky != cudaSuccess ? chip.sticky : chip.last;
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    const cudaError_t e = cudaPeekAtLastError();
+    chip.last = cudaSuccess;
+    return e;
+}
+
+bool emulator_planned_failure(const char *kind, uint64_t n)
+{
+    const char *text = getenv("LRK_EMULATOR_FAIL");
+    const size_t length = strlen(kind);
+    return text && !strncmp(text, kind, length) && text[length] == ':' &&
+           strtoull(text + length + 1, nullptr, 10) == n;
+}
+
+/* ---- launches -------------------------------------------------------------------------------- */
+
+static size_t shared_limit(const void *kernel)
+{
+    for (size_t i = 0; i < chip.roomy.size(); i++)
+        if (chip.roomy[i] == kernel) return chip.room[i];
+    return EMULATOR_SHARED;
+}
+
+cudaError_t lrk_emulated_set_attribute(const void *kernel, cudaFuncAttribute a, int value)
+{
+    if (a != cudaFuncAttributeMaxDynamicSharedMemorySize) return emulator_result(cudaSuccess);
+    if (value < 0 || value > EMULATOR_SHARED_MAX) return emulator_result(cudaErrorInvalidValue);
+    chip.roomy.insert(chip.roomy.begin(), kernel);
+    chip.room.insert(chip.room.begin(),
+                     (size_t)value > EMULATOR_SHARED ? (size_t)value : (size_t)EMULATOR_SHARED);
+    return emulator_result(cudaSuccess);
+}
+
+static bool right_shape(const launched &l)
+{
+    const dim3 g = l.grid, b = l.block;
+    const uint64_t threads = (uint64_t)b.x * b.y * b.z;
+    const bool ok = threads > 0 && threads <= EMULATOR_THREADS && b.z <= 64 && g.x > 0 && g.y > 0 &&
+                    g.z > 0 && g.x <= 0x7fffffffu && g.y <= 65535 && g.z <= 65535;
+    if (!ok)
+        emulator_error("launch",
+                       "%s: grid (%u,%u,%u), block (%u,%u,%u): a block has 1 to 1024 "
+                       "threads, at most 64 in z; a grid 1 to 2^31-1, 65535, 65535 blocks",
+                       l.name, g.x, g.y, g.z, b.x, b.y, b.z);
+    else if (l.shared > l.shared_limit)
+        emulator_error("launch", "%s: %zu bytes of shared memory, %zu are allowed%s", l.name,
+                       l.shared, l.shared_limit,
+                       l.shared_limit == EMULATOR_SHARED ? " without cudaFuncSetAttribute" : "");
+    return ok && l.shared <= l.shared_limit;
+}
+
+void lrk_emulated_launch(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared,
+                         cudaStream_t stream, lrk_closure closure)
+{
+    auto l = std::make_shared<launched>();
+    l->name = name;
+    l->grid = grid;
+    l->block = block;
+    l->shared = shared;
+    l->shared_limit = shared_limit(kernel);
+    l->closure = closure;
+    if (chip.sticky == cudaSuccess && chip.last != cudaSuccess) {
+        emulator_error("leftover", "%s is launched, and nobody asked for an earlier error: %s",
+                       name, cudaGetErrorName(chip.last));
+        chip.last = cudaSuccess;
+    }
+    if (!right_shape(*l)) {
+        (void)emulator_result(cudaErrorInvalidConfiguration);
+        return;
+    }
+    operation o = {};
+    o.kind = operation::LAUNCH;
+    o.launch = l;
+    (void)emulator_enqueue(stream, o);
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static size_t total_memory(void)
+{
+    const char *text = getenv("LRK_EMULATOR_MEMORY");
+    return text ? (size_t)strtoull(text, nullptr, 10) : (size_t)2 << 30;
+}
+
+cudaError_t cudaMalloc(void **p, size_t bytes)
+{
+    const cudaError_t e = emulator_outside_capture();
+    if (e != cudaSuccess || chip.sticky != cudaSuccess) return emulator_result(e);
+    if (emulator_planned_failure("malloc", ++chip.mallocs) ||
+        bytes > total_memory() - emulator_allocated())
+        return emulator_result(cudaErrorMemoryAllocation);
+    *p = bytes ? emulator_allocate(bytes, true) : nullptr;
+    return cudaSuccess;
+}
+
+static cudaError_t release(void *p, bool device)
+{
+    const cudaError_t e = emulator_outside_capture();
+    if (e != cudaSuccess || !p) return emulator_result(e);
+    emulator_drain(nullptr);
+    return emulator_result(emulator_release(p, device) ? cudaSuccess : cudaErrorInvalidValue);
+}
+
+cudaError_t cudaFree(void *p) { return release(p, true); }
+
+cudaError_t cudaFreeHost(void *p) { return release(p, false); }
+
+cudaError_t cudaMallocHost(void **p, size_t bytes)
+{
+    return cudaHostAlloc(p, bytes, cudaHostAllocDefault);
+}
+
+cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned)
+{
+    const cudaError_t e = emulator_outside_capture();
+    if (e != cudaSuccess || chip.sticky != cudaSuccess) return emulator_result(e);
+    *p = bytes ? emulator_allocate(bytes, false) : nullptr;
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
+{
+    *total = total_memory();
+    *free = *total - emulator_allocated();
+    return emulator_result(cudaSuccess);
+}
+
+/* Whether the places are those that `kind` says. */
+static bool right_kind(emulator_place to, emulator_place from, cudaMemcpyKind kind)
+{
+    const bool to_device = to == EMULATOR_DEVICE, from_device = from == EMULATOR_DEVICE;
+    switch (kind) {
+    case cudaMemcpyHostToHost:
+        return !to_device && !from_device;
+    case cudaMemcpyHostToDevice:
+        return to_device && !from_device;
+    case cudaMemcpyDeviceToHost:
+        return !to_device && from_device;
+    case cudaMemcpyDeviceToDevice:
+        return to_device && from_device;
+    case cudaMemcpyDefault:
+        return true;
+    }
+    return false;
+}
+
+static cudaError_t copy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                        cudaStream_t stream)
+{
+    if (!bytes) return emulator_result(cudaSuccess);
+    const emulator_place target = emulator_place_of(to, bytes, "the target of a copy");
+    const emulator_place source = emulator_place_of(from, bytes, "the source of a copy");
+    if (!right_kind(target, source, kind)) {
+        emulator_error("host", "a copy of kind %d from %p to %p, which lie elsewhere", (int)kind,
+                       from, to);
+        return emulator_result(cudaErrorInvalidValue);
+    }
+    const bool pageable = target == EMULATOR_HOST || source == EMULATOR_HOST;
+    const cudaError_t refused = pageable ? emulator_refuse_capture(stream) : cudaSuccess;
+    if (refused != cudaSuccess) return emulator_result(refused);
+    operation o = {};
+    o.kind = operation::COPY;
+    o.to = to;
+    o.from = from;
+    o.bytes = bytes;
+    if (source == EMULATOR_HOST) {
+        const char *begin = static_cast<const char *>(from);
+        o.staged = std::make_shared<std::vector<char>>(begin, begin + bytes);
+    }
+    const cudaError_t e = emulator_enqueue(stream, o);
+    if (e == cudaSuccess && stream && target == EMULATOR_HOST) emulator_drain(stream);
+    return emulator_result(e);
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream)
+{
+    return copy(to, from, bytes, kind, stream);
+}
+
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
+{
+    return copy(to, from, bytes, kind, nullptr);
+}
+
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream)
+{
+    if (!bytes) return emulator_result(cudaSuccess);
+    if (emulator_place_of(to, bytes, "a memset") == EMULATOR_HOST) {
+        emulator_error("host", "a memset of %p, which is pageable memory of the host", to);
+        return emulator_result(cudaErrorInvalidValue);
+    }
+    operation o = {};
+    o.kind = operation::FILL;
+    o.to = to;
+    o.value = value;
+    o.bytes = bytes;
+    return emulator_enqueue(stream, o);
+}
+
+cudaError_t cudaMemset(void *to, int value, size_t bytes)
+{
+    return cudaMemsetAsync(to, value, bytes, nullptr);
+}
+
+/* ---- the chip -------------------------------------------------------------------------------- */
+
+cudaError_t cudaGetDeviceCount(int *n)
+{
+    *n = 1;
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaGetDevice(int *device)
+{
+    *device = 0;
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    return emulator_result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
+{
+    if (device != 0) return emulator_result(cudaErrorInvalidDevice);
+    memset(p, 0, sizeof *p);
+    snprintf(p->name, sizeof p->name, "emulated");
+    p->major = 8;
+    p->minor = 9;
+    p->multiProcessorCount = 4;
+    p->warpSize = EMULATOR_LANES;
+    p->maxThreadsPerBlock = EMULATOR_THREADS;
+    p->l2CacheSize = 4 << 20;
+    p->totalGlobalMem = total_memory();
+    p->sharedMemPerBlock = EMULATOR_SHARED;
+    p->sharedMemPerBlockOptin = EMULATOR_SHARED_MAX;
+    p->sharedMemPerMultiprocessor = EMULATOR_SHARED_MAX + 1024;
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device)
+{
+    if (device != 0) return emulator_result(cudaErrorInvalidDevice);
+    switch (attribute) {
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *value = EMULATOR_SHARED_MAX;
+        break;
+    case cudaDevAttrMultiProcessorCount:
+        *value = 4;
+        break;
+    case cudaDevAttrComputeCapabilityMajor:
+        *value = 8;
+        break;
+    case cudaDevAttrComputeCapabilityMinor:
+        *value = 9;
+        break;
+    default:
+        return emulator_result(cudaErrorInvalidValue);
+    }
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return emulator_result(cudaSuccess);
+}

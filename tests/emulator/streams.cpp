@@ -1,0 +1,329 @@
+/* tests/emulator/streams.cpp -- streams, events, graphs.
+ *
+ * A stream is a queue that nobody works off until somebody waits: for the stream, for an event
+ * behind it, for the device. That is the latest time that CUDA allows, so host code that forgets to
+ * wait reads old data. A graph is such a queue, kept.
+ */
+#include "runtime.h"
+
+#include <time.h>
+
+struct lrk_emulated_graph {
+    std::shared_ptr<operations> nodes;
+    bool broken; /* the capture did what no graph can hold */
+};
+
+struct lrk_emulated_stream {
+    std::deque<operation> queue;
+    bool blocking; /* waits for the default stream and it for this one */
+    cudaGraph_t capture;
+    bool origin; /* of the capture */
+};
+
+struct lrk_emulated_event {
+    cudaStream_t stream;
+    cudaGraph_t capture; /* the one it was last recorded in */
+    uint64_t asked, done;
+    double ms;
+};
+
+/* ---- queues ---------------------------------------------------------------------------------- */
+
+static void step(cudaStream_t s);
+
+static void perform(const operation &o)
+{
+    if (chip.sticky != cudaSuccess && o.kind != operation::RECORD) return;
+    switch (o.kind) {
+    case operation::LAUNCH:
+        if (emulator_planned_failure("launch", ++chip.launches))
+            chip.sticky = cudaErrorIllegalAddress;
+        else
+            emulator_run(o.launch.get());
+        break;
+    case operation::COPY:
+        emulator_copy(o.to, o.staged ? o.staged->data() : o.from, o.bytes);
+        break;
+    case operation::FILL:
+        emulator_fill(o.to, o.value, o.bytes);
+        break;
+    case operation::RECORD: {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        o.event->ms = 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+        o.event->done = o.ticket;
+        break;
+    }
+    case operation::WAIT:
+        while (o.event->done < o.ticket) step(o.event->stream);
+        break;
+    case operation::GRAPH:
+        for (const operation &node : *o.graph) perform(node);
+        break;
+    }
+}
+
+static void step(cudaStream_t s)
+{
+    const operation o = s->queue.front();
+    s->queue.pop_front();
+    perform(o);
+}
+
+static void drain(cudaStream_t s)
+{
+    while (!s->queue.empty()) step(s);
+}
+
+static void drain_all(bool blocking_only)
+{
+    for (cudaStream_t s : chip.streams)
+        if (s->blocking || !blocking_only) drain(s);
+}
+
+void emulator_drain(cudaStream_t s)
+{
+    if (s)
+        drain(s);
+    else
+        drain_all(false);
+}
+
+static bool known(cudaStream_t s)
+{
+    for (cudaStream_t each : chip.streams)
+        if (each == s) return true;
+    return !s;
+}
+
+/* What no capture may see: waits and allocations. */
+cudaError_t emulator_outside_capture(void)
+{
+    if (!chip.captures) return cudaSuccess;
+    for (cudaStream_t s : chip.streams)
+        if (s->capture) s->capture->broken = true;
+    return cudaErrorStreamCaptureUnsupported;
+}
+
+cudaError_t emulator_refuse_capture(cudaStream_t s)
+{
+    if (!s || !known(s) || !s->capture) return cudaSuccess;
+    s->capture->broken = true;
+    return cudaErrorStreamCaptureUnsupported;
+}
+
+cudaError_t emulator_enqueue(cudaStream_t s, const operation &o)
+{
+    if (!known(s)) return emulator_result(cudaErrorInvalidResourceHandle);
+    if (chip.sticky != cudaSuccess) return chip.sticky;
+    if (s && s->capture) {
+        s->capture->nodes->push_back(o);
+        return cudaSuccess;
+    }
+    if (s) {
+        s->queue.push_back(o);
+        return cudaSuccess;
+    }
+    const cudaError_t e = emulator_outside_capture();
+    if (e != cudaSuccess) return emulator_result(e);
+    drain_all(true);
+    perform(o);
+    return emulator_result(cudaSuccess);
+}
+
+/* ---- streams and events ---------------------------------------------------------------------- */
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
+{
+    if (chip.sticky != cudaSuccess) return chip.sticky;
+    *stream = new lrk_emulated_stream();
+    (*stream)->blocking = !(flags & cudaStreamNonBlocking);
+    chip.streams.push_back(*stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t *stream)
+{
+    return cudaStreamCreateWithFlags(stream, cudaStreamDefault);
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    if (!stream || !known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
+    drain(stream);
+    for (size_t i = 0; i < chip.streams.size(); i++)
+        if (chip.streams[i] == stream) chip.streams.erase(chip.streams.begin() + (ptrdiff_t)i);
+    delete stream;
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    const cudaError_t e = emulator_outside_capture();
+    if (e != cudaSuccess) return emulator_result(e);
+    if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
+    if (stream)
+        drain(stream);
+    else
+        drain_all(true);
+    return emulator_result(cudaSuccess);
+}
+
+/* Asking is a little progress, so that a loop that asks comes to an end. */
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+    if (!stream || !known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
+    if (!stream->queue.empty()) step(stream);
+    if (chip.sticky != cudaSuccess) return chip.sticky;
+    return stream->queue.empty() ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    const cudaError_t e = emulator_outside_capture();
+    if (e != cudaSuccess) return emulator_result(e);
+    drain_all(false);
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
+{
+    if (chip.sticky != cudaSuccess) return chip.sticky;
+    *event = new lrk_emulated_event();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t *event)
+{
+    return cudaEventCreateWithFlags(event, cudaEventDefault);
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
+    if (stream && stream->capture) {
+        event->capture = stream->capture;
+        return emulator_result(cudaSuccess);
+    }
+    operation o = {};
+    o.kind = operation::RECORD;
+    o.event = event;
+    o.ticket = ++event->asked;
+    event->stream = stream;
+    event->capture = nullptr;
+    return emulator_enqueue(stream, o);
+}
+
+/* A stream that waits for an event of a capture takes part in it from there on. The graph keeps the
+ * order of the calls, which is one of those that the events allow. */
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
+{
+    if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
+    if (event->capture) {
+        if (!stream || (stream->capture && stream->capture != event->capture))
+            return emulator_result(cudaErrorStreamCaptureUnsupported);
+        stream->capture = event->capture;
+        return emulator_result(cudaSuccess);
+    }
+    if (event->done == event->asked) return emulator_result(cudaSuccess);
+    operation o = {};
+    o.kind = operation::WAIT;
+    o.event = event;
+    o.ticket = event->asked;
+    return emulator_enqueue(stream, o);
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    if (event->capture) return emulator_result(cudaErrorStreamCaptureUnsupported);
+    while (event->done < event->asked) step(event->stream);
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    if (event->done < event->asked) step(event->stream);
+    if (chip.sticky != cudaSuccess) return chip.sticky;
+    return event->done < event->asked ? cudaErrorNotReady : cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
+{
+    if (!from->asked || !to->asked) return emulator_result(cudaErrorInvalidResourceHandle);
+    if (from->done < from->asked || to->done < to->asked) return emulator_result(cudaErrorNotReady);
+    *ms = (float)(to->ms - from->ms);
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    while (event->done < event->asked) step(event->stream);
+    delete event;
+    return emulator_result(cudaSuccess);
+}
+
+/* ---- graphs ---------------------------------------------------------------------------------- */
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
+{
+    if (!stream || !known(stream)) return emulator_result(cudaErrorStreamCaptureUnsupported);
+    if (stream->capture) return emulator_result(cudaErrorInvalidValue);
+    if (chip.sticky != cudaSuccess) return chip.sticky;
+    stream->capture = new lrk_emulated_graph();
+    stream->capture->nodes = std::make_shared<operations>();
+    stream->origin = true;
+    chip.captures++;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status)
+{
+    *status = !stream || !stream->capture ? cudaStreamCaptureStatusNone
+              : stream->capture->broken   ? cudaStreamCaptureStatusInvalidated
+                                          : cudaStreamCaptureStatusActive;
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    if (!stream || !stream->capture || !stream->origin)
+        return emulator_result(cudaErrorInvalidValue);
+    const cudaGraph_t g = stream->capture;
+    for (cudaStream_t s : chip.streams)
+        if (s->capture == g) {
+            s->capture = nullptr;
+            s->origin = false;
+        }
+    chip.captures--;
+    *graph = g->broken ? nullptr : g;
+    if (!g->broken) return emulator_result(cudaSuccess);
+    delete g;
+    return emulator_result(cudaErrorStreamCaptureInvalidated);
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
+{
+    if (chip.sticky != cudaSuccess) return chip.sticky;
+    *exec = new lrk_emulated_graph(*graph);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    operation o = {};
+    o.kind = operation::GRAPH;
+    o.graph = exec->nodes;
+    return emulator_enqueue(stream, o);
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    return emulator_result(cudaSuccess);
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    delete exec;
+    return emulator_result(cudaSuccess);
+}
