@@ -1,8 +1,5 @@
 /* autograd/backward.c -- the reverse walk: gradient buffers, and one kernel after the other. */
 #include "autograd/record.h"
-#include "base/clock.h"
-
-#include <string.h>
 
 /* A buffer of this size that nobody uses any more, or a new one. Layers repeat, so sizes do. */
 static int take_buffer(lrk_tape *t, size_t bytes)
@@ -48,7 +45,8 @@ static bool copy_buffer(lrk_tape *t, lrk_var *v, int from)
     const int own = take_buffer(t, t->buffers[from].bytes);
     if (own < 0) return false;
     const lrk_grad_buffer *source = &t->buffers[from];
-    if (source->data) memcpy(t->buffers[own].data, source->data, source->bytes);
+    if (source->data)
+        lrk_device_copy(t->memory.device, t->buffers[own].data, source->data, source->bytes);
     set_buffer(t, v, own);
     return true;
 }
@@ -68,7 +66,8 @@ static bool fresh_buffer(lrk_tape *t, lrk_var *v, bool zero)
     const int buffer = take_buffer(t, lrk_bytes(&v->value));
     if (buffer < 0) return false;
     set_buffer(t, v, buffer);
-    if (zero && v->grad.data) memset(v->grad.data, 0, lrk_bytes(&v->grad));
+    if (zero && v->grad.data)
+        lrk_device_zero(t->memory.device, v->grad.data, lrk_bytes(&v->grad));
     return true;
 }
 
@@ -135,9 +134,7 @@ static void node_backward(lrk_tape *t, lrk_node *n)
     for (int i = 0; i < LRK_MAX_SAVED; i++) c.saved[i] = n->saved[i] ? &n->saved[i]->value : NULL;
     if (work && lrk_tape_scratch(t, n->shapes.backward_scratch, &c.scratch) == LRK_OK &&
         !lrk_arena_counting(t->memory.step)) {
-        const double start = lrk_seconds();
-        lrk_op_backward(n->op, t->memory.device, n->shapes.compute)(&c);
-        lrk_tape_time(t, n->op, 0.0, lrk_seconds() - start);
+        lrk_tape_run(t, n->op, lrk_op_backward(n->op, c.device, n->shapes.compute), &c, false);
     }
     for (int i = 0; i < LRK_MAX_OUT; i++) release(t, n->out[i]);
 }
@@ -160,19 +157,14 @@ static lrk_status reserve_replay(lrk_tape *t)
     return lrk_alloc(t->memory.step, bytes, 1, "recomputed segment", &t->replay, &t->err);
 }
 
-lrk_status lrk_backward(lrk_tape *t, lrk_var *loss, double seed, lrk_err *err)
+lrk_status lrk_backward(lrk_tape *t, lrk_var *loss, const lrk_tensor *seed, lrk_err *err)
 {
     LRK_TRY(lrk_tape_status(t, err));
-    LRK_ASSERT(t->gradients && lrk_count(&loss->value) == 1);
+    LRK_ASSERT(t->gradients && lrk_count(&loss->value) == 1 && seed->dtype == loss->value.dtype);
     if (!loss->needs_grad) return LRK_OK;
-    if (reserve_replay(t) != LRK_OK || !fresh_buffer(t, loss, true)) return lrk_tape_status(t, err);
-    if (loss->grad.data) {
-        const float single = (float)seed;
-        if (loss->grad.dtype == LRK_F64)
-            memcpy(loss->grad.data, &seed, sizeof seed);
-        else
-            memcpy(loss->grad.data, &single, sizeof single);
-    }
+    if (reserve_replay(t) != LRK_OK || !fresh_buffer(t, loss, false)) return lrk_tape_status(t, err);
+    if (loss->grad.data)
+        lrk_device_copy(t->memory.device, loss->grad.data, seed->data, lrk_bytes(&loss->grad));
     for (size_t i = t->n_nodes; i-- > 0 && t->err.status == LRK_OK;) {
         lrk_node *n = &t->nodes[i];
         if (n->needs_grad && reached(n)) node_backward(t, n);

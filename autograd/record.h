@@ -39,7 +39,7 @@ struct lrk_tape {
     lrk_tape_memory memory;
     size_t floor; /* fill level of the step arena at lrk_tape_new */
     size_t held;  /* and at lrk_tape_hold: below it nothing is forgotten during the pass */
-    bool gradients, cheap;
+    bool gradients, cheap, profiled;
 
     lrk_var **blocks; /* variables never move: nodes point at them */
     size_t n_blocks, n_vars;
@@ -70,6 +70,7 @@ void lrk_tape_restore(lrk_tape *t, const lrk_var *v);
 /* Scratch memory for a kernel, valid until the next call. */
 lrk_status lrk_tape_scratch(lrk_tape *t, size_t bytes, void **out);
 
-void lrk_tape_time(lrk_tape *t, const lrk_op *op, double forward_s, double backward_s);
+/* Runs a kernel, timing it where that is wanted. */
+void lrk_tape_run(lrk_tape *t, const lrk_op *op, lrk_kernel kernel, const lrk_call *c, bool forward);
 
 #endif /* LRK_AUTOGRAD_RECORD_H */

@@ -105,14 +105,26 @@ lrk_var *lrk_parameter(lrk_tape *t, const lrk_tensor *value, const lrk_tensor *g
     return v;
 }
 
-void lrk_tape_time(lrk_tape *t, const lrk_op *op, double forward_s, double backward_s)
+void lrk_tape_profile(lrk_tape *t, bool on)
 {
+    t->profiled = on;
+}
+
+void lrk_tape_run(lrk_tape *t, const lrk_op *op, lrk_kernel kernel, const lrk_call *c, bool forward)
+{
+    if (!t->profiled) {
+        kernel(c);
+        return;
+    }
+    const double start = lrk_seconds();
+    kernel(c);
+    lrk_device_sync(t->memory.device, NULL);
+    const double seconds = lrk_seconds() - start;
     size_t i = 0;
     while (i < t->n_times && t->times[i].op != op) i++;
     if (i == LRK_MAX_TIMED) return;
     if (i == t->n_times) t->times[t->n_times++] = (lrk_op_time){.op = op};
-    t->times[i].forward_s += forward_s;
-    t->times[i].backward_s += backward_s;
+    *(forward ? &t->times[i].forward_s : &t->times[i].backward_s) += seconds;
 }
 
 size_t lrk_tape_times(lrk_tape *t, lrk_op_time *rows, size_t n)
@@ -138,9 +150,7 @@ void lrk_node_forward(lrk_tape *t, lrk_node *n)
     for (int i = 0; i < LRK_MAX_SAVED; i++) c.saved[i] = n->saved[i] ? &n->saved[i]->value : NULL;
     if (lrk_tape_scratch(t, n->shapes.forward_scratch, &c.scratch) != LRK_OK) return;
     if (lrk_arena_counting(t->memory.step)) return;
-    const double start = lrk_seconds();
-    lrk_op_forward(n->op, t->memory.device, n->shapes.compute)(&c);
-    lrk_tape_time(t, n->op, lrk_seconds() - start, 0.0);
+    lrk_tape_run(t, n->op, lrk_op_forward(n->op, c.device, n->shapes.compute), &c, true);
 }
 
 static bool needs_grad(const lrk_tape *t, const lrk_node *n)
@@ -278,6 +288,6 @@ lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep)
     /* not through lrk_arena_reset: its debug poison would hit the numbers that are still to move */
     step->used = t->gradients ? t->segment_base : t->held;
     if (lrk_alloc(step, bytes, 1, "kept result", &keep->value.data, &t->err) != LRK_OK) return NULL;
-    if (kept) memmove(keep->value.data, kept, bytes);
+    if (kept) lrk_device_copy(t->memory.device, keep->value.data, kept, bytes);
     return keep;
 }

@@ -76,11 +76,14 @@ void lrk_tape_hold(lrk_tape *t);
 /* The first error of this pass, or LRK_OK. */
 lrk_status lrk_tape_status(const lrk_tape *t, lrk_err *err);
 
-/* Adds d(seed * loss)/d(parameter) to every parameter's grad. loss has one element. */
-lrk_status lrk_backward(lrk_tape *t, lrk_var *loss, double seed, lrk_err *err);
+/* Adds d(seed * loss)/d(parameter) to every parameter's grad. loss has one element, and so has seed,
+ * which lies where loss lies and is of its type. */
+lrk_status lrk_backward(lrk_tape *t, lrk_var *loss, const lrk_tensor *seed, lrk_err *err);
 
-/* Seconds spent in each op since the last call, forward and backward, for `bench --profile`.
- * Zero rows of ops that never ran are left out. */
+/* Seconds spent in each op since the last call, forward and backward, for `bench --profile`. Zero rows
+ * of ops that never ran are left out. Nothing is timed until it is asked for: on a GPU every kernel
+ * is waited for then. */
+void lrk_tape_profile(lrk_tape *t, bool on);
 typedef struct lrk_op_time {
     const lrk_op *op;
     double forward_s, backward_s;

@@ -1,6 +1,9 @@
 /* base/device.c -- the way to a device, and the processor itself as one. */
 #include "base/device.h"
 
+#include "base/size.h"
+
+#include <stdint.h>
 #include <string.h>
 
 extern const lrk_device_backend lrk_cuda_backend __attribute__((weak));
@@ -21,6 +24,19 @@ lrk_status lrk_device_open(lrk_device d, lrk_device_info *info, lrk_err *err)
                 "device: cuda: this program was built without GPU kernels; build it where the CUDA "
                 "toolkit is installed, or use device: cpu");
     return lrk_cuda_backend.open(info, err);
+}
+
+lrk_status lrk_device_choose(const char *name, lrk_device *out, lrk_err *err)
+{
+    const bool automatic = strcmp(name, "auto") == 0, cuda = strcmp(name, "cuda") == 0;
+    LRK_REQUIRE(err, automatic || cuda || strcmp(name, "cpu") == 0, LRK_EUSAGE,
+                "device %s: expected auto, cpu or cuda", name);
+    *out = cuda || (automatic && lrk_device_built(LRK_CUDA)) ? LRK_CUDA : LRK_CPU;
+    if (*out == LRK_CPU) return LRK_OK;
+    const lrk_status status = lrk_device_open(LRK_CUDA, NULL, automatic ? NULL : err);
+    if (status == LRK_OK || !automatic) return status;
+    *out = LRK_CPU;
+    return LRK_OK;
 }
 
 lrk_status lrk_arena_on(lrk_device d, lrk_arena *a, const char *name, size_t bytes, lrk_err *err)
@@ -56,10 +72,16 @@ lrk_status lrk_device_download(lrk_device d, void *to, const void *from, size_t 
 
 void lrk_device_copy(lrk_device d, void *to, const void *from, size_t bytes)
 {
-    if (d == LRK_CPU)
+    if (d == LRK_CPU) {
         memmove(to, from, bytes);
-    else
-        lrk_cuda_backend.copy(to, from, bytes);
+        return;
+    }
+    /* pieces that do not overlap, from the lowest on */
+    const uintptr_t low = (uintptr_t)to, high = (uintptr_t)from;
+    const size_t piece = low < high && high - low < bytes ? high - low : bytes;
+    for (size_t done = 0; done < bytes; done += piece)
+        lrk_cuda_backend.copy((char *)to + done, (const char *)from + done,
+                              lrk_min(piece, bytes - done));
 }
 
 void lrk_device_zero(lrk_device d, void *to, size_t bytes)
@@ -73,4 +95,32 @@ void lrk_device_zero(lrk_device d, void *to, size_t bytes)
 lrk_status lrk_device_sync(lrk_device d, lrk_err *err)
 {
     return d == LRK_CPU ? LRK_OK : lrk_cuda_backend.sync(err);
+}
+
+bool lrk_device_records(lrk_device d)
+{
+    return d != LRK_CPU;
+}
+
+void lrk_device_record_begin(lrk_device d)
+{
+    LRK_ASSERT(lrk_device_records(d));
+    lrk_cuda_backend.record_begin();
+}
+
+lrk_recording *lrk_device_record_end(lrk_device d)
+{
+    LRK_ASSERT(lrk_device_records(d));
+    return lrk_cuda_backend.record_end();
+}
+
+void lrk_device_replay(lrk_device d, lrk_recording *r)
+{
+    LRK_ASSERT(lrk_device_records(d));
+    lrk_cuda_backend.replay(r);
+}
+
+void lrk_device_forget(lrk_device d, lrk_recording *r)
+{
+    if (r && d != LRK_CPU) lrk_cuda_backend.forget(r);
 }

@@ -35,22 +35,36 @@ bool lrk_device_built(lrk_device d);
  * that is too old; the message says which and how to mend it. info may be NULL. */
 lrk_status lrk_device_open(lrk_device d, lrk_device_info *info, lrk_err *err);
 
+/* "auto": the GPU where one is built in and answers, else the CPU; "cpu"; "cuda": the GPU or LRK_EGPU.
+ * The device is open then. */
+lrk_status lrk_device_choose(const char *name, lrk_device *out, lrk_err *err);
+
 /* A fixed arena in the memory of an open device; lrk_arena_free gives it back. */
 lrk_status lrk_arena_on(lrk_device d, lrk_arena *a, const char *name, size_t bytes, lrk_err *err);
 
-/* Copies between this process's memory and the device's, and within the device's. upload may still
- * be reading `from` when it returns, unless it is pageable memory; download waits for its bytes. */
+/* Copies between this process's memory and the device's, and within the device's. upload has read
+ * `from` when it returns; download waits for its bytes. */
 void lrk_device_upload(lrk_device d, void *to, const void *from, size_t bytes);
 lrk_status lrk_device_download(lrk_device d, void *to, const void *from, size_t bytes,
                                lrk_err *err);
-void lrk_device_copy(lrk_device d, void *to, const void *from,
-                     size_t bytes); /* may overlap on the CPU */
+void lrk_device_copy(lrk_device d, void *to, const void *from, size_t bytes); /* overlaps: down */
 void lrk_device_zero(lrk_device d, void *to, size_t bytes);
 
 /* Waits for everything asked for so far; reports the first error. */
 lrk_status lrk_device_sync(lrk_device d, lrk_err *err);
 
-/* What a device does; one constant of each, device.c and device_cuda.cu. */
+/* Work written down once and done many times, with one call for thousands of kernels. Between begin
+ * and end, what is asked for is recorded instead of done: kernels, copies within the device and zeros,
+ * with the addresses and sizes they have now. Nothing else may be asked for meanwhile. end gives NULL
+ * where that did not succeed; what was recorded was not done then either. The CPU records nothing. */
+typedef struct lrk_recording lrk_recording;
+bool lrk_device_records(lrk_device d);
+void lrk_device_record_begin(lrk_device d);
+lrk_recording *lrk_device_record_end(lrk_device d);
+void lrk_device_replay(lrk_device d, lrk_recording *r);
+void lrk_device_forget(lrk_device d, lrk_recording *r); /* NULL is fine */
+
+/* What a device does; base/device_cuda.cu has the GPU's. */
 typedef struct lrk_device_backend {
     lrk_status (*open)(lrk_device_info *info, lrk_err *err);
     lrk_status (*take)(size_t bytes, void **out, const char *what, lrk_err *err);
@@ -60,6 +74,10 @@ typedef struct lrk_device_backend {
     void (*copy)(void *to, const void *from, size_t bytes);
     void (*zero)(void *to, size_t bytes);
     lrk_status (*sync)(lrk_err *err);
+    void (*record_begin)(void);
+    lrk_recording *(*record_end)(void);
+    void (*replay)(lrk_recording *r);
+    void (*forget)(lrk_recording *r);
 } lrk_device_backend;
 
 #endif /* LRK_BASE_DEVICE_H */

@@ -1,16 +1,23 @@
-/* base/device_cuda.cu -- one NVIDIA GPU: memory, the stream, copies, errors. */
+/* base/device_cuda.cu -- one NVIDIA GPU: memory, the stream, copies, recordings, errors. */
 #include <cuda_runtime.h>
-#include <stdio.h>
 #include <string.h>
 extern "C" {
 #include "base/device_cuda.h"
+#include "base/size.h"
 }
 
 /* The oldest chip that the kernels are built for: asynchronous copies and bf16 tensor cores. */
 enum { OLDEST_CHIP = 80 };
 
+/* What goes up lies in pinned memory first, so that the caller need not wait: PIECES of them take
+ * turns, and only when all are under way does a caller wait for the oldest. */
+enum { PIECES = 8, PIECE_BYTES = 4 << 20 };
+
 typedef struct lrk_cuda {
     bool open;
+    unsigned char *pinned;
+    cudaEvent_t gone[PIECES]; /* the piece was copied */
+    int next;
     cudaStream_t stream;
     cudaError_t error; /* the first one */
     const char *where; /* what it happened in */
@@ -55,6 +62,14 @@ static lrk_status no_gpu(cudaError_t e, lrk_err *err)
                     cudaGetErrorString(e));
 }
 
+static cudaError_t open_staging(void)
+{
+    cudaError_t e = cudaMallocHost((void **)&gpu.pinned, (size_t)PIECES * PIECE_BYTES);
+    for (int i = 0; i < PIECES && e == cudaSuccess; i++)
+        e = cudaEventCreateWithFlags(&gpu.gone[i], cudaEventDisableTiming);
+    return e;
+}
+
 static lrk_status open_gpu(lrk_err *err)
 {
     int n = 0;
@@ -64,7 +79,7 @@ static lrk_status open_gpu(lrk_err *err)
     if (e == cudaSuccess) e = cudaSetDevice(0);
     if (e == cudaSuccess) e = cudaGetDeviceProperties(&p, 0);
     if (e != cudaSuccess) return no_gpu(e, err);
-    strncpy(gpu.info.name, p.name, sizeof gpu.info.name - 1);
+    memcpy(gpu.info.name, p.name, sizeof gpu.info.name - 1);
     gpu.info.chip = 10 * p.major + p.minor;
     gpu.info.processors = p.multiProcessorCount;
     LRK_REQUIRE(err, gpu.info.chip >= OLDEST_CHIP, LRK_EGPU,
@@ -72,6 +87,7 @@ static lrk_status open_gpu(lrk_err *err)
                 "device: cpu",
                 p.name, p.major, p.minor, OLDEST_CHIP / 10, OLDEST_CHIP % 10);
     e = cudaStreamCreateWithFlags(&gpu.stream, cudaStreamNonBlocking);
+    if (e == cudaSuccess) e = open_staging();
     if (e != cudaSuccess) return no_gpu(e, err);
     (void)cudaDriverGetVersion(&gpu.info.driver);
     (void)cudaRuntimeGetVersion(&gpu.info.runtime);
@@ -115,7 +131,15 @@ static void move(void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
 
 static void upload(void *to, const void *from, size_t bytes)
 {
-    move(to, from, bytes, cudaMemcpyHostToDevice);
+    for (size_t done = 0; done < bytes && !lrk_cuda_failed(); gpu.next = (gpu.next + 1) % PIECES) {
+        const size_t n = lrk_min(bytes - done, PIECE_BYTES);
+        unsigned char *piece = gpu.pinned + (size_t)gpu.next * PIECE_BYTES;
+        lrk_cuda_note(cudaEventSynchronize(gpu.gone[gpu.next]), "cudaEventSynchronize");
+        memcpy(piece, (const char *)from + done, n);
+        move((char *)to + done, piece, n, cudaMemcpyHostToDevice);
+        lrk_cuda_note(cudaEventRecord(gpu.gone[gpu.next], gpu.stream), "cudaEventRecord");
+        done += n;
+    }
 }
 
 static void download(void *to, const void *from, size_t bytes)
@@ -141,5 +165,42 @@ static lrk_status sync(lrk_err *err)
     return lrk_cuda_failed() ? report(err) : LRK_OK;
 }
 
-extern "C" const lrk_device_backend lrk_cuda_backend = {open_device, take, give_back, upload,
-                                                        download,    copy, zero,      sync};
+struct lrk_recording {
+    cudaGraphExec_t graph;
+};
+
+static void record_begin(void)
+{
+    if (!lrk_cuda_failed())
+        lrk_cuda_note(cudaStreamBeginCapture(gpu.stream, cudaStreamCaptureModeThreadLocal),
+                      "cudaStreamBeginCapture");
+}
+
+static lrk_recording *record_end(void)
+{
+    cudaGraph_t graph = NULL;
+    lrk_recording *r = (lrk_recording *)lrk_heap_alloc(1, sizeof *r);
+    lrk_cuda_note(cudaStreamEndCapture(gpu.stream, &graph), "cudaStreamEndCapture");
+    if (r && !lrk_cuda_failed())
+        lrk_cuda_note(cudaGraphInstantiate(&r->graph, graph, 0), "cudaGraphInstantiate");
+    if (graph) lrk_cuda_note(cudaGraphDestroy(graph), "cudaGraphDestroy");
+    if (r && !lrk_cuda_failed()) return r;
+    lrk_heap_free(r);
+    return NULL;
+}
+
+static void replay(lrk_recording *r)
+{
+    if (!lrk_cuda_failed()) lrk_cuda_note(cudaGraphLaunch(r->graph, gpu.stream), "cudaGraphLaunch");
+}
+
+static void forget(lrk_recording *r)
+{
+    lrk_cuda_note(cudaStreamSynchronize(gpu.stream), "cudaStreamSynchronize");
+    lrk_cuda_note(cudaGraphExecDestroy(r->graph), "cudaGraphExecDestroy");
+    lrk_heap_free(r);
+}
+
+extern "C" const lrk_device_backend lrk_cuda_backend = {
+    open_device, take, give_back, upload, download, copy, zero, sync, record_begin, record_end,
+    replay,      forget};

@@ -16,11 +16,12 @@
 enum { MAX_REPEATS = 100 };
 
 typedef struct lrk_bench {
-    const char *model, *train, *dtype;
+    const char *model, *train, *device, *dtype;
     size_t prefill, decode, rank, threads, repeats;
     bool json, profile;
     lrk_base_model base;
     lrk_json *results;
+    lrk_device where;
     lrk_compute compute;
 } lrk_bench;
 
@@ -52,7 +53,7 @@ static void record(lrk_bench *b, const char *what, size_t tokens, double *second
 
 static lrk_engine_options options(lrk_bench *b, const lrk_lora_options *lora)
 {
-    return (lrk_engine_options){.decoder = b->base.decoder, .find = lrk_base_find, .ctx = &b->base,
+    return (lrk_engine_options){.device = b->where, .decoder = b->base.decoder, .find = lrk_base_find, .ctx = &b->base,
                                 .lora = lora, .compute = b->compute};
 }
 
@@ -113,7 +114,7 @@ static lrk_status time_training(lrk_bench *b, lrk_engine *e, const lrk_flat_run 
         LRK_TRY(lrk_optimizer_step(&adamw, e, 1e-4, &norm, err));
         /* the first step touches pages for the first time: it warms up */
         if (i) seconds[i - 1] = lrk_seconds() - start;
-        if (i == 0) lrk_tape_times(e->tape, NULL, 0);
+        if (i == 0) lrk_tape_profile(e->tape, b->profile);
     }
     record(b, what, batch->n_tokens, seconds, b->repeats);
     if (b->profile) print_profile(e);
@@ -138,10 +139,8 @@ static lrk_status bench_train(lrk_bench *b, lrk_err *err)
              lrk_compute_name(b->compute));
     lrk_status status = synthetic(&a, rows, length, o.decoder.vocabulary, &batch, err);
     if (status == LRK_OK) status = lrk_engine_open(&e, &o, err);
-    if (status == LRK_OK) {
-        lrk_model_start(&e.model, 1);
-        status = time_training(b, &e, &batch, what, err);
-    }
+    if (status == LRK_OK) status = lrk_model_start(&e.model, 1, err);
+    if (status == LRK_OK) status = time_training(b, &e, &batch, what, err);
     lrk_engine_close(&e);
     lrk_arena_free(&a);
     return status;
@@ -237,13 +236,14 @@ static lrk_status measure(lrk_bench *b, lrk_err *err)
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
-    lrk_bench b = {.dtype = "auto", .rank = 16, .repeats = 5};
+    lrk_bench b = {.device = "auto", .dtype = "auto", .rank = 16, .repeats = 5};
     const lrk_option table[] = {
         {"model", LRK_OPTION_STRING, &b.model, true},
         {"train", LRK_OPTION_STRING, &b.train, false},
         {"prefill", LRK_OPTION_SIZE, &b.prefill, false},
         {"decode", LRK_OPTION_SIZE, &b.decode, false},
         {"rank", LRK_OPTION_SIZE, &b.rank, false},
+        {"device", LRK_OPTION_STRING, &b.device, false},
         {"dtype", LRK_OPTION_STRING, &b.dtype, false},
         {"threads", LRK_OPTION_SIZE, &b.threads, false},
         {"repeats", LRK_OPTION_SIZE, &b.repeats, false},
@@ -262,7 +262,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
         b.decode = 64;
     }
     lrk_threads_set((int)b.threads);
-    LRK_TRY(lrk_compute_choose(b.dtype, &b.compute, err));
+    LRK_TRY(lrk_device_choose(b.device, &b.where, err));
+    LRK_TRY(lrk_compute_choose(b.dtype, b.where, &b.compute, err));
     LRK_TRY(lrk_base_open(&b.base, b.model, err));
     b.results = lrk_json_array();
     const lrk_status status = measure(&b, err);
@@ -285,6 +286,7 @@ const lrk_command lrk_command_bench = {
             "  --decode N      N tokens, one by one\n"
             "                  none of these: --train 1,512 --prefill 512 --decode 64\n"
             "  --rank R        rank of the adapter (16)\n"
+            "  --device D      auto (the GPU where there is one), cpu or cuda\n"
             "  --dtype D       auto, f32 or bf16 (auto: bf16 where the processor multiplies it)\n"
             "  --threads K     threads (one for each processor)\n"
             "  --repeats K     timed repeats after one that warms up (5)\n"

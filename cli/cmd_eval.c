@@ -11,7 +11,7 @@
 
 typedef struct lrk_eval_command {
     const char *run, *model, *adapter, *data, *split, *prompt, *completion, *chat_template;
-    const char *validator, *group_by, *failures, *out, *dtype;
+    const char *validator, *group_by, *failures, *out, *device, *dtype;
     size_t rows, base_rows, max_tokens, examples, batch, threads;
     bool json, no_base;
 
@@ -99,7 +99,8 @@ static lrk_status resolve(lrk_eval_command *c, lrk_err *err)
 static lrk_status open_all(lrk_eval_command *c, lrk_err *err)
 {
     lrk_responder_options o = {.model = c->model};
-    LRK_TRY(lrk_compute_choose(c->dtype, &o.compute, err));
+    LRK_TRY(lrk_device_choose(c->device, &o.device, err));
+    LRK_TRY(lrk_compute_choose(c->dtype, o.device, &o.compute, err));
     if (c->out) LRK_TRY(lrk_writer_open(&c->report_file, c->out, err));
     if (c->failures) LRK_TRY(lrk_writer_open(&c->failure_file, c->failures, err));
     LRK_TRY(lrk_responder_open(&c->responder[0], &o, err));
@@ -176,7 +177,7 @@ static void close_all(lrk_eval_command *c)
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
-    lrk_eval_command c = {.dtype = "auto", .arena = lrk_arena_growing("eval")};
+    lrk_eval_command c = {.device = "auto", .dtype = "auto", .arena = lrk_arena_growing("eval")};
     const lrk_option table[] = {
         {"model", LRK_OPTION_STRING, &c.model, false},
         {"adapter", LRK_OPTION_STRING, &c.adapter, false},
@@ -195,6 +196,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
         {"failures", LRK_OPTION_STRING, &c.failures, false},
         {"out", LRK_OPTION_STRING, &c.out, false},
         {"json", LRK_OPTION_FLAG, &c.json, false},
+        {"device", LRK_OPTION_STRING, &c.device, false},
         {"dtype", LRK_OPTION_STRING, &c.dtype, false},
         {"threads", LRK_OPTION_SIZE, &c.threads, false},
         {"batch", LRK_OPTION_SIZE, &c.batch, false},
@@ -239,6 +241,7 @@ const lrk_command lrk_command_eval = {
             "  --failures FILE    wrong answers as JSON Lines\n"
             "  --out FILE         the figures as JSON\n"
             "  --json             the figures as JSON on standard output instead of the table\n"
+            "  --device D         auto (the GPU where there is one), cpu or cuda\n"
             "  --dtype D          auto, f32 or bf16\n"
             "  --threads K        threads (one for each processor)\n"
             "  --batch N          answers under way at a time (16)\n"

@@ -11,7 +11,8 @@
 enum { MAX_LINE = 16 << 20 };
 
 typedef struct lrk_generate_command {
-    const char *model, *adapter, *prompt, *message, *system, *prompts, *out, *dtype, *chat_template;
+    const char *model, *adapter, *prompt, *message, *system, *prompts, *out, *device, *dtype,
+        *chat_template;
     size_t max_tokens, top_k, seed, threads, batch;
     double temperature, top_p;
     lrk_responder r;
@@ -192,7 +193,7 @@ static lrk_status check(lrk_generate_command *c, lrk_err *err)
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
-    lrk_generate_command c = {.dtype = "auto", .max_tokens = 256, .top_p = 1.0};
+    lrk_generate_command c = {.device = "auto", .dtype = "auto", .max_tokens = 256, .top_p = 1.0};
     const lrk_option table[] = {
         {"model", LRK_OPTION_STRING, &c.model, true},
         {"adapter", LRK_OPTION_STRING, &c.adapter, false},
@@ -207,6 +208,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
         {"top-k", LRK_OPTION_SIZE, &c.top_k, false},
         {"top-p", LRK_OPTION_REAL, &c.top_p, false},
         {"seed", LRK_OPTION_SIZE, &c.seed, false},
+        {"device", LRK_OPTION_STRING, &c.device, false},
         {"dtype", LRK_OPTION_STRING, &c.dtype, false},
         {"threads", LRK_OPTION_SIZE, &c.threads, false},
         {"batch", LRK_OPTION_SIZE, &c.batch, false},
@@ -216,7 +218,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_TRY(check(&c, err));
     lrk_responder_options o = {.model = c.model, .adapter = c.adapter,
                                .chat_template = c.chat_template};
-    LRK_TRY(lrk_compute_choose(c.dtype, &o.compute, err));
+    LRK_TRY(lrk_device_choose(c.device, &o.device, err));
+    LRK_TRY(lrk_compute_choose(c.dtype, o.device, &o.compute, err));
     lrk_threads_set((int)c.threads);
     lrk_signals_install();
     LRK_TRY(lrk_responder_open(&c.r, &o, err));
@@ -244,6 +247,7 @@ const lrk_command lrk_command_generate = {
             "  --top-k N          choose among the N likeliest (0: all)\n"
             "  --top-p X          among the likeliest that hold this share (1)\n"
             "  --seed N           of the choices (0)\n"
+            "  --device D         auto (the GPU where there is one), cpu or cuda\n"
             "  --dtype D          auto, f32 or bf16\n"
             "  --threads K        threads (one for each processor)\n"
             "  --batch N          prompts under way at a time (16)\n"

@@ -46,11 +46,15 @@ static lrk_status print_json(const lrk_report *r, lrk_err *err)
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     bool json = false;
-    const lrk_option table[] = {{"json", LRK_OPTION_FLAG, &json, false}};
-    LRK_TRY(lrk_options_parse(table, 1, &argc, argv, err));
+    const char *name = "cpu";
+    const lrk_option table[] = {{"json", LRK_OPTION_FLAG, &json, false},
+                                {"device", LRK_OPTION_STRING, &name, false}};
+    LRK_TRY(lrk_options_parse(table, 2, &argc, argv, err));
     LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "expected one directory");
     lrk_report report;
-    lrk_status status = lrk_verify(argv[0], &report, err);
+    lrk_device device;
+    LRK_TRY(lrk_device_choose(name, &device, err));
+    lrk_status status = lrk_verify(argv[0], device, &report, err);
     if (report.n && json) print_json(&report, err);
     if (report.n && !json) print_table(&report);
     if (status == LRK_OK) status = lrk_report_status(&report, err);
@@ -61,7 +65,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 const lrk_command lrk_command_verify = {
     .name = "verify",
     .summary = "recompute what a golden directory records",
-    .help = "usage: lorikeet verify DIR [--json]\n"
+    .help = "usage: lorikeet verify DIR [--device cpu|cuda|auto] [--json]\n"
             "\n"
             "Recomputes everything that DIR records of a tiny model (logits, losses, gradients, ten\n"
             "training steps, merge, greedy ids, token ids, decoded blocks) and prints the largest\n"

@@ -41,6 +41,18 @@ lrk_lora_options lrk_adapter_options(const lrk_adapter *a)
                               .ctx = (void *)(uintptr_t)a}; /* select only reads it */
 }
 
+static lrk_status copy_in(lrk_device device, const lrk_projection *p, const lrk_adapter_module *from,
+                          lrk_err *err)
+{
+    float *b = lrk_heap_alloc(lrk_count(&p->b), sizeof *b);
+    LRK_REQUIRE(err, b, LRK_ENOMEM, "memory: no room for the adapter of %s", p->path);
+    lrk_rows_to_memory(p, from->b.data, b);
+    lrk_device_upload(device, p->a.data, from->a.data, lrk_bytes(&p->a));
+    lrk_device_upload(device, p->b.data, b, lrk_bytes(&p->b));
+    lrk_heap_free(b);
+    return LRK_OK;
+}
+
 lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *err)
 {
     LRK_REQUIRE(err, a->n == m->n_adapted, LRK_EINPUT,
@@ -55,8 +67,7 @@ lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *e
                     LRK_ESHAPE, "%s: the adapter's A is (%zu, %zu), the model takes (%zu, %zu)",
                     p->path, lrk_rows(&from->a), lrk_cols(&from->a), lrk_rows(&p->a),
                     lrk_cols(&p->a));
-        memcpy(p->a.data, from->a.data, lrk_bytes(&p->a));
-        lrk_rows_to_memory(p, from->b.data, p->b.data);
+        LRK_TRY(copy_in(m->device, p, from, err));
     }
     return LRK_OK;
 }
@@ -90,6 +101,22 @@ static lrk_status name_targets(lrk_adapter *a, const lrk_model *m, lrk_err *err)
     return LRK_OK;
 }
 
+lrk_status lrk_adapter_pair(lrk_arena *arena, lrk_device device, const lrk_projection *p,
+                            lrk_tensor *a, lrk_tensor *b, lrk_err *err)
+{
+    const void *a_there = a->data, *b_there = b->data;
+    float *rows;
+    LRK_TRY(lrk_alloc(arena, lrk_bytes(a), 1, p->path, &a->data, err));
+    LRK_TRY(lrk_alloc(arena, lrk_bytes(b), 1, p->path, &b->data, err));
+    rows = lrk_heap_alloc(lrk_count(b), sizeof *rows);
+    LRK_REQUIRE(err, rows, LRK_ENOMEM, "memory: no room for the adapter of %s", p->path);
+    lrk_status status = lrk_device_download(device, a->data, a_there, lrk_bytes(a), err);
+    if (status == LRK_OK) status = lrk_device_download(device, rows, b_there, lrk_bytes(b), err);
+    if (status == LRK_OK) lrk_rows_to_file(p, rows, b->data);
+    lrk_heap_free(rows);
+    return status;
+}
+
 lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err)
 {
     a->n_targets = 0;
@@ -101,8 +128,7 @@ lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *e
         lrk_adapter_module *to = &a->module[i];
         *to = (lrk_adapter_module){.path = p->path, .a = p->a, .b = p->b, .alpha = p->alpha,
                                    .scale = p->attr.scale};
-        LRK_TRY(lrk_alloc(&a->arena, lrk_bytes(&p->b), 1, p->path, &to->b.data, err));
-        lrk_rows_to_file(p, p->b.data, to->b.data);
+        LRK_TRY(lrk_adapter_pair(&a->arena, m->device, p, &to->a, &to->b, err));
     }
     return LRK_OK;
 }

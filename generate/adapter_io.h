@@ -19,6 +19,11 @@ lrk_lora_options lrk_adapter_options(const lrk_adapter *a);
  * other way round: LRK_EINPUT. */
 lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *err);
 
+/* a and b, the A and B of p or their gradients on the device, become copies in the arena, in the order of
+ * a file. */
+lrk_status lrk_adapter_pair(lrk_arena *arena, lrk_device device, const lrk_projection *p,
+                            lrk_tensor *a, lrk_tensor *b, lrk_err *err);
+
 /* Fills module[] and target[] with the model's adapters, in the arena of a. The other fields are the
  * caller's. */
 lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err);

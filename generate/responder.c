@@ -9,12 +9,13 @@
 
 enum { DEFAULT_SLOTS = 16, RUN_TOKENS = 512 };
 
-lrk_status lrk_compute_choose(const char *name, lrk_compute *out, lrk_err *err)
+lrk_status lrk_compute_choose(const char *name, lrk_device device, lrk_compute *out, lrk_err *err)
 {
     const bool automatic = strcmp(name, "auto") == 0, bf16 = strcmp(name, "bf16") == 0;
     LRK_REQUIRE(err, automatic || bf16 || strcmp(name, "f32") == 0, LRK_EUSAGE,
                 "--dtype %s: expected auto, f32 or bf16", name);
-    *out = bf16 || (automatic && lrk_cpu_has_bf16()) ? LRK_C_BF16 : LRK_C_F32;
+    const bool native = device == LRK_CUDA || lrk_cpu_has_bf16();
+    *out = bf16 || (automatic && native) ? LRK_C_BF16 : LRK_C_F32;
     return LRK_OK;
 }
 
@@ -125,7 +126,7 @@ lrk_status lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity
     lrk_engine_close(&r->engine);
     r->engine_open = false;
     const lrk_lora_options lora = lrk_adapter_options(&r->adapter);
-    const lrk_engine_options o = {.decoder = r->base.decoder, .find = lrk_base_find,
+    const lrk_engine_options o = {.device = r->options.device, .decoder = r->base.decoder, .find = lrk_base_find,
                                   .ctx = &r->base, .lora = r->options.adapter ? &lora : NULL,
                                   .compute = r->options.compute,
                                   .max_tokens = lrk_max(slots, run_tokens),

@@ -15,6 +15,7 @@
 typedef struct lrk_responder_options {
     const char *model, *adapter; /* adapter: PEFT directory, or NULL */
     const char *chat_template;   /* as in a recipe; NULL: the model's own */
+    lrk_device device; /* open */
     lrk_compute compute;
 } lrk_responder_options;
 
@@ -78,6 +79,6 @@ lrk_status lrk_responder_decode(const lrk_responder *r, const lrk_answer *a, lrk
 void lrk_answer_free(lrk_answer *a);
 
 /* "auto", "f32" or "bf16". */
-lrk_status lrk_compute_choose(const char *name, lrk_compute *out, lrk_err *err);
+lrk_status lrk_compute_choose(const char *name, lrk_device device, lrk_compute *out, lrk_err *err);
 
 #endif /* LRK_GENERATE_RESPONDER_H */

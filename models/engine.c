@@ -3,8 +3,7 @@
 
 #include "base/size.h"
 #include "kernels/segments.h"
-
-#include <string.h>
+#include "models/engine_device.h"
 
 static lrk_tensor vector_of(const int32_t *data, size_t n, const char *name)
 {
@@ -22,37 +21,57 @@ static lrk_tensor segments_of(const lrk_flat_run *b)
     return t;
 }
 
-/* The loss of one micro-batch on the tape; gradients as well when `seed` is not NULL. */
-static lrk_status pass(lrk_engine *e, const lrk_flat_run *b, const double *seed, double *loss,
-                       lrk_err *err)
+lrk_status lrk_engine_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients, double **loss,
+                           lrk_err *err)
 {
     const lrk_tensor ids = vector_of(b->ids, b->n_tokens, "ids"), segments = segments_of(b);
     const lrk_tensor targets = vector_of(b->targets, b->n_tokens, "targets");
-    lrk_tape_begin(e->tape, seed != NULL);
+    lrk_tape_begin(e->tape, gradients);
     const lrk_pass p = {.tape = e->tape, .model = &e->model, .ids = &ids, .segments = &segments,
-                        .recompute = !seed || e->options.recompute == LRK_KEEP_LAYERS};
+                        .recompute = !gradients || e->options.recompute == LRK_KEEP_LAYERS};
     lrk_var *sum = lrk_model_loss(&p, lrk_model_hidden(&p), &targets);
     LRK_TRY(lrk_tape_status(e->tape, err));
-    if (sum->value.data) memcpy(loss, sum->value.data, sizeof *loss);
-    return seed ? lrk_backward(e->tape, sum, *seed, err) : LRK_OK;
+    *loss = sum->value.data;
+    return gradients ? lrk_backward(e->tape, sum, &e->seed, err) : LRK_OK;
+}
+
+/* seed: NULL, or what the loss is multiplied by before its gradients are added. */
+static lrk_status run(lrk_engine *e, const lrk_flat_run *b, const double *seed, double *loss,
+                      lrk_err *err)
+{
+    const lrk_device device = e->options.device;
+    double *sum;
+    if (lrk_arena_counting(&e->step)) return lrk_engine_pass(e, b, seed != NULL, &sum, err);
+    if (seed) lrk_device_upload(device, e->seed.data, seed, sizeof *seed);
+    LRK_TRY(device == LRK_CPU ? lrk_engine_pass(e, b, seed != NULL, &sum, err)
+                              : lrk_engine_device_pass(e, b, seed != NULL, &sum, err));
+    return lrk_device_download(device, loss, sum, sizeof *loss, err);
 }
 
 lrk_status lrk_engine_loss(lrk_engine *e, const lrk_flat_run *b, double *loss, lrk_err *err)
 {
-    return pass(e, b, NULL, loss, err);
+    return run(e, b, NULL, loss, err);
 }
 
 lrk_status lrk_engine_gradients(lrk_engine *e, const lrk_flat_run *b, double seed, double *loss,
                                 lrk_err *err)
 {
-    return pass(e, b, &seed, loss, err);
+    return run(e, b, &seed, loss, err);
+}
+
+/* The run, and the numbers of some of its rows, where kernels can read them. */
+static lrk_flat_run on_device(lrk_engine *e, const lrk_flat_run *b, const int32_t **rows, size_t n_rows)
+{
+    if (e->options.device == LRK_CPU || lrk_arena_counting(&e->step)) return *b;
+    return lrk_engine_device_rows(e, b, rows, n_rows);
 }
 
 lrk_status lrk_engine_logits(lrk_engine *e, const lrk_flat_run *b, bool use_cache,
                              const int32_t *rows, size_t n_rows, const lrk_tensor **logits,
                              lrk_err *err)
 {
-    const lrk_tensor ids = vector_of(b->ids, b->n_tokens, "ids"), segments = segments_of(b);
+    const lrk_flat_run run = on_device(e, b, &rows, n_rows);
+    const lrk_tensor ids = vector_of(run.ids, run.n_tokens, "ids"), segments = segments_of(&run);
     const lrk_tensor chosen = vector_of(rows, n_rows, "rows");
     lrk_tape_begin(e->tape, false);
     const lrk_pass p = {.tape = e->tape, .model = &e->model, .ids = &ids, .segments = &segments,
@@ -65,7 +84,19 @@ lrk_status lrk_engine_logits(lrk_engine *e, const lrk_flat_run *b, bool use_cach
     lrk_var *result = lrk_model_logits(&p, gathered);
     LRK_TRY(lrk_tape_status(e->tape, err));
     *logits = &result->value;
-    return LRK_OK;
+    if (e->options.device == LRK_CPU || lrk_arena_counting(&e->step)) return LRK_OK;
+    return lrk_engine_device_logits(e, logits, err);
+}
+
+lrk_status lrk_engine_hidden(lrk_engine *e, const lrk_flat_run *b, lrk_var **hidden, lrk_err *err)
+{
+    const lrk_flat_run run = on_device(e, b, NULL, 0);
+    const lrk_tensor ids = vector_of(run.ids, run.n_tokens, "ids"), segments = segments_of(&run);
+    lrk_tape_begin(e->tape, true);
+    const lrk_pass p = {.tape = e->tape, .model = &e->model, .ids = &ids, .segments = &segments,
+                        .hidden = hidden};
+    lrk_model_hidden(&p);
+    return lrk_tape_status(e->tape, err);
 }
 
 /* Every pass that the options allow, at its largest, on counting arenas. */
@@ -75,9 +106,9 @@ static lrk_status count_passes(lrk_engine *e, lrk_err *err)
     double unused = 0.0;
     const lrk_tensor *logits;
     /* kernels choose their blocking by the number of rows, so fewer rows may need more workspace */
-    for (size_t tokens = o->max_tokens; tokens; tokens /= 2) {
-        const lrk_flat_run b = {.n_tokens = tokens,
-                                   .n_segments = lrk_min(tokens, o->max_segments)};
+    const lrk_flat_run most = lrk_engine_largest(o);
+    for (size_t tokens = most.n_tokens; tokens; tokens /= 2) {
+        const lrk_flat_run b = {.n_tokens = tokens, .n_segments = lrk_min(tokens, most.n_segments)};
         if (o->train) LRK_TRY(lrk_engine_gradients(e, &b, 1.0, &unused, err));
         LRK_TRY(lrk_engine_loss(e, &b, &unused, err));
         if (o->max_logits)
@@ -92,7 +123,7 @@ static lrk_status take_moment(lrk_engine *e, lrk_tensor *moment, lrk_err *err)
     *moment = e->model.parameters;
     moment->name = "moments";
     LRK_TRY(lrk_alloc(&e->run, lrk_bytes(moment), 1, "moments", &moment->data, err));
-    if (moment->data) memset(moment->data, 0, lrk_bytes(moment));
+    if (moment->data) lrk_device_zero(e->options.device, moment->data, lrk_bytes(moment));
     return LRK_OK;
 }
 
@@ -101,8 +132,9 @@ static lrk_status build(lrk_engine *e, lrk_err *err)
     const lrk_engine_options *o = &e->options;
     const lrk_model_options options = {.compute = o->compute, .lora = o->lora, .train = o->train};
     LRK_TRY(lrk_model_build(&e->model, &o->decoder, o->find, o->ctx, &options,
-                            (lrk_model_memory){&e->frozen, &e->run}, err));
+                            (lrk_model_memory){o->device, &e->frozen, &e->run}, err));
     e->model.loss.max_rows = o->max_trained;
+    e->bytes.weights = e->model.weight_bytes;
     e->bytes.adapters = lrk_bytes(&e->model.parameters);
     e->bytes.gradients = o->train ? e->bytes.adapters : 0;
     const size_t before = lrk_arena_mark(&e->run);
@@ -112,8 +144,13 @@ static lrk_status build(lrk_engine *e, lrk_err *err)
         LRK_TRY(lrk_kv_cache_new(&e->cache, &o->decoder, lrk_compute_dtype(o->compute), o->cache_slots,
                                  o->cache_capacity, &e->run, &e->model.own, err));
     e->bytes.moments = moments - before;
-    e->bytes.cache = lrk_arena_mark(&e->run) - moments;
-    const lrk_tape_memory memory = {&e->step, &e->scratch, LRK_CPU};
+    const size_t cache = lrk_arena_mark(&e->run);
+    e->bytes.cache = cache - moments;
+    e->seed = lrk_vec(LRK_F64, 1);
+    LRK_TRY(lrk_alloc(&e->run, 1, sizeof(double), "scale of the loss", &e->seed.data, err));
+    if (o->device != LRK_CPU) LRK_TRY(lrk_engine_device_open(e, err));
+    e->bytes.batch = lrk_arena_mark(&e->run) - cache;
+    const lrk_tape_memory memory = {&e->step, &e->scratch, o->device};
     LRK_TRY(lrk_tape_new(&e->tape, memory, err));
     lrk_tape_recompute_cheap(e->tape, o->recompute == LRK_KEEP_COSTLY);
     return LRK_OK;
@@ -128,7 +165,7 @@ static lrk_status plan(lrk_engine *e, const lrk_engine_options *o, lrk_err *err)
     e->scratch = lrk_arena_count("scratch");
     LRK_TRY(build(e, err));
     LRK_TRY(count_passes(e, err));
-    e->bytes.frozen = e->frozen.peak;
+    e->bytes.frozen = e->frozen.peak - e->bytes.weights;
     e->bytes.step = e->step.peak;
     e->bytes.scratch = e->scratch.peak;
     return LRK_OK;
@@ -145,13 +182,14 @@ lrk_status lrk_engine_plan(const lrk_engine_options *o, lrk_engine_bytes *bytes,
 
 static lrk_status take_memory(lrk_engine *e, size_t run, lrk_err *err)
 {
-    LRK_TRY(lrk_arena_fixed(&e->frozen, "frozen", e->bytes.frozen, err));
-    LRK_TRY(lrk_arena_fixed(&e->run, "run", run, err));
-    LRK_TRY(lrk_arena_fixed(&e->step, "step", e->bytes.step, err));
+    const lrk_device device = e->options.device;
+    LRK_TRY(lrk_arena_on(device, &e->frozen, "frozen", e->bytes.weights + e->bytes.frozen, err));
+    LRK_TRY(lrk_arena_on(device, &e->run, "run", run, err));
+    LRK_TRY(lrk_arena_on(device, &e->step, "step", e->bytes.step, err));
     /* A number of rows between those that were counted may need some more workspace than both; room
      * that is never touched costs nothing. */
     const size_t spare = e->bytes.scratch / 4 + (4u << 20);
-    return lrk_arena_fixed(&e->scratch, "scratch", e->bytes.scratch + spare, err);
+    return lrk_arena_on(device, &e->scratch, "scratch", e->bytes.scratch + spare, err);
 }
 
 lrk_status lrk_engine_open(lrk_engine *e, const lrk_engine_options *o, lrk_err *err)
@@ -169,6 +207,7 @@ lrk_status lrk_engine_open(lrk_engine *e, const lrk_engine_options *o, lrk_err *
 
 void lrk_engine_close(lrk_engine *e)
 {
+    lrk_engine_device_close(e);
     lrk_tape_free(e->tape);
     e->tape = NULL;
     lrk_model_free(&e->model);
@@ -180,5 +219,6 @@ void lrk_engine_close(lrk_engine *e)
 
 size_t lrk_engine_total(const lrk_engine_bytes *b)
 {
-    return b->frozen + b->adapters + b->gradients + b->moments + b->cache + b->step + b->scratch;
+    return b->weights + b->frozen + b->adapters + b->gradients + b->moments + b->cache + b->batch +
+           b->step + b->scratch;
 }

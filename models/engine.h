@@ -3,6 +3,10 @@
  * Memory is laid out before a weight is read. lrk_engine_plan builds the model on counting arenas and
  * runs one forward and backward pass of the largest micro-batch on them; lrk_engine_open does the
  * same, takes the four arenas in one piece each, and builds again. After that nothing is allocated.
+ *
+ * On a GPU a run is copied to the device, and filled up with a segment of tokens that are not trained, so
+ * that few shapes occur; the passes over a shape are recorded once (base/device.h) and replayed. What
+ * is added changes no result.
  */
 #ifndef LRK_MODELS_ENGINE_H
 #define LRK_MODELS_ENGINE_H
@@ -13,6 +17,7 @@
 typedef enum lrk_recompute { LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS } lrk_recompute;
 
 typedef struct lrk_engine_options {
+    lrk_device device;            /* open (base/device.h), but for plans */
     lrk_decoder decoder;
     lrk_weight_find find;
     void *ctx;
@@ -28,12 +33,31 @@ typedef struct lrk_engine_options {
 
 /* Bytes by class. */
 typedef struct lrk_engine_bytes {
-    size_t frozen;    /* derived from weights: norms in f32, copies */
+    size_t weights;   /* copied to the device; 0 on the CPU, where they stay in the mapped file */
+    size_t frozen;    /* derived from weights: norms in f32 */
     size_t adapters, gradients, moments;
     size_t cache;
+    size_t batch;     /* ids, targets, segments on the device */
     size_t step;      /* activations, saved results, gradients of activations */
     size_t scratch;   /* workspace of kernels */
 } lrk_engine_bytes;
+
+/* A run of tokens on a device that is not the CPU: i32, for the largest run. */
+typedef struct lrk_engine_batch {
+    lrk_tensor ids, targets, segments, rows;
+    lrk_tensor logits; /* their copy in this process's memory */
+    int32_t *staging;  /* where a run is filled up */
+} lrk_engine_batch;
+
+enum { LRK_MAX_GRAPHS = 64 };
+
+/* The passes over runs of one shape, recorded when the shape comes a second time. */
+typedef struct lrk_engine_graph {
+    size_t tokens, segments, trained, seen;
+    bool gradients;
+    double *loss; /* on the device */
+    lrk_recording *recording;
+} lrk_engine_graph;
 
 typedef struct lrk_engine {
     lrk_engine_options options;
@@ -41,6 +65,9 @@ typedef struct lrk_engine {
     lrk_model model;
     lrk_tensor moment[2]; /* f32, as long as the parameters, zero at first; rank 0 in inference */
     lrk_kv_cache cache;
+    lrk_tensor seed;      /* f64, one element: what a micro-batch's loss is multiplied by */
+    lrk_engine_batch batch;
+    lrk_engine_graph *graphs; /* LRK_MAX_GRAPHS of them, where the device records */
     lrk_tape *tape;
     lrk_engine_bytes bytes;
 } lrk_engine;
@@ -69,6 +96,10 @@ lrk_status lrk_engine_gradients(lrk_engine *e, const lrk_flat_run *b, double see
 lrk_status lrk_engine_logits(lrk_engine *e, const lrk_flat_run *b, bool use_cache,
                              const int32_t *rows, size_t n_rows, const lrk_tensor **logits,
                              lrk_err *err);
+
+/* The states between the layers (lrk_pass.hidden) of a run, on the device, valid until the next call.
+ * For engines that train: they keep them. */
+lrk_status lrk_engine_hidden(lrk_engine *e, const lrk_flat_run *b, lrk_var **hidden, lrk_err *err);
 
 size_t lrk_engine_total(const lrk_engine_bytes *b);
 

@@ -43,8 +43,8 @@ typedef struct lrk_projection {
     size_t heads;         /* > 0: output rows of q or k are permuted in memory, pairs adjacent */
 } lrk_projection;
 
-/* Fills A and B with the start values. element numbers run over A alone, the site tells
- * projections apart: the start does not depend on which other modules are adapted. */
-void lrk_lora_start(lrk_projection *p, uint64_t seed);
+/* Fills A and B, which lie on that device, with the start values. Element numbers run over A alone, the
+ * site tells projections apart: the start does not depend on which other modules are adapted. */
+lrk_status lrk_lora_start(lrk_projection *p, lrk_device device, uint64_t seed, lrk_err *err);
 
 #endif /* LRK_MODELS_LORA_H */

@@ -32,6 +32,14 @@ static lrk_status expect(const lrk_builder *b, const lrk_tensor *t, const char *
     return LRK_OK;
 }
 
+/* n numbers to the device, into the frozen arena. */
+static lrk_status put(const lrk_builder *b, const float *numbers, lrk_tensor *out, lrk_err *err)
+{
+    LRK_TRY(lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err));
+    if (out->data) lrk_device_upload(b->memory.device, out->data, numbers, lrk_bytes(out));
+    return LRK_OK;
+}
+
 /* A vector of the model, as f32 in the frozen arena. */
 static lrk_status vector(const lrk_builder *b, const char *name, size_t n, lrk_tensor *out,
                          lrk_err *err)
@@ -41,16 +49,25 @@ static lrk_status vector(const lrk_builder *b, const char *name, size_t n, lrk_t
     LRK_TRY(expect(b, &stored, name, 1, n, err));
     *out = lrk_vec(LRK_F32, n);
     out->name = stored.name;
-    LRK_TRY(lrk_alloc(b->memory.frozen, n, sizeof(float), name, &out->data, err));
-    if (out->data && stored.data) lrk_to_f32(stored.dtype, stored.data, n, out->data);
-    return LRK_OK;
+    float *numbers = lrk_heap_alloc(n, sizeof *numbers);
+    LRK_REQUIRE(err, numbers, LRK_ENOMEM, "memory: no room for %s", name);
+    if (stored.data) lrk_to_f32(stored.dtype, stored.data, n, numbers);
+    const lrk_status status = put(b, numbers, out, err);
+    lrk_heap_free(numbers);
+    return status;
 }
 
 static lrk_status matrix(const lrk_builder *b, const char *name, size_t rows, size_t cols,
                          lrk_tensor *out, lrk_err *err)
 {
     LRK_TRY(b->find(b->ctx, name, out, err));
-    return expect(b, out, name, rows, cols, err);
+    LRK_TRY(expect(b, out, name, rows, cols, err));
+    if (b->memory.device == LRK_CPU) return LRK_OK;
+    const void *stored = out->data;
+    b->m->weight_bytes += lrk_bytes(out);
+    LRK_TRY(lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, name, &out->data, err));
+    if (out->data && stored) lrk_device_upload(b->memory.device, out->data, stored, lrk_bytes(out));
+    return LRK_OK;
 }
 
 static lrk_status keep_name(const lrk_builder *b, const char *text, const char **out, lrk_err *err)
@@ -190,6 +207,7 @@ static lrk_status build(const lrk_builder *b, lrk_err *err)
 {
     lrk_model *m = b->m;
     const lrk_decoder *d = &m->decoder;
+    float *frequencies;
     LRK_TRY(lrk_alloc(&m->own, d->layers, sizeof *m->layers, "layers", &m->layers, err));
     LRK_TRY(matrix(b, "model.embed_tokens.weight", d->vocabulary, d->width, &m->embedding, err));
     m->head = m->embedding;
@@ -198,16 +216,17 @@ static lrk_status build(const lrk_builder *b, lrk_err *err)
     for (size_t i = 0; i < d->layers; i++) LRK_TRY(build_layer(b, i, err));
     m->frequencies = lrk_vec(LRK_F32, d->head_size / 2);
     m->frequencies.name = "rope frequencies";
-    LRK_TRY(lrk_alloc(b->memory.frozen, d->head_size / 2, sizeof(float), "rope frequencies",
-                      &m->frequencies.data, err));
-    if (m->frequencies.data) lrk_rope_frequencies(&d->rope, d->head_size, m->frequencies.data);
+    LRK_TRY(lrk_alloc(&m->own, d->head_size / 2, sizeof *frequencies, "rope frequencies",
+                      &frequencies, err));
+    lrk_rope_frequencies(&d->rope, d->head_size, frequencies);
+    LRK_TRY(put(b, frequencies, &m->frequencies, err));
     return b->options->lora ? build_adapters(b, err) : LRK_OK;
 }
 
 lrk_status lrk_model_build(lrk_model *m, const lrk_decoder *d, lrk_weight_find find, void *ctx,
                            const lrk_model_options *options, lrk_model_memory memory, lrk_err *err)
 {
-    *m = (lrk_model){.decoder = *d, .own = lrk_arena_growing("model")};
+    *m = (lrk_model){.decoder = *d, .device = memory.device, .own = lrk_arena_growing("model")};
     set_attributes(m, options->compute);
     const lrk_builder b = {m, find, ctx, options, memory};
     const lrk_status status = build(&b, err);
@@ -250,9 +269,11 @@ bool lrk_model_knows(const lrk_model *m, const char *name)
     return false;
 }
 
-void lrk_model_start(lrk_model *m, uint64_t seed)
+lrk_status lrk_model_start(lrk_model *m, uint64_t seed, lrk_err *err)
 {
-    for (size_t i = 0; i < m->n_adapted; i++) lrk_lora_start(m->adapted[i], seed);
+    for (size_t i = 0; i < m->n_adapted; i++)
+        LRK_TRY(lrk_lora_start(m->adapted[i], m->device, seed, err));
+    return LRK_OK;
 }
 
 void lrk_model_set_dropout(lrk_model *m, uint64_t seed, uint32_t count)

@@ -1,8 +1,8 @@
 /* models/model.h -- a frozen decoder with its adapters, and its forward pass.
  *
- * Weights stay where they are (a mapped file) in the type they are stored in; a model asks for them
- * by Hugging Face name through a callback, so it never knows the file format. Norm weights, which are
- * small, are converted to f32. All adapter weights lie in one vector, their gradients in another, in
+ * Weights stay in the type they are stored in; a model asks for them by Hugging Face name through a
+ * callback, so it never knows the file format. On the CPU they stay where they are, in a mapped file; on
+ * another device they are copied there. Norm weights, which are small, are converted to f32. All adapter weights lie in one vector, their gradients in another, in
  * the order of `adapted`: A, then B of each projection. The optimizer sees two vectors.
  *
  * On counting arenas the same build counts the same bytes and touches no weight.
@@ -33,6 +33,7 @@ typedef struct lrk_layer {
 
 typedef struct lrk_model {
     lrk_decoder decoder;
+    lrk_device device;          /* where all of the following lies */
     lrk_tensor embedding, head; /* (V, C), stored type; the same view when tied */
     lrk_tensor final_norm;      /* f32 (C) */
     lrk_tensor frequencies;     /* f32 (D / 2) */
@@ -41,6 +42,7 @@ typedef struct lrk_model {
     lrk_projection **adapted;
     size_t n_adapted;
     lrk_tensor parameters, gradients; /* f32 (n); no gradients in inference */
+    size_t weight_bytes;              /* of weights that were copied to the device */
 
     lrk_rmsnorm_attr norm;
     lrk_rope_table_attr rope_table;
@@ -60,7 +62,8 @@ typedef struct lrk_model_options {
 } lrk_model_options;
 
 typedef struct lrk_model_memory {
-    lrk_arena *frozen; /* what is derived from weights */
+    lrk_device device;
+    lrk_arena *frozen; /* what is derived from weights; copies of them, but on the CPU */
     lrk_arena *run;    /* adapters and gradients */
 } lrk_model_memory;
 
@@ -73,7 +76,7 @@ void lrk_model_free(lrk_model *m); /* may be called on a zeroed model */
 bool lrk_model_knows(const lrk_model *m, const char *name);
 
 /* Start values of all adapters. */
-void lrk_model_start(lrk_model *m, uint64_t seed);
+lrk_status lrk_model_start(lrk_model *m, uint64_t seed, lrk_err *err);
 
 /* Dropout masks of the next micro-batch, a function of the two numbers: a resumed run draws what it
  * would have drawn. count: the step; seed tells its micro-batches apart. */

@@ -103,7 +103,8 @@ static lrk_status open_model(lorikeet_model *m, const char *path, const char *ad
     lrk_responder_options o = {.model = lrk_strdup(&m->strings, path),
                                .adapter = adapter ? lrk_strdup(&m->strings, adapter) : NULL};
     LRK_REQUIRE(err, o.model && (o.adapter || !adapter), LRK_ENOMEM, "memory: no room for a path");
-    LRK_TRY(lrk_compute_choose("auto", &o.compute, err));
+    LRK_TRY(lrk_device_choose("auto", &o.device, err));
+    LRK_TRY(lrk_compute_choose("auto", o.device, &o.compute, err));
     return lrk_responder_open(&m->responder, &o, err);
 }
 

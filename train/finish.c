@@ -25,17 +25,22 @@ static lrk_status load_best(lrk_training *t, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status check_trained(const lrk_model *m, lrk_err *err)
+static bool all_finite(const lrk_tensor *t, bool *any)
 {
-    bool any = false;
-    for (size_t i = 0; i < m->n_adapted; i++) {
-        const lrk_tensor *b = &m->adapted[i]->b;
-        for (size_t k = 0; k < lrk_count(b); k++) any |= fabsf(((const float *)b->data)[k]) > 0.0f;
+    const float *p = t->data;
+    for (size_t i = 0; i < lrk_count(t); i++) {
+        if (!isfinite(p[i])) return false;
+        *any |= fabsf(p[i]) > 0.0f;
     }
-    const float *p = m->parameters.data;
-    for (size_t i = 0; i < lrk_count(&m->parameters); i++)
-        LRK_REQUIRE(err, isfinite(p[i]), LRK_ENUMERIC, "the adapter holds a number that is not "
-                                                       "finite; it is not written");
+    return true;
+}
+
+static lrk_status check_trained(const lrk_adapter *a, lrk_err *err)
+{
+    bool any = false, any_a = false;
+    for (size_t i = 0; i < a->n; i++)
+        LRK_REQUIRE(err, all_finite(&a->module[i].a, &any_a) && all_finite(&a->module[i].b, &any),
+                    LRK_ENUMERIC, "the adapter holds a number that is not finite; it is not written");
     LRK_REQUIRE(err, any, LRK_ENUMERIC,
                 "training left every B of the adapter at zero: nothing was learned; is the learning "
                 "rate 0, or the run a single warm-up step?");
@@ -134,8 +139,8 @@ lrk_status lrk_training_finish(lrk_training *t, lrk_err *err)
 {
     lrk_adapter a;
     LRK_TRY(load_best(t, err));
-    LRK_TRY(check_trained(&t->engine->model, err));
     lrk_status status = gather(&a, t, err);
+    if (status == LRK_OK) status = check_trained(&a, err);
     const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER);
     if (status == LRK_OK && !path) status = lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (status == LRK_OK) status = lrk_adapter_save(&a, path, err);

@@ -4,11 +4,10 @@
 #include "kernels/adamw/adamw.h"
 
 #include <math.h>
-#include <string.h>
 
 void lrk_optimizer_clear(const lrk_engine *e)
 {
-    memset(e->model.gradients.data, 0, lrk_bytes(&e->model.gradients));
+    lrk_device_zero(e->options.device, e->model.gradients.data, lrk_bytes(&e->model.gradients));
 }
 
 lrk_status lrk_optimizer_step(lrk_optimizer *o, const lrk_engine *e, double rate, double *norm,

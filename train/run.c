@@ -20,7 +20,7 @@ static lrk_status begin(lrk_training *t, bool resume, lrk_err *err)
     if (s->start.n)
         LRK_TRY(lrk_adapter_into_model(&s->start, &t->engine->model, err));
     else
-        lrk_model_start(&t->engine->model, s->recipe->seed);
+        LRK_TRY(lrk_model_start(&t->engine->model, s->recipe->seed, err));
     if (resume) LRK_TRY(lrk_run_state_newest(t->dir, &t->state, s, t->engine, &found, err));
     if (found) {
         LRK_TRY(lrk_batches_seek(s->train, t->state.cursor, err));
@@ -36,6 +36,7 @@ static lrk_status begin(lrk_training *t, bool resume, lrk_err *err)
 static lrk_status train(lrk_training *t, bool resume, lrk_err *err)
 {
     lrk_session *s = t->session;
+    LRK_TRY(lrk_device_open(s->device, NULL, err));
     LRK_TRY(lrk_engine_open(t->engine, &s->engine, err));
     LRK_TRY(lrk_base_check_names(&s->base, &t->engine->model, err));
     LRK_TRY(lrk_targets_check(&s->targets, err));

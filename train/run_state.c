@@ -27,6 +27,11 @@ static void set_count(lrk_json *facts, const char *key, uint64_t n)
 /* What has to be the same when the run goes on. */
 static void identity(lrk_json *facts, const lrk_session *s, const lrk_engine *e)
 {
+    char instructions[32];
+    lrk_device_info info;
+    snprintf(instructions, sizeof instructions, "%s", lrk_isa_name(lrk_cpu()));
+    if (e->options.device == LRK_CUDA && lrk_device_open(LRK_CUDA, &info, NULL) == LRK_OK)
+        snprintf(instructions, sizeof instructions, "cuda %d", info.chip);
     set_text(facts, "recipe", s->recipe_sha256);
     set_text(facts, "base", s->base_sha256);
     set_text(facts, "tokenizer", lrk_tokenizer_sha256(s->text.tokenizer));
@@ -36,15 +41,39 @@ static void identity(lrk_json *facts, const lrk_session *s, const lrk_engine *e)
         set_text(facts, key, lrk_tokens_key(s->train_data.set[i]));
     }
     set_text(facts, "compute", lrk_compute_name(e->options.compute));
-    set_text(facts, "instructions", lrk_isa_name(lrk_cpu()));
+    set_text(facts, "instructions", instructions);
 }
 
-lrk_status lrk_run_state_save(const char *path, const lrk_run_state *state, const lrk_session *s,
-                              const lrk_engine *e, lrk_err *err)
+/* The adapter and both moments in this process's memory, as one file holds them. */
+typedef struct lrk_saved_state {
+    lrk_tensor tensor[3];
+    lrk_arena arena;
+} lrk_saved_state;
+
+static lrk_status saved_state_new(lrk_saved_state *s, const lrk_engine *e, lrk_err *err)
 {
-    const lrk_tensor p = named(e->model.parameters, "adapter"), m = named(e->moment[0], "moment.1"),
-                     v = named(e->moment[1], "moment.2");
-    const lrk_tensor *const tensors[] = {&p, &m, &v};
+    *s = (lrk_saved_state){.tensor = {named(e->model.parameters, "adapter"),
+                                      named(e->moment[0], "moment.1"),
+                                      named(e->moment[1], "moment.2")},
+                           .arena = lrk_arena_growing("state")};
+    if (e->options.device == LRK_CPU) return LRK_OK;
+    for (int i = 0; i < 3; i++)
+        LRK_TRY(lrk_alloc(&s->arena, lrk_bytes(&s->tensor[i]), 1, "state", &s->tensor[i].data, err));
+    return LRK_OK;
+}
+
+static const lrk_tensor *on_device(const lrk_engine *e, int i)
+{
+    return i == 0 ? &e->model.parameters : &e->moment[i - 1];
+}
+
+static lrk_status save(const char *path, const lrk_run_state *state, const lrk_session *s,
+                       const lrk_engine *e, lrk_saved_state *saved, lrk_err *err)
+{
+    const lrk_tensor *const tensors[] = {&saved->tensor[0], &saved->tensor[1], &saved->tensor[2]};
+    for (int i = 0; e->options.device != LRK_CPU && i < 3; i++)
+        LRK_TRY(lrk_device_download(e->options.device, tensors[i]->data, on_device(e, i)->data,
+                                    lrk_bytes(tensors[i]), err));
     lrk_json *facts = lrk_json_object();
     identity(facts, s, e);
     set_count(facts, "step", state->step);
@@ -57,6 +86,30 @@ lrk_status lrk_run_state_save(const char *path, const lrk_run_state *state, cons
     lrk_json_set(facts, "eval_pending", lrk_json_new_bool(state->eval_pending));
     const lrk_status status = lrk_state_save(path, tensors, 3, facts, err);
     lrk_json_free(facts);
+    return status;
+}
+
+lrk_status lrk_run_state_save(const char *path, const lrk_run_state *state, const lrk_session *s,
+                              const lrk_engine *e, lrk_err *err)
+{
+    lrk_saved_state saved;
+    lrk_status status = saved_state_new(&saved, e, err);
+    if (status == LRK_OK) status = save(path, state, s, e, &saved, err);
+    lrk_arena_free(&saved.arena);
+    return status;
+}
+
+/* The file's tensors, to where the engine has them. */
+static lrk_status read_state(const lrk_state *file, lrk_engine *e, lrk_err *err)
+{
+    lrk_saved_state saved;
+    lrk_status status = saved_state_new(&saved, e, err);
+    for (int i = 0; status == LRK_OK && i < 3; i++)
+        status = lrk_state_read(file, &saved.tensor[i], err);
+    for (int i = 0; status == LRK_OK && e->options.device != LRK_CPU && i < 3; i++)
+        lrk_device_upload(e->options.device, on_device(e, i)->data, saved.tensor[i].data,
+                          lrk_bytes(&saved.tensor[i]));
+    lrk_arena_free(&saved.arena);
     return status;
 }
 
@@ -89,11 +142,7 @@ static lrk_status take(const lrk_state *file, const char *path, lrk_run_state *s
                        const lrk_session *s, lrk_engine *e, lrk_err *err)
 {
     LRK_TRY(check_identity(path, file->facts, s, e, err));
-    const lrk_tensor p = named(e->model.parameters, "adapter"), m = named(e->moment[0], "moment.1"),
-                     v = named(e->moment[1], "moment.2");
-    LRK_TRY(lrk_state_read(file, &p, err));
-    LRK_TRY(lrk_state_read(file, &m, err));
-    LRK_TRY(lrk_state_read(file, &v, err));
+    LRK_TRY(read_state(file, e, err));
     *state = (lrk_run_state){.step = count(file->facts, "step"),
                              .cursor = {count(file->facts, "epoch"), count(file->facts, "position"),
                                         count(file->facts, "step")},

@@ -7,11 +7,12 @@
 
 #include <math.h>
 
-static lrk_status check_device(const lrk_recipe *r, lrk_err *err)
+/* device: cuda is not opened here: a plan may be made for a GPU that is not there. */
+static lrk_status choose_device(lrk_session *s, lrk_err *err)
 {
-    LRK_REQUIRE(err, r->device != LRK_DEVICE_CUDA, LRK_EGPU,
-                "device: cuda: this build has no GPU kernels; use auto or cpu");
-    return LRK_OK;
+    s->device = LRK_CUDA;
+    if (s->recipe->device == LRK_DEVICE_CUDA) return LRK_OK;
+    return lrk_device_choose(s->recipe->device == LRK_DEVICE_AUTO ? "auto" : "cpu", &s->device, err);
 }
 
 static lrk_batch_options batch_options(const lrk_recipe *r)
@@ -66,9 +67,10 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_compute compute_type(const lrk_recipe *r)
+static lrk_compute compute_type(const lrk_recipe *r, lrk_device device)
 {
-    if (r->compute_dtype == LRK_COMPUTE_AUTO) return lrk_cpu_has_bf16() ? LRK_C_BF16 : LRK_C_F32;
+    const bool native = device == LRK_CUDA || lrk_cpu_has_bf16();
+    if (r->compute_dtype == LRK_COMPUTE_AUTO) return native ? LRK_C_BF16 : LRK_C_F32;
     return r->compute_dtype == LRK_COMPUTE_BF16 ? LRK_C_BF16 : LRK_C_F32;
 }
 
@@ -76,9 +78,9 @@ static void choose_engine(lrk_session *s)
 {
     static const lrk_recompute policy[] = {LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS};
     const lrk_batch_limits *t = lrk_batches_limits(s->train);
-    s->engine = (lrk_engine_options){.decoder = s->base.decoder, .find = lrk_base_find,
+    s->engine = (lrk_engine_options){.device = s->device, .decoder = s->base.decoder, .find = lrk_base_find,
                                      .ctx = &s->base, .lora = &s->lora, .train = true,
-                                     .compute = compute_type(s->recipe),
+                                     .compute = compute_type(s->recipe, s->device),
                                      .recompute = policy[s->recipe->gradient_checkpointing],
                                      .max_tokens = t->micro_tokens,
                                      .max_segments = t->micro_segments,
@@ -106,7 +108,7 @@ static void choose_schedule(lrk_session *s)
 static lrk_status open_all(lrk_session *s, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
-    LRK_TRY(check_device(r, err));
+    LRK_TRY(choose_device(s, err));
     LRK_REQUIRE(err, r->base_model, LRK_EUSAGE, "base_model is not set");
     LRK_REQUIRE(err, r->datasets.n, LRK_EUSAGE, "datasets is empty: there is nothing to train on");
     if (r->threads) lrk_threads_set((int)r->threads);

@@ -14,6 +14,7 @@
 
 typedef struct lrk_session {
     const lrk_recipe *recipe;
+    lrk_device device;
     lrk_base_model base;
     lrk_model_text text;
     lrk_corpus train_data, eval_data;

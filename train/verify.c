@@ -33,9 +33,9 @@ static bool has(lrk_arena *a, const char *dir, const char *name)
     return path && lrk_is_file(path);
 }
 
-lrk_status lrk_verify(const char *dir, lrk_report *r, lrk_err *err)
+lrk_status lrk_verify(const char *dir, lrk_device device, lrk_report *r, lrk_err *err)
 {
-    *r = (lrk_report){.arena = lrk_arena_growing("report")};
+    *r = (lrk_report){.device = device, .arena = lrk_arena_growing("report")};
     LRK_REQUIRE(err, lrk_is_dir(dir), LRK_EINPUT, "%s: not a directory", dir);
     lrk_arena *a = &r->arena;
     if (has(a, dir, "vectors.safetensors")) LRK_TRY(lrk_verify_dequant(dir, r, err));

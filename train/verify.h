@@ -8,7 +8,7 @@
  */
 #ifndef LRK_TRAIN_VERIFY_H
 #define LRK_TRAIN_VERIFY_H
-#include "base/arena.h"
+#include "base/device.h"
 #include "base/tensor.h"
 
 typedef struct lrk_check {
@@ -25,12 +25,13 @@ enum { LRK_MAX_CHECKS = 128 };
 typedef struct lrk_report {
     lrk_check check[LRK_MAX_CHECKS];
     size_t n;
+    lrk_device device; /* where models are computed; open */
     lrk_arena arena;
 } lrk_report;
 
 /* The error holds what could not be done at all; a number beyond its tolerance is not an error of
  * this function: see lrk_report_status. */
-lrk_status lrk_verify(const char *dir, lrk_report *report, lrk_err *err);
+lrk_status lrk_verify(const char *dir, lrk_device device, lrk_report *report, lrk_err *err);
 void lrk_report_free(lrk_report *report);
 
 /* LRK_ENUMERIC when a check exceeds its tolerance, else LRK_ESUPPORT when one is unsupported. */

@@ -89,7 +89,7 @@ static lrk_status open_engine(lrk_golden *g, lrk_engine *e, const lrk_base_model
                               const lrk_adapter *adapter, lrk_err *err)
 {
     const lrk_lora_options lora = adapter ? lrk_adapter_options(adapter) : (lrk_lora_options){0};
-    const lrk_engine_options o = {.decoder = base->decoder, .find = lrk_base_find,
+    const lrk_engine_options o = {.device = g->report->device, .decoder = base->decoder, .find = lrk_base_find,
                                   .ctx = (void *)(uintptr_t)base, .lora = adapter ? &lora : NULL,
                                   .train = adapter != NULL, .compute = LRK_C_F32,
                                   .max_tokens = g->n_tokens, .max_segments = g->n_rows,
@@ -185,20 +185,17 @@ static lrk_status hidden(lrk_golden *g, lrk_engine *e, lrk_err *err)
     lrk_var *taps[MAX_LAYERS + 1];
     if (g->n_rows <= ROW || e->options.decoder.layers > MAX_LAYERS) return LRK_OK;
     const size_t at = g->row_start[ROW], n = g->row_start[ROW + 1] - at;
-    lrk_tensor ids = lrk_vec(LRK_I32, g->n_tokens);
-    lrk_tensor segments = lrk_mat(LRK_I32, g->n_rows, LRK_SEG_FIELDS);
-    ids.data = g->ids;
-    segments.data = g->segments;
-    lrk_tape_begin(e->tape, true);
-    const lrk_pass p = {.tape = e->tape, .model = &e->model, .ids = &ids, .segments = &segments,
-                        .hidden = taps};
-    lrk_model_hidden(&p);
-    LRK_TRY(lrk_tape_status(e->tape, err));
+    const lrk_flat_run run = whole(g);
+    float *state;
+    LRK_TRY(lrk_alloc(g->a, n * e->options.decoder.width, sizeof *state, "states", &state, err));
+    LRK_TRY(lrk_engine_hidden(e, &run, taps, err));
     for (size_t i = 0; i <= e->options.decoder.layers; i++) {
+        const size_t count = n * lrk_cols(&taps[i]->value);
         char name[64];
         snprintf(name, sizeof name, "hidden.base.row%d.%zu", ROW, i);
-        LRK_TRY(compare_tensor(g, "hidden", 2e-4, name, lrk_row(&taps[i]->value, at),
-                               n * lrk_cols(&taps[i]->value), false, err));
+        LRK_TRY(lrk_device_download(e->options.device, state, lrk_row(&taps[i]->value, at),
+                                    count * sizeof *state, err));
+        LRK_TRY(compare_tensor(g, "hidden", 2e-4, name, state, count, false, err));
     }
     return LRK_OK;
 }
@@ -239,18 +236,16 @@ static lrk_status greedy(lrk_golden *g, lrk_engine *e, const char *which, lrk_er
 }
 
 /* The gradients of one module in the order of the file. */
-static lrk_status compare_module(lrk_golden *g, const lrk_projection *p, const char *prefix,
-                                 const char *check, double tolerance, const lrk_tensor *a,
-                                 const lrk_tensor *b, lrk_err *err)
+static lrk_status compare_module(lrk_golden *g, const lrk_engine *e, const lrk_projection *p,
+                                 lrk_err *err)
 {
     char name[256];
-    float *rows;
-    LRK_TRY(lrk_alloc(g->a, lrk_count(b), sizeof *rows, "rows", &rows, err));
-    lrk_rows_to_file(p, b->data, rows);
-    snprintf(name, sizeof name, "%sbase_model.model.%s.lora_A.weight", prefix, p->path);
-    LRK_TRY(compare_tensor(g, check, tolerance, name, a->data, lrk_count(a), true, err));
-    snprintf(name, sizeof name, "%sbase_model.model.%s.lora_B.weight", prefix, p->path);
-    return compare_tensor(g, check, tolerance, name, rows, lrk_count(b), true, err);
+    lrk_tensor a = p->da, b = p->db;
+    LRK_TRY(lrk_adapter_pair(g->a, e->options.device, p, &a, &b, err));
+    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_A.weight", p->path);
+    LRK_TRY(compare_tensor(g, "gradients", 1e-4, name, a.data, lrk_count(&a), true, err));
+    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_B.weight", p->path);
+    return compare_tensor(g, "gradients", 1e-4, name, b.data, lrk_count(&b), true, err);
 }
 
 static lrk_status gradients(lrk_golden *g, lrk_engine *e, lrk_err *err)
@@ -259,10 +254,8 @@ static lrk_status gradients(lrk_golden *g, lrk_engine *e, lrk_err *err)
     const lrk_flat_run run = whole(g);
     lrk_optimizer_clear(e);
     LRK_TRY(lrk_engine_gradients(e, &run, 1.0 / (double)g->trained, &loss, err));
-    for (size_t i = 0; i < e->model.n_adapted; i++) {
-        const lrk_projection *p = e->model.adapted[i];
-        LRK_TRY(compare_module(g, p, "grad.", "gradients", 1e-4, &p->da, &p->db, err));
-    }
+    for (size_t i = 0; i < e->model.n_adapted; i++)
+        LRK_TRY(compare_module(g, e, e->model.adapted[i], err));
     lrk_optimizer frozen = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     LRK_TRY(lrk_optimizer_step(&frozen, e, 0.0, &norm, err));
     const double want = number(lrk_json_get(g->expected, "adapter"), "grad_norm");
@@ -312,18 +305,17 @@ static lrk_status compare_final(lrk_golden *g, const lrk_engine *e, lrk_err *err
     for (size_t i = 0; status == LRK_OK && i < e->model.n_adapted; i++) {
         const lrk_projection *p = e->model.adapted[i];
         const lrk_adapter_module *w = lrk_adapter_find(&want, p->path);
-        float *rows;
+        lrk_tensor a = p->a, b = p->b;
         if (!w) continue;
         if (lrk_count(&w->a) != lrk_count(&p->a) || lrk_count(&w->b) != lrk_count(&p->b))
             status = lrk_fail(err, LRK_EINPUT, "%s: %s has other shapes than in init",
                               path_in(g, "final"), p->path);
         if (status == LRK_OK)
-            status = lrk_alloc(g->a, lrk_count(&p->b), sizeof *rows, "rows", &rows, err);
+            status = lrk_adapter_pair(g->a, e->options.device, p, &a, &b, err);
         if (status != LRK_OK) break;
-        lrk_rows_to_file(p, p->b.data, rows);
         lrk_report_error(g->report, check,
-                         fmax(furthest(w->a.data, p->a.data, lrk_count(&p->a)),
-                              furthest(w->b.data, rows, lrk_count(&p->b))),
+                         fmax(furthest(w->a.data, a.data, lrk_count(&a)),
+                              furthest(w->b.data, b.data, lrk_count(&b))),
                          p->path);
     }
     lrk_adapter_free(&want);

@@ -81,7 +81,7 @@ static void adapters_that_start_at_zero_change_no_logit(void **state)
     const lrk_tensor *z;
     open_with(&base, NULL, LRK_KEEP_ALL, LRK_C_F32);
     open_with(&adapted, &lora, LRK_KEEP_ALL, LRK_C_F32);
-    lrk_model_start(&adapted.e.model, 1);
+    assert_int_equal(lrk_model_start(&adapted.e.model, 1, NULL), LRK_OK);
     lrk_toy_rows(&t, (size_t[]){9, 17}, 2, 1, 0, 50);
     int32_t rows[26];
     for (int32_t i = 0; i < 26; i++) rows[i] = i;
@@ -292,7 +292,7 @@ static void training_lowers_the_loss_and_moves_every_b(void **state)
     lrk_toy_batch t;
     lrk_err err = {0};
     open_with(&f, &lora, LRK_KEEP_ALL, LRK_C_F32);
-    lrk_model_start(&f.e.model, 1);
+    assert_int_equal(lrk_model_start(&f.e.model, 1, NULL), LRK_OK);
     lrk_optimizer adamw = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_norm = 1.0};
     lrk_toy_rows(&t, (size_t[]){20, 20}, 2, 1, 0, 50);
     double first = 0.0, last = 0.0, norm;

@@ -1,0 +1,177 @@
+/* models/engine_device.c -- runs on a device: copied there, filled up to few shapes, recorded. */
+#include "models/engine_device.h"
+
+#include "base/size.h"
+#include "kernels/segments.h"
+
+#include <string.h>
+
+/* Sizes grow by about a sixteenth: few shapes occur, and little is computed in vain. */
+static size_t step_up(size_t n, size_t least)
+{
+    size_t step = least;
+    while (step * 32 <= n) step *= 2;
+    return lrk_ceil_div(n, step) * step;
+}
+
+static size_t fill_tokens(size_t n)
+{
+    return step_up(n, 16);
+}
+
+/* One more than there are, for the tokens that fill up. */
+static size_t fill_segments(size_t n)
+{
+    return step_up(n + 1, 8);
+}
+
+lrk_flat_run lrk_engine_largest(const lrk_engine_options *o)
+{
+    lrk_flat_run b = {.n_tokens = o->max_tokens, .n_segments = o->max_segments};
+    if (o->device == LRK_CPU) return b;
+    b.n_tokens = fill_tokens(b.n_tokens);
+    b.n_segments = fill_segments(b.n_segments);
+    return b;
+}
+
+static lrk_status take(lrk_engine *e, size_t n, const char *name, lrk_tensor *out, lrk_err *err)
+{
+    *out = lrk_vec(LRK_I32, n);
+    out->name = name;
+    return lrk_alloc(&e->run, n, sizeof(int32_t), name, &out->data, err);
+}
+
+lrk_status lrk_engine_device_open(lrk_engine *e, lrk_err *err)
+{
+    const lrk_engine_options *o = &e->options;
+    const lrk_flat_run most = lrk_engine_largest(o);
+    lrk_engine_batch *b = &e->batch;
+    LRK_TRY(take(e, most.n_tokens, "ids", &b->ids, err));
+    LRK_TRY(take(e, most.n_tokens, "targets", &b->targets, err));
+    LRK_TRY(take(e, most.n_segments * LRK_SEG_FIELDS, "segments", &b->segments, err));
+    LRK_TRY(take(e, lrk_max(o->max_logits, 1), "rows", &b->rows, err));
+    if (lrk_arena_counting(&e->run)) return LRK_OK;
+    LRK_TRY(lrk_alloc(&e->model.own, most.n_tokens + most.n_segments * LRK_SEG_FIELDS,
+                      sizeof *b->staging, "a run that is filled up", &b->staging, err));
+    LRK_TRY(lrk_alloc(&e->model.own, LRK_MAX_GRAPHS, sizeof *e->graphs, "recordings", &e->graphs, err));
+    if (!o->max_logits) return LRK_OK;
+    b->logits = lrk_mat(lrk_compute_dtype(o->compute), o->max_logits, o->decoder.vocabulary);
+    b->logits.name = "logits";
+    return lrk_alloc(&e->model.own, lrk_bytes(&b->logits), 1, "logits", &b->logits.data, err);
+}
+
+void lrk_engine_device_close(lrk_engine *e)
+{
+    for (size_t i = 0; e->graphs && i < LRK_MAX_GRAPHS; i++)
+        lrk_device_forget(e->options.device, e->graphs[i].recording);
+    e->graphs = NULL;
+}
+
+/* n numbers, and `fill` behind them up to `all`. */
+static void put(lrk_engine *e, const lrk_tensor *to, const int32_t *from, size_t n, int32_t fill,
+                size_t all)
+{
+    int32_t *staging = e->batch.staging;
+    memcpy(staging, from, n * sizeof *staging);
+    for (size_t i = n; i < all; i++) staging[i] = fill;
+    lrk_device_upload(e->options.device, to->data, staging, all * sizeof *staging);
+}
+
+/* Segments behind the last: one of the tokens that fill up, then empty ones. */
+static void put_segments(lrk_engine *e, const lrk_flat_run *b, size_t tokens, size_t segments)
+{
+    int32_t *s = e->batch.staging;
+    memcpy(s, b->segments, b->n_segments * LRK_SEG_FIELDS * sizeof *s);
+    for (size_t i = b->n_segments; i < segments; i++) {
+        const bool filling = i == b->n_segments;
+        int32_t *row = s + i * LRK_SEG_FIELDS;
+        row[LRK_SEG_START] = row[LRK_SEG_KV] = (int32_t)(filling ? b->n_tokens : tokens);
+        row[LRK_SEG_LENGTH] = row[LRK_SEG_KEYS] = (int32_t)(filling ? tokens - b->n_tokens : 0);
+        row[LRK_SEG_POSITION] = 0;
+        row[LRK_SEG_PARENT] = -1;
+    }
+    lrk_device_upload(e->options.device, e->batch.segments.data, s,
+                      segments * LRK_SEG_FIELDS * sizeof *s);
+}
+
+static lrk_flat_run on_device(const lrk_engine *e, size_t tokens, size_t segments)
+{
+    return (lrk_flat_run){e->batch.ids.data, e->batch.targets.data, e->batch.segments.data, tokens,
+                          segments};
+}
+
+/* The run, filled up, on the device. */
+static lrk_flat_run place(lrk_engine *e, const lrk_flat_run *b)
+{
+    const size_t tokens = fill_tokens(b->n_tokens), segments = fill_segments(b->n_segments);
+    put(e, &e->batch.ids, b->ids, b->n_tokens, 0, tokens);
+    put(e, &e->batch.targets, b->targets, b->n_tokens, -1, tokens);
+    put_segments(e, b, tokens, segments);
+    return on_device(e, tokens, segments);
+}
+
+lrk_flat_run lrk_engine_device_rows(lrk_engine *e, const lrk_flat_run *b, const int32_t **rows,
+                                    size_t n_rows)
+{
+    put(e, &e->batch.ids, b->ids, b->n_tokens, 0, b->n_tokens);
+    put_segments(e, b, b->n_tokens, b->n_segments);
+    if (rows) {
+        put(e, &e->batch.rows, *rows, n_rows, 0, n_rows);
+        *rows = e->batch.rows.data;
+    }
+    return on_device(e, b->n_tokens, b->n_segments);
+}
+
+lrk_status lrk_engine_device_logits(lrk_engine *e, const lrk_tensor **logits, lrk_err *err)
+{
+    lrk_tensor *here = &e->batch.logits;
+    here->dim[0] = lrk_rows(*logits);
+    LRK_TRY(lrk_device_download(e->options.device, here->data, (*logits)->data, lrk_bytes(*logits),
+                                err));
+    *logits = here;
+    return LRK_OK;
+}
+
+static size_t count_trained(const lrk_flat_run *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->n_tokens; i++) n += b->targets[i] >= 0;
+    return n;
+}
+
+/* The recording of this shape, or a free place for it; NULL where all places are taken. */
+static lrk_engine_graph *graph_of(lrk_engine *e, const lrk_engine_graph *shape)
+{
+    for (size_t i = 0; i < LRK_MAX_GRAPHS; i++) {
+        lrk_engine_graph *g = &e->graphs[i];
+        if (!g->seen) *g = *shape;
+        if (g->tokens == shape->tokens && g->segments == shape->segments &&
+            g->trained == shape->trained && g->gradients == shape->gradients)
+            return g;
+    }
+    return NULL;
+}
+
+lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients, double **loss,
+                                  lrk_err *err)
+{
+    const lrk_device device = e->options.device;
+    const size_t trained = step_up(lrk_max(count_trained(b), 1), 16);
+    const lrk_flat_run run = place(e, b);
+    const lrk_engine_graph shape = {.tokens = run.n_tokens, .segments = run.n_segments,
+                                    .trained = trained, .gradients = gradients};
+    lrk_engine_graph *g = graph_of(e, &shape);
+    e->model.loss.max_rows = trained;
+    /* the first run of a shape goes kernel by kernel: libraries make themselves ready in it */
+    if (!g || g->seen++ == 0) return lrk_engine_pass(e, &run, gradients, loss, err);
+    if (!g->recording) {
+        lrk_device_record_begin(device);
+        const lrk_status status = lrk_engine_pass(e, &run, gradients, &g->loss, err);
+        g->recording = lrk_device_record_end(device);
+        LRK_TRY(status);
+        if (!g->recording) return lrk_device_sync(device, err);
+    }
+    lrk_device_replay(device, g->recording);
+    *loss = g->loss;
+    return LRK_OK;
+}

@@ -1,0 +1,28 @@
+/* models/engine_device.h -- an engine's runs on a device that is not the CPU; engine.c alone sees it. */
+#ifndef LRK_MODELS_ENGINE_DEVICE_H
+#define LRK_MODELS_ENGINE_DEVICE_H
+#include "models/engine.h"
+
+/* The forward pass of a run that lies on the device, and the backward pass when gradients are wanted;
+ * *loss points there. */
+lrk_status lrk_engine_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients, double **loss,
+                           lrk_err *err);
+
+/* The same for a run in this process's memory, recorded and replayed. */
+lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients, double **loss,
+                                  lrk_err *err);
+
+/* The largest run: what the options say, filled up. */
+lrk_flat_run lrk_engine_largest(const lrk_engine_options *o);
+
+lrk_status lrk_engine_device_open(lrk_engine *e, lrk_err *err);
+void lrk_engine_device_close(lrk_engine *e);
+
+/* The run and, unless rows is NULL, the numbers of some of its rows, on the device. */
+lrk_flat_run lrk_engine_device_rows(lrk_engine *e, const lrk_flat_run *b, const int32_t **rows,
+                                    size_t n_rows);
+
+/* *logits becomes its copy in this process's memory. */
+lrk_status lrk_engine_device_logits(lrk_engine *e, const lrk_tensor **logits, lrk_err *err);
+
+#endif /* LRK_MODELS_ENGINE_DEVICE_H */
