@@ -102,9 +102,10 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_TRY(lrk_options_parse(options, 1, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "doctor: %s: nothing was expected here", argv[0]);
 
-    char h5[32], onednn[32], pcre2[32], threads[32], memory[48];
+    char h5[32], onednn[32], cublaslt[32], pcre2[32], threads[32], memory[48];
     lrk_h5_version(h5, sizeof h5);
     lrk_gemm_onednn_version(onednn, sizeof onednn);
+    lrk_gemm_cublaslt_version(cublaslt, sizeof cublaslt);
     lrk_pattern_version(pcre2, sizeof pcre2);
     snprintf(threads, sizeof threads, "%d", lrk_threads());
     snprintf(memory, sizeof memory, "%.1f GB", (double)lrk_memory_total() / 1e9);
@@ -121,6 +122,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
         {"LRK_CPU", lowered ? lowered : "not set"}, {"threads", threads}, {"memory", memory}};
     const fact libraries[] = {{"HDF5", h5},
                               {"oneDNN", onednn},
+                              {"cuBLASLt", cublaslt},
                               {"PCRE2", pcre2},
                               {"libyaml", lrk_yaml_version()},
                               {"jansson", lrk_json_version()}};

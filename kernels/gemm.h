@@ -18,11 +18,15 @@
  * kernel, and no copy of it is kept. All three f64: a plain loop, for gradient checks.
  *
  * Arithmetic: a in f32: products and sums in f32. a in bf16: b is rounded to bf16 (exact where it
- * is bf16 already; for a few rows, m <= 4, it may be kept exact), products exact, sums in f32.
+ * is bf16 already; for a few rows, m <= 8, it may be kept exact), products exact, sums in f32.
  * Every sum runs in an order that depends on m, n, k and the instruction set alone, never on the
  * number of threads.
  *
- * Memory: lrk_gemm_scratch bytes, LRK_ALIGN aligned, from the caller. Nothing is allocated.
+ * On a GPU the sums are cuBLASLt's: tensor cores for bf16, never TF32 for f32; its algorithm is
+ * chosen once for a shape and sums in a fixed order.
+ *
+ * Memory: lrk_gemm_scratch bytes, LRK_ALIGN aligned, from the caller. Nothing is allocated; on a GPU
+ * not after the first product of a shape.
  */
 #ifndef LRK_KERNELS_GEMM_H
 #define LRK_KERNELS_GEMM_H
@@ -49,6 +53,13 @@ typedef struct lrk_gemm {
     lrk_operand a2, b2;  /* types as for a and b; f64 with f64 */
 } lrk_gemm;
 
+/* Makes products on an open device possible. LRK_EGPU: cuBLASLt is missing or does not answer; the
+ * message says how to mend it. */
+lrk_status lrk_gemm_open(lrk_device d, lrk_err *err);
+
+/* Whether b may be of this type there. */
+bool lrk_gemm_decodes(lrk_device d, lrk_dtype t);
+
 /* Enough for lrk_threads() threads as of now or fewer, and for the instruction set and the provider
  * chosen now. Data pointers may be NULL. */
 size_t lrk_gemm_scratch(const lrk_gemm *g);
@@ -60,8 +71,10 @@ typedef enum lrk_gemm_provider { LRK_GEMM_OWN, LRK_GEMM_ONEDNN } lrk_gemm_provid
 lrk_gemm_provider lrk_gemm_provider_get(void);
 void lrk_gemm_provider_set(lrk_gemm_provider p);
 
-/* Version of oneDNN, "2.6.3", for `lorikeet doctor`. */
+/* Versions of oneDNN, "2.6.3", and cuBLASLt, "13.1.0", for `lorikeet doctor`; "none" where the program
+ * has no GPU kernels or the library does not open. */
 void lrk_gemm_onednn_version(char *out, size_t size);
+void lrk_gemm_cublaslt_version(char *out, size_t size);
 
 static inline lrk_operand lrk_operand_of(const lrk_tensor *t, bool transposed)
 {

@@ -1,12 +1,14 @@
 /* kernels/gemm/gemm.c -- matrix products: which way a product goes. */
 #include "kernels/gemm/amx.h"
 
+#include "kernels/gemm/cuda.h"
 #include "kernels/gemm/onednn.h"
 
 #include "base/size.h"
 #include "base/threads.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 static atomic_int chosen; /* 1 + provider; 0: not chosen */
 
@@ -92,6 +94,7 @@ size_t lrk_gemm_scratch(const lrk_gemm *g)
 {
     const size_t threads = (size_t)lrk_threads();
     size_t most = 0;
+    if (g->device == LRK_CUDA) return lrk_gemm_cuda_scratch(g);
     if (is_f64(g)) return 0;
     if (g->k2) {
         const lrk_gemm first = first_of(g), second = second_of(g);
@@ -149,8 +152,28 @@ static bool fuses(const lrk_gemm *g)
 #endif
 }
 
+lrk_status lrk_gemm_open(lrk_device d, lrk_err *err)
+{
+    if (d == LRK_CPU) return LRK_OK;
+    LRK_REQUIRE(err, lrk_gemm_cuda_open, LRK_EGPU,
+                "device: cuda: this program was built without GPU kernels");
+    return lrk_gemm_cuda_open(err);
+}
+
+void lrk_gemm_cublaslt_version(char *out, size_t size)
+{
+    if (lrk_gemm_cuda_version)
+        lrk_gemm_cuda_version(out, size);
+    else
+        snprintf(out, size, "none");
+}
+
 void lrk_gemm_run(const lrk_gemm *g, void *scratch)
 {
+    if (g->device == LRK_CUDA) {
+        lrk_gemm_cuda(g, scratch);
+        return;
+    }
     if (!g->m || !g->n) return;
     if (g->k2 && !fuses(g)) {
         const lrk_gemm first = first_of(g), second = second_of(g);

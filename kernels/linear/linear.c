@@ -35,6 +35,9 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
     LRK_REQUIRE(err, w->rank == 2 && lrk_cols(w) == lrk_cols(x), LRK_ESHAPE,
                 "linear: weight '%s' is (%zu, %zu), x '%s' has width %zu", w->name, lrk_rows(w),
                 lrk_cols(w), x->name, lrk_cols(x));
+    LRK_REQUIRE(err, lrk_gemm_decodes(c->device, w->dtype), LRK_ESUPPORT,
+                "linear: weight '%s' is %s, which no kernel for %s reads", w->name,
+                lrk_dtype_name(w->dtype), lrk_device_name(c->device));
     LRK_REQUIRE(err, !bias || lrk_count(bias) == lrk_rows(w), LRK_ESHAPE,
                 "linear: bias of '%s' has %zu elements, expected %zu", w->name, lrk_count(bias),
                 lrk_rows(w));

@@ -125,7 +125,7 @@ void LRK_KERNEL(linear, bwd)(const lrk_call *c)
     }
     lrk_linear_backward(c, &xd, &ds, scratch);
     if (drops(c) && dx) {
-        lrk_product(&ds, false, c->in[LRK_LINEAR_A], false, &masked, 1.0, false, scratch);
+        lrk_product(LRK_CPU, &ds, false, c->in[LRK_LINEAR_A], false, &masked, 1.0, false, scratch);
         apply_mask(c, &masked, dx, true);
     }
     if (dbias) add_bias_gradient(c->dout[LRK_LINEAR_Y], dbias, c->fresh >> LRK_LINEAR_BIAS & 1);

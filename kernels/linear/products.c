@@ -4,10 +4,12 @@
 #include "base/size.h"
 #include "kernels/gemm.h"
 
-static lrk_gemm product(const lrk_tensor *a, bool a_transposed, const lrk_tensor *b,
-                        bool b_transposed, const lrk_tensor *c, double alpha, bool accumulate)
+static lrk_gemm product(lrk_device device, const lrk_tensor *a, bool a_transposed,
+                        const lrk_tensor *b, bool b_transposed, const lrk_tensor *c, double alpha,
+                        bool accumulate)
 {
-    return (lrk_gemm){.m = lrk_rows(c),
+    return (lrk_gemm){.device = device,
+                      .m = lrk_rows(c),
                       .n = lrk_cols(c),
                       .k = a_transposed ? lrk_rows(a) : lrk_cols(a),
                       .a = lrk_operand_of(a, a_transposed),
@@ -19,36 +21,39 @@ static lrk_gemm product(const lrk_tensor *a, bool a_transposed, const lrk_tensor
                       .accumulate = accumulate};
 }
 
-void lrk_product(const lrk_tensor *a, bool a_transposed, const lrk_tensor *b, bool b_transposed,
-                 const lrk_tensor *c, double alpha, bool accumulate, void *workspace)
+void lrk_product(lrk_device device, const lrk_tensor *a, bool a_transposed, const lrk_tensor *b,
+                 bool b_transposed, const lrk_tensor *c, double alpha, bool accumulate,
+                 void *workspace)
 {
-    const lrk_gemm g = product(a, a_transposed, b, b_transposed, c, alpha, accumulate);
+    const lrk_gemm g = product(device, a, a_transposed, b, b_transposed, c, alpha, accumulate);
     lrk_gemm_run(&g, workspace);
 }
 
 /* c = a b + a2 b2, or c += with accumulate: the weight and the adapter in one go. */
-static lrk_gemm product_pair(const lrk_tensor *a, const lrk_tensor *b, const lrk_tensor *a2,
-                             const lrk_tensor *b2, bool b_transposed, const lrk_tensor *c,
-                             bool accumulate)
+static lrk_gemm product_pair(lrk_device device, const lrk_tensor *a, const lrk_tensor *b,
+                             const lrk_tensor *a2, const lrk_tensor *b2, bool b_transposed,
+                             const lrk_tensor *c, bool accumulate)
 {
-    lrk_gemm g = product(a, false, b, b_transposed, c, 1.0, accumulate);
+    lrk_gemm g = product(device, a, false, b, b_transposed, c, 1.0, accumulate);
     g.k2 = lrk_cols(a2);
     g.a2 = lrk_operand_of(a2, false);
     g.b2 = lrk_operand_of(b2, b_transposed);
     return g;
 }
 
-static size_t need_pair(const lrk_tensor *a, const lrk_tensor *b, const lrk_tensor *a2,
-                        const lrk_tensor *b2, bool b_transposed, const lrk_tensor *c)
+/* Accumulating products may need more. */
+static size_t need_pair(lrk_device device, const lrk_tensor *a, const lrk_tensor *b,
+                        const lrk_tensor *a2, const lrk_tensor *b2, bool b_transposed,
+                        const lrk_tensor *c)
 {
-    const lrk_gemm g = product_pair(a, b, a2, b2, b_transposed, c, false);
+    const lrk_gemm g = product_pair(device, a, b, a2, b2, b_transposed, c, true);
     return lrk_gemm_scratch(&g);
 }
 
-static size_t need(const lrk_tensor *a, bool a_transposed, const lrk_tensor *b, bool b_transposed,
-                   const lrk_tensor *c)
+static size_t need(lrk_device device, const lrk_tensor *a, bool a_transposed, const lrk_tensor *b,
+                   bool b_transposed, const lrk_tensor *c)
 {
-    const lrk_gemm g = product(a, a_transposed, b, b_transposed, c, 1.0, false);
+    const lrk_gemm g = product(device, a, a_transposed, b, b_transposed, c, 1.0, true);
     return lrk_gemm_scratch(&g);
 }
 
@@ -59,17 +64,18 @@ void lrk_linear_scratch(const lrk_call *c, size_t *forward, size_t *backward)
     const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W], *a = c->in[LRK_LINEAR_A],
                      *b = c->in[LRK_LINEAR_B];
     const lrk_linear_attr *attr = c->attr;
+    const lrk_device d = c->device;
     const lrk_tensor y = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(w));
-    *forward = need(x, false, w, true, &y);
-    *backward = lrk_max(need(&y, false, w, false, x), need(&y, true, x, false, w));
+    *forward = need(d, x, false, w, true, &y);
+    *backward = lrk_max(need(d, &y, false, w, false, x), need(d, &y, true, x, false, w));
     if (!a) return;
     const lrk_tensor s = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(a));
-    size_t adapter = lrk_max(need(x, false, a, true, &s), need_pair(x, w, &s, b, true, &y));
+    size_t adapter = lrk_max(need(d, x, false, a, true, &s), need_pair(d, x, w, &s, b, true, &y));
     *forward = lrk_max(*forward, adapter);
     if (!c->backward_follows) *forward += lrk_aligned(lrk_bytes(&s), LRK_ALIGN);
-    adapter = lrk_max(need(&y, false, b, false, &s), need_pair(&y, w, &s, a, false, x));
-    adapter = lrk_max(adapter, need(&y, true, &s, false, b));
-    adapter = lrk_max(adapter, need(&s, true, x, false, a));
+    adapter = lrk_max(need(d, &y, false, b, false, &s), need_pair(d, &y, w, &s, a, false, x));
+    adapter = lrk_max(adapter, need(d, &y, true, &s, false, b));
+    adapter = lrk_max(adapter, need(d, &s, true, x, false, a));
     *backward = lrk_max(*backward, adapter) + lrk_aligned(lrk_bytes(&s), LRK_ALIGN);
     if (attr->dropout > 0.0) {
         const size_t dropped =
@@ -85,11 +91,11 @@ void lrk_linear_forward(const lrk_call *c, const lrk_tensor *xd, const lrk_tenso
     const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W], *y = c->out[LRK_LINEAR_Y];
     const lrk_linear_attr *attr = c->attr;
     if (!c->in[LRK_LINEAR_A]) {
-        lrk_product(x, false, w, true, y, 1.0, false, workspace);
+        lrk_product(c->device, x, false, w, true, y, 1.0, false, workspace);
         return;
     }
-    lrk_product(xd, false, c->in[LRK_LINEAR_A], true, s, attr->scale, false, workspace);
-    const lrk_gemm g = product_pair(x, w, s, c->in[LRK_LINEAR_B], true, y, false);
+    lrk_product(c->device, xd, false, c->in[LRK_LINEAR_A], true, s, attr->scale, false, workspace);
+    const lrk_gemm g = product_pair(c->device, x, w, s, c->in[LRK_LINEAR_B], true, y, false);
     lrk_gemm_run(&g, workspace);
 }
 
@@ -103,24 +109,24 @@ void lrk_linear_backward(const lrk_call *c, const lrk_tensor *xd, const lrk_tens
     const lrk_tensor *da = c->din[LRK_LINEAR_A], *db = c->din[LRK_LINEAR_B];
     const lrk_linear_attr *attr = c->attr;
 
-    if (a) lrk_product(dy, false, b, false, ds, attr->scale, false, workspace);
+    if (a) lrk_product(c->device, dy, false, b, false, ds, attr->scale, false, workspace);
     if (dx) {
         const bool fresh = c->fresh >> LRK_LINEAR_X & 1, with_adapter = a && attr->dropout == 0.0;
-        const lrk_gemm g = with_adapter ? product_pair(dy, w, ds, a, false, dx, !fresh)
-                                        : product(dy, false, w, false, dx, 1.0, !fresh);
+        const lrk_gemm g = with_adapter ? product_pair(c->device, dy, w, ds, a, false, dx, !fresh)
+                                        : product(c->device, dy, false, w, false, dx, 1.0, !fresh);
         lrk_gemm_run(&g, workspace);
     }
     if (dw) {
         const bool fresh = c->fresh >> LRK_LINEAR_W & 1;
-        lrk_product(dy, true, x, false, dw, 1.0, !fresh, workspace);
+        lrk_product(c->device, dy, true, x, false, dw, 1.0, !fresh, workspace);
     }
     if (!a) return;
     if (db) {
         const bool fresh = c->fresh >> LRK_LINEAR_B & 1;
-        lrk_product(dy, true, c->saved[LRK_LINEAR_S], false, db, 1.0, !fresh, workspace);
+        lrk_product(c->device, dy, true, c->saved[LRK_LINEAR_S], false, db, 1.0, !fresh, workspace);
     }
     if (da) {
         const bool fresh = c->fresh >> LRK_LINEAR_A & 1;
-        lrk_product(ds, true, xd, false, da, 1.0, !fresh, workspace);
+        lrk_product(c->device, ds, true, xd, false, da, 1.0, !fresh, workspace);
     }
 }

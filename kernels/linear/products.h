@@ -1,4 +1,5 @@
-/* kernels/linear/products.h -- the matrix products of linear, shared by its builds for every type. */
+/* kernels/linear/products.h -- the matrix products of linear, shared by its builds for every type and
+ * device. */
 #ifndef LRK_KERNELS_LINEAR_PRODUCTS_H
 #define LRK_KERNELS_LINEAR_PRODUCTS_H
 #include "kernels/linear/linear.h"
@@ -15,7 +16,8 @@ void lrk_linear_backward(const lrk_call *c, const lrk_tensor *xd, const lrk_tens
                          void *workspace);
 
 /* One product c = alpha a b, or c += with accumulate. */
-void lrk_product(const lrk_tensor *a, bool a_transposed, const lrk_tensor *b, bool b_transposed,
-                 const lrk_tensor *c, double alpha, bool accumulate, void *workspace);
+void lrk_product(lrk_device device, const lrk_tensor *a, bool a_transposed, const lrk_tensor *b,
+                 bool b_transposed, const lrk_tensor *c, double alpha, bool accumulate,
+                 void *workspace);
 
 #endif /* LRK_KERNELS_LINEAR_PRODUCTS_H */

@@ -20,14 +20,14 @@ size_t lrk_linear_xent_rows(const lrk_tensor *x, const lrk_tensor *w,
 }
 
 /* Workspace of the two products over m rows. */
-static size_t products(const lrk_tensor *x, const lrk_tensor *w, size_t m)
+static size_t products(lrk_device device, const lrk_tensor *x, const lrk_tensor *w, size_t m)
 {
     const size_t V = lrk_rows(w), C = lrk_cols(x);
     const lrk_tensor chunk = lrk_mat(x->dtype, m, C), gradient = lrk_mat(x->dtype, m, V);
-    const lrk_gemm head = {.m = m, .n = V, .k = C, .a = lrk_operand_of(&chunk, false),
+    const lrk_gemm head = {.device = device, .m = m, .n = V, .k = C, .a = lrk_operand_of(&chunk, false),
                            .b = lrk_operand_of(w, true), .c_dtype = lrk_acc(x->dtype),
                            .c_stride = V, .alpha = 1.0};
-    const lrk_gemm back = {.m = m, .n = C, .k = V, .a = lrk_operand_of(&gradient, false),
+    const lrk_gemm back = {.device = device, .m = m, .n = C, .k = V, .a = lrk_operand_of(&gradient, false),
                            .b = lrk_operand_of(w, false), .c_dtype = x->dtype, .c_stride = C,
                            .alpha = 1.0};
     return lrk_max(lrk_gemm_scratch(&head), lrk_gemm_scratch(&back));
@@ -35,12 +35,12 @@ static size_t products(const lrk_tensor *x, const lrk_tensor *w, size_t m)
 
 /* [gathered rows] [logits] [row losses] [workspace of one product]. The last chunk may have any
  * number of rows, and fewer rows may need more workspace. */
-static size_t scratch(const lrk_tensor *x, const lrk_tensor *w, size_t rows)
+static size_t scratch(lrk_device device, const lrk_tensor *x, const lrk_tensor *w, size_t rows)
 {
     const lrk_tensor chunk = lrk_mat(x->dtype, rows, lrk_cols(x));
     const lrk_tensor logits = lrk_mat(lrk_acc(x->dtype), rows, lrk_rows(w));
     size_t workspace = 0;
-    for (size_t m = 1; m <= rows; m++) workspace = lrk_max(workspace, products(x, w, m));
+    for (size_t m = 1; m <= rows; m++) workspace = lrk_max(workspace, products(device, x, w, m));
     return lrk_aligned(lrk_bytes(&chunk), LRK_ALIGN) + lrk_aligned(lrk_bytes(&logits), LRK_ALIGN) +
            lrk_aligned(LRK_XENT_MAX_CHUNK * sizeof(double), LRK_ALIGN) + workspace;
 }
@@ -55,6 +55,9 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
     LRK_REQUIRE(err, w->rank == 2 && lrk_cols(w) == lrk_cols(x), LRK_ESHAPE,
                 "linear_xent: head '%s' is (%zu, %zu), x '%s' has width %zu", w->name, lrk_rows(w),
                 lrk_cols(w), x->name, lrk_cols(x));
+    LRK_REQUIRE(err, lrk_gemm_decodes(c->device, w->dtype), LRK_ESUPPORT,
+                "linear_xent: head '%s' is %s, which no kernel for %s reads", w->name,
+                lrk_dtype_name(w->dtype), lrk_device_name(c->device));
     LRK_REQUIRE(err, target->dtype == LRK_I32 && lrk_count(target) == lrk_rows(x), LRK_ESHAPE,
                 "linear_xent: %zu targets of type %s, expected %zu of type i32", lrk_count(target),
                 lrk_dtype_name(target->dtype), lrk_rows(x));
@@ -62,7 +65,7 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 "linear_xent: softcap must not be negative");
     p->out[LRK_LINEAR_XENT_LOSS] = lrk_vec(LRK_F64, 1);
     p->saved[LRK_LINEAR_XENT_DX] = lrk_like(x);
-    p->forward_scratch = scratch(x, w, lrk_linear_xent_rows(x, w, attr));
+    p->forward_scratch = scratch(c->device, x, w, lrk_linear_xent_rows(x, w, attr));
     return LRK_OK;
 }
 

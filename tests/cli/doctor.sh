@@ -1,6 +1,6 @@
 # doctor: figures for people and for programs.
 expect_exit 0 "$LORIKEET" doctor
-for name in version cpu level threads memory HDF5 oneDNN PCRE2 libyaml jansson gpu; do
+for name in version cpu level threads memory HDF5 oneDNN cuBLASLt PCRE2 libyaml jansson gpu; do
     grep -qE "^$name +[^ ]" out || fail "doctor says nothing of $name: $(cat out)"
 done
 expect_exit 0 env LRK_CPU=scalar "$LORIKEET" doctor --json

@@ -1,0 +1,253 @@
+/* kernels/gemm/cublaslt.cu -- products through cuBLASLt, and the choice of its algorithms. */
+#include "kernels/gemm/cublaslt.cuh"
+#include "kernels/gemm/cublaslt_api.cuh"
+
+/* FASTER: in hundredths, the time at which a later candidate is taken before an earlier one: noise
+ * should not decide. */
+enum { PLACES = 1024, CANDIDATES = 8, RUNS = 4, FASTER = 93, MOST_ALIGNED = 256 };
+
+/* What an algorithm is chosen for: all that the library looks at. Compared as bytes. */
+struct shape_key {
+    size_t m, n, k, a_stride, b_stride, c_stride, workspace;
+    unsigned a_align, b_align, c_align;
+    int type, c_type, a_transposed, b_transposed;
+};
+
+/* In the library's terms, which are column-major: c^T = b^T a^T. */
+struct shape_place {
+    bool taken;
+    shape_key key;
+    cublasLtMatmulDesc_t product;
+    cublasLtMatrixLayout_t left, right, result;
+    cublasLtMatmulAlgo_t algorithm;
+};
+
+/* The library, opened once, and what was chosen so far. */
+static struct {
+    bool loaded, open;
+    lrk_lt_api call;
+    cublasLtHandle_t handle;
+    shape_place place[PLACES];
+} lt;
+
+static lrk_status load(lrk_err *err)
+{
+    if (!lt.loaded) LRK_TRY(lrk_lt_load(&lt.call, err));
+    lt.loaded = true;
+    return LRK_OK;
+}
+
+lrk_status lrk_lt_open(lrk_err *err)
+{
+    if (lt.open) return LRK_OK;
+    LRK_TRY(load(err));
+    LRK_REQUIRE(err, lt.call.Create(&lt.handle) == CUBLAS_STATUS_SUCCESS, LRK_EGPU,
+                "device: cuda: cuBLASLt %zu does not start on this GPU and driver; use device: cpu",
+                lt.call.GetVersion());
+    lt.open = true;
+    return LRK_OK;
+}
+
+size_t lrk_lt_version(void)
+{
+    return load(NULL) == LRK_OK ? lt.call.GetVersion() : 0;
+}
+
+static bool good(cublasStatus_t s, const char *what)
+{
+    if (s != CUBLAS_STATUS_SUCCESS)
+        lrk_cuda_note(s == CUBLAS_STATUS_NOT_SUPPORTED ? cudaErrorNotSupported : cudaErrorUnknown,
+                      what);
+    return s == CUBLAS_STATUS_SUCCESS;
+}
+
+static unsigned alignment(const void *p)
+{
+    const uintptr_t at = (uintptr_t)p | MOST_ALIGNED;
+    return (unsigned)(at & (~at + 1));
+}
+
+static shape_key key_of(const lrk_lt_product *p)
+{
+    shape_key key;
+    memset(&key, 0, sizeof key);
+    key.m = p->m, key.n = p->n, key.k = p->k;
+    key.a_stride = p->a.stride, key.b_stride = p->b.stride, key.c_stride = p->c_stride;
+    key.workspace = p->workspace_bytes;
+    key.a_align = alignment(p->a.data), key.b_align = alignment(p->b.data);
+    key.c_align = alignment(p->c);
+    key.type = p->type, key.c_type = p->c_type;
+    key.a_transposed = p->a.transposed, key.b_transposed = p->b.transposed;
+    return key;
+}
+
+/* FNV-1a. */
+static size_t place_of(const shape_key *key)
+{
+    const unsigned char *byte = reinterpret_cast<const unsigned char *>(key);
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < sizeof *key; i++) h = (h ^ byte[i]) * 0x100000001b3u;
+    return (size_t)(h >> 32) % PLACES;
+}
+
+static cudaDataType_t type_of(int t)
+{
+    return t == LRK_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+/* A row-major matrix as the library sees it: its rows are columns. */
+static bool lay_out(cublasLtMatrixLayout_t *out, int type, size_t rows, size_t cols, size_t stride)
+{
+    return good(lt.call.MatrixLayoutCreate(out, type_of(type), cols, rows, (int64_t)stride),
+                "cublasLtMatrixLayoutCreate");
+}
+
+static bool set_operation(cublasLtMatmulDesc_t product, cublasLtMatmulDescAttributes_t which,
+                          bool transposed)
+{
+    const int32_t operation = transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    return good(lt.call.MatmulDescSetAttribute(product, which, &operation, sizeof operation),
+                "cublasLtMatmulDescSetAttribute");
+}
+
+static bool describe(shape_place *s)
+{
+    const shape_key *k = &s->key;
+    const bool a = k->a_transposed, b = k->b_transposed;
+    return good(lt.call.MatmulDescCreate(&s->product, CUBLAS_COMPUTE_32F, CUDA_R_32F),
+                "cublasLtMatmulDescCreate") &&
+           set_operation(s->product, CUBLASLT_MATMUL_DESC_TRANSA, b) &&
+           set_operation(s->product, CUBLASLT_MATMUL_DESC_TRANSB, a) &&
+           lay_out(&s->left, k->type, b ? k->n : k->k, b ? k->k : k->n, k->b_stride) &&
+           lay_out(&s->right, k->type, a ? k->k : k->m, a ? k->m : k->k, k->a_stride) &&
+           lay_out(&s->result, k->c_type, k->m, k->n, k->c_stride);
+}
+
+static void forget(shape_place *s)
+{
+    if (s->product) lt.call.MatmulDescDestroy(s->product);
+    if (s->left) lt.call.MatrixLayoutDestroy(s->left);
+    if (s->right) lt.call.MatrixLayoutDestroy(s->right);
+    if (s->result) lt.call.MatrixLayoutDestroy(s->result);
+    *s = shape_place();
+}
+
+static bool prefer(cublasLtMatmulPreference_t p, cublasLtMatmulPreferenceAttributes_t which,
+                   const void *value, size_t size)
+{
+    return good(lt.call.MatmulPreferenceSetAttribute(p, which, value, size),
+                "cublasLtMatmulPreferenceSetAttribute");
+}
+
+/* The library's proposals, best first; their number. */
+static int propose(const shape_place *s, cublasLtMatmulHeuristicResult_t *result)
+{
+    const shape_key *k = &s->key;
+    /* partial sums lie in the workspace and are added in order */
+    const uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    const uint64_t workspace = k->workspace;
+    const uint32_t left = k->b_align, right = k->a_align, out = k->c_align;
+    cublasLtMatmulPreference_t p = NULL;
+    int n = 0;
+    const bool asked =
+        good(lt.call.MatmulPreferenceCreate(&p), "cublasLtMatmulPreferenceCreate") &&
+        prefer(p, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace) &&
+        prefer(p, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reduction, sizeof reduction) &&
+        prefer(p, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &left, sizeof left) &&
+        prefer(p, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &right, sizeof right) &&
+        prefer(p, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &out, sizeof out) &&
+        prefer(p, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &out, sizeof out) &&
+        good(lt.call.MatmulAlgoGetHeuristic(lt.handle, s->product, s->left, s->right, s->result,
+                                            s->result, p, CANDIDATES, result, &n),
+             "cublasLtMatmulAlgoGetHeuristic");
+    if (p) lt.call.MatmulPreferenceDestroy(p);
+    int usable = 0;
+    for (int i = 0; asked && i < n; i++)
+        if (result[i].state == CUBLAS_STATUS_SUCCESS && result[i].workspaceSize <= k->workspace)
+            result[usable++] = result[i];
+    if (!usable) good(CUBLAS_STATUS_NOT_SUPPORTED, "cublasLtMatmulAlgoGetHeuristic");
+    return usable;
+}
+
+static cublasStatus_t run(const shape_place *s, const cublasLtMatmulAlgo_t *algorithm,
+                          const lrk_lt_product *p, float beta, void *c)
+{
+    return lt.call.Matmul(lt.handle, s->product, &p->alpha, p->b.data, s->left, p->a.data, s->right,
+                          &beta, c, s->result, c, s->result, algorithm, p->workspace,
+                          p->workspace_bytes, lrk_cuda_stream());
+}
+
+static bool recording(void)
+{
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    lrk_cuda_note(cudaStreamIsCapturing(lrk_cuda_stream(), &status), "cudaStreamIsCapturing");
+    return status != cudaStreamCaptureStatusNone;
+}
+
+/* Milliseconds of RUNS products, after one to warm up; negative: it does not run. */
+static float time_of(const shape_place *s, const cublasLtMatmulAlgo_t *algorithm,
+                     const lrk_lt_product *p, void *c, const cudaEvent_t event[2])
+{
+    float ms = -1.0f;
+    if (run(s, algorithm, p, 0.0f, c) != CUBLAS_STATUS_SUCCESS) return ms;
+    lrk_cuda_note(cudaEventRecord(event[0], lrk_cuda_stream()), "cudaEventRecord");
+    for (int i = 0; i < RUNS; i++)
+        if (run(s, algorithm, p, 0.0f, c) != CUBLAS_STATUS_SUCCESS) return ms;
+    lrk_cuda_note(cudaEventRecord(event[1], lrk_cuda_stream()), "cudaEventRecord");
+    lrk_cuda_note(cudaEventSynchronize(event[1]), "cudaEventSynchronize");
+    lrk_cuda_note(cudaEventElapsedTime(&ms, event[0], event[1]), "cudaEventElapsedTime");
+    return ms;
+}
+
+static int fastest(const shape_place *s, const cublasLtMatmulHeuristicResult_t *result, int n,
+                   const lrk_lt_product *p)
+{
+    void *const c = p->accumulate ? p->trial : p->c;
+    cudaEvent_t event[2];
+    if (n < 2 || !c || recording()) return 0;
+    lrk_cuda_note(cudaEventCreate(&event[0]), "cudaEventCreate");
+    lrk_cuda_note(cudaEventCreate(&event[1]), "cudaEventCreate");
+    int best = 0;
+    float least = -1.0f;
+    for (int i = 0; i < n && !lrk_cuda_failed(); i++) {
+        const float ms = time_of(s, &result[i].algo, p, c, event);
+        if (ms < 0.0f || (least >= 0.0f && ms * 100.0f > least * (float)FASTER)) continue;
+        best = i;
+        least = ms;
+    }
+    lrk_cuda_note(cudaEventDestroy(event[0]), "cudaEventDestroy");
+    lrk_cuda_note(cudaEventDestroy(event[1]), "cudaEventDestroy");
+    return best;
+}
+
+/* Where the shape's choice lies; made now if it is new. NULL: there is none. */
+static const shape_place *choose(const lrk_lt_product *p)
+{
+    const shape_key key = key_of(p);
+    shape_place *s = &lt.place[place_of(&key)];
+    for (int i = 0; i < PLACES && s->taken && memcmp(&s->key, &key, sizeof key) != 0; i++)
+        s = s + 1 < lt.place + PLACES ? s + 1 : lt.place;
+    if (s->taken && memcmp(&s->key, &key, sizeof key) == 0) return s;
+    forget(s); /* a table that is full forgets one */
+    s->key = key;
+    cublasLtMatmulHeuristicResult_t result[CANDIDATES];
+    const int n = describe(s) ? propose(s, result) : 0;
+    if (!n) {
+        forget(s);
+        return NULL;
+    }
+    s->algorithm = result[fastest(s, result, n, p)].algo;
+    s->taken = true;
+    return s;
+}
+
+void lrk_lt_multiply(const lrk_lt_product *p)
+{
+    if (lrk_cuda_failed()) return;
+    if (lrk_lt_open(NULL) != LRK_OK) {
+        lrk_cuda_note(cudaErrorInitializationError, "opening cuBLASLt");
+        return;
+    }
+    const shape_place *s = choose(p);
+    if (s) good(run(s, &s->algorithm, p, p->accumulate ? 1.0f : 0.0f, p->c), "cublasLtMatmul");
+}

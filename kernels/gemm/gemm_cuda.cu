@@ -1,0 +1,121 @@
+/* kernels/gemm/gemm_cuda.cu -- matrix products on a GPU. */
+#include "kernels/gemm/cublaslt.cuh"
+#include "kernels/gemm/few.cuh"
+extern "C" {
+#include "kernels/gemm/cuda.h"
+}
+
+#include <stdio.h>
+
+enum { THREADS = 256 };
+
+lrk_status lrk_gemm_cuda_open(lrk_err *err)
+{
+    return lrk_lt_open(err);
+}
+
+void lrk_gemm_cuda_version(char *out, size_t size)
+{
+    const size_t v = lrk_lt_version();
+    if (v)
+        snprintf(out, size, "%zu.%zu.%zu", v / 10000, v / 100 % 100, v % 100);
+    else
+        snprintf(out, size, "none");
+}
+
+/* c = (add ? c : 0) + sums; sums NULL: zeros. */
+template <typename C>
+static __global__ void finish(C *c, size_t stride, const float *sums, size_t m, size_t n, bool add)
+{
+    const size_t at = (size_t)blockIdx.x * THREADS + threadIdx.x;
+    if (at >= m * n) return;
+    C *to = c + at / n * stride + at % n;
+    const float sum = sums ? sums[at] : 0.0f;
+    lrk_set(to, add ? lrk_value(*to) + sum : sum);
+}
+
+static void finish_c(const lrk_gemm *g, const float *sums)
+{
+    const unsigned grid = (unsigned)lrk_ceil_div(g->m * g->n, THREADS);
+    if (g->c_dtype == LRK_BF16)
+        LRK_LAUNCH((finish<lrk_bf16>), grid, THREADS, 0, static_cast<lrk_bf16 *>(g->c), g->c_stride,
+                   sums, g->m, g->n, g->accumulate);
+    else
+        LRK_LAUNCH((finish<float>), grid, THREADS, 0, static_cast<float *>(g->c), g->c_stride, sums,
+                   g->m, g->n, g->accumulate);
+}
+
+static const void *element(const lrk_operand *o, size_t row, size_t col)
+{
+    return static_cast<const char *>(o->data) + row * lrk_row_bytes(o->dtype, o->stride) +
+           lrk_row_bytes(o->dtype, col);
+}
+
+/* Columns j .. j + n and depth k0 .. k0 + k of b, as the product takes them. */
+static lrk_lt_operand piece_of_b(const lrk_gemm *g, const lrk_gemm_way *w, size_t j, size_t n,
+                                 size_t k0, size_t k, void *panel)
+{
+    const bool t = g->b.transposed;
+    lrk_operand from = g->b;
+    from.data = element(&g->b, t ? j : k0, t ? k0 : j);
+    if (!w->decoded) return {from.data, from.stride, t};
+    lrk_gemm_cuda_decode(&from, t ? n : k, t ? k : n, g->a.dtype, panel, w->panel_stride);
+    return {panel, w->panel_stride, t};
+}
+
+/* [panel] [sums] [workspace] [trial] */
+static void multiply(const lrk_gemm *g, const lrk_gemm_way *w, char *scratch)
+{
+    char *const panel = scratch, *const sums = panel + w->panel;
+    char *const workspace = sums + w->sums, *const trial = workspace + w->workspace;
+    lrk_lt_product p = {};
+    p.m = g->m;
+    p.type = g->a.dtype;
+    p.c_type = w->sums ? LRK_F32 : g->c_dtype;
+    p.c_stride = w->sums ? g->n : g->c_stride;
+    p.alpha = (float)g->alpha;
+    p.workspace = workspace;
+    p.workspace_bytes = w->workspace;
+    p.trial = w->trial && p.c_stride == g->n ? trial : NULL;
+    char *const c = w->sums ? sums : static_cast<char *>(g->c);
+    for (size_t j = 0; j < g->n; j += w->n_step) {
+        p.n = lrk_min(w->n_step, g->n - j);
+        p.c = c + lrk_row_bytes(p.c_type, j);
+        for (size_t k = 0; k < g->k; k += w->k_step) {
+            p.k = lrk_min(w->k_step, g->k - k);
+            p.accumulate = k > 0 || (g->accumulate && !w->sums);
+            p.a = {element(&g->a, g->a.transposed ? k : 0, g->a.transposed ? 0 : k), g->a.stride,
+                   g->a.transposed};
+            p.b = piece_of_b(g, w, j, p.n, k, p.k, panel);
+            lrk_lt_multiply(&p);
+        }
+    }
+    if (w->sums) finish_c(g, reinterpret_cast<const float *>(sums));
+}
+
+/* One pair of operands. */
+static void product(const lrk_gemm *g, void *scratch)
+{
+    const lrk_gemm_way w = lrk_gemm_cuda_way(g);
+    if (!g->k) {
+        if (!g->accumulate) finish_c(g, NULL);
+    } else if (w.few) {
+        lrk_gemm_few_cuda(g);
+    } else {
+        multiply(g, &w, static_cast<char *>(scratch));
+    }
+}
+
+void lrk_gemm_cuda(const lrk_gemm *g, void *scratch)
+{
+    lrk_gemm one = *g;
+    if (!g->m || !g->n) return;
+    one.k2 = 0;
+    product(&one, scratch);
+    if (!g->k2) return;
+    one.a = g->a2;
+    one.b = g->b2;
+    one.k = g->k2;
+    one.accumulate = true;
+    product(&one, scratch);
+}

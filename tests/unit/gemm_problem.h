@@ -1,0 +1,271 @@
+/* tests/unit/gemm_problem.h -- a random matrix product in guarded memory, with its result in float64.
+ *
+ * The bound: a sum of k products in f32, in any order, is off by at most about k eps sum |a b|;
+ * over random signs by sqrt(k). 4 sqrt(k) + 8 roundings are allowed, and one of c's type.
+ */
+#ifndef LRK_TESTS_GEMM_PROBLEM_H
+#define LRK_TESTS_GEMM_PROBLEM_H
+#include "base/arena.h"
+#include "base/quant.h"
+#include "base/rng.h"
+#include "base/size.h"
+#include "kernels/gemm.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { GUARD = 64 };
+
+typedef struct shape {
+    size_t m, n, k;
+    bool a_transposed, b_transposed;
+    lrk_dtype a, b, c;
+    double alpha;
+    bool accumulate;
+    size_t pad; /* stride beyond the width */
+    size_t k2;  /* depth of a second pair: A2 like A, B2 in f32 */
+} shape;
+
+static uint64_t counter;
+
+static const lrk_rng rng = {.seed = 17, .site = LRK_SITE_TEST};
+
+static uint32_t draw(void) { return lrk_rng_u32(rng, counter++); }
+
+static float normal(void) { return (float)lrk_rng_normal(rng, counter++); }
+
+static unsigned char *guarded(size_t bytes)
+{
+    unsigned char *p = lrk_heap_alloc(bytes + 2 * GUARD, 1);
+    assert_non_null(p);
+    memset(p, 0xa5, bytes + 2 * GUARD);
+    return p + GUARD;
+}
+
+static void unguard(unsigned char *p, size_t bytes)
+{
+    for (size_t i = 0; i < GUARD; i++) {
+        assert_int_equal(p[-1 - (ptrdiff_t)i], 0xa5);
+        assert_int_equal(p[bytes + i], 0xa5);
+    }
+    lrk_heap_free(p - GUARD);
+}
+
+static void put_f16(unsigned char *p, float f)
+{
+    const uint16_t h = lrk_f32_to_f16(f);
+    memcpy(p, &h, sizeof h);
+}
+
+/* Where the f16 scales of a block lie; -1: none. */
+static void scales_at(lrk_dtype t, int *d, int *m)
+{
+    *d = 0;
+    *m = t == LRK_Q4_1 || t == LRK_Q5_1 || t == LRK_Q4_K || t == LRK_Q5_K ? 2 : -1;
+    if (t == LRK_Q6_K) *d = 208;
+    if (t == LRK_Q3_K) *d = 108;
+    if (t == LRK_TQ1_0) *d = 52;
+    if (t == LRK_TQ2_0) *d = 64;
+    if (t == LRK_Q2_K) *d = 80, *m = 82;
+    if (t == LRK_IQ1_M || t == LRK_MXFP4 || t == LRK_NVFP4) *d = -1;
+}
+
+/* Random bytes are valid blocks, but for their scales: those get tame values. */
+static void random_blocks(lrk_dtype t, size_t n, unsigned char *dst)
+{
+    const size_t bytes = lrk_dtype_block_bytes(t), count = n / lrk_dtype_block(t);
+    int at, min_at;
+    scales_at(t, &at, &min_at);
+    for (size_t i = 0; i < count; i++, dst += bytes) {
+        for (size_t j = 0; j < bytes; j++) dst[j] = (unsigned char)(draw() >> 13);
+        const bool super = lrk_dtype_block(t) == 256;
+        const float d = normal() * (super ? 0.003f : 0.06f), m = normal() * (super ? 0.003f : 0.5f);
+        if (at >= 0) put_f16(dst + at, d);
+        if (min_at >= 0) put_f16(dst + min_at, m);
+        if (t == LRK_Q8_K || t == LRK_NF4 || t == LRK_NF4_DOUBLE) memcpy(dst, &d, sizeof d);
+        if (t == LRK_NF4_DOUBLE) memcpy(dst + 4, &m, sizeof m);
+        if (t == LRK_MXFP4) dst[0] = (unsigned char)(118 + dst[0] % 8);
+        for (int j = 0; t == LRK_NVFP4 && j < 4; j++) dst[j] &= 63;
+        const uint16_t h = lrk_f32_to_f16(d); /* in the upper bits of four words */
+        for (int j = 0; t == LRK_IQ1_M && j < 4; j++)
+            dst[49 + 2 * j] = (unsigned char)((dst[49 + 2 * j] & 15) | ((h >> (4 * j)) & 15) << 4);
+    }
+}
+
+/* rows x stride elements of type t; the padding between rows is filled too, with NaN where one can.
+ */
+static unsigned char *fill(lrk_dtype t, size_t rows, size_t width, size_t stride)
+{
+    unsigned char *p = guarded(lrk_row_bytes(t, rows * stride));
+    for (size_t r = 0; r < rows; r++) {
+        unsigned char *row = p + lrk_row_bytes(t, r * stride);
+        if (lrk_dtype_quantized(t)) {
+            random_blocks(t, stride, row);
+            continue;
+        }
+        for (size_t i = 0; i < stride; i++) {
+            const float v = i < width ? normal() : NAN;
+            lrk_from_f32(t, &v, 1, row + lrk_row_bytes(t, i));
+        }
+    }
+    return p;
+}
+
+static double plain_at(lrk_dtype t, const void *p, size_t i)
+{
+    if (t == LRK_F64) return ((const double *)p)[i];
+    if (t == LRK_BF16) return (double)lrk_bf16_to_f32(((const uint16_t *)p)[i]);
+    return (double)((const float *)p)[i];
+}
+
+typedef struct problem {
+    shape s;
+    lrk_gemm g;
+    unsigned char *a, *b, *c, *start; /* start: c before the product */
+    unsigned char *a2, *b2;
+    size_t a_bytes, b_bytes, c_bytes, a2_bytes, b2_bytes;
+    double *want, *magnitude;
+} problem;
+
+static void reference(problem *p)
+{
+    const shape *s = &p->s;
+    const size_t rows = s->b_transposed ? s->n : s->k, width = s->b_transposed ? s->k : s->n;
+    double *b = lrk_heap_alloc(rows * width, sizeof *b);
+    float *row = lrk_heap_alloc(width, sizeof *row);
+    for (size_t r = 0; r < rows; r++) {
+        const unsigned char *src = p->b + lrk_row_bytes(s->b, r * p->g.b.stride);
+        if (s->b == LRK_F64) {
+            memcpy(b + r * width, src, width * sizeof *b);
+            continue;
+        }
+        lrk_to_f32(s->b, src, width, row);
+        for (size_t i = 0; i < width; i++)
+            b[r * width + i] =
+                (double)(s->a == LRK_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(row[i])) : row[i]);
+    }
+    for (size_t i = 0; i < s->m; i++) {
+        for (size_t j = 0; j < s->n; j++) {
+            double sum = 0.0, size = 0.0;
+            for (size_t k = 0; k < s->k; k++) {
+                const double x = plain_at(
+                    s->a, p->a, s->a_transposed ? k * p->g.a.stride + i : i * p->g.a.stride + k);
+                const double y = b[s->b_transposed ? j * width + k : k * width + j];
+                sum += x * y;
+                size += fabs(x * y);
+            }
+            for (size_t k = 0; k < s->k2; k++) {
+                const size_t at = s->b_transposed ? j * s->k2 + k : k * s->n + j;
+                const float b2 = ((const float *)(const void *)p->b2)[at];
+                const double x = plain_at(s->a, p->a2, i * s->k2 + k);
+                const double y =
+                    (double)(s->a == LRK_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(b2)) : b2);
+                sum += x * y;
+                size += fabs(x * y);
+            }
+            const double old = s->accumulate ? plain_at(s->c, p->c, i * p->g.c_stride + j) : 0.0;
+            p->want[i * s->n + j] = old + s->alpha * sum;
+            p->magnitude[i * s->n + j] = fabs(old) + fabs(s->alpha) * size;
+        }
+    }
+    lrk_heap_free(row);
+    lrk_heap_free(b);
+}
+
+static problem make(const shape *s)
+{
+    problem p = {.s = *s};
+    const size_t a_rows = s->a_transposed ? s->k : s->m, a_width = s->a_transposed ? s->m : s->k;
+    const size_t b_rows = s->b_transposed ? s->n : s->k, b_width = s->b_transposed ? s->k : s->n;
+    const size_t block = lrk_dtype_block(s->b);
+    const size_t a_stride = a_width + s->pad, c_stride = s->n + s->pad;
+    const size_t b_stride = b_width + lrk_ceil_div(s->pad, block) * block;
+
+    p.a = fill(s->a, a_rows, a_width, a_stride);
+    p.b = fill(s->b, b_rows, b_width, b_stride);
+    p.c = fill(s->c, s->m, s->n, c_stride);
+    p.a_bytes = lrk_row_bytes(s->a, a_rows * a_stride);
+    p.b_bytes = lrk_row_bytes(s->b, b_rows * b_stride);
+    p.c_bytes = lrk_row_bytes(s->c, s->m * c_stride);
+    if (s->k2) {
+        p.a2 = fill(s->a, s->m, s->k2, s->k2);
+        p.b2 = fill(LRK_F32, 1, s->n * s->k2, s->n * s->k2);
+        p.a2_bytes = lrk_row_bytes(s->a, s->m * s->k2);
+        p.b2_bytes = s->n * s->k2 * sizeof(float);
+    }
+    p.start = lrk_heap_alloc(p.c_bytes + 1, 1);
+    memcpy(p.start, p.c, p.c_bytes);
+    p.g = (lrk_gemm){.m = s->m,
+                     .n = s->n,
+                     .k = s->k,
+                     .a = {p.a, s->a, a_stride, s->a_transposed},
+                     .b = {p.b, s->b, b_stride, s->b_transposed},
+                     .c = p.c,
+                     .c_dtype = s->c,
+                     .c_stride = c_stride,
+                     .alpha = s->alpha,
+                     .accumulate = s->accumulate,
+                     .k2 = s->k2,
+                     .a2 = {p.a2, s->a, s->k2, false},
+                     .b2 = {p.b2, LRK_F32, s->b_transposed ? s->k2 : s->n, s->b_transposed}};
+    p.want = lrk_heap_alloc(s->m * s->n + 1, sizeof *p.want);
+    p.magnitude = lrk_heap_alloc(s->m * s->n + 1, sizeof *p.magnitude);
+    reference(&p);
+    return p;
+}
+
+static void drop(problem *p)
+{
+    unguard(p->a, p->a_bytes);
+    unguard(p->b, p->b_bytes);
+    unguard(p->c, p->c_bytes);
+    if (p->s.k2) {
+        unguard(p->a2, p->a2_bytes);
+        unguard(p->b2, p->b2_bytes);
+    }
+    lrk_heap_free(p->start);
+    lrk_heap_free(p->want);
+    lrk_heap_free(p->magnitude);
+}
+
+static void run(problem *p)
+{
+    const size_t bytes = lrk_gemm_scratch(&p->g);
+    unsigned char *scratch = guarded(bytes); /* 0xa5 bytes: a small negative number */
+    memset(scratch, 0xff, bytes);            /* NaN */
+    memcpy(p->c, p->start, p->c_bytes);
+    lrk_gemm_run(&p->g, scratch);
+    unguard(scratch, bytes);
+}
+
+static void check(const problem *p, const char *with)
+{
+    const shape *s = &p->s;
+    const double eps = s->c == LRK_F64 ? 0x1p-53 : 0x1p-24;
+    const double sums = (4.0 * sqrt((double)s->k) + 8.0) * eps;
+    const double store = s->c == LRK_BF16 ? 0x1p-8 : eps;
+    for (size_t i = 0; i < s->m; i++) {
+        for (size_t j = 0; j < s->n + s->pad; j++) {
+            const size_t at = i * p->g.c_stride + j;
+            if (j >= s->n) { /* between rows nothing is written */
+                const size_t size = lrk_row_bytes(s->c, 1);
+                assert_memory_equal(p->c + at * size, p->start + at * size, size);
+                continue;
+            }
+            const double got = plain_at(s->c, p->c, at), want = p->want[i * s->n + j];
+            double exact = 0.0;
+            if (s->a == LRK_BF16 && s->m <= 8) exact = 0x1p-8; /* b is not rounded */
+            if (s->c == LRK_BF16 && s->k2) exact = 0x1p-8;     /* c may be rounded in between */
+            const double bound =
+                p->magnitude[i * s->n + j] * (sums + exact) + fabs(want) * store * 1.01;
+            if (!(fabs(got - want) <= bound))
+                fail_msg("%s: m %zu n %zu k %zu a %s%s b %s%s c %s alpha %g %s: c[%zu,%zu] is %g, "
+                         "expected %g +- %g",
+                         with, s->m, s->n, s->k, lrk_dtype_name(s->a), s->a_transposed ? "^T" : "",
+                         lrk_dtype_name(s->b), s->b_transposed ? "^T" : "", lrk_dtype_name(s->c),
+                         s->alpha, s->accumulate ? "accumulate" : "", i, j, got, want, bound);
+        }
+    }
+}
+
+#endif /* LRK_TESTS_GEMM_PROBLEM_H */
