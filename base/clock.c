@@ -101,3 +101,8 @@ size_t lrk_memory_total(void)
 {
     return field("/proc/meminfo", "MemTotal:");
 }
+
+size_t lrk_memory_available(void)
+{
+    return field("/proc/meminfo", "MemAvailable:");
+}

@@ -13,5 +13,6 @@ size_t lrk_memory_anonymous(void);     /* bytes resident now without mapped file
 /* Bytes of p[0..n) resident in this process, whole pages; 0 where the kernel does not tell. */
 size_t lrk_memory_resident(const void *p, size_t n);
 size_t lrk_memory_total(void);         /* bytes of RAM in the machine */
+size_t lrk_memory_available(void);     /* of them, what programs can have without swapping */
 
 #endif /* LRK_BASE_CLOCK_H */

@@ -124,3 +124,64 @@ void lrk_device_forget(lrk_device d, lrk_recording *r)
 {
     if (r && d != LRK_CPU) lrk_cuda_backend.forget(r);
 }
+
+struct lrk_mailbox {
+    lrk_device device;
+    size_t bytes, posted, taken;
+    unsigned char *memory; /* LRK_POSTS letters */
+};
+
+lrk_status lrk_mailbox_new(lrk_device d, size_t bytes, lrk_mailbox **out, lrk_err *err)
+{
+    lrk_mailbox *b = lrk_heap_alloc(1, sizeof *b);
+    *out = b;
+    LRK_REQUIRE(err, b, LRK_ENOMEM, "memory: no room for results");
+    b->device = d;
+    b->bytes = bytes;
+    b->memory = d == LRK_CPU ? lrk_heap_alloc(LRK_POSTS, bytes)
+                             : lrk_cuda_backend.pinned(LRK_POSTS * bytes);
+    LRK_REQUIRE(err, b->memory, LRK_ENOMEM, "memory: no room for results");
+    return LRK_OK;
+}
+
+void lrk_mailbox_free(lrk_mailbox *b)
+{
+    if (!b) return;
+    if (b->device == LRK_CPU)
+        lrk_heap_free(b->memory);
+    else if (b->memory)
+        lrk_cuda_backend.unpin(b->memory);
+    lrk_heap_free(b);
+}
+
+static unsigned char *letter(const lrk_mailbox *b, size_t n)
+{
+    return b->memory + n % LRK_POSTS * b->bytes;
+}
+
+void lrk_mailbox_post(lrk_mailbox *b, const void *from)
+{
+    LRK_ASSERT(lrk_mailbox_waiting(b) < LRK_POSTS);
+    if (b->device == LRK_CPU)
+        memcpy(letter(b, b->posted), from, b->bytes);
+    else
+        lrk_cuda_backend.post(letter(b, b->posted), from, b->bytes, (int)(b->posted % LRK_POSTS));
+    b->posted++;
+}
+
+lrk_status lrk_mailbox_take(lrk_mailbox *b, void *to, lrk_err *err)
+{
+    LRK_ASSERT(lrk_mailbox_waiting(b));
+    const int slot = (int)(b->taken % LRK_POSTS);
+    if (b->device != LRK_CPU) {
+        lrk_cuda_backend.arrived(slot);
+        LRK_TRY(lrk_cuda_backend.failed(err));
+    }
+    memcpy(to, letter(b, b->taken++), b->bytes);
+    return LRK_OK;
+}
+
+size_t lrk_mailbox_waiting(const lrk_mailbox *b)
+{
+    return b->posted - b->taken;
+}

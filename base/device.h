@@ -64,6 +64,17 @@ lrk_recording *lrk_device_record_end(lrk_device d);
 void lrk_device_replay(lrk_device d, lrk_recording *r);
 void lrk_device_forget(lrk_device d, lrk_recording *r); /* NULL is fine */
 
+/* Results that are read later, so that nobody waits for the device after every step. post asks for a
+ * copy of `bytes` as they are when everything asked for before is done; take waits for the oldest post
+ * that was not taken. At most LRK_POSTS are under way. The box belongs to the caller. */
+enum { LRK_POSTS = 2 };
+typedef struct lrk_mailbox lrk_mailbox;
+lrk_status lrk_mailbox_new(lrk_device d, size_t bytes, lrk_mailbox **out, lrk_err *err);
+void lrk_mailbox_free(lrk_mailbox *b); /* NULL is fine */
+void lrk_mailbox_post(lrk_mailbox *b, const void *from);
+lrk_status lrk_mailbox_take(lrk_mailbox *b, void *to, lrk_err *err);
+size_t lrk_mailbox_waiting(const lrk_mailbox *b); /* posts that were not taken */
+
 /* What a device does; base/device_cuda.cu has the GPU's. */
 typedef struct lrk_device_backend {
     lrk_status (*open)(lrk_device_info *info, lrk_err *err);
@@ -73,11 +84,16 @@ typedef struct lrk_device_backend {
     void (*download)(void *to, const void *from, size_t bytes);
     void (*copy)(void *to, const void *from, size_t bytes);
     void (*zero)(void *to, size_t bytes);
-    lrk_status (*sync)(lrk_err *err);
+    lrk_status (*sync)(lrk_err *err);   /* waits, then as failed */
+    lrk_status (*failed)(lrk_err *err); /* the first error so far */
     void (*record_begin)(void);
     lrk_recording *(*record_end)(void);
     void (*replay)(lrk_recording *r);
     void (*forget)(lrk_recording *r);
+    void *(*pinned)(size_t bytes); /* memory of this process for late copies; NULL: none left */
+    void (*unpin)(void *p);
+    void (*post)(void *to, const void *from, size_t bytes, int slot); /* slot < LRK_POSTS */
+    void (*arrived)(int slot); /* waits for that copy */
 } lrk_device_backend;
 
 #endif /* LRK_BASE_DEVICE_H */

@@ -16,7 +16,8 @@ enum { PIECES = 8, PIECE_BYTES = 4 << 20 };
 typedef struct lrk_cuda {
     bool open;
     unsigned char *pinned;
-    cudaEvent_t gone[PIECES]; /* the piece was copied */
+    cudaEvent_t gone[PIECES];   /* the piece was copied */
+    cudaEvent_t here[LRK_POSTS]; /* the letter has arrived */
     int next;
     cudaStream_t stream;
     cudaError_t error; /* the first one */
@@ -67,6 +68,8 @@ static cudaError_t open_staging(void)
     cudaError_t e = cudaMallocHost((void **)&gpu.pinned, (size_t)PIECES * PIECE_BYTES);
     for (int i = 0; i < PIECES && e == cudaSuccess; i++)
         e = cudaEventCreateWithFlags(&gpu.gone[i], cudaEventDisableTiming);
+    for (int i = 0; i < LRK_POSTS && e == cudaSuccess; i++)
+        e = cudaEventCreateWithFlags(&gpu.here[i], cudaEventDisableTiming);
     return e;
 }
 
@@ -158,11 +161,43 @@ static void zero(void *to, size_t bytes)
         lrk_cuda_note(cudaMemsetAsync(to, 0, bytes, gpu.stream), "cudaMemsetAsync");
 }
 
+static lrk_status failed(lrk_err *err)
+{
+    return lrk_cuda_failed() ? report(err) : LRK_OK;
+}
+
 static lrk_status sync(lrk_err *err)
 {
     if (!lrk_cuda_failed())
         lrk_cuda_note(cudaStreamSynchronize(gpu.stream), "cudaStreamSynchronize");
-    return lrk_cuda_failed() ? report(err) : LRK_OK;
+    return failed(err);
+}
+
+static void *pinned(size_t bytes)
+{
+    void *p = NULL;
+    if (cudaMallocHost(&p, bytes) == cudaSuccess) return p;
+    (void)cudaGetLastError();
+    return NULL;
+}
+
+static void unpin(void *p)
+{
+    lrk_cuda_note(cudaStreamSynchronize(gpu.stream), "cudaStreamSynchronize");
+    lrk_cuda_note(cudaFreeHost(p), "cudaFreeHost");
+}
+
+static void post(void *to, const void *from, size_t bytes, int slot)
+{
+    download(to, from, bytes);
+    if (!lrk_cuda_failed())
+        lrk_cuda_note(cudaEventRecord(gpu.here[slot], gpu.stream), "cudaEventRecord");
+}
+
+static void arrived(int slot)
+{
+    if (!lrk_cuda_failed())
+        lrk_cuda_note(cudaEventSynchronize(gpu.here[slot]), "cudaEventSynchronize");
 }
 
 struct lrk_recording {
@@ -202,5 +237,5 @@ static void forget(lrk_recording *r)
 }
 
 extern "C" const lrk_device_backend lrk_cuda_backend = {
-    open_device, take, give_back, upload, download, copy, zero, sync, record_begin, record_end,
-    replay,      forget};
+    open_device, take,   give_back, upload, download, copy,  zero, sync, failed, record_begin,
+    record_end,  replay, forget,    pinned, unpin,    post, arrived};

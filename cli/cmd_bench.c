@@ -106,12 +106,14 @@ static lrk_status time_training(lrk_bench *b, lrk_engine *e, const lrk_flat_run 
                                 const char *what, lrk_err *err)
 {
     lrk_optimizer adamw = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_norm = 1.0};
-    double seconds[MAX_REPEATS], loss, norm;
+    lrk_step_result result;
+    double seconds[MAX_REPEATS];
     for (size_t i = 0; i <= b->repeats; i++) {
         const double start = lrk_seconds();
-        lrk_optimizer_clear(e);
-        LRK_TRY(lrk_engine_gradients(e, batch, 1.0 / (double)batch->n_tokens, &loss, err));
-        LRK_TRY(lrk_optimizer_step(&adamw, e, 1e-4, &norm, err));
+        lrk_engine_begin(e);
+        LRK_TRY(lrk_engine_add(e, batch, 1.0 / (double)batch->n_tokens, err));
+        lrk_optimizer_step(&adamw, e, 1e-4);
+        LRK_TRY(lrk_optimizer_result(&adamw, e, &result, err));
         /* the first step touches pages for the first time: it warms up */
         if (i) seconds[i - 1] = lrk_seconds() - start;
         if (i == 0) lrk_tape_profile(e->tape, b->profile);

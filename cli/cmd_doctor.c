@@ -1,6 +1,7 @@
 /* cli/cmd_doctor.c -- lorikeet doctor: what this machine offers, what the program uses of it. */
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/device.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -19,8 +20,10 @@ typedef struct fact {
 } fact;
 
 typedef struct gpu {
-    bool driver, device; /* NVIDIA's kernel driver; a card on the bus */
-    const char *text;
+    bool driver, card;  /* NVIDIA's kernel driver; a card on the bus */
+    bool ready;         /* training would use it */
+    lrk_device_info info;
+    char text[2000];
 } gpu;
 
 /* The first word of a small file, or "". */
@@ -50,17 +53,30 @@ static bool card_on_the_bus(lrk_arena *a)
     return false;
 }
 
-/* This version has no GPU kernels, so the best that can be said is what stands ready for them. */
+/* What there is, or the first thing that is missing, and how to mend it. */
 static gpu look_for_gpu(lrk_arena *a)
 {
-    gpu g = {.driver = lrk_is_file("/proc/driver/nvidia/version"), .device = card_on_the_bus(a)};
-    if (g.driver)
-        g.text = "driver found, but this version trains on the CPU only";
-    else if (g.device)
-        g.text = "a card, but no driver (apt-get install nvidia-driver, from non-free); this "
-                 "version trains on the CPU only";
+    gpu g = {.driver = lrk_is_file("/proc/driver/nvidia/version"), .card = card_on_the_bus(a)};
+    lrk_err why = {0};
+    const bool built = lrk_device_built(LRK_CUDA);
+    g.ready = built && lrk_device_open(LRK_CUDA, &g.info, &why) == LRK_OK;
+    if (g.ready)
+        snprintf(g.text, sizeof g.text,
+                 "%s, compute capability %d.%d, %.1f of %.1f GB free, driver for CUDA %d.%d, runtime "
+                 "%d.%d",
+                 g.info.name, g.info.chip / 10, g.info.chip % 10, (double)g.info.free / 1e9,
+                 (double)g.info.memory / 1e9, g.info.driver / 1000, g.info.driver % 1000 / 10,
+                 g.info.runtime / 1000, g.info.runtime % 1000 / 10);
+    else if (g.card && !g.driver)
+        snprintf(g.text, sizeof g.text,
+                 "a card, but no driver (apt-get install nvidia-driver, from non-free)");
+    else if (!g.card && !g.driver)
+        snprintf(g.text, sizeof g.text, "none");
     else
-        g.text = "none; this version trains on the CPU only";
+        snprintf(g.text, sizeof g.text, "%s",
+                 built ? why.text
+                       : "driver found, but this program was built without GPU kernels: build it "
+                         "where nvcc and cublasLt.h are installed");
     return g;
 }
 
@@ -83,9 +99,10 @@ static lrk_status print_json(const fact *facts, size_t n, const fact *libraries,
     for (size_t i = 0; i < n_libraries; i++)
         lrk_json_set(found, libraries[i].name, text(libraries[i].value));
     lrk_json_set(root, "libraries", found);
-    lrk_json_set(card, "device", lrk_json_new_bool(g->device));
+    lrk_json_set(card, "device", lrk_json_new_bool(g->card));
     lrk_json_set(card, "driver", lrk_json_new_bool(g->driver));
-    lrk_json_set(card, "built_in", lrk_json_new_bool(false));
+    lrk_json_set(card, "built_in", lrk_json_new_bool(lrk_device_built(LRK_CUDA)));
+    lrk_json_set(card, "ready", lrk_json_new_bool(g->ready));
     lrk_json_set(card, "text", text(g->text));
     lrk_json_set(root, "gpu", card);
     const lrk_status s = lrk_json_dump(root, 2, &b, err);

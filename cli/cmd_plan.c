@@ -15,6 +15,9 @@ static void row(const char *what, size_t bytes)
 
 void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
 {
+    static const char *const kept[] = {[LRK_KEEP_ALL] = "everything kept",
+                                       [LRK_KEEP_COSTLY] = "norms and SwiGLU computed again",
+                                       [LRK_KEEP_LAYERS] = "layers computed again"};
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
     const lrk_engine_bytes *e = &p->bytes.engine;
     const lrk_token_report *t = &s->train_data.total;
@@ -26,19 +29,25 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
            (unsigned long long)t->trained,
            t->tokens ? 100.0 * (double)t->trained / (double)t->tokens : 0.0,
            (unsigned long long)t->longest);
-    printf("run       %llu steps, %llu tokens, micro-batches of up to %zu tokens, %s\n",
+    printf("run       %llu steps, %llu tokens, micro-batches of up to %zu tokens, %s on %s\n",
            (unsigned long long)l->steps, (unsigned long long)l->tokens, l->micro_tokens,
-           lrk_compute_name(s->engine.compute));
-    printf("memory\n");
-    row("weights, mapped", p->bytes.weights);
+           lrk_compute_name(s->engine.compute), s->device == LRK_CUDA ? "the GPU" : "the CPU");
+    printf("memory%s, %s\n", s->device == LRK_CUDA ? " of the GPU" : "",
+           kept[s->engine.recompute]);
+    if (s->device == LRK_CPU) row("weights, mapped", p->bytes.weights);
+    row("weights", e->weights);
     row("derived from weights", e->frozen);
     row("adapters", e->adapters);
     row("their gradients", e->gradients);
     row("optimizer moments", e->moments);
+    row("batch", e->batch);
     row("activations", e->step);
     row("kernel workspace", e->scratch);
-    row("program and data", p->bytes.process);
+    if (s->device == LRK_CPU) row("program and data", p->bytes.process);
     row("peak", p->bytes.total);
+    if (s->device != LRK_CPU)
+        printf("memory of this process\n  %-26s %10.1f MB, and the weights while they are copied\n",
+               "program and data", (double)p->bytes.process / 1e6);
     printf("work      %.1f TFLOP", p->flops / 1e12);
     if (p->seconds > 0.0) {
         char text[32];
@@ -60,15 +69,19 @@ static lrk_status print_json(const lrk_plan *p, const lrk_session *s, lrk_err *e
     lrk_json *o = lrk_json_object(), *bytes = lrk_json_object();
     lrk_buf text = {0};
     set(bytes, "weights", p->bytes.weights);
+    set(bytes, "copied", e->weights);
     set(bytes, "derived", e->frozen);
     set(bytes, "adapters", e->adapters);
     set(bytes, "gradients", e->gradients);
     set(bytes, "moments", e->moments);
+    set(bytes, "batch", e->batch);
     set(bytes, "activations", e->step);
     set(bytes, "workspace", e->scratch);
     set(bytes, "process", p->bytes.process);
     set(bytes, "total", p->bytes.total);
     lrk_json_set(o, "bytes", bytes);
+    const char *device = lrk_device_name(s->device);
+    lrk_json_set(o, "device", lrk_json_new_string(device, strlen(device)));
     set(o, "trainable", p->trainable);
     set(o, "steps", l->steps);
     set(o, "tokens", l->tokens);

@@ -35,17 +35,22 @@ lrk_status lrk_engine_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients,
     return gradients ? lrk_backward(e->tape, sum, &e->seed, err) : LRK_OK;
 }
 
-/* seed: NULL, or what the loss is multiplied by before its gradients are added. */
+lrk_status lrk_engine_sum(lrk_engine *e, const lrk_flat_run *b, const double *seed, double **sum,
+                          lrk_err *err)
+{
+    const bool on_cpu = e->options.device == LRK_CPU || lrk_arena_counting(&e->step);
+    if (seed && e->seed.data)
+        lrk_device_upload(e->options.device, e->seed.data, seed, sizeof *seed);
+    return on_cpu ? lrk_engine_pass(e, b, seed != NULL, sum, err)
+                  : lrk_engine_device_pass(e, b, seed != NULL, sum, err);
+}
+
 static lrk_status run(lrk_engine *e, const lrk_flat_run *b, const double *seed, double *loss,
                       lrk_err *err)
 {
-    const lrk_device device = e->options.device;
     double *sum;
-    if (lrk_arena_counting(&e->step)) return lrk_engine_pass(e, b, seed != NULL, &sum, err);
-    if (seed) lrk_device_upload(device, e->seed.data, seed, sizeof *seed);
-    LRK_TRY(device == LRK_CPU ? lrk_engine_pass(e, b, seed != NULL, &sum, err)
-                              : lrk_engine_device_pass(e, b, seed != NULL, &sum, err));
-    return lrk_device_download(device, loss, sum, sizeof *loss, err);
+    LRK_TRY(lrk_engine_sum(e, b, seed, &sum, err));
+    return sum ? lrk_device_download(e->options.device, loss, sum, sizeof *loss, err) : LRK_OK;
 }
 
 lrk_status lrk_engine_loss(lrk_engine *e, const lrk_flat_run *b, double *loss, lrk_err *err)
@@ -148,7 +153,15 @@ static lrk_status build(lrk_engine *e, lrk_err *err)
     e->bytes.cache = cache - moments;
     e->seed = lrk_vec(LRK_F64, 1);
     LRK_TRY(lrk_alloc(&e->run, 1, sizeof(double), "scale of the loss", &e->seed.data, err));
-    if (o->device != LRK_CPU) LRK_TRY(lrk_engine_device_open(e, err));
+    LRK_TRY(lrk_alloc(&e->run, 1, sizeof(lrk_engine_results), "results of a step",
+                      &e->step_results.results, err));
+    if (o->train && !lrk_arena_counting(&e->run))
+        LRK_TRY(lrk_mailbox_new(o->device, sizeof(lrk_engine_results), &e->step_results.box, err));
+    if (o->device != LRK_CPU) {
+        LRK_TRY(lrk_alloc(&e->run, 1, lrk_norm_scratch(lrk_count(&e->model.parameters)),
+                          "parts of the norm", &e->norm_parts, err));
+        LRK_TRY(lrk_engine_device_open(e, err));
+    }
     e->bytes.batch = lrk_arena_mark(&e->run) - cache;
     const lrk_tape_memory memory = {&e->step, &e->scratch, o->device};
     LRK_TRY(lrk_tape_new(&e->tape, memory, err));
@@ -208,6 +221,8 @@ lrk_status lrk_engine_open(lrk_engine *e, const lrk_engine_options *o, lrk_err *
 void lrk_engine_close(lrk_engine *e)
 {
     lrk_engine_device_close(e);
+    lrk_mailbox_free(e->step_results.box);
+    e->step_results.box = NULL;
     lrk_tape_free(e->tape);
     e->tape = NULL;
     lrk_model_free(&e->model);

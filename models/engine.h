@@ -10,6 +10,7 @@
  */
 #ifndef LRK_MODELS_ENGINE_H
 #define LRK_MODELS_ENGINE_H
+#include "kernels/adamw/adamw.h"
 #include "models/model.h"
 
 /* What is kept of a forward pass until backward: everything; all but the results of norms and of
@@ -49,6 +50,26 @@ typedef struct lrk_engine_batch {
     int32_t *staging;  /* where a run is filled up */
 } lrk_engine_batch;
 
+/* What an optimizer step leaves to be read later, in one piece of memory where the engine lies. */
+enum { LRK_MAX_LATE = 256 };
+typedef struct lrk_engine_results {
+    lrk_adamw_values optimizer;
+    double loss[LRK_MAX_LATE]; /* of each micro-batch */
+} lrk_engine_results;
+
+/* The step under way and those posted. */
+typedef struct lrk_engine_step {
+    lrk_engine_results *results; /* on the device */
+    lrk_mailbox *box;
+    size_t n;      /* losses in results */
+    double early;  /* the sum of losses that found no place there */
+    struct {
+        size_t n;
+        double early;
+    } posted[LRK_POSTS];
+    size_t posts, takes;
+} lrk_engine_step;
+
 enum { LRK_MAX_GRAPHS = 64 };
 
 /* The passes over runs of one shape, recorded when the shape comes a second time. */
@@ -66,6 +87,8 @@ typedef struct lrk_engine {
     lrk_tensor moment[2]; /* f32, as long as the parameters, zero at first; rank 0 in inference */
     lrk_kv_cache cache;
     lrk_tensor seed;      /* f64, one element: what a micro-batch's loss is multiplied by */
+    lrk_engine_step step_results;
+    void *norm_parts;     /* workspace of lrk_norm_cuda */
     lrk_engine_batch batch;
     lrk_engine_graph *graphs; /* LRK_MAX_GRAPHS of them, where the device records */
     lrk_tape *tape;
@@ -90,6 +113,19 @@ lrk_status lrk_engine_loss(lrk_engine *e, const lrk_flat_run *b, double *loss, l
 /* The same, and adds d(seed * loss) to the model's gradients. */
 lrk_status lrk_engine_gradients(lrk_engine *e, const lrk_flat_run *b, double seed, double *loss,
                                 lrk_err *err);
+
+/* ---- an optimizer step, whose numbers are read when they are there ----
+ *
+ *   lrk_engine_begin(e);
+ *   lrk_engine_add(e, &run, share, err);      for each micro-batch; nobody waits for the device
+ *   ... the optimizer, which puts its values into e->step_results.results->optimizer
+ *   lrk_engine_post(e);
+ *   lrk_engine_take(e, &values, &loss, err);  waits for the oldest step that was posted
+ */
+void lrk_engine_begin(lrk_engine *e); /* gradients are zero */
+lrk_status lrk_engine_add(lrk_engine *e, const lrk_flat_run *b, double seed, lrk_err *err);
+void lrk_engine_post(lrk_engine *e);
+lrk_status lrk_engine_take(lrk_engine *e, lrk_adamw_values *values, double *loss, lrk_err *err);
 
 /* Logits of the given rows of the run (ascending), (n_rows, V) in the compute type, valid until the
  * next call. With use_cache, keys and values go to the cache and come from it. */

@@ -1,4 +1,5 @@
-/* models/engine_device.h -- an engine's runs on a device that is not the CPU; engine.c alone sees it. */
+/* models/engine_device.h -- an engine's passes, and its runs on a device that is not the CPU. For the
+ * engine's own files. */
 #ifndef LRK_MODELS_ENGINE_DEVICE_H
 #define LRK_MODELS_ENGINE_DEVICE_H
 #include "models/engine.h"
@@ -8,7 +9,12 @@
 lrk_status lrk_engine_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients, double **loss,
                            lrk_err *err);
 
-/* The same for a run in this process's memory, recorded and replayed. */
+/* The loss of a run in this process's memory, *sum pointing to where it lies or will lie on the device
+ * (NULL while only counting), and d(seed * loss) added to the gradients unless seed is NULL. */
+lrk_status lrk_engine_sum(lrk_engine *e, const lrk_flat_run *b, const double *seed, double **sum,
+                          lrk_err *err);
+
+/* The same on a device that is not the CPU, recorded and replayed. */
 lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients, double **loss,
                                   lrk_err *err);
 

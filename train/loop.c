@@ -8,7 +8,6 @@
 #include "train/progress.h"
 #include "train/signals.h"
 
-#include <math.h>
 
 static lrk_flat_run run_of(const lrk_micro_batch *m)
 {
@@ -16,27 +15,21 @@ static lrk_flat_run run_of(const lrk_micro_batch *m)
 }
 
 /* TRAINING BEGIN: one optimizer step. The gradient is that of the mean loss over all trained tokens
- * of the step, however it is cut into micro-batches. */
+ * of the step, however it is cut into micro-batches. A GPU is not waited for. */
 static lrk_status train_step(lrk_training *t, const lrk_step *step, lrk_step_record *r, lrk_err *err)
 {
     lrk_engine *e = t->engine;
     const double share = 1.0 / (double)step->n_trained;
-    double sum = 0.0, loss;
-    lrk_optimizer_clear(e);
+    lrk_engine_begin(e);
     for (size_t i = 0; i < step->n_micro; i++) {
         const lrk_flat_run run = run_of(&step->micro[i]);
         lrk_model_set_dropout(&e->model, t->session->recipe->seed + ((uint64_t)i << 40),
                               (uint32_t)step->step);
-        LRK_TRY(lrk_engine_gradients(e, &run, share, &loss, err));
-        sum += loss;
+        LRK_TRY(lrk_engine_add(e, &run, share, err));
     }
-    r->loss = sum * share;
-    LRK_REQUIRE(err, isfinite(r->loss), LRK_ENUMERIC,
-                "step %llu: the loss is not finite; lower learning_rate, or look for NaN in the base "
-                "model",
-                (unsigned long long)step->step + 1);
     r->learning_rate = lrk_schedule_rate(&t->session->schedule, step->step);
-    return lrk_optimizer_step(&t->optimizer, e, r->learning_rate, &r->grad_norm, err);
+    lrk_optimizer_step(&t->optimizer, e, r->learning_rate);
+    return LRK_OK;
 }
 /* TRAINING END */
 
@@ -109,16 +102,28 @@ static bool due(uint64_t step, uint64_t every, uint64_t total)
     return step == total || (every && step % every == 0);
 }
 
-static lrk_status note_step(lrk_training *t, lrk_progress *p, lrk_step_record *r, lrk_err *err)
+/* Loss and norm of the oldest step under way, which r describes, and its line. */
+static lrk_status finish_step(lrk_training *t, lrk_progress *p, lrk_step_record *r, lrk_err *err)
 {
-    r->step = t->state.step;
-    r->epoch = epoch_of(t);
-    r->elapsed = lrk_seconds() - t->started;
+    lrk_step_result result;
+    LRK_TRY(lrk_optimizer_result(&t->optimizer, t->engine, &result, err));
+    const double now = lrk_seconds() - t->started;
+    r->loss = t->last_loss = result.loss / (double)r->trained_tokens;
+    r->grad_norm = result.grad_norm;
+    r->seconds = now - t->last_elapsed;
+    r->elapsed = t->last_elapsed = now;
     r->peak_bytes = lrk_memory_peak();
     lrk_progress_step(p, r);
-    if (!due(t->state.step, t->session->recipe->logging_steps, t->session->schedule.total))
-        return LRK_OK;
+    if (!due(r->step, t->session->recipe->logging_steps, t->session->schedule.total)) return LRK_OK;
     return lrk_metrics_step(t->dir->metrics, r, err);
+}
+
+/* Whether step t->state.step is followed by an evaluation or a checkpoint, or ends the run. */
+static bool pauses(const lrk_training *t)
+{
+    const uint64_t eval = lrk_session_eval_steps(t->session), total = t->session->schedule.total;
+    return (eval && due(t->state.step, eval, total)) || lrk_stop_requested() ||
+           due(t->state.step, lrk_session_save_steps(t->session), total);
 }
 
 /* Evaluations and checkpoints that step t->state.step calls for. *end: stop early. */
@@ -142,22 +147,29 @@ static lrk_status steps(lrk_training *t, lrk_progress *p, lrk_err *err)
 {
     const lrk_step *step;
     bool end = false;
+    lrk_step_record late;       /* on a GPU a step's numbers are read while the next one is under way */
+    bool waiting = false;
+    const bool behind = t->engine->options.device != LRK_CPU;
     if (t->state.eval_pending) LRK_TRY(after_step(t, &end, err));
     while (!end) {
-        const double start = lrk_seconds();
         LRK_TRY(lrk_batches_next(t->session->train, &step, err));
         if (!step) break;
         lrk_step_record r = {.tokens = step->n_tokens, .trained_tokens = step->n_trained};
         LRK_TRY(train_step(t, step, &r, err));
-        t->state.step++;
-        r.seconds = lrk_seconds() - start;
-        t->last_loss = r.loss;
-        LRK_TRY(note_step(t, p, &r, err));
+        r.step = ++t->state.step;
+        r.epoch = epoch_of(t);
+        if (waiting) LRK_TRY(finish_step(t, p, &late, err));
+        late = r;
+        waiting = behind && !pauses(t);
+        if (waiting) continue;
+        LRK_TRY(finish_step(t, p, &late, err));
         LRK_TRY(after_step(t, &end, err));
+        t->last_elapsed = lrk_seconds() - t->started;
         if (lrk_stop_requested())
             return lrk_fail(err, LRK_STOPPED, "stopped after step %llu, saved; go on with --resume",
                             (unsigned long long)t->state.step);
     }
+    if (waiting) LRK_TRY(finish_step(t, p, &late, err));
     if (end) lrk_note("%llu evaluations without a better one: ending here",
                       (unsigned long long)t->state.worse);
     return LRK_OK;
@@ -167,6 +179,7 @@ lrk_status lrk_training_run(lrk_training *t, lrk_err *err)
 {
     lrk_progress p;
     t->started = lrk_seconds();
+    t->last_elapsed = 0.0;
     t->optimizer.steps = t->state.step;
     lrk_progress_begin(&p, t->session->schedule.total);
     const lrk_status status = steps(t, &p, err);

@@ -11,7 +11,7 @@ typedef struct lrk_training {
     lrk_run_dir *dir;
     lrk_run_state state;
     lrk_optimizer optimizer;
-    double started, last_loss;
+    double started, last_elapsed, last_loss;
 } lrk_training;
 
 /* Goes on from state.step until the schedule ends, saving and evaluating as the recipe says.

@@ -83,10 +83,11 @@ lrk_status lrk_plan_make(lrk_plan *p, lrk_session *s, bool measure, lrk_err *err
     p->bytes.process = process_bytes(s->base.weights);
     LRK_TRY(lrk_engine_plan(&s->engine, &p->bytes.engine, err));
     p->bytes.weights = weight_bytes(s->base.weights);
-    p->bytes.total = p->bytes.weights + lrk_engine_total(&p->bytes.engine) + p->bytes.process;
+    p->bytes.total = lrk_engine_total(&p->bytes.engine);
+    if (s->device == LRK_CPU) p->bytes.total += p->bytes.weights + p->bytes.process;
     p->trainable = count_trainable(&p->bytes.engine);
     p->flops = count_flops(s, p->trainable);
-    if (!measure) return LRK_OK;
+    if (!measure || s->device != LRK_CPU) return LRK_OK;
     LRK_TRY(measure_speed(s, &p->gflops, err));
     p->seconds = p->flops / (p->gflops * 1e9 * share);
     return LRK_OK;

@@ -8,7 +8,7 @@ typedef struct lrk_plan_bytes {
     size_t weights;   /* mapped from the file, in the stored type */
     lrk_engine_bytes engine;
     size_t process;   /* program, libraries, tokenizer, data set: what is resident while planning */
-    size_t total;
+    size_t total;     /* of this process; on a GPU its memory: that of the engine */
 } lrk_plan_bytes;
 
 typedef struct lrk_plan {

@@ -4,6 +4,7 @@
 #include "base/cpu.h"
 #include "base/size.h"
 #include "base/threads.h"
+#include "train/recompute.h"
 
 #include <math.h>
 
@@ -76,12 +77,10 @@ static lrk_compute compute_type(const lrk_recipe *r, lrk_device device)
 
 static void choose_engine(lrk_session *s)
 {
-    static const lrk_recompute policy[] = {LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS};
     const lrk_batch_limits *t = lrk_batches_limits(s->train);
     s->engine = (lrk_engine_options){.device = s->device, .decoder = s->base.decoder, .find = lrk_base_find,
                                      .ctx = &s->base, .lora = &s->lora, .train = true,
                                      .compute = compute_type(s->recipe, s->device),
-                                     .recompute = policy[s->recipe->gradient_checkpointing],
                                      .max_tokens = t->micro_tokens,
                                      .max_segments = t->micro_segments,
                                      .max_trained = t->micro_trained};
@@ -120,6 +119,7 @@ static lrk_status open_all(lrk_session *s, lrk_err *err)
     LRK_TRY(open_batches(s, err));
     LRK_TRY(choose_adapter(s, err));
     choose_engine(s);
+    LRK_TRY(lrk_recompute_choose(s, err));
     choose_schedule(s);
     return LRK_OK;
 }

@@ -1,4 +1,5 @@
-/* kernels/adamw/adamw.c -- AdamW on the CPU: memory bound, so plain loops do. */
+/* kernels/adamw/adamw.c -- AdamW on the CPU: memory bound, so plain loops do. And what a step on the
+ * GPU is told. */
 #include "kernels/adamw/adamw.h"
 
 #include "base/size.h"
@@ -7,6 +8,27 @@
 #include <math.h>
 
 enum { CHUNK = 1 << 16, LANES = 16, MAX_PARTS = 4096 };
+
+lrk_adamw_values lrk_adamw_values_of(const lrk_adamw *o, double max_norm)
+{
+    return (lrk_adamw_values){
+        .keep = (float)(1.0 - o->learning_rate * o->decay),
+        .rate = (float)(o->learning_rate / (1.0 - pow(o->beta1, (double)o->step))),
+        .root = (float)(1.0 / sqrt(1.0 - pow(o->beta2, (double)o->step))),
+        .max_norm = max_norm,
+    };
+}
+
+size_t lrk_norm_chunk(size_t n)
+{
+    enum { LEAST = 1 << 14, MOST_PARTS = 1024, WIDE = 4 };
+    return lrk_max(LEAST, lrk_aligned(lrk_ceil_div(n, MOST_PARTS), WIDE));
+}
+
+size_t lrk_norm_scratch(size_t n)
+{
+    return lrk_ceil_div(n, lrk_norm_chunk(n)) * sizeof(double);
+}
 
 typedef struct lrk_norm_job {
     const float *g;
@@ -41,6 +63,7 @@ double lrk_norm(const float *g, size_t n)
 
 typedef struct lrk_adamw_job {
     const lrk_adamw *o;
+    lrk_adamw_values values;
     float *p, *m, *v;
     const float *g;
     size_t n;
@@ -51,11 +74,10 @@ static void update(void *ctx, size_t task, int worker)
     (void)worker;
     const lrk_adamw_job *job = ctx;
     const lrk_adamw *o = job->o;
-    const float keep = (float)(1.0 - o->learning_rate * o->decay), clip = (float)o->clip;
+    const float keep = job->values.keep, rate = job->values.rate, root = job->values.root;
+    const float clip = (float)o->clip;
     const float b1 = (float)o->beta1, b2 = (float)o->beta2, eps = (float)o->eps;
     const float r1 = (float)(1.0 - o->beta1), r2 = (float)(1.0 - o->beta2);
-    const float rate = (float)(o->learning_rate / (1.0 - pow(o->beta1, (double)o->step)));
-    const float root = (float)(1.0 / sqrt(1.0 - pow(o->beta2, (double)o->step)));
     const size_t end = lrk_min(job->n, (task + 1) * CHUNK);
     float *restrict p = job->p, *restrict m = job->m, *restrict v = job->v;
     const float *restrict g = job->g;
@@ -69,6 +91,6 @@ static void update(void *ctx, size_t task, int worker)
 
 void lrk_adamw_step(const lrk_adamw *o, float *p, const float *g, float *m, float *v, size_t n)
 {
-    lrk_adamw_job job = {o, p, m, v, g, n};
+    lrk_adamw_job job = {o, lrk_adamw_values_of(o, 0.0), p, m, v, g, n};
     lrk_parallel(lrk_ceil_div(n, CHUNK), update, &job);
 }

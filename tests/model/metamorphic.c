@@ -49,7 +49,7 @@ static double gradients(lrk_fixture *f, const lrk_flat_run *b, double seed)
 
 static void clear(lrk_fixture *f)
 {
-    lrk_optimizer_clear(&f->e);
+    lrk_engine_begin(&f->e);
 }
 
 static float *copy_gradients(const lrk_fixture *f)
@@ -295,12 +295,14 @@ static void training_lowers_the_loss_and_moves_every_b(void **state)
     assert_int_equal(lrk_model_start(&f.e.model, 1, NULL), LRK_OK);
     lrk_optimizer adamw = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_norm = 1.0};
     lrk_toy_rows(&t, (size_t[]){20, 20}, 2, 1, 0, 50);
-    double first = 0.0, last = 0.0, norm;
+    double first = 0.0, last = 0.0;
+    lrk_step_result r;
     for (int s = 0; s < 30; s++) {
         clear(&f);
         last = gradients(&f, &t.b, 1.0 / 34.0);
         if (s == 0) first = last;
-        assert_int_equal(lrk_optimizer_step(&adamw, &f.e, 0.01, &norm, &err), LRK_OK);
+        lrk_optimizer_step(&adamw, &f.e, 0.01);
+        assert_int_equal(lrk_optimizer_result(&adamw, &f.e, &r, &err), LRK_OK);
     }
     assert_true(last < 0.5 * first);
     for (size_t i = 0; i < f.e.model.n_adapted; i++) {
@@ -310,6 +312,33 @@ static void training_lowers_the_loss_and_moves_every_b(void **state)
         assert_true(sum > 0.0);
     }
     close_all(&f);
+}
+
+/* The numbers of a step may be read when the next one is done already. */
+static void results_can_be_read_late(void **state)
+{
+    (void)state;
+    lrk_fixture f[2];
+    lrk_toy_batch t;
+    lrk_err err = {0};
+    lrk_step_result at_once[2], late[2];
+    lrk_toy_rows(&t, (size_t[]){20, 20}, 2, 1, 0, 50);
+    for (int i = 0; i < 2; i++) {
+        open_with(&f[i], &lora, LRK_KEEP_ALL, LRK_C_F32);
+        lrk_optimizer adamw = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_norm = 1.0};
+        for (int s = 0; s < 2; s++) {
+            lrk_engine_begin(&f[i].e);
+            assert_int_equal(lrk_engine_add(&f[i].e, &t.b, 1.0 / 34.0, &err), LRK_OK);
+            lrk_optimizer_step(&adamw, &f[i].e, 0.01);
+            if (i == 0) assert_int_equal(lrk_optimizer_result(&adamw, &f[0].e, &at_once[s], &err), LRK_OK);
+        }
+        for (int s = 0; i == 1 && s < 2; s++)
+            assert_int_equal(lrk_optimizer_result(&adamw, &f[1].e, &late[s], &err), LRK_OK);
+    }
+    assert_memory_equal(at_once, late, sizeof late);
+    assert_true(late[0].loss != late[1].loss);
+    close_all(&f[0]);
+    close_all(&f[1]);
 }
 
 int main(void)
@@ -324,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_shared_prefix_equals_whole_rows),
         cmocka_unit_test(cached_tokens_give_the_logits_of_the_whole_row),
         cmocka_unit_test(training_lowers_the_loss_and_moves_every_b),
+        cmocka_unit_test(results_can_be_read_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

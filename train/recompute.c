@@ -1,0 +1,34 @@
+/* train/recompute.c -- keeps as much as fits. */
+#include "train/recompute.h"
+
+#include "base/clock.h"
+
+#include <stdint.h>
+
+static size_t budget(const lrk_session *s)
+{
+    const double limit = s->recipe->gpu_memory_limit;
+    lrk_device_info info;
+    if (s->device == LRK_CPU) return lrk_memory_available() / 10 * 9;
+    if (limit > 0.0) return (size_t)(limit * 1e9);
+    if (lrk_device_open(s->device, &info, NULL) != LRK_OK) return SIZE_MAX;
+    return info.free / 10 * 9;
+}
+
+lrk_status lrk_recompute_choose(lrk_session *s, lrk_err *err)
+{
+    static const lrk_recompute policy[] = {LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS};
+    const int asked = s->recipe->gradient_checkpointing;
+    if (asked != LRK_RECOMPUTE_AUTO) {
+        s->engine.recompute = policy[asked - LRK_RECOMPUTE_NONE];
+        return LRK_OK;
+    }
+    const size_t most = budget(s);
+    for (size_t i = 0; i < sizeof policy / sizeof *policy; i++) {
+        lrk_engine_bytes bytes;
+        s->engine.recompute = policy[i];
+        LRK_TRY(lrk_engine_plan(&s->engine, &bytes, err));
+        if (lrk_engine_total(&bytes) <= most) break;
+    }
+    return LRK_OK;
+}
