@@ -1,9 +1,11 @@
 /* checkpoint/merge.c -- what becomes of every tensor, the ledger, and the way back. */
 #include "checkpoint/merge_tensor.h"
 
+#include "base/log.h"
 #include "base/quant.h"
 #include "base/size.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_FILES = 8192 };
@@ -19,21 +21,73 @@ static lrk_dtype common_type(const lrk_weights *base)
     return seen[LRK_F32] ? LRK_F32 : seen[LRK_BF16] ? LRK_BF16 : LRK_F16;
 }
 
-static lrk_dtype type_of(const lrk_merge_job *job, const lrk_merge_item *item)
+/* value: see lrk_file_type_choose. */
+static lrk_dtype type_of(const lrk_merge_job *job, const lrk_merge_item *item,
+                         const lrk_file_facts *facts, size_t value)
 {
     const lrk_merge_options *o = job->options;
     const bool from_gguf = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
     const lrk_dtype stored = item->src.dtype;
     lrk_dtype t = stored;
-    if (o->gguf && item->src.rank < 2) return LRK_F32;
-    if (o->typed)
-        t = o->dtype;
+    if (o->gguf && item->out.rank < 2) return LRK_F32;
+    if (o->gguf && o->type)
+        return lrk_file_type_choose(o->type, facts, item->out_name, value, lrk_cols(&item->src));
+    if (o->type)
+        t = o->type->dtype;
     else if (from_gguf && !o->gguf)
         t = common_type(job->base);
     else if (lrk_dtype_quantized(stored) && item->module)
         t = LRK_F16;
     /* a row that is no whole number of blocks */
     return lrk_cols(&item->src) % lrk_dtype_block(t) ? LRK_F16 : t;
+}
+
+static size_t config_size(const lrk_merge_job *job, const char *key, size_t otherwise)
+{
+    size_t v = otherwise;
+    (void)lrk_json_opt_size(lrk_weights_config(job->base), key, 0, SIZE_MAX / 2, &v, "", NULL);
+    return v;
+}
+
+static lrk_file_facts facts_of(const lrk_merge_job *job)
+{
+    lrk_file_facts f = {.layers = config_size(job, "num_hidden_layers", 0),
+                        .heads = config_size(job, "num_attention_heads", 0),
+                        .tied = true};
+    f.key_heads = config_size(job, "num_key_value_heads", f.heads);
+    f.experts = config_size(job, "num_local_experts", config_size(job, "num_experts", 0));
+    for (size_t i = 0; i < job->n; i++) {
+        if (lrk_file_type_values(job->item[i].out_name)) f.values++;
+        if (strcmp(job->item[i].out_name, "output.weight") == 0) f.tied = false;
+    }
+    return f;
+}
+
+/* blk.7.x: 7 */
+static size_t layer_of(const char *name)
+{
+    return strncmp(name, "blk.", 4) == 0 ? strtoul(name + 4, NULL, 10) : 0;
+}
+
+static lrk_status plan_types(lrk_merge_job *job, lrk_err *err)
+{
+    const lrk_file_facts facts = facts_of(job);
+    for (size_t i = 0; i < job->n; i++) {
+        lrk_merge_item *item = &job->item[i];
+        const lrk_dtype stored = item->src.dtype;
+        size_t before = 0;
+        for (size_t k = 0; k < job->n && lrk_file_type_values(item->out_name); k++)
+            if (lrk_file_type_values(job->item[k].out_name))
+                before += layer_of(job->item[k].out_name) < layer_of(item->out_name);
+        item->out.dtype = type_of(job, item, &facts, before);
+        const bool integer = stored == LRK_I32 || stored == LRK_I64 || stored == LRK_U8;
+        LRK_REQUIRE(err,
+                    !integer && (lrk_can_quantize(item->out.dtype) || item->out.dtype == stored),
+                    LRK_ESUPPORT, "tensor '%s' cannot be written as %s", item->name,
+                    lrk_dtype_name(item->out.dtype));
+        job->report->bytes += lrk_bytes(&item->out);
+    }
+    return LRK_OK;
 }
 
 /* The order of rows of q and k, on both sides. */
@@ -75,13 +129,7 @@ static lrk_status plan_item(lrk_merge_job *job, const lrk_tensor *src, lrk_err *
         item->module = lrk_adapter_find(job->adapter, path);
     }
     item->out = lrk_like(src);
-    item->out.dtype = type_of(job, item);
     LRK_TRY(plan_rows(job, item, err));
-    const bool integer = src->dtype == LRK_I32 || src->dtype == LRK_I64 || src->dtype == LRK_U8;
-    LRK_REQUIRE(err,
-                !integer && (lrk_can_quantize(item->out.dtype) || item->out.dtype == src->dtype),
-                LRK_ESUPPORT, "tensor '%s' cannot be written as %s", src->name,
-                lrk_dtype_name(item->out.dtype));
     if (!job->options->gguf) return LRK_OK;
     LRK_REQUIRE(err, lrk_name_to_gguf(src->name, gguf), LRK_ESUPPORT,
                 "tensor '%s' has no name in GGUF", src->name);
@@ -106,12 +154,11 @@ static lrk_status plan(lrk_merge_job *job, lrk_err *err)
             job->report->merged++;
         else
             job->report->carried++;
-        job->report->bytes += lrk_bytes(&item->out);
     }
     LRK_REQUIRE(err, !job->adapter || job->report->merged == job->adapter->n, LRK_EINPUT,
                 "%zu modules of the adapter, but %zu tensors of the base take one",
                 job->adapter ? job->adapter->n : 0, job->report->merged);
-    return LRK_OK;
+    return plan_types(job, err);
 }
 
 const lrk_merge_item *lrk_merge_item_find(const lrk_merge_job *job, const char *out_name)
@@ -133,12 +180,9 @@ lrk_status lrk_merge_made(lrk_merge_job *job, const char *path, lrk_err *err)
 static lrk_status check_options(const lrk_merge_options *o, lrk_err *err)
 {
     bool empty = true;
-    LRK_REQUIRE(err,
-                !o->typed || o->dtype == LRK_F32 || o->dtype == LRK_F16 || o->dtype == LRK_BF16 ||
-                    (o->gguf && o->dtype == LRK_Q8_0),
-                LRK_EUSAGE, "%s: a %s can hold f32, f16%s", lrk_dtype_name(o->dtype),
-                o->gguf ? "GGUF file" : "model directory",
-                o->gguf ? ", bf16 and q8_0" : " and bf16");
+    LRK_REQUIRE(err, !o->type || o->gguf || !lrk_dtype_quantized(o->type->dtype), LRK_EUSAGE,
+                "%s: a model directory can hold f32, f16 and bf16; write a GGUF file",
+                o->type->name);
     if (o->gguf) {
         LRK_REQUIRE(err, !lrk_is_file(o->out) && !lrk_is_dir(o->out), LRK_EUSAGE,
                     "%s: exists already; remove it or name another file", o->out);
@@ -167,6 +211,7 @@ lrk_status lrk_merge(const lrk_weights *base, const lrk_adapter *adapter,
     lrk_status status = plan(&job, err);
     if (status == LRK_OK)
         status = options->gguf ? lrk_merge_write_gguf(&job, err) : lrk_merge_write_hf(&job, err);
+    lrk_log_line_end();
     if (status == LRK_ENUMERIC) lrk_err_prefix(err, status, "%s", lrk_weights_path(base));
     if (status != LRK_OK) {
         for (size_t i = 0; i < job.n_made; i++) (void)lrk_remove(job.made[i], NULL);

@@ -10,20 +10,21 @@
  * the type stays. It is checked on the written files, read back. A value that does not fit the type
  * (f16 beyond 65,504) is LRK_ENUMERIC.
  *
- * Weights are streamed, a panel of rows at a time; memory does not grow with the model.
+ * Weights are streamed, a panel of rows at a time; memory does not grow with the model. A line on
+ * standard error tells how far it is.
  */
 #ifndef LRK_CHECKPOINT_MERGE_H
 #define LRK_CHECKPOINT_MERGE_H
 #include "checkpoint/adapter.h"
+#include "checkpoint/file_type.h"
 
 typedef struct lrk_merge_options {
     const char *out; /* a directory that is empty or not there; for GGUF a file that is not */
     bool gguf;
-    bool typed;            /* dtype is wanted for every matrix; else see below */
-    lrk_dtype dtype;       /* f32, f16, bf16; GGUF also q8_0 */
-    uint64_t shard_bytes;  /* largest file of a directory; 0: 5 GB */
-    const char *tokenizer; /* directory whose tokenizer files go with the output, or NULL */
-    bool any_base;         /* see lrk_adapter_check_base */
+    const lrk_file_type *type; /* a directory: f32, f16, bf16. NULL: see below */
+    uint64_t shard_bytes;      /* largest file of a directory; 0: 5 GB */
+    const char *tokenizer;     /* directory whose tokenizer files go with the output, or NULL */
+    bool any_base;             /* see lrk_adapter_check_base */
 } lrk_merge_options;
 
 typedef struct lrk_merge_report {
@@ -33,7 +34,7 @@ typedef struct lrk_merge_report {
     bool needs_tokenizer;   /* a directory made from a GGUF file, and no tokenizer was given */
 } lrk_merge_report;
 
-/* adapter may be NULL: then the model is only converted. Without `typed`, a type of 16 or 32 bits
+/* adapter may be NULL: then the model is only converted. Without a type, one of 16 or 32 bits
  * stays; a quantized tensor becomes f16, but stays as it is where the output is GGUF and no adapter
  * touches it. In a directory made from a GGUF file every tensor gets the same type: the first of
  * f32, bf16, f16 that a stored matrix has, f16 where all are quantized. Vectors stay f32 in GGUF.

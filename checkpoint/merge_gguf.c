@@ -5,25 +5,20 @@
 
 #include <string.h>
 
-/* general.file_type of a file whose matrices mostly have this type; llama.cpp, include/llama.h. */
+/* general.file_type: as asked for, or that of most elements of matrices. */
 static uint32_t file_type(const lrk_merge_job *job)
 {
-    static const struct {
-        lrk_dtype dtype;
-        uint32_t id;
-    } ids[] = {{LRK_F32, 0},   {LRK_F16, 1},   {LRK_Q4_0, 2}, {LRK_Q4_1, 3},
-               {LRK_Q8_0, 7},  {LRK_Q5_0, 8},  {LRK_Q5_1, 9}, {LRK_Q4_K, 15},
-               {LRK_Q5_K, 17}, {LRK_Q6_K, 18}, {LRK_BF16, 32}};
-    size_t elements[LRK_DTYPE_COUNT] = {0};
+    size_t elements[LRK_DTYPE_COUNT] = {0}, most = 0;
     uint32_t id = 0;
-    size_t most = 0;
+    if (job->options->type) return job->options->type->id;
     for (size_t i = 0; i < job->n; i++)
         if (job->item[i].out.rank > 1)
             elements[job->item[i].out.dtype] += lrk_count(&job->item[i].out);
-    for (size_t k = 0; k < sizeof ids / sizeof ids[0]; k++) {
-        if (elements[ids[k].dtype] <= most) continue;
-        most = elements[ids[k].dtype];
-        id = ids[k].id;
+    for (int t = 0; t < LRK_DTYPE_COUNT; t++) {
+        const lrk_file_type *f = lrk_file_type_of((lrk_dtype)t);
+        if (!f || elements[t] <= most) continue;
+        most = elements[t];
+        id = f->id;
     }
     return id;
 }
@@ -96,7 +91,8 @@ static lrk_status write_file(lrk_merge_job *job, lrk_gguf_writer *w, lrk_err *er
     LRK_TRY(lrk_merge_made(job, job->options->out, err));
     LRK_TRY(lrk_gguf_begin(w, job->options->out, err));
     if (n) LRK_TRY(lrk_gguf_write(w, factor, n * sizeof *factor, err));
-    for (size_t i = 0; i < job->n; i++) LRK_TRY(lrk_merge_stream(&job->item[i], to_file, w, err));
+    for (size_t i = 0; i < job->n; i++)
+        LRK_TRY(lrk_merge_stream(job, &job->item[i], to_file, w, err));
     return lrk_gguf_commit(w, err);
 }
 

@@ -64,7 +64,7 @@ static lrk_status write_shard(lrk_merge_job *job, size_t first, size_t last, con
     LRK_TRY_GOTO(status, done, lrk_st_begin(w, path, err));
     for (const char *next; (next = lrk_st_next(w));)
         LRK_TRY_GOTO(status, done,
-                     lrk_merge_stream(lrk_merge_item_find(job, next), to_file, w, err));
+                     lrk_merge_stream(job, lrk_merge_item_find(job, next), to_file, w, err));
     LRK_TRY_GOTO(status, done, lrk_st_commit(w, err));
     status = verify(job, path, err);
     job->report->files++;

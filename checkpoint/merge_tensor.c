@@ -1,12 +1,15 @@
 /* checkpoint/merge_tensor.c -- the arithmetic of a merge, row by row, and its verification. */
 #include "checkpoint/merge_tensor.h"
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/quant.h"
 #include "base/size.h"
 #include "base/threads.h"
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { PANEL = 1 << 20, TASK_ROWS = 8 }; /* elements of a panel; rows of a task */
@@ -80,7 +83,7 @@ static float limit_of(lrk_dtype t)
     if (t == LRK_F16) return 0x1.ffdffep15f;
     if (t == LRK_BF16) return 0x1.fefffep127f;
     if (t == LRK_Q8_0) return 0x1.ffdffep15f * 127.0f; /* the scale of a block is f16 */
-    return FLT_MAX;
+    return lrk_dtype_quantized(t) ? 0x1.ffdffep15f : FLT_MAX;
 }
 
 static lrk_status check_panel(const panel *p, size_t tasks, lrk_err *err)
@@ -96,7 +99,8 @@ static lrk_status check_panel(const panel *p, size_t tasks, lrk_err *err)
     return LRK_OK;
 }
 
-typedef lrk_status (*visit)(void *ctx, const panel *p, lrk_err *err);
+/* *enough: no more panels are needed. */
+typedef lrk_status (*visit)(void *ctx, const panel *p, bool *enough, lrk_err *err);
 
 /* Computes panel after panel and shows each to f. */
 static lrk_status walk(const lrk_merge_item *item, bool adapted, visit f, void *ctx, lrk_err *err)
@@ -111,15 +115,16 @@ static lrk_status walk(const lrk_merge_item *item, bool adapted, visit f, void *
     p.out = lrk_heap_alloc(lrk_min(step, rows), p.row_bytes);
     p.scratch = lrk_heap_alloc((size_t)lrk_threads() * 2 * cols, sizeof *p.scratch);
     p.bad = lrk_heap_alloc(step / TASK_ROWS, sizeof *p.bad);
+    bool enough = false;
     lrk_status status = LRK_OK;
     if (!p.out || !p.scratch || !p.bad)
         status = lrk_fail(err, LRK_ENOMEM, "memory: no room for rows of '%s'", item->name);
-    for (; p.first < rows && status == LRK_OK; p.first += step) {
+    for (; p.first < rows && status == LRK_OK && !enough; p.first += step) {
         p.rows = lrk_min(step, rows - p.first);
         const size_t tasks = lrk_ceil_div(p.rows, TASK_ROWS);
         lrk_parallel(tasks, make_rows, &p);
         status = check_panel(&p, tasks, err);
-        if (status == LRK_OK) status = f(ctx, &p, err);
+        if (status == LRK_OK) status = f(ctx, &p, &enough, err);
     }
     lrk_heap_free(p.out);
     lrk_heap_free(p.scratch);
@@ -132,16 +137,35 @@ typedef struct sink_ctx {
     void *ctx;
 } sink_ctx;
 
-static lrk_status give(void *ctx, const panel *p, lrk_err *err)
+static lrk_status give(void *ctx, const panel *p, bool *enough, lrk_err *err)
 {
     const sink_ctx *s = ctx;
+    (void)enough;
     return s->sink(s->ctx, p->out, p->rows * p->row_bytes, err);
 }
 
-lrk_status lrk_merge_stream(const lrk_merge_item *item, lrk_sink sink, void *ctx, lrk_err *err)
+/* On a terminal the line changes in place; elsewhere a long merge says something now and then. */
+static void show_progress(lrk_merge_job *job, const lrk_merge_item *item)
+{
+    char line[400];
+    const double now = lrk_seconds();
+    job->done += lrk_bytes(&item->out);
+    if (job->shown <= 0.0) job->shown = now;
+    if (now - job->shown < (lrk_log_terminal() ? 0.2 : 10.0)) return;
+    job->shown = now;
+    snprintf(line, sizeof line, "%.0f %% written: %s as %s",
+             100.0 * (double)job->done / (double)job->report->bytes, item->out_name,
+             lrk_dtype_name(item->out.dtype));
+    lrk_log_line(line);
+}
+
+lrk_status lrk_merge_stream(lrk_merge_job *job, const lrk_merge_item *item, lrk_sink sink,
+                            void *ctx, lrk_err *err)
 {
     sink_ctx s = {sink, ctx};
-    return walk(item, true, give, &s, err);
+    LRK_TRY(walk(item, true, give, &s, err));
+    show_progress(job, item);
+    return LRK_OK;
 }
 
 typedef struct comparison {
@@ -149,12 +173,12 @@ typedef struct comparison {
     bool differs;
 } comparison;
 
-static lrk_status compare(void *ctx, const panel *p, lrk_err *err)
+static lrk_status compare(void *ctx, const panel *p, bool *enough, lrk_err *err)
 {
     comparison *c = ctx;
     (void)err;
     if (memcmp(c->written + p->first * p->row_bytes, p->out, p->rows * p->row_bytes) != 0)
-        c->differs = true;
+        *enough = c->differs = true;
     return LRK_OK;
 }
 

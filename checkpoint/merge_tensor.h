@@ -34,10 +34,13 @@ typedef struct lrk_merge_job {
     lrk_arena arena;
     const char **made; /* files written so far, for the way back */
     size_t n_made;
+    uint64_t done; /* bytes written */
+    double shown;  /* when the line about it was last written */
 } lrk_merge_job;
 
 /* Computes the rows of the output in order and hands them over, panel after panel. */
-lrk_status lrk_merge_stream(const lrk_merge_item *item, lrk_sink sink, void *ctx, lrk_err *err);
+lrk_status lrk_merge_stream(lrk_merge_job *job, const lrk_merge_item *item, lrk_sink sink,
+                            void *ctx, lrk_err *err);
 
 /* Holds what was written against the base alone: LRK_ENUMERIC where a targeted tensor did not
  * change, or another one did. */

@@ -59,6 +59,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     bool json = false;
     size_t threads = 0;
     double shard_mb = 0;
+    char types[256];
     lrk_merge_options o = {0};
     const lrk_option options[] = {{"model", LRK_OPTION_STRING, &model, true},
                                   {"adapter", LRK_OPTION_STRING, &adapter, false},
@@ -76,9 +77,10 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                 LRK_MAX_THREADS);
     LRK_REQUIRE(err, !format || strcmp(format, "hf") == 0 || strcmp(format, "gguf") == 0,
                 LRK_EUSAGE, "--format: '%s' is unknown; hf or gguf", format);
-    LRK_REQUIRE(err, !dtype || lrk_dtype_from_name(dtype, &o.dtype), LRK_EUSAGE,
-                "--dtype: '%s' is unknown; f32, f16, bf16, and for GGUF q8_0", dtype);
-    o.typed = dtype != NULL;
+    lrk_file_type_list(types, sizeof types);
+    o.type = dtype ? lrk_file_type_find(dtype) : NULL;
+    LRK_REQUIRE(err, !dtype || o.type, LRK_EUSAGE, "--dtype: '%s' is unknown; known are %s", dtype,
+                types);
     o.gguf = format ? strcmp(format, "gguf") == 0 : ends_with(o.out, ".gguf");
     LRK_REQUIRE(err, shard_mb >= 0 && shard_mb <= 1e9, LRK_EUSAGE,
                 "--shard-mb: %g, expected 0 to 1e9", shard_mb);
@@ -92,16 +94,18 @@ const lrk_command lrk_command_merge = {
     .summary = "merge an adapter into its base model",
     .help = "usage: lorikeet merge --model M --adapter A --out PATH [options]\n"
             "\n"
-            "Writes a new model, W + scale * B * A in f32, rounded once. Afterwards the files are\n"
-            "read back: every adapted tensor must differ from the base, every other one must be\n"
-            "equal to it; otherwise the command fails and leaves nothing.\n"
+            "Writes a new model, W + scale * B * A in f32, rounded or quantized once. The files\n"
+            "are read back: every adapted tensor must differ from the base, every other one must\n"
+            "be equal to it; otherwise the command fails and leaves nothing.\n"
             "\n"
             "  --model M        base: a Hugging Face directory or a GGUF file\n"
             "  --adapter A      PEFT adapter directory; without it the model is only converted\n"
             "  --out PATH       NAME.gguf for a GGUF file, else a directory, empty or new\n"
             "  --format F       hf or gguf, where the name of PATH does not say it\n"
-            "  --dtype T        f32, f16, bf16; for GGUF also q8_0. Default: the stored type;\n"
-            "                   f16 in place of other quantized types where an adapter lands\n"
+            "  --dtype T        f32, f16, bf16; for GGUF also q8_0, q4_0, q4_1, q5_0, q5_1, q6_k,\n"
+            "                   iq4_nl, iq4_xs and llama.cpp's mixes q2_k, q3_k_s, q3_k_m, q3_k_l,\n"
+            "                   q4_k_s, q4_k_m, q5_k_s, q5_k_m. Default: the stored type; f16 in\n"
+            "                   place of quantized types where an adapter lands\n"
             "  --tokenizer DIR  take tokenizer files from here (a GGUF base has not all of them)\n"
             "  --shard-mb N     largest file of a directory, default 5000\n"
             "  --any-base       accept an adapter that was trained on other weights of this shape\n"

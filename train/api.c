@@ -184,8 +184,8 @@ int lorikeet_merge(const char *base, const char *adapter, const char *out, const
     lrk_merge_options o = {.out = out, .gguf = ends_in_gguf(out)};
     lrk_status status = LRK_OK;
     if (type) {
-        o.typed = lrk_dtype_from_name(type, &o.dtype);
-        if (!o.typed) status = lrk_fail(&err, LRK_EUSAGE, "%s: unknown type", type);
+        o.type = lrk_file_type_find(type);
+        if (!o.type) status = lrk_fail(&err, LRK_EUSAGE, "%s: unknown type", type);
     }
     if (status == LRK_OK) status = lrk_weights_open(&w, base, &err);
     if (status == LRK_OK) status = lrk_adapter_load(&a, adapter, &err);

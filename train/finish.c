@@ -107,8 +107,8 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char 
         return LRK_OK;
     }
     if (type) {
-        o.typed = lrk_dtype_from_name(type, &o.dtype);
-        LRK_REQUIRE(err, o.typed, LRK_EUSAGE, "export.gguf: %s: unknown type", type);
+        o.type = lrk_file_type_find(type);
+        LRK_REQUIRE(err, o.type, LRK_EUSAGE, "export.gguf: %s: unknown type", type);
     }
     LRK_TRY(lrk_merge(t->session->base.weights, a, &o, &report, err));
     lrk_note("%s: %zu merged and %zu unchanged tensors, %.1f MB%s", o.out, report.merged,

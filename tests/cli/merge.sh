@@ -26,6 +26,11 @@ expect_error 2 'exists already' \
     "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out t.gguf
 expect_error 2 "--dtype: 'int8' is unknown" \
     "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out x --dtype int8
+expect_exit 0 "$LORIKEET" merge --model "$G/llama_gguf_q4_k/model.gguf" \
+    --adapter "$G/llama_gguf_q4_k/adapter" --out k.gguf --dtype q4_k_m
+expect_exit 0 "$LORIKEET" inspect k.gguf
+grep -q 'q6_k' out || fail "q4_k_m has no wider tensors: $(cat out)"
+expect_exit 0 "$LORIKEET" generate --model k.gguf --prompt "a" --max-tokens 3
 expect_error 2 'a model directory can hold f32, f16 and bf16' \
     "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out x --dtype q8_0
 expect_error 3 'an adapter for another base' \

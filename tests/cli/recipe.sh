@@ -73,7 +73,7 @@ bad 'lr_scheduler: cosin' 'lr_scheduler: expected one of constant, linear, cosin
 bad 'optimizer: adamw_8bit' 'optimizer: adamw_8bit: the moments of an adapter are small'
 bad 'roles_to_train: {a: b}' 'roles_to_train: expected list of words, got a map'
 bad 'roles_to_train: [user, user]' 'roles_to_train: user stands there twice'
-bad 'export: {gguf: [q9_0]}' 'export.gguf: expected a list of f32, f16, bf16, q8_0, got the word q9_0'
+bad 'export: {gguf: [q9_0]}' 'export.gguf: expected a list of f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k_s, q3_k_m, q3_k_l, q4_k_s, q4_k_m, q5_k_s, q5_k_m, q6_k, iq4_nl, iq4_xs, got the word q9_0'
 
 # ---- data sets
 whole 'base_model: m\n' 'r.yaml: datasets: is missing'

@@ -257,12 +257,12 @@ static void test_types(void **state)
         empty_out();
         merge_ok(GOLDEN "llama", GOLDEN "llama/adapter",
                  (lrk_merge_options){
-                     .out = "unit_merged.gguf", .gguf = true, .typed = true, .dtype = types[i]});
+                     .out = "unit_merged.gguf", .gguf = true, .type = lrk_file_type_of(types[i])});
         assert_int_equal(lrk_gguf_open(&g, "unit_merged.gguf", NULL), LRK_OK);
         assert_int_equal(lrk_gguf_tensor(&g, "blk.1.ffn_up.weight")->dtype, types[i]);
         assert_int_equal(lrk_gguf_tensor(&g, "output_norm.weight")->dtype, LRK_F32);
         lrk_gguf_close(&g);
-        const lrk_merge_options o = {.out = OUT, .typed = true, .dtype = types[i]};
+        const lrk_merge_options o = {.out = OUT, .type = lrk_file_type_of(types[i])};
         if (types[i] == LRK_Q8_0) {
             assert_int_equal(merge(GOLDEN "llama", NULL, o, NULL, &err), LRK_EUSAGE);
             continue;
@@ -279,6 +279,51 @@ static void test_types(void **state)
                                                   : "bfloat16");
         lrk_json_free(config);
     }
+}
+
+/* Quantizing while merging is quantizing what was merged in f32; the file says its type. */
+static void test_quantized(void **state)
+{
+    (void)state;
+    static const char *const base = GOLDEN "llama_gguf_q4_k/model.gguf";
+    lrk_gguf plain, g, stored;
+    size_t id = 0, carried = 0;
+    empty_out();
+    merge_ok(base, GOLDEN "llama_gguf_q4_k/adapter",
+             (lrk_merge_options){
+                 .out = "unit_merged2.gguf", .gguf = true, .type = lrk_file_type_of(LRK_F32)});
+    merge_ok(base, GOLDEN "llama_gguf_q4_k/adapter",
+             (lrk_merge_options){
+                 .out = "unit_merged.gguf", .gguf = true, .type = lrk_file_type_of(LRK_Q4_K)});
+    assert_int_equal(lrk_gguf_open(&plain, "unit_merged2.gguf", NULL), LRK_OK);
+    assert_int_equal(lrk_gguf_open(&g, "unit_merged.gguf", NULL), LRK_OK);
+    assert_int_equal(lrk_gguf_open(&stored, base, NULL), LRK_OK);
+    assert_int_equal(lrk_gguf_opt_size(&g, "general.file_type", 0, 99, &id, NULL), LRK_OK);
+    assert_int_equal(id, 15);
+    assert_int_equal(lrk_gguf_opt_size(&g, "general.quantization_version", 0, 9, &id, NULL),
+                     LRK_OK);
+    assert_int_equal(id, 2);
+    assert_int_equal(lrk_gguf_tensor(&g, "blk.0.ffn_down.weight")->dtype, LRK_Q4_K);
+    assert_int_equal(lrk_gguf_tensor(&g, "blk.1.ffn_down.weight")->dtype, LRK_Q6_K);
+    assert_int_equal(lrk_gguf_tensor(&g, "blk.1.ffn_norm.weight")->dtype, LRK_F32);
+    assert_int_equal(plain.n_tensors, g.n_tensors);
+    for (size_t i = 0; i < g.n_tensors; i++) {
+        const lrk_tensor got = lrk_gguf_view(&g, &g.tensor[i]);
+        const lrk_tensor from = lrk_gguf_view(&plain, lrk_gguf_tensor(&plain, got.name));
+        const lrk_tensor old = lrk_gguf_view(&stored, lrk_gguf_tensor(&stored, got.name));
+        if (old.dtype == got.dtype && memcmp(old.data, got.data, lrk_bytes(&got)) == 0) {
+            carried++;
+            continue;
+        }
+        unsigned char *want = lrk_heap_alloc(lrk_bytes(&got), 1);
+        assert_true(lrk_from_f32(got.dtype, from.data, lrk_count(&from), want));
+        assert_memory_equal(got.data, want, lrk_bytes(&got));
+        lrk_heap_free(want);
+    }
+    assert_int_equal(carried, 7); /* five norms, embedding and head, of these types there too */
+    lrk_gguf_close(&plain);
+    lrk_gguf_close(&g);
+    lrk_gguf_close(&stored);
 }
 
 static void test_shards(void **state)
@@ -340,12 +385,12 @@ static void test_overflow(void **state)
     assert_int_equal(lrk_weights_open(&w, GOLDEN "llama", &err), LRK_OK);
     assert_int_equal(lrk_adapter_load(&a, GOLDEN "llama/adapter", &err), LRK_OK);
     for (size_t i = 0; i < lrk_count(&a.module[2].b); i++) ((float *)a.module[2].b.data)[i] *= 1e7f;
-    lrk_merge_options o = {.out = OUT, .typed = true, .dtype = LRK_F16};
+    lrk_merge_options o = {.out = OUT, .type = lrk_file_type_of(LRK_F16)};
     assert_int_equal(lrk_merge(w, &a, &o, &report, &err), LRK_ENUMERIC);
     assert_non_null(strstr(err.text, "does not fit f16"));
     assert_false(lrk_is_dir(OUT));
     err = (lrk_err){0};
-    o.dtype = LRK_BF16;
+    o.type = lrk_file_type_of(LRK_BF16);
     assert_int_equal(lrk_merge(w, &a, &o, &report, &err), LRK_OK);
     empty_out();
     ((float *)a.module[2].b.data)[0] = NAN;
@@ -367,7 +412,7 @@ int main(void)
         cmocka_unit_test(test_like_peft),    cmocka_unit_test(test_from_gguf),
         cmocka_unit_test(test_gguf_to_gguf), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_metadata),     cmocka_unit_test(test_types),
-        cmocka_unit_test(test_shards),       cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_overflow)};
+        cmocka_unit_test(test_quantized),    cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_overflow)};
     return cmocka_run_group_tests(tests, NULL, clean);
 }
