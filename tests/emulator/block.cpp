@@ -104,7 +104,7 @@ static void resume(thread *t)
 {
     here.running = t;
     the_thread = t->index;
-    emulator_memory_stack(here.stacks + (size_t)t->who.id * STACK, STACK);
+    emulator_access_stack(here.stacks + (size_t)t->who.id * STACK, STACK);
     lrk_emulator_switch(&here.scheduler, t->sp);
 }
 
@@ -239,7 +239,7 @@ void lrk_emulated_warp(const char *what, unsigned mask, lrk_warp_work *work, voi
 static void synchronized(void *const lanes[32])
 {
     (void)lanes;
-    emulator_memory_warp(here.running->who.warp);
+    emulator_access_warp(here.running->who.warp);
 }
 
 void __syncwarp(unsigned mask, const char *file, int line)
@@ -452,7 +452,7 @@ static void run_block(const std::vector<unsigned> &warps, const std::vector<unsi
         check_barrier();
         if (here.given_up) return;
         for (unsigned i = 0; i < here.n; i++) here.threads[i].at = READY;
-        emulator_memory_barrier();
+        emulator_access_barrier();
     }
 }
 
@@ -480,13 +480,15 @@ void emulator_run(const emulator_launch *launch)
     here.n = launch->block.x * launch->block.y * launch->block.z;
     the_block_size = launch->block;
     the_grid_size = launch->grid;
-    emulator_memory_launch(&launch->closure, launch->shared, launch->shared_limit);
+    emulator_access_launch(&launch->closure);
+    emulator_memory_launch(launch->shared, launch->shared_limit);
     const dim3 g = launch->grid;
     static std::vector<unsigned> blocks, warps, lanes;
     put_in_order(&blocks, (size_t)g.x * g.y * g.z);
     for (unsigned b : blocks) {
         the_block = {b % g.x, b / g.x % g.y, b / g.x / g.y};
-        emulator_memory_block(b);
+        emulator_access_block(b);
+        emulator_memory_block();
         emulator_tensor_block();
         put_in_order(&warps, (here.n + EMULATOR_LANES - 1) / EMULATOR_LANES);
         put_in_order(&lanes, EMULATOR_LANES);

@@ -3,11 +3,12 @@
  * The project's .cu files are compiled by g++ against include/cuda_runtime.h. A block's threads are
  * fibers that switch only at barriers and warp operations; blocks run one after another. The
  * compiler puts a call before every load and store (-fsanitize=thread; its library is never
- * linked), and memory.cpp looks each one up in shadow memory. So kernels are tested as they are
+ * linked), and access.cpp looks each one up in shadow memory. So kernels are tested as they are
  * written.
  *
  *   block.cpp    fibers, blocks, barriers, warp operations
- *   memory.cpp   allocations, shadow memory, the checks of every access
+ *   access.cpp   the check of every access
+ *   memory.cpp   allocations, shared arrays, shadow memory
  *   tensor.cpp   cp.async, ldmatrix, mma
  *   runtime.cpp  the runtime API: errors, launches, memory
  *   streams.cpp  streams, events, graphs
@@ -48,6 +49,8 @@ const char *lrk_emulator_caught(void);
 /* As the environment variable; NULL: the usual order. */
 void lrk_emulator_order(const char *order);
 
+uint64_t lrk_emulator_launches(void); /* done so far */
+
 /* ---- between the parts ----------------------------------------------------------------------- */
 
 enum {
@@ -78,26 +81,33 @@ emulator_thread emulator_self(void);
 void emulator_error(const char *kind, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* memory.cpp */
+/* access.cpp */
 enum emulator_access { EMULATOR_READ, EMULATOR_WRITE, EMULATOR_ATOMIC };
 void emulator_check(const void *p, size_t bytes, emulator_access access, emulator_thread by);
-void emulator_pc(const void *pc); /* where the access comes from, for reports */
 void emulator_check_aligned(const void *p, size_t alignment, const char *what);
+void emulator_pc(const void *pc); /* where the access comes from, for reports */
 
-void emulator_memory_launch(const lrk_closure *closure, size_t dynamic, size_t limit);
-void emulator_memory_block(unsigned index); /* of the grid, counted from 0 */
-void emulator_memory_barrier(void);
-void emulator_memory_warp(unsigned warp);                  /* __syncwarp */
-void emulator_memory_stack(const void *low, size_t bytes); /* of the thread that runs from now on */
+void emulator_access_launch(const lrk_closure *closure);
+void emulator_access_block(unsigned index); /* of the grid, counted from 0 */
+void emulator_access_barrier(void);
+void emulator_access_warp(unsigned warp);                  /* __syncwarp */
+void emulator_access_stack(const void *low, size_t bytes); /* of the thread that runs from now on */
+
+/* tensor.cpp */
+void emulator_tensor_block(void);
+uint16_t emulator_to_bf16(float v); /* to nearest, ties to even */
+uint16_t emulator_to_f16(float v);
+float emulator_from_bf16(uint16_t h);
+float emulator_from_f16(uint16_t h);
+
+/* memory.cpp */
+void emulator_memory_launch(size_t dynamic, size_t limit);
+void emulator_memory_block(void);
 
 /* Whether all of it is shared memory of the block; marks it as on its way, or as there. */
 bool emulator_is_shared(const void *p, size_t bytes);
 void emulator_mark_pending(void *p, size_t bytes, bool pending);
 
-/* tensor.cpp */
-void emulator_tensor_block(void);
-
-/* memory.cpp again */
 void *emulator_allocate(size_t bytes, bool device);
 bool emulator_release(void *p, bool device);
 size_t emulator_allocated(void); /* bytes of the device */
@@ -109,5 +119,9 @@ emulator_place emulator_place_of(const void *p, size_t bytes, const char *what);
 /* Copies and fills between any places, with what is known about initialization. */
 void emulator_copy(void *to, const void *from, size_t bytes);
 void emulator_fill(void *to, int value, size_t bytes);
+
+/* What a library's kernel does to memory that emulator_place_of has checked. */
+void emulator_library_read(const void *p, size_t bytes, const char *what);
+void emulator_library_write(void *p, size_t bytes);
 
 #endif /* LRK_EMULATOR_H */

@@ -85,6 +85,8 @@ static size_t shared_limit(const void *kernel)
     return EMULATOR_SHARED;
 }
 
+uint64_t lrk_emulator_launches(void) { return chip.launches; }
+
 cudaError_t lrk_emulated_set_attribute(const void *kernel, cudaFuncAttribute a, int value)
 {
     if (a != cudaFuncAttributeMaxDynamicSharedMemorySize) return emulator_result(cudaSuccess);

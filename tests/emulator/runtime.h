@@ -4,6 +4,7 @@
 #include "emulator.h"
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -12,8 +13,9 @@ struct launched : emulator_launch {
 };
 
 struct operation {
-    enum { LAUNCH, COPY, FILL, RECORD, WAIT, GRAPH } kind;
+    enum { LAUNCH, CALL, COPY, FILL, RECORD, WAIT, GRAPH } kind;
     std::shared_ptr<launched> launch;
+    std::function<void()> call; /* a library's work */
     void *to;
     const void *from;
     std::shared_ptr<std::vector<char>> staged; /* a copy of pageable memory, taken at the call */

@@ -36,10 +36,13 @@ static void perform(const operation &o)
     if (chip.sticky != cudaSuccess && o.kind != operation::RECORD) return;
     switch (o.kind) {
     case operation::LAUNCH:
+    case operation::CALL:
         if (emulator_planned_failure("launch", ++chip.launches))
             chip.sticky = cudaErrorIllegalAddress;
-        else
+        else if (o.kind == operation::LAUNCH)
             emulator_run(o.launch.get());
+        else
+            o.call();
         break;
     case operation::COPY:
         emulator_copy(o.to, o.staged ? o.staged->data() : o.from, o.bytes);

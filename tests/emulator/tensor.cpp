@@ -5,6 +5,57 @@
 
 #include <vector>
 
+/* ---- conversions, to nearest, ties to even --------------------------------------------------- */
+
+static float from_bits(uint32_t u)
+{
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+uint16_t emulator_to_bf16(float v)
+{
+    uint32_t u;
+    memcpy(&u, &v, sizeof u);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return 0x7fff;
+    return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+}
+
+uint16_t emulator_to_f16(float v)
+{
+    const unsigned sign = signbit(v) ? 0x8000 : 0;
+    const float size = fabsf(v);
+    if (isnan(v)) return 0x7fff;
+    if (size >= 65520.0f) return (uint16_t)(sign | 0x7c00);
+    if (size < 0x1p-14f) return (uint16_t)(sign | (unsigned)rintf(ldexpf(size, 24)));
+    int exponent;
+    (void)frexpf(size, &exponent); /* size = 0.1xxx * 2^exponent */
+    const unsigned fraction = (unsigned)rintf(ldexpf(size, 11 - exponent)); /* 1024 .. 2048 */
+    return (uint16_t)(sign | (((unsigned)(exponent + 14) << 10) + fraction - 1024));
+}
+
+float emulator_from_f16(uint16_t h)
+{
+    const int exponent = h >> 10 & 31, fraction = h & 1023;
+    const float size = exponent == 31  ? (fraction ? NAN : INFINITY)
+                       : exponent == 0 ? ldexpf((float)fraction, -24)
+                                       : ldexpf((float)(fraction + 1024), exponent - 25);
+    return h & 0x8000 ? -size : size;
+}
+
+float emulator_from_bf16(uint16_t h) { return from_bits((uint32_t)h << 16); }
+
+uint32_t lrk_pair_bf16(float low, float high)
+{
+    return emulator_to_bf16(low) | (uint32_t)emulator_to_bf16(high) << 16;
+}
+
+uint32_t lrk_pair_f16(float low, float high)
+{
+    return emulator_to_f16(low) | (uint32_t)emulator_to_f16(high) << 16;
+}
+
 /* ---- cp.async -------------------------------------------------------------------------------- */
 
 struct pending_copy {
@@ -125,26 +176,10 @@ void lrk_emulated_ldmatrix(uint32_t *r, const void *row, int count, bool transpo
 
 /* ---- mma ------------------------------------------------------------------------------------- */
 
-static float from_f16(uint16_t h)
-{
-    const int exponent = h >> 10 & 31, fraction = h & 1023;
-    const float size = exponent == 31  ? (fraction ? NAN : INFINITY)
-                       : exponent == 0 ? ldexpf((float)fraction, -24)
-                                       : ldexpf((float)(fraction + 1024), exponent - 25);
-    return h & 0x8000 ? -size : size;
-}
-
-static float from_bits(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
 static float half_of(uint32_t pair, int i, lrk_operand type)
 {
     const uint16_t h = (uint16_t)(pair >> 16 * i);
-    return type == LRK_MMA_F16 ? from_f16(h) : from_bits((uint32_t)h << 16);
+    return type == LRK_MMA_F16 ? emulator_from_f16(h) : emulator_from_bf16(h);
 }
 
 struct fragments {
@@ -197,30 +232,3 @@ void lrk_emulated_mma(float c[4], const uint32_t a[4], const uint32_t b[2], lrk_
     fragments mine = {c, a, b, type};
     lrk_emulated_warp(names[type], 0xffffffffu, multiply, &mine, file, line);
 }
-
-/* ---- conversions, to nearest, ties to even --------------------------------------------------- */
-
-static uint32_t to_bf16(float v)
-{
-    uint32_t u;
-    memcpy(&u, &v, sizeof u);
-    if ((u & 0x7fffffffu) > 0x7f800000u) return 0x7fff;
-    return (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
-}
-
-static uint32_t to_f16(float v)
-{
-    const uint32_t sign = signbit(v) ? 0x8000 : 0;
-    const float size = fabsf(v);
-    if (isnan(v)) return 0x7fff;
-    if (size >= 65520.0f) return sign | 0x7c00;
-    int exponent;
-    (void)frexpf(size, &exponent); /* size = 0.1xxx * 2^exponent */
-    if (exponent < -13) return sign | (uint32_t)rintf(ldexpf(size, 24));
-    const uint32_t fraction = (uint32_t)rintf(ldexpf(size, 11 - exponent)); /* 1024 .. 2048 */
-    return sign | (((uint32_t)(exponent + 14) << 10) + fraction - 1024);
-}
-
-uint32_t lrk_pair_bf16(float low, float high) { return to_bf16(low) | to_bf16(high) << 16; }
-
-uint32_t lrk_pair_f16(float low, float high) { return to_f16(low) | to_f16(high) << 16; }

@@ -1,0 +1,347 @@
+/* tests/emulator/access.cpp -- the check of every load and store, and the hooks that lead there.
+ *
+ * Time is counted in epochs: one begins with each launch, block and barrier, and is never used
+ * again, so that nothing needs clearing. A stamp is an access: epoch, __syncwarps of the warp
+ * since, thread, flags.
+ */
+#include "memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <vector>
+
+/* flags of a stamp: of the last write, and of the reads */
+enum { ATOMIC = 1 };
+enum { ONE, LANES, WARPS, BLOCKS }; /* lanes of one warp, several warps, several blocks */
+
+static struct {
+    uintptr_t stack;
+    size_t stack_bytes;
+    uintptr_t closure; /* the kernel's arguments */
+    size_t closure_bytes;
+    uint64_t epoch, launch_epoch, block_epoch;
+    unsigned block;
+    std::vector<uint64_t> started;       /* the epochs in which blocks of the launch began */
+    std::vector<unsigned> started_index; /* and which blocks those are */
+    uint16_t warps[EMULATOR_LANES];      /* __syncwarps since the barrier */
+    const void *pc;                      /* of the access that is checked */
+} now;
+
+extern "C" {
+extern char __executable_start, end;
+}
+
+void emulator_access_launch(const lrk_closure *closure)
+{
+    now.launch_epoch = ++now.epoch;
+    now.closure = reinterpret_cast<uintptr_t>(closure->object);
+    now.closure_bytes = closure->bytes;
+    now.started.clear();
+    now.started_index.clear();
+}
+
+void emulator_access_block(unsigned index)
+{
+    now.block = index;
+    now.block_epoch = ++now.epoch;
+    now.started.push_back(now.epoch);
+    now.started_index.push_back(index);
+    memset(now.warps, 0, sizeof now.warps);
+}
+
+void emulator_access_barrier(void)
+{
+    now.epoch++;
+    memset(now.warps, 0, sizeof now.warps);
+}
+
+void emulator_access_warp(unsigned warp) { now.warps[warp]++; }
+
+void emulator_access_stack(const void *low, size_t bytes)
+{
+    now.stack = reinterpret_cast<uintptr_t>(low);
+    now.stack_bytes = bytes;
+}
+
+void emulator_pc(const void *pc) { now.pc = pc; }
+
+/* ---- stamps ---------------------------------------------------------------------------------- */
+
+static uint64_t stamp_of(emulator_thread by)
+{
+    return now.epoch << 28 | (uint64_t)now.warps[by.warp] << 12 | (uint64_t)by.id << 2;
+}
+
+static uint64_t epoch_of(uint64_t stamp) { return stamp >> 28; }
+
+static unsigned turn_of(uint64_t stamp) { return (unsigned)(stamp >> 12) & 0xffff; }
+
+static unsigned thread_of(uint64_t stamp) { return (unsigned)(stamp >> 2) & 0x3ff; }
+
+static bool same_warp(uint64_t a, uint64_t b)
+{
+    return thread_of(a) / EMULATOR_LANES == thread_of(b) / EMULATOR_LANES;
+}
+
+/* Whether an access of this launch that began after `first` may happen at the same time as mine. */
+static bool unordered(uint64_t other, uint64_t mine, uint64_t first)
+{
+    const uint64_t epoch = epoch_of(other);
+    if (epoch < first) return false;
+    if (epoch < now.block_epoch) return true;
+    if (epoch < now.epoch || thread_of(other) == thread_of(mine)) return false;
+    return !same_warp(other, mine) || turn_of(other) == turn_of(mine);
+}
+
+static bool unordered_reads(uint64_t reads, uint64_t mine, uint64_t first)
+{
+    if (epoch_of(reads) < first) return false;
+    switch (reads & 3) {
+    case BLOCKS:
+        return true;
+    case WARPS:
+        return epoch_of(reads) == now.epoch || epoch_of(reads) < now.block_epoch;
+    case LANES:
+        if (epoch_of(reads) == now.epoch && same_warp(reads, mine))
+            return turn_of(reads) == turn_of(mine);
+        break;
+    }
+    return unordered(reads, mine, first);
+}
+
+static uint64_t joined(uint64_t reads, uint64_t mine, uint64_t first)
+{
+    const uint64_t epoch = epoch_of(reads), flag = reads & 3;
+    if (epoch < first) return mine;
+    if (epoch < now.block_epoch || flag == BLOCKS) return mine | BLOCKS;
+    if (epoch < now.epoch) return mine;
+    if (flag == WARPS || !same_warp(reads, mine)) return mine | WARPS;
+    if (turn_of(reads) != turn_of(mine)) return mine;
+    return mine | (thread_of(reads) == thread_of(mine) ? flag : (uint64_t)LANES);
+}
+
+/* ---- reports -----------------------------------------------------------------------------------
+ */
+
+/* " (function at file:line)" of the access, where addr2line can say. */
+static void source(char *text, size_t size)
+{
+    char command[128], function[256] = "", place[512] = "";
+    const size_t offset = (size_t)(static_cast<const char *>(now.pc) - &__executable_start) - 1;
+    text[0] = 0;
+    if (!now.pc) return;
+    snprintf(command, sizeof command, "addr2line -Cfe /proc/%d/exe 0x%zx 2>/dev/null",
+             (int)getpid(), offset);
+    FILE *f = popen(command, "r");
+    if (f && fgets(function, sizeof function, f) && fgets(place, sizeof place, f))
+        snprintf(text, size, " (%.*s at %.*s)", (int)strcspn(function, "\n"), function,
+                 (int)strcspn(place, "\n"), place);
+    if (f) pclose(f);
+}
+
+static const char *verb(emulator_access a)
+{
+    return a == EMULATOR_READ ? "read" : a == EMULATOR_WRITE ? "write" : "atomic";
+}
+
+static bool of_program(uintptr_t a)
+{
+    return a - reinterpret_cast<uintptr_t>(&__executable_start) <
+           (uintptr_t)(&end - &__executable_start);
+}
+
+static void out_of_bounds(const void *p, size_t n, emulator_access access)
+{
+    char where[1024], place[256];
+    source(where, sizeof where);
+    emulator_place_name(p, place, sizeof place);
+    const bool ours = of_program(reinterpret_cast<uintptr_t>(p)) && !emulator_region_of(p);
+    emulator_error("bounds", "%s of %zu bytes at %p: %s%s", verb(access), n, p,
+                   ours ? "data of the program, which kernels may only read" : place, where);
+}
+
+static void not_known(const region *r, size_t offset, emulator_access access)
+{
+    char where[1024], place[256];
+    const unsigned char k = r->known[offset];
+    if (k == OUTSIDE) {
+        out_of_bounds(r->base + offset, 1, access);
+        return;
+    }
+    source(where, sizeof where);
+    emulator_place_name(r->base + offset, place, sizeof place);
+    if (k == PENDING)
+        emulator_error("copy", "%s of %s before the wait for its asynchronous copy%s", verb(access),
+                       place, where);
+    else
+        emulator_error("uninitialized", "read of %s, which nobody has written yet%s", place, where);
+}
+
+static void race(const region *r, size_t offset, uint64_t other, const char *did,
+                 emulator_access access, emulator_thread by)
+{
+    char where[1024], place[256], who[128];
+    source(where, sizeof where);
+    emulator_place_name(r->base + offset, place, sizeof place);
+    unsigned block = now.block;
+    for (size_t i = 0; i < now.started.size(); i++)
+        if (now.started[i] <= epoch_of(other)) block = now.started_index[i];
+    const bool reads = !strcmp(did, "read");
+    if (block == now.block && reads && (other & 3) == BLOCKS)
+        snprintf(who, sizeof who, "a thread of another block");
+    else if (block == now.block)
+        snprintf(who, sizeof who, "thread %u", thread_of(other));
+    else
+        snprintf(who, sizeof who, "thread %u of block %u", thread_of(other), block);
+    emulator_error("race", "%s by thread %u of %s, which %s %s with no barrier between%s",
+                   verb(access), by.id, place, who, did, where);
+}
+
+/* ---- the check ------------------------------------------------------------------------------- */
+
+static void check_in(region *r, size_t offset, size_t n, emulator_access access, emulator_thread by)
+{
+    const uint64_t first = r->kind == region::SHARED ? now.block_epoch : now.launch_epoch;
+    const uint64_t mine = stamp_of(by);
+    for (size_t i = offset; i < offset + n; i++) {
+        cell *c = &r->cells[i];
+        if (r->known[i] != KNOWN) {
+            if (access != EMULATOR_WRITE || r->known[i] != BLANK) {
+                not_known(r, i, access);
+                return;
+            }
+            r->known[i] = KNOWN;
+        }
+        const bool both_atomic = access == EMULATOR_ATOMIC && (c->write & ATOMIC);
+        if (c->write != mine && !both_atomic && unordered(c->write, mine, first)) {
+            race(r, i, c->write, "wrote", access, by);
+            return;
+        }
+        if (access == EMULATOR_READ) {
+            if ((c->read & ~(uint64_t)3) != mine) c->read = joined(c->read, mine, first);
+            continue;
+        }
+        if (c->read != mine && unordered_reads(c->read, mine, first)) {
+            race(r, i, c->read, "read", access, by);
+            return;
+        }
+        c->write = mine | (access == EMULATOR_ATOMIC ? ATOMIC : 0);
+    }
+}
+
+void emulator_check(const void *p, size_t n, emulator_access access, emulator_thread by)
+{
+    const uintptr_t a = reinterpret_cast<uintptr_t>(p);
+    region *r = emulator_region_of(p);
+    if (r) {
+        const size_t offset = a - reinterpret_cast<uintptr_t>(r->base);
+        if (n > r->bytes - offset)
+            out_of_bounds(p, n, access);
+        else
+            check_in(r, offset, n, access, by);
+        return;
+    }
+    if (access != EMULATOR_READ || (a - now.closure >= now.closure_bytes && !of_program(a)))
+        out_of_bounds(p, n, access);
+}
+
+static inline void hook(const void *p, size_t n, emulator_access access, const void *pc)
+{
+    const uintptr_t a = reinterpret_cast<uintptr_t>(p);
+    if (!emulator_in_kernel()) {
+        const region *r = emulator_region_of(p);
+        now.pc = pc;
+        if (r && r->kind == region::DEVICE) {
+            char where[1024];
+            source(where, sizeof where);
+            emulator_error("host", "%s of device memory at %p by the host%s", verb(access), p,
+                           where);
+        }
+        return;
+    }
+    if (a - now.stack < now.stack_bytes) return;
+    now.pc = pc;
+    emulator_check(p, n, access, emulator_self());
+}
+
+static void aligned(const void *p, size_t n, const void *pc)
+{
+    if (emulator_in_kernel() && reinterpret_cast<uintptr_t>(p) % n) {
+        now.pc = pc;
+        emulator_check_aligned(p, n, "an access");
+    }
+}
+
+void emulator_check_aligned(const void *p, size_t alignment, const char *what)
+{
+    char where[1024];
+    if (reinterpret_cast<uintptr_t>(p) % alignment == 0) return;
+    source(where, sizeof where);
+    emulator_error("misaligned", "%s at %p, which is not a multiple of %zu%s", what, p, alignment,
+                   where);
+}
+
+void lrk_emulated_atomic(const void *p, size_t bytes)
+{
+    now.pc = __builtin_return_address(0);
+    emulator_check_aligned(p, bytes, "an atomic");
+    emulator_check(p, bytes, EMULATOR_ATOMIC, emulator_self());
+}
+
+/* What g++ calls. */
+#define PC __builtin_return_address(0)
+#define HOOKS(n)                                                                                   \
+    void __tsan_read##n(void *p)                                                                   \
+    {                                                                                              \
+        aligned(p, n, PC);                                                                         \
+        hook(p, n, EMULATOR_READ, PC);                                                             \
+    }                                                                                              \
+    void __tsan_write##n(void *p)                                                                  \
+    {                                                                                              \
+        aligned(p, n, PC);                                                                         \
+        hook(p, n, EMULATOR_WRITE, PC);                                                            \
+    }                                                                                              \
+    void __tsan_unaligned_read##n(void *p) { hook(p, n, EMULATOR_READ, PC); }                      \
+    void __tsan_unaligned_write##n(void *p) { hook(p, n, EMULATOR_WRITE, PC); }                    \
+    void __tsan_volatile_read##n(void *p) { hook(p, n, EMULATOR_READ, PC); }                       \
+    void __tsan_volatile_write##n(void *p) { hook(p, n, EMULATOR_WRITE, PC); }
+
+/* What -fsanitize=alignment calls: a pointer that is not aligned for its type is used, even where
+ * the compiler then loads less than the whole of it. Host code calls the aborting variant. */
+struct mismatch {
+    const char *file;
+    unsigned line, column;
+    const struct {
+        uint16_t kind, info;
+        char name[1];
+    } * type;
+    unsigned char log_alignment, use;
+};
+
+extern "C" {
+HOOKS(1)
+HOOKS(2)
+HOOKS(4)
+HOOKS(8)
+HOOKS(16)
+
+void __tsan_read_range(void *p, size_t n) { hook(p, n, EMULATOR_READ, PC); }
+
+void __tsan_write_range(void *p, size_t n) { hook(p, n, EMULATOR_WRITE, PC); }
+
+void __tsan_func_entry(void *) {}
+
+void __tsan_func_exit(void) {}
+
+void __tsan_init(void) {}
+
+void __tsan_vptr_update(void **, void *) {}
+
+void __ubsan_handle_type_mismatch_v1(mismatch *m, uintptr_t p)
+{
+    emulator_error("misaligned", "%p is used as %s, which lies on multiples of %u (at %s:%u)",
+                   reinterpret_cast<void *>(p), m->type->name, 1u << m->log_alignment, m->file,
+                   m->line);
+}
+}

@@ -1,0 +1,349 @@
+/* tests/emulator/cublaslt.cpp -- matrix products in the place of cuBLASLt. Sums run in double, in
+ * the order of k; the result is rounded once. */
+#include "runtime.h"
+
+#include <cublasLt.h>
+
+enum { SCRATCH = 4096 }; /* what the second algorithm wants */
+
+struct lrk_emulated_product {
+    int32_t transposed_a, transposed_b, epilogue;
+    const void *bias;
+    int32_t bias_type; /* -1: that of d */
+};
+
+struct lrk_emulated_layout {
+    cudaDataType_t type;
+    uint64_t rows, cols;
+    int64_t ld;
+    int32_t batches;
+    int64_t stride; /* elements from one of the batch to the next */
+};
+
+struct lrk_emulated_preference {
+    uint64_t workspace;
+    uint32_t reduction, alignment[4]; /* of a, b, c, d */
+};
+
+/* In cublasLtMatmulAlgo_t. */
+enum { ALGORITHM_ID, ALGORITHM_WORKSPACE, ALGORITHM_ALIGNMENT };
+
+struct operand {
+    const char *data;
+    lrk_emulated_layout layout;
+};
+
+struct multiplication {
+    lrk_emulated_product product;
+    operand a, b, c, d;
+    float alpha, beta;
+    void *workspace;
+    size_t workspace_bytes;
+};
+
+/* ---- descriptions -----------------------------------------------------------------------------
+ */
+
+size_t cublasLtGetVersion(void) { return CUBLAS_VERSION; }
+
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
+{
+    if (chip.sticky != cudaSuccess) return CUBLAS_STATUS_NOT_INITIALIZED;
+    *handle = reinterpret_cast<cublasLtHandle_t>(&chip);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t) { return CUBLAS_STATUS_SUCCESS; }
+
+static cublasStatus_t set(void *target, size_t target_size, const void *value, size_t size)
+{
+    if (size != target_size) return CUBLAS_STATUS_INVALID_VALUE;
+    memcpy(target, value, size);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *product, cublasComputeType_t compute,
+                                        cudaDataType_t scale)
+{
+    if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
+    *product =
+        new lrk_emulated_product{CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, nullptr, -1};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t p,
+                                              cublasLtMatmulDescAttributes_t which,
+                                              const void *value, size_t size)
+{
+    switch (which) {
+    case CUBLASLT_MATMUL_DESC_TRANSA:
+        return set(&p->transposed_a, 4, value, size);
+    case CUBLASLT_MATMUL_DESC_TRANSB:
+        return set(&p->transposed_b, 4, value, size);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE:
+        return set(&p->epilogue, 4, value, size);
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
+        return set(&p->bias, sizeof p->bias, value, size);
+    case CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE:
+        return set(&p->bias_type, 4, value, size);
+    }
+    return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t product)
+{
+    delete product;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType_t type,
+                                          uint64_t rows, uint64_t cols, int64_t ld)
+{
+    if (!rows || !cols || ld < (int64_t)rows) return CUBLAS_STATUS_INVALID_VALUE;
+    *layout = new lrk_emulated_layout{type, rows, cols, ld, 1, 0};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
+                                                cublasLtMatrixLayoutAttribute_t which,
+                                                const void *value, size_t size)
+{
+    switch (which) {
+    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT:
+        return set(&layout->batches, 4, value, size);
+    case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET:
+        return set(&layout->stride, 8, value, size);
+    }
+    return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout)
+{
+    delete layout;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference)
+{
+    *preference =
+        new lrk_emulated_preference{0, CUBLASLT_REDUCTION_SCHEME_MASK, {256, 256, 256, 256}};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p,
+                                                    cublasLtMatmulPreferenceAttributes_t which,
+                                                    const void *value, size_t size)
+{
+    switch (which) {
+    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
+        return set(&p->workspace, 8, value, size);
+    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK:
+        return set(&p->reduction, 4, value, size);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
+        return set(&p->alignment[0], 4, value, size);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
+        return set(&p->alignment[1], 4, value, size);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
+        return set(&p->alignment[2], 4, value, size);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES:
+        return set(&p->alignment[3], 4, value, size);
+    }
+    return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference)
+{
+    delete preference;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+/* ---- shapes and types -------------------------------------------------------------------------
+ */
+
+static size_t element_bytes(int type) { return type == CUDA_R_32F ? 4 : 2; }
+
+static bool same_shape(const lrk_emulated_layout *x, uint64_t rows, uint64_t cols, int32_t batches)
+{
+    return x->rows == rows && x->cols == cols && x->batches == batches;
+}
+
+/* a and b of one type; c and d of one, which is that of a, or f32. */
+static bool fits(const lrk_emulated_product *p, const lrk_emulated_layout *a,
+                 const lrk_emulated_layout *b, const lrk_emulated_layout *c,
+                 const lrk_emulated_layout *d)
+{
+    const bool at = p->transposed_a == CUBLAS_OP_T, bt = p->transposed_b == CUBLAS_OP_T;
+    const uint64_t m = at ? a->cols : a->rows, k = at ? a->rows : a->cols;
+    const uint64_t n = bt ? b->rows : b->cols;
+    return (bt ? b->cols : b->rows) == k && b->batches == a->batches &&
+           same_shape(c, m, n, a->batches) && same_shape(d, m, n, a->batches) &&
+           a->type == b->type && c->type == d->type &&
+           (d->type == a->type || d->type == CUDA_R_32F);
+}
+
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t product,
+                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                              cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                              cublasLtMatmulPreference_t preference, int asked,
+                                              cublasLtMatmulHeuristicResult_t *result,
+                                              int *returned)
+{
+    *returned = 0;
+    if (asked < 1) return CUBLAS_STATUS_INVALID_VALUE;
+    if (!fits(product, a, b, c, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
+    for (int i = 0; i < 2 && i < asked && (i == 0 || preference->workspace >= SCRATCH); i++) {
+        cublasLtMatmulHeuristicResult_t *r = &result[(*returned)++];
+        memset(r, 0, sizeof *r);
+        r->workspaceSize = i * SCRATCH;
+        r->wavesCount = 1.0f;
+        r->algo.data[ALGORITHM_ID] = 0x1a7 + (uint64_t)i;
+        r->algo.data[ALGORITHM_WORKSPACE] = r->workspaceSize;
+        for (int o = 0; o < 4; o++)
+            r->algo.data[ALGORITHM_ALIGNMENT + o] = preference->alignment[o];
+    }
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+/* ---- the product ------------------------------------------------------------------------------
+ */
+
+static float get(const char *p, int type, size_t i)
+{
+    float f;
+    uint16_t h;
+    if (type == CUDA_R_32F) {
+        memcpy(&f, p + 4 * i, sizeof f);
+        return f;
+    }
+    memcpy(&h, p + 2 * i, sizeof h);
+    return type == CUDA_R_16BF ? emulator_from_bf16(h) : emulator_from_f16(h);
+}
+
+static void put(char *p, int type, size_t i, float v)
+{
+    const uint16_t h = type == CUDA_R_16BF ? emulator_to_bf16(v) : emulator_to_f16(v);
+    if (type == CUDA_R_32F)
+        memcpy(p + 4 * i, &v, sizeof v);
+    else
+        memcpy(p + 2 * i, &h, sizeof h);
+}
+
+/* The columns of one matrix of the batch, read with the check. */
+static std::vector<float> load(const operand &x, int64_t batch)
+{
+    const lrk_emulated_layout &l = x.layout;
+    const size_t bytes = element_bytes(l.type);
+    std::vector<float> v(l.rows * l.cols);
+    for (size_t j = 0; j < l.cols; j++) {
+        const char *column = x.data + (size_t)(batch * l.stride + (int64_t)j * l.ld) * bytes;
+        emulator_library_read(column, l.rows * bytes, "cublasLtMatmul");
+        for (size_t i = 0; i < l.rows; i++) v[j * l.rows + i] = get(column, l.type, i);
+    }
+    return v;
+}
+
+/* sum[i] = sum over k of op(a)(i, k) op(b)(k, j) */
+static void column_sum(const multiplication &p, const float *a, const float *b, size_t j, size_t k,
+                       std::vector<double> *sum)
+{
+    const bool at = p.product.transposed_a == CUBLAS_OP_T;
+    const bool bt = p.product.transposed_b == CUBLAS_OP_T;
+    const size_t m = sum->size(), b_rows = p.b.layout.rows;
+    for (double &s : *sum) s = 0.0;
+    for (size_t h = 0; h < k; h++) {
+        const double right = (double)(bt ? b[h * b_rows + j] : b[j * b_rows + h]);
+        double *s = sum->data();
+        if (at)
+            for (size_t i = 0; i < m; i++) s[i] += (double)a[i * k + h] * right;
+        else
+            for (size_t i = 0; i < m; i++) s[i] += (double)a[h * m + i] * right;
+    }
+}
+
+static void multiply_one(const multiplication &p, int64_t batch)
+{
+    const lrk_emulated_layout &d = p.d.layout;
+    const size_t m = d.rows, bytes = element_bytes(d.type);
+    const size_t k = p.product.transposed_a == CUBLAS_OP_T ? p.a.layout.rows : p.a.layout.cols;
+    const std::vector<float> a = load(p.a, batch), b = load(p.b, batch);
+    const std::vector<float> c = p.beta != 0.0f ? load(p.c, batch) : std::vector<float>();
+    const char *bias = static_cast<const char *>(p.product.bias);
+    const int bias_type = p.product.bias_type < 0 ? d.type : p.product.bias_type;
+    std::vector<double> sum(m);
+    for (size_t j = 0; j < d.cols; j++) {
+        char *column =
+            const_cast<char *>(p.d.data) + (size_t)(batch * d.stride + (int64_t)j * d.ld) * bytes;
+        column_sum(p, a.data(), b.data(), j, k, &sum);
+        for (size_t i = 0; i < m; i++) {
+            double v = (double)p.alpha * sum[i];
+            if (p.beta != 0.0f) v += (double)p.beta * (double)c[j * m + i];
+            if (bias) v += (double)get(bias, bias_type, i);
+            put(column, d.type, i, (float)v);
+        }
+        emulator_library_write(column, m * bytes);
+    }
+}
+
+static void multiply(const multiplication &p)
+{
+    if (p.workspace_bytes) emulator_fill(p.workspace, 0xff, p.workspace_bytes);
+    if (p.product.bias)
+        emulator_library_read(p.product.bias,
+                              p.d.layout.rows * element_bytes(p.product.bias_type < 0
+                                                                  ? (int)p.d.layout.type
+                                                                  : p.product.bias_type),
+                              "cublasLtMatmul");
+    for (int32_t i = 0; i < p.a.layout.batches; i++) multiply_one(p, i);
+}
+
+static void check_operand(const operand &x, uint64_t alignment, const char *what)
+{
+    const lrk_emulated_layout &l = x.layout;
+    const int64_t last = (l.batches - 1) * l.stride + ((int64_t)l.cols - 1) * l.ld;
+    const size_t bytes = (size_t)(last + (int64_t)l.rows) * element_bytes(l.type);
+    if (emulator_place_of(x.data, bytes, what) != EMULATOR_DEVICE)
+        emulator_error("host", "%s, %p, is not in device memory", what,
+                       static_cast<const void *>(x.data));
+    else if (reinterpret_cast<uintptr_t>(x.data) % alignment)
+        emulator_error("misaligned",
+                       "%s, %p, is not a multiple of %u, which the algorithm was "
+                       "asked for",
+                       what, static_cast<const void *>(x.data), (unsigned)alignment);
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, const void *alpha,
+                              const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
+                              cublasLtMatrixLayout_t b_layout, const void *beta, const void *c,
+                              cublasLtMatrixLayout_t c_layout, void *d,
+                              cublasLtMatrixLayout_t d_layout,
+                              const cublasLtMatmulAlgo_t *algorithm, void *workspace,
+                              size_t workspace_bytes, cudaStream_t stream)
+{
+    multiplication p = {*product, {}, {}, {}, {}, 0.0f, 0.0f, workspace, 0};
+    p.a = {static_cast<const char *>(a), *a_layout};
+    p.b = {static_cast<const char *>(b), *b_layout};
+    p.c = {static_cast<const char *>(c), *c_layout};
+    p.d = {static_cast<const char *>(d), *d_layout};
+    memcpy(&p.alpha, alpha, sizeof p.alpha);
+    memcpy(&p.beta, beta, sizeof p.beta);
+    if (product->epilogue == CUBLASLT_EPILOGUE_DEFAULT) p.product.bias = nullptr;
+    if (!fits(product, a_layout, b_layout, c_layout, d_layout) ||
+        (c == d && memcmp(c_layout, d_layout, sizeof *c_layout) != 0))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    uint64_t alignment[4];
+    for (int i = 0; i < 4; i++)
+        alignment[i] = algorithm ? algorithm->data[ALGORITHM_ALIGNMENT + i] : 1;
+    p.workspace_bytes = algorithm ? algorithm->data[ALGORITHM_WORKSPACE] : 0;
+    if (p.workspace_bytes > workspace_bytes) return CUBLAS_STATUS_INVALID_VALUE;
+    check_operand(p.a, alignment[0], "a of cublasLtMatmul");
+    check_operand(p.b, alignment[1], "b of cublasLtMatmul");
+    if (p.beta != 0.0f) check_operand(p.c, alignment[2], "c of cublasLtMatmul");
+    check_operand(p.d, alignment[3], "d of cublasLtMatmul");
+    if (workspace_bytes)
+        (void)emulator_place_of(workspace, workspace_bytes, "the workspace of cublasLtMatmul");
+    operation o = {};
+    o.kind = operation::CALL;
+    o.call = [p] { multiply(p); };
+    return emulator_enqueue(stream, o) == cudaSuccess ? CUBLAS_STATUS_SUCCESS
+                                                      : CUBLAS_STATUS_EXECUTION_FAILED;
+}
