@@ -10,7 +10,7 @@
 #include "kernels/op.h"
 
 /*   in[X], in[D]  (..., C)  f32 | bf16 | f64, both alike
- *   out[Y]        (..., C)  like x; may share storage with x
+ *   out[Y]        (..., C)  like x; may share storage with d
  */
 enum { LRK_ADD_X, LRK_ADD_D };
 enum { LRK_ADD_Y };
