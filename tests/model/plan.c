@@ -1,0 +1,188 @@
+/* tests/model/plan.c -- the plan for a GPU that is not there, beside arithmetic by hand.
+ *
+ * Twelve cases: three models, two lengths, two types of weights, every way to keep activations. What is
+ * counted on counting arenas must be what the formulas below say: exactly for weights, adapters,
+ * gradients, moments and batch, within 0.1 % for activations (buffers begin on 64 bytes).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/size.h"
+#include "kernels/segments.h"
+#include "models/engine.h"
+
+enum { RANK = 16 };
+
+typedef struct lrk_giant {
+    lrk_decoder decoder;
+    lrk_dtype type;
+} lrk_giant;
+
+static bool ends(const char *name, const char *end)
+{
+    const size_t n = strlen(name), e = strlen(end);
+    return n >= e && strcmp(name + n - e, end) == 0;
+}
+
+/* Shapes without numbers. */
+static lrk_status find(void *ctx, const char *name, lrk_tensor *out, lrk_err *err)
+{
+    const lrk_giant *g = ctx;
+    const lrk_decoder *d = &g->decoder;
+    const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
+    const struct {
+        const char *end;
+        size_t rows, cols;
+    } shapes[] = {{"embed_tokens.weight", d->vocabulary, d->width},
+                  {"lm_head.weight", d->vocabulary, d->width},
+                  {"q_proj.weight", q, d->width},
+                  {"k_proj.weight", k, d->width},
+                  {"v_proj.weight", k, d->width},
+                  {"o_proj.weight", d->width, q},
+                  {"gate_proj.weight", d->feed_forward, d->width},
+                  {"up_proj.weight", d->feed_forward, d->width},
+                  {"down_proj.weight", d->width, d->feed_forward}};
+    (void)err;
+    *out = lrk_vec(LRK_F32, d->width);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (ends(name, shapes[i].end)) *out = lrk_mat(g->type, shapes[i].rows, shapes[i].cols);
+    out->name = name;
+    return LRK_OK;
+}
+
+static lrk_decoder decoder(size_t layers, size_t width, size_t heads, size_t key_heads,
+                           size_t feed_forward, size_t vocabulary, bool tied)
+{
+    return (lrk_decoder){.family = "LlamaForCausalLM", .layers = layers, .width = width,
+                         .heads = heads, .key_heads = key_heads, .head_size = width / heads,
+                         .feed_forward = feed_forward, .vocabulary = vocabulary,
+                         .max_positions = 131072, .norm_eps = 1e-5,
+                         .rope = {.theta = 500000.0, .factor = 1.0}, .tied = tied};
+}
+
+static lrk_engine_options options(lrk_giant *g, const lrk_lora_options *lora, size_t tokens,
+                                  lrk_recompute recompute)
+{
+    return (lrk_engine_options){.device = LRK_CUDA, .decoder = g->decoder, .find = find, .ctx = g,
+                                .lora = lora, .train = true, .compute = LRK_C_BF16,
+                                .recompute = recompute, .max_tokens = tokens, .max_segments = 7,
+                                .max_trained = tokens};
+}
+
+/* Elements of the matrices, and numbers of an adapter on all of them but embedding and head. */
+static size_t matrix_elements(const lrk_decoder *d)
+{
+    const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
+    const size_t layer = d->width * (2 * q + 2 * k) + 3 * d->width * d->feed_forward;
+    return d->layers * layer + (d->tied ? 1 : 2) * d->vocabulary * d->width;
+}
+
+static size_t adapter_numbers(const lrk_decoder *d)
+{
+    const size_t C = d->width, F = d->feed_forward, q = d->heads * d->head_size,
+                 k = d->key_heads * d->head_size;
+    return d->layers * RANK * ((C + q) + 2 * (C + k) + (q + C) + 2 * (C + F) + (F + C));
+}
+
+/* Bytes of one layer's results a token: all, those that are cheap to compute again, all the rest. */
+static double layer_bytes(const lrk_decoder *d, lrk_recompute r)
+{
+    const double C = (double)d->width, F = (double)d->feed_forward,
+                 Q = (double)(d->heads * d->head_size), K = (double)(d->key_heads * d->head_size);
+    const double norms = 2 * 2 * C, gated = 2 * F;             /* bf16 */
+    const double rstd = 2 * 4, lse = 4 * (double)d->heads;     /* f32 */
+    const double ranks = 7 * 2 * RANK;                         /* X A^T of each projection */
+    const double rest = 2 * (2 * Q + 2 * K + 2 * C + 2 * F) + rstd + lse + ranks;
+    return r == LRK_KEEP_COSTLY ? rest : rest + norms + gated;
+}
+
+/* Gradients that exist at a time: of the residual stream and of a sublayer's input and output; of the
+ * gate, the other factor and their product; of q and the result of attention; of k and v. */
+static double gradient_bytes(const lrk_decoder *d)
+{
+    const double C = (double)d->width, F = (double)d->feed_forward,
+                 K = (double)(d->key_heads * d->head_size);
+    return 2 * (3 * C + 3 * F + 2 * K);
+}
+
+/* A token's activations: the embedding, the table of angles, the layers, the last norm, the saved
+ * gradient of the head. Here q is as wide as the model. */
+static double token_bytes(const lrk_decoder *d, lrk_recompute r)
+{
+    const double C = (double)d->width, F = (double)d->feed_forward, L = (double)d->layers;
+    const double ends = 2 * C + 4 * (double)d->head_size + (2 * C + 4) + 2 * C;
+    const double gradients = gradient_bytes(d);
+    if (r == LRK_KEEP_LAYERS) return ends + 2 * C * L + layer_bytes(d, r) + gradients;
+    const double shared = r == LRK_KEEP_COSTLY ? 2 * C + 2 * F : 0.0; /* norms, and SwiGLU, take turns */
+    return ends + L * layer_bytes(d, r) + shared + gradients;
+}
+
+static void check(lrk_giant *g, size_t tokens, lrk_recompute r)
+{
+    const lrk_lora_options lora = {.rank = RANK, .alpha = 32.0};
+    const lrk_engine_options o = options(g, &lora, tokens, r);
+    const lrk_decoder *d = &g->decoder;
+    lrk_engine_bytes b;
+    lrk_err err = {0};
+    if (lrk_engine_plan(&o, &b, &err) != LRK_OK) fail_msg("%s", err.text);
+    const size_t numbers = adapter_numbers(d) * sizeof(float);
+    assert_int_equal(b.weights, lrk_row_bytes(g->type, matrix_elements(d)));
+    assert_int_equal(b.adapters, numbers);
+    assert_int_equal(b.gradients, numbers);
+    assert_int_equal(b.moments, 2 * numbers);
+    const double want = token_bytes(d, r) * (double)tokens, got = (double)b.step;
+    printf("%5zu wide, %5zu tokens, %-5s policy %d: weights %8.1f MB, activations %8.1f MB (by hand "
+           "%8.1f), workspace %6.1f MB, all %8.1f MB\n",
+           d->width, tokens, lrk_dtype_name(g->type), (int)r, (double)b.weights / 1e6, got / 1e6,
+           want / 1e6, (double)b.scratch / 1e6, (double)lrk_engine_total(&b) / 1e6);
+    assert_true(got > 0.999 * want && got < 1.001 * want);
+}
+
+static void twelve_cases(void **state)
+{
+    (void)state;
+    lrk_giant models[] = {{decoder(30, 576, 9, 3, 1536, 49152, true), LRK_BF16},
+                          {decoder(16, 2048, 32, 8, 8192, 128256, true), LRK_BF16},
+                          {decoder(32, 4096, 32, 8, 14336, 128256, false), LRK_BF16}};
+    static const lrk_dtype types[][2] = {{LRK_BF16, LRK_Q4_1}, {LRK_BF16, LRK_Q4_K}, {LRK_BF16, LRK_Q4_K}};
+    for (size_t m = 0; m < 3; m++)
+        for (size_t t = 0; t < 2; t++)
+            for (size_t tokens = 2048; tokens <= 8192; tokens *= 4) {
+                models[m].type = types[m][t];
+                for (lrk_recompute r = LRK_KEEP_ALL; r <= LRK_KEEP_LAYERS; r++)
+                    check(&models[m], tokens, r);
+            }
+}
+
+static size_t total(lrk_dtype type, size_t tokens, lrk_recompute r)
+{
+    lrk_giant g = {decoder(32, 4096, 32, 8, 14336, 128256, false), type};
+    const lrk_lora_options lora = {.rank = RANK, .alpha = 32.0};
+    const lrk_engine_options o = options(&g, &lora, tokens, r);
+    lrk_engine_bytes b;
+    lrk_err err = {0};
+    if (lrk_engine_plan(&o, &b, &err) != LRK_OK) fail_msg("%s", err.text);
+    return lrk_engine_total(&b);
+}
+
+static void eight_billion_fit(void **state)
+{
+    (void)state;
+    assert_true(total(LRK_BF16, 8192, LRK_KEEP_COSTLY) < (size_t)41 << 30);
+    assert_true(total(LRK_Q4_K, 2048, LRK_KEEP_LAYERS) < 9000000000u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(twelve_cases),
+        cmocka_unit_test(eight_billion_fit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
