@@ -3,7 +3,9 @@
  * TDPBF16PS multiplies a tile of A (16 rows x 32 of k) by a tile of B (16 pairs of k x 16 columns,
  * the two of a pair side by side) into 16 x 16 floats, in 16 cycles. The micro-kernel holds 2 x 2
  * tiles of C: 4 loads of tiles, 8 cycles each, feed 4 products, so loads hide behind products as
- * long as one operand comes from the first-level cache.
+ * long as one operand comes from the first-level cache. That is B, a strip of which stays there
+ * while A streams past it: A is loaded with the hint that it comes once, else it would drive B out,
+ * and both would come from the second level at half the rate.
  *
  * A: rows lie in memory as the tile wants them: read in place when it is bf16, not transposed, k
  * is whole steps of 32, and the strip of 32 rows is whole; otherwise packed, padded by zeros.
@@ -81,16 +83,10 @@ typedef struct lrk_amx_result {
 
 void lrk_amx_store(const lrk_amx_result *r);
 
-/* Work for the vector unit beside a product: `store` is stored, the rows of C of `fetch` are asked
- * for. Either may be NULL, the whole too. */
-typedef struct lrk_amx_beside {
-    const lrk_amx_result *store, *fetch;
-} lrk_amx_beside;
-
 /* sums[i * stride + j] = (add ? sums[..] : 0) + the runs one after the other, 16 * a_tiles x
- * 16 * b_tiles floats */
+ * 16 * b_tiles floats. `beside` is stored meanwhile, by the vector unit; NULL: nothing is. */
 void lrk_amx_products(const lrk_amx_run *run, size_t runs, size_t a_tiles, size_t b_tiles,
-                      float *sums, size_t stride, bool add, const lrk_amx_beside *beside);
+                      float *sums, size_t stride, bool add, const lrk_amx_result *beside);
 
 static inline void lrk_amx_product(size_t steps, const lrk_amx_strip *a, size_t a_tiles,
                                    const uint16_t *b, size_t b_tiles, float *sums, size_t stride,

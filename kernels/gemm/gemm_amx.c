@@ -6,7 +6,8 @@
 
 enum {
     DEPTH = 576,       /* of k in a block: a strip of B takes 36 KiB, those of a task 108 */
-    TILE_COLUMNS = 96, /* of a task */
+    TILE_COLUMNS = 96,  /* of a task */
+    DEEP_COLUMNS = 288, /* where k is cut: A is too large for the caches, so it is read seldom */
     FLAT_ROWS = 64,    /* a product of so few rows is bound by packing: long rows of B then */
     SHALLOW = 64,      /* one of so little depth by C: long rows of C, along which it walks */
     FLAT_COLUMNS = 256,
@@ -40,7 +41,8 @@ static void plan_tasks(job *p, size_t threads)
 {
     const size_t block = p->right.transposed ? 1 : lrk_dtype_block(p->right.dtype);
     const size_t unit = lrk_max(LRK_STRIP, block);
-    size_t most = p->m <= FLAT_ROWS ? FLAT_COLUMNS : TILE_COLUMNS;
+    size_t most = p->blocks > 1 ? DEEP_COLUMNS : TILE_COLUMNS;
+    if (p->m <= FLAT_ROWS) most = FLAT_COLUMNS;
     if (p->k <= SHALLOW) most = SHALLOW_COLUMNS;
     size_t tasks = lrk_ceil_div(p->n, lrk_max(most, unit));
     if (tasks > 1 && tasks < 8 * threads) tasks = padded(tasks, threads);
@@ -324,8 +326,7 @@ static void micro(const job *p, block *b, size_t i, size_t rows, size_t j, size_
     const lrk_amx_result next = result(p, b->i0 + i, b->j0 + j, rows, cols, sums, stride);
     const bool straight = last && !p->swapped;
     lrk_amx_products(runs, p->k2 && last ? 2 : 1, lrk_ceil_div(rows, 16), lrk_ceil_div(cols, 16),
-                     sums, stride, b->k0 > 0,
-                     &(lrk_amx_beside){&b->waiting, straight ? &next : NULL});
+                     sums, stride, b->k0 > 0, &b->waiting);
     b->waiting = straight ? next : (lrk_amx_result){0};
     if (last && p->swapped)
         store_swapped(next, b->w->sums + p->sums_bytes / sizeof(float) - BUFFER);

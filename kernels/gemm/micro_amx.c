@@ -90,23 +90,18 @@ void lrk_amx_store(const lrk_amx_result *r) { store_rows(r, 0, r->rows); }
 
 /* Rows from `from` on, so many as fit into one step of `steps`. Not inlined: the registers belong
  * to the loop over the tiles. */
-static __attribute__((noinline)) void go_on(const lrk_amx_beside *beside, size_t from, size_t n)
+static __attribute__((noinline)) void go_on(const lrk_amx_result *beside, size_t from, size_t n)
 {
-    const lrk_amx_result *s = beside->store, *f = beside->fetch;
-    if (s && from < s->rows) store_rows(s, from, lrk_min(from + n, s->rows));
-    if (!f || from >= f->rows) return;
-    const size_t end = lrk_min(from + n, f->rows), bytes = lrk_row_bytes(f->c_dtype, f->cols);
-    for (size_t i = from; i < end; i++)
-        for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((char *)c_row(f, i) + at, 1);
+    store_rows(beside, from, lrk_min(from + n, beside->rows));
 }
 
 /* a_tiles and b_tiles are constants wherever this is inlined. */
 static inline __attribute__((always_inline)) void product(const lrk_amx_run *run, size_t runs,
                                                           int a_tiles, int b_tiles, float *sums,
                                                           size_t stride, bool add,
-                                                          const lrk_amx_beside *beside)
+                                                          const lrk_amx_result *beside)
 {
-    const size_t row = stride * sizeof *sums, rows_beside = beside ? LRK_STRIP : 0;
+    const size_t row = stride * sizeof *sums, rows_beside = beside ? beside->rows : 0;
     const size_t rows_a_step = run->steps >= LRK_STRIP / 2 ? 2 : 8;
     float *below = sums + LRK_TILE_ROWS * stride;
     size_t done = 0;
@@ -127,14 +122,14 @@ static inline __attribute__((always_inline)) void product(const lrk_amx_run *run
         const uint16_t *b = run->b;
         for (size_t s = run->steps; s; s--, a += step, a2 += step, b += b_tiles * LRK_TILE_SIZE) {
             _tile_loadd(6, b, 64);
-            _tile_loadd(4, a, a_row);
+            _tile_stream_loadd(4, a, a_row);
             _tile_dpbf16ps(0, 4, 6);
             if (b_tiles > 1) {
                 _tile_loadd(7, b + LRK_TILE_SIZE, 64);
                 _tile_dpbf16ps(1, 4, 7);
             }
             if (a_tiles > 1) {
-                _tile_loadd(5, a2, a_row);
+                _tile_stream_loadd(5, a2, a_row);
                 _tile_dpbf16ps(2, 5, 6);
                 if (b_tiles > 1) _tile_dpbf16ps(3, 5, 7);
             }
@@ -152,7 +147,7 @@ static inline __attribute__((always_inline)) void product(const lrk_amx_run *run
 }
 
 void lrk_amx_products(const lrk_amx_run *run, size_t runs, size_t a_tiles, size_t b_tiles,
-                      float *sums, size_t stride, bool add, const lrk_amx_beside *beside)
+                      float *sums, size_t stride, bool add, const lrk_amx_result *beside)
 {
     if (a_tiles > 1 && b_tiles > 1)
         product(run, runs, 2, 2, sums, stride, add, beside);

@@ -20,10 +20,9 @@ static inline void put_32(__m512 low, __m512 high, uint16_t *dst)
 /* 32 codes, low nibbles then high ones, through a table of their 16 values. */
 static inline void put_nibbles(const unsigned char *q, __m512 values, uint16_t *dst)
 {
-    const __m128i both = _mm_loadu_si128((const __m128i *)(const void *)q);
-    const __m256i codes = _mm256_and_si256(
-        _mm256_inserti128_si256(_mm256_castsi128_si256(both), _mm_srli_epi16(both, 4), 1),
-        _mm256_set1_epi8(15));
+    const __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)q));
+    const __m256i shifts = _mm256_setr_epi64x(0, 0, 4, 4);
+    const __m256i codes = _mm256_and_si256(_mm256_srlv_epi64(twice, shifts), _mm256_set1_epi8(15));
     const __m512i table = _mm512_castsi256_si512((__m256i)_mm512_cvtneps_pbh(values));
     _mm512_storeu_si512(dst, _mm512_permutexvar_epi16(_mm512_cvtepu8_epi16(codes), table));
 }
@@ -39,8 +38,10 @@ static void q4_1_row(const unsigned char *b, size_t n, uint16_t *dst)
 {
     const __m512 code = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (size_t i = 0; i < n; i += 32, b += 20) {
-        const __m512 product = _mm512_mul_ps(_mm512_set1_ps(half_at(b)), code);
-        put_nibbles(b + 4, _mm512_add_ps(product, _mm512_set1_ps(half_at(b + 2))), dst + i);
+        const __m512 both = _mm512_castps128_ps512(_mm_cvtph_ps(_mm_loadu_si32(b)));
+        const __m512 product = _mm512_mul_ps(_mm512_broadcastss_ps(_mm512_castps512_ps128(both)), code);
+        const __m512 least = _mm512_permutexvar_ps(_mm512_set1_epi32(1), both);
+        put_nibbles(b + 4, _mm512_add_ps(product, least), dst + i);
     }
 }
 
