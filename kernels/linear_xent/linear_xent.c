@@ -23,10 +23,12 @@ size_t lrk_linear_xent_rows(const lrk_tensor *x, const lrk_tensor *w,
 static size_t products(lrk_device device, const lrk_tensor *x, const lrk_tensor *w, size_t m)
 {
     const size_t V = lrk_rows(w), C = lrk_cols(x);
-    const lrk_tensor chunk = lrk_mat(x->dtype, m, C), gradient = lrk_mat(x->dtype, m, V);
+    const lrk_tensor chunk = lrk_mat(x->dtype, m, C);
+    lrk_tensor gradient = lrk_mat(x->dtype, m, V);
+    gradient.stride = lrk_linear_xent_stride(V);
     const lrk_gemm head = {.device = device, .m = m, .n = V, .k = C, .a = lrk_operand_of(&chunk, false),
                            .b = lrk_operand_of(w, true), .c_dtype = lrk_acc(x->dtype),
-                           .c_stride = V, .alpha = 1.0};
+                           .c_stride = gradient.stride, .alpha = 1.0};
     const lrk_gemm back = {.device = device, .m = m, .n = C, .k = V, .a = lrk_operand_of(&gradient, false),
                            .b = lrk_operand_of(w, false), .c_dtype = x->dtype, .c_stride = C,
                            .alpha = 1.0};
@@ -38,7 +40,8 @@ static size_t products(lrk_device device, const lrk_tensor *x, const lrk_tensor 
 static size_t scratch(lrk_device device, const lrk_tensor *x, const lrk_tensor *w, size_t rows)
 {
     const lrk_tensor chunk = lrk_mat(x->dtype, rows, lrk_cols(x));
-    const lrk_tensor logits = lrk_mat(lrk_acc(x->dtype), rows, lrk_rows(w));
+    const lrk_tensor logits =
+        lrk_mat(lrk_acc(x->dtype), rows, lrk_linear_xent_stride(lrk_rows(w)));
     size_t workspace = 0;
     for (size_t m = 1; m <= rows; m++) workspace = lrk_max(workspace, products(device, x, w, m));
     return lrk_aligned(lrk_bytes(&chunk), LRK_ALIGN) + lrk_aligned(lrk_bytes(&logits), LRK_ALIGN) +

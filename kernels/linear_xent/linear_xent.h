@@ -37,6 +37,13 @@ typedef struct lrk_linear_xent_attr {
 enum { LRK_XENT_MAX_CHUNK = 512 };
 size_t lrk_linear_xent_chunk(size_t vocabulary);
 
+/* From one row of logits to the next, in elements. Rows whose distance is a multiple of a page, as
+ * large vocabularies have it, would all fall into the same few lines of the caches. */
+static inline size_t lrk_linear_xent_stride(size_t vocabulary)
+{
+    return (vocabulary + 15) / 16 * 16 + 16;
+}
+
 /* Rows that the workspace is laid out for. */
 size_t lrk_linear_xent_rows(const lrk_tensor *x, const lrk_tensor *w,
                             const lrk_linear_xent_attr *attr);

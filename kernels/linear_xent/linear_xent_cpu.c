@@ -13,9 +13,9 @@ enum { LANES = 64 };
 typedef struct lrk_head_chunk {
     const lrk_call *call;
     size_t n; /* rows in the chunk */
-    size_t vocabulary, width;
+    size_t vocabulary, width, stride;
     lrk_store *x;     /* (n, C) gathered */
-    lrk_real *logits; /* (n, V); turned into the gradient, of type lrk_store, in place */
+    lrk_real *logits; /* (n, V), stride apart; turned into the gradient, of type lrk_store, in place */
     double *loss;     /* (n) */
     bool gradient;
     int32_t target[LRK_XENT_MAX_CHUNK];
@@ -86,11 +86,12 @@ static double plain_gradient(lrk_real *z, size_t n, size_t target, lrk_real max)
 static void narrow(lrk_real *z, size_t n)
 {
     if (sizeof(lrk_store) == sizeof(lrk_real)) return;
-    char *to = (char *)z;
-    for (size_t v = 0; v < n; v++) {
-        lrk_store s;
-        lrk_put(&s, 0, z[v]);
-        memcpy(to + v * sizeof s, &s, sizeof s);
+    lrk_store block[LANES];
+    for (size_t v = 0; v < n; v += LANES) {
+        const size_t m = lrk_min(LANES, n - v);
+#pragma omp simd
+        for (size_t k = 0; k < m; k++) lrk_put(block, k, z[v + k]);
+        memcpy((char *)z + v * sizeof *block, block, m * sizeof *block);
     }
 }
 
@@ -100,7 +101,7 @@ static void row_loss(void *ctx, size_t row, int worker)
     const lrk_head_chunk *h = ctx;
     const lrk_linear_xent_attr *attr = h->call->attr;
     const size_t V = h->vocabulary, target = (size_t)h->target[row];
-    lrk_real *z = h->logits + row * V;
+    lrk_real *z = h->logits + row * h->stride;
     if (attr->softcap > 0.0) soften(z, V, attr->softcap);
     const lrk_real max = row_max(z, V);
     if (!h->gradient) {
@@ -119,13 +120,13 @@ static void multiply(const lrk_head_chunk *h, void *workspace)
                         .a = {h->x, LRK_REAL_DTYPE, h->width, false},
                         .b = lrk_operand_of(h->call->in[LRK_LINEAR_XENT_W], true),
                         .c = h->logits, .c_dtype = lrk_acc(LRK_REAL_DTYPE),
-                        .c_stride = h->vocabulary, .alpha = 1.0};
+                        .c_stride = h->stride, .alpha = 1.0};
     lrk_gemm_run(&g, workspace);
 }
 
 static void multiply_back(const lrk_head_chunk *h, lrk_store *dx, void *workspace)
 {
-    const size_t stride = h->vocabulary * (sizeof(lrk_real) / sizeof(lrk_store));
+    const size_t stride = h->stride * (sizeof(lrk_real) / sizeof(lrk_store));
     const lrk_gemm g = {.m = h->n, .n = h->width, .k = h->vocabulary,
                         .a = {h->logits, LRK_REAL_DTYPE, stride, false},
                         .b = lrk_operand_of(h->call->in[LRK_LINEAR_XENT_W], false),
@@ -140,12 +141,13 @@ void LRK_KERNEL(linear_xent, fwd)(const lrk_call *c)
     const size_t T = lrk_rows(x), C = lrk_cols(x), V = lrk_rows(w);
     const size_t chunk = lrk_linear_xent_rows(x, w, c->attr);
     const lrk_tensor *saved = c->saved[LRK_LINEAR_XENT_DX];
-    lrk_head_chunk h = {.call = c, .vocabulary = V, .width = C, .gradient = saved != NULL};
+    lrk_head_chunk h = {.call = c, .vocabulary = V, .width = C,
+                        .stride = lrk_linear_xent_stride(V), .gradient = saved != NULL};
     char *scratch = c->scratch;
     h.x = (void *)scratch;
     scratch += lrk_aligned(chunk * C * sizeof(lrk_store), LRK_ALIGN);
     h.logits = (void *)scratch;
-    scratch += lrk_aligned(chunk * V * sizeof(lrk_real), LRK_ALIGN);
+    scratch += lrk_aligned(chunk * h.stride * sizeof(lrk_real), LRK_ALIGN);
     h.loss = (void *)scratch;
     scratch += lrk_aligned(LRK_XENT_MAX_CHUNK * sizeof(double), LRK_ALIGN);
 
