@@ -16,36 +16,42 @@ typedef struct job {
     bool add;
 } job;
 
-static inline void store(lrk_store *to, size_t i, lrk_real v, bool add)
+/* Number i of pair k. */
+static inline size_t place(size_t k, size_t i, size_t half, bool interleaved)
 {
-    lrk_put(to, i, add ? lrk_get(to, i) + v : v);
+    return interleaved ? 2 * k + i : k + i * half;
 }
 
-/* Both numbers of a pair are read before either is written: from may be to. */
+/* A head; interleaved and add are constants wherever this is inlined, which makes vector code of it.
+ * Both numbers of a pair are read before either is written: from may be to. */
+static inline __attribute__((always_inline)) void
+turn_pairs(const lrk_store *from, lrk_store *to, const lrk_real *cosine, size_t half,
+           lrk_real direction, bool interleaved, bool add)
+{
+    const lrk_real *sine = cosine + half;
+#pragma omp simd
+    for (size_t k = 0; k < half; k++) {
+        const size_t one = place(k, 0, half, interleaved), two = place(k, 1, half, interleaved);
+        const lrk_real x1 = lrk_get(from, one), x2 = lrk_get(from, two), s = direction * sine[k];
+        const lrk_real y1 = x1 * cosine[k] - x2 * s, y2 = x1 * s + x2 * cosine[k];
+        lrk_put(to, one, add ? lrk_get(to, one) + y1 : y1);
+        lrk_put(to, two, add ? lrk_get(to, two) + y2 : y2);
+    }
+}
+
 static void turn(const job *j, const lrk_store *from, lrk_store *to, const lrk_real *cosine)
 {
     const size_t rotary = lrk_cols(j->table), half = rotary / 2;
-    const lrk_real *sine = cosine + half, direction = j->direction;
-    const bool add = j->add;
-    if (j->attr->interleaved) {
-#pragma omp simd
-        for (size_t k = 0; k < half; k++) {
-            const lrk_real x1 = lrk_get(from, 2 * k), x2 = lrk_get(from, 2 * k + 1);
-            const lrk_real s = direction * sine[k];
-            store(to, 2 * k, x1 * cosine[k] - x2 * s, add);
-            store(to, 2 * k + 1, x1 * s + x2 * cosine[k], add);
-        }
-    } else {
-#pragma omp simd
-        for (size_t k = 0; k < half; k++) {
-            const lrk_real x1 = lrk_get(from, k), x2 = lrk_get(from, k + half);
-            const lrk_real s = direction * sine[k];
-            store(to, k, x1 * cosine[k] - x2 * s, add);
-            store(to, k + half, x1 * s + x2 * cosine[k], add);
-        }
-    }
-    if (from != to || add)
-        for (size_t i = rotary; i < j->attr->head; i++) store(to, i, lrk_get(from, i), add);
+    if (j->attr->interleaved && j->add)
+        turn_pairs(from, to, cosine, half, j->direction, true, true);
+    else if (j->attr->interleaved)
+        turn_pairs(from, to, cosine, half, j->direction, true, false);
+    else if (j->add)
+        turn_pairs(from, to, cosine, half, j->direction, false, true);
+    else
+        turn_pairs(from, to, cosine, half, j->direction, false, false);
+    for (size_t i = rotary; from != to && i < j->attr->head; i++)
+        lrk_put(to, i, j->add ? lrk_get(to, i) + lrk_get(from, i) : lrk_get(from, i));
 }
 
 static void rotate_rows(void *ctx, size_t task, int worker)

@@ -10,7 +10,7 @@ void LRK_KERNEL(swiglu, bwd)(const lrk_call *c);
 
 enum { ROWS = 8, BLOCK = 256 };
 
-/* value[i] = act(g[i]), slope[i] = act'(g[i]) for a block of n */
+/* value[i] = act(g[i]), slope[i] = act'(g[i]) for a block of n; forward has no slope, NULL. */
 typedef void (*activation)(size_t n, const lrk_store *g, lrk_real *value, lrk_real *slope);
 
 static void silu(size_t n, const lrk_store *g, lrk_real *value, lrk_real *slope)
@@ -19,7 +19,7 @@ static void silu(size_t n, const lrk_store *g, lrk_real *value, lrk_real *slope)
     for (size_t i = 0; i < n; i++) {
         const lrk_real x = lrk_get(g, i), s = 1 / (1 + lrk_exp(-x));
         value[i] = x * s;
-        slope[i] = s * (1 + x * (1 - s));
+        if (slope) slope[i] = s * (1 + x * (1 - s));
     }
 }
 
@@ -30,7 +30,7 @@ static void gelu_tanh(size_t n, const lrk_store *g, lrk_real *value, lrk_real *s
     for (size_t i = 0; i < n; i++) {
         const lrk_real x = lrk_get(g, i), s = 1 / (1 + lrk_exp(-k2 * (x + c * x * x * x)));
         value[i] = x * s;
-        slope[i] = s + x * s * (1 - s) * k2 * (1 + 3 * c * x * x);
+        if (slope) slope[i] = s + x * s * (1 - s) * k2 * (1 + 3 * c * x * x);
     }
 }
 
@@ -39,7 +39,7 @@ static void gelu_erf(size_t n, const lrk_store *g, lrk_real *value, lrk_real *sl
     for (size_t i = 0; i < n; i++) {
         const double x = (double)lrk_get(g, i), p = 0.5 * erfc(-x * 0.70710678118654752);
         value[i] = (lrk_real)(x * p);
-        slope[i] = (lrk_real)(p + x * 0.3989422804014327 * exp(-0.5 * x * x));
+        if (slope) slope[i] = (lrk_real)(p + x * 0.3989422804014327 * exp(-0.5 * x * x));
     }
 }
 
@@ -56,13 +56,13 @@ static void forward_rows(void *ctx, size_t task, int worker)
     const lrk_tensor *g = c->in[LRK_SWIGLU_G], *u = c->in[LRK_SWIGLU_U], *h = c->out[LRK_SWIGLU_H];
     const activation act = choose(c);
     const size_t F = lrk_cols(g), end = lrk_min(lrk_rows(g), (task + 1) * ROWS);
-    lrk_real value[BLOCK], slope[BLOCK];
+    lrk_real value[BLOCK];
     for (size_t n = task * ROWS; n < end; n++) {
         for (size_t first = 0; first < F; first += BLOCK) {
             const size_t m = lrk_min(BLOCK, F - first);
             const lrk_store *pu = (const lrk_store *)lrk_row(u, n) + first;
             lrk_store *ph = (lrk_store *)lrk_row(h, n) + first;
-            act(m, (const lrk_store *)lrk_row(g, n) + first, value, slope);
+            act(m, (const lrk_store *)lrk_row(g, n) + first, value, NULL);
 #pragma omp simd
             for (size_t i = 0; i < m; i++) lrk_put(ph, i, value[i] * lrk_get(pu, i));
         }
