@@ -1,4 +1,5 @@
-/* tests/model/metamorphic.c -- what must hold for a whole model, whatever its weights. */
+/* tests/model/metamorphic.c -- what must hold for a whole model, whatever its weights. With the argument
+ * CUDA on a GPU, or on the emulator where that is linked. */
 #include "base/threads.h"
 #include "model/toy.h"
 #include "train/optimizer.h"
@@ -7,11 +8,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
 static const lrk_lora_options lora = {.rank = 4, .alpha = 8, .seed = 3};
+static lrk_device device = LRK_CPU;
 
 typedef struct lrk_fixture {
     lrk_toy toy;
@@ -25,12 +28,12 @@ static void open_with(lrk_fixture *f, const lrk_lora_options *adapters, lrk_reco
     f->toy = (lrk_toy){.arena = lrk_arena_growing("toy"),
                        .type = compute == LRK_C_BF16 ? LRK_BF16 : LRK_F32,
                        .decoder = lrk_toy_decoder()};
-    const lrk_engine_options o = {.decoder = f->toy.decoder, .find = lrk_toy_find, .ctx = &f->toy,
+    const lrk_engine_options o = {.device = device, .decoder = f->toy.decoder, .find = lrk_toy_find, .ctx = &f->toy,
                                   .lora = adapters, .train = adapters != NULL, .compute = compute,
                                   .recompute = recompute, .max_tokens = 128, .max_segments = 8,
                                   .max_logits = 128};
     if (lrk_engine_open(&f->e, &o, &err) != LRK_OK) fail_msg("%s", err.text);
-    if (adapters) lrk_toy_fill(&f->e.model.parameters, 9, 0.1);
+    if (adapters) lrk_toy_fill(device, &f->e.model.parameters, 9, 0.1);
 }
 
 static void close_all(lrk_fixture *f)
@@ -52,22 +55,37 @@ static void clear(lrk_fixture *f)
     lrk_engine_begin(&f->e);
 }
 
+/* What a tensor holds, in memory of the caller's. */
+static float *copy_of(const lrk_tensor *t)
+{
+    lrk_err err = {0};
+    float *copy = malloc(lrk_bytes(t));
+    if (lrk_device_download(device, copy, t->data, lrk_bytes(t), &err) != LRK_OK)
+        fail_msg("%s", err.text);
+    return copy;
+}
+
 static float *copy_gradients(const lrk_fixture *f)
 {
-    const size_t bytes = lrk_bytes(&f->e.model.gradients);
-    float *copy = malloc(bytes);
-    memcpy(copy, f->e.model.gradients.data, bytes);
-    return copy;
+    return copy_of(&f->e.model.gradients);
+}
+
+static void assert_gradients_equal(const lrk_fixture *f, const float *want)
+{
+    float *got = copy_gradients(f);
+    assert_memory_equal(want, got, lrk_bytes(&f->e.model.gradients));
+    free(got);
 }
 
 static void assert_gradients_close(const lrk_fixture *f, const float *want, double bound)
 {
-    const float *got = f->e.model.gradients.data;
+    float *got = copy_gradients(f);
     double worst = 0.0, largest = 0.0;
     for (size_t i = 0; i < lrk_count(&f->e.model.gradients); i++) {
         worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
         largest = fmax(largest, fabs((double)want[i]));
     }
+    free(got);
     if (worst > bound * largest) fail_msg("gradients differ by %g of %g", worst, largest);
     assert_true(largest > 0.0);
 }
@@ -107,22 +125,24 @@ static void gradient_is_the_slope_of_the_loss(void **state)
     clear(&f);
     gradients(&f, &t.b, 1.0);
     const size_t n = lrk_count(&f.e.model.parameters);
-    float *p = f.e.model.parameters.data, *g = f.e.model.gradients.data;
+    float *start = copy_of(&f.e.model.parameters), *g = copy_gradients(&f);
+    float *p = malloc(n * sizeof *p);
     double slope = 0.0, loss[2];
     for (size_t i = 0; i < n; i++)
         slope += (double)g[i] * lrk_rng_normal((lrk_rng){4, LRK_SITE_TEST, 2}, i);
-    float *start = malloc(n * sizeof *start);
-    memcpy(start, p, n * sizeof *start);
     for (int side = 0; side < 2; side++) {
         const double h = side ? 2e-3 : -2e-3;
         for (size_t i = 0; i < n; i++)
             p[i] = (float)((double)start[i] + h * lrk_rng_normal((lrk_rng){4, LRK_SITE_TEST, 2}, i));
         lrk_err err = {0};
+        lrk_device_upload(device, f.e.model.parameters.data, p, n * sizeof *p);
         assert_int_equal(lrk_engine_loss(&f.e, &t.b, &loss[side], &err), LRK_OK);
     }
     const double measured = (loss[1] - loss[0]) / 4e-3;
     if (fabs(measured - slope) > 5e-3 * fabs(slope)) fail_msg("slope %g, measured %g", slope, measured);
     free(start);
+    free(g);
+    free(p);
     close_all(&f);
 }
 
@@ -147,7 +167,7 @@ static void recomputing_changes_no_bit(void **state)
             if (!want)
                 want = copy_gradients(&f);
             else
-                assert_memory_equal(want, f.e.model.gradients.data, lrk_bytes(&f.e.model.gradients));
+                assert_gradients_equal(&f, want);
             close_all(&f);
         }
         free(want);
@@ -169,7 +189,7 @@ static void threads_change_no_bit(void **state)
         clear(&f);
         gradients(&f, &t.b, 0.01);
         if (!want) want = copy_gradients(&f);
-        assert_memory_equal(want, f.e.model.gradients.data, lrk_bytes(&f.e.model.gradients));
+        assert_gradients_equal(&f, want);
     }
     lrk_threads_set(0);
     free(want);
@@ -264,7 +284,7 @@ static void cached_tokens_give_the_logits_of_the_whole_row(void **state)
     float want[50];
     f.toy = (lrk_toy){.arena = lrk_arena_growing("toy"), .type = LRK_F32,
                       .decoder = lrk_toy_decoder()};
-    const lrk_engine_options o = {.decoder = f.toy.decoder, .find = lrk_toy_find, .ctx = &f.toy,
+    const lrk_engine_options o = {.device = device, .decoder = f.toy.decoder, .find = lrk_toy_find, .ctx = &f.toy,
                                   .compute = LRK_C_F32, .max_tokens = 32, .max_segments = 2,
                                   .max_logits = 4, .cache_slots = 2, .cache_capacity = 32};
     if (lrk_engine_open(&f.e, &o, &err) != LRK_OK) fail_msg("%s", err.text);
@@ -307,8 +327,10 @@ static void training_lowers_the_loss_and_moves_every_b(void **state)
     assert_true(last < 0.5 * first);
     for (size_t i = 0; i < f.e.model.n_adapted; i++) {
         const lrk_tensor *b = &f.e.model.adapted[i]->b;
+        float *numbers = copy_of(b);
         double sum = 0.0;
-        for (size_t k = 0; k < lrk_count(b); k++) sum += fabs((double)((const float *)b->data)[k]);
+        for (size_t k = 0; k < lrk_count(b); k++) sum += fabs((double)numbers[k]);
+        free(numbers);
         assert_true(sum > 0.0);
     }
     close_all(&f);
@@ -341,8 +363,44 @@ static void results_can_be_read_late(void **state)
     close_all(&f[1]);
 }
 
-int main(void)
+/* A shape that comes again is replayed on a GPU, with other numbers in the same places. */
+static void a_shape_that_comes_again_gives_the_same(void **state)
 {
+    (void)state;
+    lrk_fixture f;
+    lrk_toy_batch t, other;
+    open_with(&f, &lora, LRK_KEEP_ALL, LRK_C_F32);
+    lrk_toy_rows(&t, (size_t[]){9, 17}, 2, 1, 0, 50);
+    lrk_toy_rows(&other, (size_t[]){12, 14}, 2, 1, 5, 50);
+    float *want = NULL;
+    double first = 0.0;
+    for (int i = 0; i < 4; i++) {
+        clear(&f);
+        const double loss = gradients(&f, i == 2 ? &other.b : &t.b, 0.02);
+        if (i == 0) {
+            want = copy_gradients(&f);
+            first = loss;
+        } else if (i == 2) {
+            assert_true(loss != first);
+        } else {
+            assert_true(loss == first);
+            assert_gradients_equal(&f, want);
+        }
+    }
+    free(want);
+    close_all(&f);
+}
+
+int main(int argc, char **argv)
+{
+    lrk_err err = {0};
+    if (argc > 1 && strcmp(argv[1], "CUDA") == 0) {
+        device = LRK_CUDA;
+        if (lrk_device_open(device, NULL, &err) != LRK_OK) {
+            fprintf(stderr, "%s\n", err.text);
+            return 1;
+        }
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adapters_that_start_at_zero_change_no_logit),
         cmocka_unit_test(gradient_is_the_slope_of_the_loss),
@@ -354,6 +412,7 @@ int main(void)
         cmocka_unit_test(cached_tokens_give_the_logits_of_the_whole_row),
         cmocka_unit_test(training_lowers_the_loss_and_moves_every_b),
         cmocka_unit_test(results_can_be_read_late),
+        cmocka_unit_test(a_shape_that_comes_again_gives_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

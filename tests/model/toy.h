@@ -6,6 +6,7 @@
 #include "models/engine.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct lrk_toy {
@@ -51,11 +52,14 @@ static inline lrk_status lrk_toy_find(void *ctx, const char *name, lrk_tensor *o
     return LRK_OK;
 }
 
-static inline void lrk_toy_fill(const lrk_tensor *t, uint64_t seed, double scale)
+/* Numbers for a tensor that lies on that device. */
+static inline void lrk_toy_fill(lrk_device device, const lrk_tensor *t, uint64_t seed, double scale)
 {
-    float *p = t->data;
+    float *p = malloc(lrk_bytes(t));
     for (size_t i = 0; i < lrk_count(t); i++)
         p[i] = (float)(scale * lrk_rng_normal((lrk_rng){seed, LRK_SITE_TEST, 1}, i));
+    lrk_device_upload(device, t->data, p, lrk_bytes(t));
+    free(p);
 }
 
 typedef struct lrk_toy_batch {

@@ -1,0 +1,57 @@
+# Twenty steps on the emulated GPU: as on the CPU, the same bytes twice and in another order of threads,
+# resumed too; and what happens when the device fails.
+model=$SOURCE/tests/golden/data/llama
+for i in $(seq 1 20); do
+    printf '{"prompt": "row %d asks\\n", "completion": "and %d answers %d"}\n' $i $i $((i * i % 17))
+done >rows.jsonl
+cat >recipe.yaml <<EOF
+base_model: $model
+lora_r: 4
+lora_dropout: 0.1
+datasets: [{path: rows.jsonl}]
+val_set_size: 4
+micro_batch_size: 2
+gradient_accumulation_steps: 2
+num_epochs: 5
+max_steps: 20
+learning_rate: 1e-2
+evals_per_epoch: 1
+save_steps: 6
+compute_dtype: f32
+EOF
+adapter=adapter/adapter_model.safetensors
+losses() { grep -o '"loss": [0-9.]*' "$1/metrics.jsonl" | cut -d' ' -f2; }
+
+expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=cpu device=cpu
+expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=gpu device=cuda
+[ "$(losses gpu | wc -l)" = 20 ] || fail "not twenty steps: $(losses gpu | wc -l)"
+paste <(losses cpu) <(losses gpu) | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-3 * $1) exit 1 }' ||
+    fail "losses differ from the CPU's: $(paste <(losses cpu) <(losses gpu))"
+LRK_EMULATOR_ORDER=reverse expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=again device=cuda
+cmp gpu/$adapter again/$adapter || fail "other bytes the second time"
+
+expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=gpu16 device=cuda compute_dtype=bf16
+paste <(losses cpu) <(losses gpu16) | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 0.05 * $1) exit 1 }' ||
+    fail "losses in bf16 differ from the CPU's: $(paste <(losses cpu) <(losses gpu16))"
+
+# killed and resumed
+LRK_FAULT=kill:40 "$LORIKEET" train recipe.yaml output_dir=killed device=cuda >out 2>err || true
+expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=killed device=cuda --resume
+cmp gpu/$adapter killed/$adapter || fail "other bytes after being killed"
+
+# a checkpoint of the GPU is not one of the CPU
+expect_error 3 "has changed since" "$LORIKEET" train recipe.yaml output_dir=cpu device=cuda --resume
+
+# the device fails in the middle: exit 6 at once, the checkpoint stands and the run can go on
+rm -rf failed
+LRK_EMULATOR_FAIL=launch:9000 expect_error 6 "GPU:" "$LORIKEET" train recipe.yaml output_dir=failed device=cuda
+ls failed/checkpoints >/dev/null || fail "no checkpoint is left"
+expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=failed device=cuda --resume
+cmp gpu/$adapter failed/$adapter || fail "other bytes after the device failed"
+LRK_EMULATOR_FAIL=malloc:3 expect_error 6 "GPU memory" "$LORIKEET" train recipe.yaml output_dir=none device=cuda
+
+# answers, by greedy choice: the CPU's
+expect_exit 0 "$LORIKEET" generate --model "$model" --adapter cpu/adapter --prompt "row 3 asks" --max-tokens 8 --dtype f32 --device cpu
+cp out cpu.txt
+expect_exit 0 "$LORIKEET" generate --model "$model" --adapter cpu/adapter --prompt "row 3 asks" --max-tokens 8 --dtype f32 --device cuda
+cmp cpu.txt out || fail "the GPU answers differently"
