@@ -135,9 +135,126 @@ static inline bool lrk_can_chunk(const lrk_tensor *t)
            lrk_row_bytes(t->dtype, t->stride) % 16 == 0;
 }
 
+/* N elements as they lie in memory, so that those of two bytes take half the registers: 8 bytes or a
+ * multiple of 16, aligned alike, or one element. */
+template <int bytes> struct lrk_word {
+    typedef uint4 type;
+};
+template <> struct lrk_word<8> {
+    typedef uint2 type;
+};
+template <> struct lrk_word<4> {
+    typedef uint32_t type;
+};
+template <> struct lrk_word<2> {
+    typedef uint16_t type;
+};
+
+template <typename T, int N> struct lrk_pack {
+    typedef typename lrk_word<N * (int)sizeof(T)>::type word;
+    static const int words = N * (int)sizeof(T) / (int)sizeof(word);
+    union {
+        word raw[words];
+        T item[N];
+    };
+
+    __device__ __forceinline__ void load(const T *p)
+    {
+#pragma unroll
+        for (int i = 0; i < words; i++) raw[i] = reinterpret_cast<const word *>(p)[i];
+    }
+
+    __device__ __forceinline__ void store(T *p) const
+    {
+#pragma unroll
+        for (int i = 0; i < words; i++) reinterpret_cast<word *>(p)[i] = raw[i];
+    }
+
+    __device__ __forceinline__ float get(int i) const
+    {
+        return lrk_value(item[i]);
+    }
+
+    __device__ __forceinline__ void set(int i, float v)
+    {
+        lrk_set(&item[i], v);
+    }
+};
+
+/* ---- rows and columns ---------------------------------------------------------------------------- */
+
+/* A tensor as a kernel sees it; no data where there is no tensor. */
+template <typename T> struct lrk_view {
+    T *data;
+    size_t stride;
+
+    __device__ __forceinline__ T *at(size_t row, size_t column) const
+    {
+        return data + row * stride + column;
+    }
+};
+
+template <typename T> static inline lrk_view<T> lrk_view_of(const lrk_tensor *t)
+{
+    lrk_view<T> v = {t ? static_cast<T *>(t->data) : NULL, t ? t->stride : 0};
+    return v;
+}
+
+/* What an elementwise kernel walks: tensors of one shape, as a single row where none has gaps.
+ * chunks: all may be read 16 bytes at a time. */
+struct lrk_extent {
+    size_t rows, cols;
+    bool chunks;
+};
+
+static inline lrk_extent lrk_extent_of(const lrk_tensor *const *all, int n)
+{
+    lrk_extent e = {lrk_rows(all[0]), lrk_cols(all[0]), true};
+    bool gaps = false;
+    for (int i = 0; i < n; i++) gaps = gaps || (all[i] && !lrk_contiguous(all[i]));
+    if (!gaps) {
+        e.cols *= e.rows;
+        e.rows = 1;
+    }
+    for (int i = 0; i < n; i++) {
+        const lrk_tensor *t = all[i];
+        if (!t) continue;
+        const size_t apart = e.rows > 1 ? lrk_row_bytes(t->dtype, t->stride) : 0;
+        e.chunks = e.chunks && (uintptr_t)t->data % 16 == 0 && apart % 16 == 0 &&
+                   lrk_row_bytes(t->dtype, e.cols) % 16 == 0;
+    }
+    return e;
+}
+
+/* Threads over rows of `items` pieces of work each: threads lie along a row first, and a block takes
+ * several rows where they are short. The kernel loops with the two macros. */
+struct lrk_walk {
+    dim3 grid, block;
+};
+
+static inline lrk_walk lrk_walk_over(size_t rows, size_t items)
+{
+    const size_t threads = 256, most = 65535;
+    const size_t across = lrk_ceil_div(items, threads);
+    const size_t x = across == 1 ? items : lrk_aligned(lrk_ceil_div(items, across), LRK_WARP);
+    const size_t y = lrk_min(threads / x, rows);
+    lrk_walk w;
+    w.block = dim3((unsigned)x, (unsigned)y);
+    w.grid = dim3((unsigned)lrk_min(across, 0x7fffffff),
+                  (unsigned)lrk_min(lrk_ceil_div(rows, y), most));
+    return w;
+}
+
+#define LRK_FOR_ROWS(r, rows)                                                \
+    for (size_t r = (size_t)blockIdx.y * blockDim.y + threadIdx.y; r < (rows); \
+         r += (size_t)gridDim.y * blockDim.y)
+#define LRK_FOR_ITEMS(i, items)                                               \
+    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < (items); \
+         i += (size_t)gridDim.x * blockDim.x)
+
 /* ---- sums ---------------------------------------------------------------------------------------- */
 
-static __device__ __forceinline__ float lrk_warp_sum(float v)
+template <typename T> static __device__ __forceinline__ T lrk_warp_sum(T v)
 {
 #pragma unroll
     for (int d = LRK_WARP / 2; d; d /= 2) v += __shfl_xor_sync(LRK_ALL_LANES, v, d);
@@ -151,16 +268,16 @@ static __device__ __forceinline__ float lrk_warp_max(float v)
     return v;
 }
 
-/* Over a block of whole warps, for all its threads; `room` is LRK_WARP floats of shared memory, free
+/* Over a block of whole warps, for all its threads; `room` is LRK_WARP numbers of shared memory, free
  * again after the next barrier. */
-static __device__ __forceinline__ float lrk_block_sum(float v, float *room)
+template <typename T> static __device__ __forceinline__ T lrk_block_sum(T v, T *room)
 {
     const int lane = (int)threadIdx.x % LRK_WARP, warp = (int)threadIdx.x / LRK_WARP;
     const int warps = (int)blockDim.x / LRK_WARP;
     v = lrk_warp_sum(v);
     if (lane == 0) room[warp] = v;
     __syncthreads();
-    v = lane < warps ? room[lane] : 0.0f;
+    v = lane < warps ? room[lane] : (T)0;
     __syncthreads();
     return lrk_warp_sum(v);
 }

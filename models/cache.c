@@ -1,14 +1,14 @@
 /* models/cache.c -- the key-value cache. */
 #include "models/cache.h"
 
-#include "kernels/segments.h"
-
-#include <string.h>
+#include "kernels/cache/cache.h"
 
 lrk_status lrk_kv_cache_new(lrk_kv_cache *c, const lrk_decoder *d, lrk_dtype compute, size_t slots,
-                            size_t capacity, lrk_arena *arena, lrk_arena *tables, lrk_err *err)
+                            size_t capacity, lrk_device device, lrk_arena *arena, lrk_arena *tables,
+                            lrk_err *err)
 {
-    *c = (lrk_kv_cache){.layers = d->layers, .slots = slots, .capacity = capacity};
+    *c = (lrk_kv_cache){
+        .layers = d->layers, .slots = slots, .capacity = capacity, .device = device};
     LRK_TRY(lrk_alloc(tables, d->layers, sizeof *c->k, "cache table", &c->k, err));
     LRK_TRY(lrk_alloc(tables, d->layers, sizeof *c->v, "cache table", &c->v, err));
     lrk_tensor shape = lrk_mat(compute, slots * capacity, d->key_heads * d->head_size);
@@ -23,21 +23,10 @@ lrk_status lrk_kv_cache_new(lrk_kv_cache *c, const lrk_decoder *d, lrk_dtype com
     return LRK_OK;
 }
 
-static void append(const lrk_tensor *cache, const lrk_tensor *rows, const int32_t *segment)
-{
-    const size_t first = (size_t)segment[LRK_SEG_KV] + (size_t)segment[LRK_SEG_POSITION];
-    const size_t width = lrk_row_bytes(rows->dtype, lrk_cols(rows));
-    for (size_t i = 0; i < (size_t)segment[LRK_SEG_LENGTH]; i++)
-        memcpy(lrk_row(cache, first + i), lrk_row(rows, (size_t)segment[LRK_SEG_START] + i), width);
-}
-
 void lrk_kv_cache_append(lrk_kv_cache *c, size_t layer, const lrk_tensor *k, const lrk_tensor *v,
                          const lrk_tensor *segments)
 {
     if (!k->data) return; /* only counting */
-    for (size_t s = 0; s < lrk_rows(segments); s++) {
-        const int32_t *segment = lrk_row(segments, s);
-        append(&c->k[layer], k, segment);
-        append(&c->v[layer], v, segment);
-    }
+    const lrk_tensor *const cache[] = {&c->k[layer], &c->v[layer]}, *const rows[] = {k, v};
+    lrk_cache_append(c->device, cache, rows, segments);
 }

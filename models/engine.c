@@ -147,7 +147,7 @@ static lrk_status build(lrk_engine *e, lrk_err *err)
     const size_t moments = lrk_arena_mark(&e->run);
     if (o->cache_slots)
         LRK_TRY(lrk_kv_cache_new(&e->cache, &o->decoder, lrk_compute_dtype(o->compute), o->cache_slots,
-                                 o->cache_capacity, &e->run, &e->model.own, err));
+                                 o->cache_capacity, o->device, &e->run, &e->model.own, err));
     e->bytes.moments = moments - before;
     const size_t cache = lrk_arena_mark(&e->run);
     e->bytes.cache = cache - moments;

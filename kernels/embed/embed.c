@@ -1,12 +1,9 @@
 /* kernels/embed/embed.c -- shape rule, samples and record. */
 #include "kernels/embed/embed.h"
 
-LRK_DECLARE_KERNELS(embed);
+#include "kernels/gemm.h"
 
-static bool holds_numbers(lrk_dtype t)
-{
-    return t != LRK_I32 && t != LRK_I64 && t != LRK_U8;
-}
+LRK_DECLARE_KERNELS(embed);
 
 static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
 {
@@ -17,8 +14,9 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 table->name, table->rank);
     LRK_REQUIRE(err, ids->dtype == LRK_I32, LRK_ESHAPE, "embed: ids '%s' are %s, expected i32",
                 ids->name, lrk_dtype_name(ids->dtype));
-    LRK_REQUIRE(err, holds_numbers(table->dtype), LRK_ESUPPORT, "embed: table '%s' is %s",
-                table->name, lrk_dtype_name(table->dtype));
+    LRK_REQUIRE(err, lrk_gemm_decodes(c->device, table->dtype), LRK_ESUPPORT,
+                "embed: table '%s' is %s, which is not decoded on %s", table->name,
+                lrk_dtype_name(table->dtype), lrk_device_name(c->device));
     LRK_REQUIRE(err, lrk_cols(table) % lrk_dtype_block(table->dtype) == 0, LRK_ESHAPE,
                 "embed: rows of table '%s' have %zu elements, no multiple of %zu, the block of %s",
                 table->name, lrk_cols(table), lrk_dtype_block(table->dtype),
@@ -32,7 +30,7 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 lrk_dtype_name(table->dtype), lrk_dtype_name(out));
     p->out[LRK_EMBED_Y] = lrk_mat(out, lrk_count(ids), lrk_cols(table));
     p->forward_scratch = lrk_count(ids) * lrk_cols(table) * sizeof(float);
-    if (out != LRK_BF16 || table->dtype == LRK_BF16) p->forward_scratch = 0;
+    if (out != LRK_BF16 || table->dtype == LRK_BF16 || c->device != LRK_CPU) p->forward_scratch = 0;
     return LRK_OK;
 }
 
@@ -46,6 +44,9 @@ static const lrk_sample samples[] = {
     {.name = "scaled, most rows unused",
      .in = {{{100, 64}}, {{9}, LRK_FILL_INDEX, .limit = 100}},
      .attr = &scaled},
+    {.name = "wide rows, many tokens",
+     .in = {{{5, 2088}}, {{70}, LRK_FILL_INDEX, .limit = 5}},
+     .attr = &plain},
 };
 
 const lrk_op lrk_op_embed = {

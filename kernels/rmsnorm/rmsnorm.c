@@ -3,6 +3,15 @@
 
 LRK_DECLARE_KERNELS(rmsnorm);
 
+static void ask_scratch(const lrk_tensor *x, lrk_device device, lrk_infer *p)
+{
+    const size_t row = lrk_row_bytes(lrk_acc(x->dtype), lrk_cols(x)), rows = lrk_rows(x);
+    if (device == LRK_CPU)
+        p->forward_scratch = p->backward_scratch = row;
+    else
+        p->backward_scratch = row * lrk_ceil_div(rows, lrk_rmsnorm_part_rows(rows));
+}
+
 static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
 {
     const lrk_tensor *x = c->in[LRK_RMSNORM_X], *w = c->in[LRK_RMSNORM_W];
@@ -18,7 +27,7 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
     LRK_REQUIRE(err, a->eps > 0.0, LRK_EVALUE, "rmsnorm: eps is %g, must be > 0", a->eps);
     p->out[LRK_RMSNORM_Y] = lrk_like(x);
     p->saved[LRK_RMSNORM_RSTD] = lrk_vec(lrk_acc(x->dtype), lrk_rows(x));
-    p->forward_scratch = p->backward_scratch = lrk_row_bytes(lrk_acc(x->dtype), lrk_cols(x));
+    ask_scratch(x, c->device, p);
     return LRK_OK;
 }
 
@@ -30,6 +39,9 @@ static const lrk_sample samples[] = {
     {.name = "more rows than one task, f32 weight",
      .in = {{{70, 33}}, {{33}, .adapter = true}},
      .attr = &tiny},
+    {.name = "several parts, whole vectors", .in = {{{130, 24}}, {{24}}}, .attr = &tiny},
+    {.name = "rows of several warps", .in = {{{3, 1048}}, {{1048}}}, .attr = &tiny},
+    {.name = "wider than registers", .in = {{{2, 4099}}, {{4099}}}, .attr = &tiny},
 };
 
 const lrk_op lrk_op_rmsnorm = {

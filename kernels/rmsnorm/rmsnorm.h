@@ -10,6 +10,7 @@
  */
 #ifndef LRK_KERNELS_RMSNORM_H
 #define LRK_KERNELS_RMSNORM_H
+#include "base/size.h"
 #include "kernels/op.h"
 
 /* Tensors of one call, as indices into lrk_call; row-major, rows may be strided.
@@ -28,7 +29,14 @@ typedef struct lrk_rmsnorm_attr {
 } lrk_rmsnorm_attr;
 
 /* infer fails with LRK_ESHAPE when w is not (C), LRK_ESUPPORT when its type is neither that of x nor
- * f32, LRK_EVALUE when eps is not > 0. A frozen w costs nothing. Sums of squares in f64. */
+ * f32, LRK_EVALUE when eps is not > 0. A frozen w costs nothing. Sums of squares in f64 on the CPU.
+ * Scratch: a row on the CPU; on a GPU, for dw, a row of f32 sums for each part of the rows. */
 extern const lrk_op lrk_op_rmsnorm;
+
+/* Rows of a part: at most 32 parts, so that the last sum is short. */
+static inline size_t lrk_rmsnorm_part_rows(size_t rows)
+{
+    return lrk_max(64, lrk_ceil_div(rows, 32));
+}
 
 #endif /* LRK_KERNELS_RMSNORM_H */

@@ -26,7 +26,8 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
 
 static const lrk_rope_attr small = {.head = 2}, halves = {.head = 16}, partial = {.head = 10},
                            pairs = {.head = 8, .interleaved = true},
-                           pairs_partial = {.head = 9, .interleaved = true};
+                           pairs_partial = {.head = 9, .interleaved = true},
+                           wide = {.head = 24}, wide_pairs = {.head = 32, .interleaved = true};
 #define TABLE(t, r) {.dim = {t, r}, .adapter = true, .frozen = true}
 static const lrk_sample samples[] = {
     {.name = "one pair", .in = {{{1, 2}}, TABLE(1, 2)}, .attr = &small},
@@ -34,6 +35,8 @@ static const lrk_sample samples[] = {
     {.name = "partly", .in = {{{48, 30}}, TABLE(48, 6)}, .attr = &partial},
     {.name = "interleaved", .in = {{{48, 24}}, TABLE(48, 8)}, .attr = &pairs},
     {.name = "interleaved, partly", .in = {{{48, 27}}, TABLE(48, 4)}, .attr = &pairs_partial},
+    {.name = "partly, in whole vectors", .in = {{{9, 72}}, TABLE(9, 16)}, .attr = &wide},
+    {.name = "interleaved, in whole vectors", .in = {{{9, 64}}, TABLE(9, 16)}, .attr = &wide_pairs},
 };
 
 const lrk_op lrk_op_rope = {

@@ -27,6 +27,7 @@ static const lrk_sample samples[] = {
     {.name = "silu, odd width", .in = {{{21, 43}}, {{21, 43}}}, .attr = &silu},
     {.name = "silu, large gates", .in = {{{3, 50}, .scale = 30.0}, {{3, 50}}}, .attr = &silu},
     {.name = "gelu_tanh", .in = {{{5, 40}}, {{5, 40}}}, .attr = &gelu_tanh},
+    {.name = "more than one block", .in = {{{9, 712}}, {{9, 712}}}, .attr = &silu},
     {.name = "gelu_erf", .in = {{{5, 40}}, {{5, 40}}}, .attr = &gelu_erf},
 };
 

@@ -3,6 +3,9 @@
  * The numbers of a sample are drawn in f64 and do not depend on type, level or threads; a run rounds
  * them to the types of its call. Buffers start as NaN patterns, so what a kernel forgets to write, or
  * reads before writing, shows in the result.
+ *
+ * A call on a GPU keeps its numbers in this process, where tests look at them, and a copy of every
+ * buffer on the device: each run uploads all of them, guards included, and downloads them again.
  */
 #ifndef LRK_TESTS_OPS_CASE_H
 #define LRK_TESTS_OPS_CASE_H
@@ -17,12 +20,19 @@
 #include <string.h>
 
 enum { GUARD = 256, MAX_TENSORS = LRK_MAX_IN + LRK_MAX_OUT + LRK_MAX_SAVED };
+/* The emulator watches the bounds itself, reads too, if allocations end where buffers do. */
+#ifdef LRK_EMULATOR
+enum { DEVICE_GUARD = 0 };
+#else
+enum { DEVICE_GUARD = GUARD };
+#endif
 static const unsigned char guard_byte = 0xa5, poison_byte = 0xff;
 
-/* Memory with GUARD bytes before and behind. */
+/* Memory with GUARD bytes before and behind; on a GPU with DEVICE_GUARD. */
 typedef struct region {
     unsigned char *block, *data;
     size_t bytes;
+    lrk_arena device; /* the copy there; empty on the CPU */
 } region;
 
 /* One call: tensors, gradients, scratch. */
@@ -60,9 +70,17 @@ static inline void *need_memory(size_t bytes)
     return p;
 }
 
+static inline void must(lrk_status s, const lrk_err *err)
+{
+    if (s != LRK_OK) LRK_BUG("%s", err->text);
+}
+
 static inline region new_region(call *k, size_t bytes)
 {
     region r = {.bytes = bytes};
+    lrk_err err = {0};
+    if (k->c.device != LRK_CPU)
+        must(lrk_arena_on(k->c.device, &r.device, "sample", bytes + 2 * DEVICE_GUARD, &err), &err);
     r.block = need_memory(bytes + 2 * GUARD + LRK_ALIGN);
     r.data = (unsigned char *)(((uintptr_t)r.block + GUARD + LRK_ALIGN - 1) & ~(uintptr_t)(LRK_ALIGN - 1));
     memset(r.block, guard_byte, bytes + 2 * GUARD + LRK_ALIGN);
@@ -162,9 +180,10 @@ static inline lrk_compute computes_in(const lrk_op *op, const lrk_sample *s, lrk
 
 /* Inputs, results and saved tensors of a call in this type; the inputs hold the sample's numbers. */
 static inline lrk_status call_new(call *k, const lrk_op *op, const lrk_sample *s, lrk_compute compute,
-                                  lrk_err *err)
+                                  lrk_device device, lrk_err *err)
 {
     memset(k, 0, sizeof *k);
+    k->c.device = device;
     k->c.attr = s->attr;
     k->c.backward_follows = wants_backward(op, s);
     for (int i = 0; i < op->n_in; i++) {
@@ -206,8 +225,69 @@ static inline lrk_status call_new(call *k, const lrk_op *op, const lrk_sample *s
 
 static inline void call_free(call *k)
 {
-    for (size_t i = 0; i < k->n_regions; i++) lrk_heap_free(k->regions[i].block);
+    for (size_t i = 0; i < k->n_regions; i++) {
+        lrk_heap_free(k->regions[i].block);
+        lrk_arena_free(&k->regions[i].device);
+    }
     k->n_regions = 0;
+}
+
+/* ---- running a kernel ---------------------------------------------------------------------------- */
+
+/* The copy on the device of what lies at p; NULL stays NULL. */
+static inline void *on_device(const call *k, const void *p)
+{
+    for (size_t i = 0; i < k->n_regions; i++) {
+        const region *r = &k->regions[i];
+        const size_t offset = (size_t)((const unsigned char *)p - r->data);
+        if (p == r->data || (p && offset < r->bytes)) return r->device.base + DEVICE_GUARD + offset;
+    }
+    if (p) LRK_BUG("no buffer of the call");
+    return NULL;
+}
+
+/* The call as the kernel gets it there; the tensors lie in `room`. */
+static inline lrk_call call_on_device(const call *k, lrk_tensor room[3 * MAX_TENSORS])
+{
+    lrk_call c = k->c;
+    size_t n = 0;
+#define MOVE(member, count)                                  \
+    for (int i = 0; i < (count); i++) {                      \
+        if (!c.member[i]) continue;                          \
+        room[n] = *c.member[i];                              \
+        room[n].data = on_device(k, c.member[i]->data);      \
+        c.member[i] = &room[n++];                            \
+    }
+    MOVE(in, LRK_MAX_IN)
+    MOVE(out, LRK_MAX_OUT)
+    MOVE(saved, LRK_MAX_SAVED)
+    MOVE(dout, LRK_MAX_OUT)
+    MOVE(din, LRK_MAX_IN)
+#undef MOVE
+    c.scratch = on_device(k, c.scratch);
+    return c;
+}
+
+static inline void run_kernel(const call *k, lrk_kernel kernel)
+{
+    lrk_tensor room[3 * MAX_TENSORS];
+    lrk_err err = {0};
+    if (k->c.device == LRK_CPU) {
+        kernel(&k->c);
+        return;
+    }
+    for (size_t i = 0; i < k->n_regions; i++) {
+        const region *r = &k->regions[i];
+        lrk_device_upload(k->c.device, r->device.base, r->data - DEVICE_GUARD,
+                          r->bytes + 2 * DEVICE_GUARD);
+    }
+    const lrk_call c = call_on_device(k, room);
+    kernel(&c);
+    for (size_t i = 0; i < k->n_regions; i++) {
+        const region *r = &k->regions[i];
+        must(lrk_device_download(k->c.device, r->data - DEVICE_GUARD, r->device.base,
+                                 r->bytes + 2 * DEVICE_GUARD, &err), &err);
+    }
 }
 
 /* The scratch of each pass ends exactly where infer said: guards stand right behind. */
@@ -217,7 +297,7 @@ static inline bool run_with_scratch(call *k, lrk_kernel kernel, size_t bytes)
     memset(start, poison_byte, k->scratch.bytes);
     memset(start + bytes, guard_byte, (size_t)(end - start) - bytes);
     k->c.scratch = start;
-    kernel(&k->c);
+    run_kernel(k, kernel);
     for (const unsigned char *p = start + bytes; p < end; p++) {
         if (*p != guard_byte) return false;
     }
@@ -226,7 +306,7 @@ static inline bool run_with_scratch(call *k, lrk_kernel kernel, size_t bytes)
 
 static inline bool forward(call *k, const lrk_op *op)
 {
-    return run_with_scratch(k, lrk_op_forward(op, LRK_CPU, k->shapes.compute),
+    return run_with_scratch(k, lrk_op_forward(op, k->c.device, k->shapes.compute),
                             k->shapes.forward_scratch);
 }
 
@@ -234,7 +314,7 @@ static inline bool forward(call *k, const lrk_op *op)
 static inline bool backward(call *k, const lrk_op *op)
 {
     if (!k->c.backward_follows) return true;
-    return run_with_scratch(k, lrk_op_backward(op, LRK_CPU, k->shapes.compute),
+    return run_with_scratch(k, lrk_op_backward(op, k->c.device, k->shapes.compute),
                             k->shapes.backward_scratch);
 }
 

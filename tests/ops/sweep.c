@@ -1,14 +1,16 @@
 /* tests/ops/sweep.c -- every op of ops.def on every sample of its record; names none of them.
  *
  *   gradient   f64, random cotangent, against differences of fourth order, to 1e-7 of its size
- *   accuracy   f32 and bf16 against f64 on every level of this machine: the error may be at most
- *              `limit` times the change that rounding inputs and result to that type makes in f64
+ *   accuracy   f32 and bf16 against f64 on every level of this machine and on its GPU: the error may
+ *              be at most `limit` times the change that rounding inputs and result to that type makes
+ *              in f64
  *   memory     guards around every buffer and behind each pass's scratch, inputs unchanged
  *   contract   gradients are added; a fresh gradient is written; a gradient that nobody needs changes
  *              no other; in-place results and gradients; the same bits twice and for 1, 2, 3 threads
  *
  * One line for each op and sample: the gradient's error, then the largest error in units of its bound
- * for f32 and bf16. An op without samples fails.
+ * for f32 and bf16. An op without samples fails. The GPU is part of it where the program was built with
+ * its kernels and one answers.
  */
 #include "case.h"
 
@@ -20,14 +22,16 @@ static const double gradient_bound = 1e-7, limit = 4.0;
 typedef struct report {
     const lrk_op *op;
     const lrk_sample *sample;
+    lrk_device device; /* where f32 and bf16 run */
     double gradient, accuracy[LRK_COMPUTE_COUNT];
     int failures;
 } report;
 
 static void fail(report *r, const char *what, lrk_compute compute)
 {
-    printf("    FAILED %s, %s: %s, %s, level %s, %d threads\n", r->op->name, r->sample->name, what,
-           lrk_compute_name(compute), lrk_isa_name(lrk_cpu()), lrk_threads());
+    printf("    FAILED %s, %s: %s, %s, %s level %s, %d threads\n", r->op->name, r->sample->name, what,
+           lrk_compute_name(compute), lrk_device_name(r->device), lrk_isa_name(lrk_cpu()),
+           lrk_threads());
     r->failures++;
 }
 
@@ -36,11 +40,16 @@ static void fail(report *r, const char *what, lrk_compute compute)
         if (!(cond)) fail(r, what, compute);      \
     } while (0)
 
+static lrk_device device_of(const report *r, lrk_compute compute)
+{
+    return compute == LRK_C_F64 ? LRK_CPU : r->device;
+}
+
 /* A call that ran forward; failures end the program's use of this sample. */
 static bool start(report *r, call *k, lrk_compute compute)
 {
     lrk_err err = {0};
-    if (call_new(k, r->op, r->sample, compute, &err) != LRK_OK) {
+    if (call_new(k, r->op, r->sample, compute, device_of(r, compute), &err) != LRK_OK) {
         printf("    %s\n", err.text);
         fail(r, "infer", compute);
         call_free(k);
@@ -168,7 +177,7 @@ static void check_accuracy(report *r, lrk_compute compute)
     if (start_both(r, &got, compute)) {
         lrk_err err = {0};
         double worst = 0.0;
-        call_new(&rounded, r->op, r->sample, LRK_C_F64, &err);
+        call_new(&rounded, r->op, r->sample, LRK_C_F64, LRK_CPU, &err);
         copy_numbers(&rounded, &got, r->op);
         forward(&rounded, r->op);
         backward(&rounded, r->op);
@@ -197,7 +206,7 @@ static void check_memory(report *r, lrk_compute compute)
     lrk_err err = {0};
     if (!start_both(r, &k, compute)) return;
     CHECK(r, all_guards(&k), "writes outside its buffers", compute);
-    if (call_new(&fresh, r->op, r->sample, compute, &err) == LRK_OK) {
+    if (call_new(&fresh, r->op, r->sample, compute, k.c.device, &err) == LRK_OK) {
         for (int i = 0; i < r->op->n_in; i++)
             CHECK(r, !k.c.in[i] || same_bits(&k.in[i], &fresh.in[i]), "changes an input", compute);
         for (int o = 0; o < r->op->n_out; o++)
@@ -280,7 +289,7 @@ static void check_in_place(report *r, const call *plain, lrk_compute compute)
     const int i = r->op->inplace - 1;
     call k;
     lrk_err err = {0};
-    if (i < 0 || call_new(&k, r->op, r->sample, compute, &err) != LRK_OK) return;
+    if (i < 0 || call_new(&k, r->op, r->sample, compute, plain->c.device, &err) != LRK_OK) return;
     k.c.out[0] = &k.in[i];
     forward(&k, r->op);
     CHECK(r, same_bits(&k.in[i], &plain->out[0]), "in place the result differs", compute);
@@ -323,7 +332,25 @@ static void check_contract(report *r, lrk_compute compute)
 
 /* ---- the sweep ----------------------------------------------------------------------------------- */
 
-static int sweep_sample(const lrk_op *op, const lrk_sample *sample)
+static void check_types(report *r)
+{
+    for (lrk_compute compute = 0; compute < LRK_COMPUTE_COUNT; compute++) {
+        if (compute == LRK_C_F64) continue;
+        check_accuracy(r, compute);
+        check_memory(r, compute);
+        check_contract(r, compute);
+    }
+}
+
+static void print(const report *r)
+{
+    printf("%-12s %-36s %-4s f64 %7.1e  f32 %4.2f  bf16 %4.2f  %s\n", r->op->name, r->sample->name,
+           lrk_device_name(r->device), r->gradient, r->accuracy[LRK_C_F32], r->accuracy[LRK_C_BF16],
+           r->failures ? "FAILED" : "ok");
+    fflush(stdout);
+}
+
+static int sweep_on_cpu(const lrk_op *op, const lrk_sample *sample)
 {
     report r = {.op = op, .sample = sample};
     lrk_err err = {0};
@@ -332,23 +359,30 @@ static int sweep_sample(const lrk_op *op, const lrk_sample *sample)
     check_contract(&r, LRK_C_F64);
     for (lrk_isa isa = LRK_SCALAR; isa <= lrk_cpu_hardware(); isa++) {
         lrk_cpu_set(isa, &err);
-        for (lrk_compute compute = 0; compute < LRK_COMPUTE_COUNT; compute++) {
-            if (compute == LRK_C_F64) continue;
-            check_accuracy(&r, compute);
-            check_memory(&r, compute);
-            check_contract(&r, compute);
-        }
+        check_types(&r);
     }
-    printf("%-12s %-36s f64 %7.1e  f32 %4.2f  bf16 %4.2f  %s\n", op->name, sample->name, r.gradient,
-           r.accuracy[LRK_C_F32], r.accuracy[LRK_C_BF16], r.failures ? "FAILED" : "ok");
-    fflush(stdout);
+    print(&r);
     return r.failures;
 }
 
-/* Without arguments everything; with one, the ops of that name. */
+static int sweep_on_gpu(const lrk_op *op, const lrk_sample *sample)
+{
+    report r = {.op = op, .sample = sample, .device = LRK_CUDA};
+    check_types(&r);
+    print(&r);
+    return r.failures;
+}
+
+/* Without arguments everything; with one, the ops of that name; with "CPU" or "CUDA" after it, there
+ * alone. */
 int main(int argc, char **argv)
 {
     int failures = 0, lines = 0;
+    lrk_err err = {0};
+    const char *where = argc > 2 ? argv[2] : NULL;
+    const bool cpu = !where || strcmp(where, lrk_device_name(LRK_CPU)) == 0;
+    const bool gpu = (!where || strcmp(where, lrk_device_name(LRK_CUDA)) == 0) &&
+                     lrk_device_open(LRK_CUDA, NULL, &err) == LRK_OK;
     lrk_threads_set(2);
     for (size_t i = 0; i < lrk_n_ops; i++) {
         const lrk_op *op = lrk_ops[i];
@@ -357,7 +391,11 @@ int main(int argc, char **argv)
             printf("%-12s has no samples  FAILED\n", op->name);
             failures++;
         }
-        for (size_t s = 0; s < op->n_samples; s++, lines++) failures += sweep_sample(op, &op->samples[s]);
+        for (size_t s = 0; s < op->n_samples; s++) {
+            if (cpu) failures += sweep_on_cpu(op, &op->samples[s]);
+            if (gpu) failures += sweep_on_gpu(op, &op->samples[s]);
+            lines += cpu || gpu;
+        }
     }
     printf("%d samples, %d failures\n", lines, failures);
     return failures || !lines ? 1 : 0;

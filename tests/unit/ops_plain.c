@@ -24,7 +24,8 @@ static void compare(const lrk_op *op, formula f)
     for (size_t s = 0; s < op->n_samples; s++) {
         call k;
         lrk_err err = {0};
-        if (call_new(&k, op, &op->samples[s], LRK_C_F64, &err) != LRK_OK) fail_msg("%s", err.text);
+        if (call_new(&k, op, &op->samples[s], LRK_C_F64, LRK_CPU, &err) != LRK_OK)
+            fail_msg("%s", err.text);
         forward(&k, op);
         for (size_t row = 0; row < lrk_rows(&k.out[0]); row++) {
             for (size_t i = 0; i < lrk_cols(&k.out[0]); i++) {
