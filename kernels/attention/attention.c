@@ -2,6 +2,7 @@
 #include "kernels/attention/attention.h"
 
 #include "kernels/attention/blocks.h"
+#include "kernels/attention/splits.h"
 #include "kernels/segments.h"
 
 #include <math.h>
@@ -35,6 +36,12 @@ static lrk_status check_widths(const lrk_call *c, lrk_err *err)
     return LRK_OK;
 }
 
+static size_t scratch_bytes(const lrk_call *c, bool backward)
+{
+    if (c->device == LRK_CUDA) return lrk_attention_gpu_scratch(c, backward);
+    return lrk_attention_layout(c, backward).bytes;
+}
+
 static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
 {
     const lrk_tensor *q = c->in[LRK_ATTENTION_Q];
@@ -48,8 +55,8 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 "attention: softcap is %g, must be 0 (none) or more", a->softcap);
     p->out[LRK_ATTENTION_O] = lrk_like(q);
     p->saved[LRK_ATTENTION_LSE] = lrk_mat(lrk_acc(q->dtype), lrk_rows(q), a->heads);
-    p->forward_scratch = lrk_attention_layout(c, false).bytes;
-    p->backward_scratch = lrk_attention_layout(c, true).bytes;
+    p->forward_scratch = scratch_bytes(c, false);
+    p->backward_scratch = scratch_bytes(c, true);
     return LRK_OK;
 }
 
