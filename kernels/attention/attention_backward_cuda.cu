@@ -10,7 +10,7 @@ template <typename T> struct backward_job {
     matrix<const T> q, k, v, o, dout;
     matrix<float> lse;
     matrix<T> dq, dk, dv; /* data NULL: nobody needs it */
-    float2 *pairs; /* [key head][row of all tokens]: LSE / ln(2), delta */
+    float2 *pairs; /* [key head][row of all tokens]: LSE, delta */
     float *sums;   /* [split][dK, dV][key][key head * head]; NULL: no splits, dK and dV are written */
     int splits, parts;
     unsigned fresh;
@@ -24,9 +24,11 @@ static __device__ __forceinline__ bool adds(unsigned fresh, int input)
 /* ---- LSE and delta ------------------------------------------------------------------------------- */
 
 /* A warp for each row; 16 bytes a lane where rows allow. */
-template <typename T>
-static __global__ void __launch_bounds__(128) attention_delta(const backward_job<T> job)
+template <class E>
+static __global__ void __launch_bounds__(128)
+    attention_delta(const backward_job<typename E::stored> job)
 {
+    typedef typename E::stored T;
     static const int n = lrk_chunk<T>::n;
     const problem &p = job.p;
     const int lane = (int)threadIdx.x % LRK_WARP, kv_head = (int)blockIdx.y;
@@ -53,7 +55,7 @@ static __global__ void __launch_bounds__(128) attention_delta(const backward_job
     sum = lrk_warp_sum(sum);
     if (lane == 0)
         job.pairs[kv_head * rows + row] =
-            make_float2(job.lse.data[token * job.lse.stride + head] * 1.44269504089f, sum);
+            make_float2(job.lse.data[token * job.lse.stride + head] / E::unit(), sum);
 }
 
 /* ---- gradients of scores ------------------------------------------------------------------------- */
@@ -65,45 +67,48 @@ static __device__ __forceinline__ void gradient(const problem &p, float2 pair, b
                                                 float &dx)
 {
     float bend;
-    x = E::power(score_of(p, x, &bend) - pair.x);
+    x = E::power(score_of<E>(p, x, &bend) - pair.x);
     if (hidden) x = 0.0f;
     dx = x * (dx - pair.y) * fmaf(-bend, bend, 1.0f);
 }
 
 /* The same for a tile, its rows queries and its columns keys. */
 template <class E>
-static __device__ __forceinline__ void gradients_by_query(
-    const problem &p, typename E::scores &x, typename E::scores &dx, const strip &queries,
-    const strip &keys, bool masked, const float2 (&pairs)[E::my_rows])
+static __device__ __forceinline__ void gradients_by_query(const problem &p, typename E::scores &x,
+                                                          typename E::scores &dx,
+                                                          const strip &queries, const key_tile &keys,
+                                                          const float2 (&pairs)[E::my_rows])
 {
 #pragma unroll
     for (int i = 0; i < E::my_rows; i++) {
         const int high = position_of(queries, p.heads, E::row(i)), low = lowest_seen(p, high);
 #pragma unroll
         for (int j = 0; j < E::my_columns; j++) {
-            const int at = keys.position + E::column(j);
-            const bool hidden = masked && (E::column(j) >= keys.n || at > high || at < low);
+            const int at = keys.rows.position + E::column(j);
+            const bool hidden =
+                keys.masked && (E::column(j) >= keys.rows.n || at > high || at < low);
             gradient<E>(p, pairs[i], hidden, E::at(x, i, j), E::at(dx, i, j));
         }
     }
 }
 
-/* Its rows keys and its columns queries, which see keys before the position `limit`. */
+/* Its rows keys and its columns queries. */
 template <class E>
 static __device__ __forceinline__ void gradients_by_key(const problem &p, typename E::scores &x,
                                                         typename E::scores &dx, const strip &keys,
-                                                        const strip &queries, int limit, bool masked,
+                                                        const query_tile &queries,
                                                         const float2 *pairs)
 {
 #pragma unroll
     for (int j = 0; j < E::my_columns; j++) {
         const int c = E::column(j);
-        const float2 pair = c < queries.n ? pairs[c] : make_float2(0.0f, 0.0f);
+        const bool there = c < queries.rows.n;
+        const float2 pair = there ? pairs[queries.number + c] : make_float2(0.0f, 0.0f);
         int high = INT32_MAX, low = 0;
-        if (masked) {
-            high = position_of(queries, p.heads, c);
-            low = c < queries.n ? lowest_seen(p, high) : INT32_MAX;
-            high = min(high, limit - 1);
+        if (queries.masked) {
+            const int position = position_of(queries.rows, p.heads, c);
+            high = there ? min(position, queries.limit - 1) : -1;
+            low = lowest_seen(p, position);
         }
 #pragma unroll
         for (int i = 0; i < E::my_rows; i++) {
@@ -116,7 +121,7 @@ static __device__ __forceinline__ void gradients_by_key(const problem &p, typena
 /* ---- dQ ------------------------------------------------------------------------------------------ */
 
 template <class E>
-static __global__ void __launch_bounds__(E::threads)
+static __global__ void __launch_bounds__(E::threads, 1)
     attention_dq(const backward_job<typename E::stored> job)
 {
     typedef typename E::element element;
@@ -129,9 +134,8 @@ static __global__ void __launch_bounds__(E::threads)
     const int kv_head = (int)blockIdx.y;
     typename E::template sums<E::width> dq;
     float2 pairs[E::my_rows];
-    strip queries, keys, next;
+    strip queries;
     int owner, first;
-    bool masked, next_masked;
 
     if (!find_queries(p, E::rows, (int)(gridDim.x - 1 - blockIdx.x), &owner, &queries, &first)) return;
     key_walk walk = walk_keys(p, owner, queries, E::columns);
@@ -149,28 +153,31 @@ static __global__ void __launch_bounds__(E::threads)
     const int highest = position_of(queries, p.heads, min(E::last_row(), queries.n - 1));
     E::template load<E::rows>(p, q, job.q, queries, p.heads, kv_head);
     E::template load<E::rows>(p, dout, job.dout, queries, p.heads, kv_head);
-    bool more = next_keys(p, &walk, E::columns, &keys, &masked);
-    if (more) load(keys, 0);
+    key_tile keys = next_keys(p, &walk, E::columns);
+    if (keys.rows.n) load(keys.rows, 0);
     lrk_cp_async_commit();
-    for (int stage = 0; more; stage = (stage + 1) % E::stages) {
+    for (int stage = 0; keys.rows.n; stage = (stage + 1) % E::stages) {
         const element *k = stream + 2 * stage * tile, *v = k + tile;
-        more = next_keys(p, &walk, E::columns, &next, &next_masked);
-        if (E::stages > 1 && more) load(next, (stage + 1) % E::stages);
-        if (E::stages > 1) lrk_cp_async_commit();
+        const key_tile next = next_keys(p, &walk, E::columns);
+        if (E::stages > 1) {
+            if (next.rows.n) load(next.rows, (stage + 1) % E::stages);
+            lrk_cp_async_commit();
+        }
         lrk_cp_async_wait<E::stages - 1>();
         __syncthreads();
-        if (E::first_row() < queries.n && keys.position <= highest) {
+        if (E::first_row() < queries.n && keys.rows.position <= highest) {
             typename E::scores x, dx;
             E::products(p, x, q, k);
             E::products(p, dx, dout, v);
-            gradients_by_query<E>(p, x, dx, queries, keys, masked, pairs);
+            gradients_by_query<E>(p, x, dx, queries, keys, pairs);
             E::gather(dq, dx, k, room);
         }
         __syncthreads();
-        if (E::stages == 1 && more) load(next, 0);
-        if (E::stages == 1) lrk_cp_async_commit();
+        if (E::stages == 1) {
+            if (next.rows.n) load(next.rows, 0);
+            lrk_cp_async_commit();
+        }
         keys = next;
-        masked = next_masked;
     }
     lrk_cp_async_wait<0>();
 #pragma unroll
@@ -205,7 +212,7 @@ static __device__ __forceinline__ void put_key(const backward_job<typename E::st
 
 /* W: columns of dK and dV that a block gathers, all or a half; blockIdx.z: which, and which split. */
 template <class E, int W>
-static __global__ void __launch_bounds__(E::threads)
+static __global__ void __launch_bounds__(E::threads, 1)
     attention_dkv(const backward_job<typename E::stored> job)
 {
     typedef typename E::element element;
@@ -218,19 +225,16 @@ static __global__ void __launch_bounds__(E::threads)
     const int kv_head = (int)blockIdx.y;
     const int split = (int)blockIdx.z / job.parts, column = (int)blockIdx.z % job.parts * W;
     typename E::template sums<W> dk, dv;
-    strip keys, queries, next;
-    int owner, row, next_row, limit, next_limit, tiles = 0;
-    bool masked, next_masked;
+    strip keys;
+    int owner, tiles = 0;
 
     if (!find_keys(p, E::rows, (int)blockIdx.x, &owner, &keys)) return;
     query_walk walk = walk_queries(p, owner, keys);
     const float2 *pairs = job.pairs + (size_t)kv_head * p.tokens * p.heads.group;
-    const auto advance = [&](strip *s, int *first, int *end, bool *hides) {
-        while (next_queries(p, &walk, E::columns, s, first, hides)) {
-            *end = walk.limit;
-            if (tiles++ % job.splits == split) return true;
-        }
-        return false;
+    const auto advance = [&] {
+        query_tile t = next_queries(p, &walk, E::columns);
+        while (t.rows.n && tiles++ % job.splits != split) t = next_queries(p, &walk, E::columns);
+        return t;
     };
     const auto load = [&](const strip &s, int stage) {
         E::template load<E::columns>(p, stream + 2 * stage * tile, job.q, s, p.heads, kv_head);
@@ -240,31 +244,32 @@ static __global__ void __launch_bounds__(E::threads)
     clear(dv);
     E::template load<E::rows>(p, k, job.k, keys, alone, kv_head);
     E::template load<E::rows>(p, v, job.v, keys, alone, kv_head);
-    bool more = advance(&queries, &row, &limit, &masked);
-    if (more) load(queries, 0);
+    query_tile queries = advance();
+    if (queries.rows.n) load(queries.rows, 0);
     lrk_cp_async_commit();
-    for (int stage = 0; more; stage = (stage + 1) % E::stages) {
+    for (int stage = 0; queries.rows.n; stage = (stage + 1) % E::stages) {
         const element *q = stream + 2 * stage * tile, *dout = q + tile;
-        more = advance(&next, &next_row, &next_limit, &next_masked);
-        if (E::stages > 1 && more) load(next, (stage + 1) % E::stages);
-        if (E::stages > 1) lrk_cp_async_commit();
+        const query_tile next = advance();
+        if (E::stages > 1) {
+            if (next.rows.n) load(next.rows, (stage + 1) % E::stages);
+            lrk_cp_async_commit();
+        }
         lrk_cp_async_wait<E::stages - 1>();
         __syncthreads();
         if (E::first_row() < keys.n) {
             typename E::scores x, dx;
             E::products(p, x, k, q);
             E::products(p, dx, v, dout);
-            gradients_by_key<E>(p, x, dx, keys, queries, limit, masked, pairs + row);
+            gradients_by_key<E>(p, x, dx, keys, queries, pairs);
             if (job.dv.data) E::gather(dv, x, dout + column, room);
             if (job.dk.data) E::gather(dk, dx, q + column, room);
         }
         __syncthreads();
-        if (E::stages == 1 && more) load(next, 0);
-        if (E::stages == 1) lrk_cp_async_commit();
+        if (E::stages == 1) {
+            if (next.rows.n) load(next.rows, 0);
+            lrk_cp_async_commit();
+        }
         queries = next;
-        row = next_row;
-        limit = next_limit;
-        masked = next_masked;
     }
     lrk_cp_async_wait<0>();
 #pragma unroll
@@ -295,55 +300,67 @@ static __global__ void __launch_bounds__(256) attention_fold(const backward_job<
 
 /* ---- launches ------------------------------------------------------------------------------------ */
 
-template <class E, int W> static void backward_with(backward_job<typename E::stored> job)
+/* Of shared memory: a block's own two tensors, and two in tiles. */
+template <class E> static size_t pair_elements(void)
 {
-    const problem &p = job.p;
+    return (2 * E::rows + 2 * E::stages * E::columns) * E::stride + E::room;
+}
+
+/* E for blocks of queries, F for blocks of keys. */
+template <class E, class F, int W> static void backward_with(backward_job<typename E::stored> job)
+{
+    const problem p = job.p = in_units_of<E>(job.p);
     const size_t rows = (size_t)p.tokens * p.heads.group, width = (size_t)p.kv_heads * p.head;
     const unsigned heads = (unsigned)p.kv_heads;
-    const size_t elements = (2 * E::rows + 2 * E::stages * E::columns) * E::stride + E::room;
-    LRK_LAUNCH(attention_delta<typename E::stored>, dim3((unsigned)lrk_ceil_div(rows, 4), heads),
+    LRK_LAUNCH(attention_delta<E>, dim3((unsigned)lrk_ceil_div(rows, 4), heads),
                dim3(128), 0, job);
     if (job.dq.data)
-        LAUNCH_WITH(E, attention_dq<E>, dim3(pieces(rows, E::rows, p.segments), heads), elements, job);
+        LAUNCH_WITH(E, attention_dq<E>, dim3(pieces(rows, E::rows, p.segments), heads), pair_elements<E>(),
+                    job);
     if (!job.dk.data && !job.dv.data) return;
     job.parts = (int)lrk_ceil_div((size_t)p.head, W);
     if (job.sums && p.keys != p.tokens) /* rows of no segment */
         lrk_device_zero(LRK_CUDA, job.sums,
                         (size_t)job.splits * 2 * (size_t)p.keys * width * sizeof(float));
-    const dim3 grid(pieces((size_t)p.keys, E::rows, p.segments), heads,
+    const dim3 grid(pieces((size_t)p.keys, F::rows, p.segments), heads,
                     (unsigned)(job.parts * job.splits));
-    LAUNCH_WITH(E, (attention_dkv<E, W>), grid, elements, job);
+    LAUNCH_WITH(F, (attention_dkv<F, W>), grid, pair_elements<F>(), job);
     if (job.sums)
         LRK_LAUNCH(attention_fold<typename E::stored>,
                    dim3((unsigned)lrk_ceil_div((size_t)p.keys * width, 256), 2), dim3(256), 0, job);
+}
+
+template <class E> static void backward_with(const backward_job<typename E::stored> &job)
+{
+    backward_with<E, E, E::width>(job);
 }
 
 static void backward_pick(const backward_job<lrk_bf16> &job)
 {
     const int head = job.p.head;
     if (!job.p.whole)
-        backward_with<plain<lrk_bf16, 256, 16>, 256>(job);
+        backward_with<plain<lrk_bf16, 256, 16>>(job);
     else if (head <= 64)
-        backward_with<tensor_cores<64, 1, 64>, 64>(job);
+        backward_with<tensor_cores<64, 1, 64>, tensor_cores<64, 1, 32>, 64>(job);
     else if (head <= 80)
-        backward_with<tensor_cores<80, 1, 32>, 80>(job);
+        backward_with<tensor_cores<80, 1, 32>>(job);
     else if (head <= 96)
-        backward_with<tensor_cores<96, 1, 32>, 96>(job);
+        backward_with<tensor_cores<96, 1, 32>>(job);
     else if (head <= 128)
-        backward_with<tensor_cores<128, 1, 32>, 128>(job);
+        backward_with<tensor_cores<128, 1, 32>>(job);
     else
-        backward_with<tensor_cores<256, 1, 16>, 128>(job);
+        backward_with<tensor_cores<256, 1, 16>, tensor_cores<256, 1, 16>, 128>(job);
 }
 
 static void backward_pick(const backward_job<float> &job)
 {
     const int head = job.p.head;
     if (head <= 64)
-        backward_with<plain<float, 64, 32>, 64>(job);
+        backward_with<plain<float, 64, 32>>(job);
     else if (head <= 128)
-        backward_with<plain<float, 128, 32>, 128>(job);
+        backward_with<plain<float, 128, 32>>(job);
     else
-        backward_with<plain<float, 256, 16>, 256>(job);
+        backward_with<plain<float, 256, 16>>(job);
 }
 
 template <typename T> static void backward(const lrk_call *c)

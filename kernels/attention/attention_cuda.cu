@@ -11,8 +11,8 @@ template <typename T> struct forward_job {
     int splits;
 };
 
-/* What a thread's rows have gathered so far: the largest score, in units of ln(2), and this thread's
- * share of the sum of exp(score - max). */
+/* What a thread's rows have gathered so far: the largest score, and this thread's share of the sum of
+ * exp(score - max). */
 template <class E> struct tally {
     float max[E::my_rows], sum[E::my_rows];
 };
@@ -20,22 +20,22 @@ template <class E> struct tally {
 /* Scores become exp(score - max); o shrinks to the new maximum. */
 template <class E, class S>
 static __device__ __forceinline__ void softmax(const problem &p, typename E::scores &x,
-                                               const strip &queries, const strip &keys, bool masked,
+                                               const strip &queries, const key_tile &keys,
                                                tally<E> &t, S &o)
 {
     float unused;
 #pragma unroll
     for (int i = 0; i < E::my_rows; i++)
 #pragma unroll
-        for (int j = 0; j < E::my_columns; j++) E::at(x, i, j) = score_of(p, E::at(x, i, j), &unused);
-    if (masked) {
+        for (int j = 0; j < E::my_columns; j++) E::at(x, i, j) = score_of<E>(p, E::at(x, i, j), &unused);
+    if (keys.masked) {
 #pragma unroll
         for (int i = 0; i < E::my_rows; i++) {
             const int high = position_of(queries, p.heads, E::row(i)), low = lowest_seen(p, high);
 #pragma unroll
             for (int j = 0; j < E::my_columns; j++) {
-                const int at = keys.position + E::column(j);
-                if (E::column(j) >= keys.n || at > high || at < low) E::at(x, i, j) = -INFINITY;
+                const int at = keys.rows.position + E::column(j);
+                if (E::column(j) >= keys.rows.n || at > high || at < low) E::at(x, i, j) = -INFINITY;
             }
         }
     }
@@ -85,14 +85,14 @@ static __device__ __forceinline__ void write_rows(const forward_job<typename E::
         const int token = p.heads.token_of(queries.skip + r);
         const int head = kv_head * p.heads.group + queries.skip + r - token * p.heads.group;
         job.lse.data[(size_t)(queries.token + token) * job.lse.stride + head] =
-            sum > 0.0f ? (t.max[i] + log2f(sum)) * 0.69314718056f : 0.0f;
+            sum > 0.0f ? (t.max[i] + E::log(sum)) * E::unit() : 0.0f;
     }
 }
 
 /* While a tile's scores are made its values arrive, and while its values are gathered the keys of the
  * next. */
 template <class E>
-static __global__ void __launch_bounds__(E::threads)
+static __global__ void __launch_bounds__(E::threads, 1)
     attention_forward(const forward_job<typename E::stored> job)
 {
     LRK_DYNAMIC_SHARED(typename E::element, q);
@@ -103,9 +103,8 @@ static __global__ void __launch_bounds__(E::threads)
     const int kv_head = (int)blockIdx.y;
     typename E::template sums<E::width> o;
     tally<E> t;
-    strip queries, keys, next;
+    strip queries;
     int owner, first, left = INT32_MAX;
-    bool masked, next_masked;
 
     /* the last queries see most keys: they go first, so that blocks end together */
     if (!find_queries(p, E::rows, (int)(gridDim.x - 1 - blockIdx.x), &owner, &queries, &first)) return;
@@ -116,8 +115,8 @@ static __global__ void __launch_bounds__(E::threads)
         left = (int)((int64_t)all * (split + 1) / job.splits) - begin;
         skip_tiles(p, &walk, E::columns, begin);
     }
-    const int last = min(E::last_row(), queries.n - 1);
-    const int highest = position_of(queries, p.heads, last);
+    const int highest = position_of(queries, p.heads, min(E::last_row(), queries.n - 1));
+    const auto advance = [&] { return left-- > 0 ? next_keys(p, &walk, E::columns) : key_tile{}; };
 
     clear(o);
 #pragma unroll
@@ -126,36 +125,36 @@ static __global__ void __launch_bounds__(E::threads)
         t.sum[i] = 0.0f;
     }
     E::template load<E::rows>(p, q, job.q, queries, p.heads, kv_head);
-    bool more = left-- > 0 && next_keys(p, &walk, E::columns, &keys, &masked);
-    if (more) E::template load<E::columns>(p, k, job.k, keys, alone, kv_head);
+    key_tile keys = advance();
+    if (keys.rows.n) E::template load<E::columns>(p, k, job.k, keys.rows, alone, kv_head);
     lrk_cp_async_commit();
-    while (more) {
+    while (keys.rows.n) {
         typename E::scores x;
-        const bool sees = E::first_row() < queries.n && keys.position <= highest;
+        const bool sees = E::first_row() < queries.n && keys.rows.position <= highest;
         lrk_cp_async_wait<0>();
         __syncthreads();
-        E::template load<E::columns>(p, v, job.v, keys, alone, kv_head);
+        E::template load<E::columns>(p, v, job.v, keys.rows, alone, kv_head);
         lrk_cp_async_commit();
         if (sees) E::products(p, x, q, k);
-        more = left-- > 0 && next_keys(p, &walk, E::columns, &next, &next_masked);
+        const key_tile next = advance();
         lrk_cp_async_wait<0>();
         __syncthreads();
-        if (more) E::template load<E::columns>(p, k, job.k, next, alone, kv_head);
+        if (next.rows.n) E::template load<E::columns>(p, k, job.k, next.rows, alone, kv_head);
         lrk_cp_async_commit();
         if (sees) {
-            softmax<E>(p, x, queries, keys, masked, t, o);
+            softmax<E>(p, x, queries, keys, t, o);
             E::gather(o, x, v, room);
         }
         keys = next;
-        masked = next_masked;
     }
     lrk_cp_async_wait<0>();
     write_rows<E>(job, queries, first, kv_head, t, o);
 }
 
 /* A warp joins the parts of a row. */
-template <typename T>
-static __global__ void __launch_bounds__(128) attention_join(const forward_job<T> job)
+template <class E>
+static __global__ void __launch_bounds__(128)
+    attention_join(const forward_job<typename E::stored> job)
 {
     const problem &p = job.p;
     const int lane = (int)threadIdx.x % LRK_WARP;
@@ -168,32 +167,32 @@ static __global__ void __launch_bounds__(128) attention_join(const forward_job<T
     float max = -1e30f, sum = 0.0f;
     for (int i = 0; i < job.splits; i++) max = fmaxf(max, part[i * step + p.head]);
     for (int i = 0; i < job.splits; i++)
-        sum += lrk_exp2(part[i * step + p.head] - max) * part[i * step + p.head + 1];
+        sum += E::power(part[i * step + p.head] - max) * part[i * step + p.head + 1];
 
     const size_t token = row / (size_t)p.heads.group;
     const int head = kv_head * p.heads.group + (int)(row % (size_t)p.heads.group);
     const float inverse = sum > 0.0f ? 1.0f / sum : 0.0f;
-    T *o = job.o.data + token * job.o.stride + head * p.head;
+    typename E::stored *o = job.o.data + token * job.o.stride + head * p.head;
     for (int d = lane; d < p.head; d += LRK_WARP) {
         float v = 0.0f;
         for (int i = 0; i < job.splits; i++)
-            v += lrk_exp2(part[i * step + p.head] - max) * part[i * step + d];
+            v += E::power(part[i * step + p.head] - max) * part[i * step + d];
         lrk_set(o + d, v * inverse);
     }
     if (job.lse.data && lane == 0)
         job.lse.data[token * job.lse.stride + head] =
-            sum > 0.0f ? (max + log2f(sum)) * 0.69314718056f : 0.0f;
+            sum > 0.0f ? (max + E::log(sum)) * E::unit() : 0.0f;
 }
 
-template <class E> static void forward_with(const forward_job<typename E::stored> &job)
+template <class E> static void forward_with(forward_job<typename E::stored> job)
 {
-    const problem &p = job.p;
+    const problem p = job.p = in_units_of<E>(job.p);
     const size_t rows = (size_t)p.tokens * p.heads.group;
     const dim3 grid(pieces(rows, E::rows, p.segments), (unsigned)p.kv_heads, (unsigned)job.splits);
     LAUNCH_WITH(E, attention_forward<E>, grid,
                 (E::rows + 2 * E::columns) * E::stride + E::room, job);
     if (job.splits > 1)
-        LRK_LAUNCH(attention_join<typename E::stored>,
+        LRK_LAUNCH(attention_join<E>,
                    dim3((unsigned)lrk_ceil_div(rows, 4), (unsigned)p.kv_heads), dim3(128), 0, job);
 }
 

@@ -3,7 +3,8 @@
  *
  * 128 threads as 16 x 8: a thread has R / 16 rows, and of a tile R / 8 columns, all of them apart so
  * that the eight threads of a row read different banks. Scores pass through shared memory on their
- * way to the next product; only the threads of a row, neighbours in a warp, exchange them.
+ * way to the next product; only the threads of a row, neighbours in a warp, exchange them. Sums are
+ * made of short ones, which rounds several times less than one long sum.
  */
 #ifndef LRK_KERNELS_ATTENTION_PLAIN_CUH
 #define LRK_KERNELS_ATTENTION_PLAIN_CUH
@@ -38,7 +39,9 @@ template <typename T, int WIDTH, int R> struct plain {
         return s.v[i][j];
     }
 
-    static __device__ __forceinline__ float power(float x) { return exp2f(x); }
+    static __host__ __device__ __forceinline__ float unit(void) { return 1.0f; }
+    static __device__ __forceinline__ float power(float x) { return expf(x); }
+    static __device__ __forceinline__ float log(float x) { return logf(x); }
 
     static __device__ __forceinline__ float row_max(float v)
     {
@@ -78,28 +81,30 @@ template <typename T, int WIDTH, int R> struct plain {
     {
         a += row(0) * stride;
         b += column(0) * stride;
+        clear(s.v);
+        for (int d = 0; d < p.head; d += SHORT) {
+            scores part;
+            clear(part.v);
 #pragma unroll
-        for (int i = 0; i < my_rows; i++)
+            for (int e = d; e < d + SHORT; e += 4) {
+                float4 x[my_rows], y[my_columns];
 #pragma unroll
-            for (int j = 0; j < my_columns; j++) s.v[i][j] = 0.0f;
-#pragma unroll 2
-        for (int d = 0; d < p.head; d += 4) {
-            float4 x[my_rows], y[my_columns];
+                for (int i = 0; i < my_rows; i++)
+                    x[i] = *reinterpret_cast<const float4 *>(a + i * 16 * stride + e);
 #pragma unroll
-            for (int i = 0; i < my_rows; i++)
-                x[i] = *reinterpret_cast<const float4 *>(a + i * 16 * stride + d);
+                for (int j = 0; j < my_columns; j++)
+                    y[j] = *reinterpret_cast<const float4 *>(b + j * 8 * stride + e);
 #pragma unroll
-            for (int j = 0; j < my_columns; j++)
-                y[j] = *reinterpret_cast<const float4 *>(b + j * 8 * stride + d);
+                for (int i = 0; i < my_rows; i++)
 #pragma unroll
-            for (int i = 0; i < my_rows; i++)
-#pragma unroll
-                for (int j = 0; j < my_columns; j++) {
-                    s.v[i][j] = fmaf(x[i].x, y[j].x, s.v[i][j]);
-                    s.v[i][j] = fmaf(x[i].y, y[j].y, s.v[i][j]);
-                    s.v[i][j] = fmaf(x[i].z, y[j].z, s.v[i][j]);
-                    s.v[i][j] = fmaf(x[i].w, y[j].w, s.v[i][j]);
-                }
+                    for (int j = 0; j < my_columns; j++) {
+                        part.v[i][j] = fmaf(x[i].x, y[j].x, part.v[i][j]);
+                        part.v[i][j] = fmaf(x[i].y, y[j].y, part.v[i][j]);
+                        part.v[i][j] = fmaf(x[i].z, y[j].z, part.v[i][j]);
+                        part.v[i][j] = fmaf(x[i].w, y[j].w, part.v[i][j]);
+                    }
+            }
+            add(s.v, part.v);
         }
     }
 
@@ -116,27 +121,52 @@ template <typename T, int WIDTH, int R> struct plain {
             for (int j = 0; j < my_columns; j++)
                 exchange[i * 16 * room_stride + column(j)] = s.v[i][j];
         __syncwarp();
-#pragma unroll 4
-        for (int k = 0; k < columns; k++, b += stride) {
-            float x[my_rows];
+#pragma unroll 1
+        for (int k = 0; k < columns; k += SHORT) {
+            sums<W> part;
+            clear(part.v);
 #pragma unroll
-            for (int i = 0; i < my_rows; i++) x[i] = exchange[i * 16 * room_stride + k];
+            for (int e = k; e < k + SHORT; e++, b += stride) {
+                float x[my_rows];
 #pragma unroll
-            for (int j = 0; j < W / 8; j += 4) {
-                const float4 y = *reinterpret_cast<const float4 *>(b + j * 8);
+                for (int i = 0; i < my_rows; i++) x[i] = exchange[i * 16 * room_stride + e];
 #pragma unroll
-                for (int i = 0; i < my_rows; i++) {
-                    o.v[i][j] = fmaf(x[i], y.x, o.v[i][j]);
-                    o.v[i][j + 1] = fmaf(x[i], y.y, o.v[i][j + 1]);
-                    o.v[i][j + 2] = fmaf(x[i], y.z, o.v[i][j + 2]);
-                    o.v[i][j + 3] = fmaf(x[i], y.w, o.v[i][j + 3]);
+                for (int j = 0; j < W / 8; j += 4) {
+                    const float4 y = *reinterpret_cast<const float4 *>(b + j * 8);
+#pragma unroll
+                    for (int i = 0; i < my_rows; i++) {
+                        part.v[i][j] = fmaf(x[i], y.x, part.v[i][j]);
+                        part.v[i][j + 1] = fmaf(x[i], y.y, part.v[i][j + 1]);
+                        part.v[i][j + 2] = fmaf(x[i], y.z, part.v[i][j + 2]);
+                        part.v[i][j + 3] = fmaf(x[i], y.w, part.v[i][j + 3]);
+                    }
                 }
             }
+            add(o.v, part.v);
         }
         __syncwarp();
     }
 
   private:
+    enum { SHORT = 8 };
+
+    template <int A, int B> static __device__ __forceinline__ void clear(float (&v)[A][B])
+    {
+#pragma unroll
+        for (int i = 0; i < A; i++)
+#pragma unroll
+            for (int j = 0; j < B; j++) v[i][j] = 0.0f;
+    }
+
+    template <int A, int B>
+    static __device__ __forceinline__ void add(float (&to)[A][B], const float (&v)[A][B])
+    {
+#pragma unroll
+        for (int i = 0; i < A; i++)
+#pragma unroll
+            for (int j = 0; j < B; j++) to[i][j] += v[i][j];
+    }
+
     /* Four numbers of which n are there, zeros for the others. */
     static __device__ __forceinline__ void copy4(float *to, const float *x, int n, bool whole)
     {

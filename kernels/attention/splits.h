@@ -60,7 +60,7 @@ static inline bool lrk_attention_folds(const lrk_call *c)
            lrk_rows(c->in[LRK_ATTENTION_Q]) != lrk_rows(c->in[LRK_ATTENTION_K]);
 }
 
-/* Backward's scratch begins with a pair for each query row: LSE / ln(2) and delta. */
+/* Backward's scratch begins with a pair for each query row: LSE and delta. */
 static inline size_t lrk_attention_pair_bytes(const lrk_call *c)
 {
     const lrk_attention_attr *a = (const lrk_attention_attr *)c->attr;

@@ -50,7 +50,7 @@ struct problem {
     sharing heads; /* of a group */
     float scale;
     float factor; /* of products of q and k, see score_of */
-    float cap;    /* in units of ln(2); 0: none */
+    float cap;    /* 0: none */
     bool whole;   /* rows can be read by 16 bytes */
 };
 
@@ -91,8 +91,8 @@ static __device__ __forceinline__ segment segment_at(const problem &p, int s)
 /* Every segment's `field`, times `group`, is cut into pieces of `rows`: which segment has piece
  * `slot` of them all, and which of its pieces is it? Returns false behind the last. A warp looks at
  * 32 segments at once. */
-static __device__ bool find_piece(const problem &p, int field, int group, int rows, int slot,
-                                  int *owner, int *piece)
+static __device__ inline bool find_piece(const problem &p, int field, int group, int rows,
+                                         int slot, int *owner, int *piece)
 {
     const int lane = (int)threadIdx.x % LRK_WARP;
     for (int first = 0, before = 0; first < p.segments; first += LRK_WARP) {
@@ -119,7 +119,7 @@ static __device__ bool find_piece(const problem &p, int field, int group, int ro
 }
 
 /* The first segment behind `after` whose parent is `parent`, or -1. */
-static __device__ int next_child(const problem &p, int after, int parent)
+static __device__ inline int next_child(const problem &p, int after, int parent)
 {
     const int lane = (int)threadIdx.x % LRK_WARP;
     for (int first = after + 1; first < p.segments; first += LRK_WARP) {
@@ -132,7 +132,7 @@ static __device__ int next_child(const problem &p, int after, int parent)
 }
 
 /* The segment after `s` in the tree below `root`, children behind their parents; -1 behind the last. */
-static __device__ int next_descendant(const problem &p, int root, int s)
+static __device__ inline int next_descendant(const problem &p, int root, int s)
 {
     int next = next_child(p, s, s);
     while (next < 0 && s != root) {
@@ -143,9 +143,9 @@ static __device__ int next_descendant(const problem &p, int root, int s)
     return next;
 }
 
-/* Piece `slot` of all query rows, or of all keys. */
-static __device__ bool find_queries(const problem &p, int rows, int slot, int *owner, strip *out,
-                                    int *row)
+/* Piece `slot` of all query rows, or of all keys. number: of its first row among those of all tokens. */
+static __device__ inline bool find_queries(const problem &p, int rows, int slot, int *owner,
+                                           strip *out, int *number)
 {
     int piece;
     if (!find_piece(p, LRK_SEG_LENGTH, p.heads.group, rows, slot, owner, &piece)) return false;
@@ -153,11 +153,12 @@ static __device__ bool find_queries(const problem &p, int rows, int slot, int *o
     const int first = piece * rows, token = first / p.heads.group;
     *out = strip{s.start + token, first - token * p.heads.group,
                  min(rows, s.length * p.heads.group - first), s.position + token};
-    *row = s.start * p.heads.group + first;
+    *number = s.start * p.heads.group + first;
     return true;
 }
 
-static __device__ bool find_keys(const problem &p, int rows, int slot, int *owner, strip *out)
+static __device__ inline bool find_keys(const problem &p, int rows, int slot, int *owner,
+                                        strip *out)
 {
     int piece;
     if (!find_piece(p, LRK_SEG_KEYS, 1, rows, slot, owner, &piece)) return false;
@@ -177,7 +178,7 @@ struct key_walk {
     int shift;       /* from positions to rows of K */
 };
 
-static __device__ void enter(const problem &p, key_walk *w, int owner, int end, int tile)
+static __device__ inline void enter(const problem &p, key_walk *w, int owner, int end, int tile)
 {
     w->owner = owner;
     if (owner < 0) return;
@@ -189,7 +190,8 @@ static __device__ void enter(const problem &p, key_walk *w, int owner, int end, 
     w->shift = s.kv - held;
 }
 
-static __device__ key_walk walk_keys(const problem &p, int owner, const strip &queries, int tile)
+static __device__ inline key_walk walk_keys(const problem &p, int owner, const strip &queries,
+                                            int tile)
 {
     key_walk w;
     w.first = queries.position;
@@ -210,14 +212,14 @@ static __device__ __forceinline__ bool settle(const problem &p, key_walk *w, int
     return w->owner >= 0;
 }
 
-static __device__ int tiles_left(const problem &p, key_walk w, int tile)
+static __device__ inline int tiles_left(const problem &p, key_walk w, int tile)
 {
     int n = 0;
     for (; settle(p, &w, tile); w.next = w.end) n += (w.end - w.next + tile - 1) / tile;
     return n;
 }
 
-static __device__ void skip_tiles(const problem &p, key_walk *w, int tile, int n)
+static __device__ inline void skip_tiles(const problem &p, key_walk *w, int tile, int n)
 {
     while (n > 0 && settle(p, w, tile)) {
         const int here = min(n, (w->end - w->next + tile - 1) / tile);
@@ -226,16 +228,19 @@ static __device__ void skip_tiles(const problem &p, key_walk *w, int tile, int n
     }
 }
 
-/* masked: some query does not see some key of it. */
-static __device__ __forceinline__ bool next_keys(const problem &p, key_walk *w, int tile, strip *out,
-                                                 bool *masked)
+struct key_tile {
+    strip rows;  /* none: the walk has ended */
+    bool masked; /* some query does not see some key of it */
+};
+
+static __device__ __forceinline__ key_tile next_keys(const problem &p, key_walk *w, int tile)
 {
-    if (!settle(p, w, tile)) return false;
+    if (!settle(p, w, tile)) return key_tile{{0, 0, 0, 0}, false};
     const int n = min(w->end - w->next, tile);
-    *out = strip{w->shift + w->next, 0, n, w->next};
-    *masked = n < tile || w->next + n - 1 > w->first || w->next < w->clear;
+    const key_tile t = {{w->shift + w->next, 0, n, w->next},
+                        n < tile || w->next + n - 1 > w->first || w->next < w->clear};
     w->next += n;
-    return true;
+    return t;
 }
 
 /* ---- the queries that see some keys -------------------------------------------------------------- */
@@ -250,7 +255,7 @@ struct query_walk {
 };
 
 /* A descendant sees the keys before those of the segment below root on the way to it. */
-static __device__ int limit_of(const problem &p, int root, int owner)
+static __device__ inline int limit_of(const problem &p, int root, int owner)
 {
     int limit = INT32_MAX;
     while (owner != root) {
@@ -261,7 +266,7 @@ static __device__ int limit_of(const problem &p, int root, int owner)
     return limit;
 }
 
-static __device__ void enter_queries(const problem &p, query_walk *w, int owner)
+static __device__ inline void enter_queries(const problem &p, query_walk *w, int owner)
 {
     w->owner = owner;
     if (owner < 0) return;
@@ -275,7 +280,7 @@ static __device__ void enter_queries(const problem &p, query_walk *w, int owner)
     w->end = end * p.heads.group;
 }
 
-static __device__ query_walk walk_queries(const problem &p, int owner, const strip &keys)
+static __device__ inline query_walk walk_queries(const problem &p, int owner, const strip &keys)
 {
     query_walk w;
     w.first = keys.position;
@@ -285,37 +290,51 @@ static __device__ query_walk walk_queries(const problem &p, int owner, const str
     return w;
 }
 
-/* row: the number of the first among the rows of all tokens. */
-static __device__ __forceinline__ bool next_queries(const problem &p, query_walk *w, int tile,
-                                                    strip *out, int *row, bool *masked)
+struct query_tile {
+    strip rows;  /* none: the walk has ended */
+    int number;  /* of the first among the rows of all tokens */
+    int limit;   /* they see keys before this position */
+    bool masked; /* some query does not see some key */
+};
+
+static __device__ __forceinline__ query_tile next_queries(const problem &p, query_walk *w, int tile)
 {
     while (w->owner >= 0 && w->next >= w->end)
         enter_queries(p, w, next_descendant(p, w->root, w->owner));
-    if (w->owner < 0) return false;
+    if (w->owner < 0) return query_tile{{0, 0, 0, 0}, 0, 0, false};
     const int n = min(w->end - w->next, tile), token = w->next / p.heads.group;
-    *out = strip{w->start + token, w->next - token * p.heads.group, n, w->position + token};
-    *row = w->start * p.heads.group + w->next;
-    *masked = n < tile || w->last > out->position || w->last >= w->limit ||
-              lowest_seen(p, position_of(*out, p.heads, n - 1)) > w->first;
+    const strip rows = {w->start + token, w->next - token * p.heads.group, n, w->position + token};
+    const int lowest = lowest_seen(p, position_of(rows, p.heads, n - 1));
+    const query_tile t = {
+        rows, w->start * p.heads.group + w->next, w->limit,
+        n < tile || w->last > rows.position || w->last >= w->limit || lowest > w->first};
     w->next += n;
-    return true;
+    return t;
 }
 
 /* ---- scores -------------------------------------------------------------------------------------- */
 
-/* Scores are kept in units of ln(2), for 2^x: scale * x / ln(2), or with a soft cap
- * cap / ln(2) * tanh(scale * x / cap). The tanh goes to *bend, 0 without a cap. */
+/* Engines keep scores, maxima and LSE in units of their own, so that their power() is cheap: 1 for e^x,
+ * ln(2) for 2^x. In units of 1: scale * x, or with a soft cap cap * tanh(scale * x / cap); the tanh
+ * goes to *bend, 0 without a cap. */
+template <class E>
 static __device__ __forceinline__ float score_of(const problem &p, float x, float *bend)
 {
     *bend = 0.0f;
     if (p.cap == 0.0f) return x * p.factor;
-    *bend = 1.0f - 2.0f * lrk_reciprocal(1.0f + lrk_exp2(x * p.factor));
+    *bend = 1.0f - 2.0f * lrk_reciprocal(1.0f + E::power(x * p.factor));
     return p.cap * *bend;
+}
+
+template <class E> static inline problem in_units_of(problem p)
+{
+    p.factor /= E::unit();
+    p.cap /= E::unit();
+    return p;
 }
 
 static inline problem problem_of(const lrk_call *c)
 {
-    const double ln2 = 0.69314718055994530942;
     const lrk_attention_attr *a = static_cast<const lrk_attention_attr *>(c->attr);
     problem p;
     p.table = static_cast<const int32_t *>(c->in[LRK_ATTENTION_SEGMENTS]->data);
@@ -327,8 +346,8 @@ static inline problem problem_of(const lrk_call *c)
     p.window = a->window < INT32_MAX ? (int)a->window : 0;
     p.heads = sharing_by((int)(a->heads / a->kv_heads));
     p.scale = (float)a->scale;
-    p.cap = (float)(a->softcap / ln2);
-    p.factor = (float)(a->softcap > 0.0 ? 2.0 * a->scale / a->softcap / ln2 : a->scale / ln2);
+    p.cap = (float)a->softcap;
+    p.factor = (float)(a->softcap > 0.0 ? 2.0 * a->scale / a->softcap : a->scale);
     p.whole = lrk_row_bytes(c->in[LRK_ATTENTION_Q]->dtype, a->head) % 16 == 0;
     for (int i = LRK_ATTENTION_Q; i <= LRK_ATTENTION_V; i++) {
         p.whole = p.whole && lrk_can_chunk(c->in[i]);

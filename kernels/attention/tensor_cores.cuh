@@ -46,7 +46,9 @@ template <int WIDTH, int M, int N> struct tensor_cores {
         return s.v[i / 2][j / 2][i % 2 * 2 + j % 2];
     }
 
+    static __host__ __device__ __forceinline__ float unit(void) { return 0.69314718056f; }
     static __device__ __forceinline__ float power(float x) { return lrk_exp2(x); }
+    static __device__ __forceinline__ float log(float x) { return log2f(x); }
 
     /* Over the threads that share a row. */
     static __device__ __forceinline__ float row_max(float v)
