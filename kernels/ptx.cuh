@@ -102,4 +102,29 @@ static __device__ __forceinline__ uint32_t lrk_pair_bf16(float low, float high)
 }
 
 #endif /* LRK_EMULATOR */
+
+/* 2^x within 2 ulp; 0 where that is below 2^-126. */
+static __device__ __forceinline__ float lrk_exp2(float x)
+{
+#ifdef LRK_EMULATOR
+    return exp2f(x);
+#else
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+    return y;
+#endif
+}
+
+/* 1 / x within 1 ulp. */
+static __device__ __forceinline__ float lrk_reciprocal(float x)
+{
+#ifdef LRK_EMULATOR
+    return 1.0f / x;
+#else
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+    return y;
+#endif
+}
+
 #endif /* LRK_KERNELS_PTX_CUH */

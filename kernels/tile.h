@@ -4,7 +4,8 @@
  *
  * A(i,k) lies at a[i * a_row + k * a_col], so A may be read either way round; rows of B and C are
  * contiguous. For each instruction set the block of C that stays in registers is as large as fits.
- * Every sum runs over k in order. Included after kernels/real.h.
+ * Every sum runs over k in order, and is added to C at its end: long sums that are made by several calls
+ * round less than in one. Included after kernels/real.h.
  */
 #ifndef LRK_KERNELS_TILE_H
 #define LRK_KERNELS_TILE_H
@@ -31,9 +32,7 @@ static inline __attribute__((always_inline)) void lrk_tile_block(const lrk_tile_
     const size_t a_row = p->a_row, a_col = p->a_col, b_row = p->b_row;
     lrk_real *c = p->c + i * p->c_row + j;
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++)
-            acc[r][v] = p->add ? lrk_lanes_load(c + (size_t)r * p->c_row + v * LRK_LANES)
-                               : lrk_lanes_all(0);
+        for (int v = 0; v < vecs; v++) acc[r][v] = lrk_lanes_all(0);
     for (size_t k = 0; k < p->k; k++, a += a_col, b += b_row) {
         lrk_lanes bv[2];
         for (int v = 0; v < vecs; v++) bv[v] = lrk_lanes_load(b + v * LRK_LANES);
@@ -43,8 +42,11 @@ static inline __attribute__((always_inline)) void lrk_tile_block(const lrk_tile_
         }
     }
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++)
-            lrk_lanes_store(c + (size_t)r * p->c_row + v * LRK_LANES, acc[r][v]);
+        for (int v = 0; v < vecs; v++) {
+            lrk_real *to = c + (size_t)r * p->c_row + v * LRK_LANES;
+            if (p->add) acc[r][v] += lrk_lanes_load(to);
+            lrk_lanes_store(to, acc[r][v]);
+        }
 }
 
 static inline __attribute__((always_inline)) void lrk_tile_columns(const lrk_tile_product *p,

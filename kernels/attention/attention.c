@@ -2,6 +2,7 @@
 #include "kernels/attention/attention.h"
 
 #include "kernels/attention/blocks.h"
+#include "kernels/attention/splits.h"
 #include "kernels/segments.h"
 
 #include <math.h>
@@ -35,6 +36,12 @@ static lrk_status check_widths(const lrk_call *c, lrk_err *err)
     return LRK_OK;
 }
 
+static size_t scratch_bytes(const lrk_call *c, bool backward)
+{
+    if (c->device == LRK_CUDA) return lrk_attention_gpu_scratch(c, backward);
+    return lrk_attention_layout(c, backward).bytes;
+}
+
 static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
 {
     const lrk_tensor *q = c->in[LRK_ATTENTION_Q];
@@ -48,8 +55,8 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 "attention: softcap is %g, must be 0 (none) or more", a->softcap);
     p->out[LRK_ATTENTION_O] = lrk_like(q);
     p->saved[LRK_ATTENTION_LSE] = lrk_mat(lrk_acc(q->dtype), lrk_rows(q), a->heads);
-    p->forward_scratch = lrk_attention_layout(c, false).bytes;
-    p->backward_scratch = lrk_attention_layout(c, true).bytes;
+    p->forward_scratch = scratch_bytes(c, false);
+    p->backward_scratch = scratch_bytes(c, true);
     return LRK_OK;
 }
 
@@ -58,9 +65,16 @@ static const lrk_attention_attr
     grouped = {.heads = 6, .kv_heads = 2, .head = 16, .scale = 0.25},
     odd = {.heads = 3, .kv_heads = 3, .head = 7, .scale = 0.4},
     window = {.heads = 2, .kv_heads = 1, .head = 8, .scale = 0.35, .window = 19},
-    capped = {.heads = 2, .kv_heads = 2, .head = 32, .scale = 0.5, .softcap = 1.5};
+    capped = {.heads = 2, .kv_heads = 2, .head = 32, .scale = 0.5, .softcap = 1.5},
+    of_64 = {.heads = 4, .kv_heads = 1, .head = 64, .scale = 0.125},
+    of_80 = {.heads = 2, .kv_heads = 2, .head = 80, .scale = 0.11, .window = 40},
+    of_96 = {.heads = 2, .kv_heads = 1, .head = 96, .scale = 0.1, .softcap = 2.0},
+    of_128 = {.heads = 2, .kv_heads = 1, .head = 128, .scale = 0.09, .window = 75},
+    of_256 = {.heads = 1, .kv_heads = 1, .head = 256, .scale = 0.0625},
+    large_group = {.heads = 48, .kv_heads = 1, .head = 8, .scale = 0.35};
 static const int32_t one[] = {0, 1, 0, -1, 0, 1};
 static const int32_t whole[] = {0, 100, 0, -1, 0, 100};
+static const int32_t long_and_short[] = {0, 129, 0, -1, 0, 129, 129, 1, 0, -1, 129, 1};
 static const int32_t packed[] = {0, 33, 0, -1, 0, 33, 33, 1, 0, -1, 33, 1, 34, 66, 0, -1, 34, 66};
 /* a root, two children of it, a grandchild, and a tree of its own */
 static const int32_t tree[] = {0,  70, 0,  -1, 0,  70, 70, 9, 70, 0,  70, 9, 79, 20, 70, 0,
@@ -69,6 +83,8 @@ static const int32_t tree[] = {0,  70, 0,  -1, 0,  70, 70, 9, 70, 0,  70, 9, 79,
 static const int32_t cached[] = {0, 1, 80, -1, 0, 81, 1, 3, 0, -1, 81, 3, 4, 2, 128, -1, 90, 130};
 /* the same cache read by a longer piece of text: 40 tokens behind 60 */
 static const int32_t prefill[] = {0, 40, 60, -1, 10, 100};
+/* two long sequences in one cache of 640 rows, the second in front of the first */
+static const int32_t long_cache[] = {0, 1, 299, -1, 310, 300, 1, 2, 270, -1, 5, 272};
 #define SEGMENTS(s, d) {.dim = {s, LRK_SEG_FIELDS}, .fill = LRK_FILL_DATA, .data = d}
 static const lrk_sample samples[] = {
     {.name = "one element", .in = {{{1, 1}}, {{1, 1}}, {{1, 1}}, SEGMENTS(1, one)}, .attr = &single},
@@ -96,6 +112,27 @@ static const lrk_sample samples[] = {
     {.name = "a piece of text behind a cache",
      .in = {{{40, 96}}, {{120, 32}}, {{120, 32}}, SEGMENTS(1, prefill)},
      .attr = &grouped},
+    {.name = "head size 64",
+     .in = {{{130, 256}}, {{130, 64}}, {{130, 64}}, SEGMENTS(2, long_and_short)},
+     .attr = &of_64},
+    {.name = "head size 80, window",
+     .in = {{{100, 160}}, {{100, 160}}, {{100, 160}}, SEGMENTS(3, packed)},
+     .attr = &of_80},
+    {.name = "head size 96, soft cap",
+     .in = {{{100, 192}}, {{100, 96}}, {{100, 96}}, SEGMENTS(1, whole)},
+     .attr = &of_96},
+    {.name = "head size 128, window in a tree",
+     .in = {{{110, 256}}, {{110, 128}}, {{110, 128}}, SEGMENTS(5, tree)},
+     .attr = &of_128},
+    {.name = "head size 256",
+     .in = {{{100, 256}}, {{100, 256}}, {{100, 256}}, SEGMENTS(3, packed)},
+     .attr = &of_256},
+    {.name = "48 heads share one",
+     .in = {{{6, 384}}, {{220, 8}}, {{220, 8}}, SEGMENTS(3, cached)},
+     .attr = &large_group},
+    {.name = "decoding from a long cache",
+     .in = {{{3, 256}}, {{640, 64}}, {{640, 64}}, SEGMENTS(2, long_cache)},
+     .attr = &of_64},
 };
 
 const lrk_op lrk_op_attention = {

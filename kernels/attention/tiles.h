@@ -41,13 +41,15 @@ static inline void load_keys(const lrk_tensor *t, const lrk_key_panel *p, const 
     }
 }
 
-/* out[j,r] = keys[j] . queries[r] */
+/* out[j,r] = keys[j] . queries[r], at most 64 products a sum */
 static inline void scores(const lrk_real *keys, const lrk_real *transposed_queries,
                           const lrk_key_panel *p, const shape *s, lrk_real *out)
 {
-    lrk_tile_multiply(&(lrk_tile_product){.m = p->n, .n = s->lanes, .k = s->head, .a = keys,
-                                          .a_row = s->width, .a_col = 1, .b = transposed_queries,
-                                          .b_row = s->lanes, .c = out, .c_row = s->lanes});
+    for (size_t d = 0; d < s->head; d += 64)
+        lrk_tile_multiply(&(lrk_tile_product){
+            .m = p->n, .n = s->lanes, .k = lrk_min(s->head - d, 64), .a = keys + d,
+            .a_row = s->width, .a_col = 1, .b = transposed_queries + d * s->lanes,
+            .b_row = s->lanes, .c = out, .c_row = s->lanes, .add = d > 0});
 }
 
 #endif /* LRK_KERNELS_ATTENTION_TILES_H */
