@@ -307,6 +307,7 @@ static void test_decoders_of_gpu(void **state)
     (void)state;
     for (size_t w = 0; w < N_WEIGHTS && on_gpu; w++) {
         const lrk_dtype t = weights[w];
+        if (!lrk_gemm_decodes(LRK_CUDA, t)) continue;
         const size_t rows = 3, n = lrk_dtype_quantized(t) ? 512 : 77, size = rows * n * sizeof(float);
         unsigned char *src = fill(t, rows, n, n), *want = guarded(size), *got = guarded(size);
         lrk_arena from, to;
