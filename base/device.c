@@ -185,3 +185,8 @@ size_t lrk_mailbox_waiting(const lrk_mailbox *b)
 {
     return b->posted - b->taken;
 }
+
+void lrk_device_draw(lrk_device d, uint64_t seed, uint32_t step)
+{
+    if (d != LRK_CPU) lrk_cuda_backend.draw(seed, step);
+}

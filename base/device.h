@@ -15,6 +15,8 @@
 #define LRK_BASE_DEVICE_H
 #include "base/arena.h"
 
+#include <stdint.h>
+
 typedef enum lrk_device { LRK_CPU, LRK_CUDA, LRK_DEVICE_COUNT } lrk_device;
 
 /* What a GPU is, for reports and plans. */
@@ -75,6 +77,11 @@ void lrk_mailbox_post(lrk_mailbox *b, const void *from);
 lrk_status lrk_mailbox_take(lrk_mailbox *b, void *to, lrk_err *err);
 size_t lrk_mailbox_waiting(const lrk_mailbox *b); /* posts that were not taken */
 
+/* Seed and step (base/rng.h) that kernels draw with from now on. A recording draws with those that hold
+ * when it is replayed: what was in lrk_rng when it was made is forgotten, but for the site. A kernel
+ * that runs at once takes all from its lrk_rng. The CPU does always; there nothing happens here. */
+void lrk_device_draw(lrk_device d, uint64_t seed, uint32_t step);
+
 /* What a device does; base/device_cuda.cu has the GPU's. */
 typedef struct lrk_device_backend {
     lrk_status (*open)(lrk_device_info *info, lrk_err *err);
@@ -94,6 +101,7 @@ typedef struct lrk_device_backend {
     void (*unpin)(void *p);
     void (*post)(void *to, const void *from, size_t bytes, int slot); /* slot < LRK_POSTS */
     void (*arrived)(int slot); /* waits for that copy */
+    void (*draw)(uint64_t seed, uint32_t step);
 } lrk_device_backend;
 
 #endif /* LRK_BASE_DEVICE_H */

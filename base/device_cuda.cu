@@ -14,7 +14,8 @@ enum { OLDEST_CHIP = 80 };
 enum { PIECES = 8, PIECE_BYTES = 4 << 20 };
 
 typedef struct lrk_cuda {
-    bool open;
+    bool open, recording;
+    lrk_cuda_draws *draws, drawn; /* on the GPU, and what was sent there last */
     unsigned char *pinned;
     cudaEvent_t gone[PIECES];   /* the piece was copied */
     cudaEvent_t here[LRK_POSTS]; /* the letter has arrived */
@@ -63,13 +64,15 @@ static lrk_status no_gpu(cudaError_t e, lrk_err *err)
                     cudaGetErrorString(e));
 }
 
-static cudaError_t open_staging(void)
+static cudaError_t open_buffers(void)
 {
     cudaError_t e = cudaMallocHost((void **)&gpu.pinned, (size_t)PIECES * PIECE_BYTES);
     for (int i = 0; i < PIECES && e == cudaSuccess; i++)
         e = cudaEventCreateWithFlags(&gpu.gone[i], cudaEventDisableTiming);
     for (int i = 0; i < LRK_POSTS && e == cudaSuccess; i++)
         e = cudaEventCreateWithFlags(&gpu.here[i], cudaEventDisableTiming);
+    if (e == cudaSuccess) e = cudaMalloc((void **)&gpu.draws, sizeof *gpu.draws);
+    if (e == cudaSuccess) e = cudaMemsetAsync(gpu.draws, 0, sizeof *gpu.draws, gpu.stream);
     return e;
 }
 
@@ -90,7 +93,7 @@ static lrk_status open_gpu(lrk_err *err)
                 "device: cpu",
                 p.name, p.major, p.minor, OLDEST_CHIP / 10, OLDEST_CHIP % 10);
     e = cudaStreamCreateWithFlags(&gpu.stream, cudaStreamNonBlocking);
-    if (e == cudaSuccess) e = open_staging();
+    if (e == cudaSuccess) e = open_buffers();
     if (e != cudaSuccess) return no_gpu(e, err);
     (void)cudaDriverGetVersion(&gpu.info.driver);
     (void)cudaRuntimeGetVersion(&gpu.info.runtime);
@@ -200,12 +203,27 @@ static void arrived(int slot)
         lrk_cuda_note(cudaEventSynchronize(gpu.here[slot]), "cudaEventSynchronize");
 }
 
+static void draw(uint64_t seed, uint32_t step)
+{
+    const lrk_cuda_draws now = {seed, step};
+    if (seed == gpu.drawn.seed && step == gpu.drawn.step) return;
+    gpu.drawn = now;
+    upload(gpu.draws, &now, sizeof now);
+}
+
+const lrk_cuda_draws *lrk_cuda_draw(const lrk_rng *r)
+{
+    if (!gpu.recording) draw(r->seed, r->step);
+    return gpu.draws;
+}
+
 struct lrk_recording {
     cudaGraphExec_t graph;
 };
 
 static void record_begin(void)
 {
+    gpu.recording = true;
     if (!lrk_cuda_failed())
         lrk_cuda_note(cudaStreamBeginCapture(gpu.stream, cudaStreamCaptureModeThreadLocal),
                       "cudaStreamBeginCapture");
@@ -213,6 +231,7 @@ static void record_begin(void)
 
 static lrk_recording *record_end(void)
 {
+    gpu.recording = false;
     cudaGraph_t graph = NULL;
     lrk_recording *r = (lrk_recording *)lrk_heap_alloc(1, sizeof *r);
     lrk_cuda_note(cudaStreamEndCapture(gpu.stream, &graph), "cudaStreamEndCapture");
@@ -237,5 +256,5 @@ static void forget(lrk_recording *r)
 }
 
 extern "C" const lrk_device_backend lrk_cuda_backend = {
-    open_device, take,   give_back, upload, download, copy,  zero, sync, failed, record_begin,
-    record_end,  replay, forget,    pinned, unpin,    post, arrived};
+    open_device, take,   give_back, upload, download, copy, zero,    sync, failed, record_begin,
+    record_end,  replay, forget,    pinned, unpin,    post, arrived, draw};

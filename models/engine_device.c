@@ -2,6 +2,7 @@
 #include "models/engine_device.h"
 
 #include "base/size.h"
+#include "kernels/gemm.h"
 #include "kernels/segments.h"
 
 #include <string.h>
@@ -51,6 +52,7 @@ lrk_status lrk_engine_device_open(lrk_engine *e, lrk_err *err)
     LRK_TRY(take(e, most.n_segments * LRK_SEG_FIELDS, "segments", &b->segments, err));
     LRK_TRY(take(e, lrk_max(o->max_logits, 1), "rows", &b->rows, err));
     if (lrk_arena_counting(&e->run)) return LRK_OK;
+    LRK_TRY(lrk_gemm_open(o->device, err));
     LRK_TRY(lrk_alloc(&e->model.own, most.n_tokens + most.n_segments * LRK_SEG_FIELDS,
                       sizeof *b->staging, "a run that is filled up", &b->staging, err));
     LRK_TRY(lrk_alloc(&e->model.own, LRK_MAX_GRAPHS, sizeof *e->graphs, "recordings", &e->graphs, err));

@@ -282,6 +282,7 @@ void lrk_model_set_dropout(lrk_model *m, uint64_t seed, uint32_t count)
         m->adapted[i]->dropout.seed = seed;
         m->adapted[i]->dropout.step = count;
     }
+    lrk_device_draw(m->device, seed, count);
 }
 
 void lrk_model_enable_dropout(lrk_model *m, double p)

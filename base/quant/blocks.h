@@ -34,6 +34,7 @@ lrk_block_decoder lrk_decode_q1_0, lrk_decode_q2_0, lrk_decode_tq1_0, lrk_decode
 lrk_block_encoder lrk_encode_tq1_0, lrk_encode_tq2_0;
 
 extern const uint16_t lrk_grid_iq2xxs[256], lrk_grid_iq2xs[512], lrk_grid_iq2s[1024];
+extern const float lrk_nf4_map[128];
 extern const uint16_t lrk_grid_iq1s[2048], lrk_grid_iq3xxs[256], lrk_grid_iq3s[512];
 
 static inline float lrk_half_at(const unsigned char *p)

@@ -8,9 +8,9 @@
 
 #include <math.h>
 
-static const int8_t nonlinear[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                     1,    13,   25,  38,  53,  69,  89,  113};
-static const int8_t e2m1_twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+#define LRK_VALUES(type, name, n, ...) static const type name[n] = {__VA_ARGS__};
+#include "base/quant/table.def"
+#undef LRK_VALUES
 
 /* n bytes: elements i and i + n. */
 static void look_up(const int8_t table[16], const unsigned char *q, int n, float d, float *y)
@@ -23,7 +23,7 @@ static void look_up(const int8_t table[16], const unsigned char *q, int n, float
 
 void lrk_decode_iq4_nl(const unsigned char *b, float *y)
 {
-    look_up(nonlinear, b + 2, 16, lrk_half_at(b), y);
+    look_up(lrk_nonlinear, b + 2, 16, lrk_half_at(b), y);
 }
 
 /* Six bits of scale for each 32 elements, the upper two apart. */
@@ -34,7 +34,7 @@ void lrk_decode_iq4_xs(const unsigned char *b, float *y)
     for (int g = 0; g < 8; g++) {
         const int low = (b[4 + g / 2] >> (g % 2 * 4)) & 15;
         const int scale = (low | (int)((high >> (2 * g)) & 3) << 4) - 32;
-        look_up(nonlinear, b + 8 + g * 16, 16, d * (float)scale, y + g * 32);
+        look_up(lrk_nonlinear, b + 8 + g * 16, 16, d * (float)scale, y + g * 32);
     }
 }
 
@@ -49,7 +49,7 @@ static float half_of_e8m0(unsigned e)
 
 void lrk_decode_mxfp4(const unsigned char *b, float *y)
 {
-    look_up(e2m1_twice, b + 1, 16, half_of_e8m0(b[0]), y);
+    look_up(lrk_e2m1_twice, b + 1, 16, half_of_e8m0(b[0]), y);
 }
 
 /* NaN, 0x7f, is taken as 0. */
@@ -63,7 +63,7 @@ static float half_of_ue4m3(unsigned code)
 void lrk_decode_nvfp4(const unsigned char *b, float *y)
 {
     for (int g = 0; g < 4; g++)
-        look_up(e2m1_twice, b + 4 + g * 8, 8, half_of_ue4m3(b[g]), y + g * 16);
+        look_up(lrk_e2m1_twice, b + 4 + g * 8, 8, half_of_ue4m3(b[g]), y + g * 16);
 }
 
 /* ---- to iq4 ---- */
@@ -74,7 +74,7 @@ static int nearest_code(float x)
     int code = 0;
     for (int step = 8; step; step >>= 1) {
         const int next = code + step;
-        if (x + x >= (float)(nonlinear[next - 1] + nonlinear[next])) code = next;
+        if (x + x >= (float)(lrk_nonlinear[next - 1] + lrk_nonlinear[next])) code = next;
     }
     return code;
 }
@@ -87,7 +87,7 @@ static moments measure(const float *x, float inverse)
 {
     moments m = {0.0f, 0.0f};
     for (int i = 0; i < 32; i++) {
-        const float q = (float)nonlinear[nearest_code(inverse * x[i])], w = x[i] * x[i];
+        const float q = (float)lrk_nonlinear[nearest_code(inverse * x[i])], w = x[i] * x[i];
         m.qx += w * q * x[i];
         m.qq += w * q * q;
     }
@@ -100,10 +100,10 @@ static float best_scale(const float *x)
 {
     const float extreme = lrk_extreme(x, 32);
     if (fabsf(extreme) < 1e-15f) return 0.0f;
-    moments m = measure(x, 1.0f / (-extreme / (float)nonlinear[0]));
+    moments m = measure(x, 1.0f / (-extreme / (float)lrk_nonlinear[0]));
     float d = m.qq > 0.0f ? m.qx / m.qq : 0.0f, best = d * m.qx;
     for (int i = -7; i <= 7; i++) {
-        m = measure(x, (float)(i + nonlinear[0]) / extreme);
+        m = measure(x, (float)(i + lrk_nonlinear[0]) / extreme);
         if (!(m.qq > 0.0f && m.qx * m.qx > best * m.qq)) continue;
         d = m.qx / m.qq;
         best = d * m.qx;
@@ -152,7 +152,7 @@ static int nearest_e2m1(float x, float d)
     int best = 0;
     float least = fabsf(x);
     for (int i = 1; i < 16; i++) {
-        const float error = fabsf(d * (float)e2m1_twice[i] - x);
+        const float error = fabsf(d * (float)lrk_e2m1_twice[i] - x);
         if (error >= least) continue;
         least = error;
         best = i;

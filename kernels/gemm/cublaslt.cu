@@ -4,7 +4,7 @@
 
 /* FASTER: in hundredths, the time at which a later candidate is taken before an earlier one: noise
  * should not decide. */
-enum { PLACES = 1024, CANDIDATES = 8, RUNS = 4, FASTER = 93, MOST_ALIGNED = 256 };
+enum { PLACES = 1024, CANDIDATES = 8, RUNS = 4, FASTER = 93, MOST_ALIGNED = LRK_ALIGN };
 
 /* What an algorithm is chosen for: all that the library looks at. Compared as bytes. */
 struct shape_key {

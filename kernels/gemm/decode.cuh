@@ -6,7 +6,8 @@
  *   eight(b, i, v)   v[0 .. 7] = elements 8 i .. 8 i + 7 of the block at b; of a plain type, of the row
  *                    at b, which begins on 16 bytes
  *   one(row, i)      element i; plain types alone
- * A new type is a specialization here and a line in stored.def. Layouts: ggml-common.h of the ggml
+ * decode_codes.cuh and decode_grids.cuh have the rarer types. A new type is a specialization and a
+ * line in stored.def. Layouts: ggml-common.h of the ggml
  * project. Blocks lie where a row that begins on LRK_ALIGN bytes puts them.
  */
 #ifndef LRK_KERNELS_GEMM_DECODE_CUH
@@ -36,7 +37,7 @@ static __device__ __forceinline__ float lrk_f16_at(const unsigned char *p)
     return lrk_f16_value(lrk_u16_at(p));
 }
 
-/* Eight bytes, read in words of 2, 4 or 8: what the address is a multiple of. */
+/* Eight bytes, read in words of 1, 2, 4 or 8: what the address is a multiple of. */
 template <int word> struct lrk_octet {
     unsigned char at[8];
 
@@ -49,6 +50,9 @@ template <int word> struct lrk_octet {
         } else if (word == 4) {
             spread(0, *reinterpret_cast<const uint32_t *>(p));
             spread(1, *reinterpret_cast<const uint32_t *>(p + 4));
+        } else if (word == 1) {
+#pragma unroll
+            for (int j = 0; j < 8; j++) at[j] = p[j];
         } else {
             spread(0, lrk_u16_at(p) | lrk_u16_at(p + 2) << 16);
             spread(1, lrk_u16_at(p + 4) | lrk_u16_at(p + 6) << 16);
@@ -275,6 +279,9 @@ template <> struct lrk_stored<LRK_Q6_K> {
         }
     }
 };
+
+#include "kernels/gemm/decode_codes.cuh"
+#include "kernels/gemm/decode_grids.cuh"
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
 

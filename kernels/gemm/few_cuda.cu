@@ -15,12 +15,12 @@ struct few {
     size_t m, n, k;
     size_t a_stride, b_bytes, c_stride; /* b_bytes: of a row of W */
     float alpha;
-    bool accumulate, c_bf16, a_eights;
+    bool accumulate, a_bf16, c_bf16, a_eights;
 };
 
 /* Eight elements of a row of A; zeros beyond its end. */
 template <typename T>
-static __device__ __forceinline__ void load_a(const few &p, size_t row, size_t e, float *v)
+static __device__ __forceinline__ void load_a_as(const few &p, size_t row, size_t e, float *v)
 {
     const T *from = static_cast<const T *>(p.a) + row * p.a_stride + e;
     if (p.a_eights) {
@@ -35,6 +35,14 @@ static __device__ __forceinline__ void load_a(const few &p, size_t row, size_t e
     }
 #pragma unroll
     for (int i = 0; i < 8; i++) v[i] = e + (size_t)i < p.k ? lrk_value(from[i]) : 0.0f;
+}
+
+static __device__ __forceinline__ void load_a(const few &p, size_t row, size_t e, float *v)
+{
+    if (p.a_bf16)
+        load_a_as<lrk_bf16>(p, row, e, v);
+    else
+        load_a_as<float>(p, row, e, v);
 }
 
 template <lrk_dtype t, bool eights>
@@ -63,7 +71,7 @@ static __device__ __forceinline__ void put(const few &p, size_t i, size_t j, flo
     }
 }
 
-template <typename T, lrk_dtype t, int M, bool eights>
+template <lrk_dtype t, int M, bool eights>
 static __global__ void __launch_bounds__(THREADS) few_rows(few p)
 {
     const int lane = (int)threadIdx.x % LRK_WARP;
@@ -78,7 +86,7 @@ static __global__ void __launch_bounds__(THREADS) few_rows(few p)
 #pragma unroll
         for (int i = 0; i < M; i++) {
             if ((size_t)i >= p.m) break;
-            load_a<T>(p, (size_t)i, e, x);
+            load_a(p, (size_t)i, e, x);
 #pragma unroll
             for (int l = 0; l < 8; l++) sum[i] = fmaf(w[l], x[l], sum[i]);
         }
@@ -90,23 +98,23 @@ static __global__ void __launch_bounds__(THREADS) few_rows(few p)
     }
 }
 
-template <typename T, lrk_dtype t, bool eights> static void launch(const few &p)
+template <lrk_dtype t, bool eights> static void launch(const few &p)
 {
     const unsigned grid = (unsigned)lrk_ceil_div(p.n, WARPS);
     if (p.m == 1)
-        LRK_LAUNCH((few_rows<T, t, 1, eights>), grid, THREADS, 0, p);
+        LRK_LAUNCH((few_rows<t, 1, eights>), grid, THREADS, 0, p);
     else
-        LRK_LAUNCH((few_rows<T, t, LRK_GEMM_FEW_ROWS, eights>), grid, THREADS, 0, p);
+        LRK_LAUNCH((few_rows<t, LRK_GEMM_FEW_ROWS, eights>), grid, THREADS, 0, p);
 }
 
-template <typename T, lrk_dtype t> static void choose(const few &p)
+template <lrk_dtype t> static void choose(const few &p)
 {
     if constexpr (lrk_stored<t>::block > 1) {
-        launch<T, t, true>(p);
+        launch<t, true>(p);
     } else if (((uintptr_t)p.b | p.b_bytes) % 16 == 0 && p.k % 8 == 0) {
-        launch<T, t, true>(p);
+        launch<t, true>(p);
     } else {
-        launch<T, t, false>(p);
+        launch<t, false>(p);
     }
 }
 
@@ -115,12 +123,7 @@ void lrk_gemm_few_cuda(const lrk_gemm *g)
     const size_t a_bytes = lrk_row_bytes(g->a.dtype, g->a.stride);
     const few p = {g->a.data, g->b.data, g->c, g->m, g->n, g->k, g->a.stride,
                    lrk_row_bytes(g->b.dtype, g->b.stride), g->c_stride, (float)g->alpha,
-                   g->accumulate, g->c_dtype == LRK_BF16,
+                   g->accumulate, g->a.dtype == LRK_BF16, g->c_dtype == LRK_BF16,
                    ((uintptr_t)g->a.data | a_bytes) % 16 == 0 && g->k % 8 == 0};
-    lrk_with_stored(g->b.dtype, [&](auto tag) {
-        if (g->a.dtype == LRK_BF16)
-            choose<lrk_bf16, decltype(tag)::dtype>(p);
-        else
-            choose<float, decltype(tag)::dtype>(p);
-    });
+    lrk_with_stored(g->b.dtype, [&](auto tag) { choose<decltype(tag)::dtype>(p); });
 }

@@ -9,14 +9,6 @@ void LRK_KERNEL(linear, bwd)(const lrk_call *c);
 
 enum { ROWS_PER_TASK = 32 };
 
-/* Takes the next piece of the scratch memory. */
-static void *carve(char **scratch, size_t bytes)
-{
-    void *p = *scratch;
-    *scratch += lrk_aligned(bytes, LRK_ALIGN);
-    return p;
-}
-
 typedef struct lrk_mask_job {
     const lrk_tensor *from, *to;
     const lrk_linear_attr *attr;
@@ -56,20 +48,6 @@ static void apply_mask(const lrk_call *c, const lrk_tensor *from, const lrk_tens
     lrk_parallel(lrk_ceil_div(lrk_rows(from), ROWS_PER_TASK), mask_rows, &job);
 }
 
-static bool drops(const lrk_call *c)
-{
-    const lrk_linear_attr *attr = c->attr;
-    return c->in[LRK_LINEAR_A] && attr->dropout > 0.0;
-}
-
-static lrk_tensor dropped_x(const lrk_call *c, char **scratch)
-{
-    lrk_tensor xd = lrk_like(c->in[LRK_LINEAR_X]);
-    xd.data = carve(scratch, lrk_bytes(&xd));
-    apply_mask(c, c->in[LRK_LINEAR_X], &xd, false);
-    return xd;
-}
-
 static lrk_real bias_at(const lrk_tensor *bias, size_t i)
 {
     if (bias->dtype == LRK_REAL_DTYPE) return lrk_get(bias->data, i);
@@ -94,39 +72,8 @@ static void add_bias_gradient(const lrk_tensor *dy, const lrk_tensor *dbias, boo
     }
 }
 
-void LRK_KERNEL(linear, fwd)(const lrk_call *c)
-{
-    char *scratch = c->scratch;
-    lrk_tensor xd = *c->in[LRK_LINEAR_X], s = {0};
-    if (drops(c)) xd = dropped_x(c, &scratch);
-    if (c->saved[LRK_LINEAR_S]) {
-        s = *c->saved[LRK_LINEAR_S];
-    } else if (c->in[LRK_LINEAR_A]) {
-        s = lrk_mat(xd.dtype, lrk_rows(&xd), lrk_rows(c->in[LRK_LINEAR_A]));
-        s.data = carve(&scratch, lrk_bytes(&s));
-    }
-    lrk_linear_forward(c, &xd, &s, scratch);
-    if (c->in[LRK_LINEAR_BIAS]) add_bias(c->in[LRK_LINEAR_BIAS], c->out[LRK_LINEAR_Y]);
-}
+static const lrk_linear_steps steps = {apply_mask, add_bias, add_bias_gradient};
 
-void LRK_KERNEL(linear, bwd)(const lrk_call *c)
-{
-    const lrk_tensor *dx = c->din[LRK_LINEAR_X], *dbias = c->din[LRK_LINEAR_BIAS];
-    char *scratch = c->scratch;
-    lrk_tensor xd = *c->in[LRK_LINEAR_X], ds = {0}, masked = {0};
-    if (c->in[LRK_LINEAR_A]) {
-        ds = lrk_like(c->saved[LRK_LINEAR_S]);
-        ds.data = carve(&scratch, lrk_bytes(&ds));
-    }
-    if (drops(c)) {
-        xd = dropped_x(c, &scratch);
-        masked = lrk_like(&xd);
-        masked.data = carve(&scratch, lrk_bytes(&masked));
-    }
-    lrk_linear_backward(c, &xd, &ds, scratch);
-    if (drops(c) && dx) {
-        lrk_product(LRK_CPU, &ds, false, c->in[LRK_LINEAR_A], false, &masked, 1.0, false, scratch);
-        apply_mask(c, &masked, dx, true);
-    }
-    if (dbias) add_bias_gradient(c->dout[LRK_LINEAR_Y], dbias, c->fresh >> LRK_LINEAR_BIAS & 1);
-}
+void LRK_KERNEL(linear, fwd)(const lrk_call *c) { lrk_linear_forward(c, &steps); }
+
+void LRK_KERNEL(linear, bwd)(const lrk_call *c) { lrk_linear_backward(c, &steps); }

@@ -1,23 +1,20 @@
-/* kernels/linear/products.h -- the matrix products of linear, shared by its builds for every type and
- * device. */
+/* kernels/linear/products.h -- what linear does on every device: its matrix products, and the order of
+ * the steps around them. A kernel file brings the steps that go element by element. */
 #ifndef LRK_KERNELS_LINEAR_PRODUCTS_H
 #define LRK_KERNELS_LINEAR_PRODUCTS_H
 #include "kernels/linear/linear.h"
 
+typedef struct lrk_linear_steps {
+    /* to[t,i] = m from[t,i], or += with add: m is 0 with probability p, else 1 / (1 - p), drawn for
+     * element t * width + i */
+    void (*mask)(const lrk_call *c, const lrk_tensor *from, const lrk_tensor *to, bool add);
+    void (*add_bias)(const lrk_tensor *bias, const lrk_tensor *y);
+    /* dbias[o] += sum_t(dy[t,o]), or = when it is fresh */
+    void (*add_bias_gradient)(const lrk_tensor *dy, const lrk_tensor *dbias, bool fresh);
+} lrk_linear_steps;
+
 void lrk_linear_scratch(const lrk_call *c, size_t *forward, size_t *backward);
-
-/* y = x w^T (+ s b^T with s = scale * xd a^T). xd is x, or x after dropout. */
-void lrk_linear_forward(const lrk_call *c, const lrk_tensor *xd, const lrk_tensor *s,
-                        void *workspace);
-
-/* Everything but the bias and the masked part of dx: ds = scale * dy b; dx += dy w (+ ds a when
- * there is no dropout); db += dy^T s; da += ds^T xd; dw += dy^T x. */
-void lrk_linear_backward(const lrk_call *c, const lrk_tensor *xd, const lrk_tensor *ds,
-                         void *workspace);
-
-/* One product c = alpha a b, or c += with accumulate. */
-void lrk_product(lrk_device device, const lrk_tensor *a, bool a_transposed, const lrk_tensor *b,
-                 bool b_transposed, const lrk_tensor *c, double alpha, bool accumulate,
-                 void *workspace);
+void lrk_linear_forward(const lrk_call *c, const lrk_linear_steps *steps);
+void lrk_linear_backward(const lrk_call *c, const lrk_linear_steps *steps);
 
 #endif /* LRK_KERNELS_LINEAR_PRODUCTS_H */

@@ -3,6 +3,7 @@
 
 #include "base/size.h"
 #include "kernels/gemm.h"
+#include "kernels/linear_xent/cuda.h"
 
 LRK_DECLARE_KERNELS(linear_xent);
 
@@ -20,16 +21,16 @@ size_t lrk_linear_xent_rows(const lrk_tensor *x, const lrk_tensor *w,
 }
 
 /* Workspace of the two products over m rows. */
-static size_t products(lrk_device device, const lrk_tensor *x, const lrk_tensor *w, size_t m)
+static size_t products(const lrk_tensor *x, const lrk_tensor *w, size_t m)
 {
     const size_t V = lrk_rows(w), C = lrk_cols(x);
     const lrk_tensor chunk = lrk_mat(x->dtype, m, C);
     lrk_tensor gradient = lrk_mat(x->dtype, m, V);
     gradient.stride = lrk_linear_xent_stride(V);
-    const lrk_gemm head = {.device = device, .m = m, .n = V, .k = C, .a = lrk_operand_of(&chunk, false),
+    const lrk_gemm head = {.m = m, .n = V, .k = C, .a = lrk_operand_of(&chunk, false),
                            .b = lrk_operand_of(w, true), .c_dtype = lrk_acc(x->dtype),
                            .c_stride = gradient.stride, .alpha = 1.0};
-    const lrk_gemm back = {.device = device, .m = m, .n = C, .k = V, .a = lrk_operand_of(&gradient, false),
+    const lrk_gemm back = {.m = m, .n = C, .k = V, .a = lrk_operand_of(&gradient, false),
                            .b = lrk_operand_of(w, false), .c_dtype = x->dtype, .c_stride = C,
                            .alpha = 1.0};
     return lrk_max(lrk_gemm_scratch(&head), lrk_gemm_scratch(&back));
@@ -37,13 +38,13 @@ static size_t products(lrk_device device, const lrk_tensor *x, const lrk_tensor 
 
 /* [gathered rows] [logits] [row losses] [workspace of one product]. The last chunk may have any
  * number of rows, and fewer rows may need more workspace. */
-static size_t scratch(lrk_device device, const lrk_tensor *x, const lrk_tensor *w, size_t rows)
+static size_t scratch(const lrk_tensor *x, const lrk_tensor *w, size_t rows)
 {
     const lrk_tensor chunk = lrk_mat(x->dtype, rows, lrk_cols(x));
     const lrk_tensor logits =
         lrk_mat(lrk_acc(x->dtype), rows, lrk_linear_xent_stride(lrk_rows(w)));
     size_t workspace = 0;
-    for (size_t m = 1; m <= rows; m++) workspace = lrk_max(workspace, products(device, x, w, m));
+    for (size_t m = 1; m <= rows; m++) workspace = lrk_max(workspace, products(x, w, m));
     return lrk_aligned(lrk_bytes(&chunk), LRK_ALIGN) + lrk_aligned(lrk_bytes(&logits), LRK_ALIGN) +
            lrk_aligned(LRK_XENT_MAX_CHUNK * sizeof(double), LRK_ALIGN) + workspace;
 }
@@ -68,7 +69,12 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 "linear_xent: softcap must not be negative");
     p->out[LRK_LINEAR_XENT_LOSS] = lrk_vec(LRK_F64, 1);
     p->saved[LRK_LINEAR_XENT_DX] = lrk_like(x);
-    p->forward_scratch = scratch(c->device, x, w, lrk_linear_xent_rows(x, w, attr));
+    if (c->device == LRK_CUDA) {
+        p->forward_scratch = lrk_xent_cuda_layout(c).end;
+        p->backward_scratch = lrk_xent_cuda_backward_scratch(c);
+        return LRK_OK;
+    }
+    p->forward_scratch = scratch(x, w, lrk_linear_xent_rows(x, w, attr));
     return LRK_OK;
 }
 

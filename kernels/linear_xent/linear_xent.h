@@ -30,7 +30,9 @@ enum { LRK_LINEAR_XENT_DX };
 
 typedef struct lrk_linear_xent_attr {
     double softcap;  /* 0: none */
-    size_t max_rows; /* trained rows are seldom more: no longer chunks than that; 0: any number */
+    size_t max_rows; /* trained rows are seldom more: no longer chunks than that; 0: any number. On a
+                        GPU, whose work is launched before anybody counted, never more: the loss would
+                        be NaN */
 } lrk_linear_xent_attr;
 
 /* Rows of one chunk: so many that their logits fill about 64 MB, at most LRK_XENT_MAX_CHUNK. */
