@@ -31,7 +31,9 @@ LRK_EMULATOR_ORDER=reverse expect_exit 0 "$LORIKEET" train recipe.yaml output_di
 cmp gpu/$adapter again/$adapter || fail "other bytes the second time"
 
 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=gpu16 device=cuda compute_dtype=bf16
-paste <(losses cpu) <(losses gpu16) | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 0.05 * $1) exit 1 }' ||
+# rounding to bf16 is amplified from step to step, by Adam above all: the first ones must agree
+paste <(losses cpu | head -4) <(losses gpu16 | head -4) |
+    awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 0.02 * $1) exit 1 }' ||
     fail "losses in bf16 differ from the CPU's: $(paste <(losses cpu) <(losses gpu16))"
 
 # killed and resumed
