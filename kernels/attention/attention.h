@@ -16,6 +16,9 @@
  * Forward: a task is a block of queries of one group. Backward: the blocks of queries are dealt out
  * to a fixed number of lanes of equal work; a lane sums its own dK and dV, and the lanes are added
  * in order at the end: the same bits for any number of threads.
+ * On a GPU: splits.h, and the heads of attention_cuda.cu and attention_backward_cuda.cu. bf16 runs on
+ * tensor cores, with P and dS rounded to bf16, where head size and rows are whole numbers of 16 bytes;
+ * everything else in f32.
  *
  * T: tokens.   N: rows of K and V (T in training, rows of the cache when decoding).   D: head size.
  */
@@ -46,7 +49,8 @@ enum { LRK_ATTENTION_MAX_HEAD = 256, LRK_ATTENTION_MAX_GROUP = 48 };
 
 /* infer: LRK_ESHAPE when widths do not fit the numbers of heads; LRK_ESUPPORT beyond the limits
  * above; LRK_EVALUE for a scale or cap that is not finite or negative. Scratch memory, backward: two
- * f32 copies of K for each lane. */
+ * f32 copies of K for each lane; on a GPU 8 bytes for each query row, and two f32 copies of K for each
+ * split where there are splits. */
 extern const lrk_op lrk_op_attention;
 
 #endif /* LRK_KERNELS_ATTENTION_H */

@@ -335,6 +335,15 @@ template <class E> static void backward_with(const backward_job<typename E::stor
     backward_with<E, E, E::width>(job);
 }
 
+/* By head size, as forward; at 256 a block of keys gathers half of the columns. No engine spills on
+ * sm_80 to sm_120. 99 KiB of shared memory, at 256, is all that a block can have on sm_89 and sm_120.
+ *
+ *   width                     64   80   96  128  256   plain: 64  128  256
+ *   registers, sm_90, dQ     216  167  174  191  238         118  139  147
+ *                     dK dV  209  228  248  252  242         154  186  188
+ *   shared memory, KiB, dQ    54   44   52   68   99          39   71   66
+ *                       dK dV 36   44   52   68   99          39   71   66
+ */
 static void backward_pick(const backward_job<lrk_bf16> &job)
 {
     const int head = job.p.head;
