@@ -198,7 +198,7 @@ template <class E> static void forward_with(forward_job<typename E::stored> job)
 
 /* By head size: the smallest that fits. Two tiles of 16 rows for a warp halve what it reads of the keys
  * from shared memory, as long as O and the scores stay in registers. No engine spills on sm_80 to
- * sm_120; two blocks fit a processor by their registers, and by shared memory all but the last:
+ * sm_120; by registers two blocks fit a processor, of the plain ones three or four.
  *
  *   width                64   80   96  128  256   plain: 64  128  256
  *   registers, sm_90    245  223  241  185  254         118  147  158
