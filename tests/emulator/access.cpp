@@ -200,10 +200,34 @@ static void race(const region *r, size_t offset, uint64_t other, const char *did
 
 /* ---- the check ------------------------------------------------------------------------------- */
 
-static void check_in(region *r, size_t offset, size_t n, emulator_access access, emulator_thread by)
+/* One byte; its cell becomes what the next access looks at. False: something was found. */
+static bool check_byte(region *r, size_t i, emulator_access access, uint64_t mine,
+                       emulator_thread by)
 {
     const uint64_t first = r->kind == region::SHARED ? now.block_epoch : now.launch_epoch;
+    cell *c = &r->cells[i];
+    const bool both_atomic = access == EMULATOR_ATOMIC && (c->write & ATOMIC);
+    if (!both_atomic && unordered(c->write, mine, first)) {
+        race(r, i, c->write, "wrote", access, by);
+        return false;
+    }
+    if (access == EMULATOR_READ) {
+        c->read = joined(c->read, mine, first);
+        return true;
+    }
+    if (unordered_reads(c->read, mine, first)) {
+        race(r, i, c->read, "read", access, by);
+        return false;
+    }
+    c->write = mine | (access == EMULATOR_ATOMIC ? ATOMIC : 0);
+    return true;
+}
+
+/* Bytes of one element mostly have one history: what was found for the first holds for all. */
+static void check_in(region *r, size_t offset, size_t n, emulator_access access, emulator_thread by)
+{
     const uint64_t mine = stamp_of(by);
+    cell before = {0, 0}, after = {0, 0};
     for (size_t i = offset; i < offset + n; i++) {
         cell *c = &r->cells[i];
         if (r->known[i] != KNOWN) {
@@ -213,20 +237,13 @@ static void check_in(region *r, size_t offset, size_t n, emulator_access access,
             }
             r->known[i] = KNOWN;
         }
-        const bool both_atomic = access == EMULATOR_ATOMIC && (c->write & ATOMIC);
-        if (c->write != mine && !both_atomic && unordered(c->write, mine, first)) {
-            race(r, i, c->write, "wrote", access, by);
-            return;
-        }
-        if (access == EMULATOR_READ) {
-            if ((c->read & ~(uint64_t)3) != mine) c->read = joined(c->read, mine, first);
+        if (i > offset && c->write == before.write && c->read == before.read) {
+            *c = after;
             continue;
         }
-        if (c->read != mine && unordered_reads(c->read, mine, first)) {
-            race(r, i, c->read, "read", access, by);
-            return;
-        }
-        c->write = mine | (access == EMULATOR_ATOMIC ? ATOMIC : 0);
+        before = *c;
+        if (!check_byte(r, i, access, mine, by)) return;
+        after = *c;
     }
 }
 
@@ -249,7 +266,7 @@ void emulator_check(const void *p, size_t n, emulator_access access, emulator_th
 static inline void hook(const void *p, size_t n, emulator_access access, const void *pc)
 {
     const uintptr_t a = reinterpret_cast<uintptr_t>(p);
-    if (!emulator_in_kernel()) {
+    if (!emulator_self) {
         const region *r = emulator_region_of(p);
         now.pc = pc;
         if (r && r->kind == region::DEVICE) {
@@ -262,12 +279,12 @@ static inline void hook(const void *p, size_t n, emulator_access access, const v
     }
     if (a - now.stack < now.stack_bytes) return;
     now.pc = pc;
-    emulator_check(p, n, access, emulator_self());
+    emulator_check(p, n, access, *emulator_self);
 }
 
 static void aligned(const void *p, size_t n, const void *pc)
 {
-    if (emulator_in_kernel() && reinterpret_cast<uintptr_t>(p) % n) {
+    if (emulator_self && reinterpret_cast<uintptr_t>(p) % n) {
         now.pc = pc;
         emulator_check_aligned(p, n, "an access");
     }
@@ -286,7 +303,7 @@ void lrk_emulated_atomic(const void *p, size_t bytes)
 {
     now.pc = __builtin_return_address(0);
     emulator_check_aligned(p, bytes, "an atomic");
-    emulator_check(p, bytes, EMULATOR_ATOMIC, emulator_self());
+    emulator_check(p, bytes, EMULATOR_ATOMIC, *emulator_self);
 }
 
 /* What g++ calls. */

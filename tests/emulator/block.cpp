@@ -30,6 +30,8 @@ uint3 the_block __asm__("lrk_emulated_blockIdx");
 dim3 the_block_size __asm__("lrk_emulated_blockDim");
 dim3 the_grid_size __asm__("lrk_emulated_gridDim");
 
+const emulator_thread *emulator_self;
+
 static struct {
     const emulator_launch *launch;
     unsigned n, n_warps;
@@ -97,12 +99,14 @@ static void yield(void)
 {
     thread *t = here.running;
     here.running = nullptr;
+    emulator_self = nullptr;
     lrk_emulator_switch(&t->sp, here.scheduler);
 }
 
 static void resume(thread *t)
 {
     here.running = t;
+    emulator_self = &t->who;
     the_thread = t->index;
     emulator_access_stack(here.stacks + (size_t)t->who.id * STACK, STACK);
     lrk_emulator_switch(&here.scheduler, t->sp);
@@ -165,10 +169,6 @@ void emulator_error(const char *kind, const char *format, ...)
 void lrk_emulated_refuse(const char *what) { emulator_error("refused", "%s", what); }
 
 /* ---- barriers and warps ---------------------------------------------------------------------- */
-
-bool emulator_in_kernel(void) { return here.running; }
-
-emulator_thread emulator_self(void) { return here.running->who; }
 
 int lrk_emulated_lane(void) { return (int)(here.running->who.id % EMULATOR_LANES); }
 

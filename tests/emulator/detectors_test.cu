@@ -1,6 +1,10 @@
 /* Each detector fires on a kernel with that very bug, and is silent on the mended kernel. */
 #include "emulator/test.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 enum { N = 64 };
 
 #define BOTH(kernel, ...)                                                                          \
@@ -396,14 +400,55 @@ static void shapes(void **)
     assert_int_equal(
         cudaFuncSetAttribute(bound<true>, cudaFuncAttributeMaxDynamicSharedMemorySize, 100 * 1024),
         cudaErrorInvalidValue);
+    assert_int_equal(cudaGetLastError(), cudaErrorInvalidValue);
+}
+
+/* Static arrays count too, when they come by. */
+template <bool BUG> __global__ void static_and_dynamic(float *out)
+{
+    LRK_SHARED(float, tile, BUG ? 1025 : 1024);
+    out[0] = (float)(sizeof tile[0]);
+}
+
+static void shared_in_all(void **)
+{
+    check([](bool bug) { BOTH(static_and_dynamic, 1, 1, 44 * 1024, out_of(1)); }, "launch",
+          "makes 49156 bytes");
+}
+
+/* Without lrk_emulator_catch an error is printed and ends the process. */
+static void errors_abort(void **)
+{
+    int out[2], status;
+    char text[1024];
+    assert_int_equal(pipe(out), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(out[1], 2);
+        lrk_emulator_catch(false);
+        LRK_LAUNCH(bound<true>, 3, 32, 0, out_of(N));
+        (void)cudaDeviceSynchronize();
+        _exit(0);
+    }
+    close(out[1]);
+    const ssize_t n = read(out[0], text, sizeof text - 1);
+    text[n > 0 ? n : 0] = 0;
+    close(out[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(text, "emulator: bounds: bound<true>, block (2,0,0), thread (0,0,0): "
+                                 "write of 4 bytes"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(races),      cmocka_unit_test(bounds),   cmocka_unit_test(uninitialized),
-        cmocka_unit_test(misaligned), cmocka_unit_test(barriers), cmocka_unit_test(warps),
-        cmocka_unit_test(refused),    cmocka_unit_test(copies),   cmocka_unit_test(shapes),
+        cmocka_unit_test(races),         cmocka_unit_test(bounds),
+        cmocka_unit_test(uninitialized), cmocka_unit_test(misaligned),
+        cmocka_unit_test(barriers),      cmocka_unit_test(warps),
+        cmocka_unit_test(refused),       cmocka_unit_test(copies),
+        cmocka_unit_test(shapes),        cmocka_unit_test(shared_in_all),
+        cmocka_unit_test(errors_abort),
     };
     lrk_emulator_catch(true);
     (void)cudaStreamCreateWithFlags(&the_stream, cudaStreamNonBlocking);

@@ -49,7 +49,7 @@ const char *lrk_emulator_caught(void);
 /* As the environment variable; NULL: the usual order. */
 void lrk_emulator_order(const char *order);
 
-uint64_t lrk_emulator_launches(void); /* done so far */
+void lrk_emulator_count_from_here(void); /* LRK_EMULATOR_FAIL */
 
 /* ---- between the parts ----------------------------------------------------------------------- */
 
@@ -74,8 +74,7 @@ struct emulator_launch {
     lrk_closure closure;
 };
 void emulator_run(const emulator_launch *launch);
-bool emulator_in_kernel(void); /* whether a thread of a kernel runs */
-emulator_thread emulator_self(void);
+extern const emulator_thread *emulator_self; /* the one that runs; NULL: host code */
 
 /* Reports; returns only if errors are caught and no thread of a kernel runs. */
 void emulator_error(const char *kind, const char *format, ...)

@@ -186,14 +186,38 @@ static void memory_ends(void **)
     unsetenv("LRK_EMULATOR_MEMORY");
 }
 
+static void malloc_fails(void **)
+{
+    void *p = nullptr, *q = nullptr;
+    setenv("LRK_EMULATOR_FAIL", "malloc:1", 1);
+    lrk_emulator_count_from_here();
+    assert_int_equal(cudaMalloc(&p, 16), cudaErrorMemoryAllocation);
+    assert_int_equal(cudaGetLastError(), cudaErrorMemoryAllocation);
+    assert_int_equal(cudaMalloc(&q, 16), cudaSuccess);
+    assert_int_equal(cudaFree(q), cudaSuccess);
+    unsetenv("LRK_EMULATOR_FAIL");
+}
+
+/* AddressSanitizer guards memory of the device from all code but kernels. */
+extern "C" int __asan_address_is_poisoned(const volatile void *) __attribute__((weak));
+
+static void device_memory_is_poisoned(void **)
+{
+    char *device = room<char>(32), *pinned = nullptr;
+    assert_int_equal(cudaMallocHost(&pinned, 32), cudaSuccess);
+    if (!__asan_address_is_poisoned) skip();
+    assert_true(__asan_address_is_poisoned(device) && __asan_address_is_poisoned(device + 31));
+    assert_false(__asan_address_is_poisoned(pinned));
+    assert_int_equal(cudaFreeHost(pinned), cudaSuccess);
+}
+
 /* The last test: such an error stays for good. It comes when somebody waits. */
 static void launch_fails(void **)
 {
     float host[N], *p = zeros();
-    char plan[64];
     assert_int_equal(cudaDeviceSynchronize(), cudaSuccess);
-    snprintf(plan, sizeof plan, "launch:%llu", (unsigned long long)lrk_emulator_launches() + 2);
-    setenv("LRK_EMULATOR_FAIL", plan, 1);
+    setenv("LRK_EMULATOR_FAIL", "launch:2", 1);
+    lrk_emulator_count_from_here();
     for (int i = 0; i < 3; i++) LRK_LAUNCH(add, 1, N, 0, p, 1.0f);
     assert_int_equal(cudaGetLastError(), cudaSuccess);
     assert_int_equal(cudaStreamSynchronize(the_stream), cudaErrorIllegalAddress);
@@ -324,6 +348,8 @@ int main(void)
         cmocka_unit_test(capture_is_broken),
         cmocka_unit_test(host_errors),
         cmocka_unit_test(memory_ends),
+        cmocka_unit_test(malloc_fails),
+        cmocka_unit_test(device_memory_is_poisoned),
         cmocka_unit_test(many_blocks),
         cmocka_unit_test(three_dimensions),
         cmocka_unit_test(warp_operations),

@@ -81,7 +81,7 @@ void emulator_tensor_block(void)
 
 void lrk_emulated_copy(void *shared, const void *global, bool there)
 {
-    const emulator_thread self = emulator_self();
+    const emulator_thread self = *emulator_self;
     emulator_pc(__builtin_return_address(0));
     emulator_check_aligned(shared, 16, "the target of cp.async");
     emulator_check_aligned(global, 16, "the source of cp.async");
@@ -97,12 +97,12 @@ void lrk_emulated_copy(void *shared, const void *global, bool there)
     of_thread[self.id].list.push_back(p);
 }
 
-void lrk_cp_async_commit(void) { of_thread[emulator_self().id].group++; }
+void lrk_cp_async_commit(void) { of_thread[emulator_self->id].group++; }
 
 /* Written once more, now: who reads it without a barrier after this races with it. */
 void lrk_emulated_wait(unsigned groups)
 {
-    const emulator_thread self = emulator_self();
+    const emulator_thread self = *emulator_self;
     copies *c = &of_thread[self.id];
     size_t kept = 0;
     emulator_pc(__builtin_return_address(0));
@@ -166,7 +166,7 @@ static void load_matrices(void *const lanes[32])
 void lrk_emulated_ldmatrix(uint32_t *r, const void *row, int count, bool transposed,
                            const char *file, int line)
 {
-    matrices mine = {r, static_cast<const char *>(row), count, transposed, emulator_self()};
+    matrices mine = {r, static_cast<const char *>(row), count, transposed, *emulator_self};
     static const char *const names[2][5] = {
         {"", "ldmatrix.x1", "ldmatrix.x2", "", "ldmatrix.x4"},
         {"", "ldmatrix.x1.trans", "ldmatrix.x2.trans", "", "ldmatrix.x4.trans"}};
