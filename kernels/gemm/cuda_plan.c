@@ -69,7 +69,7 @@ lrk_gemm_way lrk_gemm_cuda_way(const lrk_gemm *g)
     w.workspace = sums > WORKSPACE / SPLITS ? WORKSPACE : LEAST_WORKSPACE + SPLITS * sums;
     w.workspace = lrk_min(WORKSPACE, lrk_aligned(w.workspace, LRK_ALIGN));
     const size_t bytes = g->m * lrk_row_bytes(g->c_dtype, g->n);
-    if (g->accumulate && bytes <= TRIAL) w.trial = lrk_aligned(bytes, LRK_ALIGN);
+    if (g->accumulate && !w.sums && bytes <= TRIAL) w.trial = lrk_aligned(bytes, LRK_ALIGN);
     return w;
 }
 
