@@ -16,11 +16,43 @@ const char *lrk_json_kind_name(lrk_json_kind k)
     return kinds[k];
 }
 
+/* A copy of the text in which integers beyond int64_t are reals: 1e30 written out, as some files
+ * have it. */
+static bool long_integers(const char *text, size_t n, lrk_buf *b)
+{
+    enum { SAFE = 18 }; /* digits that always fit */
+    bool string = false;
+    size_t done = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '"') string = !string;
+        if (string && text[i] == '\\') i++;
+        if (string || text[i] < '0' || text[i] > '9') continue;
+        const size_t begin = i;
+        while (i < n && text[i] >= '0' && text[i] <= '9') i++;
+        const bool whole = (i == n || !strchr(".eE", text[i])) &&
+                           (!begin || !strchr(".eE+", text[begin - 1]));
+        if (whole && i - begin > SAFE) {
+            lrk_buf_append(b, text + done, i - done);
+            lrk_buf_puts(b, "e0");
+            done = i;
+        }
+        i--;
+    }
+    lrk_buf_append(b, text + done, n - done);
+    return done > 0 && !b->failed;
+}
+
 lrk_status lrk_json_parse_line(lrk_json **out, const char *text, size_t n, const char *where,
                                size_t line, lrk_err *err)
 {
     json_error_t e;
     *out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+    if (!*out && json_error_code(&e) == json_error_numeric_overflow) {
+        lrk_buf b = {.n = 0};
+        if (long_integers(text, n, &b))
+            *out = json_loadb(b.data, b.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+        lrk_buf_free(&b);
+    }
     LRK_REQUIRE(err, *out, LRK_EINPUT, "%s:%zu:%d: not valid JSON: %s", where,
                 line + (size_t)(e.line > 0 ? e.line - 1 : 0), e.column, e.text);
     return LRK_OK;

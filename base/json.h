@@ -1,6 +1,6 @@
 /* base/json.h -- JSON values, strict: duplicate keys, NUL in strings, invalid UTF-8, trailing bytes
  * and nesting beyond 512 are errors with line and column. Backed by jansson, which no other file
- * includes. Key order is kept.
+ * includes. Key order is kept. An integer beyond int64_t is a real.
  *
  * Getters never fail on a missing member: they return NULL, the fallback, or an error that names
  * the path of the member ("config.json: rope_scaling.factor: expected a number, got a string").

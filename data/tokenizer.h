@@ -1,16 +1,24 @@
-/* data/tokenizer.h -- text to token ids and back: byte pair encoding, as the reference does it.
+/* data/tokenizer.h -- text to token ids and back, as the reference does it.
  *
  * Reference: Hugging Face `tokenizers`. The ids are equal to the reference's, or the tokenizer is
  * refused with the name of what is not known (LRK_ESUPPORT). Known:
  *   added tokens     leftmost-longest, before or after the normalizer; lstrip, rstrip, single_word
- *   normalizers      NFC, Prepend, Replace of a string, Sequence of these, none
- *   pre-tokenizers   ByteLevel, Digits(individual), Split by the patterns of data/tokenizer/scan.h,
- *                    Sequence of these; Metaspace without splitting; none
- *   model            BPE with ignore_merges, byte_fallback, unk_token, fuse_unk
- *   post-processors  TemplateProcessing, ByteLevel, Sequence of these, none
- *   decoders         ByteLevel; Replace, ByteFallback, Fuse, Strip; Metaspace
- * Patterns are recognised by their text and served by scanners of our own: nothing that a file
- * says is run as a regular expression. Work grows with n log n whatever the text.
+ *   normalizers      NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend, Replace of a
+ *                    string or of " {2,}", Precompiled, Sequence of these, none
+ *   pre-tokenizers   ByteLevel, Digits, Punctuation, Whitespace, WhitespaceSplit, Metaspace,
+ *                    CharDelimiterSplit, Split at a string or by a pattern of
+ *                    data/tokenizer/patterns.c, each behavior, Sequence of these, none
+ *   models           BPE with ignore_merges, byte_fallback, unk_token, fuse_unk; Unigram with
+ *                    byte_fallback
+ *   post-processors  TemplateProcessing, RobertaProcessing, BertProcessing, ByteLevel, Sequence of
+ *                    these, none
+ *   decoders         ByteLevel; Replace, ByteFallback, Fuse, Strip; ByteFallback, Metaspace
+ * and from GGUF byte-level BPE by the names of data/tokenizer/splittings.c, SentencePiece's BPE
+ * ("llama") and Unigram ("t5").
+ *
+ * Patterns are recognised by their text: no other regular expression of a file is ever run. Work
+ * grows with n log n whatever the text, but for a Unigram's, which grows with n times the longest
+ * token.
  *
  * A tokenizer is never written to once it is there: any number of threads may use one.
  */
@@ -28,16 +36,16 @@ enum {
     LRK_NO_ID = -1,
     LRK_MAX_VOCAB = 1 << 20,
     LRK_MAX_MERGES = 1 << 21,
-    LRK_MAX_TOKEN_BYTES = 1024
+    LRK_MAX_TOKEN_BYTES = 4096
 };
 
 /* ---- loading ---- */
 
-/* A tokenizer.json (64 MiB at most). tokenizer_config.json beside it, where there is one, gives
+/* A tokenizer.json (128 MiB at most). tokenizer_config.json beside it, where there is one, gives
  * names of bos, eos, pad and unk, add_bos_token, add_eos_token and the chat template; a
- * chat_template.jinja beside it goes before that. Names file and key in messages. Refused: gaps or
- * duplicates among ids, merges of absent tokens, added tokens whose id is not the one they would
- * get, special ids outside the vocabulary. */
+ * chat_template.jinja beside it goes before that. Names file and key in messages. Refused: gaps
+ * among ids with others than added tokens above them, duplicates, merges of absent tokens, added
+ * tokens whose id is not the one they would get, special ids outside the vocabulary. */
 lrk_status lrk_tokenizer_from_json(lrk_tokenizer **out, const char *path, lrk_err *err);
 /* The same for the text of a tokenizer.json, with nothing beside it; `where` names it in messages.
  */
@@ -53,16 +61,21 @@ typedef struct lrk_piece {
  * lrk_tokenizer_from_vocab. Absent ids are LRK_NO_ID, absent flags -1, absent strings NULL. */
 typedef struct lrk_vocab {
     const char *where; /* names the file in messages */
-    const char *model; /* "gpt2": byte-level BPE, the only one known */
-    const char *pre;   /* which splitting: "smollm", "llama-bpe", "qwen2", ... */
+    const char *model; /* "gpt2": byte-level BPE; "llama": BPE of SentencePiece, by scores;
+                          "gemma4": the same with merges; "t5": Unigram */
+    const char *pre;   /* gpt2: which splitting: "smollm", "llama-bpe", "qwen2", ... */
     const lrk_piece *tokens;
     const int32_t *types; /* one a token: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused,
                              6 byte; NULL: all normal */
     size_t n_tokens;
-    const lrk_piece *merges; /* "left right", best first */
+    const float *scores;     /* one a token: llama, t5 */
+    const lrk_piece *merges; /* "left right", best first: gpt2, gemma4 */
     size_t n_merges;
+    lrk_piece charsmap; /* precompiled_charsmap, t5; data NULL: none */
     int64_t bos, eos, eot, eom, unk, pad;
     int add_bos, add_eos;
+    int add_space_prefix;         /* llama, t5: -1 is yes */
+    int remove_extra_whitespaces; /* t5: must not be no */
     const char *chat_template;
 } lrk_vocab;
 
@@ -112,7 +125,7 @@ void lrk_stream_end(lrk_stream *s, lrk_buf *out); /* what is held back becomes U
 
 size_t lrk_tokenizer_size(const lrk_tokenizer *t); /* ids are 0 .. size - 1 */
 /* As the vocabulary spells it ("Ġthe", "<|im_end|>"); NUL-terminated, of *n bytes (n may be NULL);
- * NULL where id is outside. */
+ * NULL where id is outside, or in a gap. */
 const char *lrk_token_text(const lrk_tokenizer *t, uint32_t id, size_t *n);
 int64_t lrk_token_id(const lrk_tokenizer *t, const char *text, size_t n); /* LRK_NO_ID: none */
 bool lrk_token_is_special(const lrk_tokenizer *t, uint32_t id); /* skipped by skip_special */

@@ -54,6 +54,34 @@ static lrk_status types(const lrk_gguf *g, lrk_arena *a, size_t n, int32_t **lis
     return LRK_OK;
 }
 
+static lrk_status scores(const lrk_gguf *g, lrk_arena *a, lrk_vocab *v, lrk_err *err)
+{
+    static const char key[] = "tokenizer.ggml.scores";
+    const lrk_gguf_kv *kv = NULL;
+    float *list;
+    LRK_TRY(lrk_gguf_opt_array(g, key, LRK_GGUF_F32, &kv, err));
+    LRK_REQUIRE(err, kv && kv->n == v->n_tokens, LRK_EINPUT,
+                "%s: %s has %zu elements, expected one a token: %zu", g->path, key, kv ? kv->n : 0,
+                v->n_tokens);
+    LRK_TRY(lrk_alloc(a, v->n_tokens, sizeof *list, key, &list, err));
+    for (size_t i = 0; i < v->n_tokens; i++) list[i] = (float)lrk_gguf_number(kv, i);
+    v->scores = list;
+    return LRK_OK;
+}
+
+/* Bytes, signed or not. */
+static lrk_status charsmap(const lrk_gguf *g, lrk_vocab *v, lrk_err *err)
+{
+    static const char key[] = "tokenizer.ggml.precompiled_charsmap";
+    const lrk_gguf_kv *kv = lrk_gguf_find(g, key);
+    if (!kv) return LRK_OK;
+    LRK_REQUIRE(err, kv->array && (kv->type == LRK_GGUF_I8 || kv->type == LRK_GGUF_U8), LRK_EINPUT,
+                "%s: %s: expected an array of bytes", g->path, key);
+    v->charsmap.data = (const char *)kv->data;
+    v->charsmap.n = kv->n;
+    return LRK_OK;
+}
+
 static lrk_status read_vocab(const lrk_gguf *g, lrk_arena *a, lrk_vocab *v, lrk_err *err)
 {
     lrk_piece *tokens, *merges;
@@ -65,12 +93,21 @@ static lrk_status read_vocab(const lrk_gguf *g, lrk_arena *a, lrk_vocab *v, lrk_
     LRK_TRY(specials(g, v, err));
     LRK_TRY(flag(g, "tokenizer.ggml.add_bos_token", &v->add_bos, err));
     LRK_TRY(flag(g, "tokenizer.ggml.add_eos_token", &v->add_eos, err));
-    if (!v->model || strcmp(v->model, "gpt2") != 0) return LRK_OK; /* refused by name further on */
+    LRK_TRY(flag(g, "tokenizer.ggml.add_space_prefix", &v->add_space_prefix, err));
+    LRK_TRY(flag(g, "tokenizer.ggml.remove_extra_whitespaces", &v->remove_extra_whitespaces, err));
+    if (!v->model) return LRK_OK; /* refused by name further on, as models that are not known */
+    const bool merging = strcmp(v->model, "gpt2") == 0 || strcmp(v->model, "gemma4") == 0;
+    if (!merging && strcmp(v->model, "llama") != 0 && strcmp(v->model, "t5") != 0) return LRK_OK;
     LRK_TRY(strings(g, "tokenizer.ggml.tokens", a, &tokens, &v->n_tokens, err));
-    LRK_TRY(strings(g, "tokenizer.ggml.merges", a, &merges, &v->n_merges, err));
-    LRK_TRY(types(g, a, v->n_tokens, &kinds, err));
     v->tokens = tokens;
-    v->merges = merges;
+    if (merging) {
+        LRK_TRY(strings(g, "tokenizer.ggml.merges", a, &merges, &v->n_merges, err));
+        v->merges = merges;
+    } else {
+        LRK_TRY(scores(g, a, v, err));
+        LRK_TRY(charsmap(g, v, err));
+    }
+    LRK_TRY(types(g, a, v->n_tokens, &kinds, err));
     v->types = kinds;
     return LRK_OK;
 }

@@ -28,7 +28,7 @@ lrk_status lrk_ids_add(lrk_ids *ids, uint32_t id, size_t begin, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status room(void *pointer, size_t *capacity, size_t n, size_t size, lrk_err *err)
+lrk_status lrk_work_room(void *pointer, size_t *capacity, size_t n, size_t size, lrk_err *err)
 {
     if (n <= *capacity) return LRK_OK;
     void *old, *grown;
@@ -84,7 +84,7 @@ static void split(const lrk_tokenizer *t, const char *s, size_t n, symbols *y)
             id = t->start[(unsigned char)s[begin]];
         else
             id = lrk_strings_find(&t->by_text, s + begin, i - begin);
-        if (id < 0) {
+        if (id < 0 || id >= (int64_t)t->n_model) {
             if (!t->byte_fallback || !as_bytes(t, y, s, begin, i)) unknown(t, y, begin);
             continue;
         }
@@ -159,7 +159,7 @@ static lrk_status merge_long(const lrk_tokenizer *t, symbols *y, lrk_work *w, lr
     const uint32_t n = (uint32_t)y->n, none = UINT32_MAX;
     /* Every merge takes a candidate off the heap or more, and puts two there at most: less than n
      * at first, less than 2n ever. */
-    LRK_TRY(room(&w->heap, &w->n_heap, 2 * y->n, sizeof *w->heap, err));
+    LRK_TRY(lrk_work_room(&w->heap, &w->n_heap, 2 * y->n, sizeof *w->heap, err));
     lrk_candidate *heap = w->heap;
     size_t k = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -194,13 +194,14 @@ static lrk_status merge_long(const lrk_tokenizer *t, symbols *y, lrk_work *w, lr
     return LRK_OK;
 }
 
-lrk_status lrk_bpe(const lrk_tokenizer *t, const lrk_mapped *m, size_t begin, size_t end,
-                   lrk_work *w, lrk_ids *out, lrk_err *err)
+static lrk_status whole_piece(const lrk_tokenizer *t, const lrk_mapped *m, size_t begin, size_t end,
+                              lrk_work *w, lrk_ids *out, lrk_err *err)
 {
     const char *s = m->s + begin;
     const size_t n = end - begin;
     const lrk_strings *table = t->byte_level ? &t->by_bytes : &t->by_text;
-    const int64_t whole = n <= LRK_MAX_TOKEN_BYTES ? lrk_strings_find(table, s, n) : LRK_NO_ID;
+    int64_t whole = n <= LRK_MAX_TOKEN_BYTES ? lrk_strings_find(table, s, n) : LRK_NO_ID;
+    if (whole >= (int64_t)t->n_model) whole = LRK_NO_ID;
     unsigned char known = 0;
     if (whole != LRK_NO_ID) {
         known = atomic_load_explicit(&t->whole[whole], memory_order_relaxed);
@@ -210,7 +211,7 @@ lrk_status lrk_bpe(const lrk_tokenizer *t, const lrk_mapped *m, size_t begin, si
     lrk_symbol some[SHORT];
     symbols y = {.s = some};
     if (n > SHORT) {
-        LRK_TRY(room(&w->symbol, &w->n_symbols, n, sizeof *w->symbol, err));
+        LRK_TRY(lrk_work_room(&w->symbol, &w->n_symbols, n, sizeof *w->symbol, err));
         y.s = w->symbol;
     }
     split(t, s, n, &y);
@@ -225,5 +226,24 @@ lrk_status lrk_bpe(const lrk_tokenizer *t, const lrk_mapped *m, size_t begin, si
     }
     for (size_t i = 0; i < y.n; i++)
         LRK_TRY(lrk_ids_add(out, y.s[i].id, lrk_origin(m, begin + y.s[i].begin), err));
+    return LRK_OK;
+}
+
+lrk_status lrk_bpe(const lrk_tokenizer *t, const lrk_mapped *m, size_t begin, size_t end,
+                   lrk_work *w, lrk_ids *out, lrk_err *err)
+{
+    if (!t->cuts.bit) return whole_piece(t, m, begin, end, w, out, err);
+    while (begin < end) {
+        size_t i = begin, next;
+        uint32_t left = lrk_utf8_next(m->s, &i);
+        for (; i < end; i = next) {
+            next = i;
+            const uint32_t right = lrk_utf8_next(m->s, &next);
+            if (!lrk_cuts_joined(&t->cuts, left, right)) break;
+            left = right;
+        }
+        LRK_TRY(whole_piece(t, m, begin, i, w, out, err));
+        begin = i;
+    }
     return LRK_OK;
 }

@@ -11,9 +11,8 @@ static bool spells_itself(unsigned b)
 uint32_t lrk_alphabet_point(unsigned char byte)
 {
     if (spells_itself(byte)) return byte;
-    uint32_t n = 0;
-    for (unsigned b = 0; b < byte; b++) n += !spells_itself(b);
-    return 256 + n;
+    if (byte <= ' ') return 256u + byte;
+    return byte == 173 ? 256 + 67 : 256u + 33 + (byte - 127u);
 }
 
 int lrk_alphabet_byte(uint32_t point)

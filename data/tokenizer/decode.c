@@ -5,8 +5,8 @@
 
 static lrk_status check(const lrk_tokenizer *t, uint32_t id, lrk_err *err)
 {
-    LRK_REQUIRE(err, id < t->n, LRK_EVALUE, "token id %u is outside the vocabulary of %zu",
-                (unsigned)id, t->n);
+    LRK_REQUIRE(err, id < t->n && t->text[id].data, LRK_EVALUE,
+                "token id %u is outside the vocabulary of %zu", (unsigned)id, t->n);
     return LRK_OK;
 }
 
@@ -26,6 +26,20 @@ static void decode_run(const lrk_tokenizer *t, const uint32_t *ids, size_t n, lr
     lrk_append_lossy(out, run->data, run->n, true);
 }
 
+/* What a token stands for at the beginning of a text. */
+static void append_first(const lrk_tokenizer *t, uint32_t id, lrk_buf *out)
+{
+    const lrk_piece from = t->decode_from;
+    if (!t->decode_drop || t->flags[id] & LRK_IS_BYTE) {
+        lrk_buf_append(out, t->bytes[id].data, t->bytes[id].n);
+        return;
+    }
+    const char *s = t->text[id].data, *end = s + t->text[id].n;
+    for (const char *at; (at = memmem(s, (size_t)(end - s), from.data, from.n)); s = at + from.n)
+        lrk_buf_append(out, s, (size_t)(at - s));
+    lrk_buf_append(out, s, (size_t)(end - s));
+}
+
 static void decode_text(const lrk_tokenizer *t, const uint32_t *ids, size_t n, lrk_buf *run,
                         lrk_buf *out)
 {
@@ -34,6 +48,9 @@ static void decode_text(const lrk_tokenizer *t, const uint32_t *ids, size_t n, l
         while (end < n && t->flags[ids[end]] & LRK_IS_BYTE) end++;
         if (end > i) {
             decode_run(t, ids + i, end - i, run, out);
+        } else if (i == 0) {
+            append_first(t, ids[i], out);
+            end++;
         } else {
             lrk_buf_append(out, t->bytes[ids[i]].data, t->bytes[ids[i]].n);
             end++;
@@ -78,7 +95,11 @@ lrk_status lrk_stream_push(const lrk_tokenizer *t, lrk_stream *s, uint32_t id, b
     if (skip_special && t->flags[id] & LRK_IS_SPECIAL) return LRK_OK;
     lrk_buf all = {.n = 0};
     lrk_buf_append(&all, s->held, s->n_held);
-    lrk_buf_append(&all, t->bytes[id].data, t->bytes[id].n);
+    if (s->begun)
+        lrk_buf_append(&all, t->bytes[id].data, t->bytes[id].n);
+    else
+        append_first(t, id, &all);
+    s->begun |= t->decode_drop;
     lrk_status status = lrk_buf_check(&all, err);
     if (status == LRK_OK && all.n) {
         const size_t skip = !s->begun && t->decode_strip && all.data[0] == ' ';

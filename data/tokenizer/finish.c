@@ -3,6 +3,7 @@
 #include "base/size.h"
 #include "data/tokenizer/internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,14 +73,35 @@ lrk_status lrk_tokenizer_index(lrk_tokenizer *t, lrk_err *err)
 {
     LRK_TRY(lrk_strings_make(&t->by_text, &t->arena, t->n, t->text, err));
     for (uint32_t id = 0; id < t->n; id++) {
-        uint32_t other;
-        LRK_REQUIRE(err, t->text[id].data, LRK_EINPUT,
-                    "vocabulary: id %u is missing, ids must be 0 to %zu without a gap",
-                    (unsigned)id, t->n - 1);
-        LRK_TRY(lrk_strings_add(&t->by_text, id, &other, err));
+        uint32_t other = id;
+        if (t->text[id].data) LRK_TRY(lrk_strings_add(&t->by_text, id, &other, err));
         LRK_REQUIRE(err, other == id, LRK_EINPUT, "vocabulary: ids %u and %u are both '%s'",
                     (unsigned)other, (unsigned)id, t->text[id].data);
     }
+    return LRK_OK;
+}
+
+lrk_status lrk_tokenizer_complete(const lrk_tokenizer *t, lrk_err *err)
+{
+    size_t hole = 0;
+    while (hole < t->n && t->text[hole].data) hole++;
+    for (size_t id = hole; id < t->n; id++)
+        LRK_REQUIRE(err, !t->text[id].data || t->flags[id] & LRK_IS_ADDED, LRK_EINPUT,
+                    "vocabulary: id %zu is missing, '%s' has id %zu: ids must leave no gap", hole,
+                    t->text[id].data, id);
+    return LRK_OK;
+}
+
+lrk_status lrk_tokenizer_step(lrk_tokenizer *t, lrk_step step, const char *key, lrk_err *err)
+{
+    LRK_REQUIRE(err, t->n_steps < LRK_MAX_STAGES, LRK_ESUPPORT, "%s: more than %d steps", key,
+                LRK_MAX_STAGES);
+    if (step.splits && !step.split.literal && step.split.pattern >= LRK_SCANNERS) {
+        lrk_regex *regex;
+        LRK_TRY(lrk_regex_compile(&regex, &t->arena, lrk_patterns[step.split.pattern].text, err));
+        step.split.regex = regex;
+    }
+    t->step[t->n_steps++] = step;
     return LRK_OK;
 }
 
@@ -125,7 +147,8 @@ static lrk_status replaced_bytes(lrk_tokenizer *t, lrk_piece text, lrk_piece *ou
     *out = text;
     if (!t->decode_from.n || !memmem(text.data, text.n, t->decode_from.data, t->decode_from.n))
         return LRK_OK;
-    const lrk_transform f = {LRK_TRANSFORM_REPLACE, t->decode_from, t->decode_to};
+    const lrk_transform f = {
+        .kind = LRK_TRANSFORM_REPLACE, .from = t->decode_from, .to = t->decode_to};
     lrk_changed c[2] = {{.capacity = 0}, {.capacity = 0}};
     lrk_mapped m = {.s = text.data, .n = text.n};
     lrk_status status = lrk_transform_run(&f, 1, &m, c, err);
@@ -157,13 +180,15 @@ static lrk_status token_bytes(lrk_tokenizer *t, uint32_t id, lrk_err *err)
 /* Bytes of all tokens, and byte_level the table of those that merges can give. */
 static lrk_status all_bytes(lrk_tokenizer *t, lrk_err *err)
 {
-    for (uint32_t id = 0; id < t->n; id++) LRK_TRY(token_bytes(t, id, err));
+    for (uint32_t id = 0; id < t->n; id++)
+        if (t->text[id].data) LRK_TRY(token_bytes(t, id, err));
     if (!t->byte_level) return LRK_OK;
     LRK_TRY(lrk_strings_make(&t->by_bytes, &t->arena, t->n, t->bytes, err));
     for (uint32_t id = 0; id < t->n; id++) {
         uint32_t other;
         char bytes[LRK_MAX_TOKEN_BYTES];
         size_t n;
+        if (!t->text[id].data) continue;
         if (lrk_alphabet_decode(t->text[id].data, t->text[id].n, bytes, &n))
             LRK_TRY(lrk_strings_add(&t->by_bytes, id, &other, err));
     }
@@ -236,6 +261,50 @@ static lrk_status lists(lrk_tokenizer *t, lrk_err *err)
     return LRK_OK;
 }
 
+static bool is_byte_token(const lrk_tokenizer *t, uint32_t id)
+{
+    return lrk_byte_token(t->text[id].data, t->text[id].n) >= 0;
+}
+
+/* Cuts are safe only where no character is unknown, since unknown ones are fused across them, and
+ * where bytes of unknown characters do not merge. */
+static lrk_status make_cuts(lrk_tokenizer *t, lrk_err *err)
+{
+    bool safe = !t->byte_level && !t->ignore_merges && t->byte_fallback && t->merges.slot;
+    for (int b = 0; b < 256; b++) safe = safe && t->fallback[b] >= 0;
+    for (size_t i = 0; safe && i <= t->merges.mask; i++) {
+        const lrk_merge *m = &t->merges.slot[i];
+        safe = m->id == UINT32_MAX || (!is_byte_token(t, m->left) && !is_byte_token(t, m->right));
+    }
+    if (!safe) return LRK_OK;
+    LRK_TRY(lrk_alloc(&t->arena, LRK_CUT_BITS / 64, 8, "cuts", &t->cuts.bit, err));
+    for (size_t i = 0; i <= t->merges.mask; i++) {
+        const lrk_merge *m = &t->merges.slot[i];
+        if (m->id == UINT32_MAX) continue;
+        size_t last = lrk_utf8_back(t->text[m->left].data, t->text[m->left].n), first = 0;
+        const uint32_t left = lrk_utf8_next(t->text[m->left].data, &last);
+        lrk_cuts_add(&t->cuts, left, lrk_utf8_next(t->text[m->right].data, &first));
+    }
+    return LRK_OK;
+}
+
+/* A Unigram: the trie, and what an unknown character costs. A score that is no number: the token
+ * is never used. */
+static lrk_status make_unigram(lrk_tokenizer *t, lrk_err *err)
+{
+    static const double penalty = 10.0;
+    double lowest = HUGE_VAL;
+    lrk_piece *used;
+    LRK_TRY(lrk_alloc(&t->arena, t->n_model, sizeof *used, "token texts", &used, err));
+    for (size_t i = 0; i < t->n_model; i++) {
+        if (isnan(t->score[i])) continue;
+        used[i] = t->text[i];
+        if (t->score[i] < lowest) lowest = t->score[i];
+    }
+    t->unknown_score = lowest - penalty;
+    return lrk_trie_make(&t->trie, &t->arena, used, t->n_model, err);
+}
+
 lrk_status lrk_tokenizer_finish(lrk_tokenizer *t, lrk_err *err)
 {
     LRK_TRY(lrk_alloc(&t->arena, t->n, 1, "token flags", &t->whole, err));
@@ -247,6 +316,8 @@ lrk_status lrk_tokenizer_finish(lrk_tokenizer *t, lrk_err *err)
             "model.byte_fallback: not known together with ByteLevel while byte 0x%02x has no "
             "token",
             b);
+    LRK_TRY(make_cuts(t, err));
+    if (t->score) LRK_TRY(make_unigram(t, err));
     LRK_TRY(lists(t, err));
     LRK_TRY(lrk_added_make(&t->raw, t, false, err));
     LRK_TRY(lrk_added_make(&t->normalized, t, true, err));

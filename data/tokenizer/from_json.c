@@ -6,107 +6,9 @@
 
 #include <string.h>
 
-enum { MAX_FILE = 64 << 20, MAX_CONFIG = 16 << 20, MAX_TEMPLATE = 1 << 20 };
+enum { MAX_FILE = 128 << 20, MAX_CONFIG = 16 << 20, MAX_TEMPLATE = 1 << 20 };
 
-/* ---- vocabulary ---- */
-
-/* One added token is ids and flags; where its text is new, its id must be the one that the
- * reference would give it, whatever the file says. */
-static lrk_status added_token(lrk_tokenizer *t, const lrk_json *v, size_t i, const lrk_json *vocab,
-                              size_t *next, lrk_err *err)
-{
-    static const struct {
-        const char *key;
-        unsigned char flag;
-    } flags[] = {{"special", LRK_IS_SPECIAL},
-                 {"normalized", LRK_IS_NORMALIZED},
-                 {"lstrip", LRK_IS_LSTRIP},
-                 {"rstrip", LRK_IS_RSTRIP},
-                 {"single_word", LRK_IS_SINGLE_WORD}};
-    const lrk_json *id_value = lrk_json_get(v, "id");
-    size_t n = 0;
-    const char *content = lrk_json_string(lrk_json_get(v, "content"), &n);
-    LRK_REQUIRE(err, content && lrk_json_is(id_value, LRK_JSON_INTEGER), LRK_EINPUT,
-                "added_tokens[%zu]: expected an object with id and content", i);
-    LRK_TRY(lrk_json_only(v, "id content single_word lstrip rstrip normalized special",
-                          "added_tokens", err));
-    const int64_t id = lrk_json_integer(id_value);
-    const lrk_json *known = lrk_json_get(vocab, content);
-    if (known) {
-        LRK_REQUIRE(err, lrk_json_integer(known) == id, LRK_EINPUT,
-                    "added_tokens[%zu]: '%s' has id %lld, in model.vocab it has %lld", i, content,
-                    (long long)id, (long long)lrk_json_integer(known));
-    } else {
-        LRK_REQUIRE(
-            err, id >= 0 && (uint64_t)id == *next, LRK_EINPUT,
-            "added_tokens[%zu]: '%s' has id %lld, expected %zu: ids must follow one another "
-            "behind those of model.vocab",
-            i, content, (long long)id, *next);
-        LRK_TRY(lrk_tokenizer_set(t, (size_t)id, content, n, "added_tokens", err));
-        ++*next;
-    }
-    LRK_REQUIRE(err, !(t->flags[id] & LRK_IS_ADDED), LRK_EINPUT,
-                "added_tokens[%zu]: '%s' is there twice", i, content);
-    t->flags[id] |= LRK_IS_ADDED;
-    for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) {
-        bool on = false;
-        LRK_TRY(lrk_json_opt_bool(v, flags[f].key, &on, "added_tokens", err));
-        if (on) t->flags[id] |= flags[f].flag;
-    }
-    return LRK_OK;
-}
-
-static lrk_status count_tokens(const lrk_json *vocab, const lrk_json *added, size_t *n,
-                               lrk_err *err)
-{
-    LRK_REQUIRE(err, lrk_json_is(vocab, LRK_JSON_OBJECT), LRK_EINPUT,
-                "model.vocab: missing, or not an object");
-    LRK_REQUIRE(err, !added || lrk_json_is(added, LRK_JSON_ARRAY), LRK_EINPUT,
-                "added_tokens: expected an array");
-    *n = lrk_json_size(vocab);
-    for (size_t i = 0; i < lrk_json_size(added); i++) {
-        const char *content = lrk_json_string(lrk_json_get(lrk_json_at(added, i), "content"), NULL);
-        *n += content && !lrk_json_get(vocab, content);
-    }
-    return LRK_OK;
-}
-
-static lrk_status read_tokens(lrk_tokenizer *t, const lrk_json *vocab, const lrk_json *added,
-                              lrk_err *err)
-{
-    for (void *i = lrk_json_begin(vocab); i; i = lrk_json_next(vocab, i)) {
-        size_t n;
-        const char *text = lrk_json_key(i, &n);
-        const lrk_json *id = lrk_json_value(i);
-        LRK_REQUIRE(err, lrk_json_is(id, LRK_JSON_INTEGER) && lrk_json_integer(id) >= 0, LRK_EINPUT,
-                    "model.vocab: the id of '%s' is not a number from 0 on", text);
-        LRK_TRY(lrk_tokenizer_set(t, (size_t)lrk_json_integer(id), text, n, "model.vocab", err));
-    }
-    size_t next = lrk_json_size(vocab);
-    for (size_t i = 0; i < lrk_json_size(added); i++)
-        LRK_TRY(added_token(t, lrk_json_at(added, i), i, vocab, &next, err));
-    return lrk_tokenizer_index(t, err);
-}
-
-/* "left right" or ["left", "right"] */
-static lrk_status read_merge(lrk_tokenizer *t, const lrk_json *v, size_t i, lrk_err *err)
-{
-    lrk_piece left = {NULL, 0}, right = {NULL, 0};
-    if (lrk_json_is(v, LRK_JSON_ARRAY) && lrk_json_size(v) == 2) {
-        left.data = lrk_json_string(lrk_json_at(v, 0), &left.n);
-        right.data = lrk_json_string(lrk_json_at(v, 1), &right.n);
-    } else if (lrk_json_is(v, LRK_JSON_STRING)) {
-        size_t n;
-        const char *both = lrk_json_string(v, &n), *blank = strchr(both, ' ');
-        if (blank && !strchr(blank + 1, ' ')) {
-            left = (lrk_piece){both, (size_t)(blank - both)};
-            right = (lrk_piece){blank + 1, n - left.n - 1};
-        }
-    }
-    LRK_REQUIRE(err, left.data && right.data, LRK_EINPUT,
-                "model.merges: merge %zu is neither \"left right\" nor [\"left\", \"right\"]", i);
-    return lrk_tokenizer_merge(t, i, left, right, "model.merges", err);
-}
+/* ---- model ---- */
 
 static lrk_status must_be_empty(const lrk_json *model, const char *key, lrk_err *err)
 {
@@ -119,9 +21,8 @@ static lrk_status must_be_empty(const lrk_json *model, const char *key, lrk_err 
     return LRK_OK;
 }
 
-static lrk_status read_model(lrk_tokenizer *t, const lrk_json *model, lrk_err *err)
+static lrk_status read_bpe(lrk_tokenizer *t, const lrk_json *model, lrk_pull *merges, lrk_err *err)
 {
-    const lrk_json *merges = lrk_json_get(model, "merges");
     const char *unk = NULL;
     LRK_TRY(lrk_json_only(model,
                           "type dropout unk_token continuing_subword_prefix end_of_word_suffix "
@@ -137,13 +38,18 @@ static lrk_status read_model(lrk_tokenizer *t, const lrk_json *model, lrk_err *e
     if (unk) t->unk = lrk_token_id(t, unk, strlen(unk));
     LRK_REQUIRE(err, !unk || t->unk != LRK_NO_ID, LRK_EINPUT,
                 "model.unk_token: '%s' is not in the vocabulary", unk);
-    LRK_REQUIRE(err, lrk_json_is(merges, LRK_JSON_ARRAY), LRK_EINPUT,
-                "model.merges: missing, or not an array");
-    const size_t n = lrk_json_size(merges);
-    LRK_REQUIRE(err, n <= LRK_MAX_MERGES, LRK_EINPUT, "model.merges: %zu merges, at most %d", n,
-                LRK_MAX_MERGES);
-    LRK_TRY(lrk_merges_make(&t->merges, &t->arena, n, err));
-    for (size_t i = 0; i < n; i++) LRK_TRY(read_merge(t, lrk_json_at(merges, i), i, err));
+    return lrk_json_merges(t, merges, err);
+}
+
+static lrk_status read_unigram(lrk_tokenizer *t, const lrk_json *model, lrk_err *err)
+{
+    size_t unk = SIZE_MAX;
+    LRK_TRY(lrk_json_only(model, "type unk_id vocab byte_fallback", "model", err));
+    LRK_TRY(lrk_json_opt_bool(model, "byte_fallback", &t->byte_fallback, "model", err));
+    LRK_TRY(lrk_json_opt_size(model, "unk_id", 0, t->n_model - 1, &unk, "model", err));
+    LRK_REQUIRE(err, unk != SIZE_MAX, LRK_ESUPPORT,
+                "model.unk_id: a Unigram without unknown token is not known");
+    t->unk = (int64_t)unk;
     return LRK_OK;
 }
 
@@ -256,26 +162,23 @@ static lrk_status read_beside(lrk_tokenizer *t, const char *path, lrk_err *err)
 
 /* ---- the file ---- */
 
-static lrk_status build(lrk_tokenizer **out, const lrk_json *root, lrk_err *err)
+static lrk_status build(lrk_tokenizer **out, lrk_carved *file, lrk_err *err)
 {
-    const lrk_json *model = lrk_json_get(root, "model"),
-                   *added = lrk_json_get(root, "added_tokens");
+    const lrk_json *root = file->root, *model = lrk_json_get(root, "model");
     const char *type = lrk_json_string(lrk_json_get(model, "type"), NULL);
     LRK_REQUIRE(err, lrk_json_is(model, LRK_JSON_OBJECT), LRK_EINPUT,
                 "model: missing, or not an object; expected a tokenizer.json");
-    LRK_REQUIRE(err, !type || strcmp(type, "BPE") == 0, LRK_ESUPPORT,
-                "model.type: '%s' is not known, only BPE is", type);
+    const bool unigram = type && strcmp(type, "Unigram") == 0;
+    LRK_REQUIRE(err, !type || unigram || strcmp(type, "BPE") == 0, LRK_ESUPPORT,
+                "model.type: '%s' is not known, only BPE and Unigram are", type);
     LRK_TRY(lrk_json_only(root,
                           "version truncation padding added_tokens normalizer pre_tokenizer "
                           "post_processor decoder model",
                           "tokenizer", err));
-    const lrk_json *vocab = lrk_json_get(model, "vocab");
-    size_t n;
-    LRK_TRY(count_tokens(vocab, added, &n, err));
-    LRK_TRY(lrk_tokenizer_new(out, n, err));
+    LRK_TRY(
+        lrk_json_vocabulary(out, &file->vocab, lrk_json_get(root, "added_tokens"), unigram, err));
     lrk_tokenizer *t = *out;
-    LRK_TRY(read_tokens(t, vocab, added, err));
-    LRK_TRY(read_model(t, model, err));
+    LRK_TRY(unigram ? read_unigram(t, model, err) : read_bpe(t, model, &file->merges, err));
     LRK_TRY(lrk_json_normalizer(t, lrk_json_get(root, "normalizer"), err));
     LRK_TRY(lrk_json_pre_tokenizer(t, lrk_json_get(root, "pre_tokenizer"), err));
     LRK_TRY(lrk_json_post_processor(t, lrk_json_get(root, "post_processor"), err));
@@ -299,10 +202,10 @@ static void identify(lrk_tokenizer *t, const char *file, size_t n)
 static lrk_status load(lrk_tokenizer **t, const char *path, const char *file, size_t n, bool beside,
                        lrk_err *err)
 {
-    lrk_json *root = NULL;
-    LRK_TRY(lrk_json_parse(&root, file, n, path, err));
-    lrk_status status = build(t, root, err);
-    lrk_json_free(root);
+    lrk_carved parts;
+    LRK_TRY(lrk_json_carve(&parts, file, n, path, err));
+    lrk_status status = build(t, &parts, err);
+    lrk_carved_free(&parts);
     if (status != LRK_OK) return lrk_err_prefix(err, status, "%s", path);
     if (beside) LRK_TRY(read_beside(*t, path, err));
     identify(*t, file, n);

@@ -5,63 +5,37 @@
  * tokens are special, user-defined ones are added, and both are sought before the normalizer.
  */
 #include "base/sha256.h"
-#include "data/tokenizer/internal.h"
+#include "data/tokenizer/splittings.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER, TYPE_UNUSED, TYPE_BYTE };
 
-typedef struct splitting {
-    const char *name;
-    lrk_pattern_id split[LRK_MAX_STAGES];
-    size_t n;
-    bool nfc, ignore_merges, add_bos; /* add_bos: where the file does not say */
-} splitting;
+enum { GPT2, LLAMA, GEMMA4, T5, MODELS };
+static const char *const models[MODELS] = {"gpt2", "llama", "gemma4", "t5"};
 
-static const splitting splittings[] = {
-    {"smollm", {LRK_PATTERN_DIGIT, LRK_PATTERN_GPT2}, 2, false, false, false},
-    {"starcoder", {LRK_PATTERN_DIGIT, LRK_PATTERN_GPT2}, 2, false, false, false},
-    {"gpt-2", {LRK_PATTERN_GPT2}, 1, false, false, false},
-    {"llama-bpe", {LRK_PATTERN_LLAMA3}, 1, false, true, true},
-    {"llama3", {LRK_PATTERN_LLAMA3}, 1, false, true, true},
-    {"llama-v3", {LRK_PATTERN_LLAMA3}, 1, false, true, true},
-    {"qwen2", {LRK_PATTERN_QWEN2}, 1, true, false, false},
-    {"tekken", {LRK_PATTERN_TEKKEN}, 1, false, true, true},
-    {"deepseek-v3",
-     {LRK_PATTERN_DIGITS_3, LRK_PATTERN_CJK, LRK_PATTERN_DEEPSEEK3},
-     3,
-     false,
-     false,
-     false},
-    {"deepseek-coder",
-     {LRK_PATTERN_NEWLINE, LRK_PATTERN_SPACE_LETTERS, LRK_PATTERN_SPACE_PUNCT,
-      LRK_PATTERN_CJK_HANGUL, LRK_PATTERN_DIGIT},
-     5,
-     false,
-     false,
-     false},
-};
-enum { SPLITTINGS = sizeof splittings / sizeof *splittings };
-
-static lrk_status find_splitting(const lrk_vocab *v, const splitting **out, lrk_err *err)
+static lrk_status find_model(const lrk_vocab *v, int *model, lrk_err *err)
 {
     LRK_REQUIRE(err, v->model, LRK_EINPUT,
                 "tokenizer.ggml.model is missing: the file holds no tokenizer");
-    LRK_REQUIRE(err, strcmp(v->model, "gpt2") == 0, LRK_ESUPPORT,
-                "tokenizer.ggml.model '%s' is not known, only 'gpt2' (byte-level BPE) is: use the "
-                "model's Hugging Face directory with its tokenizer.json",
-                v->model);
+    for (*model = 0; *model < MODELS; ++*model)
+        if (strcmp(v->model, models[*model]) == 0) return LRK_OK;
+    return lrk_fail(err, LRK_ESUPPORT,
+                    "tokenizer.ggml.model '%s' is not known, only gpt2, llama, gemma4 and t5 are: "
+                    "use the model's Hugging Face directory with its tokenizer.json",
+                    v->model);
+}
+
+static lrk_status find_splitting(const lrk_vocab *v, const lrk_splitting **out, lrk_err *err)
+{
     LRK_REQUIRE(err, v->pre, LRK_ESUPPORT,
                 "tokenizer.ggml.pre is missing: how text is split is not known; convert the model "
                 "again with a newer converter");
-    for (int i = 0; i < SPLITTINGS; i++)
-        if (strcmp(splittings[i].name, v->pre) == 0) {
-            *out = &splittings[i];
-            return LRK_OK;
-        }
+    *out = lrk_splitting_find(v->pre);
+    if (*out) return LRK_OK;
     lrk_buf known = {.n = 0};
-    for (int i = 0; i < SPLITTINGS; i++)
-        lrk_buf_printf(&known, "%s%s", i ? ", " : "", splittings[i].name);
+    lrk_splitting_names(&known);
     lrk_fail(err, LRK_ESUPPORT, "tokenizer.ggml.pre '%s' is not known; known are %s", v->pre,
              known.data ? known.data : "");
     lrk_buf_free(&known);
@@ -99,7 +73,7 @@ static lrk_status set_specials(lrk_tokenizer *t, const lrk_vocab *v, bool add_bo
     LRK_TRY(set_special(t, LRK_TOKEN_PAD, v->pad, "padding_token_id", err));
     LRK_REQUIRE(err, !add_bos || v->bos != LRK_NO_ID, LRK_EINPUT,
                 "tokenizer.ggml.bos_token_id is missing, but tokenizer.ggml.%s asks for one",
-                v->add_bos < 0 ? "pre" : "add_bos_token");
+                v->add_bos < 0 ? "model" : "add_bos_token");
     LRK_REQUIRE(err, !add_eos || v->eos != LRK_NO_ID, LRK_EINPUT,
                 "tokenizer.ggml.eos_token_id is missing, but tokenizer.ggml.add_eos_token asks for "
                 "one");
@@ -153,12 +127,17 @@ static void identify(lrk_tokenizer *t, const lrk_vocab *v)
     hashing x = {.n = 0};
     unsigned char digest[32];
     lrk_sha256_begin(&x.h);
-    add_text(&x, v->pre, strlen(v->pre));
+    add_text(&x, v->model, strlen(v->model));
+    add_text(&x, v->pre ? v->pre : "", v->pre ? strlen(v->pre) : 0);
     for (size_t i = 0; i < t->n; i++) add_text(&x, t->text[i].data, t->text[i].n);
     add_text(&x, "", 0);
     for (size_t i = 0; i < v->n_merges; i++) add_text(&x, v->merges[i].data, v->merges[i].n);
     add_text(&x, "", 0);
     lrk_sha256_add(&x.h, x.block, x.n);
+    if (v->scores) lrk_sha256_add(&x.h, v->scores, v->n_tokens * sizeof *v->scores);
+    if (v->charsmap.data) lrk_sha256_add(&x.h, v->charsmap.data, v->charsmap.n);
+    const char space[] = {(char)('1' + v->add_space_prefix), '|'};
+    lrk_sha256_add(&x.h, space, sizeof space);
     lrk_sha256_add(&x.h, t->flags, t->n);
     lrk_sha256_add(&x.h, t->prefix, t->n_prefix * sizeof *t->prefix);
     lrk_sha256_add(&x.h, "|", 1);
@@ -167,21 +146,127 @@ static void identify(lrk_tokenizer *t, const lrk_vocab *v)
     lrk_hex(digest, sizeof digest, t->sha256);
 }
 
-static lrk_status build(lrk_tokenizer *t, const lrk_vocab *v, const splitting *s, lrk_err *err)
+static lrk_status set_tokens(lrk_tokenizer *t, const lrk_vocab *v, lrk_err *err)
 {
     for (size_t i = 0; i < t->n; i++) {
         LRK_TRY(lrk_tokenizer_set(t, i, v->tokens[i].data, v->tokens[i].n, "tokenizer.ggml.tokens",
                                   err));
         if (v->types) LRK_TRY(flags_of(v->types[i], i, &t->flags[i], err));
     }
-    LRK_TRY(lrk_tokenizer_index(t, err));
-    LRK_TRY(add_merges(t, v, err));
+    t->n_model = t->n;
+    return lrk_tokenizer_index(t, err);
+}
+
+static lrk_status split_by_name(lrk_tokenizer *t, const lrk_splitting *s, lrk_err *err)
+{
     t->byte_level = true;
-    t->ignore_merges = s->ignore_merges;
-    if (s->nfc) t->before[t->n_before++].kind = LRK_TRANSFORM_NFC;
-    for (size_t i = 0; i < s->n; i++) t->split[t->n_splits++] = &lrk_patterns[s->split[i]];
-    const bool add_bos = v->add_bos < 0 ? s->add_bos : v->add_bos > 0;
-    LRK_TRY(set_specials(t, v, add_bos, v->add_eos > 0, err));
+    t->ignore_merges = s->flags & LRK_SPLITTING_IGNORE_MERGES;
+    if (s->flags & LRK_SPLITTING_NFC) t->before[t->n_before++].kind = LRK_TRANSFORM_NFC;
+    for (size_t i = 0; i < s->n; i++)
+        LRK_TRY(lrk_tokenizer_step(t, (lrk_step){.splits = true, .split = s->split[i]},
+                                   "tokenizer.ggml.pre", err));
+    return LRK_OK;
+}
+
+static const lrk_piece blank = {" ", 1}, meta = {"\xe2\x96\x81", 3};
+
+static lrk_status need_scores(const lrk_vocab *v, lrk_err *err)
+{
+    LRK_REQUIRE(err, v->scores, LRK_EINPUT,
+                "tokenizer.ggml.scores is missing: a vocabulary of kind '%s' has them", v->model);
+    for (size_t i = 0; i < v->n_tokens; i++)
+        LRK_REQUIRE(err, isfinite(v->scores[i]), LRK_EINPUT,
+                    "tokenizer.ggml.scores: the one of token %zu is not a number", i);
+    return LRK_OK;
+}
+
+static int32_t type_of(const lrk_vocab *v, size_t i)
+{
+    return v->types ? v->types[i] : TYPE_NORMAL;
+}
+
+/* The unknown token: named by the file, or the one of that type. */
+static void find_unknown(lrk_tokenizer *t, const lrk_vocab *v)
+{
+    t->unk = v->unk >= 0 && (uint64_t)v->unk < t->n ? v->unk : LRK_NO_ID;
+    for (size_t i = 0; i < t->n && t->unk == LRK_NO_ID; i++)
+        if (type_of(v, i) == TYPE_UNKNOWN) t->unk = (int64_t)i;
+}
+
+/* SentencePiece's BPE, as the tokenizer.json made from it has it: blanks are U+2581, one stands in
+ * front of the text, unknown characters are bytes. */
+static lrk_status sentencepiece(lrk_tokenizer *t, const lrk_vocab *v, bool scores, lrk_err *err)
+{
+    const bool prefix = scores && v->add_space_prefix != 0;
+    t->byte_fallback = t->fuse_unk = t->decode_bytes = true;
+    find_unknown(t, v);
+    if (prefix)
+        t->before[t->n_before++] = (lrk_transform){.kind = LRK_TRANSFORM_PREPEND, .to = meta};
+    t->before[t->n_before++] =
+        (lrk_transform){.kind = LRK_TRANSFORM_REPLACE, .from = blank, .to = meta};
+    t->decode_from = meta;
+    t->decode_to = blank;
+    t->decode_strip = prefix;
+    if (!scores) return add_merges(t, v, err);
+    LRK_TRY(need_scores(v, err));
+    return lrk_merges_from_scores(t, v->scores, err);
+}
+
+/* SentencePiece's Unigram, as the tokenizer.json made from it has it. */
+static lrk_status unigram(lrk_tokenizer *t, const lrk_vocab *v, lrk_err *err)
+{
+    static const char key[] = "tokenizer.ggml.model";
+    const lrk_split words = {.pattern = LRK_PATTERN_METASPACE};
+    lrk_charsmap *map = NULL;
+    LRK_REQUIRE(err, v->remove_extra_whitespaces == 1, LRK_ESUPPORT,
+                "tokenizer.ggml.remove_extra_whitespaces: %s; a Unigram that keeps them is not "
+                "known",
+                v->remove_extra_whitespaces < 0 ? "is missing" : "is false");
+    LRK_TRY(need_scores(v, err));
+    find_unknown(t, v);
+    LRK_REQUIRE(err, t->unk != LRK_NO_ID, LRK_EINPUT,
+                "tokenizer.ggml.unknown_token_id is missing: a Unigram needs it");
+    LRK_TRY(lrk_alloc(&t->arena, t->n, sizeof *t->score, "scores", &t->score, err));
+    for (size_t i = 0; i < t->n; i++) {
+        t->score[i] = type_of(v, i) == TYPE_UNUSED ? (double)NAN : (double)v->scores[i];
+        t->byte_fallback |= type_of(v, i) == TYPE_BYTE;
+    }
+    if (v->charsmap.data) {
+        LRK_TRY(lrk_charsmap_make(&map, &t->arena, v->charsmap.data, v->charsmap.n, err));
+        t->before[t->n_before++] = (lrk_transform){.kind = LRK_TRANSFORM_CHARSMAP, .map = map};
+    }
+    t->before[t->n_before++] = (lrk_transform){.kind = LRK_TRANSFORM_STRIP, .right = true};
+    t->before[t->n_before++] =
+        (lrk_transform){.kind = LRK_TRANSFORM_REPLACE_RUNS, .from = blank, .to = meta};
+    const lrk_transform blanks = {.kind = LRK_TRANSFORM_REPLACE, .from = blank, .to = meta};
+    const lrk_transform prefix = {.kind = LRK_TRANSFORM_PREPEND_ONCE, .to = meta};
+    LRK_TRY(lrk_tokenizer_step(t, (lrk_step){.transform = blanks}, key, err));
+    if (v->add_space_prefix != 0)
+        LRK_TRY(lrk_tokenizer_step(t, (lrk_step){.transform = prefix}, key, err));
+    t->decode_from = meta;
+    t->decode_to = blank;
+    t->decode_drop = v->add_space_prefix != 0;
+    return lrk_tokenizer_step(t, (lrk_step){.splits = true, .split = words}, key, err);
+}
+
+static lrk_status build(lrk_tokenizer *t, const lrk_vocab *v, int model, lrk_err *err)
+{
+    const lrk_splitting *s = NULL;
+    if (model == GPT2) LRK_TRY(find_splitting(v, &s, err));
+    LRK_TRY(set_tokens(t, v, err));
+    bool bos = model == LLAMA, eos = model == T5; /* where the file does not say */
+    if (model == GPT2) {
+        LRK_TRY(add_merges(t, v, err));
+        LRK_TRY(split_by_name(t, s, err));
+        bos = s->flags & LRK_SPLITTING_ADD_BOS;
+    } else if (model == T5) {
+        LRK_TRY(unigram(t, v, err));
+    } else {
+        LRK_TRY(sentencepiece(t, v, model == LLAMA, err));
+    }
+    if (v->add_bos >= 0) bos = v->add_bos;
+    if (v->add_eos >= 0) eos = v->add_eos;
+    LRK_TRY(set_specials(t, v, bos, eos, err));
     if (v->chat_template) {
         t->chat_template = lrk_strdup(&t->arena, v->chat_template);
         LRK_REQUIRE(err, t->chat_template, LRK_ENOMEM, "chat template: out of memory");
@@ -192,11 +277,11 @@ static lrk_status build(lrk_tokenizer *t, const lrk_vocab *v, const splitting *s
 
 lrk_status lrk_tokenizer_from_vocab(lrk_tokenizer **out, const lrk_vocab *v, lrk_err *err)
 {
-    const splitting *s = NULL;
     lrk_tokenizer *t = NULL;
-    lrk_status status = find_splitting(v, &s, err);
+    int model;
+    lrk_status status = find_model(v, &model, err);
     if (status == LRK_OK) status = lrk_tokenizer_new(&t, v->n_tokens, err);
-    if (status == LRK_OK) status = build(t, v, s, err);
+    if (status == LRK_OK) status = build(t, v, model, err);
     if (status != LRK_OK) {
         lrk_tokenizer_free(t);
         return lrk_err_prefix(err, status, "%s", v->where);

@@ -1,8 +1,8 @@
 /* data/tokenizer/internal.h -- what the files of the tokenizer share.
  *
  * Text runs through: added tokens before the normalizer -> transforms -> added tokens behind it ->
- * splits -> bpe. Loaders fill the first half of struct lrk_tokenizer, lrk_tokenizer_finish derives
- * the second half from it.
+ * steps of the pre-tokenizer -> the model. Loaders fill the first half of struct lrk_tokenizer,
+ * lrk_tokenizer_finish derives the second half from it.
  */
 #ifndef LRK_DATA_TOKENIZER_INTERNAL_H
 #define LRK_DATA_TOKENIZER_INTERNAL_H
@@ -24,17 +24,42 @@ enum {
     LRK_IS_END = 128
 };
 
-/* A step that changes the text before it is split. */
+/* A map from beginnings of text to other text, as SentencePiece compiles its normalizers. */
+typedef struct lrk_charsmap {
+    const uint32_t *unit; /* a double-array trie */
+    size_t n_units;
+    const char *text; /* what it maps to, each up to a NUL */
+    size_t n_text;
+} lrk_charsmap;
+
+/* A step that changes the text. */
 typedef struct lrk_transform {
     enum {
         LRK_TRANSFORM_NFC,
+        LRK_TRANSFORM_NFD,
+        LRK_TRANSFORM_NFKC,
+        LRK_TRANSFORM_NFKD,
+        LRK_TRANSFORM_LOWERCASE,
+        LRK_TRANSFORM_STRIP_ACCENTS, /* leaves marks out */
+        LRK_TRANSFORM_STRIP,         /* white space at the ends */
         LRK_TRANSFORM_PREPEND,       /* `to` in front of every text that is not empty */
         LRK_TRANSFORM_PREPEND_ONCE,  /* the same where the text does not begin with it */
         LRK_TRANSFORM_PREPEND_FIRST, /* the same, and only at the beginning of the input */
-        LRK_TRANSFORM_REPLACE        /* every `from` by `to` */
+        LRK_TRANSFORM_REPLACE,       /* every `from` by `to` */
+        LRK_TRANSFORM_REPLACE_RUNS,  /* two or more `from` in a row, a character, by one `to` */
+        LRK_TRANSFORM_CHARSMAP
     } kind;
     lrk_piece from, to;
+    bool left, right; /* STRIP: which ends */
+    const lrk_charsmap *map;
 } lrk_transform;
+
+/* A step of the pre-tokenizer. */
+typedef struct lrk_step {
+    bool splits; /* else it transforms */
+    lrk_split split;
+    lrk_transform transform;
+} lrk_step;
 
 /* Added tokens to be sought in text, sorted by bytes. */
 typedef struct lrk_added {
@@ -51,23 +76,24 @@ struct lrk_tokenizer {
 
     /* filled by a loader */
     size_t n;
-    lrk_piece *text;      /* as the vocabulary spells them, each NUL-terminated */
+    size_t n_model;       /* ids from here on are added tokens that the model does not know */
+    lrk_piece *text;      /* as the vocabulary spells them, each NUL-terminated; NULL: no token */
     unsigned char *flags; /* LRK_IS_... */
     bool byte_level;      /* text is spelled in the byte alphabet: bytes, not characters, merge */
     bool ignore_merges, byte_fallback, fuse_unk;
     int64_t unk; /* the model's own unknown token, or LRK_NO_ID */
     lrk_merges merges;
+    double *score; /* of each token: the model is a Unigram. NULL: it is a BPE */
     lrk_transform before[LRK_MAX_STAGES]; /* the normalizer */
     size_t n_before;
-    lrk_transform after[LRK_MAX_STAGES]; /* what pre-tokenizers do to the text before they split */
-    size_t n_after;
-    const lrk_pattern *split[LRK_MAX_STAGES];
-    size_t n_splits;
+    lrk_step step[LRK_MAX_STAGES]; /* the pre-tokenizer */
+    size_t n_steps;
     uint32_t prefix[LRK_MAX_STAGES], suffix[LRK_MAX_STAGES]; /* what add_special adds */
     size_t n_prefix, n_suffix;
     lrk_piece decode_from, decode_to; /* characters that decoding replaces; from.n 0: none */
     bool decode_bytes;                /* "<0x0A>" becomes its byte */
     bool decode_strip;                /* one blank at the beginning of the text goes */
+    bool decode_drop;                 /* the first token loses all its decode_from */
     int64_t special[LRK_TOKEN_SPECIALS];
     const char *chat_template;
     char sha256[65];
@@ -80,6 +106,9 @@ struct lrk_tokenizer {
     int32_t fallback[256]; /* id of "<0xNN>"; -1 */
     _Atomic unsigned char *whole; /* per token: does its own text give it alone? 0 unknown yet */
     lrk_added raw, normalized;
+    lrk_cuts cuts;        /* BPE without byte_level: where a piece may be cut */
+    lrk_trie trie;        /* Unigram: all tokens */
+    double unknown_score; /* Unigram: of a character without token */
     uint32_t *ends;
     const char **end_texts, **special_texts;
     size_t n_ends, n_specials;
@@ -125,19 +154,48 @@ typedef struct lrk_changed {
     size_t capacity;
 } lrk_changed;
 
+/* The best way to the end of a character, Unigram. */
+typedef struct lrk_best {
+    double score;
+    uint32_t id, begin; /* of its last token; begin UINT32_MAX: there is no way yet */
+} lrk_best;
+
 typedef struct lrk_work {
     lrk_symbol *symbol;
     lrk_candidate *heap;
-    size_t n_symbols, n_heap; /* capacities */
-    lrk_changed changed[4];   /* two a list of transforms: source and target in turn */
+    lrk_best *best;
+    size_t n_symbols, n_heap, n_best; /* capacities */
+    lrk_changed changed[2];           /* of the normalizer: source and target in turn */
+    lrk_changed step[LRK_MAX_STAGES]; /* of the steps that transform */
+    lrk_buf spelled[LRK_MAX_STAGES];  /* of the steps behind ByteLevel */
 } lrk_work;
 
 void lrk_work_free(lrk_work *w);
+/* Room for n elements in *pointer, a pointer to a lrk_heap_grow'n array. */
+lrk_status lrk_work_room(void *pointer, size_t *capacity, size_t n, size_t size, lrk_err *err);
 
 /* transform.c: runs a list of transforms over *m, which then points into c[0] or c[1], or where it
- * did when nothing changed. */
-lrk_status lrk_transform_run(const lrk_transform *list, size_t n, lrk_mapped *m, lrk_changed c[2],
+ * did when nothing changed. One transform needs c[0] only. */
+lrk_status lrk_transform_run(const lrk_transform *list, size_t n, lrk_mapped *m, lrk_changed *c,
                              lrk_err *err);
+/* Pieces of a changed text: `made` in place of what began at m->s[i]; m->s[begin .. end) as it is.
+ */
+lrk_status lrk_changed_put(lrk_changed *c, const lrk_mapped *m, size_t i, lrk_piece made,
+                           lrk_err *err);
+lrk_status lrk_changed_keep(lrk_changed *c, const lrk_mapped *m, size_t begin, size_t end,
+                            lrk_err *err);
+
+/* unicode.c: the transforms that need tables of Unicode; *changed: c holds the new text. */
+lrk_status lrk_normalize(lrk_changed *c, const lrk_mapped *m, const lrk_transform *f, bool *changed,
+                         lrk_err *err);
+lrk_status lrk_change_case(lrk_changed *c, const lrk_mapped *m, const lrk_transform *f,
+                           bool *changed, lrk_err *err);
+
+/* charsmap.c: n bytes as they stand in a file, copied and checked. */
+lrk_status lrk_charsmap_make(lrk_charsmap **out, lrk_arena *a, const char *bytes, size_t n,
+                             lrk_err *err);
+lrk_status lrk_charsmap_run(lrk_changed *c, const lrk_mapped *m, const lrk_charsmap *map,
+                            bool *changed, lrk_err *err);
 
 /* added.c: collects the added tokens whose NORMALIZED flag is as asked. */
 lrk_status lrk_added_make(lrk_added *set, lrk_tokenizer *t, bool normalized, lrk_err *err);
@@ -155,6 +213,12 @@ bool lrk_added_next(const lrk_added *set, const lrk_tokenizer *t, const char *s,
 /* bpe.c: appends the ids of the piece m->s[begin .. end). */
 lrk_status lrk_bpe(const lrk_tokenizer *t, const lrk_mapped *m, size_t begin, size_t end,
                    lrk_work *w, lrk_ids *out, lrk_err *err);
+/* scores.c: fills t->merges, when all texts are set and indexed. */
+lrk_status lrk_merges_from_scores(lrk_tokenizer *t, const float *score, lrk_err *err);
+
+/* unigram.c: as lrk_bpe. */
+lrk_status lrk_unigram(const lrk_tokenizer *t, const lrk_mapped *m, size_t begin, size_t end,
+                       lrk_work *w, lrk_ids *out, lrk_err *err);
 lrk_status lrk_ids_add(lrk_ids *ids, uint32_t id, size_t begin, lrk_err *err);
 
 /* bytes.c: the byte alphabet of byte-level BPE. */
@@ -178,8 +242,14 @@ lrk_status lrk_tokenizer_copy(lrk_tokenizer *t, const char *s, size_t n, lrk_pie
  * names the place in messages. */
 lrk_status lrk_tokenizer_set(lrk_tokenizer *t, size_t id, const char *s, size_t n, const char *key,
                              lrk_err *err);
-/* When all texts are set: every id has one, no two are the same. From here lrk_token_id works. */
+/* When texts are set: no two are the same. From here lrk_token_id works; texts set later are added
+ * to by_text by hand. */
 lrk_status lrk_tokenizer_index(lrk_tokenizer *t, lrk_err *err);
+/* When all texts and the flags of added tokens are set: an id without text is an error, unless all
+ * above it are added tokens: some vocabularies keep theirs apart. */
+lrk_status lrk_tokenizer_complete(const lrk_tokenizer *t, lrk_err *err);
+/* One more step of the pre-tokenizer; compiles its pattern. */
+lrk_status lrk_tokenizer_step(lrk_tokenizer *t, lrk_step step, const char *key, lrk_err *err);
 /* Merge number `rank`; after lrk_merges_make. */
 lrk_status lrk_tokenizer_merge(lrk_tokenizer *t, size_t rank, lrk_piece left, lrk_piece right,
                                const char *key, lrk_err *err);

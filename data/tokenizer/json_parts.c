@@ -1,12 +1,9 @@
-/* data/tokenizer/json_parts.c -- normalizer, pre-tokenizer, post-processor and decoder of a
- * tokenizer.json. */
+/* data/tokenizer/json_parts.c -- normalizer, post-processor and decoder of a tokenizer.json. */
 #include "data/tokenizer/json_parts.h"
 
 #include <string.h>
 
 #define META "\xe2\x96\x81" /* U+2581 */
-
-static bool absent(const lrk_json *v) { return !v || lrk_json_is(v, LRK_JSON_NULL); }
 
 lrk_status lrk_json_only(const lrk_json *object, const char *known, const char *where, lrk_err *err)
 {
@@ -22,10 +19,8 @@ lrk_status lrk_json_only(const lrk_json *object, const char *known, const char *
     return LRK_OK;
 }
 
-/* The type of a part, whose members must be among those of its kind in `kinds`, a list of "Kind
- * member member ..." that ends with NULL. */
-static lrk_status kind_of(const lrk_json *v, const char *where, const char *const *kinds,
-                          const char **type, lrk_err *err)
+lrk_status lrk_json_part(const lrk_json *v, const char *where, const char *const *kinds,
+                         const char **type, lrk_err *err)
 {
     LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object", where);
     *type = lrk_json_string(lrk_json_get(v, "type"), NULL);
@@ -43,8 +38,8 @@ static lrk_status kind_of(const lrk_json *v, const char *where, const char *cons
     return lrk_fail(err, LRK_ESUPPORT, "%s.type: '%s' is not known", where, *type);
 }
 
-static lrk_status string_of(lrk_tokenizer *t, const lrk_json *v, const char *key, const char *where,
-                            lrk_piece *out, lrk_err *err)
+lrk_status lrk_json_text(lrk_tokenizer *t, const lrk_json *v, const char *key, const char *where,
+                         lrk_piece *out, lrk_err *err)
 {
     size_t n = 0;
     const char *s = lrk_json_string(lrk_json_get(v, key), &n);
@@ -54,59 +49,8 @@ static lrk_status string_of(lrk_tokenizer *t, const lrk_json *v, const char *key
     return lrk_tokenizer_copy(t, s, n, out, err);
 }
 
-static lrk_status transform(lrk_transform *list, size_t *n, lrk_transform f, const char *where,
-                            lrk_err *err)
-{
-    LRK_REQUIRE(err, *n < LRK_MAX_STAGES, LRK_ESUPPORT, "%s: more than %d steps", where,
-                LRK_MAX_STAGES);
-    list[(*n)++] = f;
-    return LRK_OK;
-}
-
-static lrk_status split_by(lrk_tokenizer *t, const lrk_pattern *p, const char *where, lrk_err *err)
-{
-    LRK_REQUIRE(err, t->n_splits < LRK_MAX_STAGES, LRK_ESUPPORT, "%s: more than %d steps", where,
-                LRK_MAX_STAGES);
-    t->split[t->n_splits++] = p;
-    return LRK_OK;
-}
-
-/* {"pattern": {"String": from}, "content": to} */
-static lrk_status replacement(lrk_tokenizer *t, const lrk_json *v, const char *where,
-                              lrk_piece *from, lrk_piece *to, lrk_err *err)
-{
-    const lrk_json *pattern = lrk_json_get(v, "pattern");
-    const char *regex = lrk_json_string(lrk_json_get(pattern, "Regex"), NULL);
-    LRK_REQUIRE(err, !regex, LRK_ESUPPORT,
-                "%s.pattern: replacing by the regular expression '%s' is not known", where, regex);
-    LRK_TRY(string_of(t, pattern, "String", where, from, err));
-    LRK_REQUIRE(err, from->n, LRK_EINPUT, "%s.pattern.String: is empty", where);
-    return string_of(t, v, "content", where, to, err);
-}
-
-/* ---- normalizer ---- */
-
-static lrk_status normalizer_step(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
-{
-    static const char *const kinds[] = {"NFC", "Prepend prepend", "Replace pattern content", NULL};
-    static const char where[] = "normalizer";
-    lrk_transform f = {.kind = LRK_TRANSFORM_NFC};
-    const char *type;
-    LRK_TRY(kind_of(v, where, kinds, &type, err));
-    if (strcmp(type, "Prepend") == 0) {
-        f.kind = LRK_TRANSFORM_PREPEND;
-        LRK_TRY(string_of(t, v, "prepend", where, &f.to, err));
-    } else if (strcmp(type, "Replace") == 0) {
-        f.kind = LRK_TRANSFORM_REPLACE;
-        LRK_TRY(replacement(t, v, where, &f.from, &f.to, err));
-    }
-    return transform(t->before, &t->n_before, f, where, err);
-}
-
-/* v itself, or the members of v[list] when v is a Sequence. */
-static lrk_status each(lrk_tokenizer *t, const lrk_json *v, const char *list, const char *where,
-                       lrk_status (*step)(lrk_tokenizer *, const lrk_json *, lrk_err *),
-                       lrk_err *err)
+lrk_status lrk_json_each(lrk_tokenizer *t, const lrk_json *v, const char *list, const char *where,
+                         lrk_json_step step, lrk_err *err)
 {
     const char *type = lrk_json_string(lrk_json_get(v, "type"), NULL);
     if (!type || strcmp(type, "Sequence") != 0) return step(t, v, err);
@@ -118,104 +62,111 @@ static lrk_status each(lrk_tokenizer *t, const lrk_json *v, const char *list, co
     return LRK_OK;
 }
 
-lrk_status lrk_json_normalizer(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
-{
-    return absent(v) ? LRK_OK : each(t, v, "normalizers", "normalizer", normalizer_step, err);
-}
-
-/* ---- pre-tokenizer ---- */
-
-static lrk_status split_step(lrk_tokenizer *t, const lrk_json *v, const char *where, lrk_err *err)
+/* {"pattern": {"String": from}, "content": to}; the regular expression of two blanks or more is
+ * known where `runs` is given. */
+static lrk_status replacement(lrk_tokenizer *t, const lrk_json *v, const char *where,
+                              lrk_piece *from, lrk_piece *to, bool *runs, lrk_err *err)
 {
     const lrk_json *pattern = lrk_json_get(v, "pattern");
     const char *regex = lrk_json_string(lrk_json_get(pattern, "Regex"), NULL);
-    const char *string = lrk_json_string(lrk_json_get(pattern, "String"), NULL);
-    const char *behavior = lrk_json_string(lrk_json_get(v, "behavior"), NULL);
-    bool invert = false;
-    LRK_REQUIRE(err, (regex || string) && behavior, LRK_EINPUT,
-                "%s: a Split needs pattern.Regex or pattern.String, and behavior", where);
-    LRK_TRY(lrk_json_opt_bool(v, "invert", &invert, where, err));
-    if (string) {
-        LRK_REQUIRE(
-            err, strcmp(string, " ") == 0 && strcmp(behavior, "MergedWithPrevious") == 0 && !invert,
-            LRK_ESUPPORT, "%s: splitting at the string '%s' (%s) is not known", where, string,
-            behavior);
-        return split_by(t, &lrk_patterns[LRK_PATTERN_BLANK], where, err);
+    if (runs && regex && strcmp(regex, " {2,}") == 0) {
+        *runs = true;
+        *from = (lrk_piece){" ", 1};
+        return lrk_json_text(t, v, "content", where, to, err);
     }
-    const lrk_pattern *p = lrk_pattern_find(regex);
-    LRK_REQUIRE(err, p, LRK_ESUPPORT, "%s: the pattern '%s' is not known", where, regex);
-    const bool isolated = strcmp(behavior, "Isolated") == 0 && !invert;
-    const bool matches = strcmp(behavior, "Removed") == 0 && invert && p->whole;
-    LRK_REQUIRE(err, isolated || matches, LRK_ESUPPORT,
-                "%s: Split behavior '%s'%s is not known, only Isolated is", where, behavior,
-                invert ? " with invert" : "");
-    return split_by(t, p, where, err);
+    LRK_REQUIRE(err, !regex, LRK_ESUPPORT,
+                "%s.pattern: replacing by the regular expression '%s' is not known", where, regex);
+    LRK_TRY(lrk_json_text(t, pattern, "String", where, from, err));
+    LRK_REQUIRE(err, from->n, LRK_EINPUT, "%s.pattern.String: is empty", where);
+    return lrk_json_text(t, v, "content", where, to, err);
 }
 
-static lrk_status byte_level_step(lrk_tokenizer *t, const lrk_json *v, const char *where,
-                                  lrk_err *err)
+/* ---- normalizer ---- */
+
+static int base64_digit(char c)
 {
-    bool prefix = true, regex = true;
-    LRK_TRY(lrk_json_opt_bool(v, "add_prefix_space", &prefix, where, err));
-    LRK_TRY(lrk_json_opt_bool(v, "use_regex", &regex, where, err));
-    LRK_REQUIRE(err, !prefix || !t->n_splits, LRK_ESUPPORT,
-                "%s: ByteLevel with add_prefix_space behind another step is not known", where);
-    const lrk_transform f = {.kind = LRK_TRANSFORM_PREPEND_ONCE, .to = {" ", 1}};
-    if (prefix) LRK_TRY(transform(t->after, &t->n_after, f, where, err));
-    t->byte_level = true;
-    return regex ? split_by(t, &lrk_patterns[LRK_PATTERN_GPT2], where, err) : LRK_OK;
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-static lrk_status metaspace_step(lrk_tokenizer *t, const lrk_json *v, const char *where,
-                                 lrk_err *err)
+static lrk_status charsmap(lrk_tokenizer *t, const lrk_json *v, const lrk_charsmap **out,
+                           lrk_err *err)
 {
-    bool prefix = true, split = true;
-    const char *scheme = NULL;
-    lrk_transform blanks = {.kind = LRK_TRANSFORM_REPLACE, .from = {" ", 1}};
-    LRK_TRY(string_of(t, v, "replacement", where, &blanks.to, err));
-    LRK_TRY(lrk_json_opt_bool(v, "add_prefix_space", &prefix, where, err));
-    LRK_TRY(lrk_json_opt_bool(v, "split", &split, where, err));
-    LRK_TRY(lrk_json_opt_string(v, "prepend_scheme", &scheme, where, err));
-    if (!scheme) scheme = prefix ? "always" : "never";
-    LRK_REQUIRE(err, strcmp(blanks.to.data, META) == 0, LRK_ESUPPORT,
-                "%s: Metaspace with replacement '%s' is not known", where, blanks.to.data);
-    LRK_REQUIRE(err, !t->n_splits, LRK_ESUPPORT, "%s: Metaspace behind another step is not known",
-                where);
-    LRK_TRY(transform(t->after, &t->n_after, blanks, where, err));
-    lrk_transform first = {.kind = LRK_TRANSFORM_PREPEND_ONCE, .to = blanks.to};
-    if (strcmp(scheme, "first") == 0)
-        first.kind = LRK_TRANSFORM_PREPEND_FIRST;
-    else
-        LRK_REQUIRE(err, strcmp(scheme, "always") == 0 || strcmp(scheme, "never") == 0,
-                    LRK_ESUPPORT, "%s.prepend_scheme: '%s' is not known", where, scheme);
-    if (strcmp(scheme, "never") != 0) LRK_TRY(transform(t->after, &t->n_after, first, where, err));
-    return split ? split_by(t, &lrk_patterns[LRK_PATTERN_METASPACE], where, err) : LRK_OK;
+    size_t n = 0, made = 0;
+    const char *s = lrk_json_string(lrk_json_get(v, "precompiled_charsmap"), &n);
+    LRK_REQUIRE(err, s, LRK_EINPUT, "normalizer.precompiled_charsmap: missing, or not a string");
+    char *bytes = lrk_heap_alloc(n + 1, 1);
+    LRK_REQUIRE(err, bytes, LRK_ENOMEM, "normalizer.precompiled_charsmap: out of memory");
+    while (n && s[n - 1] == '=') n--;
+    unsigned held = 0, bits = 0;
+    size_t i = 0;
+    for (; i < n && base64_digit(s[i]) >= 0; i++) {
+        held = (held << 6 | (unsigned)base64_digit(s[i])) & 0xffff;
+        bits += 6;
+        if (bits < 8) continue;
+        bits -= 8;
+        bytes[made++] = (char)(held >> bits);
+    }
+    lrk_charsmap *map = NULL;
+    const lrk_status status =
+        i == n ? lrk_charsmap_make(&map, &t->arena, bytes, made, err)
+               : lrk_fail(err, LRK_EINPUT,
+                          "normalizer.precompiled_charsmap: byte %zu is not base64", i);
+    lrk_heap_free(bytes);
+    *out = map;
+    return status;
 }
 
-static lrk_status pre_tokenizer_step(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
+static lrk_status normalizer_step(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
 {
-    static const char *const kinds[] = {
-        "ByteLevel add_prefix_space trim_offsets use_regex", "Digits individual_digits",
-        "Split pattern behavior invert",
-        "Metaspace replacement prepend_scheme split add_prefix_space str_rep", NULL};
-    static const char where[] = "pre_tokenizer";
+    static const char *const kinds[] = {"NFC",
+                                        "NFD",
+                                        "NFKC",
+                                        "NFKD",
+                                        "Lowercase",
+                                        "StripAccents",
+                                        "Strip strip_left strip_right",
+                                        "Prepend prepend",
+                                        "Replace pattern content",
+                                        "Precompiled precompiled_charsmap",
+                                        NULL};
+    static const char where[] = "normalizer";
+    lrk_transform f = {.kind = LRK_TRANSFORM_NFC};
     const char *type;
-    LRK_TRY(kind_of(v, where, kinds, &type, err));
-    LRK_REQUIRE(err, !t->byte_level, LRK_ESUPPORT, "%s: %s behind ByteLevel is not known", where,
-                type);
-    if (strcmp(type, "ByteLevel") == 0) return byte_level_step(t, v, where, err);
-    if (strcmp(type, "Split") == 0) return split_step(t, v, where, err);
-    if (strcmp(type, "Metaspace") == 0) return metaspace_step(t, v, where, err);
-    bool individual = false;
-    LRK_TRY(lrk_json_opt_bool(v, "individual_digits", &individual, where, err));
-    const lrk_pattern_id id = individual ? LRK_PATTERN_DIGIT : LRK_PATTERN_DIGITS;
-    return split_by(t, &lrk_patterns[id], where, err);
+    bool runs = false;
+    LRK_TRY(lrk_json_part(v, where, kinds, &type, err));
+    if (strcmp(type, "NFD") == 0) f.kind = LRK_TRANSFORM_NFD;
+    if (strcmp(type, "NFKC") == 0) f.kind = LRK_TRANSFORM_NFKC;
+    if (strcmp(type, "NFKD") == 0) f.kind = LRK_TRANSFORM_NFKD;
+    if (strcmp(type, "Lowercase") == 0) f.kind = LRK_TRANSFORM_LOWERCASE;
+    if (strcmp(type, "StripAccents") == 0) f.kind = LRK_TRANSFORM_STRIP_ACCENTS;
+    if (strcmp(type, "Strip") == 0) {
+        f.kind = LRK_TRANSFORM_STRIP;
+        LRK_TRY(lrk_json_opt_bool(v, "strip_left", &f.left, where, err));
+        LRK_TRY(lrk_json_opt_bool(v, "strip_right", &f.right, where, err));
+    } else if (strcmp(type, "Prepend") == 0) {
+        f.kind = LRK_TRANSFORM_PREPEND;
+        LRK_TRY(lrk_json_text(t, v, "prepend", where, &f.to, err));
+    } else if (strcmp(type, "Replace") == 0) {
+        LRK_TRY(replacement(t, v, where, &f.from, &f.to, &runs, err));
+        f.kind = runs ? LRK_TRANSFORM_REPLACE_RUNS : LRK_TRANSFORM_REPLACE;
+    } else if (strcmp(type, "Precompiled") == 0) {
+        f.kind = LRK_TRANSFORM_CHARSMAP;
+        LRK_TRY(charsmap(t, v, &f.map, err));
+    }
+    LRK_REQUIRE(err, t->n_before < LRK_MAX_STAGES, LRK_ESUPPORT, "%s: more than %d steps", where,
+                LRK_MAX_STAGES);
+    t->before[t->n_before++] = f;
+    return LRK_OK;
 }
 
-lrk_status lrk_json_pre_tokenizer(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
+lrk_status lrk_json_normalizer(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
 {
-    return absent(v) ? LRK_OK
-                     : each(t, v, "pretokenizers", "pre_tokenizer", pre_tokenizer_step, err);
+    return lrk_json_absent(v)
+               ? LRK_OK
+               : lrk_json_each(t, v, "normalizers", "normalizer", normalizer_step, err);
 }
 
 /* ---- post-processor ---- */
@@ -244,15 +195,35 @@ static lrk_status template_token(lrk_tokenizer *t, const lrk_json *v, const char
     return LRK_OK;
 }
 
+/* ["text", id] of RobertaProcessing and BertProcessing. */
+static lrk_status text_and_id(lrk_tokenizer *t, const lrk_json *v, const char *key, uint32_t *list,
+                              size_t *n, lrk_err *err)
+{
+    const lrk_json *pair = lrk_json_get(v, key), *id = lrk_json_at(pair, 1);
+    LRK_REQUIRE(err,
+                lrk_json_is(id, LRK_JSON_INTEGER) && lrk_json_integer(id) >= 0 &&
+                    (uint64_t)lrk_json_integer(id) < t->n,
+                LRK_EINPUT, "post_processor.%s: expected a text and an id of the vocabulary", key);
+    list[(*n)++] = (uint32_t)lrk_json_integer(id);
+    return LRK_OK;
+}
+
 static lrk_status post_processor_step(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
 {
-    static const char *const kinds[] = {"ByteLevel add_prefix_space trim_offsets use_regex",
-                                        "TemplateProcessing single pair special_tokens", NULL};
+    /* Real files carry members of ByteLevel in a TemplateProcessing: nobody reads them there. */
+    static const char *const kinds[] = {
+        "ByteLevel add_prefix_space trim_offsets use_regex",
+        "TemplateProcessing single pair special_tokens add_prefix_space trim_offsets use_regex",
+        "RobertaProcessing sep cls trim_offsets add_prefix_space", "BertProcessing sep cls", NULL};
     const char *type;
-    LRK_TRY(kind_of(v, "post_processor", kinds, &type, err));
+    LRK_TRY(lrk_json_part(v, "post_processor", kinds, &type, err));
     if (strcmp(type, "ByteLevel") == 0) return LRK_OK;
     LRK_REQUIRE(err, !t->n_prefix && !t->n_suffix, LRK_ESUPPORT,
-                "post_processor: more than one TemplateProcessing is not known");
+                "post_processor: more than one that adds tokens is not known");
+    if (strcmp(type, "TemplateProcessing") != 0) {
+        LRK_TRY(text_and_id(t, v, "cls", t->prefix, &t->n_prefix, err));
+        return text_and_id(t, v, "sep", t->suffix, &t->n_suffix, err);
+    }
     const lrk_json *single = lrk_json_get(v, "single");
     LRK_REQUIRE(err, lrk_json_is(single, LRK_JSON_ARRAY), LRK_EINPUT,
                 "post_processor.single: missing, or not an array");
@@ -280,8 +251,9 @@ static lrk_status post_processor_step(lrk_tokenizer *t, const lrk_json *v, lrk_e
 
 lrk_status lrk_json_post_processor(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
 {
-    return absent(v) ? LRK_OK
-                     : each(t, v, "processors", "post_processor", post_processor_step, err);
+    return lrk_json_absent(v)
+               ? LRK_OK
+               : lrk_json_each(t, v, "processors", "post_processor", post_processor_step, err);
 }
 
 /* ---- decoder ---- */
@@ -298,17 +270,36 @@ static lrk_status strip_step(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
     return LRK_OK;
 }
 
-/* A decoder is a Replace, a ByteFallback, a Fuse and a Strip, in this order, each or none. */
+/* The tokens' own U+2581 are blanks; those of the first token go, unless nothing was prepended. */
+static lrk_status metaspace_decoder(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
+{
+    bool prefix = true;
+    const char *scheme = NULL;
+    LRK_TRY(lrk_json_text(t, v, "replacement", "decoder", &t->decode_from, err));
+    LRK_TRY(lrk_json_opt_bool(v, "add_prefix_space", &prefix, "decoder", err));
+    LRK_TRY(lrk_json_opt_string(v, "prepend_scheme", &scheme, "decoder", err));
+    LRK_REQUIRE(err, strcmp(t->decode_from.data, META) == 0, LRK_ESUPPORT,
+                "decoder: Metaspace with replacement '%s' is not known", t->decode_from.data);
+    t->decode_to = (lrk_piece){" ", 1};
+    t->decode_drop = scheme ? strcmp(scheme, "never") != 0 : prefix;
+    return LRK_OK;
+}
+
+/* A decoder is a ByteLevel, a Metaspace with a ByteFallback before it or none, or a Replace, a
+ * ByteFallback, a Fuse and a Strip, in this order, each or none. */
 lrk_status lrk_json_decoder(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
 {
-    static const char *const kinds[] = {"Replace pattern content",
-                                        "ByteFallback",
-                                        "Fuse",
-                                        "Strip content start stop",
-                                        "ByteLevel add_prefix_space trim_offsets use_regex",
-                                        NULL};
-    enum { REPLACE, FALLBACK, FUSE, STRIP, BYTE_LEVEL };
-    LRK_REQUIRE(err, !absent(v), LRK_ESUPPORT, "decoder: a tokenizer without one is not known");
+    static const char *const kinds[] = {
+        "Replace pattern content",
+        "ByteFallback",
+        "Metaspace replacement prepend_scheme split add_prefix_space str_rep",
+        "Fuse",
+        "Strip content start stop",
+        "ByteLevel add_prefix_space trim_offsets use_regex",
+        NULL};
+    enum { REPLACE, FALLBACK, META_SPACE, FUSE, STRIP, BYTE_LEVEL };
+    LRK_REQUIRE(err, !lrk_json_absent(v), LRK_ESUPPORT,
+                "decoder: a tokenizer without one is not known");
     const lrk_json *list = lrk_json_get(v, "decoders");
     const size_t n = list ? lrk_json_size(list) : 1;
     LRK_REQUIRE(err, !list || lrk_json_is(list, LRK_JSON_ARRAY), LRK_EINPUT,
@@ -317,17 +308,19 @@ lrk_status lrk_json_decoder(lrk_tokenizer *t, const lrk_json *v, lrk_err *err)
     for (size_t i = 0; i < n; i++) {
         const lrk_json *step = list ? lrk_json_at(list, i) : v;
         const char *type;
-        LRK_TRY(kind_of(step, "decoder", kinds, &type, err));
+        LRK_TRY(lrk_json_part(step, "decoder", kinds, &type, err));
         int k = 0;
         while (strncmp(kinds[k], type, strlen(type)) != 0) k++;
         LRK_REQUIRE(err,
                     k > before && (k != STRIP || before == FUSE) && (k != BYTE_LEVEL || n == 1) &&
+                        (k != META_SPACE || !t->decode_from.n) && (k != STRIP || !t->decode_drop) &&
                         (k == BYTE_LEVEL) == t->byte_level,
                     LRK_ESUPPORT, "decoder: %s is not known in this place", type);
         before = k;
         if (k == REPLACE)
-            LRK_TRY(replacement(t, step, "decoder", &t->decode_from, &t->decode_to, err));
+            LRK_TRY(replacement(t, step, "decoder", &t->decode_from, &t->decode_to, NULL, err));
         if (k == FALLBACK) t->decode_bytes = true;
+        if (k == META_SPACE) LRK_TRY(metaspace_decoder(t, step, err));
         if (k == STRIP) LRK_TRY(strip_step(t, step, err));
     }
     return LRK_OK;

@@ -270,12 +270,69 @@ static size_t space_punct(const lrk_classes *k, const char *s, size_t n, size_t 
     return space_then(k, s, n, i, LRK_PUNCT);
 }
 
-/* Up to the next blank, itself included. */
-static size_t blank(const lrk_classes *k, const char *s, size_t n, size_t i)
+/* \s+$: blanks up to the end, or up to the last newline among them. */
+static size_t space_end(const lrk_classes *k, const char *s, size_t n, size_t i)
 {
-    (void)k;
-    const char *found = memchr(s + i, ' ', n - i);
-    return found ? (size_t)(found - s) + 1 : n;
+    size_t e = run_of(k, s, n, i, LRK_SPACE, SIZE_MAX);
+    if (e == n) return e;
+    while (e > i && s[e] != '\n') e--; /* no character but \n has this byte */
+    return e;
+}
+
+/* Where \s+$ failed at a blank it fails at all others of the run. */
+size_t lrk_scan_over_blanks(const lrk_classes *k, const char *s, size_t n, size_t i)
+{
+    const size_t end = run_of(k, s, n, i, LRK_SPACE, SIZE_MAX);
+    return end > i ? end : behind(s, i);
+}
+
+/* The reference asks a table of Unicode 8 for Punctuation, and takes ASCII symbols for such too. */
+static bool is_punctuation(const lrk_classes *k, uint32_t c)
+{
+    static const uint32_t later[][2] = {
+        {0x61d, 0x61d},     {0x9fd, 0x9fd},     {0xa76, 0xa76},     {0xc77, 0xc77},
+        {0xc84, 0xc84},     {0x1b4e, 0x1b4f},   {0x1b7d, 0x1b7f},   {0x2e43, 0x2e4f},
+        {0x2e52, 0x2e5d},   {0x10d6e, 0x10d6e}, {0x10ead, 0x10ead}, {0x10f55, 0x10f59},
+        {0x10f86, 0x10f89}, {0x113d4, 0x113d5}, {0x113d7, 0x113d8}, {0x1144b, 0x1144f},
+        {0x1145a, 0x1145b}, {0x1145d, 0x1145d}, {0x11660, 0x1166c}, {0x116b9, 0x116b9},
+        {0x1183b, 0x1183b}, {0x11944, 0x11946}, {0x119e2, 0x119e2}, {0x11a3f, 0x11a46},
+        {0x11a9a, 0x11a9c}, {0x11a9e, 0x11aa2}, {0x11b00, 0x11b09}, {0x11be1, 0x11be1},
+        {0x11c41, 0x11c45}, {0x11c70, 0x11c71}, {0x11ef7, 0x11ef8}, {0x11f43, 0x11f4f},
+        {0x11fff, 0x11fff}, {0x12ff1, 0x12ff2}, {0x16d6d, 0x16d6f}, {0x16e97, 0x16e9a},
+        {0x16fe2, 0x16fe2}, {0x1e5ff, 0x1e5ff}, {0x1e95e, 0x1e95f}};
+    if (c < 128) return lrk_class(k, c) & (LRK_PUNCT | LRK_SYMBOL);
+    if (c == 0x166d || c == 0x111c9) return true;
+    if (!(lrk_class(k, c) & LRK_PUNCT)) return false;
+    for (size_t i = 0; i < sizeof later / sizeof *later && c >= later[i][0]; i++)
+        if (c <= later[i][1]) return false;
+    return true;
+}
+
+static size_t punctuation(const lrk_classes *k, const char *s, size_t n, size_t i)
+{
+    size_t next = i;
+    (void)n;
+    return is_punctuation(k, lrk_utf8_next(s, &next)) ? next : i;
+}
+
+/* \w+|[^\w\s]+ */
+static size_t words(const lrk_classes *k, const char *s, size_t n, size_t i)
+{
+    size_t next = i;
+    const bool word = lrk_class_is_word(lrk_utf8_next(s, &next));
+    if (!word && class_at(k, s, i) & LRK_SPACE) return i;
+    while (next < n) {
+        const size_t at = next;
+        const uint32_t c = lrk_utf8_next(s, &next);
+        if (lrk_class_is_word(c) != word || (!word && lrk_class(k, c) & LRK_SPACE)) return at;
+    }
+    return next;
+}
+
+static size_t one_space(const lrk_classes *k, const char *s, size_t n, size_t i)
+{
+    (void)n;
+    return class_at(k, s, i) & LRK_SPACE ? behind(s, i) : i;
 }
 
 /* U+2581 and what follows it up to the next one. */
@@ -287,62 +344,24 @@ static size_t metaspace(const lrk_classes *k, const char *s, size_t n, size_t i)
     return j;
 }
 
-#define REST "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define SUFFIX "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define HEADS "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define TAILS "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define EXTRA "[^\\r\\n\\p{L}\\p{N}]?"
-
-const lrk_pattern lrk_patterns[LRK_PATTERNS] = {
-    [LRK_PATTERN_GPT2] = {"gpt-2",
-                          "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+"
-                          "|\\s+(?!\\S)|\\s+",
-                          gpt2, true},
-    [LRK_PATTERN_LLAMA3] = {"llama-bpe",
-                            SUFFIX "|" EXTRA
-                                   "\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" REST,
-                            llama3, true},
-    [LRK_PATTERN_QWEN2] = {"qwen2",
-                           SUFFIX "|" EXTRA "\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" REST,
-                           qwen2, true},
-    [LRK_PATTERN_TEKKEN] = {"tekken",
-                            EXTRA HEADS "*" TAILS "+|" EXTRA HEADS "+" TAILS
-                                        "*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" REST,
-                            tekken, true},
-    [LRK_PATTERN_O200K] = {"o200k",
-                           EXTRA HEADS "*" TAILS "+" SUFFIX "?|" EXTRA HEADS "+" TAILS "*" SUFFIX
-                                       "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" REST,
-                           o200k, true},
-    [LRK_PATTERN_DEEPSEEK3] = {"deepseek-v3",
-                               "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
-                               "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
-                               "| ?[\\p{P}\\p{S}]+[\\r\\n]*" REST,
-                               deepseek3, false},
-    [LRK_PATTERN_CJK] = {"cjk", "[一-龥぀-ゟ゠-ヿ]+", cjk, false},
-    [LRK_PATTERN_CJK_HANGUL] = {"cjk-hangul", "[一-龥ࠀ-一가-퟿]+", cjk_hangul, false},
-    [LRK_PATTERN_DIGITS_3] = {"three digits", "\\p{N}{1,3}", digits_3, false},
-    [LRK_PATTERN_DIGIT] = {"digit", NULL, digit, false},
-    [LRK_PATTERN_DIGITS] = {"digits", NULL, digits, false},
-    [LRK_PATTERN_NEWLINE] = {"newline", "[\\r\\n]", newline, false},
-    [LRK_PATTERN_SPACE_LETTERS] = {"letters", "\\s?\\p{L}+", space_letters, false},
-    [LRK_PATTERN_SPACE_PUNCT] = {"punctuation", "\\s?\\p{P}+", space_punct, false},
-    [LRK_PATTERN_BLANK] = {"blank", NULL, blank, true},
-    [LRK_PATTERN_METASPACE] = {"metaspace", NULL, metaspace, true},
+const lrk_match lrk_scan[LRK_SCANNERS] = {
+    [LRK_PATTERN_GPT2] = gpt2,
+    [LRK_PATTERN_LLAMA3] = llama3,
+    [LRK_PATTERN_QWEN2] = qwen2,
+    [LRK_PATTERN_TEKKEN] = tekken,
+    [LRK_PATTERN_O200K] = o200k,
+    [LRK_PATTERN_DEEPSEEK3] = deepseek3,
+    [LRK_PATTERN_CJK] = cjk,
+    [LRK_PATTERN_CJK_HANGUL] = cjk_hangul,
+    [LRK_PATTERN_DIGITS_3] = digits_3,
+    [LRK_PATTERN_DIGIT] = digit,
+    [LRK_PATTERN_DIGITS] = digits,
+    [LRK_PATTERN_NEWLINE] = newline,
+    [LRK_PATTERN_SPACE_LETTERS] = space_letters,
+    [LRK_PATTERN_SPACE_PUNCT] = space_punct,
+    [LRK_PATTERN_SPACE_END] = space_end,
+    [LRK_PATTERN_PUNCTUATION] = punctuation,
+    [LRK_PATTERN_WORDS] = words,
+    [LRK_PATTERN_ONE_SPACE] = one_space,
+    [LRK_PATTERN_METASPACE] = metaspace,
 };
-
-const lrk_pattern *lrk_pattern_find(const char *text)
-{
-    for (size_t i = 0; i < LRK_PATTERNS; i++)
-        if (lrk_patterns[i].text && strcmp(lrk_patterns[i].text, text) == 0)
-            return &lrk_patterns[i];
-    return NULL;
-}
-
-size_t lrk_pattern_next(const lrk_pattern *p, const lrk_classes *k, const char *s, size_t n,
-                        size_t i)
-{
-    size_t end = p->match(k, s, n, i);
-    if (p->whole || end > i) return end;
-    for (end = behind(s, i); end < n && p->match(k, s, n, end) == end;) end = behind(s, end);
-    return end;
-}

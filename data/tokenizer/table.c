@@ -1,6 +1,7 @@
 /* data/tokenizer/table.c -- the hash tables of a tokenizer. */
 #include "data/tokenizer/table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static uint64_t hash(const char *s, size_t n)
@@ -82,5 +83,63 @@ lrk_status lrk_merges_add(lrk_merges *t, lrk_merge m, lrk_err *err)
                     "merges: more than %d pairs with the same hash", LRK_MAX_PROBES);
     }
     t->slot[i] = m;
+    return LRK_OK;
+}
+
+/* ---- trie ---- */
+
+static int by_bytes(const void *a, const void *b)
+{
+    const lrk_piece *x = *(const lrk_piece *const *)a, *y = *(const lrk_piece *const *)b;
+    const int order = memcmp(x->data, y->data, x->n < y->n ? x->n : y->n);
+    return order ? order : x->n < y->n ? -1 : x->n > y->n;
+}
+
+static size_t common(const lrk_piece *x, const lrk_piece *y)
+{
+    size_t n = 0;
+    while (n < x->n && n < y->n && x->data[n] == y->data[n]) n++;
+    return n;
+}
+
+/* Fills the children of node `at`, whose strings share `depth` bytes. */
+static void branch(lrk_trie *t, const lrk_piece *const *sorted, const lrk_piece *piece, size_t at,
+                   size_t depth)
+{
+    lrk_trie_node *node = &t->node[at];
+    uint32_t i = node->low;
+    node->child = (uint32_t)t->n;
+    node->id = -1;
+    for (; i < node->high && sorted[i]->n == depth; i++)
+        if (depth) node->id = (int32_t)(sorted[i] - piece);
+    while (i < node->high) {
+        const uint32_t low = i;
+        const char byte = sorted[i]->data[depth];
+        while (i < node->high && sorted[i]->data[depth] == byte) i++;
+        t->node[t->n++] = (lrk_trie_node){.byte = (unsigned char)byte, .low = low, .high = i};
+        node->count++;
+    }
+}
+
+lrk_status lrk_trie_make(lrk_trie *t, lrk_arena *a, const lrk_piece *piece, size_t n, lrk_err *err)
+{
+    const lrk_piece **sorted;
+    size_t most = 1;
+    LRK_TRY(lrk_alloc(a, n, sizeof *sorted, "trie", &sorted, err));
+    for (size_t i = 0; i < n; i++) sorted[i] = &piece[i];
+    if (n) qsort(sorted, n, sizeof *sorted, by_bytes);
+    for (size_t i = 0; i < n; i++)
+        most += sorted[i]->n - (i ? common(sorted[i - 1], sorted[i]) : 0);
+    LRK_TRY(lrk_alloc(a, most, sizeof *t->node, "trie", &t->node, err));
+    t->node[0] = (lrk_trie_node){.high = (uint32_t)n};
+    t->n = 1;
+    /* Breadth first: nodes of one depth lie side by side. */
+    for (size_t at = 0, depth = 0, last = 1; at < t->n; at++) {
+        if (at == last) {
+            depth++;
+            last = t->n;
+        }
+        branch(t, sorted, piece, at, depth);
+    }
     return LRK_OK;
 }

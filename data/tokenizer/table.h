@@ -55,4 +55,67 @@ static inline const lrk_merge *lrk_merges_find(const lrk_merges *t, uint32_t lef
     }
 }
 
+/* A trie of strings: which of them a text begins with. The node 0 is the root. */
+typedef struct lrk_trie_node {
+    uint32_t child; /* the first of `count` in a row, ascending by byte */
+    uint16_t count;
+    uint8_t byte;
+    int32_t id;         /* of the string that ends here; -1 */
+    uint32_t low, high; /* while it is built: the strings below */
+} lrk_trie_node;
+
+typedef struct lrk_trie {
+    lrk_trie_node *node;
+    size_t n;
+} lrk_trie;
+
+/* Of the n strings, whose indices are their ids; an empty one is left out. */
+lrk_status lrk_trie_make(lrk_trie *t, lrk_arena *a, const lrk_piece *piece, size_t n, lrk_err *err);
+
+/* From *node on by one byte; false: no string goes on so. */
+static inline bool lrk_trie_step(const lrk_trie *t, uint32_t *node, unsigned char byte)
+{
+    const lrk_trie_node *at = &t->node[*node];
+    uint32_t low = at->child, high = at->child + at->count;
+    while (low < high) {
+        const uint32_t middle = (low + high) / 2;
+        if (t->node[middle].byte < byte)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *node = low;
+    return low < at->child + at->count && t->node[low].byte == byte;
+}
+
+/* Between which characters merges join: elsewhere a piece may be cut, and its parts give what the
+ * whole would. Pairs with a character beyond ASCII share bits: then a cut is missed, no more. */
+enum { LRK_CUT_BITS = 1 << 22 };
+
+typedef struct lrk_cuts {
+    uint64_t *bit; /* LRK_CUT_BITS of them; NULL: nothing may be cut */
+    uint64_t ascii[128][2];
+} lrk_cuts;
+
+static inline size_t lrk_cuts_bit(uint32_t left, uint32_t right)
+{
+    return (size_t)(lrk_mix((uint64_t)left << 32 | right) >> 20) & (LRK_CUT_BITS - 1);
+}
+
+static inline void lrk_cuts_add(lrk_cuts *c, uint32_t left, uint32_t right)
+{
+    const size_t i = lrk_cuts_bit(left, right);
+    if (left < 128 && right < 128)
+        c->ascii[left][right >> 6] |= (uint64_t)1 << (right & 63);
+    else
+        c->bit[i >> 6] |= (uint64_t)1 << (i & 63);
+}
+
+static inline bool lrk_cuts_joined(const lrk_cuts *c, uint32_t left, uint32_t right)
+{
+    if (left < 128 && right < 128) return c->ascii[left][right >> 6] >> (right & 63) & 1;
+    const size_t i = lrk_cuts_bit(left, right);
+    return c->bit[i >> 6] >> (i & 63) & 1;
+}
+
 #endif /* LRK_DATA_TOKENIZER_TABLE_H */

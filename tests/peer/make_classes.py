@@ -1,11 +1,11 @@
-"""Writes data/tokenizer/classes.def and word.def: what the reference tokenizer takes each code point for.
+"""Writes data/tokenizer/classes.def, lower.def, mark.def and word.def: what the reference tokenizer takes each code point for.
 
     python tests/peer/make_classes.py data/tokenizer
 
 Asked of the installed `tokenizers` itself, so that its Unicode version is ours.
 """
 import sys
-from tokenizers import AddedToken, Regex, Tokenizer, __version__, models, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, __version__, models, normalizers, pre_tokenizers
 
 POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 CLASSES = {"UPPER": r"[\p{Lu}\p{Lt}]", "LOWER": r"\p{Ll}", "LETTER": r"[\p{Lm}\p{Lo}]", "MARK": r"\p{M}",
@@ -44,6 +44,12 @@ def stripped():
     return {c for c, e in zip(POINTS, t.encode_batch(texts, add_special_tokens=False)) if e.offsets[0][0] == 0}
 
 
+def changed(normalizer):
+    """Code points with what the normalizer makes of each, where that is something else."""
+    out = ((c, normalizer.normalize_str(chr(c))) for c in POINTS)
+    return {c: made for c, made in out if made != chr(c)}
+
+
 def rows(values, digits):
     line = ""
     for v in values:
@@ -70,6 +76,16 @@ def main(folder):
         f.write(f"/* Written by tests/peer/make_classes.py from tokenizers {__version__}: (first << 4 | class) of each run of code\n"
                 " * points; classes 0 other, " + ", ".join(f"{n} {name.lower()}" for n, name in enumerate(CLASSES, 1)) + ". */\n")
         f.write("\n".join(rows(starts, 1)) + "\n")
+    lower = changed(normalizers.Lowercase())
+    print("Lowercase makes several of", [hex(c) for c, made in lower.items() if len(made) > 1])
+    with open(folder + "/lower.def", "w") as f:
+        f.write(f"/* Written by tests/peer/make_classes.py from tokenizers {__version__}: upper case, lower case. */\n")
+        pairs = [f"{{0x{c:x}, 0x{ord(made[0]):x}}}, " for c, made in lower.items()]
+        f.write("\n".join("".join(pairs[i:i + 5]).rstrip() for i in range(0, len(pairs), 5)) + "\n")
+    marks = set(changed(normalizers.StripAccents()))
+    with open(folder + "/mark.def", "w") as f:
+        f.write(f"/* Written by tests/peer/make_classes.py from tokenizers {__version__}: where accents begin, end, begin, ... */\n")
+        f.write("\n".join(rows([c for c in range(0x110000) if (c in marks) != (c > 0 and c - 1 in marks)], 1)) + "\n")
     word = words()
     edges = [c for c in range(0x110000) if (c in word) != (c > 0 and c - 1 in word)]
     with open(folder + "/word.def", "w") as f:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from texts import META, text
 from tokenizers import Tokenizer
 
 lorikeet, source = sys.argv[1], Path(sys.argv[2])
@@ -31,29 +32,6 @@ PATTERNS = {
                     + REST],
     "deepseek-coder": [r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-\ud7ff]+"],
 }
-META = "\u2581"
-ALPHABETS = ["abcdefghij ", "ABCDE abc", "0123456789 ", " \t\n\r\u00a0\u3000\u2028\u0085\u180e\u200b", ".,;:!?-_/\\()[]{}<>|@#$%^&*+=~`\"'",
-             "éèüßñçøåÀÉ\u017f\u212a\u01c5", "\u0301\u0308\u0327\u20dd\ufe0f", "aeo\u0301\u0308\u0323\u07fd\u0345\u0334\u3099か\U0001133b", "ⅣⅧ½²٣०", "我想在工作アイウのがは", "кириллица ВСЕ", "กำ្តែ", "😀🚀👩\u200d🔬🇩🇪",
-             "\u1100\u1161\u11a8각힣", "\U00020000\U0001f9ff\U000e0041\ue000\U0010fffd\x01\x7f\x06", "ʰªºǅᾈ", META + " "]
-WORDS = ["'s", "'S", "'re", "'LL", "'\u017f", "'ve", "don't", " the", "hello", "Hello", "WORLD", "x = 1;", "\r\n", "\n\n", "  ", "\t\t",
-         "3.14", "2026-11-22", "http://a.b/c?d=e", "<|im_end|>", "<|im_start|>", "<s>", "</s>", "<0x0A>", "e\u0301", "A\u030a", "ﬁ", "\u0958",
-         "\u2126", "<think>", "<w>", "<left>", "<right>", "<both>", "ab", "abc", "Caf\u00e9!"]
-
-
-def text():
-    out = ""
-    for _ in range(draw.randrange(12)):
-        kind = draw.randrange(8)
-        if kind == 0:
-            out += chr(draw.choice([draw.randrange(1, 0x250), draw.randrange(1, 0x3100), draw.randrange(1, 0xD800), draw.randrange(0xE000, 0x20000)]))
-        elif kind < 4:
-            out += draw.choice(WORDS)
-        else:
-            letters = draw.choice(ALPHABETS)
-            out += "".join(draw.choice(letters) for _ in range(draw.randrange(1, 9)))
-    return out
-
-
 def split(pattern):
     return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
@@ -165,10 +143,10 @@ def main():
     for name, data in cases:
         Path("tokenizer.json").write_text(json.dumps(data, ensure_ascii=False))
         reference = Tokenizer.from_str(json.dumps(data))
-        wrong += compare(name, "tokenizer.json", reference, [text() for _ in range(total // len(cases))])
+        wrong += compare(name, "tokenizer.json", reference, [text(draw) for _ in range(total // len(cases))])
     for path in glob.glob(str(source / "models/*.gguf"))[:1]:
         reference = Tokenizer.from_str(json.dumps(from_gguf(path)))
-        wrong += compare("SmolLM2", path, reference, [text() for _ in range(total // 4)])
+        wrong += compare("SmolLM2", path, reference, [text(draw) for _ in range(total // 4)])
     sys.exit(wrong > 0)
 
 

@@ -369,18 +369,19 @@ static void refused(void **state)
     static const struct {
         const char *from, *to, *message;
     } cases[] = {
-        {"\"normalizer\": null", "\"normalizer\": {\"type\": \"NFKC\"}", "normalizer.type: 'NFKC'"},
+        {"\"normalizer\": null", "\"normalizer\": {\"type\": \"Nmt\"}", "normalizer.type: 'Nmt'"},
         {"\"normalizer\": null",
          "\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \" +\"}, \"content\": "
          "\"\"}",
          "' +' is not known"},
         {"\\\\p{N}{1,3}", "\\\\p{N}{1,4}", "pre_tokenizer: the pattern '(?i:'s"},
-        {"\"Isolated\"", "\"Removed\"", "Split behavior 'Removed'"},
-        {"\"type\": \"Split\"", "\"type\": \"Whitespace\"", "pre_tokenizer.type: 'Whitespace'"},
+        {"\"Isolated\"", "\"Odd\"", "behavior 'Odd' is not known"},
+        {"\"type\": \"Split\"", "\"type\": \"UnicodeScripts\"",
+         "pre_tokenizer.type: 'UnicodeScripts'"},
         {"\"type\": \"Split\"", "\"type\": \"Split\", \"odd\": 1", "pre_tokenizer.odd"},
-        {"\"type\": \"TemplateProcessing\"", "\"type\": \"RobertaProcessing\"",
-         "post_processor.type: 'RobertaProcessing'"},
-        {"\"type\": \"BPE\"", "\"type\": \"Unigram\"", "model.type: 'Unigram'"},
+        {"\"type\": \"TemplateProcessing\"", "\"type\": \"Odd\"", "post_processor.type: 'Odd'"},
+        {"\"type\": \"BPE\"", "\"type\": \"WordPiece\"", "model.type: 'WordPiece'"},
+        {"\"type\": \"BPE\"", "\"type\": \"Unigram\"", "model.vocab: missing, or not an array"},
         {"\"dropout\": null", "\"dropout\": 0.1", "model.dropout"},
         {"\"unk_token\": null", "\"unk_token\": \"nothing\"", "model.unk_token: 'nothing'"},
         {"\"version\": \"1.0\"", "\"version\": \"1.0\", \"more\": 1", "tokenizer.more"},
@@ -519,10 +520,12 @@ static void vocabularies(void **state)
     lrk_tokenizer_free(t);
 
     lrk_vocab w = v;
-    w.model = "llama";
-    vocab_refused(w, "v.gguf: tokenizer.ggml.model 'llama' is not known");
+    w.model = "bert";
+    vocab_refused(w, "v.gguf: tokenizer.ggml.model 'bert' is not known");
+    w = v, w.model = "llama";
+    vocab_refused(w, "tokenizer.ggml.scores is missing");
     w = v, w.pre = "default";
-    vocab_refused(w, "tokenizer.ggml.pre 'default' is not known; known are smollm, ");
+    vocab_refused(w, "tokenizer.ggml.pre 'default' is not known; known are gpt-2, ");
     w = v, w.eos = TOKENS;
     vocab_refused(w, "tokenizer.ggml.eos_token_id: 259 is outside the vocabulary of 259");
     w = v, w.bos = LRK_NO_ID;
