@@ -105,28 +105,48 @@ lrk_status lrk_tokenizer_step(lrk_tokenizer *t, lrk_step step, const char *key, 
     return LRK_OK;
 }
 
-static lrk_status part(const lrk_tokenizer *t, size_t rank, lrk_piece p, const char *key,
-                       uint32_t *id, lrk_err *err)
+/* The token with this text, tried first at the ids that follow the one before: vocabularies are in
+ * the order of their merges. */
+static int64_t find_near(const lrk_tokenizer *t, size_t before, lrk_piece text)
 {
-    const int64_t found = lrk_strings_find(&t->by_text, p.data, p.n);
-    LRK_REQUIRE(err, found != LRK_NO_ID, LRK_EINPUT,
-                "%s: merge %zu needs the token '%.*s', which the vocabulary does not have", key,
-                rank, (int)lrk_min(p.n, 200), p.data);
-    *id = (uint32_t)found;
-    return LRK_OK;
+    for (size_t id = before; id < before + 2 && id < t->n; id++)
+        if (t->text[id].n == text.n && memcmp(t->text[id].data, text.data, text.n) == 0)
+            return (int64_t)id;
+    return lrk_strings_find(&t->by_text, text.data, text.n);
 }
 
-lrk_status lrk_tokenizer_merge(lrk_tokenizer *t, size_t rank, lrk_piece left, lrk_piece right,
-                               const char *key, lrk_err *err)
+static lrk_status absent(size_t rank, lrk_piece p, const char *key, lrk_err *err)
 {
-    char both[2 * LRK_MAX_TOKEN_BYTES];
-    lrk_merge m = {.rank = (uint32_t)rank};
-    LRK_TRY(part(t, rank, left, key, &m.left, err));
-    LRK_TRY(part(t, rank, right, key, &m.right, err));
-    memcpy(both, left.data, left.n);
-    memcpy(both + left.n, right.data, right.n);
-    LRK_TRY(part(t, rank, (lrk_piece){both, left.n + right.n}, key, &m.id, err));
-    return lrk_merges_add(&t->merges, m, err);
+    return lrk_fail(err, LRK_EINPUT,
+                    "%s: merge %zu needs the token '%.*s', which the vocabulary does not have", key,
+                    rank, (int)lrk_min(p.n, 200), p.data);
+}
+
+lrk_status lrk_tokenizer_merges(lrk_tokenizer *t, size_t rank, const lrk_piece *part, size_t n,
+                                const char *key, lrk_err *err)
+{
+    int64_t id[LRK_FIND_MANY];
+    size_t made = 0;
+    lrk_strings_find_many(&t->by_text, part, 2 * n, id);
+    for (size_t i = 0; i < n; i++, rank++) {
+        char both[2 * LRK_MAX_TOKEN_BYTES];
+        const lrk_piece left = part[2 * i], right = part[2 * i + 1];
+        if (id[2 * i] == LRK_NO_ID) return absent(rank, left, key, err);
+        if (id[2 * i + 1] == LRK_NO_ID) return absent(rank, right, key, err);
+        memcpy(both, left.data, left.n);
+        memcpy(both + left.n, right.data, right.n);
+        const lrk_piece text = {both, left.n + right.n};
+        const int64_t to = find_near(t, made, text);
+        if (to == LRK_NO_ID) return absent(rank, text, key, err);
+        made = (size_t)to;
+        LRK_TRY(lrk_merges_add(&t->merges,
+                               (lrk_merge){.left = (uint32_t)id[2 * i],
+                                           .right = (uint32_t)id[2 * i + 1],
+                                           .rank = (uint32_t)rank,
+                                           .id = (uint32_t)to},
+                               err));
+    }
+    return LRK_OK;
 }
 
 /* ---- derived ---- */

@@ -185,12 +185,20 @@ static lrk_status build(lrk_tokenizer **out, lrk_carved *file, lrk_err *err)
     return lrk_json_decoder(t, lrk_json_get(root, "decoder"), err);
 }
 
-static void identify(lrk_tokenizer *t, const char *file, size_t n)
+/* Vocabulary and merges as they were read, and the rest of the file as it is. */
+static void identify(lrk_tokenizer *t, const lrk_buf *rest)
 {
     lrk_sha256 h;
     unsigned char digest[32];
     lrk_sha256_begin(&h);
-    lrk_sha256_add(&h, file, n);
+    lrk_sha256_add(&h, rest->data, rest->n);
+    for (size_t i = 0; i < t->n; i++) {
+        const uint32_t n = (uint32_t)t->text[i].n;
+        lrk_sha256_add(&h, &n, sizeof n);
+        lrk_sha256_add(&h, t->text[i].data, n);
+    }
+    if (t->score) lrk_sha256_add(&h, t->score, t->n * sizeof *t->score);
+    lrk_sha256_add(&h, t->merges_sha256, sizeof t->merges_sha256);
     lrk_sha256_add(&h, t->prefix, t->n_prefix * sizeof *t->prefix);
     lrk_sha256_add(&h, "|", 1);
     lrk_sha256_add(&h, t->suffix, t->n_suffix * sizeof *t->suffix);
@@ -205,11 +213,18 @@ static lrk_status load(lrk_tokenizer **t, const char *path, const char *file, si
     lrk_carved parts;
     LRK_TRY(lrk_json_carve(&parts, file, n, path, err));
     lrk_status status = build(t, &parts, err);
+    if (status == LRK_OK && beside) {
+        status = read_beside(*t, path, err); /* names its files itself */
+        if (status != LRK_OK) {
+            lrk_carved_free(&parts);
+            return status;
+        }
+    }
+    if (status == LRK_OK) {
+        identify(*t, &parts.rest);
+        status = lrk_tokenizer_finish(*t, err);
+    }
     lrk_carved_free(&parts);
-    if (status != LRK_OK) return lrk_err_prefix(err, status, "%s", path);
-    if (beside) LRK_TRY(read_beside(*t, path, err));
-    identify(*t, file, n);
-    status = lrk_tokenizer_finish(*t, err);
     return status == LRK_OK ? LRK_OK : lrk_err_prefix(err, status, "%s", path);
 }
 

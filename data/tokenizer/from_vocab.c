@@ -88,14 +88,19 @@ static lrk_status add_merges(lrk_tokenizer *t, const lrk_vocab *v, lrk_err *err)
     LRK_REQUIRE(err, v->n_merges <= LRK_MAX_MERGES, LRK_EINPUT, "%s: %zu merges, at most %d", key,
                 v->n_merges, LRK_MAX_MERGES);
     LRK_TRY(lrk_merges_make(&t->merges, &t->arena, v->n_merges, err));
+    lrk_piece part[2 * LRK_MERGE_MANY];
+    size_t n = 0;
     for (size_t i = 0; i < v->n_merges; i++) {
         const lrk_piece m = v->merges[i];
-        const char *blank = m.n ? memchr(m.data, ' ', m.n) : NULL;
-        LRK_REQUIRE(err, blank, LRK_EINPUT, "%s: merge %zu is not two tokens with a blank between",
+        const char *space = m.n ? memchr(m.data, ' ', m.n) : NULL;
+        LRK_REQUIRE(err, space, LRK_EINPUT, "%s: merge %zu is not two tokens with a blank between",
                     key, i);
-        const size_t left = (size_t)(blank - m.data);
-        LRK_TRY(lrk_tokenizer_merge(t, i, (lrk_piece){m.data, left},
-                                    (lrk_piece){blank + 1, m.n - left - 1}, key, err));
+        const size_t left = (size_t)(space - m.data);
+        part[2 * n] = (lrk_piece){m.data, left};
+        part[2 * n++ + 1] = (lrk_piece){space + 1, m.n - left - 1};
+        if (n < LRK_MERGE_MANY && i + 1 < v->n_merges) continue;
+        LRK_TRY(lrk_tokenizer_merges(t, i + 1 - n, part, n, key, err));
+        n = 0;
     }
     return LRK_OK;
 }

@@ -83,7 +83,8 @@ struct lrk_tokenizer {
     bool ignore_merges, byte_fallback, fuse_unk;
     int64_t unk; /* the model's own unknown token, or LRK_NO_ID */
     lrk_merges merges;
-    double *score; /* of each token: the model is a Unigram. NULL: it is a BPE */
+    unsigned char merges_sha256[32]; /* from_json: of the merges in their order */
+    double *score;                   /* of each token: the model is a Unigram. NULL: it is a BPE */
     lrk_transform before[LRK_MAX_STAGES]; /* the normalizer */
     size_t n_before;
     lrk_step step[LRK_MAX_STAGES]; /* the pre-tokenizer */
@@ -250,9 +251,11 @@ lrk_status lrk_tokenizer_index(lrk_tokenizer *t, lrk_err *err);
 lrk_status lrk_tokenizer_complete(const lrk_tokenizer *t, lrk_err *err);
 /* One more step of the pre-tokenizer; compiles its pattern. */
 lrk_status lrk_tokenizer_step(lrk_tokenizer *t, lrk_step step, const char *key, lrk_err *err);
-/* Merge number `rank`; after lrk_merges_make. */
-lrk_status lrk_tokenizer_merge(lrk_tokenizer *t, size_t rank, lrk_piece left, lrk_piece right,
-                               const char *key, lrk_err *err);
+/* The merges from number `rank` on, n of them, each two of `part`; after lrk_merges_make, with
+ * LRK_MERGE_MANY at once at most. */
+enum { LRK_MERGE_MANY = LRK_FIND_MANY / 2 };
+lrk_status lrk_tokenizer_merges(lrk_tokenizer *t, size_t rank, const lrk_piece *part, size_t n,
+                                const char *key, lrk_err *err);
 /* Derives what encoding and decoding need. */
 lrk_status lrk_tokenizer_finish(lrk_tokenizer *t, lrk_err *err);
 

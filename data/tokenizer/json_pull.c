@@ -170,8 +170,7 @@ bool lrk_pull_skip(lrk_pull *p)
 typedef struct carving {
     lrk_pull p;
     lrk_carved *out;
-    lrk_buf rest;
-    size_t done; /* text before it is in `rest` */
+    size_t done; /* text before it is in out->rest */
 } carving;
 
 static bool is(lrk_piece p, const char *name)
@@ -200,8 +199,8 @@ static bool object(carving *x, int depth)
         if (!lrk_pull_skip(p)) return false;
         if (!taken || (c != '{' && c != '[')) continue;
         *taken = (lrk_pull){.s = p->s + begin, .n = p->at - begin};
-        lrk_buf_append(&x->rest, p->s + x->done, begin - x->done);
-        lrk_buf_puts(&x->rest, "null");
+        lrk_buf_append(&x->out->rest, p->s + x->done, begin - x->done);
+        lrk_buf_puts(&x->out->rest, "null");
         x->done = p->at;
     } while (lrk_pull_char(p, ','));
     return lrk_pull_char(p, '}');
@@ -213,17 +212,16 @@ lrk_status lrk_json_carve(lrk_carved *out, const char *text, size_t n, const cha
     carving x = {.p = {.s = text, .n = n}, .out = out};
     *out = (lrk_carved){.root = NULL};
     const bool carved = object(&x, 0);
-    if (carved) lrk_buf_append(&x.rest, text + x.done, n - x.done);
-    lrk_status status = lrk_buf_check(&x.rest, err);
-    if (status == LRK_OK &&
-        (!carved || lrk_json_parse(&out->root, x.rest.data, x.rest.n, where, NULL) != LRK_OK)) {
+    if (carved) lrk_buf_append(&out->rest, text + x.done, n - x.done);
+    lrk_status status = lrk_buf_check(&out->rest, err);
+    if (status == LRK_OK && (!carved || lrk_json_parse(&out->root, out->rest.data, out->rest.n,
+                                                       where, NULL) != LRK_OK)) {
         /* Places in messages are those of the file as it is. */
         status = lrk_json_parse(&out->root, text, n, where, err);
         if (status == LRK_OK)
             status =
                 lrk_fail(err, LRK_EINPUT, "%s: not a tokenizer.json: expected an object", where);
     }
-    lrk_buf_free(&x.rest);
     lrk_buf_free(&x.p.text);
     if (status != LRK_OK) lrk_carved_free(out);
     return status;
@@ -231,6 +229,7 @@ lrk_status lrk_json_carve(lrk_carved *out, const char *text, size_t n, const cha
 
 void lrk_carved_free(lrk_carved *c)
 {
+    lrk_buf_free(&c->rest);
     lrk_json_free(c->root);
     lrk_buf_free(&c->vocab.text);
     lrk_buf_free(&c->merges.text);

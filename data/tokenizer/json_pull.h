@@ -18,7 +18,8 @@ typedef struct lrk_pull {
 
 /* The text of a tokenizer.json in parts. */
 typedef struct lrk_carved {
-    lrk_json *root;         /* the file, with null in place of model.vocab and model.merges */
+    lrk_buf rest;           /* the text with null in place of model.vocab and model.merges */
+    lrk_json *root;         /* the same, parsed */
     lrk_pull vocab, merges; /* s NULL: is not there */
 } lrk_carved;
 

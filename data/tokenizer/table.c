@@ -56,14 +56,35 @@ lrk_status lrk_strings_add(lrk_strings *t, uint32_t id, uint32_t *found, lrk_err
     return LRK_OK;
 }
 
-int64_t lrk_strings_find(const lrk_strings *t, const char *s, size_t n)
+static int64_t find(const lrk_strings *t, uint64_t h, const char *s, size_t n)
 {
-    const uint64_t h = hash(s, n);
     for (size_t i = (size_t)h & t->mask; t->slot[i]; i = (i + 1) & t->mask) {
         const uint32_t id = (uint32_t)t->slot[i] - 1;
         if (t->slot[i] >> 32 == h >> 32 && same(&t->piece[id], s, n)) return id;
     }
     return LRK_NO_ID;
+}
+
+int64_t lrk_strings_find(const lrk_strings *t, const char *s, size_t n)
+{
+    return find(t, hash(s, n), s, n);
+}
+
+void lrk_strings_find_many(const lrk_strings *t, const lrk_piece *s, size_t n, int64_t *id)
+{
+    uint64_t h[LRK_FIND_MANY];
+    const lrk_piece *likely[LRK_FIND_MANY];
+    for (size_t i = 0; i < n; i++) {
+        h[i] = hash(s[i].data, s[i].n);
+        __builtin_prefetch(&t->slot[h[i] & t->mask]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t first = (uint32_t)t->slot[h[i] & t->mask];
+        likely[i] = &t->piece[first ? first - 1 : 0];
+        __builtin_prefetch(likely[i]);
+    }
+    for (size_t i = 0; i < n; i++) __builtin_prefetch(likely[i]->data);
+    for (size_t i = 0; i < n; i++) id[i] = find(t, h[i], s[i].data, s[i].n);
 }
 
 lrk_status lrk_merges_make(lrk_merges *t, lrk_arena *a, size_t n, lrk_err *err)

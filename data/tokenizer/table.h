@@ -23,6 +23,11 @@ lrk_status lrk_strings_make(lrk_strings *t, lrk_arena *a, size_t n, const lrk_pi
 lrk_status lrk_strings_add(lrk_strings *t, uint32_t id, uint32_t *found, lrk_err *err);
 int64_t lrk_strings_find(const lrk_strings *t, const char *s, size_t n); /* LRK_NO_ID: absent */
 
+/* n of them at once, at most LRK_FIND_MANY: reads ahead, since tables of large vocabularies lie in
+ * no cache. */
+enum { LRK_FIND_MANY = 64 };
+void lrk_strings_find_many(const lrk_strings *t, const lrk_piece *s, size_t n, int64_t *id);
+
 typedef struct lrk_merge {
     uint32_t left, right;
     uint32_t rank; /* lower goes first */

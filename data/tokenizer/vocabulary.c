@@ -1,4 +1,5 @@
 /* data/tokenizer/vocabulary.c -- model.vocab, model.merges and added_tokens of a tokenizer.json. */
+#include "base/sha256.h"
 #include "base/size.h"
 #include "data/tokenizer/json_parts.h"
 
@@ -213,26 +214,59 @@ static bool both_parts(lrk_piece both, lrk_piece *left, lrk_piece *right)
     return !memchr(right->data, ' ', right->n);
 }
 
-/* "left right" or ["left", "right"] */
-static lrk_status read_merge(lrk_tokenizer *t, lrk_pull *p, lrk_buf *copy, size_t i, lrk_err *err)
+/* Merges on their way into the table, and the hash of all. */
+typedef struct reading {
+    lrk_tokenizer *t;
+    lrk_pull *p;
+    lrk_arena copies; /* of texts with escapes */
+    lrk_piece part[2 * LRK_MERGE_MANY];
+    size_t n, done;
+    lrk_sha256 hash;
+} reading;
+
+static lrk_status keep(reading *x, lrk_piece s, lrk_err *err)
 {
+    if (s.data == x->p->text.data && s.n) { /* the next string takes its place */
+        s.data = lrk_strndup(&x->copies, s.data, s.n);
+        LRK_REQUIRE(err, s.data, LRK_ENOMEM, "model.merges: out of memory");
+    }
+    x->part[x->n++] = s;
+    lrk_sha256_add(&x->hash, s.data, s.n);
+    lrk_sha256_add(&x->hash, " ", 1);
+    return LRK_OK;
+}
+
+/* "left right" or ["left", "right"] */
+static lrk_status read_merge(reading *x, lrk_err *err)
+{
+    lrk_pull *p = x->p;
     lrk_piece left = {NULL, 0}, right = {NULL, 0}, both;
     bool fine;
     if (lrk_pull_char(p, '[')) {
         fine = lrk_pull_string(p, &left) && lrk_pull_char(p, ',');
-        if (fine && left.data == p->text.data && left.n) { /* the next string takes its place */
-            copy->n = 0;
-            lrk_buf_append(copy, left.data, left.n);
-            LRK_TRY(lrk_buf_check(copy, err));
-            left.data = copy->data;
-        }
+        if (fine) LRK_TRY(keep(x, left, err));
         fine = fine && lrk_pull_string(p, &right) && lrk_pull_char(p, ']');
     } else {
-        fine = lrk_pull_string(p, &both) && both_parts(both, &left, &right);
+        fine = lrk_pull_string(p, &both);
+        if (fine && both.data == p->text.data) {
+            both.data = lrk_strndup(&x->copies, both.data, both.n);
+            LRK_REQUIRE(err, both.data, LRK_ENOMEM, "model.merges: out of memory");
+        }
+        fine = fine && both_parts(both, &left, &right);
+        if (fine) LRK_TRY(keep(x, left, err));
     }
     LRK_REQUIRE(err, fine, LRK_EINPUT,
-                "model.merges: merge %zu is neither \"left right\" nor [\"left\", \"right\"]", i);
-    return lrk_tokenizer_merge(t, i, left, right, "model.merges", err);
+                "model.merges: merge %zu is neither \"left right\" nor [\"left\", \"right\"]",
+                x->done + x->n / 2);
+    return keep(x, right, err);
+}
+
+static lrk_status add_merges(reading *x, lrk_err *err)
+{
+    const size_t n = x->n / 2, rank = x->done;
+    x->n = 0;
+    x->done += n;
+    return lrk_tokenizer_merges(x->t, rank, x->part, n, "model.merges", err);
 }
 
 /* An upper bound of the number of merges: commas between them, or twice as many. */
@@ -255,14 +289,18 @@ lrk_status lrk_json_merges(lrk_tokenizer *t, lrk_pull *p, lrk_err *err)
                 LRK_MAX_MERGES);
     LRK_TRY(lrk_merges_make(&t->merges, &t->arena, most, err));
     if (lrk_pull_char(p, ']')) return LRK_OK;
-    lrk_buf copy = {.n = 0};
+    reading x = {.t = t, .p = p, .copies = lrk_arena_growing("merges")};
+    lrk_sha256_begin(&x.hash);
     lrk_status status = LRK_OK;
-    size_t i = 0;
     do {
-        status = i < most ? read_merge(t, p, &copy, i++, err)
-                          : lrk_fail(err, LRK_EINPUT, "model.merges: pairs and strings mixed");
+        if (x.done + x.n / 2 == most)
+            status = lrk_fail(err, LRK_EINPUT, "model.merges: pairs and strings mixed");
+        if (status == LRK_OK) status = read_merge(&x, err);
+        if (status == LRK_OK && x.n == 2 * LRK_MERGE_MANY) status = add_merges(&x, err);
     } while (status == LRK_OK && lrk_pull_char(p, ','));
-    lrk_buf_free(&copy);
+    if (status == LRK_OK) status = add_merges(&x, err);
+    lrk_sha256_end(&x.hash, t->merges_sha256);
+    lrk_arena_free(&x.copies);
     LRK_TRY(status);
     LRK_REQUIRE(err, lrk_pull_char(p, ']'), LRK_EINPUT, "model.merges: ends within");
     return LRK_OK;
