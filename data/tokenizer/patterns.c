@@ -129,7 +129,7 @@ bool lrk_split_next(const lrk_split *p, const lrk_classes *k, const char *s, siz
         while (end < n && p->behavior > LRK_REMOVED) {
             const size_t more = lrk_split_span(p, k, s, n, end, &next);
             next ^= p->invert;
-            const bool joins = p->behavior == LRK_CONTIGUOUS    ? matched && next
+            const bool joins = p->behavior == LRK_CONTIGUOUS    ? matched == next
                                : p->behavior == LRK_MERGED_NEXT ? matched && !next
                                                                 : !matched && next;
             if (joins) *i = end = more;

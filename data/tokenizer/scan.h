@@ -68,7 +68,7 @@ typedef enum lrk_behavior {
     LRK_REMOVED,         /* M are left out */
     LRK_MERGED_PREVIOUS, /* the first M behind a G goes with it */
     LRK_MERGED_NEXT,     /* the last M before a G goes with it */
-    LRK_CONTIGUOUS       /* M without a G between are one */
+    LRK_CONTIGUOUS       /* those of a kind in a row are one */
 } lrk_behavior;
 
 /* One split. Zero but for `pattern` it isolates matches. */

@@ -32,7 +32,7 @@ static void encode(const lrk_tokenizer *t, const char *text, size_t n)
 
 static void from_gguf(const uint8_t *data, size_t size)
 {
-    static const char text[] = "He's at 12:30, caf\u00e9 <s>  x\n\n e\u0301";
+    static const char text[] = "He's at 12:30, caf\u00e9 <s>  x\n\n e\u0301 aab ab\ufb01  ";
     lrk_gguf g = {.path = NULL};
     lrk_model_text m = {.tokenizer = NULL};
     lrk_err err = {.status = LRK_OK};

@@ -2,7 +2,7 @@
 
     python tokenizer.py LORIKEET SOURCE [strings]
 
-The golden tokenizers, variants of them that cover each known step and flag, and the GGUF under models/.
+The golden tokenizers, variants of them and small ones that cover each known step and flag, and the GGUF under models/.
 """
 import copy
 import glob
@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from small import all_small
 from texts import META, text
 from tokenizers import Tokenizer
 
@@ -88,6 +89,7 @@ def variants():
         data = copy.deepcopy(data)
         data["model"]["fuse_unk"] = fuse
         yield f"unknown {fuse}", data
+    yield from all_small()
 
 
 def from_gguf(path):
