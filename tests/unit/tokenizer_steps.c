@@ -212,8 +212,8 @@ static void scores(void **state)
         const char *text;
         uint32_t ids[8];
         size_t n;
-    } cases[] = {{"aaa", {1, 5}, 2},  {"ab", {1, 6}, 2},     {"aaab", {1, 4, 6}, 3},
-                 {"a", {7}, 1},       {"b a", {1, 3, 7}, 3}, {"bb", {9}, 1},
+    } cases[] = {{"aaa", {1, 5}, 2},  {"ab", {1, 6}, 2},        {"aaab", {1, 4, 6}, 3},
+                 {"a", {7}, 1},       {"b a", {1, 3, 7}, 3},    {"bb", {9}, 1},
                  {"<s>a", {8, 7}, 2}, {"abbb", {7, 9, 1, 3}, 4}};
     (void)state;
     lrk_vocab v = {.where = "v.gguf",
