@@ -75,7 +75,8 @@ typedef struct lrk_vocab {
     int64_t bos, eos, eot, eom, unk, pad;
     int add_bos, add_eos;
     int add_space_prefix;         /* llama, t5: -1 is yes */
-    int remove_extra_whitespaces; /* t5: must not be no */
+    int remove_extra_whitespaces; /* t5: must be yes */
+    bool blanks_behind; /* llama: added tokens but <unk>, <s>, <|endoftext|> swallow them (Phi-3) */
     const char *chat_template;
 } lrk_vocab;
 

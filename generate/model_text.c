@@ -95,6 +95,9 @@ static lrk_status read_vocab(const lrk_gguf *g, lrk_arena *a, lrk_vocab *v, lrk_
     LRK_TRY(flag(g, "tokenizer.ggml.add_eos_token", &v->add_eos, err));
     LRK_TRY(flag(g, "tokenizer.ggml.add_space_prefix", &v->add_space_prefix, err));
     LRK_TRY(flag(g, "tokenizer.ggml.remove_extra_whitespaces", &v->remove_extra_whitespaces, err));
+    const char *architecture = NULL;
+    LRK_TRY(lrk_gguf_opt_string(g, "general.architecture", a, &architecture, err));
+    v->blanks_behind = architecture && strcmp(architecture, "phi3") == 0;
     if (!v->model) return LRK_OK; /* refused by name further on, as models that are not known */
     const bool merging = strcmp(v->model, "gpt2") == 0 || strcmp(v->model, "gemma4") == 0;
     if (!merging && strcmp(v->model, "llama") != 0 && strcmp(v->model, "t5") != 0) return LRK_OK;

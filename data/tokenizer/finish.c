@@ -291,7 +291,10 @@ static bool is_byte_token(const lrk_tokenizer *t, uint32_t id)
 static lrk_status make_cuts(lrk_tokenizer *t, lrk_err *err)
 {
     bool safe = !t->byte_level && !t->ignore_merges && t->byte_fallback && t->merges.slot;
-    for (int b = 0; b < 256; b++) safe = safe && t->fallback[b] >= 0;
+    for (int b = 0; b < 256; b++) { /* an ASCII character may be a token instead */
+        const int32_t own = t->start[b];
+        safe = safe && (t->fallback[b] >= 0 || (own >= 0 && (size_t)own < t->n_model));
+    }
     for (size_t i = 0; safe && i <= t->merges.mask; i++) {
         const lrk_merge *m = &t->merges.slot[i];
         safe = m->id == UINT32_MAX || (!is_byte_token(t, m->left) && !is_byte_token(t, m->right));

@@ -151,6 +151,18 @@ static void identify(lrk_tokenizer *t, const lrk_vocab *v)
     lrk_hex(digest, sizeof digest, t->sha256);
 }
 
+/* GGUF has no place for the flags of added tokens; these are known by the architecture. */
+static void swallow_blanks(lrk_tokenizer *t)
+{
+    static const char *const others[] = {"<unk>", "<s>", "<|endoftext|>"};
+    for (size_t i = 0; i < t->n; i++)
+        if (t->flags[i] & LRK_IS_ADDED) t->flags[i] |= LRK_IS_RSTRIP;
+    for (int i = 0; i < 3; i++) {
+        const int64_t id = lrk_token_id(t, others[i], strlen(others[i]));
+        if (id != LRK_NO_ID) t->flags[id] &= (unsigned char)~LRK_IS_RSTRIP;
+    }
+}
+
 static lrk_status set_tokens(lrk_tokenizer *t, const lrk_vocab *v, lrk_err *err)
 {
     for (size_t i = 0; i < t->n; i++) {
@@ -268,6 +280,7 @@ static lrk_status build(lrk_tokenizer *t, const lrk_vocab *v, int model, lrk_err
         LRK_TRY(unigram(t, v, err));
     } else {
         LRK_TRY(sentencepiece(t, v, model == LLAMA, err));
+        if (v->blanks_behind) swallow_blanks(t);
     }
     if (v->add_bos >= 0) bos = v->add_bos;
     if (v->add_eos >= 0) eos = v->add_eos;

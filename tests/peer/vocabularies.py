@@ -110,8 +110,10 @@ def from_gguf(path):
     else:
         return f"tokenizer.ggml.model {model} is refused"
     data = json.loads(t.to_str())
-    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    plain = {"single_word": False, "lstrip": False, "normalized": False}
+    phi3 = fields["general.architecture"].contents() == "phi3" and model == "llama"
     data["added_tokens"] = [{"id": i, "content": token} | plain | {"special": kind != 4}
+                            | {"rstrip": phi3 and token not in ("<unk>", "<s>", "<|endoftext|>")}
                             for i, (token, kind) in enumerate(zip(tokens, types)) if kind in (2, 3, 4)]
     return Tokenizer.from_str(json.dumps(data))
 

@@ -243,6 +243,14 @@ static void scores(void **state)
     }
     lrk_ids_free(&ids);
     lrk_tokenizer_free(t);
+    v.blanks_behind = true; /* "bb" swallows them, "<s>" does not */
+    if (lrk_tokenizer_from_vocab(&t, &v, &err) != LRK_OK) fail_msg("%s", err.text);
+    const uint32_t want[] = {9, 7, 8, 1, 7};
+    assert_int_equal(lrk_encode(t, "bb  a<s> a", 10, true, &ids, NULL), LRK_OK);
+    assert_int_equal(ids.n, 5);
+    assert_memory_equal(ids.id, want, sizeof want);
+    lrk_ids_free(&ids);
+    lrk_tokenizer_free(t);
     t = NULL;
     v.model = "t5";
     assert_int_equal(lrk_tokenizer_from_vocab(&t, &v, &err), LRK_ESUPPORT);
