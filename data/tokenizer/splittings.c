@@ -76,7 +76,7 @@ static const lrk_splitting known[] = {
     {"hunyuan", {P(QWEN2)}, 1, 0},
     {"solar-open", {P(QWEN2)}, 1, 0},
     {"grok-2", {P(QWEN2)}, 1, 0},
-    {"qwen35", {P(QWEN35)}, 1, NFC},
+    {"qwen35", {P(QWEN35)}, 1, 0}, /* so the vectors that come with its vocabulary have it */
     {"ufakzeka", {P(UFAKZEKA)}, 1, 0},
     {"seed-coder", {P(SEED_CODER)}, 1, 0},
     {"bailingmoe", {P(BAILING)}, 1, 0},

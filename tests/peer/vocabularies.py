@@ -53,7 +53,7 @@ def steps(pre):
     if pre == "llama-bpe":
         return None, split(LLAMA3) + [level(False)]
     if pre in ("qwen2", "qwen35"):
-        return normalizers.NFC(), split(QWEN if pre == "qwen2" else QWEN35) + [level(False)]
+        return normalizers.NFC() if pre == "qwen2" else None, split(QWEN if pre == "qwen2" else QWEN35) + [level(False)]
     if pre == "deepseek-coder":
         return None, split(r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", CJK) + [digits, level(False)]
     if pre == "deepseek-llm":
