@@ -1,10 +1,12 @@
 /* data/tokenizer/json_pull.c -- reading JSON in place. */
 #include "data/tokenizer/json_pull.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEEPEST = 64, LONGEST_NUMBER = 64 };
+enum { DEEPEST = 64 };
 
 static char ahead(lrk_pull *p)
 {
@@ -119,18 +121,59 @@ bool lrk_pull_integer(lrk_pull *p, int64_t *out)
     return p->at > begin && c != '.' && c != 'e' && c != 'E';
 }
 
+/* 10^n, correctly rounded. */
+static double power_of_ten(int n)
+{
+    char text[16];
+    snprintf(text, sizeof text, "1e%d", n);
+    return strtod(text, NULL);
+}
+
+/* The digits at p->at, appended to *v while they fit; how many were, and whether there were any. */
+static int digits(lrk_pull *p, uint64_t *v, bool *any)
+{
+    int n = 0;
+    bool full = false;
+    *any = p->at < p->n && p->s[p->at] >= '0' && p->s[p->at] <= '9';
+    for (; p->at < p->n && p->s[p->at] >= '0' && p->s[p->at] <= '9'; p->at++) {
+        const unsigned digit = (unsigned)(p->s[p->at] - '0');
+        full = full || *v > (UINT64_MAX - digit) / 10;
+        if (full) continue;
+        *v = *v * 10 + digit;
+        n++;
+    }
+    return n;
+}
+
+/* The reference's JSON reader rounds twice, the digits as a whole and their quotient by a power of
+ * ten; scores that tie depend on it. */
 bool lrk_pull_number(lrk_pull *p, double *out)
 {
-    char copy[LONGEST_NUMBER + 1];
-    size_t n = 0;
-    ahead(p);
-    while (p->at < p->n && n < LONGEST_NUMBER && p->s[p->at] &&
-           strchr("+-0123456789.eE", p->s[p->at]))
-        copy[n++] = p->s[p->at++];
-    copy[n] = '\0';
-    char *end;
-    *out = strtod(copy, &end);
-    return n && !*end;
+    uint64_t v = 0, e = 0;
+    bool any;
+    const bool minus = ahead(p) == '-';
+    p->at += minus;
+    digits(p, &v, &any);
+    if (!any) return false;
+    int exponent = 0;
+    if (p->at < p->n && p->s[p->at] == '.') {
+        p->at++;
+        exponent = -digits(p, &v, &any);
+        if (!any) return false;
+    }
+    if (p->at < p->n && (p->s[p->at] | 32) == 'e') {
+        p->at++;
+        const bool down = p->at < p->n && p->s[p->at] == '-';
+        p->at += p->at < p->n && (down || p->s[p->at] == '+');
+        digits(p, &e, &any);
+        if (!any || e > 400) return false;
+        exponent += down ? -(int)e : (int)e;
+    }
+    double f = (double)v;
+    for (; exponent < -308; exponent += 308) f /= 1e308;
+    f = exponent < 0 ? f / power_of_ten(-exponent) : f * power_of_ten(exponent);
+    *out = minus ? -f : f;
+    return isfinite(f);
 }
 
 bool lrk_pull_skip(lrk_pull *p)

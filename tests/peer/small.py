@@ -46,7 +46,7 @@ def level(*steps, normalizer=None):
 def unigram(byte_fallback=False, **parts):
     bytes_ = [[f"<0x{b:02X}>", -12.0] for b in range(256)] if byte_fallback else []
     vocab = [["<unk>", 0.0], ["<s>", 0.0], *bytes_, *([t, -6.0 - i % 3] for i, t in enumerate(PLAIN) if t != "我"),
-             *([t, -5.0 - len(t) % 2 * 2.5] for t in WORDS)]
+             *([t, -5.0 - len(t) % 2 * 2.5] for t in WORDS), ["ta", -7.43201780319213867], ["tah", -9.10837173461914], ["hta", -9.10837173461914]]
     model = {"type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": byte_fallback}
     meta = {"type": "Metaspace", "replacement": META, "prepend_scheme": "always", "split": True}
     return tokenizer(model, **{"pre": meta, "decoder": meta} | parts)
