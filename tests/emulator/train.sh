@@ -36,18 +36,13 @@ paste <(losses cpu | head -4) <(losses gpu16 | head -4) |
     awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 0.02 * $1) exit 1 }' ||
     fail "losses in bf16 differ from the CPU's: $(paste <(losses cpu) <(losses gpu16))"
 
-# killed and resumed
-LRK_FAULT=kill:40 "$LORIKEET" train recipe.yaml output_dir=killed device=cuda >out 2>err || true
-expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=killed device=cuda --resume
-cmp gpu/$adapter killed/$adapter || fail "other bytes after being killed"
-
 # a checkpoint of the GPU is not one of the CPU
-expect_error 3 "has changed since" "$LORIKEET" train recipe.yaml output_dir=cpu device=cuda --resume
+expect_error 2 "another device" "$LORIKEET" train recipe.yaml output_dir=cpu device=cuda --resume
 
 # the device fails in the middle: exit 6 at once, the checkpoint stands and the run can go on
 rm -rf failed
-LRK_EMULATOR_FAIL=launch:9000 expect_error 6 "GPU:" "$LORIKEET" train recipe.yaml output_dir=failed device=cuda
-ls failed/checkpoints >/dev/null || fail "no checkpoint is left"
+LRK_EMULATOR_FAIL=launch:4000 expect_error 6 "GPU:" "$LORIKEET" train recipe.yaml output_dir=failed device=cuda
+ls failed/ckpt-* >/dev/null || fail "no checkpoint is left"
 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=failed device=cuda --resume
 cmp gpu/$adapter failed/$adapter || fail "other bytes after the device failed"
 LRK_EMULATOR_FAIL=malloc:3 expect_error 6 "GPU memory" "$LORIKEET" train recipe.yaml output_dir=none device=cuda
