@@ -135,7 +135,8 @@ static lrk_status take_moment(lrk_engine *e, lrk_tensor *moment, lrk_err *err)
 static lrk_status build(lrk_engine *e, lrk_err *err)
 {
     const lrk_engine_options *o = &e->options;
-    const lrk_model_options options = {.compute = o->compute, .lora = o->lora, .train = o->train};
+    const lrk_model_options options = {.compute = o->compute, .lora = o->lora, .train = o->train,
+                                       .bits = o->bits};
     LRK_TRY(lrk_model_build(&e->model, &o->decoder, o->find, o->ctx, &options,
                             (lrk_model_memory){o->device, &e->frozen, &e->run}, err));
     e->model.loss.max_rows = o->max_trained;

@@ -24,6 +24,7 @@ typedef struct lrk_engine_options {
     void *ctx;
     const lrk_lora_options *lora; /* NULL: the base alone */
     bool train;                   /* gradients, and the optimizer's two moments */
+    lrk_weight_bits bits;
     lrk_compute compute;
     lrk_recompute recompute;
     size_t max_tokens, max_segments; /* of a micro-batch */
@@ -34,7 +35,7 @@ typedef struct lrk_engine_options {
 
 /* Bytes by class. */
 typedef struct lrk_engine_bytes {
-    size_t weights;   /* copied to the device; 0 on the CPU, where they stay in the mapped file */
+    size_t weights;   /* copied to the device, or made NF4; on the CPU others stay in the mapped file */
     size_t frozen;    /* derived from weights: norms in f32 */
     size_t adapters, gradients, moments;
     size_t cache;

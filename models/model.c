@@ -1,6 +1,7 @@
 /* models/model.c -- builds a model from weights that it asks for by name. */
 #include "models/model.h"
 
+#include "base/nf4.h"
 #include "base/quant.h"
 
 #include <math.h>
@@ -57,6 +58,13 @@ static lrk_status vector(const lrk_builder *b, const char *name, size_t n, lrk_t
     return status;
 }
 
+/* Room for *out in the frozen arena. */
+static lrk_status take_weight(const lrk_builder *b, lrk_tensor *out, lrk_err *err)
+{
+    b->m->weight_bytes += lrk_bytes(out);
+    return lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err);
+}
+
 static lrk_status matrix(const lrk_builder *b, const char *name, size_t rows, size_t cols,
                          lrk_tensor *out, lrk_err *err)
 {
@@ -64,10 +72,45 @@ static lrk_status matrix(const lrk_builder *b, const char *name, size_t rows, si
     LRK_TRY(expect(b, out, name, rows, cols, err));
     if (b->memory.device == LRK_CPU) return LRK_OK;
     const void *stored = out->data;
-    b->m->weight_bytes += lrk_bytes(out);
-    LRK_TRY(lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, name, &out->data, err));
+    LRK_TRY(take_weight(b, out, err));
     if (out->data && stored) lrk_device_upload(b->memory.device, out->data, stored, lrk_bytes(out));
     return LRK_OK;
+}
+
+/* stored as NF4, made here and taken to where the model lies. */
+static lrk_status quantize(const lrk_builder *b, const lrk_tensor *stored, lrk_tensor *out,
+                           lrk_err *err)
+{
+    const bool twice = b->options->bits == LRK_AS_NF4_TWICE, here = b->memory.device == LRK_CPU;
+    LRK_TRY(take_weight(b, out, err));
+    if (!out->data || !stored->data) return LRK_OK;
+    lrk_tensor made = *out;
+    if (!here) made.data = lrk_heap_alloc(lrk_bytes(out), 1);
+    LRK_REQUIRE(err, made.data, LRK_ENOMEM, "memory: no room for %s", out->name);
+    const lrk_status status = lrk_nf4_quantize(stored, twice, &made, err);
+    if (here) return status;
+    if (status == LRK_OK)
+        lrk_device_upload(b->memory.device, out->data, made.data, lrk_bytes(out));
+    lrk_heap_free(made.data);
+    return status;
+}
+
+/* The matrix of a linear layer. */
+static lrk_status linear(const lrk_builder *b, const char *name, size_t rows, size_t cols,
+                         lrk_tensor *out, lrk_err *err)
+{
+    lrk_tensor stored;
+    lrk_dtype type;
+    LRK_TRY(b->find(b->ctx, name, &stored, err));
+    const bool plain =
+        stored.dtype == LRK_F32 || stored.dtype == LRK_F16 || stored.dtype == LRK_BF16;
+    if (b->options->bits == LRK_AS_STORED || !plain ||
+        !lrk_nf4_type(cols, b->options->bits == LRK_AS_NF4_TWICE, &type))
+        return matrix(b, name, rows, cols, out, err);
+    LRK_TRY(expect(b, &stored, name, rows, cols, err));
+    *out = lrk_like(&stored);
+    out->dtype = type;
+    return quantize(b, &stored, out, err);
 }
 
 static lrk_status keep_name(const lrk_builder *b, const char *text, const char **out, lrk_err *err)
@@ -99,7 +142,7 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     snprintf(path, sizeof path, "model.layers.%zu.%s", layer, module_names[which]);
     LRK_TRY(keep_name(b, path, &p->path, err));
     snprintf(name, sizeof name, "%s.weight", path);
-    LRK_TRY(matrix(b, name, rows, cols, &p->weight, err));
+    LRK_TRY(linear(b, name, rows, cols, &p->weight, err));
     snprintf(name, sizeof name, "%s.bias", path);
     if (bias) LRK_TRY(vector(b, name, rows, &p->bias, err));
     p->dropout.site = (uint32_t)(layer * LRK_PROJECTIONS + (size_t)which) | LRK_SITE_DROPOUT;

@@ -42,7 +42,7 @@ typedef struct lrk_model {
     lrk_projection **adapted;
     size_t n_adapted;
     lrk_tensor parameters, gradients; /* f32 (n); no gradients in inference */
-    size_t weight_bytes;              /* of weights that were copied to the device */
+    size_t weight_bytes;              /* of weights in the frozen arena: copied to the device, NF4 */
 
     lrk_rmsnorm_attr norm;
     lrk_rope_table_attr rope_table;
@@ -55,10 +55,16 @@ typedef struct lrk_model {
     lrk_arena own; /* names and tables */
 } lrk_model;
 
+/* How the matrices of linear layers are held: as they are stored; or those of 16 and 32 bits as NF4
+ * (base/nf4.h), made while the model is built, in the frozen arena. Embedding, head and quantized
+ * matrices stay, and so do rows that are no whole number of blocks. */
+typedef enum lrk_weight_bits { LRK_AS_STORED, LRK_AS_NF4, LRK_AS_NF4_TWICE } lrk_weight_bits;
+
 typedef struct lrk_model_options {
     lrk_compute compute;
     const lrk_lora_options *lora; /* NULL: the base alone */
     bool train;                   /* gradients are wanted */
+    lrk_weight_bits bits;
 } lrk_model_options;
 
 typedef struct lrk_model_memory {

@@ -2,11 +2,13 @@
 #include "train/session.h"
 
 #include "base/cpu.h"
+#include "base/log.h"
 #include "base/size.h"
 #include "base/threads.h"
 #include "train/recompute.h"
 
 #include <math.h>
+#include <string.h>
 
 /* device: cuda is not opened here: a plan may be made for a GPU that is not there. */
 static lrk_status choose_device(lrk_session *s, lrk_err *err)
@@ -75,11 +77,32 @@ static lrk_compute compute_type(const lrk_recipe *r, lrk_device device)
     return r->compute_dtype == LRK_COMPUTE_BF16 ? LRK_C_BF16 : LRK_C_F32;
 }
 
+static bool has_plain_matrix(const lrk_weights *w)
+{
+    for (size_t i = 0; i < lrk_weights_count(w); i++) {
+        const lrk_tensor *t = lrk_weights_at(w, i);
+        if (t->rank == 2 && strstr(t->name, ".layers.") && !lrk_dtype_quantized(t->dtype))
+            return true;
+    }
+    return false;
+}
+
+static lrk_weight_bits weight_bits(const lrk_session *s)
+{
+    const lrk_recipe *r = s->recipe;
+    if (!r->load_in_4bit) return LRK_AS_STORED;
+    if (!has_plain_matrix(s->base.weights))
+        lrk_warn("load_in_4bit: %s is quantized already; its weights stay as they are",
+                 r->base_model);
+    return r->bnb_4bit_use_double_quant ? LRK_AS_NF4_TWICE : LRK_AS_NF4;
+}
+
 static void choose_engine(lrk_session *s)
 {
     const lrk_batch_limits *t = lrk_batches_limits(s->train);
     s->engine = (lrk_engine_options){.device = s->device, .decoder = s->base.decoder, .find = lrk_base_find,
                                      .ctx = &s->base, .lora = &s->lora, .train = true,
+                                     .bits = weight_bits(s),
                                      .compute = compute_type(s->recipe, s->device),
                                      .max_tokens = t->micro_tokens,
                                      .max_segments = t->micro_segments,

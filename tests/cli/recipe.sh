@@ -37,9 +37,10 @@ bad 'lora_rank: 8
 lora_r: 9' 'r.yaml:4:1: lora_r: given twice, first as lora_rank in line 3'
 bad 'bf16: true
 compute_dtype: f32' 'r.yaml:4:1: compute_dtype: given twice, first as bf16 in line 3'
-bad 'load_in_4bit: true' 'r.yaml:3:1: load_in_4bit: not in this version; quantized GGUF bases are used as they are'
+bad 'load_in_8bit: true' 'r.yaml:3:1: load_in_8bit: not in this version; use load_in_4bit, or a Q8_0 GGUF file as base_model'
+bad 'bnb_4bit_quant_type: fp4' 'use nf4, which is closer to weights at the same size'
 bad 'deepspeed: zero3.json' 'r.yaml:3:1: deepspeed: one process does the work here'
-bad 'adapter: qlora' 'qlora: use lora; a quantized GGUF file as base_model stays quantized'
+bad 'adapter: qlora' 'qlora: use lora with load_in_4bit: true'
 bad 'bf16: maybe' 'bf16: this value is not understood'
 bad 'validator: ./check' 'r.yaml:3:1: validator: expected a map'
 bad 'export: {ggfu: [q8_0]}' 'export.ggfu: unknown key, did you mean export.gguf?'

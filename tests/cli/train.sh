@@ -97,6 +97,15 @@ refuse 6 'device: cuda' device=cuda
 printf '{"prompt": "x", "completion": "\377"}\n' >bytes.jsonl
 refuse 3 'bytes.jsonl:1' datasets.0.path=bytes.jsonl "${plain[@]}"
 
+# Four bits, made on loading: the plan counts them, the run trains on them; a base that is quantized
+# already is told of.
+expect_exit 0 "$LORIKEET" plan recipe.yaml load_in_4bit=true --json
+grep -qE '"copied": [1-9]' out || fail "NF4 weights are not counted: $(cat out)"
+expect_exit 0 "${train[@]}" output_dir=four load_in_4bit=true bnb_4bit_use_double_quant=false "${plain[@]}"
+[ -s four/adapter/adapter_model.safetensors ] || fail "no adapter beside NF4 weights"
+expect_exit 0 "$LORIKEET" plan recipe.yaml load_in_4bit=true "base_model=$SOURCE/tests/golden/data/llama_gguf_q8_0/model.gguf"
+grep -qF 'is quantized already; its weights stay as they are' err || fail "no word: $(cat err)"
+
 # A weight that is NaN: the last four bytes of the file belong to one.
 mkdir broken
 cp "$G"/*.json broken/

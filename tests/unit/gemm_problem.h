@@ -9,6 +9,7 @@
 #include "base/quant.h"
 #include "base/rng.h"
 #include "base/size.h"
+#include "blocks.h"
 #include "kernels/gemm.h"
 
 #include <math.h>
@@ -51,47 +52,6 @@ static void unguard(unsigned char *p, size_t bytes)
     lrk_heap_free(p - GUARD);
 }
 
-static void put_f16(unsigned char *p, float f)
-{
-    const uint16_t h = lrk_f32_to_f16(f);
-    memcpy(p, &h, sizeof h);
-}
-
-/* Where the f16 scales of a block lie; -1: none. */
-static void scales_at(lrk_dtype t, int *d, int *m)
-{
-    *d = 0;
-    *m = t == LRK_Q4_1 || t == LRK_Q5_1 || t == LRK_Q4_K || t == LRK_Q5_K ? 2 : -1;
-    if (t == LRK_Q6_K) *d = 208;
-    if (t == LRK_Q3_K) *d = 108;
-    if (t == LRK_TQ1_0) *d = 52;
-    if (t == LRK_TQ2_0) *d = 64;
-    if (t == LRK_Q2_K) *d = 80, *m = 82;
-    if (t == LRK_IQ1_M || t == LRK_MXFP4 || t == LRK_NVFP4) *d = -1;
-}
-
-/* Random bytes are valid blocks, but for their scales: those get tame values. */
-static void random_blocks(lrk_dtype t, size_t n, unsigned char *dst)
-{
-    const size_t bytes = lrk_dtype_block_bytes(t), count = n / lrk_dtype_block(t);
-    int at, min_at;
-    scales_at(t, &at, &min_at);
-    for (size_t i = 0; i < count; i++, dst += bytes) {
-        for (size_t j = 0; j < bytes; j++) dst[j] = (unsigned char)(draw() >> 13);
-        const bool super = lrk_dtype_block(t) == 256;
-        const float d = normal() * (super ? 0.003f : 0.06f), m = normal() * (super ? 0.003f : 0.5f);
-        if (at >= 0) put_f16(dst + at, d);
-        if (min_at >= 0) put_f16(dst + min_at, m);
-        if (t == LRK_Q8_K || t == LRK_NF4 || t == LRK_NF4_DOUBLE) memcpy(dst, &d, sizeof d);
-        if (t == LRK_NF4_DOUBLE) memcpy(dst + 4, &m, sizeof m);
-        if (t == LRK_MXFP4) dst[0] = (unsigned char)(118 + dst[0] % 8);
-        for (int j = 0; t == LRK_NVFP4 && j < 4; j++) dst[j] &= 63;
-        const uint16_t h = lrk_f32_to_f16(d); /* in the upper bits of four words */
-        for (int j = 0; t == LRK_IQ1_M && j < 4; j++)
-            dst[49 + 2 * j] = (unsigned char)((dst[49 + 2 * j] & 15) | ((h >> (4 * j)) & 15) << 4);
-    }
-}
-
 /* rows x stride elements of type t; the padding between rows is filled too, with NaN where one can.
  */
 static unsigned char *fill(lrk_dtype t, size_t rows, size_t width, size_t stride)
@@ -100,7 +60,7 @@ static unsigned char *fill(lrk_dtype t, size_t rows, size_t width, size_t stride
     for (size_t r = 0; r < rows; r++) {
         unsigned char *row = p + lrk_row_bytes(t, r * stride);
         if (lrk_dtype_quantized(t)) {
-            random_blocks(t, stride, row);
+            lrk_test_blocks(t, stride, draw(), 1.0f, row);
             continue;
         }
         for (size_t i = 0; i < stride; i++) {

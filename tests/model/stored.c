@@ -1,0 +1,162 @@
+/* tests/model/stored.c -- a model whose matrices are stored in few bits is the model of their
+ * values. */
+#include "base/nf4.h"
+#include "base/quant.h"
+#include "blocks.h"
+#include "model/toy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { WIDE = 256, GRADIENTS = 4096 };
+
+static const lrk_lora_options lora = {.rank = 2, .alpha = 4, .seed = 3};
+
+/* type: of the matrices that find gives; plain: their values as f32 instead. twice: those of NF4.
+ */
+typedef struct source {
+    lrk_toy toy;
+    lrk_dtype type;
+    bool plain, nf4, twice;
+} source;
+
+static bool is_layer(const char *name) { return strstr(name, "_proj") != NULL; }
+
+static lrk_status blocks(source *s, const char *name, lrk_tensor *out, lrk_err *err)
+{
+    const size_t n = lrk_count(out);
+    unsigned char *stored;
+    float *value = out->data;
+    LRK_TRY(lrk_alloc(&s->toy.arena, lrk_row_bytes(s->type, n), 1, name, &stored, err));
+    if (lrk_can_quantize(s->type)) {
+        assert_true(lrk_from_f32(s->type, value, n, stored));
+    } else {
+        lrk_test_blocks(s->type, n, strlen(name) * 131 + (unsigned char)name[13], 0.1f, stored);
+    }
+    lrk_to_f32(s->type, stored, n, value);
+    if (s->plain) return LRK_OK;
+    out->dtype = s->type;
+    out->data = stored;
+    return LRK_OK;
+}
+
+static lrk_status find(void *ctx, const char *name, lrk_tensor *out, lrk_err *err)
+{
+    source *s = ctx;
+    LRK_TRY(lrk_toy_find(&s->toy, name, out, err));
+    if (lrk_rows(out) == 1) return LRK_OK;
+    float *value = out->data;
+    for (size_t i = 0; i < lrk_count(out); i++) value[i] *= 0.2f; /* rows are long here */
+    if (s->nf4 && is_layer(name)) {
+        lrk_tensor packed = lrk_like(out);
+        assert_true(lrk_nf4_type(lrk_cols(out), s->twice, &packed.dtype));
+        LRK_TRY(lrk_alloc(&s->toy.arena, lrk_bytes(&packed), 1, name, &packed.data, err));
+        LRK_TRY(lrk_nf4_quantize(out, s->twice, &packed, err));
+        lrk_to_f32(packed.dtype, packed.data, lrk_count(out), value);
+    }
+    return s->type == LRK_F32 ? LRK_OK : blocks(s, name, out, err);
+}
+
+/* Loss and gradients of the model of s; returns the bytes of weights it made. */
+static size_t measure(source s, lrk_weight_bits bits, lrk_compute compute, double *loss, float *g)
+{
+    lrk_engine e;
+    lrk_toy_batch t;
+    lrk_err err = {0};
+    s.toy =
+        (lrk_toy){.arena = lrk_arena_growing("toy"), .type = LRK_F32, .decoder = lrk_toy_decoder()};
+    s.toy.decoder.width = s.toy.decoder.feed_forward = WIDE;
+    s.toy.decoder.head_size = WIDE / s.toy.decoder.heads;
+    const lrk_engine_options o = {.decoder = s.toy.decoder,
+                                  .find = find,
+                                  .ctx = &s,
+                                  .lora = &lora,
+                                  .train = true,
+                                  .compute = compute,
+                                  .max_tokens = 14,
+                                  .max_segments = 2,
+                                  .bits = bits};
+    if (lrk_engine_open(&e, &o, &err) != LRK_OK) fail_msg("%s", err.text);
+    lrk_toy_fill(LRK_CPU, &e.model.parameters, 9, 0.1);
+    lrk_toy_rows(&t, (size_t[]){6, 8}, 2, 1, 0, 50);
+    memset(e.model.gradients.data, 0, lrk_bytes(&e.model.gradients));
+    if (lrk_engine_gradients(&e, &t.b, 1.0, loss, &err) != LRK_OK) fail_msg("%s", err.text);
+    assert_true(lrk_count(&e.model.gradients) >= GRADIENTS);
+    memcpy(g, e.model.gradients.data, GRADIENTS * sizeof *g);
+    const size_t made = e.bytes.weights;
+    lrk_engine_close(&e);
+    lrk_arena_free(&s.toy.arena);
+    return made;
+}
+
+/* Two ways of the same sums: about sqrt(256) roundings in each of some 20 products in a row. */
+static void assert_same(const char *what, double loss, double want_loss, const float *g,
+                        const float *want, double eps)
+{
+    const double bound = 16.0 * 20.0 * eps;
+    double worst = 0.0, largest = 0.0;
+    for (size_t i = 0; i < GRADIENTS; i++) {
+        worst = fmax(worst, fabs((double)g[i] - (double)want[i]));
+        largest = fmax(largest, fabs((double)want[i]));
+    }
+    if (!(fabs(loss - want_loss) <= bound * fabs(want_loss)))
+        fail_msg("%s: loss %.9g, expected %.9g", what, loss, want_loss);
+    if (!(worst <= bound * largest))
+        fail_msg("%s: gradients off by %g of %g", what, worst, largest);
+    assert_true(largest > 0.0);
+}
+
+static void every_type_is_the_model_of_its_values(void **state)
+{
+    (void)state;
+    float got[GRADIENTS], want[GRADIENTS];
+    double loss, want_loss;
+    for (int t = 0; t < LRK_DTYPE_COUNT; t++) {
+        if (!lrk_dtype_quantized((lrk_dtype)t)) continue;
+        measure((source){.type = (lrk_dtype)t, .plain = true}, LRK_AS_STORED, LRK_C_F32, &want_loss,
+                want);
+        measure((source){.type = (lrk_dtype)t}, LRK_AS_STORED, LRK_C_F32, &loss, got);
+        assert_same(lrk_dtype_name((lrk_dtype)t), loss, want_loss, got, want, 0x1p-24);
+        if (lrk_can_quantize((lrk_dtype)t)) continue;
+        /* the same weights, rounded to bf16 on their way */
+        measure((source){.type = (lrk_dtype)t}, LRK_AS_STORED, LRK_C_BF16, &loss, got);
+        assert_true(fabs(loss - want_loss) < 0.02 * want_loss);
+    }
+}
+
+static void nf4_on_loading_is_the_model_of_its_values(void **state)
+{
+    (void)state;
+    float got[GRADIENTS], want[GRADIENTS];
+    double loss, want_loss, full;
+    measure((source){.type = LRK_F32}, LRK_AS_STORED, LRK_C_F32, &full, want);
+    for (int twice = 0; twice < 2; twice++) {
+        const lrk_weight_bits bits = twice ? LRK_AS_NF4_TWICE : LRK_AS_NF4;
+        assert_int_equal(measure((source){.type = LRK_F32, .nf4 = true, .twice = twice},
+                                 LRK_AS_STORED, LRK_C_F32, &want_loss, want),
+                         0);
+        const size_t made = measure((source){.type = LRK_F32}, bits, LRK_C_F32, &loss, got);
+        assert_same(twice ? "nf4 twice" : "nf4", loss, want_loss, got, want, 0x1p-24);
+        /* two layers: q, o, gate, up, down are 256 x 256, k and v half of it */
+        assert_int_equal(made, 2 * 6 * WIDE * WIDE / 256 * (twice ? 140 : 144));
+        /* near the model of 16 bits, but not it */
+        assert_true(fabs(loss - full) < 0.03 * full && fabs(loss - full) > 1e-6 * full);
+    }
+    /* matrices that are quantized already stay */
+    measure((source){.type = LRK_Q4_K}, LRK_AS_STORED, LRK_C_F32, &want_loss, want);
+    assert_int_equal(measure((source){.type = LRK_Q4_K}, LRK_AS_NF4, LRK_C_F32, &loss, got), 0);
+    assert_true(loss == want_loss);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_type_is_the_model_of_its_values),
+        cmocka_unit_test(nf4_on_loading_is_the_model_of_its_values),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
