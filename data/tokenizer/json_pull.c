@@ -256,7 +256,8 @@ lrk_status lrk_json_carve(lrk_carved *out, const char *text, size_t n, const cha
     *out = (lrk_carved){.root = NULL};
     const bool carved = object(&x, 0);
     if (carved) lrk_buf_append(&out->rest, text + x.done, n - x.done);
-    lrk_status status = lrk_buf_check(&out->rest, err);
+    lrk_status status = lrk_buf_check(&x.p.text, err);
+    if (status == LRK_OK) status = lrk_buf_check(&out->rest, err);
     if (status == LRK_OK && (!carved || lrk_json_parse(&out->root, out->rest.data, out->rest.n,
                                                        where, NULL) != LRK_OK)) {
         /* Places in messages are those of the file as it is. */

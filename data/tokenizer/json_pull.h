@@ -30,7 +30,8 @@ void lrk_carved_free(lrk_carved *c);
 /* Each goes over blanks first and answers whether what it looks for is there; if so, it stands
  * behind it. */
 bool lrk_pull_char(lrk_pull *p, char c);
-bool lrk_pull_string(lrk_pull *p, lrk_piece *out); /* valid until the next string with escapes */
+bool lrk_pull_string(lrk_pull *p, lrk_piece *out); /* valid until the next string with escapes; false
+                                                      too when memory is out: lrk_buf_check(&p->text) */
 bool lrk_pull_integer(lrk_pull *p, int64_t *out);
 bool lrk_pull_number(lrk_pull *p, double *out);
 bool lrk_pull_skip(lrk_pull *p); /* any value; only its brackets and strings are looked at */

@@ -47,8 +47,10 @@ static lrk_status read_object(entries *x, lrk_pull *p, lrk_err *err)
     if (lrk_pull_char(p, '}')) return LRK_OK;
     do {
         entry e = {.id = -1};
-        LRK_REQUIRE(err, lrk_pull_string(p, &e.text) && lrk_pull_char(p, ':'), LRK_EINPUT,
-                    "model.vocab: expected a token behind %zu others", x->n);
+        const bool fine = lrk_pull_string(p, &e.text) && lrk_pull_char(p, ':');
+        LRK_TRY(lrk_buf_check(&p->text, err));
+        LRK_REQUIRE(err, fine, LRK_EINPUT, "model.vocab: expected a token behind %zu others",
+                    x->n);
         LRK_REQUIRE(err, lrk_pull_integer(p, &e.id) && e.id >= 0, LRK_EINPUT,
                     "model.vocab: the id of '%.*s' is not a number from 0 on",
                     (int)lrk_min(e.text.n, 200), e.text.data);
@@ -66,10 +68,11 @@ static lrk_status read_array(entries *x, lrk_pull *p, lrk_err *err)
     if (lrk_pull_char(p, ']')) return LRK_OK;
     do {
         entry e = {.id = (int64_t)x->n};
-        LRK_REQUIRE(err,
-                    lrk_pull_char(p, '[') && lrk_pull_string(p, &e.text) && lrk_pull_char(p, ',') &&
-                        lrk_pull_number(p, &e.score) && lrk_pull_char(p, ']'),
-                    LRK_EINPUT, "model.vocab: token %zu is not [\"text\", score]", x->n);
+        const bool fine = lrk_pull_char(p, '[') && lrk_pull_string(p, &e.text) &&
+                          lrk_pull_char(p, ',') && lrk_pull_number(p, &e.score) &&
+                          lrk_pull_char(p, ']');
+        LRK_TRY(lrk_buf_check(&p->text, err));
+        LRK_REQUIRE(err, fine, LRK_EINPUT, "model.vocab: token %zu is not [\"text\", score]", x->n);
         LRK_TRY(add_entry(x, p, e, err));
     } while (lrk_pull_char(p, ','));
     LRK_REQUIRE(err, lrk_pull_char(p, ']'), LRK_EINPUT, "model.vocab: ends within");
@@ -255,6 +258,7 @@ static lrk_status read_merge(reading *x, lrk_err *err)
         fine = fine && both_parts(both, &left, &right);
         if (fine) LRK_TRY(keep(x, left, err));
     }
+    LRK_TRY(lrk_buf_check(&p->text, err));
     LRK_REQUIRE(err, fine, LRK_EINPUT,
                 "model.merges: merge %zu is neither \"left right\" nor [\"left\", \"right\"]",
                 x->done + x->n / 2);
