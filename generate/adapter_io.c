@@ -86,12 +86,17 @@ static lrk_status name_targets(lrk_adapter *a, const lrk_model *m, lrk_err *err)
     bool whole = true;
     LRK_TRY(lrk_alloc(&a->arena, m->n_adapted, sizeof *name, "target modules", &name, err));
     for (int which = 0; which < LRK_PROJECTIONS; which++) {
-        size_t adapted = 0;
-        for (size_t i = 0; i < m->decoder.layers; i++)
-            adapted += m->layers[i].projection[which].adapted;
-        if (adapted == m->decoder.layers)
-            name[a->n_targets++] = short_name(m->layers[0].projection[which].path);
-        whole &= adapted == 0 || adapted == m->decoder.layers;
+        size_t adapted = 0, there = 0;
+        const char *path = NULL;
+        for (size_t i = 0; i < m->decoder.layers; i++) {
+            const lrk_projection *p = &m->layers[i].projection[which];
+            if (!p->weight.rank) continue;
+            there++;
+            adapted += p->adapted;
+            path = p->path;
+        }
+        if (adapted && adapted == there) name[a->n_targets++] = short_name(path);
+        whole &= adapted == 0 || adapted == there;
     }
     if (!whole) {
         for (size_t i = 0; i < m->n_adapted; i++) name[i] = m->adapted[i]->path;

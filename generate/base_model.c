@@ -1,19 +1,30 @@
 /* generate/base_model.c -- opens a base model. */
 #include "generate/base_model.h"
 
+#include <string.h>
+
+/* The divisors of frequencies that a GGUF file holds as a tensor. */
+static lrk_status read_divisors(lrk_base_model *b, const char *name, size_t which, lrk_err *err)
+{
+    lrk_tensor t;
+    lrk_rope *rope = &b->decoder.rope;
+    const size_t n = b->decoder.rotary / 2;
+    if (!lrk_weights_find(b->weights, name, &t)) return LRK_OK;
+    LRK_REQUIRE(err, t.dtype == LRK_F32 && lrk_count(&t) == n && n <= LRK_MAX_PAIRS, LRK_ESHAPE,
+                "%s: %s has %zu elements of type %s, expected %zu of type f32", b->path, name,
+                lrk_count(&t), lrk_dtype_name(t.dtype), n);
+    memcpy(rope->divisor[which], t.data, n * sizeof *rope->divisor[which]);
+    rope->divisors = n;
+    return LRK_OK;
+}
+
 static lrk_status open_base(lrk_base_model *b, lrk_err *err)
 {
-    lrk_tensor divisors;
     LRK_TRY(lrk_weights_open(&b->weights, b->path, err));
     LRK_TRY(lrk_decoder_read(&b->decoder, lrk_weights_config(b->weights), b->path, err));
     b->decoder.interleaved = lrk_weights_permuted_qk(b->weights);
-    if (!lrk_weights_find(b->weights, "rope_freqs", &divisors)) return LRK_OK;
-    LRK_REQUIRE(err, divisors.dtype == LRK_F32 && lrk_count(&divisors) == b->decoder.head_size / 2,
-                LRK_ESHAPE, "%s: rope_freqs has %zu elements of type %s, expected %zu of type f32",
-                b->path, lrk_count(&divisors), lrk_dtype_name(divisors.dtype),
-                b->decoder.head_size / 2);
-    b->decoder.rope.divisors = divisors.data;
-    return LRK_OK;
+    if (lrk_weights_source(b->weights) == LRK_WEIGHTS_GGUF) b->decoder.norm_plus_one = false; /* added there */
+    return read_divisors(b, "rope_freqs", 0, err);
 }
 
 lrk_status lrk_base_open(lrk_base_model *b, const char *path, lrk_err *err)

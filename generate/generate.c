@@ -9,7 +9,7 @@ typedef struct lrk_slot_state {
     size_t sequence;
     size_t entered;   /* tokens in the cache */
     size_t produced;
-    uint32_t last;    /* the newest token, not yet in the cache */
+    uint32_t *token;  /* those that were produced; the newest is not yet in the cache */
 } lrk_slot_state;
 
 typedef struct lrk_scheduler {
@@ -30,6 +30,9 @@ static lrk_status take_memory(lrk_scheduler *s, lrk_err *err)
     const lrk_engine_options *o = &s->e->options;
     lrk_arena *a = &s->arena;
     LRK_TRY(lrk_alloc(a, o->cache_slots, sizeof *s->slot, "slots", &s->slot, err));
+    for (size_t i = 0; i < o->cache_slots; i++)
+        LRK_TRY(lrk_alloc(a, o->cache_capacity + 1, sizeof *s->slot->token, "tokens",
+                          &s->slot[i].token, err));
     LRK_TRY(lrk_alloc(a, o->max_tokens, sizeof *s->ids, "ids", &s->ids, err));
     LRK_TRY(lrk_alloc(a, o->cache_slots * LRK_SEG_FIELDS, sizeof *s->segments, "segments",
                       &s->segments, err));
@@ -57,13 +60,24 @@ static lrk_status check_prompts(const lrk_scheduler *s, lrk_err *err)
     return LRK_OK;
 }
 
+static size_t known(const lrk_scheduler *s, const lrk_slot_state *t)
+{
+    return s->prompts[t->sequence].n + t->produced;
+}
+
+/* With LongRoPE a document that grows beyond a limit turns by other angles, from its first token on. */
+static bool turns_long(const lrk_scheduler *s, size_t tokens)
+{
+    const lrk_rope *rope = &s->e->options.decoder.rope;
+    return rope->kind == LRK_ROPE_LONGROPE && tokens > (size_t)rope->original;
+}
+
 /* Puts up to `room` tokens of the slot's sequence into the run. */
 static void enter(lrk_scheduler *s, size_t slot, size_t room)
 {
     lrk_slot_state *t = &s->slot[slot];
     const lrk_prompt *p = &s->prompts[t->sequence];
-    const bool decoding = t->entered >= p->n;
-    const size_t n = decoding ? 1 : lrk_min(p->n - t->entered, room);
+    const size_t all = known(s, t), n = lrk_min(all - t->entered, room);
     int32_t *segment = s->segments + s->n_segments * LRK_SEG_FIELDS;
     segment[LRK_SEG_START] = (int32_t)s->n_ids;
     segment[LRK_SEG_LENGTH] = (int32_t)n;
@@ -71,12 +85,12 @@ static void enter(lrk_scheduler *s, size_t slot, size_t room)
     segment[LRK_SEG_PARENT] = -1;
     segment[LRK_SEG_KV] = (int32_t)(slot * s->e->options.cache_capacity);
     segment[LRK_SEG_KEYS] = (int32_t)(t->entered + n);
-    for (size_t i = 0; i < n; i++)
-        s->ids[s->n_ids + i] = (int32_t)(decoding ? t->last : p->ids[t->entered + i]);
+    for (size_t i = 0, at = t->entered; i < n; i++, at++)
+        s->ids[s->n_ids + i] = (int32_t)(at < p->n ? p->ids[at] : t->token[at - p->n]);
     s->n_segments++;
     s->n_ids += n;
     t->entered += n;
-    if (t->entered < p->n) return; /* more of the prompt is to come */
+    if (t->entered < all) return; /* more is to come before the next token */
     s->rows[s->n_rows] = (int32_t)s->n_ids - 1;
     s->row_slot[s->n_rows++] = slot;
 }
@@ -86,16 +100,23 @@ static void fill_run(lrk_scheduler *s)
     const lrk_engine_options *o = &s->e->options;
     s->n_ids = s->n_segments = s->n_rows = 0;
     size_t busy = 0;
+    bool any = false, kind = false;
     for (size_t i = 0; i < o->cache_slots; i++) {
         if (!s->slot[i].busy && s->next < s->n)
-            s->slot[i] = (lrk_slot_state){.busy = true, .sequence = s->next++};
+            s->slot[i] = (lrk_slot_state){.busy = true, .sequence = s->next++,
+                                          .token = s->slot[i].token};
         busy += s->slot[i].busy;
+        if (s->slot[i].busy && !any) kind = turns_long(s, known(s, &s->slot[i]));
+        any = any || s->slot[i].busy;
     }
+    /* the sequences of a run turn alike; what a prompt's pieces show is not how long it is */
+    s->e->model.rope_table[0].long_from = kind ? 0 : SIZE_MAX;
     /* one place is kept for each sequence still to come in this run */
     for (size_t i = 0; i < o->cache_slots; i++) {
         if (!s->slot[i].busy) continue;
         busy--;
-        enter(s, i, o->max_tokens - s->n_ids - busy);
+        if (turns_long(s, known(s, &s->slot[i])) == kind)
+            enter(s, i, o->max_tokens - s->n_ids - busy);
     }
 }
 
@@ -118,18 +139,22 @@ static lrk_status take_tokens(lrk_scheduler *s, const lrk_tensor *logits, lrk_er
     const size_t V = lrk_cols(logits);
     for (size_t r = 0; r < s->n_rows; r++) {
         lrk_slot_state *t = &s->slot[s->row_slot[r]];
+        uint32_t *last = &t->token[t->produced];
         LRK_TRY(lrk_sample_token(&s->g->sampler, logits->dtype, lrk_row(logits, r), V,
-                           (uint32_t)t->sequence, t->entered, s->work, &t->last, err));
-        if (ends(s->g, t->last)) {
+                           (uint32_t)t->sequence, t->entered, s->work, last, err));
+        if (ends(s->g, *last)) {
             finish(s, t, true);
             continue;
         }
         t->produced++;
-        const bool go_on = s->g->token(s->g->ctx, t->sequence, t->last, false);
+        const bool go_on = s->g->token(s->g->ctx, t->sequence, *last, false);
+        const bool full = t->entered == s->e->options.cache_capacity;
         if (!go_on)
             finish(s, t, false);
-        else if (t->produced == s->g->max_tokens || t->entered == s->e->options.cache_capacity)
+        else if (t->produced == s->g->max_tokens || full)
             finish(s, t, true);
+        else if (turns_long(s, known(s, t)) && !turns_long(s, known(s, t) - 1))
+            t->entered = 0;
     }
     return LRK_OK;
 }
@@ -159,7 +184,9 @@ lrk_status lrk_generate(lrk_engine *e, const lrk_prompt *prompts, size_t n, cons
     LRK_ASSERT(e->options.cache_slots && e->options.max_tokens >= e->options.cache_slots);
     lrk_status status = check_prompts(&s, err);
     if (status == LRK_OK) status = take_memory(&s, err);
+    const size_t long_from = e->model.rope_table[0].long_from;
     if (status == LRK_OK && g->max_tokens) status = run_all(&s, err);
+    e->model.rope_table[0].long_from = long_from;
     lrk_arena_free(&s.arena);
     return status;
 }

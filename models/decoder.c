@@ -4,17 +4,61 @@
 #include <math.h>
 #include <string.h>
 
+/* Which layers have the window that sliding_window says. */
+typedef enum lrk_window_rule {
+    LRK_WINDOW_NONE,       /* the key must be absent or null */
+    LRK_WINDOW_ALL,
+    LRK_WINDOW_FROM_LAYER, /* layer_types, else those from max_window_layers on */
+    LRK_WINDOW_PATTERN,    /* layer_types, else all but each pattern-th */
+    LRK_WINDOW_NO_ROPE     /* layer_types, else those without rope */
+} lrk_window_rule;
+
+/* A key of config.json, or LRK_ALWAYS for a bias that is always there; NULL: never. */
+#define LRK_ALWAYS ""
+
 typedef struct lrk_family {
     const char *architecture, *model_type;
-    int bias, window;
+    const char *bias, *output_bias, *mlp_bias;
+    bool bias_default;
+    lrk_window_rule window;
+    const char *window_gate; /* a key without whose true there is no window */
+    size_t pattern;
+    size_t window_size;      /* where sliding_window is absent */
+    lrk_norm_placement placement;
+    lrk_head_norm head_norm;
+    bool layer_norm, norm_plus_one;
+    const char *eps_key;        /* NULL: rms_norm_eps */
+    double eps;                 /* where it is absent; 0: 1e-6 */
+    const char *activation_key; /* NULL: hidden_act */
+    const char *activation;     /* NULL: silu */
+    bool scaled_embedding;      /* by sqrt(C) */
+    bool query_scalar;          /* attention scale query_pre_attn_scalar^-1/2 */
+    bool softcaps, final_softcap;
+    bool multipliers;           /* embedding_multiplier, attention_multiplier, ... */
+    bool fused, plain_mlp, partial_rotary, local_rope, no_rope_layers, tied;
+    size_t head_size;           /* where head_dim is absent; 0: width / heads */
+    double theta;               /* where rope_theta is absent; 0: 10000 */
 } lrk_family;
 
 static const lrk_family families[] = {
-#define X(architecture, model_type, bias, window) {architecture, model_type, bias, window},
+#define X(architecture, model_type, ...) {architecture, model_type, __VA_ARGS__},
 #include "models/families.def"
 #undef X
 };
 enum { FAMILIES = sizeof families / sizeof *families };
+
+/* What is read: the object of the language model, and for whom. */
+typedef struct lrk_source {
+    const lrk_family *family;
+    const lrk_json *config;
+    const char *where;
+} lrk_source;
+
+const lrk_json *lrk_decoder_text(const lrk_json *config)
+{
+    const lrk_json *text = lrk_json_get(config, "text_config");
+    return lrk_json_is(text, LRK_JSON_OBJECT) ? text : config;
+}
 
 static void known_families(char *text, size_t size)
 {
@@ -45,31 +89,32 @@ static lrk_status find_family(const lrk_json *config, const char *where, const l
             return LRK_OK;
         }
     }
-    char known[400];
+    char known[600];
     known_families(known, sizeof known);
     return lrk_fail(err, LRK_ESUPPORT, "%s: architecture %s is not supported; known: %s", where,
                     name ? name : type, known);
 }
 
-static lrk_status required(const lrk_json *config, const char *key, size_t max, size_t *out,
-                           const char *where, lrk_err *err)
+static lrk_status required(const lrk_source *s, const char *key, size_t max, size_t *out, lrk_err *err)
 {
     *out = 0;
-    LRK_TRY(lrk_json_opt_size(config, key, 1, max, out, where, err));
-    LRK_REQUIRE(err, *out, LRK_EINPUT, "%s: %s is missing", where, key);
+    LRK_TRY(lrk_json_opt_size(s->config, key, 1, max, out, s->where, err));
+    LRK_REQUIRE(err, *out, LRK_EINPUT, "%s: %s is missing", s->where, key);
     return LRK_OK;
 }
 
-static lrk_status read_sizes(lrk_decoder *d, const lrk_json *c, const char *where, lrk_err *err)
+static lrk_status read_sizes(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 {
-    LRK_TRY(required(c, "num_hidden_layers", 1024, &d->layers, where, err));
-    LRK_TRY(required(c, "hidden_size", 65536, &d->width, where, err));
-    LRK_TRY(required(c, "num_attention_heads", 1024, &d->heads, where, err));
-    LRK_TRY(required(c, "intermediate_size", 1u << 20, &d->feed_forward, where, err));
-    LRK_TRY(required(c, "vocab_size", 1u << 20, &d->vocabulary, where, err));
+    const lrk_json *c = s->config;
+    const char *where = s->where;
+    LRK_TRY(required(s, "num_hidden_layers", LRK_MAX_LAYERS, &d->layers, err));
+    LRK_TRY(required(s, "hidden_size", 65536, &d->width, err));
+    LRK_TRY(required(s, "num_attention_heads", 1024, &d->heads, err));
+    LRK_TRY(required(s, "intermediate_size", 1u << 20, &d->feed_forward, err));
+    LRK_TRY(required(s, "vocab_size", 1u << 20, &d->vocabulary, err));
     d->key_heads = d->heads;
     LRK_TRY(lrk_json_opt_size(c, "num_key_value_heads", 1, d->heads, &d->key_heads, where, err));
-    d->head_size = d->width / d->heads;
+    d->head_size = s->family->head_size ? s->family->head_size : d->width / d->heads;
     LRK_TRY(lrk_json_opt_size(c, "head_dim", 1, 1024, &d->head_size, where, err));
     d->max_positions = 2048;
     LRK_TRY(lrk_json_opt_size(c, "max_position_embeddings", 1, 1u << 30, &d->max_positions, where,
@@ -82,119 +127,309 @@ static lrk_status read_sizes(lrk_decoder *d, const lrk_json *c, const char *wher
     return LRK_OK;
 }
 
-static lrk_status read_scaling(lrk_rope *r, const lrk_json *s, const char *where, lrk_err *err)
+/* ---- rope ---- */
+
+static bool set(const lrk_json *v)
 {
-    const char *kind = NULL;
-    LRK_TRY(lrk_json_opt_string(s, "type", &kind, where, err));
-    LRK_TRY(lrk_json_opt_string(s, "rope_type", &kind, where, err));
-    LRK_TRY(lrk_json_opt_real(s, "rope_theta", &r->theta, where, err));
-    double rotary = 1.0;
-    LRK_TRY(lrk_json_opt_real(s, "partial_rotary_factor", &rotary, where, err));
-    LRK_REQUIRE(err, rotary >= 1.0 && rotary <= 1.0, LRK_ESUPPORT,
-                "%s: partial_rotary_factor %g is not supported", where, rotary);
-    if (!kind || strcmp(kind, "default") == 0) return LRK_OK;
-    if (strcmp(kind, "linear") == 0) {
-        r->kind = LRK_ROPE_LINEAR;
-    } else if (strcmp(kind, "llama3") == 0) {
-        r->kind = LRK_ROPE_LLAMA3;
-        LRK_TRY(lrk_json_opt_real(s, "low_freq_factor", &r->low, where, err));
-        LRK_TRY(lrk_json_opt_real(s, "high_freq_factor", &r->high, where, err));
-        LRK_TRY(lrk_json_opt_real(s, "original_max_position_embeddings", &r->original, where, err));
-        LRK_REQUIRE(err, r->low > 0 && r->high > r->low && r->original > 0, LRK_EINPUT,
-                    "%s: llama3 rope scaling needs low_freq_factor < high_freq_factor and "
-                    "original_max_position_embeddings",
-                    where);
-    } else {
-        return lrk_fail(err, LRK_ESUPPORT,
-                        "%s: rope scaling '%s' is not supported; known: default, linear, llama3",
-                        where, kind);
-    }
-    LRK_TRY(lrk_json_opt_real(s, "factor", &r->factor, where, err));
-    LRK_REQUIRE(err, r->factor >= 1.0, LRK_EINPUT, "%s: rope scaling factor %g is below 1", where,
-                r->factor);
+    return v && !lrk_json_is(v, LRK_JSON_NULL);
+}
+
+static lrk_status find_object(const lrk_json *config, const char *key, const lrk_json **out,
+                              const char *where, lrk_err *err)
+{
+    const lrk_json *v = lrk_json_get(config, key);
+    *out = NULL;
+    if (!set(v)) return LRK_OK;
+    LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_OBJECT), LRK_EINPUT, "%s: %s: expected an object", where,
+                key);
+    *out = v;
     return LRK_OK;
+}
+
+/* The share of a head that turns. */
+static lrk_status read_rotary(lrk_decoder *d, const lrk_source *s, const lrk_json *parameters,
+                              lrk_err *err)
+{
+    double share = 1.0;
+    LRK_TRY(lrk_json_opt_real(s->config, "partial_rotary_factor", &share, s->where, err));
+    if (parameters)
+        LRK_TRY(lrk_json_opt_real(parameters, "partial_rotary_factor", &share, s->where, err));
+    const size_t rotary = share > 0.0 && share <= 1.0 ? (size_t)((double)d->head_size * share) : 0;
+    LRK_REQUIRE(err, rotary == d->head_size || s->family->partial_rotary, LRK_ESUPPORT,
+                "%s: partial_rotary_factor %g is not supported for %s", s->where, share,
+                s->family->architecture);
+    LRK_REQUIRE(err, rotary > 0 && rotary % 2 == 0, LRK_EINPUT,
+                "%s: partial_rotary_factor %g of heads of %zu is no number of pairs", s->where, share,
+                d->head_size);
+    d->rotary = rotary;
+    return LRK_OK;
+}
+
+/* Two sets of parameters, for layers with a window and for the others. */
+static lrk_status read_two_ropes(lrk_decoder *d, const lrk_source *s, const lrk_json *parameters,
+                                 const lrk_rope_context *c, lrk_err *err)
+{
+    const lrk_json *global = NULL, *local = NULL, *scaling = NULL;
+    d->local_rope = (lrk_rope){.theta = 10000.0, .factor = 1.0};
+    LRK_TRY(lrk_json_opt_real(s->config, "rope_local_base_freq", &d->local_rope.theta, s->where, err));
+    if (parameters) {
+        LRK_TRY(find_object(parameters, "full_attention", &global, s->where, err));
+        LRK_TRY(find_object(parameters, "sliding_attention", &local, s->where, err));
+        LRK_REQUIRE(err, global || local || lrk_json_size(parameters) == 0, LRK_ESUPPORT,
+                    "%s: rope_parameters: expected full_attention and sliding_attention", s->where);
+    }
+    LRK_TRY(find_object(s->config, "rope_scaling", &scaling, s->where, err));
+    if (local) LRK_TRY(lrk_rope_read(&d->local_rope, local, c, err));
+    if (global) LRK_TRY(lrk_rope_read(&d->rope, global, c, err));
+    return scaling ? lrk_rope_read(&d->rope, scaling, c, err) : LRK_OK;
 }
 
 /* transformers 5 writes rope_parameters, 4 wrote rope_theta and rope_scaling. */
-static lrk_status read_rope(lrk_decoder *d, const lrk_json *c, const char *where, lrk_err *err)
+static lrk_status read_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 {
-    static const char *const keys[] = {"rope_scaling", "rope_parameters"};
-    d->rope = (lrk_rope){.factor = 1.0};
-    LRK_TRY(lrk_json_opt_real(c, "rope_theta", &d->rope.theta, where, err));
-    for (size_t i = 0; i < 2; i++) {
-        const lrk_json *s = lrk_json_get(c, keys[i]);
-        if (!s || lrk_json_is(s, LRK_JSON_NULL)) continue;
-        LRK_REQUIRE(err, lrk_json_is(s, LRK_JSON_OBJECT), LRK_EINPUT, "%s: %s: expected an object",
-                    where, keys[i]);
-        LRK_TRY(read_scaling(&d->rope, s, where, err));
-    }
-    LRK_REQUIRE(err, d->rope.theta > 0.0, LRK_EINPUT, "%s: rope_theta is missing", where);
+    const lrk_family *f = s->family;
+    const lrk_json *parameters, *scaling;
+    size_t original = 0;
+    d->rope = (lrk_rope){.theta = f->theta > 0.0 ? f->theta : 10000.0, .factor = 1.0};
+    LRK_TRY(lrk_json_opt_real(s->config, "rope_theta", &d->rope.theta, s->where, err));
+    LRK_TRY(find_object(s->config, "rope_parameters", &parameters, s->where, err));
+    LRK_TRY(find_object(s->config, "rope_scaling", &scaling, s->where, err));
+    LRK_TRY(read_rotary(d, s, parameters ? parameters : scaling, err));
+    LRK_TRY(lrk_json_opt_size(s->config, "original_max_position_embeddings", 1, 1u << 30, &original,
+                              s->where, err));
+    const lrk_rope_context c = {.where = s->where, .pairs = d->rotary / 2,
+                                .max_positions = d->max_positions, .original = (double)original,
+                                .su_is_longrope = f->fused};
+    if (f->local_rope) return read_two_ropes(d, s, parameters, &c, err);
+    if (scaling) LRK_TRY(lrk_rope_read(&d->rope, scaling, &c, err));
+    if (parameters) LRK_TRY(lrk_rope_read(&d->rope, parameters, &c, err));
+    LRK_REQUIRE(err, d->rope.theta > 0.0, LRK_EINPUT, "%s: rope_theta must be positive", s->where);
     return LRK_OK;
 }
 
-static lrk_status read_family(lrk_decoder *d, const lrk_family *f, const lrk_json *c,
-                              const char *where, lrk_err *err)
+/* ---- layers ---- */
+
+/* no_rope_layers: 1 for a layer with rope, 0 for one without; else each n-th has none. */
+static lrk_status read_no_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 {
-    bool bias = false;
-    size_t window = 0;
-    LRK_TRY(lrk_json_opt_bool(c, "attention_bias", &bias, where, err));
-    LRK_TRY(lrk_json_opt_bool(c, "mlp_bias", &d->mlp_bias, where, err));
-    LRK_TRY(lrk_json_opt_bool(c, "tie_word_embeddings", &d->tied, where, err));
-    LRK_TRY(lrk_json_opt_size(c, "sliding_window", 1, 1u << 30, &window, where, err));
-    d->attention_bias = f->bias == 1 || (f->bias == 2 && bias);
-    d->output_bias = f->bias == 2 && bias;
-    LRK_REQUIRE(err, f->window || !window, LRK_ESUPPORT,
-                "%s: sliding_window is not supported for %s", where, f->architecture);
-    d->window = window;
+    const lrk_json *list = lrk_json_get(s->config, "no_rope_layers");
+    size_t each = 4;
+    LRK_TRY(lrk_json_opt_size(s->config, "no_rope_layer_interval", 1, LRK_MAX_LAYERS, &each, s->where,
+                              err));
+    LRK_REQUIRE(err, !set(list) || (lrk_json_is(list, LRK_JSON_ARRAY) && lrk_json_size(list) == d->layers),
+                LRK_EINPUT, "%s: no_rope_layers: expected a list of %zu numbers", s->where, d->layers);
+    for (size_t i = 0; i < d->layers; i++) {
+        const bool rope = set(list) ? lrk_json_number(lrk_json_at(list, i)) > 0.0 : (i + 1) % each != 0;
+        if (!rope) d->layer[i] |= LRK_LAYER_NO_ROPE;
+    }
+    return LRK_OK;
+}
+
+/* Whether layer i has a window where layer_types does not say so. */
+static lrk_status default_windows(lrk_decoder *d, const lrk_source *s, lrk_err *err)
+{
+    const lrk_family *f = s->family;
+    size_t from = 28, pattern = f->pattern;
+    if (f->window == LRK_WINDOW_FROM_LAYER)
+        LRK_TRY(lrk_json_opt_size(s->config, "max_window_layers", 0, 1u << 20, &from, s->where, err));
+    if (f->local_rope)
+        LRK_TRY(lrk_json_opt_size(s->config, "sliding_window_pattern", 1, LRK_MAX_LAYERS, &pattern,
+                                  s->where, err));
+    for (size_t i = 0; i < d->layers; i++) {
+        const bool windowed = f->window == LRK_WINDOW_ALL ||
+                              (f->window == LRK_WINDOW_FROM_LAYER && i >= from) ||
+                              (f->window == LRK_WINDOW_PATTERN && (i + 1) % pattern != 0) ||
+                              (f->window == LRK_WINDOW_NO_ROPE && (d->layer[i] & LRK_LAYER_NO_ROPE));
+        if (windowed) d->layer[i] |= LRK_LAYER_WINDOW;
+    }
+    return LRK_OK;
+}
+
+static lrk_status read_layer_types(lrk_decoder *d, const lrk_source *s, const lrk_json *list, lrk_err *err)
+{
+    LRK_REQUIRE(err, lrk_json_is(list, LRK_JSON_ARRAY) && lrk_json_size(list) == d->layers, LRK_EINPUT,
+                "%s: layer_types: expected a list of %zu names", s->where, d->layers);
+    for (size_t i = 0; i < d->layers; i++) {
+        const char *type = lrk_json_string(lrk_json_at(list, i), NULL);
+        const bool sliding = type && strcmp(type, "sliding_attention") == 0;
+        LRK_REQUIRE(err, sliding || (type && strcmp(type, "full_attention") == 0), LRK_ESUPPORT,
+                    "%s: layer_types: '%.40s' is not supported; known: full_attention, "
+                    "sliding_attention",
+                    s->where, type ? type : "(no string)");
+        if (sliding) d->layer[i] |= LRK_LAYER_WINDOW;
+    }
+    return LRK_OK;
+}
+
+static lrk_status read_layers(lrk_decoder *d, const lrk_source *s, lrk_err *err)
+{
+    const lrk_family *f = s->family;
+    const lrk_json *types = lrk_json_get(s->config, "layer_types");
+    bool gate = !f->window_gate, any = false;
+    if (f->no_rope_layers) LRK_TRY(read_no_rope(d, s, err));
+    if (f->window_gate) LRK_TRY(lrk_json_opt_bool(s->config, f->window_gate, &gate, s->where, err));
+    /* a number that no gate opens may be any */
+    if (gate && !lrk_json_get(s->config, "sliding_window")) d->window = f->window_size;
+    if (gate)
+        LRK_TRY(lrk_json_opt_size(s->config, "sliding_window", 1, 1u << 30, &d->window, s->where, err));
+    LRK_REQUIRE(err, f->window || !d->window, LRK_ESUPPORT, "%s: sliding_window is not supported for %s",
+                s->where, f->architecture);
+    const bool listed = set(types) && f->window != LRK_WINDOW_ALL;
+    if (set(types)) LRK_TRY(read_layer_types(d, s, types, err));
+    for (size_t i = 0; i < d->layers; i++) any = any || (d->layer[i] & LRK_LAYER_WINDOW);
+    LRK_REQUIRE(err, !any || listed, LRK_ESUPPORT, "%s: layer_types is not supported for %s", s->where,
+                f->architecture);
+    LRK_REQUIRE(err, !any || (d->window && f->window) || f->local_rope, LRK_ESUPPORT,
+                "%s: layer_types has windows, but there is no sliding_window", s->where);
+    if (!listed) LRK_TRY(default_windows(d, s, err));
+    if (f->local_rope)
+        for (size_t i = 0; i < d->layers; i++)
+            if (d->layer[i] & LRK_LAYER_WINDOW) d->layer[i] |= LRK_LAYER_LOCAL_ROPE;
+    return LRK_OK;
+}
+
+/* ---- arithmetic ---- */
+
+static lrk_status read_activation(lrk_decoder *d, const lrk_source *s, lrk_err *err)
+{
+    static const struct {
+        const char *name;
+        lrk_activation activation;
+    } known[] = {{"silu", LRK_SILU},           {"swish", LRK_SILU},
+                 {"gelu_pytorch_tanh", LRK_GELU_TANH}, {"gelu_new", LRK_GELU_TANH},
+                 {"gelu", LRK_GELU_ERF}};
+    const char *key = s->family->activation_key ? s->family->activation_key : "hidden_act";
+    const char *name = s->family->activation ? s->family->activation : "silu";
+    LRK_TRY(lrk_json_opt_string(s->config, key, &name, s->where, err));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(name, known[i].name) != 0) continue;
+        d->activation = known[i].activation;
+        return LRK_OK;
+    }
+    return lrk_fail(err, LRK_ESUPPORT,
+                    "%s: activation '%.40s' is not supported; known: silu, gelu, gelu_pytorch_tanh",
+                    s->where, name);
+}
+
+static lrk_status read_bias(const lrk_source *s, const char *key, bool *out, lrk_err *err)
+{
+    *out = key && (strcmp(key, LRK_ALWAYS) == 0 || s->family->bias_default);
+    return key && *key ? lrk_json_opt_bool(s->config, key, out, s->where, err) : LRK_OK;
+}
+
+static lrk_status positive(const lrk_source *s, const char *key, double *out, lrk_err *err)
+{
+    LRK_TRY(lrk_json_opt_real(s->config, key, out, s->where, err));
+    LRK_REQUIRE(err, *out > 0.0, LRK_EINPUT, "%s: %s must be positive", s->where, key);
+    return LRK_OK;
+}
+
+static lrk_status read_scales(lrk_decoder *d, const lrk_source *s, lrk_err *err)
+{
+    const lrk_family *f = s->family;
+    double scalar = (double)(f->head_size ? f->head_size : d->head_size);
+    d->sqrt_embedding = f->scaled_embedding;
+    d->embedding_scale = d->residual_scale = d->logit_scale = 1.0;
+    d->attention_scale = 1.0 / sqrt((double)d->head_size);
+    if (f->query_scalar) {
+        LRK_TRY(positive(s, "query_pre_attn_scalar", &scalar, err));
+        d->attention_scale = 1.0 / sqrt(scalar);
+    }
+    if (f->softcaps) {
+        d->attention_softcap = 50.0;
+        d->final_softcap = 30.0;
+    }
+    if (f->softcaps)
+        LRK_TRY(lrk_json_opt_real(s->config, "attn_logit_softcapping", &d->attention_softcap, s->where, err));
+    if (f->softcaps || f->final_softcap)
+        LRK_TRY(lrk_json_opt_real(s->config, "final_logit_softcapping", &d->final_softcap, s->where, err));
+    if (lrk_json_is(lrk_json_get(s->config, "attn_logit_softcapping"), LRK_JSON_NULL)) d->attention_softcap = 0.0;
+    if (lrk_json_is(lrk_json_get(s->config, "final_logit_softcapping"), LRK_JSON_NULL)) d->final_softcap = 0.0;
+    if (!f->multipliers) return LRK_OK;
+    double scaling = 1.0;
+    d->attention_scale = 1.0;
+    LRK_TRY(positive(s, "embedding_multiplier", &d->embedding_scale, err));
+    LRK_TRY(positive(s, "residual_multiplier", &d->residual_scale, err));
+    LRK_TRY(positive(s, "attention_multiplier", &d->attention_scale, err));
+    LRK_TRY(positive(s, "logits_scaling", &scaling, err));
+    d->logit_scale = 1.0 / scaling;
+    return LRK_OK;
+}
+
+/* Keys of some family that would change what another one computes. */
+static lrk_status refuse_others(const lrk_source *s, lrk_err *err)
+{
+    const lrk_family *f = s->family;
+    const struct {
+        const char *key;
+        bool read;
+        double neutral;
+    } keys[] = {
+        {"attn_logit_softcapping", f->softcaps, 0},
+        {"final_logit_softcapping", f->softcaps || f->final_softcap, 0},
+        {"query_pre_attn_scalar", f->query_scalar, 0},
+        {"embedding_multiplier", f->multipliers, 1},
+        {"residual_multiplier", f->multipliers, 1},
+        {"attention_multiplier", f->multipliers, 1},
+        {"logits_scaling", f->multipliers, 1},
+        {"logit_scale", false, 1},
+        {"rope_local_base_freq", f->local_rope, 0},
+        {"use_bidirectional_attention", false, 0},
+        {"num_local_experts", false, 0},
+        {"num_experts", false, 0},
+        {"n_routed_experts", false, 0},
+        {"clip_qkv", false, 0},
+        {"qk_layernorm", false, 0},
+        {"use_qk_norm", false, 0},
+        {"alibi", false, 0},
+        {"quantization_config", false, 0},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const lrk_json *v = lrk_json_get(s->config, keys[i].key);
+        if (keys[i].read || !set(v)) continue;
+        const bool number = lrk_json_is(v, LRK_JSON_INTEGER) || lrk_json_is(v, LRK_JSON_REAL);
+        const bool neutral = number ? fabs(lrk_json_number(v) - keys[i].neutral) <= 0.0
+                                    : lrk_json_is(v, LRK_JSON_BOOL) && !lrk_json_bool(v);
+        LRK_REQUIRE(err, neutral, LRK_ESUPPORT, "%s: %s is not supported for %s", s->where, keys[i].key,
+                    f->architecture);
+    }
+    return LRK_OK;
+}
+
+static lrk_status read_family(lrk_decoder *d, const lrk_source *s, lrk_err *err)
+{
+    const lrk_family *f = s->family;
+    const char *eps = f->eps_key ? f->eps_key : "rms_norm_eps";
+    d->norm_eps = f->eps > 0.0 ? f->eps : 1e-6;
+    LRK_TRY(positive(s, eps, &d->norm_eps, err));
+    LRK_TRY(read_bias(s, f->bias, &d->attention_bias, err));
+    LRK_TRY(read_bias(s, f->output_bias, &d->output_bias, err));
+    LRK_TRY(read_bias(s, f->mlp_bias, &d->mlp_bias, err));
+    d->tied = f->tied;
+    LRK_TRY(lrk_json_opt_bool(s->config, "tie_word_embeddings", &d->tied, s->where, err));
+    d->placement = f->placement;
+    d->head_norm = f->head_norm;
+    d->layer_norm = f->layer_norm;
+    d->norm_plus_one = f->norm_plus_one;
+    d->fused = f->fused;
+    d->plain_mlp = f->plain_mlp;
     return LRK_OK;
 }
 
 lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *where, lrk_err *err)
 {
-    const lrk_family *family;
-    const char *activation = "silu";
-    *d = (lrk_decoder){.norm_eps = 1e-6};
+    lrk_source s = {.where = where};
+    *d = (lrk_decoder){.where = where};
     LRK_REQUIRE(err, lrk_json_is(config, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object",
                 where);
-    LRK_TRY(find_family(config, where, &family, err));
-    d->family = family->architecture;
-    d->where = where;
-    LRK_TRY(read_sizes(d, config, where, err));
-    LRK_TRY(lrk_json_opt_real(config, "rms_norm_eps", &d->norm_eps, where, err));
-    LRK_REQUIRE(err, d->norm_eps > 0.0, LRK_EINPUT, "%s: rms_norm_eps must be positive", where);
-    LRK_TRY(lrk_json_opt_string(config, "hidden_act", &activation, where, err));
-    LRK_REQUIRE(err, strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0,
-                LRK_ESUPPORT, "%s: activation '%s' is not supported; known: silu", where, activation);
-    LRK_TRY(read_rope(d, config, where, err));
-    return read_family(d, family, config, where, err);
-}
-
-void lrk_rope_frequencies(const lrk_rope *rope, size_t head_size, float *out)
-{
-    const double turn = 6.283185307179586;
-    for (size_t i = 0; i < head_size / 2; i++) {
-        double f = pow(rope->theta, -2.0 * (double)i / (double)head_size);
-        if (rope->kind == LRK_ROPE_LINEAR) f /= rope->factor;
-        if (rope->kind == LRK_ROPE_LLAMA3) {
-            const double length = turn / f;
-            double s = (rope->original / length - rope->low) / (rope->high - rope->low);
-            s = s < 0.0 ? 0.0 : s > 1.0 ? 1.0 : s;
-            f = (1.0 - s) * f / rope->factor + s * f;
-        }
-        if (rope->divisors) f /= (double)rope->divisors[i];
-        out[i] = (float)f;
-    }
-}
-
-size_t lrk_decoder_matrix_parameters(const lrk_decoder *d)
-{
-    const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
-    const size_t layer = d->width * (q + 2 * k) + q * d->width + 3 * d->width * d->feed_forward;
-    return d->layers * layer + d->vocabulary * d->width;
-}
-
-size_t lrk_decoder_parameters(const lrk_decoder *d)
-{
-    const size_t embedding = d->tied ? 0 : d->vocabulary * d->width;
-    return lrk_decoder_matrix_parameters(d) + embedding + (2 * d->layers + 1) * d->width;
+    LRK_TRY(find_family(config, where, &s.family, err));
+    s.config = lrk_decoder_text(config);
+    d->family = s.family->architecture;
+    LRK_TRY(refuse_others(&s, err));
+    LRK_TRY(read_sizes(d, &s, err));
+    LRK_TRY(read_activation(d, &s, err));
+    LRK_TRY(read_family(d, &s, err));
+    LRK_TRY(read_scales(d, &s, err));
+    LRK_TRY(read_rope(d, &s, err));
+    return read_layers(d, &s, err);
 }

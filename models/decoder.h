@@ -2,27 +2,27 @@
  *
  * A family is a row of facts in families.def. Everything that the program does not know is refused
  * by name: an architecture, an activation, a kind of rope scaling, a key that changes the arithmetic.
+ * Source of all rules: transformers, models/<family>/configuration_<family>.py.
  */
 #ifndef LRK_MODELS_DECODER_H
 #define LRK_MODELS_DECODER_H
 #include "base/json.h"
 #include "base/tensor.h"
+#include "kernels/swiglu/swiglu.h"
 
-typedef enum lrk_rope_kind { LRK_ROPE_DEFAULT, LRK_ROPE_LINEAR, LRK_ROPE_LLAMA3 } lrk_rope_kind;
+#include "models/rope.h"
 
-/* Inverse frequencies f_i = theta^(-2i/D), i < D/2, then
- *   linear   f / factor
- *   llama3   with wavelength l = 2 pi / f: f where l < original / high; f / factor where
- *            l > original / low; between them (1-s) f / factor + s f, s = (original/l - low)/(high - low)
- * Source: transformers, modeling_rope_utils.py. GGUF files hold the quotients f_i / f'_i as a tensor
- * instead: `divisors`. */
-typedef struct lrk_rope {
-    lrk_rope_kind kind;
-    double theta, factor, low, high, original;
-    const float *divisors; /* D / 2 of them, or NULL; not owned */
-} lrk_rope;
+enum { LRK_MAX_EOS = 8, LRK_MAX_LAYERS = 1024 };
 
-enum { LRK_MAX_EOS = 8 };
+/* Where the norms of a block stand: before it (Llama), before and after (Gemma 2), after (OLMo 2):
+ *   h + block(norm(h)),   h + norm(block(norm(h))),   h + norm(block(h)) */
+typedef enum lrk_norm_placement { LRK_NORM_BEFORE, LRK_NORM_AROUND, LRK_NORM_AFTER } lrk_norm_placement;
+
+/* Norms on queries and keys before rope: none, each head by itself, or all heads as one row. */
+typedef enum lrk_head_norm { LRK_NORM_NO_HEAD, LRK_NORM_HEAD, LRK_NORM_WIDTH } lrk_head_norm;
+
+/* What differs between layers, as bits. */
+enum { LRK_LAYER_WINDOW = 1, LRK_LAYER_LOCAL_ROPE = 2, LRK_LAYER_NO_ROPE = 4 };
 
 typedef struct lrk_decoder {
     const char *family; /* "LlamaForCausalLM"; static */
@@ -32,22 +32,35 @@ typedef struct lrk_decoder {
     size_t heads;        /* H, query heads */
     size_t key_heads;    /* K, divides H */
     size_t head_size;    /* D; heads * head_size need not be width */
+    size_t rotary;       /* numbers of a head that rope turns, at the front of it */
     size_t feed_forward; /* F */
     size_t vocabulary;   /* V, rows of the embedding */
     size_t max_positions;
-    size_t window;       /* keys a token sees, itself included; 0: all */
+    size_t window;       /* keys a token sees in layers with a window, itself included; 0: all */
     double norm_eps;
-    lrk_rope rope;
+    lrk_rope rope, local_rope;
+    unsigned char layer[LRK_MAX_LAYERS]; /* bits above */
     bool tied;           /* the head is the embedding */
     bool attention_bias, output_bias, mlp_bias; /* q, k, v; o; gate, up, down */
     bool interleaved;    /* rope pairs are neighbours: q and k rows permuted, as llama GGUF files are */
+
+    bool fused;          /* q, k, v are rows of one matrix, and so are gate, up */
+    bool plain_mlp;      /* down(act(up(x))), no gate; modules c_fc, c_proj */
+    lrk_activation activation;
+    lrk_norm_placement placement;
+    lrk_head_norm head_norm;
+    bool layer_norm;     /* mean and bias too, instead of RMS alone */
+    bool norm_plus_one;  /* stored weights are w, norms multiply by 1 + w */
+    bool sqrt_embedding; /* embeddings times sqrt(C), a number of the compute type */
+    double embedding_scale, attention_scale, residual_scale, logit_scale;
+    double attention_softcap, final_softcap; /* 0: none */
 } lrk_decoder;
 
 /* config: in the form of Hugging Face's config.json; `where` names it in messages. */
 lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *where, lrk_err *err);
 
-/* head_size / 2 inverse frequencies after scaling. */
-void lrk_rope_frequencies(const lrk_rope *rope, size_t head_size, float *out);
+/* The object that describes the language model: config itself, or its text_config. */
+const lrk_json *lrk_decoder_text(const lrk_json *config);
 
 /* Parameters of the base model, and of the matrices that every token multiplies with. */
 size_t lrk_decoder_parameters(const lrk_decoder *d);

@@ -85,7 +85,7 @@ lrk_status lrk_engine_logits(lrk_engine *e, const lrk_flat_run *b, bool use_cach
     /* an embedding is a gather of rows, whatever the table */
     lrk_var *gathered = lrk_apply(e->tape, &lrk_op_embed,
                                   (lrk_var *[]){hidden, lrk_constant(e->tape, &chosen)}, 2,
-                                  &e->model.embed);
+                                  &e->model.gather);
     lrk_var *result = lrk_model_logits(&p, gathered);
     LRK_TRY(lrk_tape_status(e->tape, err));
     *logits = &result->value;

@@ -8,10 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const module_names[LRK_PROJECTIONS] = {
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
-
 typedef struct lrk_builder {
     lrk_model *m;
     lrk_weight_find find;
@@ -41,9 +37,9 @@ static lrk_status put(const lrk_builder *b, const float *numbers, lrk_tensor *ou
     return LRK_OK;
 }
 
-/* A vector of the model, as f32 in the frozen arena. */
-static lrk_status vector(const lrk_builder *b, const char *name, size_t n, lrk_tensor *out,
-                         lrk_err *err)
+/* A vector of the model plus a number, as f32 in the frozen arena. */
+static lrk_status vector(const lrk_builder *b, const char *name, size_t n, float more,
+                         lrk_tensor *out, lrk_err *err)
 {
     lrk_tensor stored;
     LRK_TRY(b->find(b->ctx, name, &stored, err));
@@ -53,6 +49,7 @@ static lrk_status vector(const lrk_builder *b, const char *name, size_t n, lrk_t
     float *numbers = lrk_heap_alloc(n, sizeof *numbers);
     LRK_REQUIRE(err, numbers, LRK_ENOMEM, "memory: no room for %s", name);
     if (stored.data) lrk_to_f32(stored.dtype, stored.data, n, numbers);
+    for (size_t i = 0; i < n && more > 0.0f; i++) numbers[i] += more;
     const lrk_status status = put(b, numbers, out, err);
     lrk_heap_free(numbers);
     return status;
@@ -120,14 +117,24 @@ static lrk_status keep_name(const lrk_builder *b, const char *text, const char *
     return LRK_OK;
 }
 
-static void shape_of(const lrk_decoder *d, int which, size_t *rows, size_t *cols, bool *bias)
+/* A norm whose module is called `path`. */
+static lrk_status norm(const lrk_builder *b, const char *path, size_t n, lrk_norm_weights *out, lrk_err *err)
 {
-    const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
-    const size_t out[LRK_PROJECTIONS] = {q, k, k, d->width, d->feed_forward, d->feed_forward,
-                                         d->width};
-    *rows = out[which];
-    *cols = which == LRK_O ? q : which == LRK_DOWN ? d->feed_forward : d->width;
-    *bias = which <= LRK_V ? d->attention_bias : which == LRK_O ? d->output_bias : d->mlp_bias;
+    const lrk_decoder *d = &b->m->decoder;
+    char name[160];
+    snprintf(name, sizeof name, "%s.weight", path);
+    LRK_TRY(vector(b, name, n, d->norm_plus_one ? 1.0f : 0.0f, &out->weight, err));
+    snprintf(name, sizeof name, "%s.bias", path);
+    return d->layer_norm ? vector(b, name, n, 0.0f, &out->bias, err) : LRK_OK;
+}
+
+/* The number of a projection among those that draw random numbers. The parts of a fused matrix draw as
+ * their first one. */
+static uint32_t site_of(size_t layer, int which)
+{
+    if (which == LRK_QKV) which = LRK_Q;
+    if (which == LRK_GATE_UP) which = LRK_GATE;
+    return (uint32_t)(layer * LRK_QKV + (size_t)which);
 }
 
 static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_err *err)
@@ -135,17 +142,17 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     lrk_projection *p = &b->m->layers[layer].projection[which];
     const lrk_decoder *d = &b->m->decoder;
     const lrk_lora_options *lora = b->options->lora;
-    size_t rows, cols;
-    bool bias;
+    lrk_module module;
     char path[128], name[160];
-    shape_of(d, which, &rows, &cols, &bias);
-    snprintf(path, sizeof path, "model.layers.%zu.%s", layer, module_names[which]);
+    if (!lrk_module_of(d, layer, which, &module)) return LRK_OK;
+    const size_t rows = module.rows, cols = module.cols;
+    snprintf(path, sizeof path, "model.layers.%zu.%s", layer, module.name);
     LRK_TRY(keep_name(b, path, &p->path, err));
     snprintf(name, sizeof name, "%s.weight", path);
     LRK_TRY(linear(b, name, rows, cols, &p->weight, err));
     snprintf(name, sizeof name, "%s.bias", path);
-    if (bias) LRK_TRY(vector(b, name, rows, &p->bias, err));
-    p->dropout.site = (uint32_t)(layer * LRK_PROJECTIONS + (size_t)which) | LRK_SITE_DROPOUT;
+    if (module.bias) LRK_TRY(vector(b, name, rows, 0.0f, &p->bias, err));
+    p->dropout.site = site_of(layer, which) | LRK_SITE_DROPOUT;
     p->heads = !d->interleaved ? 0 : which == LRK_Q ? d->heads : which == LRK_K ? d->key_heads : 0;
     if (!lora) return LRK_OK;
     p->rank = lora->rank;
@@ -164,11 +171,14 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
 static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
 {
     lrk_layer *layer = &b->m->layers[i];
-    char name[128];
-    snprintf(name, sizeof name, "model.layers.%zu.input_layernorm.weight", i);
-    LRK_TRY(vector(b, name, b->m->decoder.width, &layer->attention_norm, err));
-    snprintf(name, sizeof name, "model.layers.%zu.post_attention_layernorm.weight", i);
-    LRK_TRY(vector(b, name, b->m->decoder.width, &layer->feed_forward_norm, err));
+    for (int which = 0; which < LRK_NORMS; which++) {
+        const char *below;
+        char path[128];
+        size_t n;
+        if (!lrk_norm_of(&b->m->decoder, i, which, &below, &n)) continue;
+        snprintf(path, sizeof path, "model.layers.%zu.%s", i, below);
+        LRK_TRY(norm(b, path, n, &layer->norm[which], err));
+    }
     for (int which = 0; which < LRK_PROJECTIONS; which++) LRK_TRY(projection(b, i, which, err));
     return LRK_OK;
 }
@@ -230,39 +240,66 @@ static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
     return LRK_OK;
 }
 
+/* What embeddings are multiplied by: a number that the reference holds in the compute type. */
+static double embedding_scale(const lrk_decoder *d, lrk_compute compute)
+{
+    if (!d->sqrt_embedding) return d->embedding_scale;
+    const float root = (float)sqrt((double)d->width);
+    return (double)(compute == LRK_C_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(root)) : root);
+}
+
 static void set_attributes(lrk_model *m, lrk_compute compute)
 {
     const lrk_decoder *d = &m->decoder;
+    const lrk_rope *const ropes[] = {&d->rope, &d->local_rope};
     m->norm = (lrk_rmsnorm_attr){.eps = d->norm_eps};
-    m->rope_table = (lrk_rope_table_attr){.attention_factor = 1.0};
+    m->layer_norm = (lrk_layernorm_attr){.eps = d->norm_eps};
+    for (int i = 0; i < 2; i++) {
+        m->rope_table[i] = (lrk_rope_table_attr){.attention_factor = ropes[i]->attention_factor,
+                                                 .long_from = (size_t)ropes[i]->original};
+        m->attention[i] = (lrk_attention_attr){.heads = d->heads,
+                                               .kv_heads = d->key_heads,
+                                               .head = d->head_size,
+                                               .scale = d->attention_scale,
+                                               .window = i ? d->window : 0,
+                                               .softcap = d->attention_softcap};
+    }
     m->rope = (lrk_rope_attr){.head = d->head_size, .interleaved = d->interleaved};
-    m->attention = (lrk_attention_attr){.heads = d->heads,
-                                        .kv_heads = d->key_heads,
-                                        .head = d->head_size,
-                                        .scale = 1.0 / sqrt((double)d->head_size),
-                                        .window = d->window};
-    m->embed = (lrk_embed_attr){.compute = compute, .scale = 1.0};
-    m->swiglu = (lrk_swiglu_attr){.activation = LRK_SILU};
+    m->embed = (lrk_embed_attr){.compute = compute, .scale = embedding_scale(d, compute)};
+    m->gather = (lrk_embed_attr){.compute = compute, .scale = 1.0};
+    m->swiglu = (lrk_swiglu_attr){.activation = d->activation};
+    m->residual = (lrk_scale_attr){.scale = d->residual_scale};
+    m->logit = (lrk_scale_attr){.scale = d->logit_scale};
+    m->softcap = (lrk_softcap_attr){.cap = d->final_softcap};
+    m->loss.softcap = d->final_softcap;
     m->plain = (lrk_linear_attr){.scale = 1.0};
+}
+
+static lrk_status frequencies(const lrk_builder *b, const lrk_rope *rope, lrk_tensor *out, lrk_err *err)
+{
+    const size_t R = b->m->decoder.rotary;
+    float *numbers;
+    *out = rope->kind == LRK_ROPE_LONGROPE ? lrk_mat(LRK_F32, 2, R / 2) : lrk_vec(LRK_F32, R / 2);
+    out->name = "rope frequencies";
+    LRK_TRY(lrk_alloc(&b->m->own, lrk_count(out), sizeof *numbers, out->name, &numbers, err));
+    lrk_rope_frequencies(rope, R, false, numbers);
+    if (out->rank == 2) lrk_rope_frequencies(rope, R, true, numbers + R / 2);
+    return put(b, numbers, out, err);
 }
 
 static lrk_status build(const lrk_builder *b, lrk_err *err)
 {
     lrk_model *m = b->m;
     const lrk_decoder *d = &m->decoder;
-    float *frequencies;
     LRK_TRY(lrk_alloc(&m->own, d->layers, sizeof *m->layers, "layers", &m->layers, err));
     LRK_TRY(matrix(b, "model.embed_tokens.weight", d->vocabulary, d->width, &m->embedding, err));
     m->head = m->embedding;
     if (!d->tied) LRK_TRY(matrix(b, "lm_head.weight", d->vocabulary, d->width, &m->head, err));
-    LRK_TRY(vector(b, "model.norm.weight", d->width, &m->final_norm, err));
+    LRK_TRY(norm(b, "model.norm", d->width, &m->final_norm, err));
     for (size_t i = 0; i < d->layers; i++) LRK_TRY(build_layer(b, i, err));
-    m->frequencies = lrk_vec(LRK_F32, d->head_size / 2);
-    m->frequencies.name = "rope frequencies";
-    LRK_TRY(lrk_alloc(&m->own, d->head_size / 2, sizeof *frequencies, "rope frequencies",
-                      &frequencies, err));
-    lrk_rope_frequencies(&d->rope, d->head_size, frequencies);
-    LRK_TRY(put(b, frequencies, &m->frequencies, err));
+    LRK_TRY(frequencies(b, &d->rope, &m->frequencies[0], err));
+    if (d->local_rope.theta > 0.0)
+        LRK_TRY(frequencies(b, &d->local_rope, &m->frequencies[1], err));
     return b->options->lora ? build_adapters(b, err) : LRK_OK;
 }
 
@@ -289,25 +326,39 @@ static bool ends_with(const char *name, const char *end)
     return n >= e && strcmp(name + n - e, end) == 0;
 }
 
+/* Whether name is that of the weight of the module at path, or of its bias where it has one. */
+static bool is_of(const char *name, const char *path, bool bias)
+{
+    const size_t n = strlen(path);
+    return strncmp(name, path, n) == 0 &&
+           (strcmp(name + n, ".weight") == 0 || (bias && strcmp(name + n, ".bias") == 0));
+}
+
+static bool layer_knows(const lrk_model *m, size_t i, const char *name)
+{
+    for (int which = 0; which < LRK_NORMS; which++) {
+        const lrk_norm_weights *norm = &m->layers[i].norm[which];
+        if (norm->weight.rank && strcmp(name, norm->weight.name) == 0) return true;
+        if (norm->bias.rank && strcmp(name, norm->bias.name) == 0) return true;
+    }
+    for (int which = 0; which < LRK_PROJECTIONS; which++) {
+        const lrk_projection *p = &m->layers[i].projection[which];
+        if (p->weight.rank && is_of(name, p->path, p->bias.rank)) return true;
+    }
+    return false;
+}
+
 bool lrk_model_knows(const lrk_model *m, const char *name)
 {
-    static const char *const others[] = {"model.embed_tokens.weight", "lm_head.weight",
-                                         "model.norm.weight"};
+    static const char *const others[] = {"model.embed_tokens.weight", "lm_head.weight", "rope_freqs",
+                                         "rope_factors_short", "rope_factors_long"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(name, others[i]) == 0) return true;
     }
-    if (ends_with(name, ".rotary_emb.inv_freq") || strcmp(name, "rope_freqs") == 0) return true;
+    if (ends_with(name, ".rotary_emb.inv_freq")) return true;
+    if (is_of(name, "model.norm", m->final_norm.bias.rank)) return true;
     for (size_t i = 0; i < m->decoder.layers; i++) {
-        const lrk_layer *layer = &m->layers[i];
-        if (strcmp(name, layer->attention_norm.name) == 0 ||
-            strcmp(name, layer->feed_forward_norm.name) == 0)
-            return true;
-        for (int which = 0; which < LRK_PROJECTIONS; which++) {
-            const lrk_projection *p = &layer->projection[which];
-            const size_t n = strlen(p->path);
-            if (strncmp(name, p->path, n) != 0) continue;
-            return strcmp(name + n, ".weight") == 0 || (p->bias.rank && strcmp(name + n, ".bias") == 0);
-        }
+        if (layer_knows(m, i, name)) return true;
     }
     return false;
 }

@@ -12,31 +12,37 @@
 #include "autograd/tape.h"
 #include "kernels/attention/attention.h"
 #include "kernels/embed/embed.h"
+#include "kernels/layernorm/layernorm.h"
 #include "kernels/linear_xent/linear_xent.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/rope_table/rope_table.h"
+#include "kernels/scale/scale.h"
+#include "kernels/softcap/softcap.h"
 #include "kernels/swiglu/swiglu.h"
 #include "models/cache.h"
 #include "models/decoder.h"
 #include "models/lora.h"
+#include "models/modules.h"
 
 /* Puts the view of a weight into *out; fails with LRK_EINPUT when there is none of this name. */
 typedef lrk_status (*lrk_weight_find)(void *ctx, const char *name, lrk_tensor *out, lrk_err *err);
 
-enum { LRK_Q, LRK_K, LRK_V, LRK_O, LRK_GATE, LRK_UP, LRK_DOWN, LRK_PROJECTIONS };
+typedef struct lrk_norm_weights {
+    lrk_tensor weight, bias; /* f32; rank 0: none */
+} lrk_norm_weights;
 
 typedef struct lrk_layer {
-    lrk_tensor attention_norm, feed_forward_norm; /* f32 (C) */
-    lrk_projection projection[LRK_PROJECTIONS];
+    lrk_norm_weights norm[LRK_NORMS];
+    lrk_projection projection[LRK_PROJECTIONS]; /* weight of rank 0: the layer has no such module */
 } lrk_layer;
 
 typedef struct lrk_model {
     lrk_decoder decoder;
     lrk_device device;          /* where all of the following lies */
     lrk_tensor embedding, head; /* (V, C), stored type; the same view when tied */
-    lrk_tensor final_norm;      /* f32 (C) */
-    lrk_tensor frequencies;     /* f32 (D / 2) */
+    lrk_norm_weights final_norm;        /* C */
+    lrk_tensor frequencies[2];  /* f32 (R / 2), or (2, R / 2): short and long documents; [1]: local */
     lrk_layer *layers;
 
     lrk_projection **adapted;
@@ -45,11 +51,14 @@ typedef struct lrk_model {
     size_t weight_bytes;              /* of weights in the frozen arena: copied to the device, NF4 */
 
     lrk_rmsnorm_attr norm;
-    lrk_rope_table_attr rope_table;
+    lrk_layernorm_attr layer_norm;
+    lrk_rope_table_attr rope_table[2];
     lrk_rope_attr rope;
-    lrk_attention_attr attention;
-    lrk_embed_attr embed;
+    lrk_attention_attr attention[2]; /* [1]: with a window */
+    lrk_embed_attr embed, gather;    /* gather: rows as they are */
     lrk_swiglu_attr swiglu;
+    lrk_scale_attr residual, logit;
+    lrk_softcap_attr softcap;
     lrk_linear_xent_attr loss;
     lrk_linear_attr plain;
     lrk_arena own; /* names and tables */

@@ -3,9 +3,9 @@
 
 LRK_DECLARE_KERNELS(rmsnorm);
 
-static void ask_scratch(const lrk_tensor *x, lrk_device device, lrk_infer *p)
+static void ask_scratch(size_t rows, size_t width, lrk_dtype type, lrk_device device, lrk_infer *p)
 {
-    const size_t row = lrk_row_bytes(lrk_acc(x->dtype), lrk_cols(x)), rows = lrk_rows(x);
+    const size_t row = lrk_row_bytes(lrk_acc(type), width);
     if (device == LRK_CPU)
         p->forward_scratch = p->backward_scratch = row;
     else
@@ -18,16 +18,19 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
     const lrk_rmsnorm_attr *a = c->attr;
 
     LRK_TRY(lrk_compute_of(x, "rmsnorm", &p->compute, err));
-    LRK_REQUIRE(err, w->rank == 1 && lrk_cols(w) == lrk_cols(x), LRK_ESHAPE,
+    const size_t width = lrk_cols(w);
+    LRK_REQUIRE(err, w->rank == 1 && width > 0 && lrk_cols(x) % width == 0, LRK_ESHAPE,
                 "rmsnorm: weight '%s' has %zu elements, x '%s' has width %zu", w->name,
                 lrk_count(w), x->name, lrk_cols(x));
+    LRK_REQUIRE(err, width == lrk_cols(x) || lrk_contiguous(x), LRK_ESHAPE,
+                "rmsnorm: x '%s' is not contiguous, its rows cannot be cut into pieces", x->name);
     LRK_REQUIRE(err, w->dtype == x->dtype || (w->dtype == LRK_F32 && x->dtype == LRK_BF16),
                 LRK_ESUPPORT, "rmsnorm: weight '%s' is %s, expected %s or f32", w->name,
                 lrk_dtype_name(w->dtype), lrk_dtype_name(x->dtype));
     LRK_REQUIRE(err, a->eps > 0.0, LRK_EVALUE, "rmsnorm: eps is %g, must be > 0", a->eps);
     p->out[LRK_RMSNORM_Y] = lrk_like(x);
-    p->saved[LRK_RMSNORM_RSTD] = lrk_vec(lrk_acc(x->dtype), lrk_rows(x));
-    ask_scratch(x, c->device, p);
+    p->saved[LRK_RMSNORM_RSTD] = lrk_vec(lrk_acc(x->dtype), lrk_count(x) / width);
+    ask_scratch(lrk_count(x) / width, width, x->dtype, c->device, p);
     return LRK_OK;
 }
 
@@ -42,6 +45,7 @@ static const lrk_sample samples[] = {
     {.name = "several parts, whole vectors", .in = {{{130, 24}}, {{24}}}, .attr = &tiny},
     {.name = "rows of several warps", .in = {{{3, 1048}}, {{1048}}}, .attr = &tiny},
     {.name = "wider than registers", .in = {{{2, 4099}}, {{4099}}}, .attr = &tiny},
+    {.name = "heads of a row", .in = {{{21, 40}}, {{8}, .adapter = true}}, .attr = &tiny},
 };
 
 const lrk_op lrk_op_rmsnorm = {

@@ -6,7 +6,8 @@
  *              dx[n,c] += r[n] * w[c] * dy[n,c] - x[n,c] * r[n]^3 * s[n] / C
  *              dw[c]   += sum_n(dy[n,c] * x[n,c] * r[n])
  *
- * N: rows, the product of all axes but the last.   C: model width.
+ * N: rows, the product of all axes but the last.   C: model width. Where w is shorter than a row, the
+ * row is normalised in pieces of its length, each a row of the formulas: the heads of q and k.
  */
 #ifndef LRK_KERNELS_RMSNORM_H
 #define LRK_KERNELS_RMSNORM_H
@@ -15,9 +16,9 @@
 
 /* Tensors of one call, as indices into lrk_call; row-major, rows may be strided.
  *   in[X]       (..., C)  f32 | bf16 | f64
- *   in[W]       (C)       like x, or f32
+ *   in[W]       (C)       like x, or f32; or (D), D a divisor of C: then x and all others are contiguous
  *   out[Y]      (..., C)  like x; may share storage with x only when no backward will run
- *   saved[RSTD] (N)       the r of the formulas; f32, or f64 when x is f64
+ *   saved[RSTD] (N)       the r of the formulas, one for each piece; f32, or f64 when x is f64
  */
 enum { LRK_RMSNORM_X, LRK_RMSNORM_W };
 enum { LRK_RMSNORM_Y };
@@ -28,15 +29,52 @@ typedef struct lrk_rmsnorm_attr {
     double eps;
 } lrk_rmsnorm_attr;
 
-/* infer fails with LRK_ESHAPE when w is not (C), LRK_ESUPPORT when its type is neither that of x nor
- * f32, LRK_EVALUE when eps is not > 0. A frozen w costs nothing. Sums of squares in f64 on the CPU.
- * Scratch: a row on the CPU; on a GPU, for dw, a row of f32 sums for each part of the rows. */
+/* infer fails with LRK_ESHAPE when w is no vector whose length divides C, LRK_ESUPPORT when its type is
+ * neither that of x nor f32, LRK_EVALUE when eps is not > 0. A frozen w costs nothing. Sums of squares in
+ * f64 on the CPU. Scratch: a row on the CPU; on a GPU, for dw, a row of f32 sums for each part of the rows. */
 extern const lrk_op lrk_op_rmsnorm;
 
 /* Rows of a part: at most 32 parts, so that the last sum is short. */
 static inline size_t lrk_rmsnorm_part_rows(size_t rows)
 {
     return lrk_max(64, lrk_ceil_div(rows, 32));
+}
+
+/* The call that kernels see: x, y and their gradients with a piece in each row. */
+typedef struct lrk_rmsnorm_pieces {
+    lrk_call call;
+    lrk_tensor x, y, dx, dy;
+} lrk_rmsnorm_pieces;
+
+static inline lrk_tensor lrk_rmsnorm_cut(const lrk_tensor *t, size_t width)
+{
+    lrk_tensor cut = *t;
+    cut.rank = 2;
+    cut.dim[0] = lrk_count(t) / width;
+    cut.dim[1] = cut.stride = width;
+    return cut;
+}
+
+static inline const lrk_call *lrk_rmsnorm_call(const lrk_call *c, lrk_rmsnorm_pieces *p)
+{
+    const size_t width = lrk_count(c->in[LRK_RMSNORM_W]);
+    if (width == lrk_cols(c->in[LRK_RMSNORM_X])) return c;
+    p->call = *c;
+    p->x = lrk_rmsnorm_cut(c->in[LRK_RMSNORM_X], width);
+    p->call.in[LRK_RMSNORM_X] = &p->x;
+    if (c->out[LRK_RMSNORM_Y]) {
+        p->y = lrk_rmsnorm_cut(c->out[LRK_RMSNORM_Y], width);
+        p->call.out[LRK_RMSNORM_Y] = &p->y;
+    }
+    if (c->dout[LRK_RMSNORM_Y]) {
+        p->dy = lrk_rmsnorm_cut(c->dout[LRK_RMSNORM_Y], width);
+        p->call.dout[LRK_RMSNORM_Y] = &p->dy;
+    }
+    if (c->din[LRK_RMSNORM_X]) {
+        p->dx = lrk_rmsnorm_cut(c->din[LRK_RMSNORM_X], width);
+        p->call.din[LRK_RMSNORM_X] = &p->dx;
+    }
+    return &p->call;
 }
 
 #endif /* LRK_KERNELS_RMSNORM_H */

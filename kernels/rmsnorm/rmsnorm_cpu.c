@@ -42,6 +42,8 @@ static void forward_rows(void *ctx, size_t task, int worker)
 
 void LRK_KERNEL(rmsnorm, fwd)(const lrk_call *c)
 {
+    lrk_rmsnorm_pieces pieces;
+    c = lrk_rmsnorm_call(c, &pieces);
     job j = prepare(c);
     lrk_parallel(lrk_ceil_div(lrk_rows(c->in[LRK_RMSNORM_X]), ROWS), forward_rows, &j);
 }
@@ -98,6 +100,8 @@ static void dw_columns(void *ctx, size_t task, int worker)
 
 void LRK_KERNEL(rmsnorm, bwd)(const lrk_call *c)
 {
+    lrk_rmsnorm_pieces pieces;
+    c = lrk_rmsnorm_call(c, &pieces);
     job j = prepare(c);
     const lrk_tensor *x = c->in[LRK_RMSNORM_X];
     if (c->din[LRK_RMSNORM_X]) lrk_parallel(lrk_ceil_div(lrk_rows(x), ROWS), dx_rows, &j);

@@ -241,6 +241,8 @@ template <typename T, typename W> static void backward_with(const lrk_call *c)
 
 template <typename T> static void forward(const lrk_call *c)
 {
+    lrk_rmsnorm_pieces pieces;
+    c = lrk_rmsnorm_call(c, &pieces);
     if (c->in[LRK_RMSNORM_W]->dtype == LRK_F32)
         forward_with<T, float>(c);
     else
@@ -249,6 +251,8 @@ template <typename T> static void forward(const lrk_call *c)
 
 template <typename T> static void backward(const lrk_call *c)
 {
+    lrk_rmsnorm_pieces pieces;
+    c = lrk_rmsnorm_call(c, &pieces);
     if (c->in[LRK_RMSNORM_W]->dtype == LRK_F32)
         backward_with<T, float>(c);
     else

@@ -9,6 +9,9 @@
  * factor of YaRN and LongRoPE, else 1. A model makes one table for each set of frequencies that it
  * has.
  *
+ * Two rows of frequencies: documents that go beyond `long_from` tokens take the second (LongRoPE). How
+ * long a document is, is what its segment has shown so far: POSITION + LENGTH.
+ *
  * Angles are computed in f64 whatever the type: at position 30000 an f32 angle is off by 1e-3.
  *
  * Su et al., "RoFormer", 2021. freq[k] = theta^(-2k/R), changed by the model's scaling rule, is the
@@ -19,7 +22,7 @@
 #include "kernels/op.h"
 
 /*   in[SEGMENTS]  (S, 6)   i32, kernels/segments.h
- *   in[FREQ]      (R / 2)  f32 or f64
+ *   in[FREQ]      (R / 2) or (2, R / 2)  f32 or f64
  *   in[TOKENS]    (T)      i32: the ids of the run, of which only the number counts
  *   out[TABLE]    (T, R)   like FREQ: f32 whatever the compute type of the model
  */
@@ -28,6 +31,7 @@ enum { LRK_ROPE_TABLE_TABLE };
 
 typedef struct lrk_rope_table_attr {
     double attention_factor; /* f; 0 counts as 1 */
+    size_t long_from;        /* tokens; asked only where there are two rows */
 } lrk_rope_table_attr;
 
 /* infer: LRK_ESHAPE when segments, frequencies or tokens are not of that shape, LRK_ESUPPORT for

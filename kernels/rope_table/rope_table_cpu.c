@@ -16,7 +16,7 @@ static void fill_rows(void *ctx, size_t task, int worker)
     const lrk_rope_table_attr *a = c->attr;
     const lrk_tensor *segments = c->in[LRK_ROPE_TABLE_SEGMENTS],
                      *table = c->out[LRK_ROPE_TABLE_TABLE];
-    const lrk_real *freq = c->in[LRK_ROPE_TABLE_FREQ]->data;
+    const lrk_tensor *frequencies = c->in[LRK_ROPE_TABLE_FREQ];
     const size_t half = lrk_cols(table) / 2, end = lrk_min(lrk_rows(table), (task + 1) * ROWS);
     const double f = a->attention_factor == 0.0 ? 1.0 : a->attention_factor;
     size_t s = 0;
@@ -27,6 +27,9 @@ static void fill_rows(void *ctx, size_t task, int worker)
         const int32_t *segment = lrk_segment(segments, s);
         const double position =
             (double)segment[LRK_SEG_POSITION] + (double)t - (double)segment[LRK_SEG_START];
+        const size_t length = (size_t)segment[LRK_SEG_POSITION] + (size_t)segment[LRK_SEG_LENGTH];
+        const bool second = lrk_rows(frequencies) == 2 && length > a->long_from;
+        const lrk_real *freq = lrk_row(frequencies, second);
         lrk_real *cosine = lrk_row(table, t), *sine = cosine + half;
         for (size_t k = 0; k < half; k++) {
             const double angle = position * (double)freq[k];

@@ -5,17 +5,20 @@ extern "C" {
 }
 
 static __global__ void fill(const int32_t *segments, size_t n_segments, const float *freq,
-                            float *table, size_t tokens, size_t half, double factor)
+                            float *table, size_t tokens, size_t half, double factor, bool two,
+                            size_t long_from)
 {
     LRK_FOR_ROWS(t, tokens)
     {
         const int32_t *segment = lrk_segment_of(segments, n_segments, t);
         const double position =
             (double)segment[LRK_SEG_POSITION] + (double)t - (double)segment[LRK_SEG_START];
+        const size_t length = (size_t)segment[LRK_SEG_POSITION] + (size_t)segment[LRK_SEG_LENGTH];
+        const float *f = two && length > long_from ? freq + half : freq;
         LRK_FOR_ITEMS(k, half)
         {
             double sine, cosine;
-            sincos(position * (double)freq[k], &sine, &cosine);
+            sincos(position * (double)f[k], &sine, &cosine);
             table[t * 2 * half + k] = (float)(factor * cosine);
             table[(t * 2 + 1) * half + k] = (float)(factor * sine);
         }
@@ -31,5 +34,6 @@ extern "C" void lrk_rope_table_fwd_f32_cuda(const lrk_call *c)
     const lrk_walk w = lrk_walk_over(tokens, half);
     LRK_LAUNCH(fill, w.grid, w.block, 0, lrk_data<const int32_t>(segments), lrk_rows(segments),
                lrk_data<const float>(c->in[LRK_ROPE_TABLE_FREQ]), lrk_data<float>(table), tokens,
-               half, a->attention_factor == 0.0 ? 1.0 : a->attention_factor);
+               half, a->attention_factor == 0.0 ? 1.0 : a->attention_factor,
+               lrk_rows(c->in[LRK_ROPE_TABLE_FREQ]) == 2, a->long_from);
 }

@@ -9,11 +9,12 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
     const lrk_swiglu_attr *a = c->attr;
 
     LRK_TRY(lrk_compute_of(g, "swiglu", &p->compute, err));
-    LRK_REQUIRE(err, lrk_same_shape(g, u), LRK_ESHAPE,
+    LRK_REQUIRE(err, !u || lrk_same_shape(g, u), LRK_ESHAPE,
                 "swiglu: gate '%s' is (%zu, %zu), up '%s' is (%zu, %zu)", g->name, lrk_rows(g),
                 lrk_cols(g), u->name, lrk_rows(u), lrk_cols(u));
-    LRK_REQUIRE(err, g->dtype == u->dtype, LRK_ESUPPORT, "swiglu: gate '%s' is %s, up '%s' is %s",
-                g->name, lrk_dtype_name(g->dtype), u->name, lrk_dtype_name(u->dtype));
+    LRK_REQUIRE(err, !u || g->dtype == u->dtype, LRK_ESUPPORT,
+                "swiglu: gate '%s' is %s, up '%s' is %s", g->name, lrk_dtype_name(g->dtype), u->name,
+                lrk_dtype_name(u->dtype));
     LRK_REQUIRE(err, a->activation <= LRK_GELU_ERF, LRK_EVALUE, "swiglu: activation %d is unknown",
                 (int)a->activation);
     p->out[LRK_SWIGLU_H] = lrk_like(g);
@@ -29,12 +30,14 @@ static const lrk_sample samples[] = {
     {.name = "gelu_tanh", .in = {{{5, 40}}, {{5, 40}}}, .attr = &gelu_tanh},
     {.name = "more than one block", .in = {{{9, 712}}, {{9, 712}}}, .attr = &silu},
     {.name = "gelu_erf", .in = {{{5, 40}}, {{5, 40}}}, .attr = &gelu_erf},
+    {.name = "no gate, odd width", .in = {{{21, 43}}}, .attr = &gelu_tanh},
 };
 
 const lrk_op lrk_op_swiglu = {
     .name = "swiglu",
     .n_in = 2,
     .n_out = 1,
+    .optional_in = 1u << LRK_SWIGLU_U,
     .overwrites = true,
     .cheap = true,
     .needs_in = 1u << LRK_SWIGLU_G | 1u << LRK_SWIGLU_U,

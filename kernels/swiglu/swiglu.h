@@ -9,6 +9,8 @@
  *              k = sqrt(2 / pi), c = 0.044715: g/2 (1 + tanh(k (g + c g^3))) written with sigmoid
  *   gelu_erf   act(g) = g * P(g), P(g) = (1 + erf(g / sqrt 2)) / 2;   act' = P + g exp(-g^2 / 2) / sqrt(2 pi)
  *
+ * Without u, h = act(g): the feed-forward block of models that have no gate.
+ *
  * N: tokens.   F: feed-forward width.   Shazeer, "GLU variants improve transformer", 2020.
  */
 #ifndef LRK_KERNELS_SWIGLU_H
@@ -16,6 +18,7 @@
 #include "kernels/op.h"
 
 /*   in[G], in[U]  (N, F)  f32 | bf16 | f64, both alike; may be column slices of one matrix
+ *                         in[U] may be absent
  *   out[H]        (N, F)  like g
  */
 enum { LRK_SWIGLU_G, LRK_SWIGLU_U };

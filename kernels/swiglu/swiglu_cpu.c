@@ -49,6 +49,11 @@ static activation choose(const lrk_call *c)
     return attr->activation == LRK_SILU ? silu : attr->activation == LRK_GELU_TANH ? gelu_tanh : gelu_erf;
 }
 
+static const lrk_store *up_row(const lrk_tensor *u, size_t row, size_t first)
+{
+    return u ? (const lrk_store *)lrk_row(u, row) + first : NULL;
+}
+
 static void forward_rows(void *ctx, size_t task, int worker)
 {
     (void)worker;
@@ -60,11 +65,15 @@ static void forward_rows(void *ctx, size_t task, int worker)
     for (size_t n = task * ROWS; n < end; n++) {
         for (size_t first = 0; first < F; first += BLOCK) {
             const size_t m = lrk_min(BLOCK, F - first);
-            const lrk_store *pu = (const lrk_store *)lrk_row(u, n) + first;
+            const lrk_store *pu = up_row(u, n, first);
             lrk_store *ph = (lrk_store *)lrk_row(h, n) + first;
             act(m, (const lrk_store *)lrk_row(g, n) + first, value, NULL);
+            if (pu) {
 #pragma omp simd
-            for (size_t i = 0; i < m; i++) lrk_put(ph, i, value[i] * lrk_get(pu, i));
+                for (size_t i = 0; i < m; i++) lrk_put(ph, i, value[i] * lrk_get(pu, i));
+            } else {
+                for (size_t i = 0; i < m; i++) lrk_put(ph, i, value[i]);
+            }
         }
     }
 }
@@ -100,13 +109,17 @@ static void backward_rows(void *ctx, size_t task, int worker)
     for (size_t n = task * ROWS; n < end; n++) {
         for (size_t first = 0; first < F; first += BLOCK) {
             const size_t m = lrk_min(BLOCK, F - first);
-            const lrk_store *pu = (const lrk_store *)lrk_row(u, n) + first;
+            const lrk_store *pu = up_row(u, n, first);
             const lrk_store *pdh = (const lrk_store *)lrk_row(dh, n) + first;
             act(m, (const lrk_store *)lrk_row(g, n) + first, value, slope);
+            if (pu) {
 #pragma omp simd
-            for (size_t i = 0; i < m; i++) {
-                value[i] *= lrk_get(pdh, i);
-                slope[i] *= lrk_get(pdh, i) * lrk_get(pu, i);
+                for (size_t i = 0; i < m; i++) {
+                    value[i] *= lrk_get(pdh, i);
+                    slope[i] *= lrk_get(pdh, i) * lrk_get(pu, i);
+                }
+            } else {
+                for (size_t i = 0; i < m; i++) slope[i] *= lrk_get(pdh, i);
             }
             if (dg) add_block(dg, n, first, m, c->fresh >> LRK_SWIGLU_G & 1, slope);
             if (du) add_block(du, n, first, m, c->fresh >> LRK_SWIGLU_U & 1, value);

@@ -34,12 +34,12 @@ static __global__ void forward_elements(lrk_view<const T> g, lrk_view<const T> u
         {
             lrk_pack<T, N> gate, up, result;
             gate.load(g.at(r, i * N));
-            up.load(u.at(r, i * N));
+            if (u.data) up.load(u.at(r, i * N));
 #pragma unroll
             for (int k = 0; k < N; k++) {
                 float value, slope;
                 activate<activation>(gate.get(k), &value, &slope);
-                result.set(k, value * up.get(k));
+                result.set(k, u.data ? value * up.get(k) : value);
             }
             result.store(h.at(r, i * N));
         }
@@ -63,7 +63,7 @@ static __global__ void backward_elements(lrk_view<const T> g, lrk_view<const T> 
         {
             lrk_pack<T, N> gate, up, above, dg, du;
             gate.load(g.at(r, i * N));
-            up.load(u.at(r, i * N));
+            if (u.data) up.load(u.at(r, i * N));
             above.load(dh.at(r, i * N));
             if (d.keep_dg) dg.load(d.dg.at(r, i * N));
             if (d.keep_du) du.load(d.du.at(r, i * N));
@@ -71,7 +71,8 @@ static __global__ void backward_elements(lrk_view<const T> g, lrk_view<const T> 
             for (int k = 0; k < N; k++) {
                 float value, slope;
                 activate<activation>(gate.get(k), &value, &slope);
-                const float a = above.get(k), to_gate = slope * (a * up.get(k)), to_up = value * a;
+                const float a = above.get(k), through = u.data ? a * up.get(k) : a;
+                const float to_gate = slope * through, to_up = value * a;
                 dg.set(k, d.keep_dg ? dg.get(k) + to_gate : to_gate);
                 du.set(k, d.keep_du ? du.get(k) + to_up : to_up);
             }

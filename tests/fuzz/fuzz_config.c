@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (lrk_decoder_read(&d, config, "fuzz", &err) == LRK_OK) {
         if (d.head_size > 1024 || d.heads % d.key_heads || lrk_decoder_parameters(&d) == 0)
             LRK_BUG("a decoder that cannot be");
-        lrk_rope_frequencies(&d.rope, d.head_size, frequencies);
+        lrk_rope_frequencies(&d.rope, d.rotary, false, frequencies);
     } else if (err.status == LRK_OK) {
         LRK_BUG("a failure without a message");
     }

@@ -19,8 +19,10 @@ static inline lrk_decoder lrk_toy_decoder(void)
 {
     return (lrk_decoder){.family = "LlamaForCausalLM", .layers = 2, .width = 24, .heads = 4,
                          .key_heads = 2, .head_size = 8, .feed_forward = 40, .vocabulary = 50,
-                         .max_positions = 64, .norm_eps = 1e-5,
-                         .rope = {.theta = 10000.0, .factor = 1.0}, .tied = true};
+                         .max_positions = 64, .norm_eps = 1e-5, .rotary = 8,
+                         .rope = {.theta = 10000.0, .factor = 1.0}, .tied = true,
+                         .embedding_scale = 1.0, .residual_scale = 1.0, .logit_scale = 1.0,
+                         .attention_scale = 0.35355339059327373};
 }
 
 /* Weights by name: the same name always gives the same numbers. */

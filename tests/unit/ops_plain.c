@@ -8,12 +8,15 @@
 
 #include "kernels/attention/attention.h"
 #include "kernels/embed/embed.h"
+#include "kernels/layernorm/layernorm.h"
 #include "kernels/linear/linear.h"
 #include "kernels/linear_xent/linear_xent.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/rope_table/rope_table.h"
+#include "kernels/scale/scale.h"
 #include "kernels/segments.h"
+#include "kernels/softcap/softcap.h"
 #include "kernels/swiglu/swiglu.h"
 #include "ops/case.h"
 
@@ -47,16 +50,40 @@ static double number(const lrk_tensor *t, size_t row, size_t column)
 static double norm_formula(const call *k, size_t row, size_t column)
 {
     const lrk_rmsnorm_attr *a = k->c.attr;
+    const size_t width = lrk_count(&k->in[1]), first = column / width * width;
     double square = 0.0;
-    for (size_t i = 0; i < lrk_cols(&k->in[0]); i++) square += pow(number(&k->in[0], row, i), 2.0);
-    return number(&k->in[0], row, column) * at(&k->in[1], column) /
-           sqrt(square / (double)lrk_cols(&k->in[0]) + a->eps);
+    for (size_t i = first; i < first + width; i++) square += pow(number(&k->in[0], row, i), 2.0);
+    return number(&k->in[0], row, column) * at(&k->in[1], column - first) /
+           sqrt(square / (double)width + a->eps);
+}
+
+static double layernorm_formula(const call *k, size_t row, size_t column)
+{
+    const lrk_layernorm_attr *a = k->c.attr;
+    const double n = (double)lrk_cols(&k->in[0]);
+    double mean = 0.0, square = 0.0;
+    for (size_t i = 0; i < lrk_cols(&k->in[0]); i++) mean += number(&k->in[0], row, i) / n;
+    for (size_t i = 0; i < lrk_cols(&k->in[0]); i++) square += pow(number(&k->in[0], row, i) - mean, 2.0);
+    const double z = (number(&k->in[0], row, column) - mean) / sqrt(square / n + a->eps);
+    return z * at(&k->in[1], column) + (k->c.in[2] ? at(&k->in[2], column) : 0.0);
+}
+
+static double scale_formula(const call *k, size_t row, size_t column)
+{
+    return ((const lrk_scale_attr *)k->c.attr)->scale * number(&k->in[0], row, column);
+}
+
+static double softcap_formula(const call *k, size_t row, size_t column)
+{
+    const double cap = ((const lrk_softcap_attr *)k->c.attr)->cap;
+    return cap * tanh(number(&k->in[0], row, column) / cap);
 }
 
 static double swiglu_formula(const call *k, size_t row, size_t column)
 {
     const lrk_swiglu_attr *a = k->c.attr;
-    const double g = number(&k->in[0], row, column), u = number(&k->in[1], row, column);
+    const double g = number(&k->in[0], row, column);
+    const double u = k->c.in[1] ? number(&k->in[1], row, column) : 1.0;
     const double inner = sqrt(2.0 / acos(-1.0)) * (g + 0.044715 * g * g * g);
     switch (a->activation) {
     case LRK_SILU: return u * g / (1.0 + exp(-g));
@@ -142,8 +169,13 @@ static int32_t position_of(const lrk_tensor *segments, size_t t)
 static double rope_table_formula(const call *k, size_t row, size_t column)
 {
     const lrk_rope_table_attr *a = k->c.attr;
-    const size_t half = lrk_count(&k->in[1]);
-    const double angle = (double)position_of(&k->in[0], row) * at(&k->in[1], column % half);
+    const size_t half = lrk_cols(&k->in[1]);
+    const int32_t *s = ((const int32_t *)k->in[0].data);
+    while (s[LRK_SEG_START] + s[LRK_SEG_LENGTH] <= (int32_t)row) s += LRK_SEG_FIELDS;
+    const bool second = lrk_rows(&k->in[1]) == 2 &&
+                        (size_t)(s[LRK_SEG_POSITION] + s[LRK_SEG_LENGTH]) > a->long_from;
+    const double angle = (double)position_of(&k->in[0], row) *
+                         at(&k->in[1], (second ? half : 0) + column % half);
     const double factor = a->attention_factor == 0.0 ? 1.0 : a->attention_factor;
     return factor * (column < half ? cos(angle) : sin(angle));
 }
@@ -206,6 +238,24 @@ static void rmsnorm(void **state)
     compare(&lrk_op_rmsnorm, norm_formula);
 }
 
+static void layernorm(void **state)
+{
+    (void)state;
+    compare(&lrk_op_layernorm, layernorm_formula);
+}
+
+static void scale(void **state)
+{
+    (void)state;
+    compare(&lrk_op_scale, scale_formula);
+}
+
+static void softcap(void **state)
+{
+    (void)state;
+    compare(&lrk_op_softcap, softcap_formula);
+}
+
 static void swiglu(void **state)
 {
     (void)state;
@@ -253,6 +303,8 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(rmsnorm),    cmocka_unit_test(swiglu),
                                        cmocka_unit_test(rope_table), cmocka_unit_test(rope),
                                        cmocka_unit_test(attention),  cmocka_unit_test(embed),
-                                       cmocka_unit_test(linear),     cmocka_unit_test(linear_xent)};
+                                       cmocka_unit_test(linear),     cmocka_unit_test(linear_xent),
+                                       cmocka_unit_test(layernorm),  cmocka_unit_test(scale),
+                                       cmocka_unit_test(softcap)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

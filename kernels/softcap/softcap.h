@@ -1,0 +1,25 @@
+/* kernels/softcap/softcap.h -- logits that cannot grow beyond a cap.
+ *
+ *   forward    y[i]  = cap * tanh(x[i] / cap)
+ *   backward   dx[i] += dy[i] * (1 - (y[i] / cap)^2)
+ *
+ * Gemma 2. Training does the same inside kernels/linear_xent/.
+ */
+#ifndef LRK_KERNELS_SOFTCAP_H
+#define LRK_KERNELS_SOFTCAP_H
+#include "kernels/op.h"
+
+/*   in[X]   (..., C)  f32 | bf16 | f64
+ *   out[Y]  (..., C)  like x
+ */
+enum { LRK_SOFTCAP_X };
+enum { LRK_SOFTCAP_Y };
+
+typedef struct lrk_softcap_attr {
+    double cap; /* > 0 */
+} lrk_softcap_attr;
+
+/* infer: LRK_EVALUE for a cap that is not above 0 and finite. */
+extern const lrk_op lrk_op_softcap;
+
+#endif /* LRK_KERNELS_SOFTCAP_H */

@@ -1,0 +1,190 @@
+/* models/decoder_forward.c -- the forward pass of a decoder (Vaswani et al., 2017; Touvron et al., 2023):
+ *
+ *   h   = scale * embed(ids)
+ *   for each layer:
+ *     h = h + out_norm(O(attention(rope(norm(Q a)), rope(norm(K a)), V a))),   a = norm(h)
+ *     h = h + out_norm(Down(act(Gate f) * Up f)),                              f = norm(h)
+ *   norm(h)
+ *
+ * Each of Q, K, V, O, Gate, Up, Down is a frozen matrix, or rows of one that several share, with an
+ * adapter beside it where there is one. Which of the norms are there, whether a layer turns its heads,
+ * has a window or a gate, says the decoder description.
+ */
+#include "kernels/add/add.h"
+#include "models/model.h"
+
+static lrk_var *norm(const lrk_pass *p, lrk_var *x, const lrk_norm_weights *n)
+{
+    lrk_tape *t = p->tape;
+    if (!n->weight.rank) return x;
+    lrk_var *in[] = {x, lrk_constant(t, &n->weight), lrk_constant(t, n->bias.rank ? &n->bias : NULL)};
+    return p->model->decoder.layer_norm ? lrk_apply(t, &lrk_op_layernorm, in, 3, &p->model->layer_norm)
+                                        : lrk_apply(t, &lrk_op_rmsnorm, in, 2, &p->model->norm);
+}
+
+/* n rows of a matrix, or elements of a vector, from `first` on. */
+static const lrk_tensor *part(const lrk_tensor *t, size_t first, size_t n, lrk_tensor *room)
+{
+    if (!t->rank) return NULL;
+    *room = *t;
+    room->dim[0] = n;
+    if (t->rank == 1) room->stride = n;
+    if (t->data)
+        room->data = t->rank == 1 ? (char *)t->data + lrk_row_bytes(t->dtype, first) : lrk_row(t, first);
+    return room;
+}
+
+/* Rows first .. first + n - 1 of the projection's result. */
+static lrk_var *project_rows(const lrk_pass *p, const lrk_projection *w, size_t first, size_t n,
+                             lrk_var *x)
+{
+    lrk_tape *t = p->tape;
+    lrk_tensor weight, bias, b, db;
+    lrk_var *in[] = {x, lrk_constant(t, part(&w->weight, first, n, &weight)),
+                     lrk_constant(t, part(&w->bias, first, n, &bias)),
+                     lrk_parameter(t, w->adapted ? &w->a : NULL, w->da.rank ? &w->da : NULL),
+                     lrk_parameter(t, w->adapted ? part(&w->b, first, n, &b) : NULL,
+                                   part(&w->db, first, n, &db))};
+    return lrk_apply(t, &lrk_op_linear, in, 5, &w->attr);
+}
+
+static lrk_var *project(const lrk_pass *p, const lrk_projection *w, lrk_var *x)
+{
+    return project_rows(p, w, 0, lrk_rows(&w->weight), x);
+}
+
+/* Angles of all tokens, for every layer: those of the model, and those of layers with a window where they
+ * have others. */
+typedef struct lrk_angles {
+    lrk_var *table[2];
+} lrk_angles;
+
+static lrk_angles rope_tables(const lrk_pass *p)
+{
+    lrk_tape *t = p->tape;
+    const lrk_model *m = p->model;
+    lrk_angles a = {{NULL}};
+    for (int i = 0; i < 2; i++) {
+        if (!m->frequencies[i].rank) continue;
+        lrk_var *in[] = {lrk_constant(t, p->segments), lrk_constant(t, &m->frequencies[i]),
+                         lrk_constant(t, p->ids)};
+        a.table[i] = lrk_apply(t, &lrk_op_rope_table, in, 3, &m->rope_table[i]);
+    }
+    lrk_tape_hold(t);
+    return a;
+}
+
+static lrk_var *rotate(const lrk_pass *p, const lrk_angles *a, size_t layer, lrk_var *x)
+{
+    const unsigned char kind = p->model->decoder.layer[layer];
+    if (kind & LRK_LAYER_NO_ROPE) return x;
+    lrk_var *table = a->table[kind & LRK_LAYER_LOCAL_ROPE ? 1 : 0];
+    return lrk_apply(p->tape, &lrk_op_rope, (lrk_var *[]){x, table}, 2, &p->model->rope);
+}
+
+static lrk_var *attend(const lrk_pass *p, size_t layer, lrk_var *q, lrk_var *k, lrk_var *v)
+{
+    lrk_tape *t = p->tape;
+    const lrk_model *m = p->model;
+    if (p->cache && q && k && v) {
+        lrk_kv_cache_append(p->cache, layer, &k->value, &v->value, p->segments);
+        k = lrk_constant(t, &p->cache->k[layer]);
+        v = lrk_constant(t, &p->cache->v[layer]);
+    }
+    lrk_var *in[] = {q, k, v, lrk_constant(t, p->segments)};
+    const bool window = m->decoder.layer[layer] & LRK_LAYER_WINDOW;
+    return lrk_apply(t, &lrk_op_attention, in, 4, &m->attention[window]);
+}
+
+/* h + r * delta */
+static lrk_var *add(const lrk_pass *p, lrk_var *h, lrk_var *delta)
+{
+    const lrk_model *m = p->model;
+    if (m->residual.scale < 1.0 || m->residual.scale > 1.0)
+        delta = lrk_apply(p->tape, &lrk_op_scale, (lrk_var *[]){delta}, 1, &m->residual);
+    return lrk_apply(p->tape, &lrk_op_add, (lrk_var *[]){h, delta}, 2, NULL);
+}
+
+/* Queries, keys or values of the normed input: a matrix of their own, or rows of the fused one. */
+static lrk_var *heads(const lrk_pass *p, size_t i, int which, lrk_var *x)
+{
+    const lrk_decoder *d = &p->model->decoder;
+    const lrk_projection *w = p->model->layers[i].projection;
+    if (!d->fused) return project(p, &w[which], x);
+    const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
+    const size_t first = which == LRK_Q ? 0 : which == LRK_K ? q : q + k;
+    return project_rows(p, &w[LRK_QKV], first, which == LRK_Q ? q : k, x);
+}
+
+static lrk_var *attention(const lrk_pass *p, size_t i, const lrk_angles *angles, lrk_var *x)
+{
+    const lrk_layer *layer = &p->model->layers[i];
+    lrk_var *q = rotate(p, angles, i, norm(p, heads(p, i, LRK_Q, x), &layer->norm[LRK_NORM_Q]));
+    lrk_var *k = rotate(p, angles, i, norm(p, heads(p, i, LRK_K, x), &layer->norm[LRK_NORM_K]));
+    lrk_var *v = heads(p, i, LRK_V, x);
+    return project(p, &layer->projection[LRK_O], attend(p, i, q, k, v));
+}
+
+static lrk_var *feed_forward(const lrk_pass *p, size_t i, lrk_var *x)
+{
+    const lrk_decoder *d = &p->model->decoder;
+    const lrk_projection *w = p->model->layers[i].projection;
+    const size_t F = d->feed_forward;
+    lrk_var *gate = d->plain_mlp ? project(p, &w[LRK_UP], x)
+                    : d->fused   ? project_rows(p, &w[LRK_GATE_UP], 0, F, x)
+                                 : project(p, &w[LRK_GATE], x);
+    lrk_var *up = d->plain_mlp ? NULL
+                  : d->fused   ? project_rows(p, &w[LRK_GATE_UP], F, F, x)
+                               : project(p, &w[LRK_UP], x);
+    lrk_var *g = lrk_apply(p->tape, &lrk_op_swiglu, (lrk_var *[]){gate, up}, 2, &p->model->swiglu);
+    return project(p, &w[LRK_DOWN], g);
+}
+
+static lrk_var *layer_forward(const lrk_pass *p, size_t i, const lrk_angles *angles, lrk_var *h)
+{
+    const lrk_norm_weights *n = p->model->layers[i].norm;
+    lrk_var *a = attention(p, i, angles, norm(p, h, &n[LRK_NORM_ATTENTION]));
+    h = add(p, h, norm(p, a, &n[LRK_NORM_ATTENTION_OUT]));
+    lrk_var *f = feed_forward(p, i, norm(p, h, &n[LRK_NORM_FEED_FORWARD]));
+    return add(p, h, norm(p, f, &n[LRK_NORM_FEED_FORWARD_OUT]));
+}
+
+lrk_var *lrk_model_hidden(const lrk_pass *p)
+{
+    const lrk_model *m = p->model;
+    const lrk_angles angles = rope_tables(p);
+    lrk_var *in[] = {lrk_constant(p->tape, &m->embedding), lrk_constant(p->tape, p->ids)};
+    lrk_var *h = lrk_apply(p->tape, &lrk_op_embed, in, 2, &m->embed);
+    for (size_t i = 0; i < m->decoder.layers; i++) {
+        if (p->hidden) p->hidden[i] = h;
+        if (p->recompute) lrk_tape_segment_begin(p->tape);
+        h = layer_forward(p, i, &angles, h);
+        if (p->recompute) h = lrk_tape_segment_end(p->tape, h);
+    }
+    h = norm(p, h, &m->final_norm);
+    if (p->hidden) p->hidden[m->decoder.layers] = h;
+    return h;
+}
+
+/* The last hidden state as the head takes it. */
+static lrk_var *scaled(const lrk_pass *p, lrk_var *hidden)
+{
+    const lrk_scale_attr *a = &p->model->logit;
+    if (a->scale >= 1.0 && a->scale <= 1.0) return hidden;
+    return lrk_apply(p->tape, &lrk_op_scale, (lrk_var *[]){hidden}, 1, a);
+}
+
+lrk_var *lrk_model_loss(const lrk_pass *p, lrk_var *hidden, const lrk_tensor *targets)
+{
+    lrk_var *in[] = {scaled(p, hidden), lrk_constant(p->tape, &p->model->head),
+                     lrk_constant(p->tape, targets)};
+    return lrk_apply(p->tape, &lrk_op_linear_xent, in, 3, &p->model->loss);
+}
+
+lrk_var *lrk_model_logits(const lrk_pass *p, lrk_var *hidden)
+{
+    lrk_var *in[] = {scaled(p, hidden), lrk_constant(p->tape, &p->model->head)};
+    lrk_var *z = lrk_apply(p->tape, &lrk_op_linear, in, 2, &p->model->plain);
+    if (p->model->softcap.cap <= 0.0) return z;
+    return lrk_apply(p->tape, &lrk_op_softcap, (lrk_var *[]){z}, 1, &p->model->softcap);
+}
