@@ -58,8 +58,8 @@ model && sed -i 's/"num_hidden_layers": 2/"num_hidden_layers": 1/' m/config.json
 refused 3 'm: weight model.layers.1.'
 model && sed -i 's/"intermediate_size": 128/"intermediate_size": 100/' m/config.json
 refused 3 'm: weight model.layers.0.mlp.gate_proj.weight is (128, 64), the configuration says (100, 64)'
-model && sed -i 's/"hidden_act": "silu"/"hidden_act": "gelu"/' m/config.json
-refused 3 "activation 'gelu' is not supported"
+model && sed -i 's/"hidden_act": "silu"/"hidden_act": "mish"/' m/config.json
+refused 3 "activation 'mish' is not supported"
 model && sed -i 's/LlamaForCausalLM/LlambForCausalLM/' m/config.json
 refused 3 'architecture LlambForCausalLM is not supported; known: LlamaForCausalLM'
 

@@ -39,7 +39,7 @@ without gemma2_odd 's/"attn_logit_softcapping": 3.0/"attn_logit_softcapping": nu
     's/"query_pre_attn_scalar": 20/"query_pre_attn_scalar": 12/' \
     's/"hidden_activation": "gelu_pytorch_tanh"/"hidden_activation": "gelu"/' \
     's/"sliding_window": 6/"sliding_window": 5/'
-without gemma3 's/"factor": 4.0/"factor": 1.0/' 's/"rope_theta": 10000.0/"rope_theta": 1000000.0/' \
+without gemma3 's/"factor": 4.0/"factor": 1.0/' 's/"rope_theta": 10000\.0/"rope_theta": 1000000.0/' \
     's/"query_pre_attn_scalar": 20/"query_pre_attn_scalar": 12/' 's/"sliding_window": 6/"sliding_window": 7/' \
     's/"sliding_attention", "sliding_attention"/"sliding_attention", "full_attention"/'
 without phi3 's/3.0, 6.0/3.0, 5.0/' 's/1.1, 1.3/1.1, 1.0/' \
@@ -53,7 +53,7 @@ without granite 's/"embedding_multiplier": 3.0/"embedding_multiplier": 1.0/' \
     's/"logits_scaling": 2.5/"logits_scaling": 1.0/'
 without starcoder2 's/"hidden_act": "gelu_pytorch_tanh"/"hidden_act": "gelu"/' \
     's/"norm_epsilon": 1e-05/"norm_epsilon": 1e-02/' 's/"sliding_window": 6/"sliding_window": 7/'
-without llama_yarn 's/"beta_fast": 8.0/"beta_fast": 32.0/' 's/"factor": 4.0/"factor": 3.0/' \
+without llama_yarn 's/"beta_fast": 8.0/"beta_fast": 8.0, "beta_slow": 0.1/' 's/"factor": 4.0/"factor": 3.0/' \
     's/"rope_type": "yarn"/"rope_type": "yarn", "attention_factor": 1.0/' \
     's/"rope_type": "yarn"/"rope_type": "linear"/'
 without llama_linear 's/"factor": 3.0/"factor": 2.0/'

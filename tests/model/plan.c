@@ -61,6 +61,8 @@ static lrk_decoder decoder(size_t layers, size_t width, size_t heads, size_t key
 {
     return (lrk_decoder){.family = "LlamaForCausalLM", .layers = layers, .width = width,
                          .heads = heads, .key_heads = key_heads, .head_size = width / heads,
+                         .rotary = width / heads, .embedding_scale = 1.0, .residual_scale = 1.0,
+                         .attention_scale = 0.1, .logit_scale = 1.0,
                          .feed_forward = feed_forward, .vocabulary = vocabulary,
                          .max_positions = 131072, .norm_eps = 1e-5,
                          .rope = {.theta = 500000.0, .factor = 1.0}, .tied = tied};
