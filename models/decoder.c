@@ -35,6 +35,12 @@ typedef struct lrk_family {
     bool query_scalar;          /* attention scale query_pre_attn_scalar^-1/2 */
     bool softcaps, final_softcap;
     bool multipliers;           /* embedding_multiplier, attention_multiplier, ... */
+    const char *experts_key;    /* NULL: no experts */
+    const char *experts_width;  /* NULL: intermediate_size */
+    const char *normalize;      /* a key, LRK_ALWAYS, NULL: never */
+    bool normalize_default, sigmoid, block_sparse;
+    bool sparse_step, dense_first; /* which layers have experts; neither: all */
+    bool latent;                /* multi-head latent attention */
     bool fused, plain_mlp, partial_rotary, local_rope, no_rope_layers, tied;
     size_t head_size;           /* where head_dim is absent; 0: width / heads */
     double theta;               /* where rope_theta is absent; 0: 10000 */
@@ -103,6 +109,29 @@ static lrk_status required(const lrk_source *s, const char *key, size_t max, siz
     return LRK_OK;
 }
 
+/* Heads of latent attention; every head has its own keys. */
+static lrk_status read_latent(lrk_decoder *d, const lrk_source *s, lrk_err *err)
+{
+    lrk_latent *l = &d->latent;
+    bool interleave = true;
+    LRK_TRY(required(s, "kv_lora_rank", 65536, &l->rank, err));
+    LRK_TRY(required(s, "qk_nope_head_dim", 1024, &l->plain, err));
+    LRK_TRY(required(s, "qk_rope_head_dim", 1024, &d->rotary, err));
+    LRK_TRY(required(s, "v_head_dim", 1024, &l->value, err));
+    LRK_TRY(lrk_json_opt_size(s->config, "q_lora_rank", 1, 65536, &l->query_rank, s->where, err));
+    LRK_TRY(lrk_json_opt_bool(s->config, "rope_interleave", &interleave, s->where, err));
+    l->pairs_adjacent = interleave;
+    d->head_size = l->plain + d->rotary;
+    LRK_REQUIRE(err, d->key_heads == d->heads, LRK_ESUPPORT,
+                "%s: num_key_value_heads %zu is not num_attention_heads %zu: latent attention has a key "
+                "for each query head",
+                s->where, d->key_heads, d->heads);
+    LRK_REQUIRE(err, d->rotary % 2 == 0 && l->value <= d->head_size, LRK_ESUPPORT,
+                "%s: heads of %zu and %zu (query, key) and %zu (value) are not supported", s->where,
+                l->plain, d->rotary, l->value);
+    return LRK_OK;
+}
+
 static lrk_status read_sizes(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 {
     const lrk_json *c = s->config;
@@ -119,6 +148,7 @@ static lrk_status read_sizes(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     d->max_positions = 2048;
     LRK_TRY(lrk_json_opt_size(c, "max_position_embeddings", 1, 1u << 30, &d->max_positions, where,
                               err));
+    if (s->family->latent) return read_latent(d, s, err);
     LRK_REQUIRE(err, d->heads % d->key_heads == 0, LRK_EINPUT,
                 "%s: %zu query heads cannot share %zu key heads evenly", where, d->heads,
                 d->key_heads);
@@ -151,6 +181,7 @@ static lrk_status read_rotary(lrk_decoder *d, const lrk_source *s, const lrk_jso
                               lrk_err *err)
 {
     double share = 1.0;
+    if (s->family->latent) return LRK_OK;
     LRK_TRY(lrk_json_opt_real(s->config, "partial_rotary_factor", &share, s->where, err));
     if (parameters)
         LRK_TRY(lrk_json_opt_real(parameters, "partial_rotary_factor", &share, s->where, err));
@@ -375,9 +406,10 @@ static lrk_status refuse_others(const lrk_source *s, lrk_err *err)
         {"logit_scale", false, 1},
         {"rope_local_base_freq", f->local_rope, 0},
         {"use_bidirectional_attention", false, 0},
-        {"num_local_experts", false, 0},
-        {"num_experts", false, 0},
-        {"n_routed_experts", false, 0},
+        {"num_local_experts", f->experts_key != NULL, 0},
+        {"num_experts", f->experts_key != NULL, 0},
+        {"n_routed_experts", f->experts_key != NULL, 0},
+        {"kv_lora_rank", f->latent, 0},
         {"clip_qkv", false, 0},
         {"qk_layernorm", false, 0},
         {"use_qk_norm", false, 0},
@@ -416,6 +448,75 @@ static lrk_status read_family(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     return LRK_OK;
 }
 
+/* Groups of experts, of which a token sees the best. */
+static lrk_status read_groups(lrk_decoder *d, const lrk_source *s, lrk_err *err)
+{
+    lrk_experts_attr *e = &d->experts;
+    const char *method = s->family->sigmoid ? "noaux_tc" : "greedy";
+    size_t groups = s->family->sigmoid ? 8 : 0, used = s->family->sigmoid ? 4 : 0;
+    LRK_TRY(lrk_json_opt_string(s->config, "topk_method", &method, s->where, err));
+    LRK_TRY(lrk_json_opt_size(s->config, "n_group", 1, LRK_EXPERTS_MAX, &groups, s->where, err));
+    LRK_TRY(lrk_json_opt_size(s->config, "topk_group", 1, LRK_EXPERTS_MAX, &used, s->where, err));
+    const bool greedy = strcmp(method, "greedy") == 0;
+    const char *grouped = s->family->sigmoid ? "noaux_tc" : "group_limited_greedy";
+    LRK_REQUIRE(err, strcmp(method, grouped) == 0 || (greedy && !s->family->sigmoid), LRK_ESUPPORT,
+                "%s: topk_method '%.40s' is not supported for %s", s->where, method, s->family->architecture);
+    if (greedy) return LRK_OK;
+    e->groups = groups;
+    e->groups_used = used;
+    e->group_by_two = s->family->sigmoid;
+    LRK_REQUIRE(err, groups && used && used <= groups && e->experts % groups == 0 &&
+                         used * (e->experts / groups) >= e->used &&
+                         (!e->group_by_two || e->experts / groups >= 2),
+                LRK_EINPUT, "%s: n_group %zu and topk_group %zu do not fit %zu experts", s->where, groups,
+                used, e->experts);
+    return LRK_OK;
+}
+
+static lrk_status read_sparse_layers(lrk_decoder *d, const lrk_source *s, lrk_err *err)
+{
+    const lrk_json *dense = lrk_json_get(s->config, "mlp_only_layers");
+    size_t step = 1, first = s->family->sigmoid ? 3 : 0;
+    if (s->family->sparse_step)
+        LRK_TRY(lrk_json_opt_size(s->config, "decoder_sparse_step", 1, LRK_MAX_LAYERS, &step, s->where, err));
+    if (s->family->dense_first)
+        LRK_TRY(lrk_json_opt_size(s->config, "first_k_dense_replace", 0, LRK_MAX_LAYERS, &first, s->where, err));
+    for (size_t i = first; i < d->layers; i++) {
+        bool sparse = (i + 1) % step == 0;
+        for (size_t k = 0; s->family->sparse_step && k < lrk_json_size(dense); k++)
+            sparse = sparse && lrk_json_integer(lrk_json_at(dense, k)) != (int64_t)i;
+        if (sparse) d->layer[i] |= LRK_LAYER_EXPERTS;
+    }
+    return LRK_OK;
+}
+
+static lrk_status read_experts(lrk_decoder *d, const lrk_source *s, lrk_err *err)
+{
+    const lrk_family *f = s->family;
+    lrk_experts_attr *e = &d->experts;
+    bool norm = f->normalize && (strcmp(f->normalize, LRK_ALWAYS) == 0 || f->normalize_default);
+    size_t shared = f->sigmoid ? 1 : 2;
+    *e = (lrk_experts_attr){.activation = d->activation, .sigmoid = f->sigmoid, .factor = f->sigmoid ? 2.5 : 1.0,
+                            .feed_forward = d->feed_forward};
+    const char *key = lrk_json_get(s->config, f->experts_key) ? f->experts_key : "num_local_experts";
+    LRK_TRY(required(s, key, LRK_EXPERTS_MAX, &e->experts, err));
+    LRK_TRY(required(s, "num_experts_per_tok", LRK_EXPERTS_MAX_USED, &e->used, err));
+    LRK_REQUIRE(err, e->used <= e->experts, LRK_EINPUT, "%s: %zu of %zu experts for a token", s->where,
+                e->used, e->experts);
+    if (f->experts_width) LRK_TRY(required(s, f->experts_width, 1u << 20, &e->feed_forward, err));
+    if (f->normalize && *f->normalize)
+        LRK_TRY(lrk_json_opt_bool(s->config, f->normalize, &norm, s->where, err));
+    e->normalize = norm;
+    d->block_sparse = f->block_sparse;
+    d->correction = f->sigmoid;
+    LRK_TRY(read_sparse_layers(d, s, err));
+    if (!f->dense_first) return LRK_OK;
+    LRK_TRY(lrk_json_opt_size(s->config, "n_shared_experts", 1, 64, &shared, s->where, err));
+    d->shared = shared * e->feed_forward;
+    LRK_TRY(lrk_json_opt_real(s->config, "routed_scaling_factor", &e->factor, s->where, err));
+    return read_groups(d, s, err);
+}
+
 lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *where, lrk_err *err)
 {
     lrk_source s = {.where = where};
@@ -431,5 +532,10 @@ lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *
     LRK_TRY(read_family(d, &s, err));
     LRK_TRY(read_scales(d, &s, err));
     LRK_TRY(read_rope(d, &s, err));
-    return read_layers(d, &s, err);
+    LRK_TRY(read_layers(d, &s, err));
+    if (d->latent.rank && d->rope.kind != LRK_ROPE_DEFAULT && d->rope.mscale_all_dim > 0.0) {
+        const double m = lrk_yarn_mscale(d->rope.factor, d->rope.mscale_all_dim);
+        d->attention_scale *= m * m;
+    }
+    return s.family->experts_key ? read_experts(d, &s, err) : LRK_OK;
 }

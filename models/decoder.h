@@ -8,7 +8,7 @@
 #define LRK_MODELS_DECODER_H
 #include "base/json.h"
 #include "base/tensor.h"
-#include "kernels/swiglu/swiglu.h"
+#include "kernels/experts/experts.h"
 
 #include "models/rope.h"
 
@@ -22,7 +22,21 @@ typedef enum lrk_norm_placement { LRK_NORM_BEFORE, LRK_NORM_AROUND, LRK_NORM_AFT
 typedef enum lrk_head_norm { LRK_NORM_NO_HEAD, LRK_NORM_HEAD, LRK_NORM_WIDTH } lrk_head_norm;
 
 /* What differs between layers, as bits. */
-enum { LRK_LAYER_WINDOW = 1, LRK_LAYER_LOCAL_ROPE = 2, LRK_LAYER_NO_ROPE = 4 };
+enum {
+    LRK_LAYER_WINDOW = 1,
+    LRK_LAYER_LOCAL_ROPE = 2,
+    LRK_LAYER_NO_ROPE = 4,
+    LRK_LAYER_EXPERTS = 8
+};
+
+/* Multi-head latent attention: queries and keys have `plain` numbers that do not turn and then R that
+ * do, values have `value`; both come from a vector of `rank`, the turning key from one of all heads. */
+typedef struct lrk_latent {
+    size_t rank;       /* 0: ordinary attention */
+    size_t query_rank; /* 0: queries straight from the hidden state */
+    size_t plain, value;
+    bool pairs_adjacent; /* the R numbers are neighbours' pairs, not halves */
+} lrk_latent;
 
 typedef struct lrk_decoder {
     const char *family; /* "LlamaForCausalLM"; static */
@@ -45,6 +59,11 @@ typedef struct lrk_decoder {
     bool interleaved;    /* rope pairs are neighbours: q and k rows permuted, as llama GGUF files are */
 
     bool fused;          /* q, k, v are rows of one matrix, and so are gate, up */
+    lrk_latent latent;
+    lrk_experts_attr experts; /* of layers that have them; its matrices are the model's */
+    bool block_sparse;   /* module and weight names of Mixtral: block_sparse_moe, w1, w3, w2 */
+    bool correction;     /* e_score_correction_bias in the router */
+    size_t shared;       /* width of the experts that all tokens go through; 0: none */
     bool plain_mlp;      /* down(act(up(x))), no gate; modules c_fc, c_proj */
     lrk_activation activation;
     lrk_norm_placement placement;

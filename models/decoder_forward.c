@@ -116,19 +116,69 @@ static lrk_var *heads(const lrk_pass *p, size_t i, int which, lrk_var *x)
     return project_rows(p, &w[LRK_QKV], first, which == LRK_Q ? q : k, x);
 }
 
+static lrk_var *rearrange(const lrk_pass *p, const lrk_heads_attr *a, lrk_var *x, lrk_var *y)
+{
+    return lrk_apply(p->tape, &lrk_op_heads, (lrk_var *[]){x, y}, 2, a);
+}
+
+static lrk_var *latent_norm(const lrk_pass *p, lrk_var *x, const lrk_norm_weights *n)
+{
+    lrk_var *in[] = {x, lrk_constant(p->tape, &n->weight)};
+    return lrk_apply(p->tape, &lrk_op_rmsnorm, in, 2, &p->model->latent_norm);
+}
+
+/* Latent attention: q = Qb norm(Qa x), c = norm(KVa x), k = (rope of the rest of KVa x, part of KVb c),
+ * v = the other part of KVb c. */
+static lrk_var *latent_attention(const lrk_pass *p, size_t i, const lrk_angles *angles, lrk_var *x)
+{
+    const lrk_model *m = p->model;
+    const lrk_latent *l = &m->decoder.latent;
+    const lrk_layer *layer = &m->layers[i];
+    const lrk_projection *w = layer->projection;
+    lrk_var *q = l->query_rank ? project(p, &w[LRK_Q_B],
+                                         latent_norm(p, project(p, &w[LRK_Q_A], x), &layer->norm[LRK_NORM_Q_A]))
+                               : project(p, &w[LRK_Q], x);
+    q = rearrange(p, &m->latent_q, q, q);
+    lrk_var *c = latent_norm(p, project_rows(p, &w[LRK_KV_A], 0, l->rank, x), &layer->norm[LRK_NORM_KV_A]);
+    lrk_var *turning = project_rows(p, &w[LRK_KV_A], l->rank, m->decoder.rotary, x);
+    lrk_var *kv = project(p, &w[LRK_KV_B], c);
+    lrk_var *k = rearrange(p, &m->latent_k, turning, kv);
+    lrk_var *v = rearrange(p, &m->latent_v, kv, NULL);
+    lrk_var *o = attend(p, i, rotate(p, angles, i, q), rotate(p, angles, i, k), v);
+    return project(p, &w[LRK_O], rearrange(p, &m->latent_o, o, NULL));
+}
+
 static lrk_var *attention(const lrk_pass *p, size_t i, const lrk_angles *angles, lrk_var *x)
 {
     const lrk_layer *layer = &p->model->layers[i];
+    if (p->model->decoder.latent.rank) return latent_attention(p, i, angles, x);
     lrk_var *q = rotate(p, angles, i, norm(p, heads(p, i, LRK_Q, x), &layer->norm[LRK_NORM_Q]));
     lrk_var *k = rotate(p, angles, i, norm(p, heads(p, i, LRK_K, x), &layer->norm[LRK_NORM_K]));
     lrk_var *v = heads(p, i, LRK_V, x);
     return project(p, &layer->projection[LRK_O], attend(p, i, q, k, v));
 }
 
+/* The experts that the router chooses, and those that every token goes through. */
+static lrk_var *mixture(const lrk_pass *p, size_t i, lrk_var *x)
+{
+    lrk_tape *t = p->tape;
+    const lrk_layer *layer = &p->model->layers[i];
+    const lrk_projection *w = layer->projection;
+    lrk_var *z = lrk_apply(t, &lrk_op_linear, (lrk_var *[]){x, lrk_constant(t, &layer->router)}, 2,
+                           &p->model->plain);
+    lrk_var *in[] = {x, z, lrk_constant(t, layer->correction.rank ? &layer->correction : NULL)};
+    lrk_var *y = lrk_apply(t, &lrk_op_experts, in, 3, &layer->experts);
+    if (!p->model->decoder.shared) return y;
+    lrk_var *gate = project(p, &w[LRK_SHARED_GATE], x), *up = project(p, &w[LRK_SHARED_UP], x);
+    lrk_var *g = lrk_apply(t, &lrk_op_swiglu, (lrk_var *[]){gate, up}, 2, &p->model->swiglu);
+    return lrk_apply(t, &lrk_op_add, (lrk_var *[]){y, project(p, &w[LRK_SHARED_DOWN], g)}, 2, NULL);
+}
+
 static lrk_var *feed_forward(const lrk_pass *p, size_t i, lrk_var *x)
 {
     const lrk_decoder *d = &p->model->decoder;
     const lrk_projection *w = p->model->layers[i].projection;
+    if (d->layer[i] & LRK_LAYER_EXPERTS) return mixture(p, i, x);
     const size_t F = d->feed_forward;
     lrk_var *gate = d->plain_mlp ? project(p, &w[LRK_UP], x)
                     : d->fused   ? project_rows(p, &w[LRK_GATE_UP], 0, F, x)

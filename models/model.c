@@ -134,6 +134,7 @@ static uint32_t site_of(size_t layer, int which)
 {
     if (which == LRK_QKV) which = LRK_Q;
     if (which == LRK_GATE_UP) which = LRK_GATE;
+    if (which > LRK_GATE_UP) return (uint32_t)(1u << 16 | (layer * LRK_PROJECTIONS + (size_t)which));
     return (uint32_t)(layer * LRK_QKV + (size_t)which);
 }
 
@@ -168,6 +169,33 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     return LRK_OK;
 }
 
+/* Views of the matrices of all experts, and their router. */
+static lrk_status experts(const lrk_builder *b, size_t i, lrk_err *err)
+{
+    const lrk_decoder *d = &b->m->decoder;
+    lrk_layer *layer = &b->m->layers[i];
+    const size_t E = d->experts.experts, F = d->experts.feed_forward, C = d->width;
+    lrk_tensor *view;
+    char name[160], below[64];
+    layer->experts = d->experts;
+    LRK_TRY(lrk_alloc(&b->m->own, 3 * E, sizeof *view, "experts", &view, err));
+    layer->experts.gate = view;
+    layer->experts.up = view + E;
+    layer->experts.down = view + 2 * E;
+    for (size_t e = 0; e < E; e++) {
+        for (int which = LRK_GATE; which <= LRK_DOWN; which++) {
+            const bool down = which == LRK_DOWN;
+            lrk_expert_name(d, e, which, below);
+            snprintf(name, sizeof name, "model.layers.%zu.%s", i, below);
+            LRK_TRY(matrix(b, name, down ? C : F, down ? F : C, &view[(size_t)(which - LRK_GATE) * E + e], err));
+        }
+    }
+    snprintf(name, sizeof name, "model.layers.%zu.%s.weight", i, lrk_router_name(d));
+    LRK_TRY(matrix(b, name, E, C, &layer->router, err));
+    snprintf(name, sizeof name, "model.layers.%zu.%s.e_score_correction_bias", i, lrk_router_name(d));
+    return d->correction ? vector(b, name, E, 0.0f, &layer->correction, err) : LRK_OK;
+}
+
 static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
 {
     lrk_layer *layer = &b->m->layers[i];
@@ -180,7 +208,7 @@ static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
         LRK_TRY(norm(b, path, n, &layer->norm[which], err));
     }
     for (int which = 0; which < LRK_PROJECTIONS; which++) LRK_TRY(projection(b, i, which, err));
-    return LRK_OK;
+    return b->m->decoder.layer[i] & LRK_LAYER_EXPERTS ? experts(b, i, err) : LRK_OK;
 }
 
 static size_t adapter_size(const lrk_projection *p)
@@ -248,6 +276,21 @@ static double embedding_scale(const lrk_decoder *d, lrk_compute compute)
     return (double)(compute == LRK_C_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(root)) : root);
 }
 
+/* A head of queries and keys is put in the other order, what turns in front: a permutation that leaves
+ * their products alone. Values are padded to its length, and cut again. */
+static void set_latent(lrk_model *m)
+{
+    const lrk_decoder *d = &m->decoder;
+    const lrk_latent *l = &d->latent;
+    const size_t D = d->head_size, R = d->rotary, both = l->plain + l->value;
+    m->latent_norm = (lrk_rmsnorm_attr){.eps = 1e-6}; /* whatever the configuration says */
+    m->rope.interleaved = l->pairs_adjacent;
+    m->latent_q = (lrk_heads_attr){d->heads, D, {{D, l->plain, R}, {D, 0, l->plain}}};
+    m->latent_k = (lrk_heads_attr){d->heads, D, {{0, 0, R}, {both, 0, l->plain}}};
+    m->latent_v = (lrk_heads_attr){d->heads, D, {{both, l->plain, l->value}, {0, 0, 0}}};
+    m->latent_o = (lrk_heads_attr){d->heads, l->value, {{D, 0, l->value}, {0, 0, 0}}};
+}
+
 static void set_attributes(lrk_model *m, lrk_compute compute)
 {
     const lrk_decoder *d = &m->decoder;
@@ -265,6 +308,7 @@ static void set_attributes(lrk_model *m, lrk_compute compute)
                                                .softcap = d->attention_softcap};
     }
     m->rope = (lrk_rope_attr){.head = d->head_size, .interleaved = d->interleaved};
+    if (d->latent.rank) set_latent(m);
     m->embed = (lrk_embed_attr){.compute = compute, .scale = embedding_scale(d, compute)};
     m->gather = (lrk_embed_attr){.compute = compute, .scale = 1.0};
     m->swiglu = (lrk_swiglu_attr){.activation = d->activation};
@@ -334,6 +378,19 @@ static bool is_of(const char *name, const char *path, bool bias)
            (strcmp(name + n, ".weight") == 0 || (bias && strcmp(name + n, ".bias") == 0));
 }
 
+static bool expert_knows(const lrk_model *m, size_t i, const char *name)
+{
+    const lrk_layer *layer = &m->layers[i];
+    const lrk_experts_attr *e = &layer->experts;
+    if (strcmp(name, layer->router.name) == 0) return true;
+    if (layer->correction.rank && strcmp(name, layer->correction.name) == 0) return true;
+    for (size_t k = 0; k < e->experts; k++)
+        if (strcmp(name, e->gate[k].name) == 0 || strcmp(name, e->up[k].name) == 0 ||
+            strcmp(name, e->down[k].name) == 0)
+            return true;
+    return false;
+}
+
 static bool layer_knows(const lrk_model *m, size_t i, const char *name)
 {
     for (int which = 0; which < LRK_NORMS; which++) {
@@ -341,6 +398,7 @@ static bool layer_knows(const lrk_model *m, size_t i, const char *name)
         if (norm->weight.rank && strcmp(name, norm->weight.name) == 0) return true;
         if (norm->bias.rank && strcmp(name, norm->bias.name) == 0) return true;
     }
+    if (m->layers[i].router.rank && expert_knows(m, i, name)) return true;
     for (int which = 0; which < LRK_PROJECTIONS; which++) {
         const lrk_projection *p = &m->layers[i].projection[which];
         if (p->weight.rank && is_of(name, p->path, p->bias.rank)) return true;

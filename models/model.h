@@ -12,6 +12,8 @@
 #include "autograd/tape.h"
 #include "kernels/attention/attention.h"
 #include "kernels/embed/embed.h"
+#include "kernels/experts/experts.h"
+#include "kernels/heads/heads.h"
 #include "kernels/layernorm/layernorm.h"
 #include "kernels/linear_xent/linear_xent.h"
 #include "kernels/rmsnorm/rmsnorm.h"
@@ -35,6 +37,8 @@ typedef struct lrk_norm_weights {
 typedef struct lrk_layer {
     lrk_norm_weights norm[LRK_NORMS];
     lrk_projection projection[LRK_PROJECTIONS]; /* weight of rank 0: the layer has no such module */
+    lrk_tensor router, correction;              /* (E, C) stored type; f32 (E), rank 0: none */
+    lrk_experts_attr experts;
 } lrk_layer;
 
 typedef struct lrk_model {
@@ -50,7 +54,8 @@ typedef struct lrk_model {
     lrk_tensor parameters, gradients; /* f32 (n); no gradients in inference */
     size_t weight_bytes;              /* of weights in the frozen arena: copied to the device, NF4 */
 
-    lrk_rmsnorm_attr norm;
+    lrk_rmsnorm_attr norm, latent_norm;
+    lrk_heads_attr latent_q, latent_k, latent_v, latent_o; /* heads of latent attention */
     lrk_layernorm_attr layer_norm;
     lrk_rope_table_attr rope_table[2];
     lrk_rope_attr rope;

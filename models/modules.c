@@ -1,30 +1,70 @@
 /* models/modules.c -- which modules a layer has, and how many numbers they hold. */
 #include "models/modules.h"
 
+#include <stdio.h>
+
+static bool exists(const lrk_decoder *d, size_t layer, int which)
+{
+    const bool latent = d->latent.rank, dense = !(d->layer[layer] & LRK_LAYER_EXPERTS);
+    switch (which) {
+    case LRK_Q: return latent ? !d->latent.query_rank : !d->fused;
+    case LRK_K:
+    case LRK_V: return !latent && !d->fused;
+    case LRK_QKV: return d->fused;
+    case LRK_Q_A:
+    case LRK_Q_B: return d->latent.query_rank;
+    case LRK_KV_A:
+    case LRK_KV_B: return latent;
+    case LRK_GATE: return dense && !d->plain_mlp && !d->fused;
+    case LRK_UP: return dense && !d->fused;
+    case LRK_GATE_UP: return dense && d->fused;
+    case LRK_DOWN: return dense;
+    case LRK_SHARED_GATE:
+    case LRK_SHARED_UP:
+    case LRK_SHARED_DOWN: return !dense && d->shared;
+    default: return true;
+    }
+}
+
 bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *m)
 {
+    const lrk_latent *l = &d->latent;
     const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
-    const size_t C = d->width, F = d->feed_forward;
-    const bool gated = !d->plain_mlp;
-    (void)layer;
+    const size_t o = l->rank ? d->heads * l->value : q;
+    const size_t C = d->width, F = d->feed_forward, S = d->shared;
+    const bool gated = !d->plain_mlp, bias = d->attention_bias;
     const lrk_module all[LRK_PROJECTIONS] = {
-        [LRK_Q] = {"self_attn.q_proj", q, C, d->attention_bias},
-        [LRK_K] = {"self_attn.k_proj", k, C, d->attention_bias},
-        [LRK_V] = {"self_attn.v_proj", k, C, d->attention_bias},
-        [LRK_QKV] = {"self_attn.qkv_proj", q + 2 * k, C, d->attention_bias},
-        [LRK_O] = {"self_attn.o_proj", C, q, d->output_bias},
+        [LRK_Q] = {"self_attn.q_proj", q, C, bias && !l->rank},
+        [LRK_K] = {"self_attn.k_proj", k, C, bias},
+        [LRK_V] = {"self_attn.v_proj", k, C, bias},
+        [LRK_QKV] = {"self_attn.qkv_proj", q + 2 * k, C, bias},
+        [LRK_Q_A] = {"self_attn.q_a_proj", l->query_rank, C, bias},
+        [LRK_Q_B] = {"self_attn.q_b_proj", q, l->query_rank, false},
+        [LRK_KV_A] = {"self_attn.kv_a_proj_with_mqa", l->rank + d->rotary, C, bias},
+        [LRK_KV_B] = {"self_attn.kv_b_proj", d->heads * (l->plain + l->value), l->rank, false},
+        [LRK_O] = {"self_attn.o_proj", C, o, d->output_bias},
         [LRK_GATE] = {"mlp.gate_proj", F, C, d->mlp_bias},
         [LRK_UP] = {gated ? "mlp.up_proj" : "mlp.c_fc", F, C, d->mlp_bias},
         [LRK_GATE_UP] = {"mlp.gate_up_proj", 2 * F, C, d->mlp_bias},
         [LRK_DOWN] = {gated ? "mlp.down_proj" : "mlp.c_proj", C, F, d->mlp_bias},
-    };
-    const bool there[LRK_PROJECTIONS] = {
-        [LRK_Q] = !d->fused,       [LRK_K] = !d->fused,           [LRK_V] = !d->fused,
-        [LRK_QKV] = d->fused,      [LRK_O] = true,                [LRK_GATE] = gated && !d->fused,
-        [LRK_UP] = !d->fused,      [LRK_GATE_UP] = d->fused,      [LRK_DOWN] = true,
+        [LRK_SHARED_GATE] = {"mlp.shared_experts.gate_proj", S, C, d->mlp_bias},
+        [LRK_SHARED_UP] = {"mlp.shared_experts.up_proj", S, C, d->mlp_bias},
+        [LRK_SHARED_DOWN] = {"mlp.shared_experts.down_proj", C, S, d->mlp_bias},
     };
     *m = all[which];
-    return there[which];
+    return exists(d, layer, which);
+}
+
+void lrk_expert_name(const lrk_decoder *d, size_t expert, int which, char out[64])
+{
+    static const char *const names[2][3] = {{"gate_proj", "up_proj", "down_proj"}, {"w1", "w3", "w2"}};
+    snprintf(out, 64, "%s.experts.%zu.%s.weight", d->block_sparse ? "block_sparse_moe" : "mlp", expert,
+             names[d->block_sparse][which - LRK_GATE]);
+}
+
+const char *lrk_router_name(const lrk_decoder *d)
+{
+    return d->block_sparse ? "block_sparse_moe.gate" : "mlp.gate";
 }
 
 bool lrk_norm_of(const lrk_decoder *d, size_t layer, int which, const char **name, size_t *n)
@@ -41,16 +81,29 @@ bool lrk_norm_of(const lrk_decoder *d, size_t layer, int which, const char **nam
         *name = names[d->placement][which];
         return *name != NULL;
     }
+    if (which >= LRK_NORM_Q_A) {
+        *name = which == LRK_NORM_Q_A ? "self_attn.q_a_layernorm" : "self_attn.kv_a_layernorm";
+        *n = which == LRK_NORM_Q_A ? d->latent.query_rank : d->latent.rank;
+        return *n > 0;
+    }
     const size_t heads = which == LRK_NORM_Q ? d->heads : d->key_heads;
     *name = which == LRK_NORM_Q ? "self_attn.q_norm" : "self_attn.k_norm";
     *n = d->head_norm == LRK_NORM_WIDTH ? heads * d->head_size : d->head_size;
     return d->head_norm != LRK_NORM_NO_HEAD;
 }
 
+/* Numbers of the experts of a layer of which a token sees `seen`, and of their router. */
+static size_t expert_parameters(const lrk_decoder *d, size_t layer, size_t seen)
+{
+    if (!(d->layer[layer] & LRK_LAYER_EXPERTS)) return 0;
+    return seen * 3 * d->width * d->experts.feed_forward + d->experts.experts * d->width;
+}
+
 size_t lrk_decoder_matrix_parameters(const lrk_decoder *d)
 {
     size_t n = d->vocabulary * d->width;
     for (size_t i = 0; i < d->layers; i++) {
+        n += expert_parameters(d, i, d->experts.used);
         for (int which = 0; which < LRK_PROJECTIONS; which++) {
             lrk_module m;
             if (lrk_module_of(d, i, which, &m)) n += m.rows * m.cols;
@@ -65,6 +118,9 @@ size_t lrk_decoder_parameters(const lrk_decoder *d)
     size_t n = lrk_decoder_matrix_parameters(d) + vectors * d->width;
     if (!d->tied) n += d->vocabulary * d->width;
     for (size_t i = 0; i < d->layers; i++) {
+        const bool correction = d->correction && (d->layer[i] & LRK_LAYER_EXPERTS);
+        n += expert_parameters(d, i, d->experts.experts) - expert_parameters(d, i, d->experts.used);
+        n += correction ? d->experts.experts : 0;
         for (int which = 0; which < LRK_NORMS; which++) {
             const char *name;
             size_t length;

@@ -3,7 +3,8 @@
 #define LRK_MODELS_MODULES_H
 #include "models/decoder.h"
 
-/* Linear layers. Q, K, V are rows of QKV where the decoder is fused, GATE and UP rows of GATE_UP. */
+/* Linear layers. Q, K, V are rows of QKV where the decoder is fused, GATE and UP
+ * rows of GATE_UP. Latent attention has Q_A .. KV_B instead of K and V, and of Q where it has a query rank. */
 enum {
     LRK_Q,
     LRK_K,
@@ -14,6 +15,13 @@ enum {
     LRK_DOWN,
     LRK_QKV,
     LRK_GATE_UP,
+    LRK_Q_A,
+    LRK_Q_B,
+    LRK_KV_A,
+    LRK_KV_B,
+    LRK_SHARED_GATE,
+    LRK_SHARED_UP,
+    LRK_SHARED_DOWN,
     LRK_PROJECTIONS
 };
 
@@ -31,6 +39,8 @@ enum {
     LRK_NORM_FEED_FORWARD_OUT,
     LRK_NORM_Q,
     LRK_NORM_K,
+    LRK_NORM_Q_A,
+    LRK_NORM_KV_A,
     LRK_NORMS
 };
 
@@ -38,5 +48,11 @@ enum {
 bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *out);
 /* name and length of a norm's weight; bias: always with layer_norm, never without. */
 bool lrk_norm_of(const lrk_decoder *d, size_t layer, int which, const char **name, size_t *n);
+
+/* Name of the weight of an expert's matrix below the layer: which is LRK_GATE, LRK_UP or LRK_DOWN. */
+void lrk_expert_name(const lrk_decoder *d, size_t expert, int which, char out[64]);
+
+/* The router below the layer: "mlp.gate". */
+const char *lrk_router_name(const lrk_decoder *d);
 
 #endif /* LRK_MODELS_MODULES_H */

@@ -56,6 +56,14 @@ without starcoder2 's/"hidden_act": "gelu_pytorch_tanh"/"hidden_act": "gelu"/' \
 without llama_yarn 's/"beta_fast": 8.0/"beta_fast": 8.0, "beta_slow": 0.1/' 's/"factor": 4.0/"factor": 3.0/' \
     's/"rope_type": "yarn"/"rope_type": "yarn", "attention_factor": 1.0/' \
     's/"rope_type": "yarn"/"rope_type": "linear"/'
+without mixtral 's/"num_experts_per_tok": 2/"num_experts_per_tok": 3/'
+without qwen3_moe 's/"norm_topk_prob": true/"norm_topk_prob": false/' \
+    's/"num_experts_per_tok": 3/"num_experts_per_tok": 2/'
+without deepseek_v3 's/"routed_scaling_factor": 1.7/"routed_scaling_factor": 1.0/' \
+    's/"norm_topk_prob": true/"norm_topk_prob": false/' 's/"topk_group": 2/"topk_group": 3/' \
+    's/"mscale_all_dim": 0.8/"mscale_all_dim": 1.0/' 's/"rope_interleave": true/"rope_interleave": false/'
+without deepseek_v2 's/"routed_scaling_factor": 2.0/"routed_scaling_factor": 1.0/' \
+    's/"topk_method": "group_limited_greedy"/"topk_method": "greedy"/' 's/"topk_group": 2/"topk_group": 3/'
 without llama_linear 's/"factor": 3.0/"factor": 2.0/'
 
 # a changed number is noticed: exit 7, and the table says which

@@ -68,7 +68,7 @@ static size_t measure(source s, lrk_weight_bits bits, lrk_compute compute, doubl
     lrk_toy_batch t;
     lrk_err err = {0};
     s.toy =
-        (lrk_toy){.arena = lrk_arena_growing("toy"), .type = LRK_F32, .decoder = lrk_toy_decoder()};
+        (lrk_toy){.arena = lrk_arena_growing("toy"), .type = LRK_F32, .decoder = lrk_toy_decoder(LRK_TOY_LLAMA)};
     s.toy.decoder.width = s.toy.decoder.feed_forward = WIDE;
     s.toy.decoder.head_size = WIDE / s.toy.decoder.heads;
     const lrk_engine_options o = {.decoder = s.toy.decoder,

@@ -6,6 +6,7 @@
 #include "models/engine.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,14 +16,78 @@ typedef struct lrk_toy {
     lrk_decoder decoder;
 } lrk_toy;
 
-static inline lrk_decoder lrk_toy_decoder(void)
+/* Toys of several kinds: as Llama; with all that Gemma 2 and 3 have; with fused matrices, norms behind
+ * the blocks and heads that turn in part; with latent attention and experts. */
+enum { LRK_TOY_LLAMA, LRK_TOY_GEMMA, LRK_TOY_FUSED, LRK_TOY_EXPERTS, LRK_TOYS };
+
+static inline lrk_decoder lrk_toy_decoder(int kind)
 {
-    return (lrk_decoder){.family = "LlamaForCausalLM", .layers = 2, .width = 24, .heads = 4,
-                         .key_heads = 2, .head_size = 8, .feed_forward = 40, .vocabulary = 50,
-                         .max_positions = 64, .norm_eps = 1e-5, .rotary = 8,
-                         .rope = {.theta = 10000.0, .factor = 1.0}, .tied = true,
-                         .embedding_scale = 1.0, .residual_scale = 1.0, .logit_scale = 1.0,
-                         .attention_scale = 0.35355339059327373};
+    lrk_decoder d = {.family = "LlamaForCausalLM", .layers = 2, .width = 24, .heads = 4,
+                     .key_heads = 2, .head_size = 8, .feed_forward = 40, .vocabulary = 50,
+                     .max_positions = 64, .norm_eps = 1e-5, .rotary = 8,
+                     .rope = {.theta = 10000.0, .factor = 1.0}, .tied = true,
+                     .embedding_scale = 1.0, .residual_scale = 1.0, .logit_scale = 1.0,
+                     .attention_scale = 0.35355339059327373};
+    if (kind == LRK_TOY_GEMMA) {
+        d.placement = LRK_NORM_AROUND;
+        d.head_norm = LRK_NORM_HEAD;
+        d.activation = LRK_GELU_TANH;
+        d.attention_softcap = 3.0;
+        d.final_softcap = 5.0;
+        d.residual_scale = 0.7;
+        d.window = 6;
+        d.local_rope = (lrk_rope){.theta = 100.0, .factor = 1.0};
+        d.layer[0] = LRK_LAYER_WINDOW | LRK_LAYER_LOCAL_ROPE;
+    }
+    if (kind == LRK_TOY_FUSED) {
+        d.fused = true;
+        d.placement = LRK_NORM_AFTER;
+        d.head_norm = LRK_NORM_WIDTH;
+        d.rotary = 4;
+        d.logit_scale = 0.5;
+        d.layer[1] = LRK_LAYER_NO_ROPE;
+    }
+    if (kind == LRK_TOY_EXPERTS) {
+        d.key_heads = 4;
+        d.rotary = 4;
+        d.latent = (lrk_latent){.rank = 10, .query_rank = 12, .plain = 4, .value = 6, .pairs_adjacent = true};
+        d.experts = (lrk_experts_attr){.experts = 6, .used = 2, .feed_forward = 14, .normalize = true,
+                                       .factor = 1.5};
+        d.shared = 14;
+        d.layer[1] = LRK_LAYER_EXPERTS;
+    }
+    return d;
+}
+
+/* The shape of a weight of a layer; false where the name is none of them. */
+static inline bool lrk_toy_shape(const lrk_decoder *d, const char *name, size_t *rows, size_t *cols)
+{
+    for (size_t i = 0; i < d->layers; i++) {
+        char start[64];
+        snprintf(start, sizeof start, "model.layers.%zu.", i);
+        if (strncmp(name, start, strlen(start)) != 0) continue;
+        for (int which = 0; which < LRK_PROJECTIONS; which++) {
+            lrk_module m;
+            if (!lrk_module_of(d, i, which, &m) || strncmp(name + strlen(start), m.name, strlen(m.name)) != 0)
+                continue;
+            *rows = m.rows;
+            *cols = m.cols;
+            return true;
+        }
+        for (int which = 0; which < LRK_NORMS; which++) {
+            const char *norm;
+            if (!lrk_norm_of(d, i, which, &norm, cols) || strncmp(name + strlen(start), norm, strlen(norm)) != 0)
+                continue;
+            *rows = 1;
+            return true;
+        }
+        const bool down = strstr(name, "down_proj");
+        const bool router = !strstr(name, ".experts.");
+        *rows = router ? d->experts.experts : down ? d->width : d->experts.feed_forward;
+        *cols = !router && down ? d->experts.feed_forward : d->width;
+        return true;
+    }
+    return false;
 }
 
 /* Weights by name: the same name always gives the same numbers. */
@@ -32,11 +97,7 @@ static inline lrk_status lrk_toy_find(void *ctx, const char *name, lrk_tensor *o
     const lrk_decoder *d = &toy->decoder;
     size_t rows = 1, cols = d->width;
     if (strstr(name, "embed_tokens") || strstr(name, "lm_head")) rows = d->vocabulary;
-    if (strstr(name, "q_proj")) rows = d->heads * d->head_size;
-    if (strstr(name, "k_proj") || strstr(name, "v_proj")) rows = d->key_heads * d->head_size;
-    if (strstr(name, "o_proj")) rows = d->width, cols = d->heads * d->head_size;
-    if (strstr(name, "gate") || strstr(name, "up_proj")) rows = d->feed_forward;
-    if (strstr(name, "down")) rows = d->width, cols = d->feed_forward;
+    (void)lrk_toy_shape(d, name, &rows, &cols);
     *out = rows == 1 ? lrk_vec(toy->type, cols) : lrk_mat(toy->type, rows, cols);
     out->name = lrk_strdup(&toy->arena, name);
     uint64_t seed = 5381;

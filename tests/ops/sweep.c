@@ -387,13 +387,16 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < lrk_n_ops; i++) {
         const lrk_op *op = lrk_ops[i];
         if (argc > 1 && strcmp(argv[1], op->name) != 0) continue;
+        if (gpu && !op->forward[LRK_ON_CUDA][LRK_C_F32])
+            printf("%-12s runs on the CPU alone\n", op->name);
         if (op->n_samples == 0) {
             printf("%-12s has no samples  FAILED\n", op->name);
             failures++;
         }
         for (size_t s = 0; s < op->n_samples; s++) {
             if (cpu) failures += sweep_on_cpu(op, &op->samples[s]);
-            if (gpu) failures += sweep_on_gpu(op, &op->samples[s]);
+            const bool kernel = op->forward[LRK_ON_CUDA][LRK_C_F32];
+            if (gpu && kernel) failures += sweep_on_gpu(op, &op->samples[s]);
             lines += cpu || gpu;
         }
     }

@@ -1,0 +1,167 @@
+/* kernels/experts/experts.c -- shape rule, workspace, samples and record. */
+#include "kernels/experts/experts.h"
+
+#include "base/size.h"
+#include "kernels/experts/layout.h"
+
+#include <math.h>
+
+LRK_DECLARE_KERNELS(experts);
+
+lrk_tensor lrk_experts_matrix(const lrk_call *c, int which, size_t e)
+{
+    const lrk_experts_attr *a = c->attr;
+    const lrk_tensor *stack = c->in[which];
+    if (!stack)
+        return (which == LRK_EXPERTS_GATE ? a->gate : which == LRK_EXPERTS_UP ? a->up : a->down)[e];
+    lrk_tensor view = *stack;
+    const size_t rows = lrk_rows(stack) / a->experts;
+    view.rank = 2;
+    view.dim[0] = rows;
+    view.dim[1] = lrk_cols(stack);
+    if (stack->data) view.data = lrk_row(stack, e * rows);
+    return view;
+}
+
+static size_t put(size_t *at, size_t bytes)
+{
+    const size_t here = *at;
+    *at += lrk_aligned(bytes, LRK_ALIGN);
+    return here;
+}
+
+/* The largest workspace of the products; rows that an expert may get are 1 to T. */
+static size_t product_scratch(const lrk_call *c, bool backward)
+{
+    const lrk_tensor *x = c->in[LRK_EXPERTS_X];
+    size_t most = 0;
+    for (size_t rows = lrk_rows(x); rows; rows /= 2) {
+        for (int which = LRK_EXPERTS_GATE; which <= LRK_EXPERTS_DOWN; which++) {
+            const lrk_tensor w = lrk_experts_matrix(c, which, 0);
+            const size_t out = lrk_rows(&w), in = lrk_cols(&w);
+            const lrk_gemm g = {.device = c->device, .m = rows, .n = backward ? in : out,
+                                .k = backward ? out : in,
+                                .a = {.dtype = x->dtype, .stride = backward ? out : in},
+                                .b = {.dtype = w.dtype, .stride = w.stride, .transposed = !backward},
+                                .c_dtype = x->dtype, .c_stride = backward ? in : out, .alpha = 1.0};
+            most = lrk_max(most, lrk_gemm_scratch(&g));
+        }
+    }
+    return most + most / 4;
+}
+
+lrk_experts_layout lrk_experts_lay(const lrk_call *c, bool backward)
+{
+    const lrk_experts_attr *a = c->attr;
+    const lrk_tensor *x = c->in[LRK_EXPERTS_X];
+    const size_t T = lrk_rows(x), rows = T * a->used, C = lrk_cols(x), F = a->feed_forward;
+    const size_t real = lrk_row_bytes(lrk_acc(x->dtype), 1), store = lrk_row_bytes(x->dtype, 1);
+    lrk_experts_layout l;
+    size_t at = 0;
+    l.plan = put(&at, (a->experts + 1 + 2 * rows) * sizeof(int32_t));
+    l.weight = put(&at, rows * real);
+    l.score = put(&at, T * a->experts * real);
+    l.x = put(&at, rows * C * store);
+    l.g = put(&at, rows * F * store);
+    l.u = put(&at, rows * F * store);
+    l.h = put(&at, rows * F * store);
+    l.y = put(&at, rows * C * store);
+    l.gemm = put(&at, product_scratch(c, backward));
+    l.bytes = at;
+    return l;
+}
+
+static lrk_status check_weights(const lrk_call *c, lrk_err *err)
+{
+    const lrk_experts_attr *a = c->attr;
+    const size_t C = lrk_cols(c->in[LRK_EXPERTS_X]), F = a->feed_forward;
+    LRK_REQUIRE(err, (c->in[LRK_EXPERTS_GATE] && c->in[LRK_EXPERTS_UP] && c->in[LRK_EXPERTS_DOWN]) ||
+                         (a->gate && a->up && a->down),
+                LRK_ESHAPE, "experts: neither stacked matrices nor one for each expert are there");
+    for (size_t e = 0; e < a->experts; e++) {
+        for (int which = LRK_EXPERTS_GATE; which <= LRK_EXPERTS_DOWN; which++) {
+            const lrk_tensor w = lrk_experts_matrix(c, which, e);
+            const bool down = which == LRK_EXPERTS_DOWN;
+            LRK_REQUIRE(err, lrk_rows(&w) == (down ? C : F) && lrk_cols(&w) == (down ? F : C), LRK_ESHAPE,
+                        "experts: '%s' is (%zu, %zu), expected (%zu, %zu)", w.name, lrk_rows(&w),
+                        lrk_cols(&w), down ? C : F, down ? F : C);
+        }
+    }
+    return LRK_OK;
+}
+
+static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
+{
+    const lrk_tensor *x = c->in[LRK_EXPERTS_X], *z = c->in[LRK_EXPERTS_Z], *b = c->in[LRK_EXPERTS_BIAS];
+    const lrk_experts_attr *a = c->attr;
+
+    LRK_TRY(lrk_compute_of(x, "experts", &p->compute, err));
+    LRK_REQUIRE(err, a->experts > 0 && a->experts <= LRK_EXPERTS_MAX && a->used > 0 &&
+                         a->used <= LRK_EXPERTS_MAX_USED && a->used <= a->experts,
+                LRK_EVALUE, "experts: %zu of %zu experts, at most %d of %d are possible", a->used,
+                a->experts, (int)LRK_EXPERTS_MAX_USED, (int)LRK_EXPERTS_MAX);
+    LRK_REQUIRE(err, !a->groups || (a->experts % a->groups == 0 && a->groups_used > 0 &&
+                                    a->groups_used <= a->groups &&
+                                    a->groups_used * (a->experts / a->groups) >= a->used &&
+                                    (!a->group_by_two || a->experts / a->groups >= 2)),
+                LRK_EVALUE, "experts: %zu of %zu groups of %zu experts cannot give %zu", a->groups_used,
+                a->groups, a->experts, a->used);
+    LRK_REQUIRE(err, isfinite(a->factor), LRK_EVALUE, "experts: factor is %g", a->factor);
+    LRK_REQUIRE(err, lrk_rows(z) == lrk_rows(x) && lrk_cols(z) == a->experts && z->dtype == x->dtype,
+                LRK_ESHAPE, "experts: logits '%s' are (%zu, %zu), expected (%zu, %zu)", z->name,
+                lrk_rows(z), lrk_cols(z), lrk_rows(x), a->experts);
+    LRK_REQUIRE(err, !b || (lrk_count(b) == a->experts && b->dtype == lrk_acc(x->dtype)), LRK_ESHAPE,
+                "experts: bias '%s' has %zu elements, expected %zu of %s", b->name, lrk_count(b),
+                a->experts, lrk_dtype_name(lrk_acc(x->dtype)));
+    LRK_TRY(check_weights(c, err));
+    const size_t rows = lrk_rows(x) * a->used;
+    p->out[LRK_EXPERTS_Y] = lrk_mat(x->dtype, lrk_rows(x), lrk_cols(x));
+    p->saved[LRK_EXPERTS_G] = lrk_mat(x->dtype, rows, a->feed_forward);
+    p->saved[LRK_EXPERTS_U] = lrk_mat(x->dtype, rows, a->feed_forward);
+    p->saved[LRK_EXPERTS_PLAN] = lrk_vec(LRK_I32, a->experts + 1 + 2 * rows);
+    p->forward_scratch = lrk_experts_lay(c, false).bytes;
+    p->backward_scratch = lrk_experts_lay(c, true).bytes;
+    return LRK_OK;
+}
+
+static const lrk_experts_attr one = {.experts = 1, .used = 1, .feed_forward = 3, .factor = 1.0},
+                              mixtral = {.experts = 5, .used = 2, .feed_forward = 7, .normalize = true,
+                                         .factor = 1.0},
+                              plain = {.experts = 8, .used = 3, .feed_forward = 6, .factor = 2.5,
+                                       .activation = LRK_GELU_TANH},
+                              v2 = {.experts = 12, .used = 3, .feed_forward = 5, .factor = 1.5,
+                                    .groups = 4, .groups_used = 2},
+                              v3 = {.experts = 12, .used = 4, .feed_forward = 5, .factor = 2.5,
+                                    .sigmoid = true, .normalize = true, .groups = 3, .groups_used = 2,
+                                    .group_by_two = true};
+#define WEIGHTS(e, f, c)                                                                    \
+    {{(e) * (f), c}, .frozen = true}, {{(e) * (f), c}, .frozen = true},                     \
+    {{(e) * (c), f}, .frozen = true}
+/* Few tokens: where two experts are as good as equal, the loss jumps, and differences are no slope. */
+static const lrk_sample samples[] = {
+    {.name = "one expert", .in = {{{1, 4}}, {{1, 1}}, {{0}}, WEIGHTS(1, 3, 4)}, .attr = &one},
+    {.name = "two of five, normalized",
+     .in = {{{21, 9}}, {{21, 5}}, {{0}}, WEIGHTS(5, 7, 9)},
+     .attr = &mixtral},
+    {.name = "three of eight", .in = {{{19, 10}}, {{19, 8}}, {{0}}, WEIGHTS(8, 6, 10)}, .attr = &plain},
+    {.name = "groups by their best",
+     .in = {{{17, 6}}, {{17, 12}}, {{0}}, WEIGHTS(12, 5, 6)},
+     .attr = &v2},
+    {.name = "sigmoid, groups by two, bias",
+     .in = {{{17, 6}}, {{17, 12}}, {{12}, .adapter = true, .frozen = true}, WEIGHTS(12, 5, 6)},
+     .attr = &v3},
+};
+
+const lrk_op lrk_op_experts = {
+    .name = "experts",
+    .n_in = 6,
+    .n_out = 1,
+    .n_saved = 3,
+    .optional_in = 1u << LRK_EXPERTS_BIAS | 1u << LRK_EXPERTS_GATE | 1u << LRK_EXPERTS_UP |
+                   1u << LRK_EXPERTS_DOWN,
+    .needs_in = 1u << LRK_EXPERTS_X | 1u << LRK_EXPERTS_Z | 1u << LRK_EXPERTS_BIAS | 1u << LRK_EXPERTS_GATE | 1u << LRK_EXPERTS_UP |
+                1u << LRK_EXPERTS_DOWN,
+    .infer = infer,
+    LRK_KERNELS(experts),
+    LRK_SAMPLES(samples),
+};
