@@ -79,7 +79,7 @@ static __global__ void __launch_bounds__(THREADS) few_rows(few p)
     if (j >= p.n) return;
     const unsigned char *row = static_cast<const unsigned char *>(p.b) + j * p.b_bytes;
     float sum[M] = {};
-#pragma unroll 2
+#pragma unroll (M == 1 ? 2 : 1)
     for (size_t e = 8 * (size_t)lane; e < p.k; e += 8 * LRK_WARP) {
         float w[8], x[8];
         load_b<t, eights>(p, row, e, w);
