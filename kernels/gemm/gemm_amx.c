@@ -223,11 +223,12 @@ static void pack_b_columns(const lrk_operand *o, size_t j, size_t cols, size_t k
     const bool straight = o->dtype == LRK_BF16 && cols == width;
     const size_t row_bytes = lrk_row_bytes(o->dtype, o->stride);
     const size_t line_bytes = lrk_row_bytes(o->dtype, cols);
+    const char *first = lrk_operand_at(o, k0, j);
     for (size_t k = 0; k < whole; k += 2) {
         const uint16_t *pair[2];
         for (size_t odd = 0; odd < 2; odd++) {
             uint16_t *row = w->rows + odd * padded(width, LRK_STRIP);
-            const char *src = lrk_operand_at(o, k0 + lrk_min(k + odd, kc - 1), j);
+            const char *src = first + lrk_min(k + odd, kc - 1) * row_bytes;
             for (size_t at = 0; at < line_bytes; at += 64)
                 __builtin_prefetch(src + AHEAD * row_bytes + at);
             pair[odd] = straight ? (const uint16_t *)(const void *)src : row;
