@@ -5,10 +5,15 @@
 
 static const struct {
     const char *name;
-    size_t elements, bytes;
     int gguf;
 } table[LRK_DTYPE_COUNT] = {
-#define X(NAME, text, elements, bytes, gguf) {text, elements, bytes, gguf},
+#define X(NAME, text, elements, bytes, gguf) {text, gguf},
+#include "base/dtype.def"
+#undef X
+};
+
+const lrk_dtype_size lrk_dtype_sizes[LRK_DTYPE_COUNT] = {
+#define X(NAME, text, elements, bytes, gguf) {elements, bytes},
 #include "base/dtype.def"
 #undef X
 };
@@ -18,16 +23,6 @@ const char *lrk_dtype_name(lrk_dtype t)
     return table[t].name;
 }
 
-size_t lrk_dtype_block(lrk_dtype t)
-{
-    return table[t].elements;
-}
-
-size_t lrk_dtype_block_bytes(lrk_dtype t)
-{
-    return table[t].bytes;
-}
-
 int lrk_dtype_gguf(lrk_dtype t)
 {
     return table[t].gguf;
@@ -35,7 +30,7 @@ int lrk_dtype_gguf(lrk_dtype t)
 
 bool lrk_dtype_quantized(lrk_dtype t)
 {
-    return table[t].elements > 1;
+    return lrk_dtype_sizes[t].elements > 1;
 }
 
 bool lrk_dtype_from_name(const char *name, lrk_dtype *out)
@@ -58,11 +53,6 @@ bool lrk_dtype_from_gguf(uint32_t id, lrk_dtype *out)
         }
     }
     return false;
-}
-
-size_t lrk_row_bytes(lrk_dtype t, size_t n)
-{
-    return n / table[t].elements * table[t].bytes;
 }
 
 float lrk_f16_to_f32(uint16_t h)

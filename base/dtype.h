@@ -16,16 +16,34 @@ typedef enum lrk_dtype {
     LRK_DTYPE_COUNT
 } lrk_dtype;
 
+/* A block of a type: of one element for plain types. */
+typedef struct lrk_dtype_size {
+    size_t elements, bytes;
+} lrk_dtype_size;
+extern const lrk_dtype_size lrk_dtype_sizes[LRK_DTYPE_COUNT];
+
+static inline size_t lrk_dtype_block(lrk_dtype t)
+{
+    return lrk_dtype_sizes[t].elements;
+}
+
+static inline size_t lrk_dtype_block_bytes(lrk_dtype t)
+{
+    return lrk_dtype_sizes[t].bytes;
+}
+
 const char *lrk_dtype_name(lrk_dtype t);
-size_t lrk_dtype_block(lrk_dtype t);       /* elements in a block; 1 for plain types */
-size_t lrk_dtype_block_bytes(lrk_dtype t); /* bytes of a block */
 int lrk_dtype_gguf(lrk_dtype t);           /* type id in a GGUF file, or -1 */
 bool lrk_dtype_quantized(lrk_dtype t);
 bool lrk_dtype_from_name(const char *name, lrk_dtype *out); /* "bf16"; case is ignored */
 bool lrk_dtype_from_gguf(uint32_t id, lrk_dtype *out);
 
 /* Bytes of a row of n elements; n must be a multiple of the block. */
-size_t lrk_row_bytes(lrk_dtype t, size_t n);
+static inline size_t lrk_row_bytes(lrk_dtype t, size_t n)
+{
+    const lrk_dtype_size s = lrk_dtype_sizes[t];
+    return s.elements == 1 ? n * s.bytes : n / s.elements * s.bytes;
+}
 
 /* The accumulator of a compute type: f64 for f64, else f32. */
 static inline lrk_dtype lrk_acc(lrk_dtype t)
