@@ -294,6 +294,27 @@ static __device__ __forceinline__ float lrk_block_max(float v, float *room)
     return lrk_warp_max(v);
 }
 
+/* Where this thread's share begins among those of the block, and the sum of all. room: LRK_WARP ints. */
+static __device__ __forceinline__ int lrk_block_offset(int mine, int *room, int *all)
+{
+    const int lane = (int)threadIdx.x % LRK_WARP, warp = (int)threadIdx.x / LRK_WARP;
+    int sum = mine;
+    for (int d = 1; d < LRK_WARP; d *= 2) {
+        const int below = __shfl_up_sync(LRK_ALL_LANES, sum, (unsigned)d);
+        if (lane >= d) sum += below;
+    }
+    if (lane == LRK_WARP - 1) room[warp] = sum;
+    __syncthreads();
+    int before = 0, total = 0;
+    for (int w = 0; w < (int)blockDim.x / LRK_WARP; w++) {
+        if (w == warp) before = total;
+        total += room[w];
+    }
+    __syncthreads();
+    *all = total;
+    return before + sum - mine;
+}
+
 /* ---- names --------------------------------------------------------------------------------------- */
 
 /* The two entries of an op's pass: body<T> is a host function template on the call. */

@@ -2,7 +2,9 @@
 #include "kernels/experts/experts.h"
 
 #include "base/size.h"
+#include "kernels/experts/cuda.h"
 #include "kernels/experts/layout.h"
+#include "kernels/gemm.h"
 
 #include <math.h>
 
@@ -119,14 +121,16 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
     p->saved[LRK_EXPERTS_G] = lrk_mat(x->dtype, rows, a->feed_forward);
     p->saved[LRK_EXPERTS_U] = lrk_mat(x->dtype, rows, a->feed_forward);
     p->saved[LRK_EXPERTS_PLAN] = lrk_vec(LRK_I32, a->experts + 1 + 2 * rows);
-    p->forward_scratch = lrk_experts_lay(c, false).bytes;
-    p->backward_scratch = lrk_experts_lay(c, true).bytes;
+    const bool gpu = c->device == LRK_CUDA;
+    p->forward_scratch = gpu ? lrk_experts_cuda_lay(c).bytes : lrk_experts_lay(c, false).bytes;
+    p->backward_scratch = gpu ? lrk_experts_cuda_lay(c).bytes : lrk_experts_lay(c, true).bytes;
     return LRK_OK;
 }
 
 static const lrk_experts_attr one = {.experts = 1, .used = 1, .feed_forward = 3, .factor = 1.0},
                               mixtral = {.experts = 5, .used = 2, .feed_forward = 7, .normalize = true,
                                          .factor = 1.0},
+                              all = {.experts = 2, .used = 2, .feed_forward = 40, .factor = 1.0},
                               plain = {.experts = 8, .used = 3, .feed_forward = 6, .factor = 2.5,
                                        .activation = LRK_GELU_TANH},
                               v2 = {.experts = 12, .used = 3, .feed_forward = 5, .factor = 1.5,
@@ -145,6 +149,9 @@ static const lrk_sample samples[] = {
      .in = {{{21, 9}}, {{21, 5}}, {{0}}, WEIGHTS(5, 7, 9)},
      .attr = &mixtral},
     {.name = "three of eight", .in = {{{11, 10}}, {{11, 8}}, {{0}}, WEIGHTS(8, 6, 10)}, .attr = &plain},
+    {.name = "both of two, more rows than a tile",
+     .in = {{{70, 72}}, {{70, 2}}, {{0}}, WEIGHTS(2, 40, 72)},
+     .attr = &all},
     {.name = "groups by their best",
      .in = {{{17, 6}}, {{17, 12}}, {{0}}, WEIGHTS(12, 5, 6)},
      .attr = &v2},

@@ -17,8 +17,6 @@
  * the host would have to know depends on the choice: sizes of results and scratch memory are those of
  * T * K rows.
  *
- * On the CPU alone so far.
- *
  * T: tokens.   C: width.   F: width of an expert.   E: experts.   Fedus et al., 2021; Jiang et al.
  * (Mixtral), 2024; DeepSeek-AI, 2024.
  */

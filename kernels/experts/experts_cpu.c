@@ -2,6 +2,7 @@
 #include "base/size.h"
 #include "base/threads.h"
 #include "kernels/experts/layout.h"
+#include "kernels/gemm.h"
 #include "kernels/real.h"
 
 void LRK_KERNEL(experts, fwd)(const lrk_call *c);

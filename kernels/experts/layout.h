@@ -1,8 +1,7 @@
-/* kernels/experts/layout.h -- the workspace of both passes; this folder only. */
+/* kernels/experts/layout.h -- the CPU's workspace of both passes; this folder only. */
 #ifndef LRK_KERNELS_EXPERTS_LAYOUT_H
 #define LRK_KERNELS_EXPERTS_LAYOUT_H
 #include "kernels/experts/experts.h"
-#include "kernels/gemm.h"
 
 /* Bytes from the start of the scratch memory; rows are T * K, in the order of experts. */
 typedef struct lrk_experts_layout {

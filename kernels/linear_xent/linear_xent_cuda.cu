@@ -8,27 +8,6 @@ enum { THREADS = 256, ROW_THREADS = 512, LIST_THREADS = 1024, EACH = 8, LANES = 
 
 /* ---- which rows are trained ---------------------------------------------------------------------- */
 
-/* Where this thread's share begins among those of the block, and the sum of all. room: LRK_WARP ints. */
-static __device__ __forceinline__ int block_offset(int mine, int *room, int *all)
-{
-    const int lane = (int)threadIdx.x % LANES, warp = (int)threadIdx.x / LANES;
-    int sum = mine;
-    for (int d = 1; d < LANES; d *= 2) {
-        const int below = __shfl_up_sync(LRK_ALL_LANES, sum, (unsigned)d);
-        if (lane >= d) sum += below;
-    }
-    if (lane == LANES - 1) room[warp] = sum;
-    __syncthreads();
-    int before = 0, total = 0;
-    for (int w = 0; w < (int)blockDim.x / LANES; w++) {
-        if (w == warp) before = total;
-        total += room[w];
-    }
-    __syncthreads();
-    *all = total;
-    return before + sum - mine;
-}
-
 /* One block. Trained rows in order: list[i] = t, and the other way round place[t] = i, or -1. */
 static __global__ void __launch_bounds__(LIST_THREADS)
     list_rows(const int32_t *target, int rows, int32_t *count, int32_t *list, int32_t *place)
@@ -44,7 +23,7 @@ static __global__ void __launch_bounds__(LIST_THREADS)
             trained[i] = first + i < rows && target[first + i] >= 0;
             mine += trained[i];
         }
-        int at = found + block_offset(mine, room, &all);
+        int at = found + lrk_block_offset(mine, room, &all);
 #pragma unroll
         for (int i = 0; i < EACH; i++) {
             if (first + i >= rows) break;

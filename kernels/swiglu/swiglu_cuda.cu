@@ -1,28 +1,5 @@
 /* kernels/swiglu/swiglu_cuda.cu -- 16 bytes a thread; backward reads g, u and dh once. */
-#include "kernels/cuda.cuh"
-extern "C" {
-#include "kernels/swiglu/swiglu.h"
-}
-
-/* value = act(x), slope = act'(x) */
-template <int activation>
-static __device__ __forceinline__ void activate(float x, float *value, float *slope)
-{
-    if (activation == LRK_SILU) {
-        const float s = 1.0f / (1.0f + expf(-x));
-        *value = x * s;
-        *slope = s * (1.0f + x * (1.0f - s));
-    } else if (activation == LRK_GELU_TANH) {
-        const float k2 = 1.5957691216057308f, c = 0.044715f;
-        const float s = 1.0f / (1.0f + expf(-k2 * (x + c * x * x * x)));
-        *value = x * s;
-        *slope = s + x * s * (1.0f - s) * k2 * (1.0f + 3.0f * c * x * x);
-    } else {
-        const float p = 0.5f * erfcf(-x * 0.70710678118654752f);
-        *value = x * p;
-        *slope = p + x * 0.3989422804014327f * expf(-0.5f * x * x);
-    }
-}
+#include "kernels/swiglu/activate.cuh"
 
 template <typename T, int N, int activation>
 static __global__ void forward_elements(lrk_view<const T> g, lrk_view<const T> u, lrk_view<T> h,
@@ -38,7 +15,7 @@ static __global__ void forward_elements(lrk_view<const T> g, lrk_view<const T> u
 #pragma unroll
             for (int k = 0; k < N; k++) {
                 float value, slope;
-                activate<activation>(gate.get(k), &value, &slope);
+                lrk_activate<activation>(gate.get(k), &value, &slope);
                 result.set(k, u.data ? value * up.get(k) : value);
             }
             result.store(h.at(r, i * N));
@@ -70,7 +47,7 @@ static __global__ void backward_elements(lrk_view<const T> g, lrk_view<const T> 
 #pragma unroll
             for (int k = 0; k < N; k++) {
                 float value, slope;
-                activate<activation>(gate.get(k), &value, &slope);
+                lrk_activate<activation>(gate.get(k), &value, &slope);
                 const float a = above.get(k), through = u.data ? a * up.get(k) : a;
                 const float to_gate = slope * through, to_up = value * a;
                 dg.set(k, d.keep_dg ? dg.get(k) + to_gate : to_gate);

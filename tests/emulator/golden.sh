@@ -1,5 +1,5 @@
 # Golden directories on the emulated GPU: the numbers of the reference, by the CUDA kernels.
-for name in llama llama_gguf_q4_k llama_tied mistral gemma3 granite phi3 starcoder2; do
+for name in llama llama_gguf_q4_k llama_tied mistral gemma3 granite phi3 starcoder2 mixtral; do
     expect_exit 0 "$LORIKEET" verify "$SOURCE/tests/golden/data/$name" --device cuda
 done
 
