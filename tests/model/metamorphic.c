@@ -416,8 +416,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_shape_that_comes_again_gives_the_same),
     };
     int failed = 0;
-    /* experts have no kernels on a GPU */
-    for (kind = 0; kind < (device == LRK_CPU ? LRK_TOYS : LRK_TOY_EXPERTS); kind++)
+    for (kind = 0; kind < LRK_TOYS; kind++)
         failed += cmocka_run_group_tests(tests, NULL, NULL);
     return failed;
 }
