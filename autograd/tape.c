@@ -110,6 +110,11 @@ void lrk_tape_profile(lrk_tape *t, bool on)
     t->profiled = on;
 }
 
+bool lrk_tape_profiled(const lrk_tape *t)
+{
+    return t->profiled;
+}
+
 void lrk_tape_run(lrk_tape *t, const lrk_op *op, lrk_kernel kernel, const lrk_call *c, bool forward)
 {
     if (!t->profiled) {

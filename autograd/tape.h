@@ -84,6 +84,7 @@ lrk_status lrk_backward(lrk_tape *t, lrk_var *loss, const lrk_tensor *seed, lrk_
  * of ops that never ran are left out. Nothing is timed until it is asked for: on a GPU every kernel
  * is waited for then. */
 void lrk_tape_profile(lrk_tape *t, bool on);
+bool lrk_tape_profiled(const lrk_tape *t);
 typedef struct lrk_op_time {
     const lrk_op *op;
     double forward_s, backward_s;

@@ -164,8 +164,9 @@ lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gra
                                     .trained = trained, .gradients = gradients};
     lrk_engine_graph *g = graph_of(e, &shape);
     e->model.loss.max_rows = trained;
-    /* the first run of a shape goes kernel by kernel: libraries make themselves ready in it */
-    if (!g || g->seen++ == 0) return lrk_engine_pass(e, &run, gradients, loss, err);
+    /* the first run of a shape goes kernel by kernel: libraries make themselves ready in it; so does one
+     * whose kernels are timed */
+    if (!g || g->seen++ == 0 || lrk_tape_profiled(e->tape)) return lrk_engine_pass(e, &run, gradients, loss, err);
     if (!g->recording) {
         lrk_device_record_begin(device);
         const lrk_status status = lrk_engine_pass(e, &run, gradients, &g->loss, err);

@@ -52,3 +52,7 @@ expect_exit 0 "$LORIKEET" generate --model "$model" --adapter cpu/adapter --prom
 cp out cpu.txt
 expect_exit 0 "$LORIKEET" generate --model "$model" --adapter cpu/adapter --prompt "row 3 asks" --max-tokens 8 --dtype f32 --device cuda
 cmp cpu.txt out || fail "the GPU answers differently"
+
+# kernels are timed one by one
+expect_exit 0 "$LORIKEET" bench --model "$model" --train 1,16 --device cuda --profile --repeats 2
+grep -q attention out || fail "no times of kernels: $(cat out)"
