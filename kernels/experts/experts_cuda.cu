@@ -147,15 +147,16 @@ static __global__ void __launch_bounds__(THREADS) router_back(scores p, lrk_view
     const int32_t *const chosen = p.chosen + t * p.used;
     double sum = p.normalize ? 0.0 : 1.0, inner = 0.0, mean = 0.0;
     for (size_t k = 0; k < p.used && p.normalize; k++) sum += (double)s[chosen[k]];
-    for (size_t k = 0; k < p.used && p.normalize; k++)
-        inner += (double)dw[k] * (double)s[chosen[k]] / sum;
+    for (size_t k = 0; k < p.used && p.normalize; k++) inner += (double)dw[k] * (double)s[chosen[k]];
+    inner /= sum;
+    const double share = p.factor / sum;
     for (size_t k = 0; k < p.used; k++)
-        mean += p.factor * ((double)dw[k] - inner) / sum * (double)s[chosen[k]];
+        mean += share * ((double)dw[k] - inner) * (double)s[chosen[k]];
     for (size_t e = threadIdx.x % LRK_WARP; e < p.experts; e += LRK_WARP) {
         const double score = (double)s[e];
         double ds = 0.0;
         for (size_t k = 0; k < p.used; k++)
-            if ((size_t)chosen[k] == e) ds = p.factor * ((double)dw[k] - inner) / sum;
+            if ((size_t)chosen[k] == e) ds = share * ((double)dw[k] - inner);
         const double d = p.sigmoid ? ds * score * (1.0 - score) : score * (ds - mean);
         T *const to = dz.at(t, e);
         lrk_set(to, lrk_value(*to) + (float)d);
