@@ -97,26 +97,21 @@ lrk_status lrk_device_sync(lrk_device d, lrk_err *err)
     return d == LRK_CPU ? LRK_OK : lrk_cuda_backend.sync(err);
 }
 
-bool lrk_device_records(lrk_device d)
-{
-    return d != LRK_CPU;
-}
-
 void lrk_device_record_begin(lrk_device d)
 {
-    LRK_ASSERT(lrk_device_records(d));
+    LRK_ASSERT(d != LRK_CPU);
     lrk_cuda_backend.record_begin();
 }
 
 lrk_recording *lrk_device_record_end(lrk_device d)
 {
-    LRK_ASSERT(lrk_device_records(d));
+    LRK_ASSERT(d != LRK_CPU);
     return lrk_cuda_backend.record_end();
 }
 
 void lrk_device_replay(lrk_device d, lrk_recording *r)
 {
-    LRK_ASSERT(lrk_device_records(d));
+    LRK_ASSERT(d != LRK_CPU);
     lrk_cuda_backend.replay(r);
 }
 

@@ -60,7 +60,6 @@ lrk_status lrk_device_sync(lrk_device d, lrk_err *err);
  * with the addresses and sizes they have now. Nothing else may be asked for meanwhile. end gives NULL
  * where that did not succeed; what was recorded was not done then either. The CPU records nothing. */
 typedef struct lrk_recording lrk_recording;
-bool lrk_device_records(lrk_device d);
 void lrk_device_record_begin(lrk_device d);
 lrk_recording *lrk_device_record_end(lrk_device d);
 void lrk_device_replay(lrk_device d, lrk_recording *r);

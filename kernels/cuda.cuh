@@ -128,6 +128,19 @@ template <typename T> struct lrk_chunk {
     }
 };
 
+/* Eight floats to where eight T lie, on 16 bytes. */
+template <typename T>
+static __device__ __forceinline__ void lrk_store_eight(T *to, const float *v)
+{
+#pragma unroll
+    for (int i = 0; i < 8; i += lrk_chunk<T>::n) {
+        lrk_chunk<T> chunk;
+#pragma unroll
+        for (int j = 0; j < lrk_chunk<T>::n; j++) chunk.v[j] = v[i + j];
+        chunk.store(to + i);
+    }
+}
+
 /* Whether every row of t begins on 16 bytes and is a whole number of them. Host. */
 static inline bool lrk_can_chunk(const lrk_tensor *t)
 {

@@ -1,10 +1,10 @@
 /* train/session.c -- opens what a recipe names. */
 #include "train/session.h"
 
-#include "base/cpu.h"
 #include "base/log.h"
 #include "base/size.h"
 #include "base/threads.h"
+#include "generate/responder.h"
 #include "train/recompute.h"
 
 #include <math.h>
@@ -70,13 +70,6 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_compute compute_type(const lrk_recipe *r, lrk_device device)
-{
-    const bool native = device == LRK_CUDA || lrk_cpu_has_bf16();
-    if (r->compute_dtype == LRK_COMPUTE_AUTO) return native ? LRK_C_BF16 : LRK_C_F32;
-    return r->compute_dtype == LRK_COMPUTE_BF16 ? LRK_C_BF16 : LRK_C_F32;
-}
-
 static bool has_plain_matrix(const lrk_weights *w)
 {
     for (size_t i = 0; i < lrk_weights_count(w); i++) {
@@ -97,21 +90,26 @@ static lrk_weight_bits weight_bits(const lrk_session *s)
     return r->bnb_4bit_use_double_quant ? LRK_AS_NF4_TWICE : LRK_AS_NF4;
 }
 
-static void choose_engine(lrk_session *s)
+static lrk_status choose_engine(lrk_session *s, lrk_err *err)
 {
+    static const char *const types[] = {[LRK_COMPUTE_AUTO] = "auto", [LRK_COMPUTE_F32] = "f32",
+                                        [LRK_COMPUTE_BF16] = "bf16"};
+    lrk_compute compute;
+    LRK_TRY(lrk_compute_choose(types[s->recipe->compute_dtype], s->device, &compute, err));
     const lrk_batch_limits *t = lrk_batches_limits(s->train);
     s->engine = (lrk_engine_options){.device = s->device, .decoder = s->base.decoder, .find = lrk_base_find,
                                      .ctx = &s->base, .lora = &s->lora, .train = true,
                                      .bits = weight_bits(s),
-                                     .compute = compute_type(s->recipe, s->device),
+                                     .compute = compute,
                                      .max_tokens = t->micro_tokens,
                                      .max_segments = t->micro_segments,
                                      .max_trained = t->micro_trained};
-    if (!s->eval) return;
+    if (!s->eval) return LRK_OK;
     const lrk_batch_limits *e = lrk_batches_limits(s->eval);
     s->engine.max_tokens = lrk_max(s->engine.max_tokens, e->micro_tokens);
     s->engine.max_segments = lrk_max(s->engine.max_segments, e->micro_segments);
     s->engine.max_trained = lrk_max(s->engine.max_trained, e->micro_trained);
+    return LRK_OK;
 }
 
 static void choose_schedule(lrk_session *s)
@@ -141,7 +139,7 @@ static lrk_status open_all(lrk_session *s, lrk_err *err)
     LRK_TRY(lrk_text_check_rows(&s->text, s->base.decoder.vocabulary, r->base_model, err));
     LRK_TRY(open_batches(s, err));
     LRK_TRY(choose_adapter(s, err));
-    choose_engine(s);
+    LRK_TRY(choose_engine(s, err));
     LRK_TRY(lrk_recompute_choose(s, err));
     choose_schedule(s);
     return LRK_OK;

@@ -135,18 +135,6 @@ template <typename T> struct product {
     bool transposed, add, a_eights;
 };
 
-template <typename T>
-static __device__ __forceinline__ void store_eight(T *to, const float *v)
-{
-#pragma unroll
-    for (int i = 0; i < 8; i += lrk_chunk<T>::n) {
-        lrk_chunk<T> chunk;
-#pragma unroll
-        for (int j = 0; j < lrk_chunk<T>::n; j++) chunk.v[j] = v[i + j];
-        chunk.store(to + i);
-    }
-}
-
 /* Rows first .. end - 1 of A, columns from k0; zeros beyond. */
 template <typename T>
 static __device__ __forceinline__ void load_rows(const product<T> &p, size_t first, size_t end,
@@ -168,7 +156,7 @@ static __device__ __forceinline__ void load_rows(const product<T> &p, size_t fir
                     if (e + (size_t)i < p.k) v[i] = lrk_value(from[e + (size_t)i]);
             }
         }
-        store_eight(to + r * tile_sum<T>::a + at % (DEPTH / 8) * 8, v);
+        lrk_store_eight(to + r * tile_sum<T>::a + at % (DEPTH / 8) * 8, v);
     }
 }
 
@@ -204,7 +192,7 @@ static __device__ __forceinline__ void load_weights(const product<T> &p, const l
         const size_t row = row0 + (size_t)r, e = col0 + (size_t)i;
         float v[8] = {};
         if (row < rows && e < cols) decode<t>(data + row * w.bytes, e, cols, eights, v);
-        store_eight(to + r * apart + i, v);
+        lrk_store_eight(to + r * apart + i, v);
     }
 }
 

@@ -14,18 +14,6 @@ struct panel {
     size_t rows, cols;
 };
 
-template <typename T>
-static __device__ __forceinline__ void store_eight(T *to, const float *v)
-{
-#pragma unroll
-    for (int i = 0; i < 8; i += lrk_chunk<T>::n) {
-        lrk_chunk<T> chunk;
-#pragma unroll
-        for (int j = 0; j < lrk_chunk<T>::n; j++) chunk.v[j] = v[i + j];
-        chunk.store(to + i);
-    }
-}
-
 /* A thread takes eight elements of a row. */
 template <lrk_dtype t, typename T> static __global__ void decode_eights(panel p)
 {
@@ -34,7 +22,7 @@ template <lrk_dtype t, typename T> static __global__ void decode_eights(panel p)
     const size_t row = at / groups, e = at % groups * 8;
     float v[8];
     lrk_decode_eight<t>(p.src + row * p.src_bytes, e, v);
-    store_eight(static_cast<T *>(p.dst) + row * p.dst_stride + e, v);
+    lrk_store_eight(static_cast<T *>(p.dst) + row * p.dst_stride + e, v);
 }
 
 /* Rows of plain types that do not begin on 16 bytes, or are no multiple of eight. */
