@@ -33,8 +33,9 @@ def cpu():
     return "unknown"
 
 
-def load(gguf, dtype, rank, threads, seed, checkpointing=False):
-    """dtype f32; bf16: base in bf16, adapters in f32, autocast (PEFT's default);
+def load(gguf, dtype, rank, threads, seed, checkpointing=False, device="cpu"):
+    """gguf: a file, or a Hugging Face directory.
+    dtype f32; bf16: base in bf16, adapters in f32, autocast (PEFT's default);
     bf16-all: adapters in bf16 too. Returns model, trained parameters, context of a step."""
     import contextlib
 
@@ -47,8 +48,10 @@ def load(gguf, dtype, rank, threads, seed, checkpointing=False):
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     base = torch.float32 if dtype == "f32" else torch.bfloat16
-    model = AutoModelForCausalLM.from_pretrained(
-        os.path.dirname(gguf) or ".", gguf_file=os.path.basename(gguf), dtype=base)
+    folder, file = (gguf, None) if os.path.isdir(gguf) else os.path.split(gguf)
+    model = AutoModelForCausalLM.from_pretrained(folder or ".", dtype=base, attn_implementation="sdpa",
+                                                 **({"gguf_file": file} if file else {}))
+    model.to(device)
     model.config.use_cache = False
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -60,7 +63,7 @@ def load(gguf, dtype, rank, threads, seed, checkpointing=False):
     trained = [p for p in model.parameters() if p.requires_grad]
     context = contextlib.nullcontext
     if dtype == "bf16":
-        context = lambda: torch.autocast("cpu", torch.bfloat16)
+        context = lambda: torch.autocast(device, torch.bfloat16)
     return model, trained, context
 
 
@@ -119,7 +122,7 @@ def step(model, trained, context, optimizer, ids, labels, mask):
     n = int((labels[:, 1:] != -100).sum())
     with context():
         loss = model(input_ids=ids, attention_mask=mask, labels=labels,
-                     num_items_in_batch=torch.tensor(n)).loss
+                     num_items_in_batch=torch.tensor(n, device=ids.device)).loss
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
     optimizer.step()
