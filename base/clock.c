@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 static double now(clockid_t clock)
 {
@@ -70,6 +73,13 @@ size_t lrk_memory_peak(void)
 size_t lrk_memory_now(void)
 {
     return field("/proc/self/status", "VmRSS:");
+}
+
+void lrk_memory_return(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 size_t lrk_memory_anonymous(void)

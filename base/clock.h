@@ -14,5 +14,6 @@ size_t lrk_memory_anonymous(void);     /* bytes resident now without mapped file
 size_t lrk_memory_resident(const void *p, size_t n);
 size_t lrk_memory_total(void);         /* bytes of RAM in the machine */
 size_t lrk_memory_available(void);     /* of them, what programs can have without swapping */
+void lrk_memory_return(void);          /* pages freed to the allocator go back to the system, where it can */
 
 #endif /* LRK_BASE_CLOCK_H */

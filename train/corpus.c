@@ -1,6 +1,7 @@
 /* train/corpus.c -- data sets of a recipe to tokens. */
 #include "train/corpus.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "data/import.h"
@@ -86,6 +87,7 @@ lrk_status lrk_corpus_open(lrk_corpus *c, const lrk_recipe *r, const lrk_recipe_
                  (unsigned long long)c->total.rows, (unsigned long long)c->total.dropped,
                  (unsigned long long)c->total.cut);
     if (status != LRK_OK) lrk_corpus_close(c);
+    lrk_memory_return(); /* what an import took is nothing that the run needs */
     return status;
 }
 
