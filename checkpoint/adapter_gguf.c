@@ -20,10 +20,10 @@ typedef struct job {
 
 static lrk_status find_arch(job *j, lrk_err *err)
 {
-    char known[200];
+    char known[LRK_ARCH_LIST];
     const lrk_json *classes = lrk_json_get(lrk_weights_config(j->base), "architectures");
     const char *name = lrk_json_string(lrk_json_at(classes, 0), NULL);
-    lrk_arch_list(known, sizeof known, false);
+    lrk_arch_list(known, false);
     j->arch = name ? lrk_arch_from_hf(name) : NULL;
     j->head_dim = lrk_weights_head_dim(j->base);
     LRK_REQUIRE(err, j->arch, LRK_ESUPPORT,
@@ -34,13 +34,17 @@ static lrk_status find_arch(job *j, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status name_of(const lrk_adapter_module *m, const char *side, char out[LRK_NAME_MAX],
+static lrk_status name_of(const job *j, const lrk_adapter_module *m, const char *side, char out[LRK_NAME_MAX],
                           char hf[LRK_NAME_MAX], lrk_err *err)
 {
-    char gguf[LRK_NAME_MAX];
+    char gguf[LRK_NAME_MAX], half[LRK_NAME_MAX];
+    int expert = LRK_NO_EXPERT;
     const int n = snprintf(hf, LRK_NAME_MAX, "%s.weight", m->path);
-    LRK_REQUIRE(err, n > 0 && n < LRK_NAME_MAX && lrk_name_to_gguf(hf, gguf), LRK_ESUPPORT,
-                "module '%s' has no name in GGUF; merge the adapter instead", m->path);
+    /* a matrix that GGUF cuts in two, or holds as part of another, takes no adapter there */
+    LRK_REQUIRE(err,
+                n > 0 && n < LRK_NAME_MAX && !lrk_name_is_latent(hf, half, gguf) &&
+                    lrk_name_to_gguf(j->arch, hf, gguf, &expert) && expert == LRK_NO_EXPERT,
+                LRK_ESUPPORT, "module '%s' has no name in GGUF; merge the adapter instead", m->path);
     const int k = snprintf(out, LRK_NAME_MAX, "%.280s%s", gguf, side);
     LRK_REQUIRE(err, k > 0 && k < LRK_NAME_MAX, LRK_EINPUT, "module '%s': name too long", m->path);
     return LRK_OK;
@@ -75,9 +79,9 @@ static lrk_status declare(job *j, lrk_err *err)
     if (noted) lrk_gguf_put_string(j->w, LRK_NOTE_BASE, noted, strlen(noted));
     for (size_t i = 0; i < j->a->n; i++) {
         const lrk_adapter_module *m = &j->a->module[i];
-        LRK_TRY(name_of(m, ".lora_a", name, hf, err));
+        LRK_TRY(name_of(j, m, ".lora_a", name, hf, err));
         LRK_TRY(lrk_gguf_declare(j->w, name, &m->a, err));
-        LRK_TRY(name_of(m, ".lora_b", name, hf, err));
+        LRK_TRY(name_of(j, m, ".lora_b", name, hf, err));
         LRK_TRY(lrk_gguf_declare(j->w, name, &m->b, err));
     }
     return LRK_OK;
@@ -90,7 +94,7 @@ static lrk_status write_b(job *j, const lrk_adapter_module *m, float *row, lrk_e
     const size_t rank = m->b.dim[1], rows = m->b.dim[0];
     const double factor = m->scale * (double)rank / j->alpha;
     bool query;
-    LRK_TRY(name_of(m, "", name, hf, err));
+    LRK_TRY(name_of(j, m, "", name, hf, err));
     const bool permuted = j->arch->permuted_qk && lrk_name_is_qk(hf, &query);
     LRK_REQUIRE(err, !permuted || rows % j->head_dim == 0, LRK_ESHAPE,
                 "module '%s': %zu rows are no whole number of heads of %zu", m->path, rows,

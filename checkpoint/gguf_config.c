@@ -1,191 +1,312 @@
 /* checkpoint/gguf_config.c -- config.json from the metadata of a GGUF file.
  *
- * Keys: github.com/ggml-org/llama.cpp, gguf-py/gguf/constants.py. A key that changes the numbers of
- * the model and is not understood here is refused by name, never passed over. */
-#include "checkpoint/weights.h"
+ * Keys: github.com/ggml-org/llama.cpp, gguf-py/gguf/constants.py; what holds where one is absent:
+ * src/models/. A key that changes the numbers of the model and is not understood here is refused by
+ * name, never passed over. */
+#include "checkpoint/gguf_source.h"
 
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MAX_WIDTH = 65536, MAX_LAYERS = 1024, MAX_VOCAB = 1 << 20, MAX_CONTEXT = 1 << 30 };
-
-/* Everything a conversion needs at hand. */
-typedef struct source {
-    const lrk_gguf *g;
-    const char *arch;
-    lrk_json *out;
-    lrk_arena arena;
-} source;
+enum { MAX_SIZE = 1 << 24, MAX_WIDTH = 65536, MAX_LAYERS = 1024, MAX_VOCAB = 1 << 20 };
+enum { OPTIONAL, NEEDED };
 
 static const struct {
-    const char *gguf, *hf;
-    size_t max;
-    bool required;
+    unsigned groups;
+    bool needed;
+    const char *hf, *gguf;
 } sizes[] = {
-    {"vocab_size", "vocab_size", MAX_VOCAB, false},
-    {"embedding_length", "hidden_size", MAX_WIDTH, true},
-    {"feed_forward_length", "intermediate_size", 16 * MAX_WIDTH, true},
-    {"block_count", "num_hidden_layers", MAX_LAYERS, true},
-    {"attention.head_count", "num_attention_heads", MAX_WIDTH, true},
-    {"attention.head_count_kv", "num_key_value_heads", MAX_WIDTH, false},
-    {"attention.key_length", "head_dim", MAX_WIDTH, false},
-    {"context_length", "max_position_embeddings", MAX_CONTEXT, true},
-    {"attention.sliding_window", "sliding_window", MAX_CONTEXT, false},
+#define SIZE(groups, need, hf, gguf) {groups, need, hf, gguf},
+#define REAL(groups, hf, gguf, otherwise)
+#include "checkpoint/gguf_keys.def"
+#undef SIZE
+#undef REAL
+};
+static const struct {
+    unsigned groups;
+    const char *hf, *gguf;
+    double otherwise;
+} reals[] = {
+#define SIZE(groups, need, hf, gguf)
+#define REAL(groups, hf, gguf, otherwise) {groups, hf, gguf, otherwise},
+#include "checkpoint/gguf_keys.def"
+#undef SIZE
+#undef REAL
 };
 
 /* Keys below the architecture that say nothing new about the numbers, or are read below. */
 static const char *const known[] = {
-    "attention.layer_norm_rms_epsilon",
+    "vocab_size",
+    "attention.head_count_kv",
+    "attention.key_length",
     "attention.value_length",
+    "attention.key_length_mla",
+    "attention.value_length_mla",
+    "attention.q_lora_rank",
+    "attention.layer_norm_rms_epsilon",
+    "attention.layer_norm_epsilon",
+    "attention.sliding_window",
+    "attention.sliding_window_pattern",
+    "attention.causal",
     "rope.dimension_count",
     "rope.freq_base",
+    "rope.freq_base_swa",
     "rope.scaling.type",
     "rope.scaling.factor",
     "rope.scale_linear",
     "rope.scaling.original_context_length",
     "rope.scaling.attn_factor",
     "rope.scaling.yarn_log_multiplier",
+    "rope.scaling.yarn_attn_factor",
     "rope.scaling.yarn_beta_fast",
     "rope.scaling.yarn_beta_slow",
     "rope.scaling.finetuned",
-    "attention.causal",
     "use_parallel_residual",
     "tensor_data_layout",
     "expert_count",
     "expert_used_count",
+    "expert_weights_norm",
+    "expert_gating_func",
+    "expert_group_count",
+    "expert_group_used_count",
 };
 
-static void full_key(const source *s, const char *key, char out[LRK_NAME_MAX])
+static bool in_group(const lrk_arch *a, unsigned groups)
 {
-    snprintf(out, LRK_NAME_MAX, "%s.%s", s->arch, key);
+    return !groups || (groups & a->keys);
 }
 
-/* The shortest decimal that is this f32: 1e-05, not 9.999999747378752e-06. */
-static double shortest(double v)
+static bool is_known(const lrk_gguf_source *s, const char *key)
 {
-    char text[40];
-    for (int digits = 6; digits < 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        const double d = strtod(text, NULL);
-        if ((float)d == (float)v) return d;
-    }
-    return v;
+    for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++)
+        if (in_group(s->arch, sizes[k].groups) && strcmp(key, sizes[k].gguf) == 0) return true;
+    for (size_t k = 0; k < sizeof reals / sizeof reals[0]; k++)
+        if (in_group(s->arch, reals[k].groups) && strcmp(key, reals[k].gguf) == 0) return true;
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
+        if (strcmp(key, known[k]) == 0) return true;
+    return false;
 }
 
-static lrk_status check_known(const source *s, lrk_err *err)
+static lrk_status check_known(const lrk_gguf_source *s, lrk_err *err)
 {
-    const size_t n = strlen(s->arch);
+    const size_t n = strlen(s->arch->gguf);
     for (size_t i = 0; i < s->g->n_kv; i++) {
         const char *key = s->g->kv[i].key;
-        bool found = false;
-        if (strncmp(key, s->arch, n) != 0 || key[n] != '.') continue;
-        for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++)
-            found = found || strcmp(key + n + 1, sizes[k].gguf) == 0;
-        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
-            found = found || strcmp(key + n + 1, known[k]) == 0;
-        LRK_REQUIRE(err, found, LRK_ESUPPORT, "%s: key '%s' is not supported", s->g->path, key);
+        if (strncmp(key, s->arch->gguf, n) != 0 || key[n] != '.') continue;
+        LRK_REQUIRE(err, is_known(s, key + n + 1), LRK_ESUPPORT, "%s: key '%s' is not supported",
+                    s->g->path, key);
     }
     return LRK_OK;
 }
 
-static lrk_status put_sizes(source *s, lrk_err *err)
+static void set_string(lrk_json *object, const char *key, const char *s)
 {
-    char key[LRK_NAME_MAX];
+    lrk_json_set(object, key, lrk_json_new_string(s, strlen(s)));
+}
+
+static void set_size(lrk_json *object, const char *key, size_t v)
+{
+    lrk_json_set(object, key, lrk_json_new_integer((int64_t)v));
+}
+
+static size_t size_of(const lrk_gguf_source *s, const char *key)
+{
+    return (size_t)lrk_json_integer(lrk_json_get(s->out, key));
+}
+
+static lrk_status needed(const lrk_gguf_source *s, const char *key, lrk_err *err)
+{
+    LRK_REQUIRE(err, lrk_gguf_has(s, key), LRK_EINPUT, "%s: key '%s.%s' is missing", s->g->path,
+                s->arch->gguf, key);
+    return LRK_OK;
+}
+
+static lrk_status put_numbers(lrk_gguf_source *s, lrk_err *err)
+{
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t v = 0;
-        full_key(s, sizes[i].gguf, key);
-        if (!lrk_gguf_find(s->g, key)) {
-            LRK_REQUIRE(err, !sizes[i].required, LRK_EINPUT, "%s: key '%s' is missing", s->g->path,
-                        key);
-            continue;
-        }
-        LRK_TRY(lrk_gguf_opt_size(s->g, key, 1, sizes[i].max, &v, err));
-        lrk_json_set(s->out, sizes[i].hf, lrk_json_new_integer((int64_t)v));
+        if (!in_group(s->arch, sizes[i].groups)) continue;
+        if (sizes[i].needed) LRK_TRY(needed(s, sizes[i].gguf, err));
+        LRK_TRY(lrk_gguf_size(s, sizes[i].gguf, sizes[i].needed, LRK_GGUF_MAX_CONTEXT, &v, err));
+        set_size(s->out, sizes[i].hf, v);
     }
+    for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
+        double v = reals[i].otherwise;
+        if (!in_group(s->arch, reals[i].groups)) continue;
+        LRK_TRY(lrk_gguf_real(s, reals[i].gguf, &v, err));
+        lrk_json_set(s->out, reals[i].hf,
+                     v > 0 ? lrk_json_new_real(lrk_gguf_shortest(v)) : lrk_json_new_null());
+    }
+    LRK_REQUIRE(err,
+                size_of(s, "hidden_size") <= MAX_WIDTH &&
+                    size_of(s, "num_hidden_layers") <= MAX_LAYERS &&
+                    size_of(s, "num_attention_heads") <= MAX_WIDTH &&
+                    size_of(s, "intermediate_size") <= MAX_SIZE,
+                LRK_EINPUT, "%s: %zu layers of width %zu with %zu heads: no such model", s->g->path,
+                size_of(s, "num_hidden_layers"), size_of(s, "hidden_size"),
+                size_of(s, "num_attention_heads"));
     return LRK_OK;
 }
 
-/* head_dim, wherever it is said; every place must agree. */
-static lrk_status put_head_dim(source *s, lrk_err *err)
+/* The size of a head, wherever it is said; every place must agree. */
+static lrk_status put_heads(lrk_gguf_source *s, lrk_err *err)
 {
-    char key[LRK_NAME_MAX];
-    const size_t heads = (size_t)lrk_json_integer(lrk_json_get(s->out, "num_attention_heads"));
-    const size_t width = (size_t)lrk_json_integer(lrk_json_get(s->out, "hidden_size"));
-    size_t dim = (size_t)lrk_json_integer(lrk_json_get(s->out, "head_dim"));
+    const size_t heads = size_of(s, "num_attention_heads"), width = size_of(s, "hidden_size");
+    size_t key_heads = heads, dim = 0, value = 0, rotary = 0;
+    LRK_TRY(lrk_gguf_size(s, "attention.head_count_kv", 1, MAX_WIDTH, &key_heads, err));
+    LRK_TRY(lrk_gguf_size(s, "attention.key_length", 1, MAX_WIDTH, &dim, err));
     LRK_REQUIRE(err, dim || width % heads == 0, LRK_EINPUT,
                 "%s: %zu heads do not divide the width %zu, and no key says the size of a head",
                 s->g->path, heads, width);
-    if (!dim) dim = width / heads;
-    size_t value = dim, rotary = dim, experts = 0;
-    full_key(s, "attention.value_length", key);
-    LRK_TRY(lrk_gguf_opt_size(s->g, key, 1, MAX_WIDTH, &value, err));
-    full_key(s, "rope.dimension_count", key);
-    LRK_TRY(lrk_gguf_opt_size(s->g, key, 1, MAX_WIDTH, &rotary, err));
-    full_key(s, "expert_count", key);
-    LRK_TRY(lrk_gguf_opt_size(s->g, key, 0, 4096, &experts, err));
+    value = rotary = dim = dim ? dim : width / heads;
+    LRK_TRY(lrk_gguf_size(s, "attention.value_length", 1, MAX_WIDTH, &value, err));
+    LRK_TRY(lrk_gguf_size(s, "rope.dimension_count", 1, MAX_WIDTH, &rotary, err));
+    const bool whole = rotary == dim || (s->arch->partial_rotary && rotary < dim);
     LRK_REQUIRE(
-        err, value == dim && rotary == dim && dim % 2 == 0, LRK_ESUPPORT,
+        err, value == dim && whole && dim % 2 == 0 && rotary % 2 == 0, LRK_ESUPPORT,
         "%s: heads of %zu (query, key), %zu (value) and %zu (rotary): only equal, even sizes "
         "are supported",
         s->g->path, dim, value, rotary);
-    LRK_REQUIRE(err, experts == 0, LRK_ESUPPORT, "%s: mixtures of experts are not supported",
-                s->g->path);
-    lrk_json_set(s->out, "head_dim", lrk_json_new_integer((int64_t)dim));
+    set_size(s->out, "num_key_value_heads", key_heads);
+    set_size(s->out, "head_dim", dim);
+    s->rotary = rotary;
+    if (s->arch->partial_rotary)
+        lrk_json_set(s->out, "partial_rotary_factor",
+                     lrk_json_new_real((double)rotary / (double)dim));
+    if (s->arch->scale_from_width) {
+        const bool from_width = size_of(s, "num_hidden_layers") == s->arch->scale_from_width;
+        set_size(s->out, "query_pre_attn_scalar", from_width ? width / heads : dim);
+    }
     return LRK_OK;
 }
 
-static lrk_status put_real(source *s, const char *from, lrk_json *into, const char *to,
-                           lrk_err *err)
+/* Latent attention: newer files name the sizes of whole heads ..._mla, for the plain keys describe
+ * the one head of what is stored; older ones have them under the plain keys. */
+static lrk_status put_latent(lrk_gguf_source *s, lrk_err *err)
+{
+    const bool newer = lrk_gguf_has(s, "attention.key_length_mla");
+    size_t key = 0, value = 0, query_rank = 0;
+    LRK_TRY(needed(s, "rope.dimension_count", err));
+    LRK_TRY(lrk_gguf_size(s, "rope.dimension_count", 2, MAX_WIDTH, &s->rotary, err));
+    LRK_TRY(lrk_gguf_size(s, newer ? "attention.key_length_mla" : "attention.key_length", 1,
+                          MAX_WIDTH, &key, err));
+    LRK_TRY(lrk_gguf_size(s, newer ? "attention.value_length_mla" : "attention.value_length", 1,
+                          MAX_WIDTH, &value, err));
+    LRK_REQUIRE(err, key > s->rotary && value > 0, LRK_EINPUT,
+                "%s: heads of %zu (query, key), %zu of them rotary, and %zu (value): no latent "
+                "attention",
+                s->g->path, key, s->rotary, value);
+    LRK_TRY(lrk_gguf_size(s, "attention.q_lora_rank", 0, MAX_WIDTH, &query_rank, err));
+    set_size(s->out, "qk_nope_head_dim", key - s->rotary);
+    set_size(s->out, "qk_rope_head_dim", s->rotary);
+    set_size(s->out, "v_head_dim", value);
+    set_size(s->out, "num_key_value_heads", size_of(s, "num_attention_heads"));
+    lrk_json_set(s->out, "q_lora_rank",
+                 query_rank ? lrk_json_new_integer((int64_t)query_rank) : lrk_json_new_null());
+    if (s->arch->sigmoid) lrk_json_set(s->out, "rope_interleave", lrk_json_new_bool(true));
+    return LRK_OK;
+}
+
+/* Groups of experts. A file of DeepSeek V2 that has them means the best of each, as the model does. */
+static lrk_status put_groups(lrk_gguf_source *s, lrk_err *err)
+{
+    size_t groups = 1, used = 1;
+    LRK_TRY(lrk_gguf_size(s, "expert_group_count", 0, MAX_WIDTH, &groups, err));
+    LRK_TRY(lrk_gguf_size(s, "expert_group_used_count", 0, MAX_WIDTH, &used, err));
+    set_size(s->out, "n_group", groups ? groups : 1);
+    set_size(s->out, "topk_group", used ? used : 1);
+    if (!s->arch->sigmoid)
+        set_string(s->out, "topk_method", groups > 1 ? "group_limited_greedy" : "greedy");
+    return LRK_OK;
+}
+
+static lrk_status put_experts(lrk_gguf_source *s, lrk_err *err)
+{
+    const bool width = s->arch->keys & LRK_KEYS_EXPERT_WIDTH;
+    size_t n = 0, used = 0, gating = s->arch->sigmoid ? 2 : 1;
+    bool normalized = !s->arch->latent;
+    LRK_TRY(lrk_gguf_size(s, "expert_count", 0, 4096, &n, err));
+    if (!s->arch->experts) {
+        LRK_REQUIRE(err, n == 0, LRK_ESUPPORT, "%s: architecture '%s' with experts is not supported",
+                    s->g->path, s->arch->gguf);
+        return LRK_OK;
+    }
+    LRK_TRY(needed(s, "expert_count", err));
+    LRK_TRY(needed(s, "expert_used_count", err));
+    LRK_TRY(lrk_gguf_size(s, "expert_used_count", 1, 4096, &used, err));
+    LRK_TRY(lrk_gguf_size(s, "expert_gating_func", 0, 100, &gating, err));
+    LRK_TRY(lrk_gguf_flag(s, "expert_weights_norm", &normalized, err));
+    LRK_REQUIRE(err, gating == (s->arch->sigmoid ? 2 : 1) || gating == 0, LRK_ESUPPORT,
+                "%s: key '%s.expert_gating_func' is %zu, which is not supported", s->g->path,
+                s->arch->gguf, gating);
+    set_size(s->out, s->arch->experts, n);
+    set_size(s->out, "num_experts_per_tok", used);
+    if (width && (s->arch->sigmoid || !s->arch->latent))
+        lrk_json_set(s->out, "norm_topk_prob", lrk_json_new_bool(normalized));
+    LRK_REQUIRE(err, !s->arch->latent || s->arch->sigmoid || !normalized, LRK_ESUPPORT,
+                "%s: key '%s.expert_weights_norm' is not supported with softmax", s->g->path,
+                s->arch->gguf);
+    if (width && !s->arch->latent) set_size(s->out, "decoder_sparse_step", 1);
+    return s->arch->latent ? put_groups(s, err) : LRK_OK;
+}
+
+static bool windowed(const lrk_gguf_kv *each, size_t pattern, size_t i)
+{
+    if (each) return lrk_gguf_number(each, i) != 0.0;
+    return pattern > 1 && i % pattern < pattern - 1;
+}
+
+/* Which layers have a window, as a list. */
+static lrk_status put_layer_types(lrk_gguf_source *s, lrk_err *err)
 {
     char key[LRK_NAME_MAX];
-    double v = 0;
-    full_key(s, from, key);
-    if (!lrk_gguf_find(s->g, key)) return LRK_OK;
-    LRK_TRY(lrk_gguf_opt_real(s->g, key, &v, err));
-    lrk_json_set(into, to, lrk_json_new_real(shortest(v)));
+    const size_t layers = size_of(s, "num_hidden_layers");
+    size_t pattern = s->arch->pattern;
+    snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", s->arch->gguf);
+    const lrk_gguf_kv *each = lrk_gguf_find(s->g, key);
+    if (each && !each->array) {
+        each = NULL;
+        LRK_TRY(lrk_gguf_size(s, "attention.sliding_window_pattern", 1, MAX_LAYERS, &pattern, err));
+    }
+    LRK_REQUIRE(err, !each || (each->n == layers && each->type != LRK_GGUF_STRING), LRK_EINPUT,
+                "%s: key '%s': expected %zu numbers, one for each layer", s->g->path, key, layers);
+    lrk_json *list = lrk_json_array();
+    for (size_t i = 0; i < layers; i++) {
+        const char *type = windowed(each, pattern, i) ? "sliding_attention" : "full_attention";
+        lrk_json_add(list, lrk_json_new_string(type, strlen(type)));
+    }
+    lrk_json_set(s->out, "layer_types", list);
     return LRK_OK;
 }
 
-static lrk_status put_rope(source *s, lrk_err *err)
+static lrk_status put_windows(lrk_gguf_source *s, lrk_err *err)
 {
-    char key[LRK_NAME_MAX];
-    const char *type = "none";
-    double linear = 1;
-    size_t original = 0;
-    lrk_json_set(s->out, "rope_theta", lrk_json_new_real(10000.0)); /* llama.cpp's default */
-    LRK_TRY(put_real(s, "rope.freq_base", s->out, "rope_theta", err));
-    full_key(s, "rope.scale_linear", key);
-    LRK_TRY(lrk_gguf_opt_real(s->g, key, &linear, err));
-    full_key(s, "rope.scaling.type", key);
-    LRK_TRY(lrk_gguf_opt_string(s->g, key, &s->arena, &type, err));
-    if (strcmp(type, "none") == 0 && linear == 1) return LRK_OK;
-
-    lrk_json *rope = lrk_json_object();
-    lrk_json_set(s->out, "rope_scaling", rope);
-    if (strcmp(type, "none") == 0) type = "linear";
-    lrk_json_set(rope, "rope_type", lrk_json_new_string(type, strlen(type)));
-    lrk_json_set(rope, "factor", lrk_json_new_real(shortest(linear)));
-    LRK_TRY(put_real(s, "rope.scaling.factor", rope, "factor", err));
-    LRK_TRY(put_real(s, "rope.scaling.attn_factor", rope, "attention_factor", err));
-    LRK_TRY(put_real(s, "rope.scaling.yarn_beta_fast", rope, "beta_fast", err));
-    LRK_TRY(put_real(s, "rope.scaling.yarn_beta_slow", rope, "beta_slow", err));
-    full_key(s, "rope.scaling.original_context_length", key);
-    LRK_TRY(lrk_gguf_opt_size(s->g, key, 1, MAX_CONTEXT, &original, err));
-    if (original)
-        lrk_json_set(rope, "original_max_position_embeddings",
-                     lrk_json_new_integer((int64_t)original));
-    return LRK_OK;
+    size_t window = s->arch->pattern ? s->arch->window_size : 0;
+    LRK_TRY(lrk_gguf_size(s, "attention.sliding_window", 0, LRK_GGUF_MAX_CONTEXT, &window, err));
+    lrk_json_set(s->out, "sliding_window",
+                 window ? lrk_json_new_integer((int64_t)window) : lrk_json_new_null());
+    if (s->arch->no_rope_step) {
+        lrk_json *list = lrk_json_array();
+        for (size_t i = 0; i < size_of(s, "num_hidden_layers"); i++)
+            lrk_json_add(list, lrk_json_new_integer((i + 1) % s->arch->no_rope_step != 0));
+        lrk_json_set(s->out, "no_rope_layers", list);
+        set_size(s->out, "no_rope_layer_interval", s->arch->no_rope_step);
+    }
+    if (s->arch->window_gate)
+        lrk_json_set(s->out, s->arch->window_gate, lrk_json_new_bool(false));
+    return s->arch->pattern ? put_layer_types(s, err) : LRK_OK;
 }
 
-static lrk_status put_token_ids(source *s, lrk_err *err)
+static lrk_status put_token_ids(lrk_gguf_source *s, lrk_err *err)
 {
     static const char *const ids[][2] = {{"tokenizer.ggml.bos_token_id", "bos_token_id"},
                                          {"tokenizer.ggml.eos_token_id", "eos_token_id"},
                                          {"tokenizer.ggml.padding_token_id", "pad_token_id"}};
     const lrk_gguf_info *rows = lrk_gguf_tensor(s->g, "token_embd.weight");
     const lrk_gguf_kv *tokens = NULL;
-    size_t vocab = (size_t)lrk_json_integer(lrk_json_get(s->out, "vocab_size"));
+    size_t vocab = 0;
+    LRK_TRY(lrk_gguf_size(s, "vocab_size", 1, MAX_VOCAB, &vocab, err));
     LRK_TRY(lrk_gguf_opt_array(s->g, "tokenizer.ggml.tokens", LRK_GGUF_STRING, &tokens, err));
     if (!vocab && rows) vocab = rows->dim[0];
     if (!vocab && tokens) vocab = tokens->n;
@@ -194,65 +315,88 @@ static lrk_status put_token_ids(source *s, lrk_err *err)
     LRK_REQUIRE(err, !tokens || tokens->n == vocab, LRK_EINPUT,
                 "%s: %zu tokens, but the vocabulary has %zu", s->g->path, tokens ? tokens->n : 0,
                 vocab);
-    lrk_json_set(s->out, "vocab_size", lrk_json_new_integer((int64_t)vocab));
+    set_size(s->out, "vocab_size", vocab);
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         size_t id = 0;
+        /* the reference has one of its own in mind where the key is absent */
+        lrk_json_set(s->out, ids[i][1], lrk_json_new_null());
         if (!lrk_gguf_find(s->g, ids[i][0])) continue;
         LRK_TRY(lrk_gguf_opt_size(s->g, ids[i][0], 0, vocab - 1, &id, err));
-        lrk_json_set(s->out, ids[i][1], lrk_json_new_integer((int64_t)id));
+        set_size(s->out, ids[i][1], id);
     }
     return LRK_OK;
 }
 
-static bool has_bias(const lrk_gguf *g, const char *name)
+static void put_bias(lrk_gguf_source *s, const char *key, const char *tensor)
 {
-    return lrk_gguf_tensor(g, name) != NULL;
+    if (key) lrk_json_set(s->out, key, lrk_json_new_bool(lrk_gguf_tensor(s->g, tensor)));
 }
 
-static lrk_status convert(source *s, lrk_err *err)
+static lrk_status put_family(lrk_gguf_source *s, lrk_err *err)
 {
-    char text[200], key[LRK_NAME_MAX];
-    LRK_TRY(lrk_gguf_opt_string(s->g, "general.architecture", &s->arena, &s->arch, err));
-    LRK_REQUIRE(err, s->arch, LRK_EINPUT, "%s: key 'general.architecture' is missing", s->g->path);
-    const lrk_arch *arch = lrk_arch_from_gguf(s->arch);
-    lrk_arch_list(text, sizeof text, true);
-    LRK_REQUIRE(err, arch, LRK_ESUPPORT, "%s: architecture '%.40s' is not supported; known are %s",
-                s->g->path, s->arch, text);
-    LRK_TRY(check_known(s, err));
-    full_key(s, "attention.sliding_window", key);
-    /* only Mistral among those called "llama" has a window */
-    if (arch->permuted_qk && lrk_gguf_find(s->g, key))
-        arch = lrk_arch_from_hf("MistralForCausalLM");
+    const lrk_arch *a = s->arch;
+    const char *eps = a->layer_norm ? "attention.layer_norm_epsilon"
+                                    : "attention.layer_norm_rms_epsilon";
+    double v = 0;
     lrk_json *classes = lrk_json_array();
-    lrk_json_add(classes, lrk_json_new_string(arch->hf, strlen(arch->hf)));
+    lrk_json_add(classes, lrk_json_new_string(a->hf, strlen(a->hf)));
     lrk_json_set(s->out, "architectures", classes);
-    lrk_json_set(s->out, "model_type",
-                 lrk_json_new_string(arch->model_type, strlen(arch->model_type)));
-    lrk_json_set(s->out, "hidden_act", lrk_json_new_string("silu", 4));
-    LRK_TRY(put_sizes(s, err));
-    if (!lrk_json_get(s->out, "num_key_value_heads"))
-        lrk_json_set(s->out, "num_key_value_heads",
-                     lrk_json_ref(lrk_json_get(s->out, "num_attention_heads")));
-    LRK_TRY(put_head_dim(s, err));
-    full_key(s, "attention.layer_norm_rms_epsilon", key);
-    LRK_REQUIRE(err, lrk_gguf_find(s->g, key), LRK_EINPUT, "%s: key '%s' is missing", s->g->path,
-                key);
-    LRK_TRY(put_real(s, "attention.layer_norm_rms_epsilon", s->out, "rms_norm_eps", err));
-    LRK_TRY(put_rope(s, err));
-    LRK_TRY(put_token_ids(s, err));
+    set_string(s->out, "model_type", a->model_type);
+    set_string(s->out, a->activation_key ? a->activation_key : "hidden_act",
+               a->activation ? a->activation : "silu");
+    LRK_TRY(needed(s, eps, err));
+    LRK_TRY(lrk_gguf_real(s, eps, &v, err));
+    lrk_json_set(s->out, a->layer_norm ? "norm_epsilon" : "rms_norm_eps",
+                 lrk_json_new_real(lrk_gguf_shortest(v)));
     lrk_json_set(s->out, "tie_word_embeddings",
                  lrk_json_new_bool(!lrk_gguf_tensor(s->g, "output.weight")));
-    if (arch->permuted_qk) {
-        lrk_json_set(s->out, "attention_bias",
-                     lrk_json_new_bool(has_bias(s->g, "blk.0.attn_q.bias")));
-        lrk_json_set(s->out, "mlp_bias", lrk_json_new_bool(has_bias(s->g, "blk.0.ffn_up.bias")));
-    }
+    put_bias(s, a->bias, "blk.0.attn_q.bias");
+    put_bias(s, a->qkv_bias, "blk.0.attn_q.bias");
+    put_bias(s, a->mlp_bias, "blk.0.ffn_up.bias");
     return LRK_OK;
+}
+
+/* What a file is whose architecture several families share. */
+static lrk_status choose_family(lrk_gguf_source *s, lrk_err *err)
+{
+    size_t experts = 0, gating = 1;
+    LRK_TRY(lrk_gguf_size(s, "expert_count", 0, 4096, &experts, err));
+    LRK_TRY(lrk_gguf_size(s, "expert_gating_func", 0, 100, &gating, err));
+    if (strcmp(s->arch->gguf, "llama") == 0) {
+        if (experts)
+            s->arch = lrk_arch_from_hf("MixtralForCausalLM");
+        else if (lrk_gguf_has(s, "attention.sliding_window"))
+            s->arch = lrk_arch_from_hf("MistralForCausalLM");
+    }
+    if (s->arch->latent && gating == 2) s->arch = lrk_arch_from_hf("DeepseekV3ForCausalLM");
+    return LRK_OK;
+}
+
+static lrk_status convert(lrk_gguf_source *s, lrk_err *err)
+{
+    char text[LRK_ARCH_LIST];
+    const char *name = NULL;
+    LRK_TRY(lrk_gguf_opt_string(s->g, "general.architecture", &s->arena, &name, err));
+    LRK_REQUIRE(err, name, LRK_EINPUT, "%s: key 'general.architecture' is missing", s->g->path);
+    s->arch = lrk_arch_from_gguf(name);
+    lrk_arch_list(text, true);
+    LRK_REQUIRE(err, s->arch, LRK_ESUPPORT,
+                "%s: architecture '%.40s' is not supported; known are %s", s->g->path, name, text);
+    LRK_TRY(choose_family(s, err));
+    LRK_TRY(check_known(s, err));
+    LRK_TRY(put_family(s, err));
+    LRK_TRY(put_numbers(s, err));
+    LRK_TRY(s->arch->latent ? put_latent(s, err) : put_heads(s, err));
+    LRK_TRY(put_experts(s, err));
+    LRK_TRY(put_windows(s, err));
+    LRK_TRY(lrk_gguf_put_rope(s, err));
+    return put_token_ids(s, err);
 }
 
 lrk_status lrk_gguf_config(const lrk_gguf *g, lrk_json **config, lrk_err *err)
 {
-    source s = {.g = g, .out = lrk_json_object(), .arena = lrk_arena_growing("gguf config")};
+    lrk_gguf_source s = {
+        .g = g, .out = lrk_json_object(), .arena = lrk_arena_growing("gguf config")};
     lrk_status status =
         s.out ? convert(&s, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a configuration");
     lrk_arena_free(&s.arena);

@@ -1,7 +1,12 @@
 /* checkpoint/gguf_from_hf.c -- the keys of a GGUF model from config.json.
  *
- * Facts: github.com/ggml-org/llama.cpp, conversion/base.py and conversion/llama.py. */
+ * What llama.cpp would compute otherwise than the model does is refused by name, for GGUF has no key
+ * that says so. But a window that it does not know is only noted: shorter texts come out right.
+ * Facts: github.com/ggml-org/llama.cpp, conversion/ and src/models/. */
 #include "checkpoint/merge_tensor.h"
+
+#include "base/log.h"
+#include "checkpoint/gguf_source.h"
 
 #include <float.h>
 #include <math.h>
@@ -10,24 +15,55 @@
 
 static const double pi = 3.14159265358979323846;
 
+enum { OPTIONAL, NEEDED };
+
 static const struct {
+    unsigned groups;
+    bool needed;
     const char *hf, *gguf;
-    bool required;
 } sizes[] = {
-    {"max_position_embeddings", "context_length", true},
-    {"hidden_size", "embedding_length", true},
-    {"num_hidden_layers", "block_count", true},
-    {"intermediate_size", "feed_forward_length", true},
-    {"num_attention_heads", "attention.head_count", true},
-    {"num_key_value_heads", "attention.head_count_kv", false},
-    {"sliding_window", "attention.sliding_window", false},
+#define SIZE(groups, need, hf, gguf) {groups, need, hf, gguf},
+#define REAL(groups, hf, gguf, otherwise)
+#include "checkpoint/gguf_keys.def"
+#undef SIZE
+#undef REAL
+};
+static const struct {
+    unsigned groups;
+    const char *hf, *gguf;
+    double otherwise;
+} reals[] = {
+#define SIZE(groups, need, hf, gguf)
+#define REAL(groups, hf, gguf, otherwise) {groups, hf, gguf, otherwise},
+#include "checkpoint/gguf_keys.def"
+#undef SIZE
+#undef REAL
 };
 
-/* Both spellings of rope parameters: one object, or theta beside a scaling object. */
+/* Everything a conversion needs at hand. */
+typedef struct target {
+    lrk_gguf_writer *w;
+    const lrk_json *config;
+    const lrk_arch *arch;
+    const char *path; /* of the model, for messages */
+    size_t layers, heads, width, head_dim, window;
+} target;
+
+/* ---- rope ---- */
+
+static const lrk_json *object(const lrk_json *parent, const char *key)
+{
+    const lrk_json *v = lrk_json_get(parent, key);
+    return lrk_json_is(v, LRK_JSON_OBJECT) ? v : NULL;
+}
+
+/* Both spellings of rope parameters: one object (or one for each kind of layer), or theta beside a
+ * scaling object. */
 static const lrk_json *rope_object(const lrk_json *config)
 {
-    const lrk_json *v = lrk_json_get(config, "rope_parameters");
-    return lrk_json_is(v, LRK_JSON_OBJECT) ? v : lrk_json_get(config, "rope_scaling");
+    const lrk_json *v = object(config, "rope_parameters");
+    const lrk_json *global = object(v, "full_attention");
+    return global ? global : v ? v : object(config, "rope_scaling");
 }
 
 static const char *rope_type(const lrk_json *config)
@@ -38,13 +74,18 @@ static const char *rope_type(const lrk_json *config)
     return type ? type : "default";
 }
 
-static lrk_status rope_theta(const lrk_json *config, double *theta, lrk_err *err)
+/* A number beside the rope object or in it, which goes before. */
+static lrk_status rope_real(const lrk_json *config, const char *key, double *out, lrk_err *err)
 {
-    const lrk_json *rope = rope_object(config);
-    *theta = 0;
-    LRK_TRY(lrk_json_opt_real(config, "rope_theta", theta, "config.json", err));
-    if (lrk_json_is(rope, LRK_JSON_OBJECT))
-        LRK_TRY(lrk_json_opt_real(rope, "rope_theta", theta, "config.json", err));
+    LRK_TRY(lrk_json_opt_real(config, key, out, "config.json", err));
+    return rope_object(config) ? lrk_json_opt_real(rope_object(config), key, out, "config.json", err)
+                               : LRK_OK;
+}
+
+static lrk_status rope_theta(const lrk_json *config, double otherwise, double *theta, lrk_err *err)
+{
+    *theta = otherwise;
+    LRK_TRY(rope_real(config, "rope_theta", theta, err));
     LRK_REQUIRE(err, *theta > 0, LRK_EINPUT, "config.json: rope_theta is missing or not positive");
     return LRK_OK;
 }
@@ -58,7 +99,7 @@ lrk_status lrk_llama3_factors(const lrk_json *config, size_t head_dim, float *ou
     if (strcmp(rope_type(config), "llama3") != 0) return LRK_OK;
     LRK_REQUIRE(err, head_dim / 2 <= LRK_MAX_HALF_HEAD, LRK_ESUPPORT,
                 "config.json: heads of %zu are not supported", head_dim);
-    LRK_TRY(rope_theta(config, &theta, err));
+    LRK_TRY(rope_theta(config, 10000, &theta, err));
     LRK_TRY(lrk_json_opt_real(rope, "factor", &factor, "config.json", err));
     LRK_TRY(lrk_json_opt_real(rope, "low_freq_factor", &low, "config.json", err));
     LRK_TRY(lrk_json_opt_real(rope, "high_freq_factor", &high, "config.json", err));
@@ -80,77 +121,404 @@ lrk_status lrk_llama3_factors(const lrk_json *config, size_t head_dim, float *ou
     return LRK_OK;
 }
 
-static void put_key_real(lrk_gguf_writer *w, const char *arch, const char *key, double v)
+static bool is_longrope(const lrk_json *config, const lrk_arch *arch)
 {
-    char full[LRK_NAME_MAX];
-    snprintf(full, sizeof full, "%s.%s", arch, key);
-    lrk_gguf_put_f32(w, full, (float)v);
-}
-
-static void put_key_size(lrk_gguf_writer *w, const char *arch, const char *key, size_t v)
-{
-    char full[LRK_NAME_MAX];
-    snprintf(full, sizeof full, "%s.%s", arch, key);
-    lrk_gguf_put_u32(w, full, (uint32_t)v);
-}
-
-static lrk_status put_scaling(lrk_gguf_writer *w, const char *arch, const lrk_json *config,
-                              lrk_err *err)
-{
-    char full[LRK_NAME_MAX];
-    const lrk_json *rope = rope_object(config);
     const char *type = rope_type(config);
-    double factor = 0;
+    const bool older = strcmp(type, "su") == 0 || strcmp(type, "yarn") == 0;
+    return strcmp(type, "longrope") == 0 || (arch->partial_rotary && older);
+}
+
+lrk_status lrk_longrope_factors(const lrk_json *config, const lrk_arch *arch, const char *key,
+                                float *out, size_t *n, lrk_err *err)
+{
+    const lrk_json *list = lrk_json_get(rope_object(config), key);
+    *n = 0;
+    if (!is_longrope(config, arch)) return LRK_OK;
+    LRK_REQUIRE(err, lrk_json_is(list, LRK_JSON_ARRAY) && lrk_json_size(list) <= LRK_MAX_HALF_HEAD,
+                LRK_EINPUT, "config.json: rope scaling longrope: %s: expected a list of numbers", key);
+    *n = lrk_json_size(list);
+    for (size_t i = 0; i < *n; i++) out[i] = (float)lrk_json_number(lrk_json_at(list, i));
+    return LRK_OK;
+}
+
+static void full_key(const target *t, const char *key, char out[LRK_NAME_MAX])
+{
+    snprintf(out, LRK_NAME_MAX, "%s.%s", t->arch->gguf, key);
+}
+
+static void put_real(const target *t, const char *key, double v)
+{
+    char full[LRK_NAME_MAX];
+    full_key(t, key, full);
+    lrk_gguf_put_f32(t->w, full, (float)v);
+}
+
+static void put_size(const target *t, const char *key, size_t v)
+{
+    char full[LRK_NAME_MAX];
+    full_key(t, key, full);
+    lrk_gguf_put_u32(t->w, full, (uint32_t)v);
+}
+
+static void put_type(const target *t, const char *type)
+{
+    char full[LRK_NAME_MAX];
+    full_key(t, "rope.scaling.type", full);
+    lrk_gguf_put_string(t->w, full, type, strlen(type));
+}
+
+/* What config.json must say where llama.cpp assumes it. */
+static lrk_status must_be(const target *t, const char *key, double value, double otherwise,
+                          lrk_err *err)
+{
+    double v = otherwise;
+    LRK_TRY(rope_real(t->config, key, &v, err));
+    LRK_REQUIRE(err, v == value, LRK_ESUPPORT,
+                "%s: config.json: %s is %g; GGUF has no place for it, and llama.cpp computes with %g",
+                t->path, key, v, value);
+    return LRK_OK;
+}
+
+static lrk_status put_yarn(const target *t, double factor, double original, lrk_err *err)
+{
+    double scale = 0, all = 0;
+    bool truncate = true;
+    LRK_TRY(must_be(t, "beta_fast", 32, 32, err));
+    LRK_TRY(must_be(t, "beta_slow", 1, 1, err));
+    LRK_TRY(lrk_json_opt_bool(rope_object(t->config), "truncate", &truncate, "config.json", err));
+    LRK_REQUIRE(err, truncate, LRK_ESUPPORT,
+                "%s: config.json: truncate is false; GGUF has no place for it", t->path);
+    LRK_TRY(rope_real(t->config, "attention_factor", &scale, err));
+    LRK_TRY(rope_real(t->config, "mscale_all_dim", &all, err));
+    put_type(t, "yarn");
+    put_real(t, "rope.scaling.factor", factor);
+    put_size(t, "rope.scaling.original_context_length", (size_t)original);
+    if (t->arch->latent) {
+        LRK_REQUIRE(err, all > 0 && scale == 0, LRK_ESUPPORT,
+                    "%s: config.json: yarn of latent attention needs mscale_all_dim, and no "
+                    "attention_factor, to be written as GGUF",
+                    t->path);
+        LRK_TRY(must_be(t, "mscale", all, 0, err));
+        put_real(t, "rope.scaling.yarn_log_multiplier", 0.1 * all);
+    } else {
+        double m = 0;
+        LRK_TRY(rope_real(t->config, "mscale", &m, err));
+        if (scale <= 0 && m > 0 && all > 0)
+            scale = lrk_gguf_mscale(factor, m) / lrk_gguf_mscale(factor, all);
+    }
+    if (scale > 0) put_real(t, "rope.scaling.attn_factor", scale / lrk_gguf_mscale(factor, 1));
+    return LRK_OK;
+}
+
+static lrk_status put_scaling(const target *t, lrk_err *err)
+{
+    const char *type = rope_type(t->config);
+    const double max = lrk_json_number(lrk_json_get(t->config, "max_position_embeddings"));
+    double factor = 0, original = 0, scale = 0;
+    LRK_TRY(rope_real(t->config, "factor", &factor, err));
+    LRK_TRY(rope_real(t->config, "attention_factor", &scale, err));
+    if (rope_object(t->config))
+        LRK_TRY(lrk_json_opt_real(rope_object(t->config), "original_max_position_embeddings",
+                                  &original, "config.json", err));
+    LRK_TRY(lrk_json_opt_real(t->config, "original_max_position_embeddings", &original,
+                              "config.json", err));
+    if (original <= 0) original = t->arch->partial_rotary ? 4096 : max;
+    if (is_longrope(t->config, t->arch)) {
+        if (scale <= 0) scale = lrk_gguf_longrope_scale(factor > 0 ? factor * original : max, original);
+        put_type(t, "longrope");
+        put_real(t, "rope.scaling.attn_factor", scale);
+    }
+    if (t->arch->partial_rotary) put_size(t, "rope.scaling.original_context_length", (size_t)original);
     /* llama3 is a tensor of divisors, not a key */
     if (strcmp(type, "default") == 0 || strcmp(type, "llama3") == 0) return LRK_OK;
-    LRK_REQUIRE(err, strcmp(type, "linear") == 0, LRK_ESUPPORT,
+    if (is_longrope(t->config, t->arch)) return LRK_OK;
+    const bool yarn = strcmp(type, "yarn") == 0;
+    LRK_REQUIRE(err, yarn || strcmp(type, "linear") == 0, LRK_ESUPPORT,
                 "config.json: rope scaling '%.40s' cannot be written as GGUF here; known are "
-                "default, linear and llama3",
+                "default, linear, llama3, yarn and longrope",
                 type);
-    LRK_TRY(lrk_json_opt_real(rope, "factor", &factor, "config.json", err));
+    if (factor <= 0 && yarn) factor = max / original;
     LRK_REQUIRE(err, factor > 0, LRK_EINPUT, "config.json: factor of the rope scaling is missing");
-    snprintf(full, sizeof full, "%s.rope.scaling.type", arch);
-    lrk_gguf_put_string(w, full, "linear", 6);
-    put_key_real(w, arch, "rope.scaling.factor", factor);
+    if (yarn) return put_yarn(t, factor, original, err);
+    put_type(t, "linear");
+    put_real(t, "rope.scaling.factor", factor);
+    return LRK_OK;
+}
+
+static lrk_status put_rope(const target *t, lrk_err *err)
+{
+    double theta, local = 10000;
+    LRK_TRY(rope_theta(t->config, t->arch->theta > 0 ? t->arch->theta : 10000, &theta, err));
+    put_real(t, "rope.freq_base", theta);
+    if (t->arch->local_rope) {
+        const lrk_json *sliding = object(object(t->config, "rope_parameters"), "sliding_attention");
+        LRK_TRY(lrk_json_opt_real(t->config, "rope_local_base_freq", &local, t->path, err));
+        if (sliding) LRK_TRY(lrk_json_opt_real(sliding, "rope_theta", &local, t->path, err));
+        put_real(t, "rope.freq_base_swa", local);
+    }
+    return put_scaling(t, err);
+}
+
+/* ---- sizes and numbers ---- */
+
+static bool in_group(const target *t, unsigned groups)
+{
+    return !groups || (groups & t->arch->keys);
+}
+
+static lrk_status need_size(const target *t, const char *key, size_t *out, lrk_err *err)
+{
+    *out = 0;
+    LRK_TRY(lrk_json_opt_size(t->config, key, 1, INT32_MAX, out, t->path, err));
+    LRK_REQUIRE(err, *out, LRK_EINPUT, "%s: config.json: %s is missing", t->path, key);
+    return LRK_OK;
+}
+
+static lrk_status put_numbers(const target *t, lrk_err *err)
+{
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t v = 0;
+        if (!in_group(t, sizes[i].groups)) continue;
+        if (sizes[i].needed) LRK_TRY(need_size(t, sizes[i].hf, &v, err));
+        LRK_TRY(lrk_json_opt_size(t->config, sizes[i].hf, 0, INT32_MAX, &v, t->path, err));
+        put_size(t, sizes[i].gguf, v);
+    }
+    for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
+        const lrk_json *v = lrk_json_get(t->config, reals[i].hf);
+        double value = lrk_json_is(v, LRK_JSON_NULL) ? 0 : reals[i].otherwise;
+        if (!in_group(t, reals[i].groups)) continue;
+        LRK_TRY(lrk_json_opt_real(t->config, reals[i].hf, &value, t->path, err));
+        if (value > 0 || reals[i].otherwise > 0) put_real(t, reals[i].gguf, value);
+    }
+    return LRK_OK;
+}
+
+static lrk_status put_heads(target *t, lrk_err *err)
+{
+    size_t key_heads = t->heads;
+    double share = 1, scalar = (double)t->arch->head_size;
+    LRK_TRY(lrk_json_opt_size(t->config, "num_key_value_heads", 1, INT32_MAX, &key_heads, t->path, err));
+    LRK_TRY(rope_real(t->config, "partial_rotary_factor", &share, err));
+    put_size(t, "attention.head_count_kv", key_heads);
+    put_size(t, "attention.key_length", t->head_dim);
+    put_size(t, "attention.value_length", t->head_dim);
+    LRK_REQUIRE(err, share == 1 || t->arch->partial_rotary, LRK_ESUPPORT,
+                "%s: config.json: partial_rotary_factor %g is not supported for %s", t->path, share,
+                t->arch->hf);
+    put_size(t, "rope.dimension_count", (size_t)((double)t->head_dim * share));
+    if (!t->arch->scale_from_width) return LRK_OK;
+    const bool from_width = t->layers == t->arch->scale_from_width;
+    const size_t scale = from_width ? t->width / t->heads : t->head_dim;
+    return must_be(t, "query_pre_attn_scalar", (double)scale, scalar, err);
+}
+
+/* The stored matrices make one wide head; the sizes of whole heads have names of their own. */
+static lrk_status put_latent(const target *t, lrk_err *err)
+{
+    size_t plain, rotary, value, rank, query_rank = 0;
+    bool interleave = true;
+    LRK_TRY(need_size(t, "qk_nope_head_dim", &plain, err));
+    LRK_TRY(need_size(t, "qk_rope_head_dim", &rotary, err));
+    LRK_TRY(need_size(t, "v_head_dim", &value, err));
+    LRK_TRY(need_size(t, "kv_lora_rank", &rank, err));
+    LRK_TRY(lrk_json_opt_size(t->config, "q_lora_rank", 0, INT32_MAX, &query_rank, t->path, err));
+    LRK_TRY(lrk_json_opt_bool(t->config, "rope_interleave", &interleave, t->path, err));
+    LRK_REQUIRE(err, interleave, LRK_ESUPPORT,
+                "%s: config.json: rope_interleave is false; GGUF has no place for it", t->path);
+    put_size(t, "attention.head_count_kv", 1);
+    put_size(t, "attention.key_length", rank + rotary);
+    put_size(t, "attention.value_length", rank);
+    put_size(t, "attention.key_length_mla", plain + rotary);
+    put_size(t, "attention.value_length_mla", value);
+    put_size(t, "attention.q_lora_rank", query_rank); /* 0: none; llama.cpp wants the key */
+    put_size(t, "rope.dimension_count", rotary);
+    return LRK_OK;
+}
+
+static lrk_status put_groups(const target *t, lrk_err *err)
+{
+    const char *method = "greedy";
+    size_t groups, used;
+    LRK_TRY(lrk_json_opt_string(t->config, "topk_method", &method, t->path, err));
+    put_size(t, "expert_gating_func", t->arch->sigmoid ? 2 : 1);
+    if (!t->arch->sigmoid) {
+        LRK_REQUIRE(err, strcmp(method, "greedy") == 0, LRK_ESUPPORT,
+                    "%s: config.json: topk_method '%.40s'; llama.cpp chooses groups of experts by the "
+                    "sum of their best two, this model by the best one",
+                    t->path, method);
+        return LRK_OK;
+    }
+    LRK_REQUIRE(err, lrk_json_get(t->config, "routed_scaling_factor"), LRK_EINPUT,
+                "%s: config.json: routed_scaling_factor is missing", t->path);
+    LRK_TRY(need_size(t, "n_group", &groups, err));
+    LRK_TRY(need_size(t, "topk_group", &used, err));
+    if (groups == 1) return LRK_OK;
+    put_size(t, "expert_group_count", groups);
+    put_size(t, "expert_group_used_count", used);
+    return LRK_OK;
+}
+
+static lrk_status put_experts(const target *t, lrk_err *err)
+{
+    const lrk_arch *a = t->arch;
+    const lrk_json *dense = lrk_json_get(t->config, "mlp_only_layers");
+    size_t n, used, step = 1;
+    bool normalized = a->sigmoid;
+    if (!a->experts) return LRK_OK;
+    const char *key = lrk_json_get(t->config, a->experts) ? a->experts : "num_local_experts";
+    LRK_TRY(need_size(t, key, &n, err));
+    LRK_TRY(need_size(t, "num_experts_per_tok", &used, err));
+    put_size(t, "expert_count", n);
+    put_size(t, "expert_used_count", used);
+    if (!(a->keys & LRK_KEYS_EXPERT_WIDTH)) return LRK_OK;
+    LRK_TRY(lrk_json_opt_bool(t->config, "norm_topk_prob", &normalized, t->path, err));
+    if (a->sigmoid) {
+        char full[LRK_NAME_MAX];
+        full_key(t, "expert_weights_norm", full);
+        lrk_gguf_put_bool(t->w, full, normalized);
+    }
+    if (a->latent) return put_groups(t, err);
+    LRK_TRY(lrk_json_opt_size(t->config, "decoder_sparse_step", 1, INT32_MAX, &step, t->path, err));
+    LRK_REQUIRE(err, normalized && step == 1 && lrk_json_size(dense) == 0, LRK_ESUPPORT,
+                "%s: config.json: %s; llama.cpp computes %s with experts in every layer, their shares "
+                "normalized",
+                t->path,
+                step != 1      ? "decoder_sparse_step is not 1"
+                : !normalized ? "norm_topk_prob is not true"
+                              : "mlp_only_layers is not empty",
+                a->gguf);
+    return LRK_OK;
+}
+
+/* ---- windows ---- */
+
+/* Whether layer i has a window: as layer_types says, else by the pattern. */
+static bool windowed(const target *t, size_t pattern, size_t i)
+{
+    const lrk_json *types = lrk_json_get(t->config, "layer_types");
+    if (!lrk_json_is(types, LRK_JSON_ARRAY)) return (i + 1) % pattern != 0;
+    const char *type = lrk_json_string(lrk_json_at(types, i), NULL);
+    return type && strcmp(type, "sliding_attention") == 0;
+}
+
+/* Flags of layers, where they are not what llama.cpp takes them to be. */
+static lrk_status put_pattern(const target *t, lrk_err *err)
+{
+    size_t pattern = t->arch->pattern;
+    int32_t flag[1024];
+    bool usual = true;
+    char full[LRK_NAME_MAX];
+    LRK_TRY(lrk_json_opt_size(t->config, "sliding_window_pattern", 1, INT32_MAX, &pattern, t->path,
+                              err));
+    LRK_REQUIRE(err, t->layers <= 1024, LRK_ESUPPORT, "%s: %zu layers", t->path, t->layers);
+    for (size_t i = 0; i < t->layers; i++) {
+        flag[i] = windowed(t, pattern, i);
+        usual = usual && flag[i] == ((i + 1) % t->arch->pattern != 0);
+    }
+    full_key(t, "attention.sliding_window_pattern", full);
+    if (!usual) lrk_gguf_put_i32s(t->w, full, flag, t->layers);
+    return LRK_OK;
+}
+
+/* Layers without rope have no key: each n-th has none. */
+static lrk_status check_no_rope(const target *t, lrk_err *err)
+{
+    const lrk_json *list = lrk_json_get(t->config, "no_rope_layers");
+    size_t step = t->arch->no_rope_step;
+    if (!step) return LRK_OK;
+    if (!lrk_json_is(list, LRK_JSON_ARRAY))
+        LRK_TRY(lrk_json_opt_size(t->config, "no_rope_layer_interval", 1, INT32_MAX, &step, t->path,
+                                  err));
+    for (size_t i = 0; i < t->layers; i++) {
+        const bool rope = lrk_json_is(list, LRK_JSON_ARRAY)
+                              ? lrk_json_number(lrk_json_at(list, i)) > 0
+                              : (i + 1) % step != 0;
+        LRK_REQUIRE(err, rope == ((i + 1) % t->arch->no_rope_step != 0), LRK_ESUPPORT,
+                    "%s: config.json: no_rope_layers: layer %zu; llama.cpp computes each layer with "
+                    "rope but every %zuth",
+                    t->path, i, t->arch->no_rope_step);
+    }
+    return LRK_OK;
+}
+
+static lrk_status put_windows(const target *t, lrk_err *err)
+{
+    size_t window = t->arch->pattern ? t->arch->window_size : 0;
+    bool gate = false;
+    if (t->arch->window_gate) {
+        LRK_TRY(lrk_json_opt_bool(t->config, t->arch->window_gate, &gate, t->path, err));
+        LRK_REQUIRE(err, !gate, LRK_ESUPPORT,
+                    "%s: config.json: %s; llama.cpp knows no window for %s", t->path,
+                    t->arch->window_gate, t->arch->gguf);
+        return LRK_OK;
+    }
+    if (lrk_json_is(lrk_json_get(t->config, "sliding_window"), LRK_JSON_NULL)) window = 0;
+    LRK_TRY(lrk_json_opt_size(t->config, "sliding_window", 1, INT32_MAX, &window, t->path, err));
+    if (window || t->arch->partial_rotary) put_size(t, "attention.sliding_window", window);
+    if (!window) return LRK_OK;
+    if (t->arch->pattern) return put_pattern(t, err);
+    const double max = lrk_json_number(lrk_json_get(t->config, "max_position_embeddings"));
+    if ((double)window < max)
+        lrk_warn("%s: the model sees %zu tokens back, llama.cpp computes %s with all of them: texts "
+                 "beyond that length come out differently there",
+                 t->path, window, t->arch->gguf);
+    return LRK_OK;
+}
+
+/* ---- all ---- */
+
+static lrk_status put_family(target *t, lrk_err *err)
+{
+    const lrk_arch *a = t->arch;
+    const char *activation = a->activation ? a->activation : "silu", *stated = activation;
+    double eps = a->eps > 0 ? a->eps : 1e-6;
+    LRK_TRY(need_size(t, "num_hidden_layers", &t->layers, err));
+    LRK_TRY(need_size(t, "num_attention_heads", &t->heads, err));
+    LRK_TRY(need_size(t, "hidden_size", &t->width, err));
+    t->head_dim = a->head_size ? a->head_size : t->width / t->heads;
+    LRK_TRY(lrk_json_opt_size(t->config, "head_dim", 1, INT32_MAX, &t->head_dim, t->path, err));
+    const char *key = a->activation_key ? a->activation_key : "hidden_act";
+    LRK_TRY(lrk_json_opt_string(t->config, key, &stated, t->path, err));
+    LRK_REQUIRE(err, strcmp(stated, activation) == 0, LRK_ESUPPORT,
+                "%s: config.json: %s is '%.40s'; llama.cpp computes %s with %s", t->path, key, stated,
+                a->gguf, activation);
+    LRK_TRY(lrk_json_opt_real(t->config, a->layer_norm ? "norm_epsilon" : "rms_norm_eps", &eps,
+                              t->path, err));
+    LRK_REQUIRE(err, eps > 0, LRK_EINPUT, "%s: config.json: epsilon of the norms is not positive",
+                t->path);
+    put_real(t, a->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+             eps);
+    LRK_REQUIRE(err, !(a->keys & LRK_KEYS_SOFTCAPS) ||
+                         !lrk_json_is(lrk_json_get(t->config, "attn_logit_softcapping"), LRK_JSON_NULL),
+                LRK_ESUPPORT, "%s: config.json: attn_logit_softcapping is null; llama.cpp computes %s "
+                "with one",
+                t->path, a->gguf);
     return LRK_OK;
 }
 
 lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_err *err)
 {
-    char known[200];
-    const lrk_json *config = lrk_weights_config(base);
+    char known[LRK_ARCH_LIST];
     const char *path = lrk_weights_path(base), *slash = strrchr(path, '/');
     const char *name = slash && slash[1] ? slash + 1 : path;
-    const char *class =
-        lrk_json_string(lrk_json_at(lrk_json_get(config, "architectures"), 0), NULL);
-    const lrk_arch *arch = class ? lrk_arch_from_hf(class) : NULL;
-    const size_t head_dim = lrk_weights_head_dim(base);
-    double theta, eps = 0;
+    target t = {.w = w, .config = lrk_weights_config(base), .arch = lrk_weights_arch(base), .path = path};
     lrk_tensor embedding;
-    lrk_arch_list(known, sizeof known, false);
-    LRK_REQUIRE(err, arch, LRK_ESUPPORT,
+    lrk_arch_list(known, false);
+    const char *class =
+        lrk_json_string(lrk_json_at(lrk_json_get(t.config, "architectures"), 0), NULL);
+    LRK_REQUIRE(err, t.arch, LRK_ESUPPORT,
                 "%s: architecture '%.60s' cannot be written as GGUF here; known are %s", path,
                 class ? class : "(none)", known);
-    lrk_gguf_put_string(w, "general.architecture", arch->gguf, strlen(arch->gguf));
+    lrk_gguf_put_string(w, "general.architecture", t.arch->gguf, strlen(t.arch->gguf));
     lrk_gguf_put_string(w, "general.type", "model", 5);
     lrk_gguf_put_string(w, "general.name", name, strlen(name));
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        size_t v = 0;
-        LRK_TRY(lrk_json_opt_size(config, sizes[i].hf, 1, INT32_MAX, &v, path, err));
-        LRK_REQUIRE(err, v || !sizes[i].required, LRK_EINPUT, "%s: config.json: %s is missing",
-                    path, sizes[i].hf);
-        if (v) put_key_size(w, arch->gguf, sizes[i].gguf, v);
-    }
-    LRK_TRY(rope_theta(config, &theta, err));
-    LRK_TRY(lrk_json_opt_real(config, "rms_norm_eps", &eps, path, err));
-    LRK_REQUIRE(err, eps > 0 && head_dim > 0, LRK_EINPUT,
-                "%s: config.json: rms_norm_eps or the size of a head is missing", path);
-    put_key_real(w, arch->gguf, "attention.layer_norm_rms_epsilon", eps);
-    put_key_real(w, arch->gguf, "rope.freq_base", theta);
-    put_key_size(w, arch->gguf, "rope.dimension_count", head_dim);
-    put_key_size(w, arch->gguf, "attention.key_length", head_dim);
-    put_key_size(w, arch->gguf, "attention.value_length", head_dim);
+    LRK_TRY(put_family(&t, err));
+    LRK_TRY(put_numbers(&t, err));
+    LRK_TRY(t.arch->latent ? put_latent(&t, err) : put_heads(&t, err));
+    LRK_TRY(put_experts(&t, err));
+    LRK_TRY(put_windows(&t, err));
+    LRK_TRY(check_no_rope(&t, err));
     if (lrk_weights_find(base, "model.embed_tokens.weight", &embedding))
-        put_key_size(w, arch->gguf, "vocab_size", lrk_rows(&embedding));
-    return put_scaling(w, arch->gguf, config, err);
+        put_size(&t, "vocab_size", lrk_rows(&embedding));
+    return put_rope(&t, err);
 }

@@ -14,8 +14,10 @@ enum { MAX_FILES = 8192 };
 static lrk_dtype common_type(const lrk_weights *base)
 {
     bool seen[LRK_DTYPE_COUNT] = {false};
-    for (size_t i = 0; i < lrk_weights_count(base); i++)
-        if (lrk_weights_at(base, i)->rank > 1) seen[lrk_weights_at(base, i)->dtype] = true;
+    const lrk_gguf *g = lrk_weights_gguf(base);
+    for (size_t i = 0; i < g->n_tensors; i++)
+        if (g->tensor[i].rank > 1 && !lrk_name_is_router(g->tensor[i].name))
+            seen[g->tensor[i].dtype] = true;
     for (int t = 0; t < LRK_DTYPE_COUNT; t++)
         if (lrk_dtype_quantized((lrk_dtype)t) && seen[t]) return LRK_F16;
     return seen[LRK_F32] ? LRK_F32 : seen[LRK_BF16] ? LRK_BF16 : LRK_F16;
@@ -29,7 +31,7 @@ static lrk_dtype type_of(const lrk_merge_job *job, const lrk_merge_item *item,
     const bool from_gguf = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
     const lrk_dtype stored = item->src.dtype;
     lrk_dtype t = stored;
-    if (o->gguf && item->out.rank < 2) return LRK_F32;
+    if (o->gguf && (item->out.rank < 2 || lrk_name_is_router(item->out_name))) return LRK_F32;
     if (o->gguf && o->type)
         return lrk_file_type_choose(o->type, facts, item->out_name, value, lrk_cols(&item->src));
     if (o->type)
@@ -55,8 +57,11 @@ static lrk_file_facts facts_of(const lrk_merge_job *job)
                         .heads = config_size(job, "num_attention_heads", 0),
                         .tied = true};
     f.key_heads = config_size(job, "num_key_value_heads", f.heads);
-    f.experts = config_size(job, "num_local_experts", config_size(job, "num_experts", 0));
+    const lrk_arch *arch = lrk_weights_arch(job->base);
+    if (arch && arch->experts)
+        f.experts = config_size(job, arch->experts, config_size(job, "num_local_experts", 0));
     for (size_t i = 0; i < job->n; i++) {
+        if (job->item[i].part) continue;
         if (lrk_file_type_values(job->item[i].out_name)) f.values++;
         if (strcmp(job->item[i].out_name, "output.weight") == 0) f.tied = false;
     }
@@ -69,17 +74,36 @@ static size_t layer_of(const char *name)
     return strncmp(name, "blk.", 4) == 0 ? strtoul(name + 4, NULL, 10) : 0;
 }
 
+/* Parts of a tensor of experts have one type: where they would not, the one of those that an adapter
+ * lands on. */
+static void agree(lrk_merge_job *job)
+{
+    for (size_t i = 0; i < job->n;) {
+        const lrk_merge_item *first = &job->item[i];
+        const size_t n = first->parts ? first->parts : 1;
+        lrk_dtype t = first->out.dtype;
+        for (size_t k = 1; k < n; k++)
+            if (job->item[i + k].module) t = job->item[i + k].out.dtype;
+        for (size_t k = 0; k < n; k++) job->item[i + k].out.dtype = t;
+        i += n;
+    }
+}
+
 static lrk_status plan_types(lrk_merge_job *job, lrk_err *err)
 {
     const lrk_file_facts facts = facts_of(job);
     for (size_t i = 0; i < job->n; i++) {
         lrk_merge_item *item = &job->item[i];
-        const lrk_dtype stored = item->src.dtype;
         size_t before = 0;
         for (size_t k = 0; k < job->n && lrk_file_type_values(item->out_name); k++)
             if (lrk_file_type_values(job->item[k].out_name))
                 before += layer_of(job->item[k].out_name) < layer_of(item->out_name);
         item->out.dtype = type_of(job, item, &facts, before);
+    }
+    agree(job);
+    for (size_t i = 0; i < job->n; i++) {
+        const lrk_merge_item *item = &job->item[i];
+        const lrk_dtype stored = item->src.dtype;
         const bool integer = stored == LRK_I32 || stored == LRK_I64 || stored == LRK_U8;
         LRK_REQUIRE(err,
                     !integer && (lrk_can_quantize(item->out.dtype) || item->out.dtype == stored),
@@ -96,9 +120,7 @@ static lrk_status plan_rows(const lrk_merge_job *job, lrk_merge_item *item, lrk_
     bool query;
     const lrk_tensor *src = &item->src;
     if (!lrk_name_is_qk(item->name, &query)) return LRK_OK;
-    const lrk_json *classes = lrk_json_get(lrk_weights_config(job->base), "architectures");
-    const char *class = lrk_json_string(lrk_json_at(classes, 0), NULL);
-    const lrk_arch *arch = class ? lrk_arch_from_hf(class) : NULL;
+    const lrk_arch *arch = lrk_weights_arch(job->base);
     const bool wanted = job->options->gguf && arch && arch->permuted_qk;
     item->base_permuted = lrk_weights_permuted_qk(job->base);
     item->head_dim = lrk_weights_head_dim(job->base);
@@ -117,10 +139,70 @@ static lrk_status plan_rows(const lrk_merge_job *job, lrk_merge_item *item, lrk_
     return LRK_OK;
 }
 
+static lrk_status out_name(lrk_merge_job *job, lrk_merge_item *item, const char *name, lrk_err *err)
+{
+    item->out_name = lrk_strdup(&job->arena, name);
+    LRK_REQUIRE(err, item->out_name, LRK_ENOMEM, "memory: no room for tensor names");
+    return LRK_OK;
+}
+
+/* One half of kv_b_proj. A half that is stored as such, and that no adapter changes, stays. */
+static lrk_status plan_half(lrk_merge_job *job, lrk_merge_item *item, const char *name, bool keys,
+                            lrk_err *err)
+{
+    const size_t rank = lrk_cols(&item->src), plain = config_size(job, "qk_nope_head_dim", 0);
+    const size_t D = plain + config_size(job, "v_head_dim", 0), rows = lrk_rows(&item->src);
+    const lrk_gguf *g = lrk_weights_gguf(job->base);
+    const lrk_gguf_info *stored = g ? lrk_gguf_tensor(g, name) : NULL;
+    LRK_REQUIRE(err, plain && D > plain && rows % D == 0, LRK_ESHAPE,
+                "tensor '%s': %zu rows are no whole number of heads of %zu", item->name, rows, D);
+    LRK_TRY(out_name(job, item, name, err));
+    item->out.rank = 3;
+    item->out.dim[0] = rows / D;
+    item->out.dim[1] = keys ? rank : D - plain;
+    item->out.dim[2] = item->out.stride = keys ? plain : rank;
+    if (stored && !item->module) {
+        item->src = lrk_gguf_view(g, stored);
+        item->src.name = item->name;
+        return LRK_OK;
+    }
+    item->order = keys ? LRK_ROWS_KEYS : LRK_ROWS_VALUES;
+    item->head_dim = D;
+    item->first_row = plain;
+    return LRK_OK;
+}
+
+/* Where the item goes in GGUF; kv_b_proj takes the next item too. */
+static lrk_status plan_gguf(lrk_merge_job *job, lrk_merge_item *item, lrk_err *err)
+{
+    const lrk_arch *arch = lrk_weights_arch(job->base);
+    char gguf[LRK_NAME_MAX], values[LRK_NAME_MAX];
+    int expert = LRK_NO_EXPERT;
+    LRK_REQUIRE(err, arch, LRK_ESUPPORT, "%s: its architecture cannot be written as GGUF here",
+                lrk_weights_path(job->base));
+    if (lrk_name_is_latent(item->name, gguf, values)) {
+        lrk_merge_item *second = &job->item[job->n++];
+        *second = *item;
+        LRK_TRY(plan_half(job, item, gguf, true, err));
+        return plan_half(job, second, values, false, err);
+    }
+    LRK_REQUIRE(err, lrk_name_to_gguf(arch, item->name, gguf, &expert), LRK_ESUPPORT,
+                "tensor '%s' has no name in GGUF of architecture %s", item->name, arch->gguf);
+    if (expert != LRK_NO_EXPERT) {
+        item->part = (size_t)expert;
+        item->parts = config_size(job, arch->experts, config_size(job, "num_local_experts", 0));
+        LRK_REQUIRE(err, item->src.rank == 2 && item->part < item->parts, LRK_EINPUT,
+                    "tensor '%s': the model has %zu experts", item->name, item->parts);
+    }
+    return out_name(job, item, gguf, err);
+}
+
 static lrk_status plan_item(lrk_merge_job *job, const lrk_tensor *src, lrk_err *err)
 {
     lrk_merge_item *item = &job->item[job->n++];
-    char path[LRK_NAME_MAX], gguf[LRK_NAME_MAX];
+    const lrk_arch *arch = lrk_weights_arch(job->base);
+    const bool from_gguf = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
+    char path[LRK_NAME_MAX];
     const size_t n = strlen(src->name), w = sizeof ".weight" - 1;
     *item = (lrk_merge_item){.name = src->name, .out_name = src->name, .src = *src};
     if (job->adapter && n > w && n < sizeof path && strcmp(src->name + n - w, ".weight") == 0) {
@@ -129,12 +211,33 @@ static lrk_status plan_item(lrk_merge_job *job, const lrk_tensor *src, lrk_err *
         item->module = lrk_adapter_find(job->adapter, path);
     }
     item->out = lrk_like(src);
+    if (arch && arch->norm_plus_one && from_gguf != job->options->gguf && lrk_name_is_norm(src->name))
+        item->shift = from_gguf ? -1.0f : 1.0f;
     LRK_TRY(plan_rows(job, item, err));
-    if (!job->options->gguf) return LRK_OK;
-    LRK_REQUIRE(err, lrk_name_to_gguf(src->name, gguf), LRK_ESUPPORT,
-                "tensor '%s' has no name in GGUF", src->name);
-    item->out_name = lrk_strdup(&job->arena, gguf);
-    LRK_REQUIRE(err, item->out_name, LRK_ENOMEM, "memory: no room for tensor names");
+    return job->options->gguf ? plan_gguf(job, item, err) : LRK_OK;
+}
+
+/* By tensor of the file, its parts in order. */
+static int by_place(const void *a, const void *b)
+{
+    const lrk_merge_item *x = a, *y = b;
+    const int order = strcmp(x->out_name, y->out_name);
+    return order ? order : (x->part > y->part) - (x->part < y->part);
+}
+
+/* Every tensor of experts is complete. */
+static lrk_status check_parts(const lrk_merge_job *job, lrk_err *err)
+{
+    for (size_t i = 0; i < job->n; i++) {
+        const lrk_merge_item *item = &job->item[i], *first = item - item->part;
+        if (!item->parts) continue;
+        const bool last = i + 1 == job->n || strcmp(item[1].out_name, item->out_name) != 0;
+        LRK_REQUIRE(err, item->part <= i && strcmp(first->out_name, item->out_name) == 0 &&
+                             first->part == 0 && (!last || item->part + 1 == item->parts),
+                    LRK_EINPUT, "tensor '%s': other experts of its layer are missing", item->name);
+        LRK_REQUIRE(err, lrk_same_shape(&item->src, &first->src), LRK_ESHAPE,
+                    "tensor '%s' has another shape than '%s'", item->name, first->name);
+    }
     return LRK_OK;
 }
 
@@ -142,14 +245,14 @@ static lrk_status plan_item(lrk_merge_job *job, const lrk_tensor *src, lrk_err *
 static lrk_status plan(lrk_merge_job *job, lrk_err *err)
 {
     const size_t n = lrk_weights_count(job->base);
-    LRK_TRY(lrk_alloc(&job->arena, n, sizeof *job->item, "merge plan", &job->item, err));
+    LRK_TRY(lrk_alloc(&job->arena, 2 * n, sizeof *job->item, "merge plan", &job->item, err));
     LRK_TRY(lrk_alloc(&job->arena, MAX_FILES, sizeof *job->made, "list of files", &job->made, err));
     for (size_t i = 0; i < n; i++) {
         const lrk_tensor *src = lrk_weights_at(job->base, i);
         /* a directory says in config.json what this tensor says */
         if (!job->options->gguf && strcmp(src->name, "rope_freqs") == 0) continue;
         LRK_TRY(plan_item(job, src, err));
-        const lrk_merge_item *item = &job->item[job->n - 1];
+        const lrk_merge_item *item = &job->item[job->n - 1]; /* a half is as the other */
         if (item->module)
             job->report->merged++;
         else
@@ -158,6 +261,10 @@ static lrk_status plan(lrk_merge_job *job, lrk_err *err)
     LRK_REQUIRE(err, !job->adapter || job->report->merged == job->adapter->n, LRK_EINPUT,
                 "%zu modules of the adapter, but %zu tensors of the base take one",
                 job->adapter ? job->adapter->n : 0, job->report->merged);
+    if (job->options->gguf) {
+        qsort(job->item, job->n, sizeof *job->item, by_place);
+        LRK_TRY(check_parts(job, err));
+    }
     return plan_types(job, err);
 }
 

@@ -67,30 +67,71 @@ static lrk_status verify(const lrk_merge_job *job, lrk_err *err)
     lrk_gguf g;
     LRK_TRY(lrk_gguf_open(&g, job->options->out, err));
     lrk_status status = LRK_OK;
-    for (size_t i = 0; i < g.n_tensors && status == LRK_OK; i++) {
-        const lrk_tensor t = lrk_gguf_view(&g, &g.tensor[i]);
-        const lrk_merge_item *item = lrk_merge_item_find(job, t.name);
-        if (item) status = lrk_merge_verify(item, &t, err);
+    for (size_t i = 0; i < job->n && status == LRK_OK; i++) {
+        const lrk_merge_item *item = &job->item[i];
+        const lrk_tensor t = lrk_gguf_view(&g, lrk_gguf_tensor(&g, item->out_name));
+        const lrk_tensor part = item->parts ? lrk_expert_part(&t, item->part) : t;
+        status = lrk_merge_verify(item, &part, err);
     }
     lrk_gguf_close(&g);
     return status;
 }
 
+/* What is a list in config.json and a tensor in GGUF. */
+typedef struct derived {
+    const char *name;
+    float number[LRK_MAX_HALF_HEAD];
+    size_t n; /* 0: the model has none */
+} derived;
+
+enum { DERIVED = 3 };
+
+static lrk_status derive(const lrk_merge_job *job, derived d[DERIVED], lrk_err *err)
+{
+    const lrk_json *config = lrk_weights_config(job->base);
+    const lrk_arch *arch = lrk_weights_arch(job->base);
+    const size_t head_dim = lrk_weights_head_dim(job->base);
+    const lrk_gguf *g = lrk_weights_gguf(job->base);
+    d[0].name = "rope_freqs.weight"; /* of a GGUF base it is among the tensors */
+    d[1].name = "rope_factors_long.weight";
+    d[2].name = "rope_factors_short.weight";
+    if (!g) LRK_TRY(lrk_llama3_factors(config, head_dim, d[0].number, &d[0].n, err));
+    LRK_TRY(lrk_longrope_factors(config, arch, "long_factor", d[1].number, &d[1].n, err));
+    return lrk_longrope_factors(config, arch, "short_factor", d[2].number, &d[2].n, err);
+}
+
+static lrk_status declare(const lrk_merge_job *job, const derived d[DERIVED], lrk_gguf_writer *w,
+                          lrk_err *err)
+{
+    for (int i = 0; i < DERIVED; i++) {
+        const lrk_tensor t = lrk_vec(LRK_F32, d[i].n);
+        if (d[i].n) LRK_TRY(lrk_gguf_declare(w, d[i].name, &t, err));
+    }
+    for (size_t i = 0; i < job->n; i++) {
+        const lrk_merge_item *item = &job->item[i];
+        lrk_tensor t = item->out;
+        if (item->part) continue;
+        if (item->parts) {
+            t.rank = 3;
+            t.dim[2] = t.dim[1];
+            t.dim[1] = t.dim[0];
+            t.dim[0] = item->parts;
+        }
+        LRK_TRY(lrk_gguf_declare(w, item->out_name, &t, err));
+    }
+    return LRK_OK;
+}
+
 static lrk_status write_file(lrk_merge_job *job, lrk_gguf_writer *w, lrk_err *err)
 {
-    float factor[LRK_MAX_HALF_HEAD];
-    size_t n = 0;
-    const size_t head_dim = lrk_weights_head_dim(job->base);
+    derived d[DERIVED] = {{.n = 0}};
     LRK_TRY(put_keys(job, w, err));
-    if (!lrk_weights_gguf(job->base))
-        LRK_TRY(lrk_llama3_factors(lrk_weights_config(job->base), head_dim, factor, &n, err));
-    const lrk_tensor freqs = lrk_vec(LRK_F32, n);
-    if (n) LRK_TRY(lrk_gguf_declare(w, "rope_freqs.weight", &freqs, err));
-    for (size_t i = 0; i < job->n; i++)
-        LRK_TRY(lrk_gguf_declare(w, job->item[i].out_name, &job->item[i].out, err));
+    LRK_TRY(derive(job, d, err));
+    LRK_TRY(declare(job, d, w, err));
     LRK_TRY(lrk_merge_made(job, job->options->out, err));
     LRK_TRY(lrk_gguf_begin(w, job->options->out, err));
-    if (n) LRK_TRY(lrk_gguf_write(w, factor, n * sizeof *factor, err));
+    for (int i = 0; i < DERIVED; i++)
+        if (d[i].n) LRK_TRY(lrk_gguf_write(w, d[i].number, d[i].n * sizeof *d[i].number, err));
     for (size_t i = 0; i < job->n; i++)
         LRK_TRY(lrk_merge_stream(job, &job->item[i], to_file, w, err));
     return lrk_gguf_commit(w, err);

@@ -25,17 +25,20 @@ typedef struct panel {
     size_t *bad;        /* by task: first bad element, or SIZE_MAX */
 } panel;
 
+static size_t src_row(const lrk_merge_item *item, size_t row)
+{
+    const size_t D = item->head_dim, F = item->first_row;
+    if (item->order == LRK_ROWS_TO_HF) return lrk_qk_gguf_row(row, D);
+    if (item->order == LRK_ROWS_VALUES) return row / (D - F) * D + F + row % (D - F);
+    return item->order == LRK_ROWS_TO_GGUF ? lrk_qk_hf_row(row, D) : row;
+}
+
 static size_t hf_row(const lrk_merge_item *item, size_t row)
 {
     const bool gguf_out =
         item->order == LRK_ROWS_TO_GGUF || (item->order == LRK_ROWS_AS_IS && item->base_permuted);
+    if (item->order == LRK_ROWS_VALUES) return src_row(item, row);
     return gguf_out ? lrk_qk_hf_row(row, item->head_dim) : row;
-}
-
-static size_t src_row(const lrk_merge_item *item, size_t row)
-{
-    if (item->order == LRK_ROWS_TO_HF) return lrk_qk_gguf_row(row, item->head_dim);
-    return item->order == LRK_ROWS_TO_GGUF ? lrk_qk_hf_row(row, item->head_dim) : row;
 }
 
 /* w += scale * (row of B) * A. A product of two f32 is exact in f64, so each step rounds all
@@ -68,9 +71,10 @@ static void make_rows(void *ctx, size_t task, int worker)
         unsigned char *out = p->out + i * p->row_bytes;
         lrk_to_f32(item->src.dtype, src, cols, w);
         if (adapted) add_delta(item->module, hf_row(item, row), cols, w, w + cols);
+        for (size_t c = 0; c < cols && item->shift != 0.0f; c++) w[c] += item->shift;
         for (size_t c = 0; c < cols && p->bad[task] == SIZE_MAX; c++)
             if (!(fabsf(w[c]) <= p->limit)) p->bad[task] = row * cols + c;
-        if (item->src.dtype == item->out.dtype && !adapted)
+        if (item->src.dtype == item->out.dtype && !adapted && item->shift == 0.0f)
             memcpy(out, src, p->row_bytes);
         else
             (void)lrk_from_f32(item->out.dtype, w, cols, out);
@@ -103,9 +107,11 @@ static lrk_status check_panel(const panel *p, size_t tasks, lrk_err *err)
 typedef lrk_status (*visit)(void *ctx, const panel *p, bool *enough, lrk_err *err);
 
 /* Computes panel after panel and shows each to f. */
-static lrk_status walk(const lrk_merge_item *item, bool adapted, visit f, void *ctx, lrk_err *err)
+static lrk_status walk_rows(const lrk_merge_item *item, bool adapted, visit f, void *ctx,
+                            lrk_err *err)
 {
-    const size_t cols = lrk_cols(&item->src), rows = lrk_rows(&item->src);
+    /* a bias that is permuted has rows of one element */
+    const size_t cols = lrk_cols(&item->src), rows = cols ? lrk_count(&item->out) / cols : 0;
     if (cols == 0 || rows == 0) return LRK_OK;
     const size_t step = lrk_aligned(lrk_max(PANEL / cols, 1), TASK_ROWS);
     panel p = {.item = item,
@@ -130,6 +136,53 @@ static lrk_status walk(const lrk_merge_item *item, bool adapted, visit f, void *
     lrk_heap_free(p.scratch);
     lrk_heap_free(p.bad);
     return status;
+}
+
+/* The rows of kv_b_proj that make keys, of one head after the other: (H, N, rank) to (H, rank, N). */
+typedef struct turned {
+    float *out;
+    size_t per_head, keys, rank; /* rows of a head; those that make keys */
+} turned;
+
+static lrk_status turn(void *ctx, const panel *p, bool *enough, lrk_err *err)
+{
+    const turned *t = ctx;
+    (void)enough;
+    (void)err;
+    for (size_t i = 0; i < p->rows; i++) {
+        const size_t row = p->first + i, head = row / t->per_head, n = row % t->per_head;
+        const float *values = (const float *)(const void *)(p->out + i * p->row_bytes);
+        for (size_t r = 0; r < t->rank && n < t->keys; r++)
+            t->out[(head * t->rank + r) * t->keys + n] = values[r];
+    }
+    return LRK_OK;
+}
+
+/* Keys are columns of what is stored: all of it is computed in f32, turned, and written from there. */
+static lrk_status walk_keys(const lrk_merge_item *item, bool adapted, visit f, void *ctx,
+                            lrk_err *err)
+{
+    turned t = {.per_head = item->head_dim, .keys = item->first_row, .rank = lrk_cols(&item->src)};
+    lrk_merge_item whole = *item, made = *item;
+    t.out = lrk_heap_alloc(lrk_count(&item->out), sizeof *t.out);
+    LRK_REQUIRE(err, t.out, LRK_ENOMEM, "memory: no room to turn '%s'", item->name);
+    whole.order = made.order = LRK_ROWS_AS_IS;
+    whole.out = lrk_like(&item->src);
+    whole.out.dtype = LRK_F32;
+    made.module = NULL;
+    made.src = lrk_like(&item->out);
+    made.src.dtype = LRK_F32;
+    made.src.data = t.out;
+    lrk_status status = walk_rows(&whole, adapted, turn, &t, err);
+    if (status == LRK_OK) status = walk_rows(&made, false, f, ctx, err);
+    lrk_heap_free(t.out);
+    return status;
+}
+
+static lrk_status walk(const lrk_merge_item *item, bool adapted, visit f, void *ctx, lrk_err *err)
+{
+    return item->order == LRK_ROWS_KEYS ? walk_keys(item, adapted, f, ctx, err)
+                                        : walk_rows(item, adapted, f, ctx, err);
 }
 
 typedef struct sink_ctx {

@@ -3,12 +3,18 @@
  * Inside checkpoint/ only. */
 #ifndef LRK_CHECKPOINT_MERGE_TENSOR_H
 #define LRK_CHECKPOINT_MERGE_TENSOR_H
+#include "checkpoint/gguf_source.h"
 #include "checkpoint/merge.h"
 
-enum { LRK_MAX_HALF_HEAD = 512 };
-
-/* Rows of q and k: as they are, from GGUF's order to Hugging Face's, or the other way. */
-typedef enum lrk_row_order { LRK_ROWS_AS_IS, LRK_ROWS_TO_HF, LRK_ROWS_TO_GGUF } lrk_row_order;
+/* Rows of q and k: as they are, from GGUF's order to Hugging Face's, or the other way. Of kv_b_proj:
+ * the half that makes keys, transposed head by head, or the half that makes values (names.h). */
+typedef enum lrk_row_order {
+    LRK_ROWS_AS_IS,
+    LRK_ROWS_TO_HF,
+    LRK_ROWS_TO_GGUF,
+    LRK_ROWS_KEYS,
+    LRK_ROWS_VALUES
+} lrk_row_order;
 
 typedef struct lrk_merge_item {
     const char *name;                 /* Hugging Face */
@@ -18,7 +24,10 @@ typedef struct lrk_merge_item {
     const lrk_adapter_module *module; /* or NULL */
     lrk_row_order order;
     size_t head_dim;    /* rows of a head, where order or base_permuted matter */
+    size_t first_row;   /* VALUES: where those of a head begin */
     bool base_permuted; /* rows of src are in GGUF's order: B's must follow */
+    float shift;        /* added to every element: norms of GGUF are 1 + w */
+    size_t part, parts; /* of a tensor of experts in GGUF; parts 0: a tensor of its own */
 } lrk_merge_item;
 
 typedef lrk_status (*lrk_sink)(void *ctx, const void *data, size_t n, lrk_err *err);
@@ -60,6 +69,9 @@ lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_
  * from config.json; *n is 0 where the model has none. */
 lrk_status lrk_llama3_factors(const lrk_json *config, size_t head_dim, float *factor, size_t *n,
                               lrk_err *err);
+/* The list `key` (short_factor, long_factor) of longrope; *n is 0 where the model has none. */
+lrk_status lrk_longrope_factors(const lrk_json *config, const lrk_arch *arch, const char *key,
+                                float *factor, size_t *n, lrk_err *err);
 /* The keys of the tokenizer of a directory (gguf_tokenizer.c); rows: of the embedding. */
 lrk_status lrk_gguf_put_tokenizer(lrk_gguf_writer *w, const char *directory, const lrk_json *config,
                                   size_t rows, lrk_err *err);

@@ -1,23 +1,29 @@
-/* checkpoint/names.c -- the tables of names and the order of rows. */
+/* checkpoint/names.c -- the tables of architectures and names, and the order of rows. */
 #include "checkpoint/names.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const lrk_arch archs[] = {
-    {"llama", "LlamaForCausalLM", "llama", true},
-    {"llama", "MistralForCausalLM", "mistral", true},
-    {"qwen2", "Qwen2ForCausalLM", "qwen2", false},
-    {"qwen3", "Qwen3ForCausalLM", "qwen3", false},
+#define X(gguf, hf, model_type, ...) {gguf, hf, model_type, __VA_ARGS__},
+#include "checkpoint/archs.def"
+#undef X
 };
 
-static const char *const pairs[][2] = {
-#define X(hf, gguf) {hf, gguf},
+static const struct {
+    unsigned dialects;
+    const char *name[2]; /* Hugging Face, GGUF */
+} pairs[] = {
+#define X(dialects, hf, gguf) {dialects, {hf, gguf}},
 #include "checkpoint/names.def"
 #undef X
 };
 
 enum { ARCHS = sizeof archs / sizeof archs[0], PAIRS = sizeof pairs / sizeof pairs[0] };
+
+static const char kv_b[] = "model.layers.#.self_attn.kv_b_proj.weight";
+static const char k_b[] = "blk.#.attn_k_b.weight", v_b[] = "blk.#.attn_v_b.weight";
 
 const lrk_arch *lrk_arch_from_gguf(const char *gguf)
 {
@@ -33,49 +39,105 @@ const lrk_arch *lrk_arch_from_hf(const char *hf)
     return NULL;
 }
 
-void lrk_arch_list(char *out, size_t size, bool gguf)
+void lrk_arch_list(char out[LRK_ARCH_LIST], bool gguf)
 {
     size_t used = 0;
     out[0] = '\0';
     for (size_t i = 0; i < ARCHS; i++) {
         const char *name = gguf ? archs[i].gguf : archs[i].hf;
         if (i && strcmp(name, gguf ? archs[i - 1].gguf : archs[i - 1].hf) == 0) continue;
-        const int n = snprintf(out + used, size - used, "%s%s", used ? ", " : "", name);
-        if (n < 0 || (size_t)n >= size - used) return;
+        const int n = snprintf(out + used, LRK_ARCH_LIST - used, "%s%s", used ? ", " : "", name);
+        if (n < 0 || (size_t)n >= LRK_ARCH_LIST - used) return;
         used += (size_t)n;
     }
 }
 
-/* Whether name is `pattern` with digits in place of '#'; *digits is their place and *n their
- * number. A layer has one spelling: no leading zero, at most five digits. */
-static bool matches(const char *name, const char *pattern, const char **digits, size_t *n)
+/* The numbers of a name. */
+typedef struct numbers {
+    int layer, expert; /* -1: none */
+} numbers;
+
+/* One to five digits; a number has one spelling: no leading zero. */
+static bool take_number(const char **s, int *out)
 {
-    const size_t head = strcspn(pattern, "#");
-    if (strncmp(name, pattern, head) != 0) return false;
-    if (!pattern[head]) return name[head] == '\0';
-    *digits = name + head;
-    *n = strspn(*digits, "0123456789");
-    if (*n == 0 || *n > 5 || (*n > 1 && **digits == '0')) return false;
-    return strcmp(*digits + *n, pattern + head + 1) == 0;
+    const size_t n = strspn(*s, "0123456789");
+    if (n == 0 || n > 5 || (n > 1 && **s == '0')) return false;
+    *out = (int)strtol(*s, NULL, 10);
+    *s += n;
+    return true;
 }
 
-static bool translate(const char *name, size_t from, char out[LRK_NAME_MAX])
+/* Whether name is `pattern` with numbers in place of '#' and '*'. */
+static bool matches(const char *name, const char *pattern, numbers *found)
 {
+    *found = (numbers){-1, LRK_NO_EXPERT};
+    for (; *pattern; pattern++) {
+        if (*pattern == '#' || *pattern == '*') {
+            if (!take_number(&name, *pattern == '#' ? &found->layer : &found->expert)) return false;
+        } else if (*name++ != *pattern) {
+            return false;
+        }
+    }
+    return *name == '\0';
+}
+
+static bool fill(const char *pattern, numbers with, char out[LRK_NAME_MAX])
+{
+    size_t n = 0;
+    for (; *pattern && n < LRK_NAME_MAX - 8; pattern++) {
+        if (*pattern == '#' || *pattern == '*')
+            n += (size_t)snprintf(out + n, 8, "%d", *pattern == '#' ? with.layer : with.expert);
+        else
+            out[n++] = *pattern;
+    }
+    out[n] = '\0';
+    return !*pattern;
+}
+
+static bool holds(const lrk_arch *a, size_t i)
+{
+    unsigned dialects = a->names ? a->names : LRK_NAMES_LLAMA;
+    if (a->bias) dialects |= LRK_NAMES_OUTPUT_BIAS;
+    if (a->mlp_bias && !a->names) dialects |= LRK_NAMES_MLP_BIAS;
+    return pairs[i].dialects & dialects;
+}
+
+bool lrk_name_to_gguf(const lrk_arch *a, const char *hf, char out[LRK_NAME_MAX], int *expert)
+{
+    numbers found;
     for (size_t i = 0; i < PAIRS; i++) {
-        const char *digits = "", *to = pairs[i][1 - from];
-        size_t n = 0;
-        if (!matches(name, pairs[i][from], &digits, &n)) continue;
-        const size_t head = strcspn(to, "#");
-        const int w = snprintf(out, LRK_NAME_MAX, "%.*s%.*s%s", (int)head, to, (int)n, digits,
-                               to[head] ? to + head + 1 : "");
-        return w > 0 && w < LRK_NAME_MAX;
+        if (!holds(a, i) || !matches(hf, pairs[i].name[0], &found)) continue;
+        *expert = found.expert;
+        return fill(pairs[i].name[1], found, out);
     }
     return false;
 }
 
-bool lrk_name_to_gguf(const char *hf, char out[LRK_NAME_MAX]) { return translate(hf, 0, out); }
+bool lrk_name_to_hf(const lrk_arch *a, const char *gguf, int expert, char out[LRK_NAME_MAX],
+                    bool *experts)
+{
+    numbers found;
+    for (size_t i = 0; i < PAIRS; i++) {
+        if (!holds(a, i) || !matches(gguf, pairs[i].name[1], &found)) continue;
+        *experts = strchr(pairs[i].name[0], '*') != NULL;
+        found.expert = expert;
+        return fill(pairs[i].name[0], found, out);
+    }
+    return false;
+}
 
-bool lrk_name_to_hf(const char *gguf, char out[LRK_NAME_MAX]) { return translate(gguf, 1, out); }
+bool lrk_name_is_latent(const char *hf, char keys[LRK_NAME_MAX], char values[LRK_NAME_MAX])
+{
+    numbers found;
+    return matches(hf, kv_b, &found) && fill(k_b, found, keys) && fill(v_b, found, values);
+}
+
+bool lrk_name_is_half(const char *gguf, bool *keys, char hf[LRK_NAME_MAX])
+{
+    numbers found;
+    *keys = matches(gguf, k_b, &found);
+    return (*keys || matches(gguf, v_b, &found)) && fill(kv_b, found, hf);
+}
 
 bool lrk_name_is_qk(const char *hf, bool *query)
 {
@@ -83,13 +145,25 @@ bool lrk_name_is_qk(const char *hf, bool *query)
         "model.layers.#.self_attn.q_proj.weight", "model.layers.#.self_attn.k_proj.weight",
         "model.layers.#.self_attn.q_proj.bias", "model.layers.#.self_attn.k_proj.bias"};
     for (size_t i = 0; i < 4; i++) {
-        const char *digits;
-        size_t n;
-        if (!matches(hf, patterns[i], &digits, &n)) continue;
+        numbers found;
+        if (!matches(hf, patterns[i], &found)) continue;
         *query = i % 2 == 0;
         return true;
     }
     return false;
+}
+
+bool lrk_name_is_norm(const char *hf)
+{
+    static const char ending[] = "norm.weight";
+    const size_t n = strlen(hf), e = sizeof ending - 1;
+    return n > e && strcmp(hf + n - e, ending) == 0;
+}
+
+bool lrk_name_is_router(const char *gguf)
+{
+    numbers found;
+    return matches(gguf, "blk.#.ffn_gate_inp.weight", &found);
 }
 
 size_t lrk_qk_hf_row(size_t row, size_t head_dim)

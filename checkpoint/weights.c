@@ -20,7 +20,6 @@ struct lrk_weights {
     size_t n_files;
     lrk_gguf gguf;
     lrk_json *config;
-    bool permuted_qk;
     lrk_tensor *tensor; /* sorted by name */
     size_t n;
 };
@@ -197,25 +196,10 @@ static lrk_status open_directory(lrk_weights *w, lrk_err *err)
 
 static lrk_status open_gguf(lrk_weights *w, lrk_err *err)
 {
-    const char *arch = "";
     w->kind = LRK_WEIGHTS_GGUF;
     LRK_TRY(lrk_gguf_open(&w->gguf, w->path, err));
     LRK_TRY(lrk_gguf_config(&w->gguf, &w->config, err));
-    LRK_TRY(lrk_gguf_opt_string(&w->gguf, "general.architecture", &w->arena, &arch, err));
-    w->permuted_qk = lrk_arch_from_gguf(arch)->permuted_qk;
-    LRK_TRY(lrk_alloc(&w->arena, w->gguf.n_tensors, sizeof *w->tensor, "tensor table", &w->tensor,
-                      err));
-    for (size_t i = 0; i < w->gguf.n_tensors; i++) {
-        char name[LRK_NAME_MAX];
-        const lrk_gguf_info *info = &w->gguf.tensor[i];
-        LRK_REQUIRE(err, lrk_name_to_hf(info->name, name), LRK_ESUPPORT,
-                    "%s: tensor '%s' is not known for architecture %s", w->path, info->name, arch);
-        w->tensor[i] = lrk_gguf_view(&w->gguf, info);
-        w->tensor[i].name = lrk_strdup(&w->arena, name);
-        LRK_REQUIRE(err, w->tensor[i].name, LRK_ENOMEM, "memory: no room for tensor names");
-    }
-    w->n = w->gguf.n_tensors;
-    return LRK_OK;
+    return lrk_gguf_list(&w->gguf, lrk_weights_arch(w), &w->arena, &w->tensor, &w->n, err);
 }
 
 /* ---- both ---- */
@@ -315,7 +299,19 @@ const char *lrk_weights_path(const lrk_weights *w) { return w->path; }
 
 lrk_weights_kind lrk_weights_source(const lrk_weights *w) { return w->kind; }
 
-bool lrk_weights_permuted_qk(const lrk_weights *w) { return w->permuted_qk; }
+const lrk_arch *lrk_arch_of(const lrk_json *config)
+{
+    const lrk_json *classes = lrk_json_get(config, "architectures");
+    const char *name = lrk_json_string(lrk_json_at(classes, 0), NULL);
+    return name ? lrk_arch_from_hf(name) : NULL;
+}
+
+const lrk_arch *lrk_weights_arch(const lrk_weights *w) { return lrk_arch_of(w->config); }
+
+bool lrk_weights_permuted_qk(const lrk_weights *w)
+{
+    return w->kind == LRK_WEIGHTS_GGUF && lrk_weights_arch(w)->permuted_qk;
+}
 
 const lrk_gguf *lrk_weights_gguf(const lrk_weights *w)
 {

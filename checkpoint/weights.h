@@ -3,11 +3,14 @@
  * A model is a Hugging Face directory (config.json; model.safetensors, or the shards that
  * model.safetensors.index.json names) or a GGUF file. Either way tensors are found by their Hugging
  * Face name and the configuration has the form of config.json. Nothing is copied: views point into
- * the mapped files, in the stored type.
+ * the mapped files, in the stored type; an expert's matrix is a part of GGUF's tensor of all. But the
+ * kv_b_proj of latent attention, which GGUF cuts in two and turns, is put together in memory: in the
+ * type of the halves where it is f32, f16 or bf16, else in f32.
  *
- * Three things differ and are exposed, not hidden:
+ * Four things differ and are exposed, not hidden:
  *   permuted_qk   the rows of q_proj and k_proj are in GGUF's order (names.h): rotary embedding
  *                 turns adjacent pairs there, halves of a head otherwise
+ *   norms         GGUF has 1 + w where the arch says norm_plus_one
  *   rope_freqs    a GGUF of a Llama 3 model has no rope scaling keys but this tensor, (D/2) f32:
  *                 the divisors of the frequencies
  *   lm_head       absent where the model ties it to the embedding; a stored copy equal to the
@@ -42,6 +45,8 @@ const char *lrk_weights_path(const lrk_weights *w);
 lrk_weights_kind lrk_weights_source(const lrk_weights *w);
 bool lrk_weights_permuted_qk(const lrk_weights *w);
 const lrk_gguf *lrk_weights_gguf(const lrk_weights *w); /* NULL for a directory */
+/* What the family is like on both sides; NULL for a directory whose architecture names.h lacks. */
+const lrk_arch *lrk_weights_arch(const lrk_weights *w);
 
 /* config.json, or the same made from the metadata of a GGUF file. Belongs to w. */
 const lrk_json *lrk_weights_config(const lrk_weights *w);
@@ -58,7 +63,18 @@ void lrk_weights_sha256(const lrk_weights *w, char hex[65]);
  * types are checked after dequantization. Uses all threads. */
 lrk_status lrk_weights_check_finite(const lrk_tensor *t, lrk_err *err);
 
-/* config.json from the metadata of a GGUF file; the caller frees it. */
+/* config.json from the metadata of a GGUF file; the caller frees it. Longrope factors, which are
+ * tensors there, stand in it. */
 lrk_status lrk_gguf_config(const lrk_gguf *g, lrk_json **config, lrk_err *err);
+
+/* The family that config.json names, or NULL. */
+const lrk_arch *lrk_arch_of(const lrk_json *config);
+
+/* The tensors of a GGUF file of this family under their Hugging Face names, in the order of the file
+ * (weights_gguf.c); list and what is put together belong to a. */
+lrk_status lrk_gguf_list(const lrk_gguf *g, const lrk_arch *arch, lrk_arena *a, lrk_tensor **list,
+                         size_t *n, lrk_err *err);
+/* Part e of a tensor (E, out, in) of experts. */
+lrk_tensor lrk_expert_part(const lrk_tensor *t, size_t e);
 
 #endif /* LRK_CHECKPOINT_WEIGHTS_H */

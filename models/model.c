@@ -408,8 +408,7 @@ static bool layer_knows(const lrk_model *m, size_t i, const char *name)
 
 bool lrk_model_knows(const lrk_model *m, const char *name)
 {
-    static const char *const others[] = {"model.embed_tokens.weight", "lm_head.weight", "rope_freqs",
-                                         "rope_factors_short", "rope_factors_long"};
+    static const char *const others[] = {"model.embed_tokens.weight", "lm_head.weight", "rope_freqs"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(name, others[i]) == 0) return true;
     }

@@ -1,6 +1,8 @@
 /* tests/fuzz/fuzz_gguf.c -- any bytes as a GGUF file: every key and tensor is read. */
 #include "checkpoint/weights.h"
 
+#include <string.h>
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static double read_keys(const lrk_gguf *g)
@@ -30,13 +32,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (lrk_gguf_parse(&g, data, size, "fuzz", NULL) != LRK_OK) return 0;
     sum += read_keys(&g);
     for (size_t i = 0; i < g.n_tensors; i++) {
-        char name[LRK_NAME_MAX];
         const lrk_tensor t = lrk_gguf_view(&g, &g.tensor[i]);
         const unsigned char *p = t.data;
         for (size_t k = 0; k < lrk_bytes(&t); k++) sum += (double)p[k];
-        (void)lrk_name_to_hf(t.name, name);
     }
-    if (lrk_gguf_config(&g, &config, NULL) == LRK_OK) lrk_json_free(config);
+    if (lrk_gguf_config(&g, &config, NULL) == LRK_OK) {
+        lrk_arena a = lrk_arena_growing("fuzz");
+        lrk_tensor *list;
+        size_t n;
+        if (lrk_gguf_list(&g, lrk_arch_of(config), &a, &list, &n, NULL) == LRK_OK)
+            for (size_t i = 0; i < n; i++) sum += (double)strlen(list[i].name);
+        lrk_arena_free(&a);
+        lrk_json_free(config);
+    }
     (void)sum;
     lrk_gguf_close(&g);
     return 0;

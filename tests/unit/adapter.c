@@ -279,8 +279,9 @@ static void test_gguf(void **state)
         char hf[LRK_NAME_MAX], name[LRK_NAME_MAX], full[LRK_NAME_MAX + 8];
         const lrk_adapter_module *m = &a.module[i];
         bool query;
+        int expert;
         snprintf(hf, sizeof hf, "%s.weight", m->path);
-        assert_true(lrk_name_to_gguf(hf, name));
+        assert_true(lrk_name_to_gguf(lrk_weights_arch(base), hf, name, &expert));
         snprintf(full, sizeof full, "%s.lora_a", name);
         const lrk_tensor ga = lrk_gguf_view(&g, lrk_gguf_tensor(&g, full));
         assert_memory_equal(ga.data, m->a.data, lrk_bytes(&m->a));

@@ -287,21 +287,59 @@ static void test_values(void **state)
     assert_int_equal(lrk_remove("unit_kv.out", NULL), LRK_OK);
 }
 
+static void to_gguf(const char *family, const char *hf, const char *want, int part)
+{
+    char out[LRK_NAME_MAX];
+    int expert = 77;
+    if (!lrk_name_to_gguf(lrk_arch_from_hf(family), hf, out, &expert)) fail_msg("%s: no name", hf);
+    assert_string_equal(out, want);
+    assert_int_equal(expert, part);
+}
+
+static void to_hf(const char *family, const char *gguf, int expert, const char *want)
+{
+    char out[LRK_NAME_MAX];
+    bool experts;
+    if (!lrk_name_to_hf(lrk_arch_from_hf(family), gguf, expert, out, &experts))
+        fail_msg("%s: no name", gguf);
+    assert_string_equal(out, want);
+    assert_int_equal(experts, expert > 0);
+}
+
 static void test_names(void **state)
 {
     (void)state;
-    char out[LRK_NAME_MAX];
-    bool query;
-    assert_true(lrk_name_to_gguf("model.layers.17.self_attn.q_proj.weight", out));
-    assert_string_equal(out, "blk.17.attn_q.weight");
-    assert_true(lrk_name_to_hf("blk.0.ffn_norm.weight", out));
-    assert_string_equal(out, "model.layers.0.post_attention_layernorm.weight");
-    assert_true(lrk_name_to_hf("rope_freqs.weight", out));
-    assert_string_equal(out, "rope_freqs");
+    char out[LRK_NAME_MAX], values[LRK_NAME_MAX];
+    bool query, experts;
+    int expert;
+    const lrk_arch *llama = lrk_arch_from_gguf("llama");
+    to_gguf("LlamaForCausalLM", "model.layers.17.self_attn.q_proj.weight", "blk.17.attn_q.weight",
+            LRK_NO_EXPERT);
+    to_hf("LlamaForCausalLM", "blk.0.ffn_norm.weight", 0,
+          "model.layers.0.post_attention_layernorm.weight");
+    to_hf("Gemma2ForCausalLM", "blk.0.ffn_norm.weight", 0,
+          "model.layers.0.pre_feedforward_layernorm.weight");
+    to_gguf("Olmo2ForCausalLM", "model.layers.3.post_attention_layernorm.weight",
+            "blk.3.post_attention_norm.weight", LRK_NO_EXPERT);
+    to_hf("Phi3ForCausalLM", "blk.2.ffn_up.weight", 0, "model.layers.2.mlp.gate_up_proj.weight");
+    to_hf("Starcoder2ForCausalLM", "blk.2.ffn_up.bias", 0, "model.layers.2.mlp.c_fc.bias");
+    to_hf("Qwen3MoeForCausalLM", "blk.10.ffn_gate_exps.weight", 127,
+          "model.layers.10.mlp.experts.127.gate_proj.weight");
+    to_gguf("MixtralForCausalLM", "model.layers.4.block_sparse_moe.experts.7.w2.weight",
+            "blk.4.ffn_down_exps.weight", 7);
+    to_hf("LlamaForCausalLM", "rope_freqs.weight", 0, "rope_freqs");
     const char *const unknown[] = {"blk..attn_q.weight",   "blk.01.attn_q.weight",
                                    "blk.x.attn_q.weight",  "blk.123456.attn_q.weight",
                                    "blk.1.attn_q.weight2", ""};
-    for (size_t i = 0; i < 6; i++) assert_false(lrk_name_to_hf(unknown[i], out));
+    for (size_t i = 0; i < 6; i++) assert_false(lrk_name_to_hf(llama, unknown[i], 0, out, &experts));
+    /* a bias that llama.cpp has no place for */
+    assert_false(lrk_name_to_gguf(lrk_arch_from_gguf("qwen3"),
+                                  "model.layers.0.self_attn.o_proj.bias", out, &expert));
+    assert_true(lrk_name_is_latent("model.layers.5.self_attn.kv_b_proj.weight", out, values));
+    assert_string_equal(out, "blk.5.attn_k_b.weight");
+    assert_string_equal(values, "blk.5.attn_v_b.weight");
+    assert_true(lrk_name_is_half("blk.5.attn_v_b.weight", &query, out) && !query);
+    assert_string_equal(out, "model.layers.5.self_attn.kv_b_proj.weight");
     assert_true(lrk_name_is_qk("model.layers.3.self_attn.k_proj.bias", &query) && !query);
     assert_true(lrk_name_is_qk("model.layers.3.self_attn.q_proj.weight", &query) && query);
     assert_false(lrk_name_is_qk("model.layers.3.self_attn.v_proj.weight", &query));
