@@ -34,8 +34,8 @@ static lrk_status find_arch(job *j, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status name_of(const job *j, const lrk_adapter_module *m, const char *side, char out[LRK_NAME_MAX],
-                          char hf[LRK_NAME_MAX], lrk_err *err)
+static lrk_status name_of(const job *j, const lrk_adapter_module *m, const char *side,
+                          char out[LRK_NAME_MAX], char hf[LRK_NAME_MAX], lrk_err *err)
 {
     char gguf[LRK_NAME_MAX], half[LRK_NAME_MAX];
     int expert = LRK_NO_EXPERT;
@@ -44,7 +44,8 @@ static lrk_status name_of(const job *j, const lrk_adapter_module *m, const char 
     LRK_REQUIRE(err,
                 n > 0 && n < LRK_NAME_MAX && !lrk_name_is_latent(hf, half, gguf) &&
                     lrk_name_to_gguf(j->arch, hf, gguf, &expert) && expert == LRK_NO_EXPERT,
-                LRK_ESUPPORT, "module '%s' has no name in GGUF; merge the adapter instead", m->path);
+                LRK_ESUPPORT, "module '%s' has no name in GGUF; merge the adapter instead",
+                m->path);
     const int k = snprintf(out, LRK_NAME_MAX, "%.280s%s", gguf, side);
     LRK_REQUIRE(err, k > 0 && k < LRK_NAME_MAX, LRK_EINPUT, "module '%s': name too long", m->path);
     return LRK_OK;

@@ -72,10 +72,7 @@ static const char *const known[] = {
     "expert_group_used_count",
 };
 
-static bool in_group(const lrk_arch *a, unsigned groups)
-{
-    return !groups || (groups & a->keys);
-}
+static bool in_group(const lrk_arch *a, unsigned groups) { return !groups || (groups & a->keys); }
 
 static bool is_known(const lrk_gguf_source *s, const char *key)
 {
@@ -208,7 +205,8 @@ static lrk_status put_latent(lrk_gguf_source *s, lrk_err *err)
     return LRK_OK;
 }
 
-/* Groups of experts. A file of DeepSeek V2 that has them means the best of each, as the model does. */
+/* Groups of experts. A file of DeepSeek V2 that has them means the best of each, as the model does.
+ */
 static lrk_status put_groups(lrk_gguf_source *s, lrk_err *err)
 {
     size_t groups = 1, used = 1;
@@ -228,8 +226,9 @@ static lrk_status put_experts(lrk_gguf_source *s, lrk_err *err)
     bool normalized = !s->arch->latent;
     LRK_TRY(lrk_gguf_size(s, "expert_count", 0, 4096, &n, err));
     if (!s->arch->experts) {
-        LRK_REQUIRE(err, n == 0, LRK_ESUPPORT, "%s: architecture '%s' with experts is not supported",
-                    s->g->path, s->arch->gguf);
+        LRK_REQUIRE(err, n == 0, LRK_ESUPPORT,
+                    "%s: architecture '%s' with experts is not supported", s->g->path,
+                    s->arch->gguf);
         return LRK_OK;
     }
     LRK_TRY(needed(s, "expert_count", err));
@@ -293,8 +292,7 @@ static lrk_status put_windows(lrk_gguf_source *s, lrk_err *err)
         lrk_json_set(s->out, "no_rope_layers", list);
         set_size(s->out, "no_rope_layer_interval", s->arch->no_rope_step);
     }
-    if (s->arch->window_gate)
-        lrk_json_set(s->out, s->arch->window_gate, lrk_json_new_bool(false));
+    if (s->arch->window_gate) lrk_json_set(s->out, s->arch->window_gate, lrk_json_new_bool(false));
     return s->arch->pattern ? put_layer_types(s, err) : LRK_OK;
 }
 
@@ -335,8 +333,8 @@ static void put_bias(lrk_gguf_source *s, const char *key, const char *tensor)
 static lrk_status put_family(lrk_gguf_source *s, lrk_err *err)
 {
     const lrk_arch *a = s->arch;
-    const char *eps = a->layer_norm ? "attention.layer_norm_epsilon"
-                                    : "attention.layer_norm_rms_epsilon";
+    const char *eps =
+        a->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
     double v = 0;
     lrk_json *classes = lrk_json_array();
     lrk_json_add(classes, lrk_json_new_string(a->hf, strlen(a->hf)));
@@ -351,7 +349,6 @@ static lrk_status put_family(lrk_gguf_source *s, lrk_err *err)
     lrk_json_set(s->out, "tie_word_embeddings",
                  lrk_json_new_bool(!lrk_gguf_tensor(s->g, "output.weight")));
     put_bias(s, a->bias, "blk.0.attn_q.bias");
-    put_bias(s, a->qkv_bias, "blk.0.attn_q.bias");
     put_bias(s, a->mlp_bias, "blk.0.ffn_up.bias");
     return LRK_OK;
 }

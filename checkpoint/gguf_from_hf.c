@@ -1,7 +1,7 @@
 /* checkpoint/gguf_from_hf.c -- the keys of a GGUF model from config.json.
  *
- * What llama.cpp would compute otherwise than the model does is refused by name, for GGUF has no key
- * that says so. But a window that it does not know is only noted: shorter texts come out right.
+ * What llama.cpp would compute otherwise than the model does is refused by name, for GGUF has no
+ * key that says so. But a window that it does not know is only noted: shorter texts come out right.
  * Facts: github.com/ggml-org/llama.cpp, conversion/ and src/models/. */
 #include "checkpoint/merge_tensor.h"
 
@@ -78,8 +78,9 @@ static const char *rope_type(const lrk_json *config)
 static lrk_status rope_real(const lrk_json *config, const char *key, double *out, lrk_err *err)
 {
     LRK_TRY(lrk_json_opt_real(config, key, out, "config.json", err));
-    return rope_object(config) ? lrk_json_opt_real(rope_object(config), key, out, "config.json", err)
-                               : LRK_OK;
+    return rope_object(config)
+               ? lrk_json_opt_real(rope_object(config), key, out, "config.json", err)
+               : LRK_OK;
 }
 
 static lrk_status rope_theta(const lrk_json *config, double otherwise, double *theta, lrk_err *err)
@@ -135,7 +136,8 @@ lrk_status lrk_longrope_factors(const lrk_json *config, const lrk_arch *arch, co
     *n = 0;
     if (!is_longrope(config, arch)) return LRK_OK;
     LRK_REQUIRE(err, lrk_json_is(list, LRK_JSON_ARRAY) && lrk_json_size(list) <= LRK_MAX_HALF_HEAD,
-                LRK_EINPUT, "config.json: rope scaling longrope: %s: expected a list of numbers", key);
+                LRK_EINPUT, "config.json: rope scaling longrope: %s: expected a list of numbers",
+                key);
     *n = lrk_json_size(list);
     for (size_t i = 0; i < *n; i++) out[i] = (float)lrk_json_number(lrk_json_at(list, i));
     return LRK_OK;
@@ -173,9 +175,10 @@ static lrk_status must_be(const target *t, const char *key, double value, double
 {
     double v = otherwise;
     LRK_TRY(rope_real(t->config, key, &v, err));
-    LRK_REQUIRE(err, v == value, LRK_ESUPPORT,
-                "%s: config.json: %s is %g; GGUF has no place for it, and llama.cpp computes with %g",
-                t->path, key, v, value);
+    LRK_REQUIRE(
+        err, v == value, LRK_ESUPPORT,
+        "%s: config.json: %s is %g; GGUF has no place for it, and llama.cpp computes with %g",
+        t->path, key, v, value);
     return LRK_OK;
 }
 
@@ -224,11 +227,13 @@ static lrk_status put_scaling(const target *t, lrk_err *err)
                               "config.json", err));
     if (original <= 0) original = t->arch->partial_rotary ? 4096 : max;
     if (is_longrope(t->config, t->arch)) {
-        if (scale <= 0) scale = lrk_gguf_longrope_scale(factor > 0 ? factor * original : max, original);
+        if (scale <= 0)
+            scale = lrk_gguf_longrope_scale(factor > 0 ? factor * original : max, original);
         put_type(t, "longrope");
         put_real(t, "rope.scaling.attn_factor", scale);
     }
-    if (t->arch->partial_rotary) put_size(t, "rope.scaling.original_context_length", (size_t)original);
+    if (t->arch->partial_rotary)
+        put_size(t, "rope.scaling.original_context_length", (size_t)original);
     /* llama3 is a tensor of divisors, not a key */
     if (strcmp(type, "default") == 0 || strcmp(type, "llama3") == 0) return LRK_OK;
     if (is_longrope(t->config, t->arch)) return LRK_OK;
@@ -297,7 +302,8 @@ static lrk_status put_heads(target *t, lrk_err *err)
 {
     size_t key_heads = t->heads;
     double share = 1, scalar = (double)t->arch->head_size;
-    LRK_TRY(lrk_json_opt_size(t->config, "num_key_value_heads", 1, INT32_MAX, &key_heads, t->path, err));
+    LRK_TRY(lrk_json_opt_size(t->config, "num_key_value_heads", 1, INT32_MAX, &key_heads, t->path,
+                              err));
     LRK_TRY(rope_real(t->config, "partial_rotary_factor", &share, err));
     put_size(t, "attention.head_count_kv", key_heads);
     put_size(t, "attention.key_length", t->head_dim);
@@ -342,10 +348,11 @@ static lrk_status put_groups(const target *t, lrk_err *err)
     LRK_TRY(lrk_json_opt_string(t->config, "topk_method", &method, t->path, err));
     put_size(t, "expert_gating_func", t->arch->sigmoid ? 2 : 1);
     if (!t->arch->sigmoid) {
-        LRK_REQUIRE(err, strcmp(method, "greedy") == 0, LRK_ESUPPORT,
-                    "%s: config.json: topk_method '%.40s'; llama.cpp chooses groups of experts by the "
-                    "sum of their best two, this model by the best one",
-                    t->path, method);
+        LRK_REQUIRE(
+            err, strcmp(method, "greedy") == 0, LRK_ESUPPORT,
+            "%s: config.json: topk_method '%.40s'; llama.cpp chooses groups of experts by the "
+            "sum of their best two, this model by the best one",
+            t->path, method);
         return LRK_OK;
     }
     LRK_REQUIRE(err, lrk_json_get(t->config, "routed_scaling_factor"), LRK_EINPUT,
@@ -379,14 +386,15 @@ static lrk_status put_experts(const target *t, lrk_err *err)
     }
     if (a->latent) return put_groups(t, err);
     LRK_TRY(lrk_json_opt_size(t->config, "decoder_sparse_step", 1, INT32_MAX, &step, t->path, err));
-    LRK_REQUIRE(err, normalized && step == 1 && lrk_json_size(dense) == 0, LRK_ESUPPORT,
-                "%s: config.json: %s; llama.cpp computes %s with experts in every layer, their shares "
-                "normalized",
-                t->path,
-                step != 1      ? "decoder_sparse_step is not 1"
-                : !normalized ? "norm_topk_prob is not true"
-                              : "mlp_only_layers is not empty",
-                a->gguf);
+    LRK_REQUIRE(
+        err, normalized && step == 1 && lrk_json_size(dense) == 0, LRK_ESUPPORT,
+        "%s: config.json: %s; llama.cpp computes %s with experts in every layer, their shares "
+        "normalized",
+        t->path,
+        step != 1     ? "decoder_sparse_step is not 1"
+        : !normalized ? "norm_topk_prob is not true"
+                      : "mlp_only_layers is not empty",
+        a->gguf);
     return LRK_OK;
 }
 
@@ -433,10 +441,11 @@ static lrk_status check_no_rope(const target *t, lrk_err *err)
         const bool rope = lrk_json_is(list, LRK_JSON_ARRAY)
                               ? lrk_json_number(lrk_json_at(list, i)) > 0
                               : (i + 1) % step != 0;
-        LRK_REQUIRE(err, rope == ((i + 1) % t->arch->no_rope_step != 0), LRK_ESUPPORT,
-                    "%s: config.json: no_rope_layers: layer %zu; llama.cpp computes each layer with "
-                    "rope but every %zuth",
-                    t->path, i, t->arch->no_rope_step);
+        LRK_REQUIRE(
+            err, rope == ((i + 1) % t->arch->no_rope_step != 0), LRK_ESUPPORT,
+            "%s: config.json: no_rope_layers: layer %zu; llama.cpp computes each layer with "
+            "rope but every %zuth",
+            t->path, i, t->arch->no_rope_step);
     }
     return LRK_OK;
 }
@@ -459,9 +468,10 @@ static lrk_status put_windows(const target *t, lrk_err *err)
     if (t->arch->pattern) return put_pattern(t, err);
     const double max = lrk_json_number(lrk_json_get(t->config, "max_position_embeddings"));
     if ((double)window < max)
-        lrk_warn("%s: the model sees %zu tokens back, llama.cpp computes %s with all of them: texts "
-                 "beyond that length come out differently there",
-                 t->path, window, t->arch->gguf);
+        lrk_warn(
+            "%s: the model sees %zu tokens back, llama.cpp computes %s with all of them: texts "
+            "beyond that length come out differently there",
+            t->path, window, t->arch->gguf);
     return LRK_OK;
 }
 
@@ -480,17 +490,19 @@ static lrk_status put_family(target *t, lrk_err *err)
     const char *key = a->activation_key ? a->activation_key : "hidden_act";
     LRK_TRY(lrk_json_opt_string(t->config, key, &stated, t->path, err));
     LRK_REQUIRE(err, strcmp(stated, activation) == 0, LRK_ESUPPORT,
-                "%s: config.json: %s is '%.40s'; llama.cpp computes %s with %s", t->path, key, stated,
-                a->gguf, activation);
+                "%s: config.json: %s is '%.40s'; llama.cpp computes %s with %s", t->path, key,
+                stated, a->gguf, activation);
     LRK_TRY(lrk_json_opt_real(t->config, a->layer_norm ? "norm_epsilon" : "rms_norm_eps", &eps,
                               t->path, err));
     LRK_REQUIRE(err, eps > 0, LRK_EINPUT, "%s: config.json: epsilon of the norms is not positive",
                 t->path);
     put_real(t, a->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
              eps);
-    LRK_REQUIRE(err, !(a->keys & LRK_KEYS_SOFTCAPS) ||
-                         !lrk_json_is(lrk_json_get(t->config, "attn_logit_softcapping"), LRK_JSON_NULL),
-                LRK_ESUPPORT, "%s: config.json: attn_logit_softcapping is null; llama.cpp computes %s "
+    LRK_REQUIRE(err,
+                !(a->keys & LRK_KEYS_SOFTCAPS) ||
+                    !lrk_json_is(lrk_json_get(t->config, "attn_logit_softcapping"), LRK_JSON_NULL),
+                LRK_ESUPPORT,
+                "%s: config.json: attn_logit_softcapping is null; llama.cpp computes %s "
                 "with one",
                 t->path, a->gguf);
     return LRK_OK;
@@ -501,7 +513,8 @@ lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_
     char known[LRK_ARCH_LIST];
     const char *path = lrk_weights_path(base), *slash = strrchr(path, '/');
     const char *name = slash && slash[1] ? slash + 1 : path;
-    target t = {.w = w, .config = lrk_weights_config(base), .arch = lrk_weights_arch(base), .path = path};
+    target t = {
+        .w = w, .config = lrk_weights_config(base), .arch = lrk_weights_arch(base), .path = path};
     lrk_tensor embedding;
     lrk_arch_list(known, false);
     const char *class =

@@ -1,9 +1,10 @@
-/* checkpoint/gguf_rope.c -- rope parameters of config.json from a GGUF file, and access to its keys.
+/* checkpoint/gguf_rope.c -- rope parameters of config.json from a GGUF file, and access to its
+ * keys.
  *
- * llama.cpp multiplies cosines and sines of yarn by attn_factor times what yarn says; config.json has
- * the product. Longrope factors are two tensors. DeepSeek's mscale and mscale_all_dim are equal, for
- * GGUF has one number: 0.1 of it, as rope.scaling.yarn_log_multiplier.
- * Facts: github.com/ggml-org/llama.cpp, conversion/base.py, phi.py, deepseek.py, src/llama-context.cpp. */
+ * llama.cpp multiplies cosines and sines of yarn by attn_factor times what yarn says; config.json
+ * has the product. Longrope factors are two tensors. DeepSeek's mscale and mscale_all_dim are
+ * equal, for GGUF has one number: 0.1 of it, as rope.scaling.yarn_log_multiplier. Facts:
+ * github.com/ggml-org/llama.cpp, conversion/base.py, phi.py, deepseek.py, src/llama-context.cpp. */
 #include "checkpoint/gguf_source.h"
 
 #include <math.h>
@@ -56,10 +57,7 @@ double lrk_gguf_shortest(double v)
     return v;
 }
 
-double lrk_gguf_mscale(double s, double k)
-{
-    return s <= 1 ? 1 : 0.1 * k * log(s) + 1;
-}
+double lrk_gguf_mscale(double s, double k) { return s <= 1 ? 1 : 0.1 * k * log(s) + 1; }
 
 double lrk_gguf_longrope_scale(double max, double original)
 {
@@ -88,8 +86,9 @@ static lrk_status put_factors(lrk_gguf_source *s, lrk_json *rope, const char *te
                               const char *key, lrk_err *err)
 {
     const lrk_gguf_info *info = lrk_gguf_tensor(s->g, tensor);
-    LRK_REQUIRE(err, info && info->dtype == LRK_F32 && info->rank == 1 &&
-                         info->dim[0] == s->rotary / 2 && info->dim[0] <= LRK_MAX_HALF_HEAD,
+    LRK_REQUIRE(err,
+                info && info->dtype == LRK_F32 && info->rank == 1 &&
+                    info->dim[0] == s->rotary / 2 && info->dim[0] <= LRK_MAX_HALF_HEAD,
                 LRK_EINPUT, "%s: tensor '%s': expected %zu numbers of type f32", s->g->path, tensor,
                 s->rotary / 2);
     const lrk_tensor view = lrk_gguf_view(s->g, info);
@@ -97,8 +96,8 @@ static lrk_status put_factors(lrk_gguf_source *s, lrk_json *rope, const char *te
     lrk_json *list = lrk_json_array();
     lrk_json_set(rope, key, list);
     for (size_t i = 0; i < info->dim[0]; i++) {
-        LRK_REQUIRE(err, isfinite(factor[i]), LRK_EINPUT, "%s: tensor '%s': element %zu is no number",
-                    s->g->path, tensor, i);
+        LRK_REQUIRE(err, isfinite(factor[i]), LRK_EINPUT,
+                    "%s: tensor '%s': element %zu is no number", s->g->path, tensor, i);
         lrk_json_add(list, lrk_json_new_real(lrk_gguf_shortest((double)factor[i])));
     }
     return LRK_OK;
@@ -135,7 +134,8 @@ static lrk_status put_yarn(lrk_gguf_source *s, double factor, size_t original, l
     }
     LRK_TRY(lrk_gguf_real(s, "rope.scaling.attn_factor", &scale, err));
     if (scale != 1)
-        lrk_json_set(rope, "attention_factor", lrk_json_new_real(scale * lrk_gguf_mscale(factor, 1)));
+        lrk_json_set(rope, "attention_factor",
+                     lrk_json_new_real(scale * lrk_gguf_mscale(factor, 1)));
     LRK_TRY(lrk_gguf_real(s, "rope.scaling.yarn_log_multiplier", &logarithm, err));
     if (logarithm != 0) {
         snprintf(key, sizeof key, "%.6g", logarithm * 10); /* a tenth of it was rounded */

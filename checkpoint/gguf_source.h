@@ -1,4 +1,5 @@
-/* checkpoint/gguf_source.h -- the keys of one architecture of a GGUF file, on the way to config.json.
+/* checkpoint/gguf_source.h -- the keys of one architecture of a GGUF file, on the way to
+ * config.json.
  *
  * Inside checkpoint/ only. Keys are given below the architecture: "attention.head_count". */
 #ifndef LRK_CHECKPOINT_GGUF_SOURCE_H
@@ -11,8 +12,8 @@ enum { LRK_GGUF_MAX_CONTEXT = 1 << 30, LRK_MAX_HALF_HEAD = 512 };
 typedef struct lrk_gguf_source {
     const lrk_gguf *g;
     const lrk_arch *arch;
-    lrk_json *out;  /* config.json */
-    size_t rotary;  /* numbers of a head that turn */
+    lrk_json *out; /* config.json */
+    size_t rotary; /* numbers of a head that turn */
     lrk_arena arena;
 } lrk_gguf_source;
 

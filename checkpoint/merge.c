@@ -74,8 +74,8 @@ static size_t layer_of(const char *name)
     return strncmp(name, "blk.", 4) == 0 ? strtoul(name + 4, NULL, 10) : 0;
 }
 
-/* Parts of a tensor of experts have one type: where they would not, the one of those that an adapter
- * lands on. */
+/* Parts of a tensor of experts have one type: where they would not, the one of those that an
+ * adapter lands on. */
 static void agree(lrk_merge_job *job)
 {
     for (size_t i = 0; i < job->n;) {
@@ -211,7 +211,8 @@ static lrk_status plan_item(lrk_merge_job *job, const lrk_tensor *src, lrk_err *
         item->module = lrk_adapter_find(job->adapter, path);
     }
     item->out = lrk_like(src);
-    if (arch && arch->norm_plus_one && from_gguf != job->options->gguf && lrk_name_is_norm(src->name))
+    if (arch && arch->norm_plus_one && from_gguf != job->options->gguf &&
+        lrk_name_is_norm(src->name))
         item->shift = from_gguf ? -1.0f : 1.0f;
     LRK_TRY(plan_rows(job, item, err));
     return job->options->gguf ? plan_gguf(job, item, err) : LRK_OK;

@@ -128,41 +128,50 @@ static const char *torch_name(lrk_dtype t)
     return t == LRK_F32 ? "float32" : t == LRK_BF16 ? "bfloat16" : "float16";
 }
 
+/* The length that a Llama 3 model was first trained on, from a divisor d of pair i that lies between
+ * 1 and the factor f: with s = (1/d - 1/f) / (1 - 1/f) the wavelength is original / (3 s + 1). */
+static double llama3_original(const float *divisor, size_t n, double f, double theta)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double d = (double)divisor[i];
+        if (d <= 1.0 + 1e-5 || d >= f * (1.0 - 1e-5)) continue;
+        const double length = 2 * acos(-1.0) * pow(theta, (double)i / (double)n);
+        return round(length * (3 * (1 / d - 1 / f) / (1 - 1 / f) + 1));
+    }
+    return 8192; /* none lies between */
+}
+
 /* A GGUF of a Llama 3 model holds the divisors of its frequencies and not the parameters that they
- * come from. The published models use these; the ones that give the same divisors are the ones. */
+ * come from. low_freq_factor is 1 and high_freq_factor 4 in every published model; the others
+ * follow, and are right where they give the same divisors. */
 static lrk_status put_llama3(const lrk_merge_job *job, lrk_json *config, lrk_err *err)
 {
-    static const struct {
-        int factor, original;
-    } known[] = {{8, 8192}, {32, 8192}, {16, 8192}, {4, 8192}};
-    const size_t head_dim = lrk_weights_head_dim(job->base);
+    float factor[LRK_MAX_HALF_HEAD];
+    size_t n = 0;
+    double theta = 10000, largest = 1;
     lrk_tensor freqs;
     if (!lrk_weights_find(job->base, "rope_freqs", &freqs)) return LRK_OK;
-    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
-        float factor[LRK_MAX_HALF_HEAD];
-        size_t n = 0;
-        lrk_json *rope = lrk_json_object();
-        lrk_json_set(rope, "rope_type", lrk_json_new_string("llama3", 6));
-        lrk_json_set(rope, "factor", lrk_json_new_real(known[k].factor));
-        lrk_json_set(rope, "low_freq_factor", lrk_json_new_real(1));
-        lrk_json_set(rope, "high_freq_factor", lrk_json_new_real(4));
-        lrk_json_set(rope, "original_max_position_embeddings",
-                     lrk_json_new_integer(known[k].original));
-        lrk_json_set(config, "rope_scaling", rope);
-        if (freqs.dtype != LRK_F32) break;
-        LRK_TRY(lrk_llama3_factors(config, head_dim, factor, &n, err));
-        bool same = n == lrk_count(&freqs);
-        for (size_t i = 0; i < n && same; i++) {
-            const float want = ((const float *)freqs.data)[i];
-            same = fabsf(want - factor[i]) <= 1e-5f * fabsf(want);
-        }
-        if (same) return LRK_OK;
-    }
-    return lrk_fail(
-        err, LRK_ESUPPORT,
-        "%s: rope_freqs.weight is not that of a known Llama 3 model, so config.json cannot "
-        "describe it; write GGUF instead",
-        lrk_weights_path(job->base));
+    const float *want = freqs.data;
+    bool same = freqs.dtype == LRK_F32 && freqs.rank == 1;
+    for (size_t i = 0; same && i < freqs.dim[0]; i++) largest = fmax(largest, (double)want[i]);
+    LRK_TRY(lrk_json_opt_real(config, "rope_theta", &theta, "config.json", err));
+    const double original = same ? llama3_original(want, freqs.dim[0], largest, theta) : 1;
+    lrk_json *rope = lrk_json_object();
+    lrk_json_set(rope, "rope_type", lrk_json_new_string("llama3", 6));
+    lrk_json_set(rope, "factor", lrk_json_new_real(lrk_gguf_shortest(largest)));
+    lrk_json_set(rope, "low_freq_factor", lrk_json_new_real(1));
+    lrk_json_set(rope, "high_freq_factor", lrk_json_new_real(4));
+    lrk_json_set(rope, "original_max_position_embeddings", lrk_json_new_integer((int64_t)original));
+    lrk_json_set(config, "rope_scaling", rope);
+    LRK_TRY(lrk_llama3_factors(config, lrk_weights_head_dim(job->base), factor, &n, err));
+    same = same && n == lrk_count(&freqs);
+    for (size_t i = 0; i < n && same; i++)
+        same = fabsf(want[i] - factor[i]) <= 1e-5f * fabsf(want[i]);
+    LRK_REQUIRE(err, same, LRK_ESUPPORT,
+                "%s: rope_freqs.weight is not that of a Llama 3 model, so config.json cannot "
+                "describe it; write GGUF instead",
+                lrk_weights_path(job->base));
+    return LRK_OK;
 }
 
 /* config.json says the type of the weights under one of two names. */

@@ -138,7 +138,7 @@ static lrk_status walk_rows(const lrk_merge_item *item, bool adapted, visit f, v
     return status;
 }
 
-/* The rows of kv_b_proj that make keys, of one head after the other: (H, N, rank) to (H, rank, N). */
+/* The rows of kv_b_proj that make keys, head after head: (H, N, rank) to (H, rank, N). */
 typedef struct turned {
     float *out;
     size_t per_head, keys, rank; /* rows of a head; those that make keys */
@@ -158,7 +158,7 @@ static lrk_status turn(void *ctx, const panel *p, bool *enough, lrk_err *err)
     return LRK_OK;
 }
 
-/* Keys are columns of what is stored: all of it is computed in f32, turned, and written from there. */
+/* Keys are columns of what is stored: all of it is computed in f32, turned, written from there. */
 static lrk_status walk_keys(const lrk_merge_item *item, bool adapted, visit f, void *ctx,
                             lrk_err *err)
 {

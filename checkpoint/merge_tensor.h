@@ -6,8 +6,8 @@
 #include "checkpoint/gguf_source.h"
 #include "checkpoint/merge.h"
 
-/* Rows of q and k: as they are, from GGUF's order to Hugging Face's, or the other way. Of kv_b_proj:
- * the half that makes keys, transposed head by head, or the half that makes values (names.h). */
+/* Rows of q and k: as they are, from GGUF's order to Hugging Face's, or the other way. Of
+ * kv_b_proj: the half that makes keys, transposed head by head, or that of values (names.h). */
 typedef enum lrk_row_order {
     LRK_ROWS_AS_IS,
     LRK_ROWS_TO_HF,

@@ -8,7 +8,7 @@
  *                    gguf row 2i + j = Hugging Face row j * D/2 + i,   j in {0, 1}, i < D/2
  *   norm_plus_one  norm weights are stored as w, and as 1 + w in GGUF
  *   experts        one matrix (out, in) for each, one tensor (E, out, in) in GGUF
- *   latent         kv_b_proj, per head N rows that make keys and V that make values, is two tensors:
+ *   latent         kv_b_proj, per head N rows that make keys and V that make values, is two of them:
  *                    attn_k_b (H, rank, N), transposed, and attn_v_b (H, V, rank)
  *                  older files have attn_kv_b, as it is
  * The router of experts, as norms and biases, is f32 in GGUF whatever the type of the file.
@@ -59,9 +59,9 @@ typedef struct lrk_arch {
     unsigned names;         /* one of the dialects above; 0: LRK_NAMES_LLAMA */
     unsigned keys;          /* groups */
     bool permuted_qk, norm_plus_one;
-    const char *bias;                        /* whether q, k, v and o have biases */
-    const char *qkv_bias;                    /* q, k and v only: GGUF has no place for o's */
-    const char *mlp_bias;                    /* feed-forward */
+    const char *bias;                        /* whether q, k, v and o have biases; without this key
+                                                GGUF has no place for o's */
+    const char *mlp_bias;                    /* the same of the feed-forward part */
     const char *activation_key, *activation; /* NULL: hidden_act, silu */
     const char *window_gate;                 /* without whose true there is no window */
     size_t pattern; /* each pattern-th layer sees all; 0: llama.cpp knows no window */
@@ -74,7 +74,8 @@ typedef struct lrk_arch {
     const char *experts;  /* the key of their number */
     size_t head_size;     /* where head_dim is absent; 0: width / heads */
     double theta, eps;    /* where absent; 0: 10000, 1e-6 */
-    size_t scale_from_width; /* layers of the one model whose attention scale is (width / heads)^-1/2 */
+    size_t scale_from_width; /* layers of the one model whose attention scale is
+                                (width / heads)^-1/2, not head_size^-1/2; 0: none of the family */
 } lrk_arch;
 
 /* NULL for an unknown one. Several Hugging Face classes may share a GGUF architecture: the first
@@ -88,8 +89,8 @@ void lrk_arch_list(char out[LRK_ARCH_LIST], bool gguf);
 /* The name in GGUF; *expert: whose part of that tensor it is, or LRK_NO_EXPERT. False where the
  * table has none. */
 bool lrk_name_to_gguf(const lrk_arch *a, const char *hf, char out[LRK_NAME_MAX], int *expert);
-/* The name in Hugging Face; of a tensor of experts the name of this one's part. *experts: whether it
- * is such a tensor. */
+/* The name in Hugging Face; of a tensor of experts the name of this one's part. *experts: whether
+ * it is such a tensor. */
 bool lrk_name_to_hf(const lrk_arch *a, const char *gguf, int expert, char out[LRK_NAME_MAX],
                     bool *experts);
 

@@ -3,9 +3,9 @@
  * A model is a Hugging Face directory (config.json; model.safetensors, or the shards that
  * model.safetensors.index.json names) or a GGUF file. Either way tensors are found by their Hugging
  * Face name and the configuration has the form of config.json. Nothing is copied: views point into
- * the mapped files, in the stored type; an expert's matrix is a part of GGUF's tensor of all. But the
- * kv_b_proj of latent attention, which GGUF cuts in two and turns, is put together in memory: in the
- * type of the halves where it is f32, f16 or bf16, else in f32.
+ * the mapped files, in the stored type; an expert's matrix is a part of GGUF's tensor of all. But
+ * the kv_b_proj of latent attention, which GGUF cuts in two and turns, is put together in memory: in
+ * the type of the halves where it is f32, f16 or bf16, else in f32.
  *
  * Four things differ and are exposed, not hidden:
  *   permuted_qk   the rows of q_proj and k_proj are in GGUF's order (names.h): rotary embedding
@@ -70,8 +70,8 @@ lrk_status lrk_gguf_config(const lrk_gguf *g, lrk_json **config, lrk_err *err);
 /* The family that config.json names, or NULL. */
 const lrk_arch *lrk_arch_of(const lrk_json *config);
 
-/* The tensors of a GGUF file of this family under their Hugging Face names, in the order of the file
- * (weights_gguf.c); list and what is put together belong to a. */
+/* The tensors of a GGUF file of this family under their Hugging Face names, in the order of the
+ * file (weights_gguf.c); list and what is put together belong to a. */
 lrk_status lrk_gguf_list(const lrk_gguf *g, const lrk_arch *arch, lrk_arena *a, lrk_tensor **list,
                          size_t *n, lrk_err *err);
 /* Part e of a tensor (E, out, in) of experts. */

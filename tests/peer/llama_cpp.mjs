@@ -1,10 +1,13 @@
 // tests/peer/llama_cpp.mjs -- next-token probabilities of llama.cpp against recorded logits.
-// usage: node llama_cpp.mjs MODULES MODEL.gguf CASE-DIR base|adapter TOLERANCE [LORA.gguf]
-// MODULES: a node_modules directory with node-llama-cpp. Prints the largest difference.
-import {readFileSync} from "node:fs";
+// usage: node llama_cpp.mjs MODULES MODEL.gguf CASE-DIR base|adapter TOLERANCE [LORA.gguf|- [FIRST-ROW]]
+// MODULES: a node_modules directory with node-llama-cpp. Prints the largest difference. Where the case has
+// a greedy.json, the largest choices after the last row are its ids, unless the closest call is closer than
+// the tolerance.
+import {existsSync, readFileSync} from "node:fs";
 import {pathToFileURL} from "node:url";
 
-const [modules, model, directory, which, tolerance, lora] = process.argv.slice(2);
+const [modules, model, directory, which, tolerance, adapter, first] = process.argv.slice(2);
+const lora = adapter === "-" ? undefined : adapter;
 const {getLlama} = await import(pathToFileURL(modules + "/node-llama-cpp/dist/index.js"));
 
 function logits(name) {
@@ -32,7 +35,7 @@ const context = await loaded.createContext({
 });
 const sequence = context.getSequence();
 let worst = 0;
-for (let r = 0; r < rows.length; r++) {
+for (let r = Number(first ?? 0); r < rows.length; r++) {
     const ids = rows[r].input_ids;
     await sequence.clearHistory();
     const want = softmax(logits(`logits.${which}.row${r}`));
@@ -44,5 +47,19 @@ for (let r = 0; r < rows.length; r++) {
     for (let id = 0; id < want.length; id++)
         worst = Math.max(worst, Math.abs(want[id] - (got.get(id) ?? 0)));
 }
+
+let same = true;
+const greedy = directory + "/greedy.json";
+if (which === "base" && existsSync(greedy)) {
+    const {ids, smallest_lead: lead} = JSON.parse(readFileSync(greedy));
+    const found = [];
+    await sequence.clearHistory();
+    for await (const id of sequence.evaluate(rows.at(-1).input_ids, {temperature: 0, yieldEogToken: true})) {
+        found.push(id);
+        if (found.length === ids.length) break;
+    }
+    same = lead < Number(tolerance) || ids.every((id, i) => id === found[i]);
+    if (!same) console.log(`greedy ids ${found}, expected ${ids}`);
+}
 console.log(`${which}: largest difference of a probability ${worst.toExponential(2)}, allowed ${tolerance}`);
-process.exit(worst <= Number(tolerance) ? 0 : 1);
+process.exit(worst <= Number(tolerance) && same ? 0 : 1);

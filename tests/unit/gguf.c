@@ -331,7 +331,8 @@ static void test_names(void **state)
     const char *const unknown[] = {"blk..attn_q.weight",   "blk.01.attn_q.weight",
                                    "blk.x.attn_q.weight",  "blk.123456.attn_q.weight",
                                    "blk.1.attn_q.weight2", ""};
-    for (size_t i = 0; i < 6; i++) assert_false(lrk_name_to_hf(llama, unknown[i], 0, out, &experts));
+    for (size_t i = 0; i < 6; i++)
+        assert_false(lrk_name_to_hf(llama, unknown[i], 0, out, &experts));
     /* a bias that llama.cpp has no place for */
     assert_false(lrk_name_to_gguf(lrk_arch_from_gguf("qwen3"),
                                   "model.layers.0.self_attn.o_proj.bias", out, &expert));

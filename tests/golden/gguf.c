@@ -1,0 +1,385 @@
+/* tests/golden/gguf.c -- each family as GGUF: the same logits as from its directory, and back again
+ * the same weights. The golden models have features that GGUF has no place for; `usual` takes those
+ * away. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "checkpoint/merge.h"
+#include "generate/base_model.h"
+#include "kernels/segments.h"
+#include "models/engine.h"
+#include "scratch.h"
+
+#include <math.h>
+
+#define GOLDEN LRK_SOURCE_DIR "/tests/golden/data/"
+
+enum { TOKENS = 48 };
+
+/* A model made from a golden one. */
+typedef struct variant {
+    const char *golden;
+    const char *usual;   /* members of config.json that replace those there */
+    const char *layers;  /* which layer of the golden model each is: "1 1"; NULL: as they are */
+    const char *drop;    /* no tensors whose names end so */
+    const char *refused; /* what the golden model itself is refused with; NULL: it is not */
+} variant;
+
+static const variant variants[] = {
+    {.golden = "llama"},
+    {.golden = "llama_tied"},
+    {.golden = "llama_bf16"},
+    {.golden = "llama_linear"},
+    {.golden = "llama_rope_llama3"},
+    {.golden = "llama_yarn",
+     .usual = "{\"rope_parameters\": {\"rope_type\": \"yarn\", \"rope_theta\": 10000.0, "
+              "\"factor\": 4.0, "
+              "\"original_max_position_embeddings\": 32}}",
+     .refused = "beta_fast is 8"},
+    {.golden = "llama_yarn",
+     .usual = "{\"rope_parameters\": {\"rope_type\": \"yarn\", \"rope_theta\": 10000.0, "
+              "\"factor\": 4.0, "
+              "\"attention_factor\": 1.5, \"original_max_position_embeddings\": 32}}"},
+    {.golden = "mistral"},
+    {.golden = "qwen2_window",
+     .usual = "{\"use_sliding_window\": false, \"layer_types\": null}",
+     .refused = "use_sliding_window"},
+    {.golden = "qwen3_odd",
+     .usual = "{\"attention_bias\": false}",
+     .drop = "_proj.bias",
+     .refused = "o_proj.bias' has no name"},
+    {.golden = "gemma2_odd",
+     .usual = "{\"query_pre_attn_scalar\": 12}",
+     .refused = "query_pre_attn_scalar is 20"},
+    {.golden = "gemma2_odd",
+     .usual = "{\"query_pre_attn_scalar\": 12, \"layer_types\": "
+              "[\"full_attention\", \"sliding_attention\", \"full_attention\"]}"},
+    {.golden = "gemma3",
+     .usual = "{\"query_pre_attn_scalar\": 12}",
+     .refused = "query_pre_attn_scalar is 20"},
+    {.golden = "phi3"},
+    {.golden = "phi3_window"},
+    {.golden = "olmo2"},
+    {.golden = "smollm3",
+     .usual = "{\"num_hidden_layers\": 4, \"no_rope_layers\": [1, 1, 1, 0], \"layer_types\": null, "
+              "\"use_sliding_window\": false, \"attention_bias\": false, \"mlp_bias\": false}",
+     .layers = "0 1 2 1",
+     .drop = "_proj.bias",
+     .refused = "proj.bias' has no name"},
+    {.golden = "granite"},
+    {.golden = "starcoder2"},
+    {.golden = "mixtral"},
+    {.golden = "qwen3_moe",
+     .usual = "{\"decoder_sparse_step\": 1}",
+     .layers = "1 1",
+     .refused = "decoder_sparse_step is not 1"},
+    {.golden = "deepseek_v2", .usual = "{\"topk_method\": \"greedy\"}", .refused = "topk_method"},
+    {.golden = "deepseek_v3",
+     .usual =
+         "{\"rope_parameters\": {\"rope_type\": \"yarn\", \"rope_theta\": 10000.0, \"factor\": "
+         "4.0, "
+         "\"mscale\": 0.8, \"mscale_all_dim\": 0.8, \"original_max_position_embeddings\": 32}}",
+     .refused = "beta_fast is 8"},
+};
+
+static void must(lrk_status s, const lrk_err *err, const char *what)
+{
+    if (s != LRK_OK) fail_msg("%s: %s", what, err->text);
+}
+
+/* ---- a variant as a directory ---- */
+
+/* The name in layer `to`, where the tensor is one of layer `from`; else as it is. */
+static bool renamed(const char *name, const char *from, const char *to, char out[LRK_NAME_MAX])
+{
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "model.layers.%s.", from);
+    if (strncmp(name, prefix, strlen(prefix)) != 0) return false;
+    snprintf(out, LRK_NAME_MAX, "model.layers.%s.%s", to, name + strlen(prefix));
+    return true;
+}
+
+static bool dropped(const variant *v, const char *name)
+{
+    const size_t n = strlen(name), e = v->drop ? strlen(v->drop) : 0;
+    return e && n > e && strcmp(name + n - e, v->drop) == 0;
+}
+
+typedef struct copied {
+    char name[LRK_NAME_MAX];
+    lrk_tensor t;
+} copied;
+
+static size_t choose(const variant *v, const lrk_safetensors *s, copied *list, size_t most)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        lrk_tensor t;
+        char layers[40], *rest = layers;
+        assert_int_equal(lrk_st_view(s, &s->entry[i], &t, NULL), LRK_OK);
+        if (dropped(v, s->entry[i].name)) continue;
+        assert_true(n + 8 < most);
+        snprintf(layers, sizeof layers, "%s", v->layers ? v->layers : "");
+        if (!v->layers || strncmp(s->entry[i].name, "model.layers.", 13) != 0) {
+            snprintf(list[n].name, LRK_NAME_MAX, "%s", s->entry[i].name);
+            list[n++].t = t;
+            continue;
+        }
+        int to = 0;
+        for (const char *from; (from = strtok_r(rest, " ", &rest)); to++) {
+            char number[12];
+            snprintf(number, sizeof number, "%d", to);
+            if (renamed(s->entry[i].name, from, number, list[n].name)) list[n++].t = t;
+        }
+    }
+    return n;
+}
+
+static void write_weights(const variant *v, const char *out)
+{
+    char path[400];
+    lrk_safetensors s;
+    lrk_st_writer *w = NULL;
+    lrk_err err = {0};
+    copied *list = calloc(256, sizeof *list);
+    snprintf(path, sizeof path, GOLDEN "%s/model.safetensors", v->golden);
+    must(lrk_st_open(&s, path, &err), &err, path);
+    const size_t n = choose(v, &s, list, 256);
+    must(lrk_st_create(&w, &err), &err, out);
+    for (size_t i = 0; i < n; i++)
+        must(lrk_st_declare(w, list[i].name, &list[i].t, &err), &err, out);
+    snprintf(path, sizeof path, "%s/model.safetensors", out);
+    must(lrk_st_begin(w, path, &err), &err, path);
+    for (const char *next; (next = lrk_st_next(w));) {
+        size_t i = 0;
+        while (strcmp(list[i].name, next) != 0) i++;
+        must(lrk_st_write(w, list[i].t.data, lrk_bytes(&list[i].t), &err), &err, next);
+    }
+    must(lrk_st_commit(w, &err), &err, path);
+    lrk_st_writer_close(w);
+    lrk_st_close(&s);
+    free(list);
+}
+
+static void write_config(const variant *v, const char *out)
+{
+    char path[400];
+    lrk_json *config, *usual;
+    lrk_buf b = {0};
+    lrk_err err = {0};
+    snprintf(path, sizeof path, GOLDEN "%s/config.json", v->golden);
+    must(lrk_json_load(&config, path, 1 << 20, &err), &err, path);
+    const char *text = v->usual ? v->usual : "{}";
+    must(lrk_json_parse(&usual, text, strlen(text), "usual", &err), &err, text);
+    for (void *i = lrk_json_begin(usual); i; i = lrk_json_next(usual, i))
+        lrk_json_set(config, lrk_json_key(i, NULL), lrk_json_ref(lrk_json_value(i)));
+    must(lrk_json_dump(config, 0, &b, &err), &err, path);
+    snprintf(path, sizeof path, "%s/config.json", out);
+    must(lrk_file_write(path, b.data, b.n, &err), &err, path);
+    lrk_buf_free(&b);
+    lrk_json_free(usual);
+    lrk_json_free(config);
+}
+
+/* A tokenizer of 95 characters, as small as the models: their rows beyond it get no text. */
+static void write_tokenizer(void)
+{
+    lrk_buf b = {0};
+    lrk_buf_puts(&b, "{\"added_tokens\": [], \"pre_tokenizer\": {\"type\": \"ByteLevel\", "
+                     "\"add_prefix_space\": false, \"use_regex\": true}, \"decoder\": {\"type\": "
+                     "\"ByteLevel\"}, \"model\": {\"type\": \"BPE\", \"merges\": [], \"vocab\": {");
+    for (int c = '!'; c <= '~'; c++)
+        lrk_buf_printf(&b, "\"%s%c\": %d, ", c == '"' || c == '\\' ? "\\" : "", c, c - '!');
+    lrk_buf_puts(&b, "\"\xc4\xa0\": 94}}}");
+    must(lrk_mkdir("tiny", NULL), &(lrk_err){0}, "tiny");
+    must(lrk_file_write("tiny/tokenizer.json", b.data, b.n, NULL), &(lrk_err){0}, "tiny");
+    lrk_buf_free(&b);
+}
+
+/* ---- what a model computes ---- */
+
+/* Logits of the last row's tokens, in two segments; the caller frees them. */
+static float *logits_of(const char *path, size_t *n)
+{
+    lrk_base_model base;
+    lrk_engine e = {0};
+    lrk_err err = {0};
+    int32_t ids[TOKENS], rows[TOKENS], segments[2 * LRK_SEG_FIELDS];
+    const lrk_tensor *logits;
+    must(lrk_base_open(&base, path, &err), &err, path);
+    for (int i = 0; i < TOKENS; i++) {
+        ids[i] = (i * 37 + 11) % 96;
+        rows[i] = i;
+    }
+    for (int i = 0; i < 2; i++) { /* of 12 and of 36 tokens */
+        int32_t *s = segments + i * LRK_SEG_FIELDS;
+        s[LRK_SEG_START] = s[LRK_SEG_KV] = i ? 12 : 0;
+        s[LRK_SEG_LENGTH] = s[LRK_SEG_KEYS] = i ? 36 : 12;
+        s[LRK_SEG_POSITION] = 0;
+        s[LRK_SEG_PARENT] = -1;
+    }
+    const lrk_engine_options o = {.device = LRK_CPU,
+                                  .decoder = base.decoder,
+                                  .find = lrk_base_find,
+                                  .ctx = &base,
+                                  .compute = LRK_C_F32,
+                                  .max_tokens = TOKENS,
+                                  .max_segments = 2,
+                                  .max_logits = TOKENS};
+    must(lrk_engine_open(&e, &o, &err), &err, path);
+    must(lrk_base_check_names(&base, &e.model, &err), &err, path);
+    const lrk_flat_run run = {ids, ids, segments, TOKENS, 2};
+    must(lrk_engine_logits(&e, &run, false, rows, TOKENS, &logits, &err), &err, path);
+    *n = lrk_count(logits);
+    float *copy = malloc(*n * sizeof *copy);
+    memcpy(copy, logits->data, *n * sizeof *copy);
+    lrk_engine_close(&e);
+    lrk_base_close(&base);
+    return copy;
+}
+
+/* Sums run in another order where rows stand in another: a few rounding errors of numbers of
+ * size 1. */
+static void same_logits(const char *x, const char *y)
+{
+    size_t n, m;
+    float *a = logits_of(x, &n), *b = logits_of(y, &m);
+    double worst = 0;
+    assert_int_equal(n, m);
+    for (size_t i = 0; i < n; i++) {
+        const double d = fabs((double)a[i] - (double)b[i]);
+        worst = isnan(d) ? HUGE_VAL : fmax(worst, d);
+    }
+    if (worst > 1e-4) fail_msg("%s and %s: logits differ by %g", x, y, worst);
+    free(a);
+    free(b);
+}
+
+/* The same bits; norms of 1 + w in f32 lose what is below the last bit of 1. */
+static void same_weights(const char *x, const char *y)
+{
+    lrk_weights *a = NULL, *b = NULL;
+    lrk_err err = {0};
+    must(lrk_weights_open(&a, x, &err), &err, x);
+    must(lrk_weights_open(&b, y, &err), &err, y);
+    assert_int_equal(lrk_weights_count(a), lrk_weights_count(b));
+    for (size_t i = 0; i < lrk_weights_count(a); i++) {
+        const lrk_tensor *t = lrk_weights_at(a, i), *u = lrk_weights_at(b, i);
+        assert_string_equal(t->name, u->name);
+        assert_int_equal(t->dtype, u->dtype);
+        assert_int_equal(lrk_bytes(t), lrk_bytes(u));
+        if (lrk_weights_arch(a)->norm_plus_one && lrk_name_is_norm(t->name)) {
+            for (size_t k = 0; k < lrk_count(t); k++)
+                assert_true(fabsf(((float *)t->data)[k] - ((float *)u->data)[k]) <= 0x1p-23f);
+        } else if (memcmp(t->data, u->data, lrk_bytes(t)) != 0) {
+            fail_msg("%s: %s differs", x, t->name);
+        }
+    }
+    lrk_weights_close(a);
+    lrk_weights_close(b);
+}
+
+static lrk_status convert(const char *from, lrk_merge_options o, lrk_err *err)
+{
+    lrk_weights *w = NULL;
+    lrk_merge_report report;
+    lrk_status s = lrk_weights_open(&w, from, err);
+    if (s == LRK_OK) s = lrk_merge(w, NULL, &o, &report, err);
+    lrk_weights_close(w);
+    return s;
+}
+
+static void test_families(void **state)
+{
+    (void)state;
+    write_tokenizer();
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        const variant *v = &variants[i];
+        char golden[300], hf[40], gguf[40], back[40], again[40];
+        lrk_err err = {0};
+        snprintf(golden, sizeof golden, GOLDEN "%s", v->golden);
+        snprintf(hf, sizeof hf, "hf%zu", i);
+        snprintf(gguf, sizeof gguf, "a%zu.gguf", i);
+        snprintf(back, sizeof back, "back%zu", i);
+        snprintf(again, sizeof again, "b%zu.gguf", i);
+        const lrk_merge_options to = {.out = gguf, .gguf = true, .tokenizer = "tiny"};
+        if (v->refused) {
+            assert_int_not_equal(convert(golden, to, &err), LRK_OK);
+            if (!strstr(err.text, v->refused)) fail_msg("%s: %s", v->golden, err.text);
+            err = (lrk_err){0};
+        }
+        must(lrk_mkdir(hf, &err), &err, hf);
+        write_weights(v, hf);
+        write_config(v, hf);
+        must(convert(hf, to, &err), &err, v->golden);
+        same_logits(hf, gguf);
+        must(convert(gguf, (lrk_merge_options){.out = back, .tokenizer = "tiny"}, &err), &err,
+             gguf);
+        same_weights(hf, back);
+        same_logits(hf, back);
+        /* GGUF to GGUF: what no adapter touches stays */
+        must(convert(gguf, (lrk_merge_options){.out = again, .gguf = true}, &err), &err, gguf);
+        same_logits(gguf, again);
+    }
+}
+
+/* What llama.cpp would compute otherwise; nothing is left of the file. */
+static void test_refusals(void **state)
+{
+    (void)state;
+    static const variant wrong[] = {
+        {.golden = "llama",
+         .usual = "{\"hidden_act\": \"gelu\"}",
+         .refused = "hidden_act is 'gelu'"},
+        {.golden = "llama",
+         .usual = "{\"rope_parameters\": {\"rope_type\": \"dynamic\", \"factor\": 2.0}}",
+         .refused = "rope scaling 'dynamic'"},
+        {.golden = "llama_yarn",
+         .usual = "{\"rope_parameters\": {\"rope_type\": \"yarn\", \"factor\": 4.0, "
+                  "\"truncate\": false, \"original_max_position_embeddings\": 32}}",
+         .refused = "truncate is false"},
+        {.golden = "gemma2_odd",
+         .usual = "{\"query_pre_attn_scalar\": 12, \"attn_logit_softcapping\": null}",
+         .refused = "attn_logit_softcapping is null"},
+        {.golden = "smollm3",
+         .usual = "{\"use_sliding_window\": false}",
+         .drop = "_proj.bias",
+         .refused = "no_rope_layers: layer 2"},
+        {.golden = "qwen3_moe",
+         .usual = "{\"decoder_sparse_step\": 1, \"norm_topk_prob\": false}",
+         .layers = "1 1",
+         .refused = "norm_topk_prob is not true"},
+        {.golden = "deepseek_v3",
+         .usual =
+             "{\"rope_parameters\": {\"rope_type\": \"yarn\", \"factor\": 4.0, \"mscale\": 1.0, "
+             "\"mscale_all_dim\": 0.8, \"original_max_position_embeddings\": 32}}",
+         .refused = "mscale is 1"},
+        {.golden = "deepseek_v3",
+         .usual = "{\"rope_parameters\": null, \"rope_interleave\": false}",
+         .refused = "rope_interleave is false"},
+        {.golden = "mixtral", .drop = "experts.3.w2.weight", .refused = "other experts"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char hf[40];
+        lrk_err err = {0};
+        snprintf(hf, sizeof hf, "wrong%zu", i);
+        must(lrk_mkdir(hf, &err), &err, hf);
+        write_weights(&wrong[i], hf);
+        write_config(&wrong[i], hf);
+        const lrk_merge_options to = {.out = "wrong.gguf", .gguf = true, .tokenizer = "tiny"};
+        assert_int_not_equal(convert(hf, to, &err), LRK_OK);
+        if (!strstr(err.text, wrong[i].refused)) fail_msg("%s: %s", wrong[i].golden, err.text);
+        assert_int_equal(scratch_count("wrong.gguf"), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_families),
+                                       cmocka_unit_test(test_refusals)};
+    return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
+}

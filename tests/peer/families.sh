@@ -1,0 +1,36 @@
+# tests/peer/families.sh -- a GGUF file of every family: llama.cpp computes what transformers computes
+# with the directory it was made from, and the directory made from it loads in transformers again.
+# LRK_PEER_PYTHON: a Python with torch and transformers; LRK_PEER_NODE_MODULES: see llama_cpp.sh.
+python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
+modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
+"$python" -c 'import torch, transformers' 2>/dev/null ||
+    skip "no Python with torch and transformers; LRK_PEER_PYTHON names one"
+export HF_HUB_OFFLINE=1
+node=yes
+command -v node >/dev/null && [ -d "$modules/node-llama-cpp" ] || node=
+[ "$node" ] || echo "no node-llama-cpp: what llama.cpp computes is not checked; LRK_PEER_NODE_MODULES names it"
+
+# 96 characters are all the tokens that these models have rows for
+mkdir tiny
+"$python" - >tiny/tokenizer.json <<'END'
+import json
+text = [chr(c) for c in range(33, 127)] + ["Ġ", "Ċ"]
+print(json.dumps({"added_tokens": [], "decoder": {"type": "ByteLevel"},
+                  "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
+                  "model": {"type": "BPE", "merges": [], "vocab": {t: i for i, t in enumerate(text)}}}))
+END
+
+names=$("$python" "$SOURCE/tests/peer/families.py" make cases 2>err) || fail "no cases: $(tail -n 3 err)"
+for name in $names; do
+    "$LORIKEET" merge --model "cases/$name" --tokenizer tiny --out model.gguf >out || fail "$name: to GGUF"
+    "$LORIKEET" merge --model model.gguf --tokenizer tiny --out back >out || fail "$name: from GGUF"
+    "$python" "$SOURCE/tests/peer/families.py" check back "cases/$name" 2>err || fail "$name in transformers: $(tail -n 3 err)"
+    # rows of fewer tokens than longrope was trained on have other factors in transformers
+    first=0
+    [ "$name" != longrope ] || first=1
+    if [ "$node" ]; then
+        node "$SOURCE/tests/peer/llama_cpp.mjs" "$modules" model.gguf "cases/$name" base 5e-3 - "$first" ||
+            fail "$name in llama.cpp"
+    fi
+    rm -rf back model.gguf
+done
