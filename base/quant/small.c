@@ -69,12 +69,13 @@ float lrk_extreme(const float *x, int n)
     return best;
 }
 
+/* Of zeros of both signs the first, as ggml has it; fminf may return either. */
 static void range(const float *x, float *low, float *high)
 {
     *low = *high = x[0];
     for (int i = 1; i < SMALL; i++) {
-        *low = fminf(*low, x[i]);
-        *high = fmaxf(*high, x[i]);
+        if (x[i] < *low) *low = x[i];
+        if (x[i] > *high) *high = x[i];
     }
 }
 

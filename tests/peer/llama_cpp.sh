@@ -4,7 +4,7 @@
 # @node-llama-cpp/linux-x64); default: node_modules in the source tree.
 modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
 command -v node >/dev/null || skip "no node"
-[ -d "$modules/node-llama-cpp" ] || skip "no node-llama-cpp; LRK_PEER_NODE_MODULES names its node_modules"
+[ -d "$modules/node-llama-cpp" ] || skip "no node-llama-cpp; tests/peer/setup gets it"
 G=$SOURCE/tests/golden/data
 
 probe() { node "$SOURCE/tests/peer/llama_cpp.mjs" "$modules" "$@" || fail "llama.cpp differs: $*"; }

@@ -2,7 +2,7 @@
 # that these recorded. LRK_PEER_PYTHON names a Python with torch, transformers and peft.
 python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
 "$python" -c 'import torch, transformers, peft' 2>/dev/null ||
-    skip "no Python with torch, transformers and peft; LRK_PEER_PYTHON names one"
+    skip "no Python with torch, transformers and peft; tests/peer/setup gets it"
 G=$SOURCE/tests/golden/data
 export HF_HUB_OFFLINE=1
 

@@ -5,8 +5,8 @@
 modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
 python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
 [ -d "$modules/@node-llama-cpp/linux-x64" ] ||
-    skip "no @node-llama-cpp/linux-x64; LRK_PEER_NODE_MODULES names its node_modules"
-"$python" -c 'import gguf' 2>/dev/null || skip "no Python with gguf; LRK_PEER_PYTHON names one"
+    skip "no @node-llama-cpp/linux-x64; tests/peer/setup gets it"
+"$python" -c 'import gguf' 2>/dev/null || skip "no Python with gguf; tests/peer/setup gets it"
 types="q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k_s q3_k_m q3_k_l q4_k_s q4_k_m q5_k_s q5_k_m q6_k iq4_nl iq4_xs"
 
 # compare MODEL SHAPE TYPES...

@@ -137,6 +137,22 @@ static void test_errors(void **state)
     }
 }
 
+/* A row of zeros of both signs: a scale of +0, and the first zero is the offset. */
+static void test_signed_zeros(void **state)
+{
+    (void)state;
+    static const lrk_dtype types[] = {LRK_Q4_1, LRK_Q5_1};
+    for (int k = 0; k < 2; k++)
+        for (int first = 0; first < 2; first++) {
+            float x[32];
+            unsigned char b[24];
+            for (int i = 0; i < 32; i++) x[i] = (i % 3 == 0) == first ? -0.0f : 0.0f;
+            assert_true(lrk_from_f32(types[k], x, 32, b));
+            assert_true(b[0] == 0 && b[1] == 0 && b[2] == 0);
+            assert_int_equal(b[3], first ? 0x80 : 0x00);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +160,7 @@ int main(void)
         cmocka_unit_test(test_q8_1),
         cmocka_unit_test(test_halves),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_signed_zeros),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
