@@ -13,10 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_read(const char *path)
+static int open_read(const char *path, int more)
 {
     if (lrk_fault(LRK_FAULT_OPEN)) return -1;
-    return open(path, O_RDONLY | O_CLOEXEC);
+    return open(path, O_RDONLY | O_CLOEXEC | more);
 }
 
 /* read(2) that goes on after signals. */
@@ -33,7 +33,7 @@ static ssize_t read_some(int fd, void *data, size_t n)
 static lrk_status open_regular(const char *path, int *fd, size_t *size, lrk_err *err)
 {
     struct stat st;
-    *fd = open_read(path);
+    *fd = open_read(path, O_NONBLOCK); /* a pipe without a writer would never open */
     LRK_REQUIRE(err, *fd >= 0, errno == ENOENT ? LRK_EINPUT : LRK_EIO, "%s: cannot open: %s", path,
                 strerror(errno));
     if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -115,12 +115,13 @@ lrk_status lrk_lines_open(lrk_lines **out, const char *path, size_t max_line, lr
     if (strcmp(path, "-") == 0) {
         l->path = "standard input";
     } else {
-        l->fd = open_read(path);
-        if (l->fd < 0) {
-            const int code = errno;
+        l->fd = open_read(path, 0);
+        if (l->fd < 0 || lrk_is_dir(path)) {
+            const int code = l->fd < 0 ? errno : EISDIR;
+            if (l->fd >= 0) close(l->fd);
             lrk_heap_free(l);
-            return lrk_fail(err, code == ENOENT ? LRK_EINPUT : LRK_EIO, "%s: cannot open: %s", path,
-                            strerror(code));
+            return lrk_fail(err, code == ENOENT || code == EISDIR ? LRK_EINPUT : LRK_EIO,
+                            "%s: cannot open: %s", path, strerror(code));
         }
     }
     *out = l;
