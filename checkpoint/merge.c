@@ -107,7 +107,8 @@ static lrk_status plan_types(lrk_merge_job *job, lrk_err *err)
         const bool integer = stored == LRK_I32 || stored == LRK_I64 || stored == LRK_U8;
         LRK_REQUIRE(err,
                     !integer && (lrk_can_quantize(item->out.dtype) || item->out.dtype == stored),
-                    LRK_ESUPPORT, "tensor '%s' cannot be written as %s", item->name,
+                    LRK_ESUPPORT, "%s: tensor '%s' is %s and cannot be written as %s",
+                    lrk_weights_path(job->base), item->name, lrk_dtype_name(stored),
                     lrk_dtype_name(item->out.dtype));
         job->report->bytes += lrk_bytes(&item->out);
     }

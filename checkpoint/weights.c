@@ -144,7 +144,7 @@ static lrk_status open_files(lrk_weights *w, lrk_err *err)
 static lrk_status align(lrk_weights *w, lrk_tensor *t, lrk_err *err)
 {
     void *copy;
-    if (lrk_st_aligned(t)) return LRK_OK;
+    if (lrk_st_aligned(t) || !lrk_bytes(t)) return LRK_OK;
     LRK_TRY(lrk_alloc(&w->arena, lrk_bytes(t), 1, t->name, &copy, err));
     memcpy(copy, t->data, lrk_bytes(t));
     t->data = copy;

@@ -86,15 +86,24 @@ static lrk_status find_family(const lrk_json *config, const char *where, const l
     const lrk_json *list = lrk_json_get(config, "architectures");
     const char *name = lrk_json_string(lrk_json_at(list, 0), NULL), *type = NULL;
     LRK_TRY(lrk_json_opt_string(config, "model_type", &type, where, err));
+    LRK_REQUIRE(err,
+                name || !list || lrk_json_is(list, LRK_JSON_NULL) ||
+                    (lrk_json_is(list, LRK_JSON_ARRAY) && !lrk_json_size(list)),
+                LRK_EINPUT, "%s: architectures: expected a list of names", where);
     LRK_REQUIRE(err, name || type, LRK_EINPUT, "%s: neither architectures nor model_type is there",
                 where);
+    *out = NULL;
     for (size_t i = 0; i < FAMILIES; i++) {
         if (name ? strcmp(name, families[i].architecture) == 0
-                 : strcmp(type, families[i].model_type) == 0) {
+                 : strcmp(type, families[i].model_type) == 0)
             *out = &families[i];
-            return LRK_OK;
-        }
     }
+    for (size_t i = 0; *out && type && i < FAMILIES; i++)
+        LRK_REQUIRE(err, *out == &families[i] || strcmp(type, families[i].model_type) != 0, LRK_EINPUT,
+                    "%s: architectures says %s, model_type %s, which is %s: they are not of the same "
+                    "model",
+                    where, (*out)->architecture, type, families[i].architecture);
+    if (*out) return LRK_OK;
     char known[600];
     known_families(known, sizeof known);
     return lrk_fail(err, LRK_ESUPPORT, "%s: architecture %s is not supported; known: %s", where,
@@ -374,6 +383,8 @@ static lrk_status read_scales(lrk_decoder *d, const lrk_source *s, lrk_err *err)
         LRK_TRY(lrk_json_opt_real(s->config, "attn_logit_softcapping", &d->attention_softcap, s->where, err));
     if (f->softcaps || f->final_softcap)
         LRK_TRY(lrk_json_opt_real(s->config, "final_logit_softcapping", &d->final_softcap, s->where, err));
+    LRK_REQUIRE(err, d->attention_softcap >= 0.0 && d->final_softcap >= 0.0, LRK_EINPUT,
+                "%s: attn_logit_softcapping and final_logit_softcapping must not be negative", s->where);
     if (lrk_json_is(lrk_json_get(s->config, "attn_logit_softcapping"), LRK_JSON_NULL)) d->attention_softcap = 0.0;
     if (lrk_json_is(lrk_json_get(s->config, "final_logit_softcapping"), LRK_JSON_NULL)) d->final_softcap = 0.0;
     if (!f->multipliers) return LRK_OK;

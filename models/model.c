@@ -26,6 +26,9 @@ static lrk_status expect(const lrk_builder *b, const lrk_tensor *t, const char *
                 "%s: weight %s is (%zu, %zu), the configuration says (%zu, %zu): they are not of the "
                 "same model",
                 where ? where : "model", name, lrk_rows(t), lrk_cols(t), rows, cols);
+    LRK_REQUIRE(err, t->dtype != LRK_I32 && t->dtype != LRK_I64 && t->dtype != LRK_U8, LRK_ESUPPORT,
+                "%s: weight %s is %s, expected floating-point numbers or blocks of GGUF",
+                where ? where : "model", name, lrk_dtype_name(t->dtype));
     return LRK_OK;
 }
 
