@@ -26,7 +26,8 @@ lrk_status lrk_corpus_dataset(const lrk_recipe_dataset *e, lrk_arena *a, const c
     char *found;
     lrk_import_options o = {0};
     LRK_REQUIRE(err, e->path, LRK_EUSAGE, "datasets: an entry has no path");
-    LRK_REQUIRE(err, lrk_is_file(e->path), LRK_EINPUT, "datasets: %s: no such file", e->path);
+    LRK_REQUIRE(err, lrk_is_file(e->path), LRK_EINPUT,
+                "datasets: %s: no such file, or not a regular one", e->path);
     LRK_TRY(how_to_read(e, &o, err));
     LRK_TRY(lrk_import_cached(e->path, &o, NULL, a, &found, err));
     *path = found;

@@ -74,6 +74,20 @@ static lrk_status measure_speed(const lrk_session *s, double *gflops, lrk_err *e
     return status;
 }
 
+/* The file holds the weights of the model, and no others. */
+static lrk_status check_names(const lrk_session *s, lrk_err *err)
+{
+    const lrk_engine_options *o = &s->engine;
+    const lrk_model_options options = {.compute = o->compute, .bits = o->bits};
+    lrk_arena frozen = lrk_arena_count("frozen"), run = lrk_arena_count("run");
+    lrk_model m;
+    lrk_status status = lrk_model_build(&m, &o->decoder, o->find, o->ctx, &options,
+                                        (lrk_model_memory){LRK_CPU, &frozen, &run}, err);
+    if (status == LRK_OK) status = lrk_base_check_names(&s->base, &m, err);
+    lrk_model_free(&m);
+    return status;
+}
+
 lrk_status lrk_plan_make(lrk_plan *p, lrk_session *s, bool measure, lrk_err *err)
 {
     /* norms, attention and memory traffic beside the products: the share of the rate of a bare
@@ -82,6 +96,7 @@ lrk_status lrk_plan_make(lrk_plan *p, lrk_session *s, bool measure, lrk_err *err
     *p = (lrk_plan){0};
     p->bytes.process = process_bytes(s->base.weights);
     LRK_TRY(lrk_engine_plan(&s->engine, &p->bytes.engine, err));
+    LRK_TRY(check_names(s, err));
     p->bytes.weights = weight_bytes(s->base.weights);
     p->bytes.total = lrk_engine_total(&p->bytes.engine);
     if (s->device == LRK_CPU) p->bytes.total += p->bytes.weights + p->bytes.process;

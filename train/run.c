@@ -38,7 +38,6 @@ static lrk_status train(lrk_training *t, bool resume, lrk_err *err)
     lrk_session *s = t->session;
     LRK_TRY(lrk_device_open(s->device, NULL, err));
     LRK_TRY(lrk_engine_open(t->engine, &s->engine, err));
-    LRK_TRY(lrk_base_check_names(&s->base, &t->engine->model, err));
     LRK_TRY(lrk_targets_check(&s->targets, err));
     LRK_TRY(lrk_base_check_finite(&s->base, err));
     LRK_TRY(begin(t, resume, err));

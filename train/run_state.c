@@ -172,12 +172,13 @@ lrk_status lrk_run_state_newest(lrk_run_dir *d, lrk_run_state *state, const lrk_
     size_t n;
     *found = false;
     LRK_TRY(lrk_run_dir_checkpoints(d, &files, &n, err));
+    const char *newest = n ? files[n - 1].path : NULL;
     while (n-- > 0) {
         lrk_state file;
         lrk_err why = {0};
         const lrk_status status = lrk_state_load(&file, files[n].path, &why);
         if (status == LRK_EINPUT) {
-            lrk_warn("%s; trying the one before", why.text);
+            lrk_warn("%s%s", why.text, n ? "; trying the one before" : "");
             continue;
         }
         if (status != LRK_OK) return lrk_fail(err, status, "%s", why.text);
@@ -186,5 +187,7 @@ lrk_status lrk_run_state_newest(lrk_run_dir *d, lrk_run_state *state, const lrk_
         *found = taken == LRK_OK;
         return taken;
     }
+    LRK_REQUIRE(err, !newest, LRK_EINPUT,
+                "%s: neither this nor an older checkpoint is whole; remove them to begin anew", newest);
     return LRK_OK;
 }
