@@ -75,6 +75,8 @@ static lrk_status messages_context(const request *q, work *w, lrk_err *err)
                     "%s: expected an array of messages, or an object with messages",
                     q->messages_path);
     }
+    const lrk_status s = lrk_chat_check_messages(lrk_json_get(w->context, "messages"), err);
+    if (s != LRK_OK) return lrk_err_prefix(err, s, "%s", q->messages_path);
     set_default(w->context, "tools", lrk_json_new_null());
     set_default(w->context, "documents", lrk_json_new_null());
     set_default(w->context, "add_generation_prompt", lrk_json_new_bool(q->generation_prompt));
@@ -112,6 +114,8 @@ static lrk_status render(const request *q, work *w, lrk_err *err)
         LRK_TRY(messages_context(q, w, err));
     else
         LRK_TRY(lrk_json_load(&w->context, q->context_path, MAX_CONTEXT, err));
+    LRK_REQUIRE(err, lrk_json_is(w->context, LRK_JSON_OBJECT), LRK_EINPUT,
+                "%s: expected an object: the template's variables", q->context_path);
     lrk_chat_options o = {.template = w->template, .now = q->now};
     if (q->model_path && !q->template_path)
         o.end_tokens = lrk_tokenizer_end_texts(w->model.tokenizer, &o.n_end_tokens);

@@ -156,9 +156,31 @@ static lrk_json *base_context(const lrk_chat_options *o, lrk_json *messages, lrk
     return context;
 }
 
+lrk_status lrk_chat_check_messages(const lrk_json *messages, lrk_err *err)
+{
+    LRK_REQUIRE(err, lrk_json_is(messages, LRK_JSON_ARRAY), LRK_EINPUT,
+                "messages: expected a list of {\"role\", \"content\"}");
+    for (size_t i = 0; i < lrk_json_size(messages); i++) {
+        const lrk_json *m = lrk_json_at(messages, i), *content = lrk_json_get(m, "content");
+        LRK_REQUIRE(err, lrk_json_is(m, LRK_JSON_OBJECT), LRK_EINPUT,
+                    "messages[%zu]: expected an object, got %s", i,
+                    lrk_json_kind_name(lrk_json_type(m)));
+        LRK_REQUIRE(err, lrk_json_string(lrk_json_get(m, "role"), NULL), LRK_EINPUT,
+                    "messages[%zu]: role: expected a string", i);
+        LRK_REQUIRE(err,
+                    !content || lrk_json_is(content, LRK_JSON_STRING) ||
+                        lrk_json_is(content, LRK_JSON_ARRAY) || lrk_json_is(content, LRK_JSON_NULL),
+                    LRK_EINPUT, "messages[%zu]: content: expected a string, got %s", i,
+                    lrk_json_kind_name(lrk_json_type(content)));
+    }
+    return LRK_OK;
+}
+
 lrk_status lrk_chat_messages(const lrk_chat_options *o, lrk_json *messages, lrk_json *tools,
                              lrk_chat_text *out, lrk_err *err)
 {
+    *out = (lrk_chat_text){0};
+    LRK_TRY(lrk_chat_check_messages(messages, err));
     lrk_json *context = base_context(o, lrk_json_ref(messages), tools ? lrk_json_ref(tools) : NULL);
     const lrk_status s = lrk_chat_context(o, context, out, err);
     lrk_json_free(context);

@@ -55,7 +55,10 @@ lrk_status lrk_chat_row(const lrk_chat_options *o, const lrk_part *parts, size_t
 lrk_status lrk_chat_context(const lrk_chat_options *o, const lrk_json *context, lrk_chat_text *out,
                             lrk_err *err);
 
-/* Messages, and tools or NULL, with the variables that every template may expect: messages, tools,
+/* A list of objects that have a role, and content that is text, pieces of it, null or missing. */
+lrk_status lrk_chat_check_messages(const lrk_json *messages, lrk_err *err);
+
+/* Messages (checked as above), and tools or NULL, with the variables that every template may expect: messages, tools,
  * documents, add_generation_prompt and the special tokens. */
 lrk_status lrk_chat_messages(const lrk_chat_options *o, lrk_json *messages, lrk_json *tools,
                              lrk_chat_text *out, lrk_err *err);

@@ -125,7 +125,8 @@ static lrk_status import_lines(importer *im, size_t input, lrk_lines *l, lrk_err
         size_t n = 0;
         lrk_json *row = NULL;
         lrk_status s = lrk_lines_next(l, &text, &n, err);
-        if (s != LRK_OK) return lrk_err_prefix(err, s, "line %zu", line);
+        if (s == LRK_EINPUT) return lrk_err_prefix(err, s, "%s:%zu", where, line);
+        LRK_TRY(s);
         if (!text) break;
         LRK_TRY(lrk_import_line(text, n, where, line, &row, err));
         if (!row) {

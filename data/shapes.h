@@ -1,11 +1,12 @@
 /* data/shapes.h -- the shapes of rows that people have, and how each becomes parts.
  *
- *   messages   {"messages": [{"role", "content", "train"?, "weight"? 0 or 1, ...}], "tools"?,
- *              "documents"?, "chat_template_kwargs"?}. A turn with further members (tool_calls,
- *              name, content in text pieces) keeps them for the chat template. Roles are system,
- *              user (or human), assistant (or gpt), tool, developer, function, ipython
+ *   messages   {"messages": [{"role", "content", ...}], "tools"?, "documents"?,
+ *              "chat_template_kwargs"?}. A turn may say that it is trained, or not: "train" or
+ *              "training" true or false, "weight" 0 or 1; one of the three. Further members
+ *              (tool_calls, name, content in text pieces) are kept for the chat template. Roles are
+ *              system, user (or human), assistant (or gpt), tool, developer, function, ipython
  *   sharegpt   {"conversations": [{"from", "value"}], "system"?, "tools"?}: human, gpt, system,
- *              tool
+ *              tool; turns may say that they are trained, as above
  *   instruction  {"instruction", "input"?, "output", "system"?} (Alpaca): a user's and an
  *              assistant's turn; the user says instruction, an empty line, input. "context" and
  *              "response" (Dolly) are other names of "input" and "output"

@@ -30,18 +30,40 @@ static lrk_status add_json(turns *t, lrk_role role, lrk_train train, const lrk_j
     return LRK_OK;
 }
 
-/* "train": true or false, or OpenAI's "weight": 0 or 1. */
+/* Members of a turn that only say whether it is trained: ours, Axolotl's, OpenAI's. */
+static const char *const marks[] = {"train", "training", "weight"};
+enum { MARKS = sizeof marks / sizeof *marks };
+
+static size_t count_marks(const lrk_json *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < MARKS; i++) n += lrk_json_get(m, marks[i]) != NULL;
+    return n;
+}
+
+static bool is_mark(const char *key)
+{
+    for (size_t i = 0; i < MARKS; i++)
+        if (strcmp(key, marks[i]) == 0) return true;
+    return false;
+}
+
+/* "train" or "training": true or false, or "weight": 0 or 1. */
 static lrk_status train_mark(const lrk_json *m, lrk_train *out, lrk_err *err)
 {
-    const lrk_json *train = lrk_json_get(m, "train"), *weight = lrk_json_get(m, "weight");
+    const lrk_json *weight = lrk_json_get(m, "weight");
     *out = LRK_TRAIN_BY_ROLE;
-    LRK_REQUIRE(err, !train || !weight, LRK_EINPUT, "train and weight: expected one of the two");
-    if (train) {
+    LRK_REQUIRE(err, count_marks(m) <= 1, LRK_EINPUT,
+                "train, training, weight: expected one of them");
+    for (size_t i = 0; i < MARKS && !weight; i++) {
+        const lrk_json *train = lrk_json_get(m, marks[i]);
+        if (!train) continue;
         LRK_REQUIRE(err, lrk_json_is(train, LRK_JSON_BOOL), LRK_EINPUT,
-                    "train: expected true or false, got %s",
+                    "%s: expected true or false, got %s", marks[i],
                     lrk_json_kind_name(lrk_json_type(train)));
         *out = lrk_json_bool(train) ? LRK_TRAIN_YES : LRK_TRAIN_NO;
-    } else if (weight) {
+    }
+    if (weight) {
         const bool one = lrk_json_number(weight) >= 1.0, zero = lrk_json_number(weight) <= 0.0;
         const bool number =
             lrk_json_is(weight, LRK_JSON_INTEGER) || lrk_json_is(weight, LRK_JSON_REAL);
@@ -96,7 +118,7 @@ static lrk_status keep_message(turns *t, const lrk_json *m, const char *role, lr
     lrk_json *copy = lrk_json_object();
     for (void *i = lrk_json_begin(m); i; i = lrk_json_next(m, i)) {
         const char *key = lrk_json_key(i, NULL);
-        if (strcmp(key, "train") != 0 && strcmp(key, "weight") != 0)
+        if (!is_mark(key))
             lrk_json_set(copy, key, lrk_json_ref(lrk_json_value(i)));
     }
     lrk_json_set(copy, "role", lrk_json_new_string(role, strlen(role)));
@@ -123,6 +145,9 @@ static lrk_status add_message(turns *t, const lrk_json *m, bool train, lrk_err *
     if (!train) p.train = LRK_TRAIN_NO;
     const lrk_json *content = lrk_json_get(m, "content"), *calls = lrk_json_get(m, "tool_calls");
     LRK_TRY(check_content(content, lrk_json_size(calls) > 0, err));
+    LRK_REQUIRE(err, !calls || lrk_json_is(calls, LRK_JSON_ARRAY) || lrk_json_is(calls, LRK_JSON_NULL),
+                LRK_EINPUT, "tool_calls: expected a list, got %s",
+                lrk_json_kind_name(lrk_json_type(calls)));
     const bool text = lrk_json_is(content, LRK_JSON_STRING);
     if (text) p.text = lrk_json_string(content, &p.n);
     const bool answers = strcmp(role, "assistant") == 0 && p.train != LRK_TRAIN_NO;
@@ -130,9 +155,8 @@ static lrk_status add_message(turns *t, const lrk_json *m, bool train, lrk_err *
                 LRK_EINPUT,
                 "content: the assistant's answer is empty; mend or remove the row, or mark "
                 "the turn \"train\": false");
-    size_t plain = 2;
-    plain += lrk_json_get(m, "train") || lrk_json_get(m, "weight");
-    if (!simple || !text || lrk_json_size(m) > plain) return keep_message(t, m, role, p.train, err);
+    if (!simple || !text || lrk_json_size(m) > 2 + count_marks(m))
+        return keep_message(t, m, role, p.train, err);
     add(t, p);
     return LRK_OK;
 }

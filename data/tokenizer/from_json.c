@@ -129,7 +129,9 @@ static lrk_status read_config(lrk_tokenizer *t, const char *path, lrk_err *err)
     static const lrk_special named[] = {LRK_TOKEN_BOS, LRK_TOKEN_EOS, LRK_TOKEN_PAD, LRK_TOKEN_UNK};
     lrk_json *config;
     LRK_TRY(lrk_json_load(&config, path, MAX_CONFIG, err));
-    lrk_status status = LRK_OK;
+    lrk_status status = lrk_json_is(config, LRK_JSON_OBJECT)
+                            ? LRK_OK
+                            : lrk_fail(err, LRK_EINPUT, "expected an object");
     note_class(config, path);
     for (int i = 0; i < 4 && status == LRK_OK; i++)
         status = special_token(t, config, named[i], err);
@@ -165,9 +167,10 @@ static lrk_status read_beside(lrk_tokenizer *t, const char *path, lrk_err *err)
 static lrk_status build(lrk_tokenizer **out, lrk_carved *file, lrk_err *err)
 {
     const lrk_json *root = file->root, *model = lrk_json_get(root, "model");
-    const char *type = lrk_json_string(lrk_json_get(model, "type"), NULL);
+    const char *type = NULL;
     LRK_REQUIRE(err, lrk_json_is(model, LRK_JSON_OBJECT), LRK_EINPUT,
                 "model: missing, or not an object; expected a tokenizer.json");
+    LRK_TRY(lrk_json_opt_string(model, "type", &type, "model", err));
     const bool unigram = type && strcmp(type, "Unigram") == 0;
     LRK_REQUIRE(err, !type || unigram || strcmp(type, "BPE") == 0, LRK_ESUPPORT,
                 "model.type: '%s' is not known, only BPE and Unigram are", type);

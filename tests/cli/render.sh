@@ -61,6 +61,6 @@ expect_error 2 'one of the two' "$LORIKEET" render --template a.jinja
 expect_error 2 'one of the two' "$LORIKEET" render --context a.json
 expect_error 3 'none.jinja' "$LORIKEET" render --template none.jinja --context a.json
 echo '[1]' >list.json
-expect_error 3 'must be an object' "$LORIKEET" render --template a.jinja --context list.json
+expect_error 3 "list.json: expected an object: the template's variables" "$LORIKEET" render --template a.jinja --context list.json
 expect_error 3 'expected an array of messages' "$LORIKEET" render --template a.jinja --messages a.json
 expect_exit 0 "$LORIKEET" render --help
