@@ -174,8 +174,9 @@ lrk_status lrk_yaml_parse(lrk_yaml **root, lrk_arena *a, const char *text, size_
     LRK_REQUIRE(err, n <= MOST_BYTES, LRK_EUSAGE, "%s: %zu bytes; a recipe has at most %d", name, n,
                 MOST_BYTES);
     LRK_REQUIRE(err, yaml_parser_initialize(&b.parser), LRK_ENOMEM, "%s: out of memory", name);
+    const size_t mark = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* Notepad's */
     yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, n);
+    yaml_parser_set_input_string(&b.parser, (const unsigned char *)text + mark, n - mark);
 
     lrk_status s = LRK_OK;
     for (size_t events = 0; s == LRK_OK && !b.done; events++) {

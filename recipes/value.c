@@ -19,13 +19,22 @@ static bool boolean_in_disguise(const char *s)
 {
     static const char *const words[] = {"yes", "Yes", "YES",  "no",   "No",    "NO",   "on",
                                         "On",  "ON",  "off",  "Off",  "OFF",   "y",    "Y",
-                                        "n",   "N",   "True", "TRUE", "False", "FALSE"};
+                                        "n",   "N"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(s, words[i]) == 0) return true;
     return false;
 }
 
-static bool boolean(const char *s) { return strcmp(s, "true") == 0 || strcmp(s, "false") == 0; }
+/* The spellings of YAML 1.2. */
+static bool truth(const char *s)
+{
+    return strcmp(s, "true") == 0 || strcmp(s, "True") == 0 || strcmp(s, "TRUE") == 0;
+}
+
+static bool boolean(const char *s)
+{
+    return truth(s) || strcmp(s, "false") == 0 || strcmp(s, "False") == 0 || strcmp(s, "FALSE") == 0;
+}
 
 static const char *kind_of(const lrk_yaml *node)
 {
@@ -117,7 +126,7 @@ static void read_number(lrk_reader *r, const lrk_key *k, void *member, const lrk
 static void read_bool(lrk_reader *r, void *member, const lrk_yaml *node, const char *shown)
 {
     if (node->kind == LRK_YAML_SCALAR && node->plain && boolean(node->text))
-        *(bool *)member = strcmp(node->text, "true") == 0;
+        *(bool *)member = truth(node->text);
     else
         lrk_mistake(r, node, shown, "expected true or false, got %s%s%.60s", kind_of(node),
                     node->kind == LRK_YAML_SCALAR ? " " : "",
