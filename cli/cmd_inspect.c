@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "checkpoint/adapter.h"
 #include "cli/command.h"
+#include "data/dataset.h"
 #include "train/run_dir.h"
 
 #include <stdio.h>
@@ -174,6 +175,23 @@ static lrk_status inspect_directory(view *v, const char *path, lrk_err *err)
         path, LRK_RUN_RECIPE);
 }
 
+static lrk_status inspect_dataset(view *v, const char *path, lrk_err *err)
+{
+    lrk_dataset *d;
+    lrk_json *splits = lrk_json_object();
+    lrk_json_set(v->root, "kind", text("HDF5"));
+    lrk_json_set(v->root, "splits", splits);
+    LRK_TRY(lrk_dataset_open(&d, path, err));
+    for (size_t i = 0; i < lrk_dataset_splits(d); i++)
+        lrk_json_set(splits, lrk_dataset_split_name(d, i),
+                     lrk_json_new_integer((int64_t)lrk_dataset_split_rows(d, i)));
+    lrk_json_set(v->root, "rows of", text(lrk_dataset_kind(d)));
+    lrk_json_set(v->root, "sha256", text(lrk_dataset_sha256(d)));
+    lrk_json_set(v->root, "hint", text("lorikeet data show FILE prints its rows"));
+    lrk_dataset_close(d);
+    return LRK_OK;
+}
+
 static lrk_status inspect_file(view *v, const char *path, lrk_err *err)
 {
     static const char hdf5[] = "\x89HDF\r\n\x1a\n";
@@ -183,11 +201,7 @@ static lrk_status inspect_file(view *v, const char *path, lrk_err *err)
     memcpy(head, m.size ? m.data : (const unsigned char *)"", m.size < 16 ? m.size : 16);
     lrk_map_close(&m);
     if (memcmp(head, "GGUF", 4) == 0) return inspect_gguf(v, path, err);
-    if (memcmp(head, hdf5, 8) == 0) {
-        lrk_json_set(v->root, "kind", text("HDF5"));
-        lrk_json_set(v->root, "hint", text("lorikeet data show FILE prints its rows"));
-        return LRK_OK;
-    }
+    if (memcmp(head, hdf5, 8) == 0) return inspect_dataset(v, path, err);
     LRK_REQUIRE(err, head[8] == '{', LRK_EINPUT,
                 "%s: not a safetensors, GGUF or HDF5 file; those and directories are known", path);
     return inspect_safetensors(v, path, err);

@@ -12,9 +12,12 @@ expect_exit 0 "$LORIKEET" inspect "$G/llama/adapter"
 grep -qF 'modules: 14' out || fail "modules of an adapter"
 expect_exit 0 "$LORIKEET" inspect "$G/llama_bf16/model.safetensors"
 grep -qE 'BF16 +\[64\] +model.norm.weight' out || fail "types of safetensors"
-printf '\x89HDF\r\n\x1a\n' >x.h5
+printf '{"text": "a"}\n' >x.jsonl
+expect_exit 0 "$LORIKEET" data import x.jsonl --out x.h5
 expect_exit 0 "$LORIKEET" inspect x.h5
-grep -qF 'kind: "HDF5"' out || fail "HDF5"
+grep -qF 'kind: "HDF5"' out && grep -qF 'train: 1' out || fail "HDF5: $(cat out)"
+printf '\x89HDF\r\n\x1a\n' >x.h5
+expect_error 3 'x.h5: cannot be read; is it a complete file?' "$LORIKEET" inspect x.h5
 
 mkdir run
 printf 'r: 4\n' >run/recipe.resolved.yaml
