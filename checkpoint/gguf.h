@@ -109,6 +109,8 @@ void lrk_gguf_put_f32(lrk_gguf_writer *w, const char *key, float v);
 void lrk_gguf_put_bool(lrk_gguf_writer *w, const char *key, bool v);
 void lrk_gguf_put_string(lrk_gguf_writer *w, const char *key, const char *s, size_t n);
 void lrk_gguf_put_i32s(lrk_gguf_writer *w, const char *key, const int32_t *v, size_t n);
+void lrk_gguf_put_f32s(lrk_gguf_writer *w, const char *key, const float *v, size_t n);
+void lrk_gguf_put_u8s(lrk_gguf_writer *w, const char *key, const void *v, size_t n);
 /* An array of n strings: begin, then each of them. */
 void lrk_gguf_put_strings(lrk_gguf_writer *w, const char *key, size_t n);
 void lrk_gguf_add_string(lrk_gguf_writer *w, const char *s, size_t n);

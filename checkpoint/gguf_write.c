@@ -110,6 +110,22 @@ void lrk_gguf_put_i32s(lrk_gguf_writer *w, const char *key, const int32_t *v, si
     for (size_t i = 0; i < n; i++) put(&w->keys, (uint32_t)v[i], 4);
 }
 
+void lrk_gguf_put_f32s(lrk_gguf_writer *w, const char *key, const float *v, size_t n)
+{
+    put_array(w, key, LRK_GGUF_F32, n);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &v[i], sizeof bits);
+        put(&w->keys, bits, 4);
+    }
+}
+
+void lrk_gguf_put_u8s(lrk_gguf_writer *w, const char *key, const void *v, size_t n)
+{
+    put_array(w, key, LRK_GGUF_U8, n);
+    lrk_buf_append(&w->keys, v, n);
+}
+
 void lrk_gguf_put_strings(lrk_gguf_writer *w, const char *key, size_t n)
 {
     put_array(w, key, LRK_GGUF_STRING, n);

@@ -18,6 +18,22 @@
 #include "checkpoint/adapter.h"
 #include "checkpoint/file_type.h"
 
+/* The text side of the output, from whoever knows tokenizers: generate/merge_model.h, which is the
+ * way to merge a whole model. */
+typedef struct lrk_merge_file {
+    const char *name, *text;
+    size_t n;
+} lrk_merge_file;
+
+typedef struct lrk_merge_text {
+    /* a GGUF file made from a directory: sets the keys of the tokenizer; rows: of the embedding */
+    lrk_status (*put)(void *ctx, lrk_gguf_writer *w, size_t rows, lrk_err *err);
+    void *ctx;
+    /* a directory made from a GGUF file: what is written beside the weights */
+    const lrk_merge_file *file;
+    size_t n_files;
+} lrk_merge_text;
+
 typedef struct lrk_merge_options {
     const char *out; /* a directory that is empty or not there; for GGUF a file that is not */
     bool gguf;
@@ -25,13 +41,15 @@ typedef struct lrk_merge_options {
     uint64_t shard_bytes;      /* largest file of a directory; 0: 5 GB */
     const char *tokenizer;     /* directory whose tokenizer files go with the output, or NULL */
     bool any_base;             /* see lrk_adapter_check_base */
+    const lrk_merge_text *text; /* NULL: a GGUF file made from a directory has no tokenizer, and a
+                                   directory made from a GGUF file only what `tokenizer` names */
 } lrk_merge_options;
 
 typedef struct lrk_merge_report {
     size_t merged, carried; /* tensors changed, and taken over */
     size_t files;           /* that hold weights */
     uint64_t bytes;         /* of all tensors */
-    bool needs_tokenizer;   /* a directory made from a GGUF file, and no tokenizer was given */
+    bool needs_tokenizer;   /* a directory made from a GGUF file has none, for none was given */
 } lrk_merge_report;
 
 /* adapter may be NULL: then the model is only converted. Without a type, one of 16 or 32 bits
@@ -40,10 +58,9 @@ typedef struct lrk_merge_report {
  * f32, bf16, f16 that a stored matrix has, f16 where all are quantized. Vectors stay f32 in GGUF.
  *
  * A directory gets config.json, generation_config.json, the tokenizer and the chat template of its
- * base, byte for byte; from a GGUF base config.json is made from the metadata, and the tokenizer
- * must come from `tokenizer`, because GGUF does not hold all of it. A GGUF file gets the keys of a
- * GGUF base byte for byte; from a directory they are made as llama.cpp's converter makes them, for
- * byte-level BPE tokenizers with a known pre-tokenizer; others are LRK_ESUPPORT.
+ * base, byte for byte; from a GGUF base config.json is made from the metadata, and the rest is that
+ * of `tokenizer` or `text`. A GGUF file gets the keys of a GGUF base byte for byte; from a directory
+ * they are made as llama.cpp's converter makes them, those of the tokenizer by `text`.
  * A failed merge leaves no file. */
 lrk_status lrk_merge(const lrk_weights *base, const lrk_adapter *adapter,
                      const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err);

@@ -44,13 +44,12 @@ static lrk_status put_keys(const lrk_merge_job *job, lrk_gguf_writer *w, lrk_err
     if (lrk_weights_gguf(job->base)) {
         copy_keys(job, w);
     } else {
-        const char *tokenizer = job->options->tokenizer;
+        const lrk_merge_text *text = job->options->text;
         LRK_REQUIRE(err, lrk_weights_find(job->base, "model.embed_tokens.weight", &embedding),
                     LRK_EINPUT, "%s: model.embed_tokens.weight is missing",
                     lrk_weights_path(job->base));
         LRK_TRY(lrk_gguf_put_config(w, job->base, err));
-        LRK_TRY(lrk_gguf_put_tokenizer(w, tokenizer ? tokenizer : lrk_weights_path(job->base),
-                                       lrk_weights_config(job->base), lrk_rows(&embedding), err));
+        if (text) LRK_TRY(text->put(text->ctx, w, lrk_rows(&embedding), err));
     }
     lrk_gguf_put_u32(w, "general.file_type", file_type(job));
     lrk_gguf_put_u32(w, "general.quantization_version", 2);

@@ -128,7 +128,7 @@ static const char *torch_name(lrk_dtype t)
     return t == LRK_F32 ? "float32" : t == LRK_BF16 ? "bfloat16" : "float16";
 }
 
-/* The length that a Llama 3 model was first trained on, from a divisor d of pair i that lies between
+/* The length that a Llama 3 model was first trained on, from a divisor d of pair i that is between
  * 1 and the factor f: with s = (1/d - 1/f) / (1 - 1/f) the wavelength is original / (3 s + 1). */
 static double llama3_original(const float *divisor, size_t n, double f, double theta)
 {
@@ -204,15 +204,16 @@ static lrk_status copy_file(lrk_merge_job *job, const char *from_directory, cons
     return lrk_file_copy(from, to, err);
 }
 
-/* The template of a GGUF base, as it stands. */
-static lrk_status write_template(lrk_merge_job *job, lrk_err *err)
+/* What was made of the text side of a GGUF base. */
+static lrk_status write_text(lrk_merge_job *job, lrk_err *err)
 {
-    const char *text = NULL, *path;
-    LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(job->base), "tokenizer.chat_template", &job->arena,
-                                &text, err));
-    if (!text) return LRK_OK;
-    LRK_TRY(out_path(job, "chat_template.jinja", &path, err));
-    return lrk_file_write(path, text, strlen(text), err);
+    const lrk_merge_text *text = job->options->text;
+    for (size_t i = 0; text && i < text->n_files; i++) {
+        const char *path;
+        LRK_TRY(out_path(job, text->file[i].name, &path, err));
+        LRK_TRY(lrk_file_write(path, text->file[i].text, text->file[i].n, err));
+    }
+    return LRK_OK;
 }
 
 static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
@@ -220,10 +221,10 @@ static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
     const bool from_gguf = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
     const char *from = job->options->tokenizer;
     if (!from && !from_gguf) from = lrk_weights_path(job->base);
-    job->report->needs_tokenizer = !from;
+    job->report->needs_tokenizer = !from && !job->options->text;
     for (size_t i = 0; from && i < sizeof companions / sizeof companions[0]; i++)
         LRK_TRY(copy_file(job, from, companions[i], err));
-    if (!from) LRK_TRY(write_template(job, err));
+    if (!from) LRK_TRY(write_text(job, err));
     bool converted = from_gguf;
     for (size_t i = 0; i < job->n; i++)
         converted = converted || job->item[i].out.dtype != job->item[i].src.dtype;

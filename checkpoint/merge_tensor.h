@@ -72,8 +72,5 @@ lrk_status lrk_llama3_factors(const lrk_json *config, size_t head_dim, float *fa
 /* The list `key` (short_factor, long_factor) of longrope; *n is 0 where the model has none. */
 lrk_status lrk_longrope_factors(const lrk_json *config, const lrk_arch *arch, const char *key,
                                 float *factor, size_t *n, lrk_err *err);
-/* The keys of the tokenizer of a directory (gguf_tokenizer.c); rows: of the embedding. */
-lrk_status lrk_gguf_put_tokenizer(lrk_gguf_writer *w, const char *directory, const lrk_json *config,
-                                  size_t rows, lrk_err *err);
 
 #endif /* LRK_CHECKPOINT_MERGE_TENSOR_H */

@@ -4,7 +4,7 @@
  * model.safetensors.index.json names) or a GGUF file. Either way tensors are found by their Hugging
  * Face name and the configuration has the form of config.json. Nothing is copied: views point into
  * the mapped files, in the stored type; an expert's matrix is a part of GGUF's tensor of all. But
- * the kv_b_proj of latent attention, which GGUF cuts in two and turns, is put together in memory: in
+ * the kv_b_proj of latent attention, which GGUF cuts in two and turns, is put together in memory, in
  * the type of the halves where it is f32, f16 or bf16, else in f32.
  *
  * Four things differ and are exposed, not hidden:

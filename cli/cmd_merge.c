@@ -2,8 +2,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/threads.h"
-#include "checkpoint/merge.h"
 #include "cli/command.h"
+#include "generate/merge_model.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,12 +39,12 @@ static lrk_status work(const char *model, const char *adapter, const lrk_merge_o
     lrk_merge_report report;
     LRK_TRY(lrk_weights_open(&base, model, err));
     lrk_status status = adapter ? lrk_adapter_load(&a, adapter, err) : LRK_OK;
-    if (status == LRK_OK) status = lrk_merge(base, adapter ? &a : NULL, o, &report, err);
+    if (status == LRK_OK) status = lrk_merge_model(base, adapter ? &a : NULL, o, &report, err);
     if (status == LRK_OK) {
         print_report(o, &report, json);
         if (report.needs_tokenizer)
-            lrk_note("%s holds weights and configuration; a GGUF base does not hold all of its "
-                     "tokenizer, so put tokenizer.json and tokenizer_config.json of the original "
+            lrk_note("%s holds weights and configuration; the tokenizer of the GGUF base is of a kind "
+                     "that tokenizer.json cannot describe here, so put the files of the original "
                      "model beside them, or name their directory with --tokenizer",
                      o->out);
     }
@@ -106,7 +106,8 @@ const lrk_command lrk_command_merge = {
             "                   iq4_nl, iq4_xs and llama.cpp's mixes q2_k, q3_k_s, q3_k_m, q3_k_l,\n"
             "                   q4_k_s, q4_k_m, q5_k_s, q5_k_m. Default: the stored type; f16 in\n"
             "                   place of quantized types where an adapter lands\n"
-            "  --tokenizer DIR  take tokenizer files from here (a GGUF base has not all of them)\n"
+            "  --tokenizer DIR  take tokenizer files from here; without it those of a GGUF base are\n"
+            "                   made from its metadata: same ids, but not the original files\n"
             "  --shard-mb N     largest file of a directory, default 5000\n"
             "  --any-base       accept an adapter that was trained on other weights of this shape\n"
             "  --threads N      default: all processors\n"

@@ -75,12 +75,28 @@ typedef struct lrk_vocab {
     int64_t bos, eos, eot, eom, unk, pad;
     int add_bos, add_eos;
     int add_space_prefix;         /* llama, t5: -1 is yes */
+    bool prefix_first;            /* llama: the blank stands in front of the first text alone, not
+                                     of what follows an added token, unless one is there */
+    bool merges_by_id;            /* llama: merges of one token are in the order of ids, not with
+                                     the longest left part first (data/tokenizer/scores.c) */
     int remove_extra_whitespaces; /* t5: must be yes */
     bool blanks_behind; /* llama: added tokens but <unk>, <s>, <|endoftext|> swallow them (Phi-3) */
     const char *chat_template;
 } lrk_vocab;
 
 lrk_status lrk_tokenizer_from_vocab(lrk_tokenizer **out, const lrk_vocab *v, lrk_err *err);
+
+/* ---- writing ---- */
+
+/* What lrk_tokenizer_from_vocab makes a tokenizer of the same ids of, but for flags of added tokens
+ * that swallow blanks. rows: of the embedding; those without a token get one of their own, unused.
+ * Strings belong to t and to a. LRK_ESUPPORT with what GGUF has no place for. */
+lrk_status lrk_tokenizer_to_vocab(const lrk_tokenizer *t, size_t rows, lrk_arena *a, lrk_vocab *v,
+                                  lrk_err *err);
+/* Text of a tokenizer.json of the same ids, appended; LRK_ESUPPORT for what it cannot describe. */
+lrk_status lrk_tokenizer_to_json(const lrk_tokenizer *t, lrk_buf *out, lrk_err *err);
+/* How many added tokens have flags that GGUF does not hold. */
+size_t lrk_tokenizer_swallowing(const lrk_tokenizer *t);
 
 void lrk_tokenizer_free(lrk_tokenizer *t); /* NULL is fine */
 

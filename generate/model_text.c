@@ -95,6 +95,8 @@ static lrk_status read_vocab(const lrk_gguf *g, lrk_arena *a, lrk_vocab *v, lrk_
     LRK_TRY(flag(g, "tokenizer.ggml.add_eos_token", &v->add_eos, err));
     LRK_TRY(flag(g, "tokenizer.ggml.add_space_prefix", &v->add_space_prefix, err));
     LRK_TRY(flag(g, "tokenizer.ggml.remove_extra_whitespaces", &v->remove_extra_whitespaces, err));
+    LRK_TRY(lrk_gguf_opt_bool(g, LRK_KEY_PREFIX_FIRST, &v->prefix_first, err));
+    LRK_TRY(lrk_gguf_opt_bool(g, LRK_KEY_MERGES_BY_ID, &v->merges_by_id, err));
     const char *architecture = NULL;
     LRK_TRY(lrk_gguf_opt_string(g, "general.architecture", a, &architecture, err));
     v->blanks_behind = architecture && strcmp(architecture, "phi3") == 0;

@@ -11,6 +11,11 @@
 #include "data/chat.h"
 #include "data/tokenizer.h"
 
+/* Our own key, a bool: lrk_vocab.prefix_first. Others put the blank behind special tokens too. */
+#define LRK_KEY_PREFIX_FIRST "lorikeet.tokenizer.prefix_first"
+/* The same for lrk_vocab.merges_by_id: others order these merges in ways of their own. */
+#define LRK_KEY_MERGES_BY_ID "lorikeet.tokenizer.merges_by_id"
+
 typedef struct lrk_model_text {
     lrk_tokenizer *tokenizer;
     const char *chat_template; /* NULL: the model has none */

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/threads.h"
-#include "checkpoint/merge.h"
+#include "generate/merge_model.h"
 #include "generate/responder.h"
 #include "train/run.h"
 #include "train/signals.h"
@@ -189,7 +189,7 @@ int lorikeet_merge(const char *base, const char *adapter, const char *out, const
     }
     if (status == LRK_OK) status = lrk_weights_open(&w, base, &err);
     if (status == LRK_OK) status = lrk_adapter_load(&a, adapter, &err);
-    if (status == LRK_OK) status = lrk_merge(w, &a, &o, &report, &err);
+    if (status == LRK_OK) status = lrk_merge_model(w, &a, &o, &report, &err);
     lrk_adapter_free(&a);
     lrk_weights_close(w);
     return finish(status, &err, error);

@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "checkpoint/merge.h"
+#include "generate/merge_model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -110,7 +110,7 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char 
         o.type = lrk_file_type_find(type);
         LRK_REQUIRE(err, o.type, LRK_EUSAGE, "export.gguf: %s: unknown type", type);
     }
-    LRK_TRY(lrk_merge(t->session->base.weights, a, &o, &report, err));
+    LRK_TRY(lrk_merge_model(t->session->base.weights, a, &o, &report, err));
     lrk_note("%s: %zu merged and %zu unchanged tensors, %.1f MB%s", o.out, report.merged,
              report.carried, (double)report.bytes / 1e6,
              report.needs_tokenizer ? "; put the base model's tokenizer files beside it" : "");

@@ -320,8 +320,8 @@ static lrk_status make_unigram(lrk_tokenizer *t, lrk_err *err)
     lrk_piece *used;
     LRK_TRY(lrk_alloc(&t->arena, t->n_model, sizeof *used, "token texts", &used, err));
     for (size_t i = 0; i < t->n_model; i++) {
+        used[i] = isnan(t->score[i]) ? (lrk_piece){"", 0} : t->text[i];
         if (isnan(t->score[i])) continue;
-        used[i] = t->text[i];
         if (t->score[i] < lowest) lowest = t->score[i];
     }
     t->unknown_score = lowest - penalty;

@@ -141,7 +141,8 @@ static void identify(lrk_tokenizer *t, const lrk_vocab *v)
     lrk_sha256_add(&x.h, x.block, x.n);
     if (v->scores) lrk_sha256_add(&x.h, v->scores, v->n_tokens * sizeof *v->scores);
     if (v->charsmap.data) lrk_sha256_add(&x.h, v->charsmap.data, v->charsmap.n);
-    const char space[] = {(char)('1' + v->add_space_prefix), '|'};
+    const char space[] = {
+        (char)('1' + v->add_space_prefix + 4 * v->prefix_first + 8 * v->merges_by_id), '|'};
     lrk_sha256_add(&x.h, space, sizeof space);
     lrk_sha256_add(&x.h, t->flags, t->n);
     lrk_sha256_add(&x.h, t->prefix, t->n_prefix * sizeof *t->prefix);
@@ -217,16 +218,18 @@ static lrk_status sentencepiece(lrk_tokenizer *t, const lrk_vocab *v, bool score
     const bool prefix = scores && v->add_space_prefix != 0;
     t->byte_fallback = t->fuse_unk = t->decode_bytes = true;
     find_unknown(t, v);
-    if (prefix)
+    if (prefix && !v->prefix_first)
         t->before[t->n_before++] = (lrk_transform){.kind = LRK_TRANSFORM_PREPEND, .to = meta};
     t->before[t->n_before++] =
         (lrk_transform){.kind = LRK_TRANSFORM_REPLACE, .from = blank, .to = meta};
+    if (prefix && v->prefix_first) /* where the text does not begin with a blank */
+        t->before[t->n_before++] = (lrk_transform){.kind = LRK_TRANSFORM_PREPEND_FIRST, .to = meta};
     t->decode_from = meta;
     t->decode_to = blank;
     t->decode_strip = prefix;
     if (!scores) return add_merges(t, v, err);
     LRK_TRY(need_scores(v, err));
-    return lrk_merges_from_scores(t, v->scores, err);
+    return lrk_merges_from_scores(t, v->scores, v->merges_by_id, err);
 }
 
 /* SentencePiece's Unigram, as the tokenizer.json made from it has it. */

@@ -214,8 +214,8 @@ bool lrk_added_next(const lrk_added *set, const lrk_tokenizer *t, const char *s,
 /* bpe.c: appends the ids of the piece m->s[begin .. end). */
 lrk_status lrk_bpe(const lrk_tokenizer *t, const lrk_mapped *m, size_t begin, size_t end,
                    lrk_work *w, lrk_ids *out, lrk_err *err);
-/* scores.c: fills t->merges, when all texts are set and indexed. */
-lrk_status lrk_merges_from_scores(lrk_tokenizer *t, const float *score, lrk_err *err);
+/* scores.c: fills t->merges, when all texts are set and indexed; by_id: as older converters did. */
+lrk_status lrk_merges_from_scores(lrk_tokenizer *t, const float *score, bool by_id, lrk_err *err);
 
 /* unigram.c: as lrk_bpe. */
 lrk_status lrk_unigram(const lrk_tokenizer *t, const lrk_mapped *m, size_t begin, size_t end,

@@ -2,7 +2,8 @@
  *
  * A token merges from any two tokens whose texts it is made of. In which order: the highest score
  * of the token first, then the longest left part, then the longest right part, counted in
- * characters, then the lowest ids; so the reference makes the merges of a tokenizer.json.
+ * characters, then the lowest ids; so the reference makes the merges of a tokenizer.json. Older
+ * versions of it took the lowest ids at once.
  */
 #include "data/tokenizer/internal.h"
 
@@ -26,6 +27,14 @@ static int best_first(const void *a, const void *b)
     if (x->score < y->score || x->score > y->score) return x->score > y->score ? -1 : 1;
     if (x->n_left != y->n_left) return x->n_left > y->n_left ? -1 : 1;
     if (x->n_right != y->n_right) return x->n_right > y->n_right ? -1 : 1;
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return x->left < y->left ? -1 : x->left > y->left;
+}
+
+static int lowest_ids(const void *a, const void *b)
+{
+    const pair *x = a, *y = b;
+    if (x->score < y->score || x->score > y->score) return x->score > y->score ? -1 : 1;
     if (x->id != y->id) return x->id < y->id ? -1 : 1;
     return x->left < y->left ? -1 : x->left > y->left;
 }
@@ -73,13 +82,13 @@ static lrk_status collect(const lrk_tokenizer *t, pairs *list, uint32_t id, floa
     return LRK_OK;
 }
 
-lrk_status lrk_merges_from_scores(lrk_tokenizer *t, const float *score, lrk_err *err)
+lrk_status lrk_merges_from_scores(lrk_tokenizer *t, const float *score, bool by_id, lrk_err *err)
 {
     pairs list = {.n = 0};
     lrk_status status = LRK_OK;
     for (uint32_t id = 0; id < t->n && status == LRK_OK; id++)
         if (!(t->flags[id] & LRK_IS_SPECIAL)) status = collect(t, &list, id, score[id], err);
-    if (list.n) qsort(list.p, list.n, sizeof *list.p, best_first);
+    if (list.n) qsort(list.p, list.n, sizeof *list.p, by_id ? lowest_ids : best_first);
     if (status == LRK_OK) status = lrk_merges_make(&t->merges, &t->arena, list.n, err);
     for (size_t i = 0; i < list.n && status == LRK_OK; i++)
         status = lrk_merges_add(&t->merges,

@@ -38,13 +38,13 @@ static const lrk_splitting known[] = {
     {"gigachat", GPT2, 0},
     {"a.x-4.0", GPT2, 0},
     {"mellum", GPT2, 0},
-    {"modern-bert", GPT2, NFC},
     {"jais", GPT2, 0},
     {"trillion", GPT2, 0},
     {"granite-docling", GPT2, 0},
     {"exaone4", GPT2, 0},
-    {"mpt", GPT2, NFC},
     {"olmo", GPT2, NFC},
+    {"mpt", GPT2, NFC},
+    {"modern-bert", GPT2, NFC},
     {"smollm", DIGITS_GPT2, 0},
     {"starcoder", DIGITS_GPT2, 0},
     {"refact", DIGITS_GPT2, 0},
@@ -61,8 +61,8 @@ static const lrk_splitting known[] = {
     {"pixtral", {P(LLAMA3)}, 1, IGNORE_MERGES | ADD_BOS},
     {"midm-2.0", {P(LLAMA3)}, 1, IGNORE_MERGES | ADD_BOS},
     {"lfm2", {P(LLAMA3)}, 1, IGNORE_MERGES | ADD_BOS},
-    {"dbrx", {P(LLAMA3)}, 1, 0},
     {"smaug-bpe", {P(LLAMA3)}, 1, 0},
+    {"dbrx", {P(LLAMA3)}, 1, 0},
     {"chatglm-bpe", {P(LLAMA3)}, 1, 0},
     {"glm4", {P(LLAMA3)}, 1, IGNORE_MERGES},
     {"glm5", {P(LLAMA3)}, 1, IGNORE_MERGES},
@@ -111,6 +111,8 @@ const lrk_splitting *lrk_splitting_find(const char *name)
         if (strcmp(known[i].name, name) == 0) return &known[i];
     return NULL;
 }
+
+const lrk_splitting *lrk_splitting_at(size_t i) { return i < KNOWN ? &known[i] : NULL; }
 
 void lrk_splitting_names(lrk_buf *out)
 {

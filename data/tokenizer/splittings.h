@@ -17,6 +17,8 @@ typedef struct lrk_splitting {
 } lrk_splitting;
 
 const lrk_splitting *lrk_splitting_find(const char *name); /* NULL: not known */
+/* All of them; of those that are alike the first is the one to write. NULL behind the last. */
+const lrk_splitting *lrk_splitting_at(size_t i);
 void lrk_splitting_names(lrk_buf *out);                    /* "gpt-2, phi-2, ..." */
 
 #endif /* LRK_DATA_TOKENIZER_SPLITTINGS_H */

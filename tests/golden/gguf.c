@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "checkpoint/merge.h"
+#include "generate/merge_model.h"
 #include "generate/base_model.h"
 #include "kernels/segments.h"
 #include "models/engine.h"
@@ -288,7 +288,7 @@ static lrk_status convert(const char *from, lrk_merge_options o, lrk_err *err)
     lrk_weights *w = NULL;
     lrk_merge_report report;
     lrk_status s = lrk_weights_open(&w, from, err);
-    if (s == LRK_OK) s = lrk_merge(w, NULL, &o, &report, err);
+    if (s == LRK_OK) s = lrk_merge_model(w, NULL, &o, &report, err);
     lrk_weights_close(w);
     return s;
 }

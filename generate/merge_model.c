@@ -1,0 +1,232 @@
+/* generate/merge_model.c -- tokenizers from directories to GGUF and back, around a merge. */
+#include "generate/merge_model.h"
+
+#include "base/log.h"
+#include "generate/model_text.h"
+
+#include <string.h>
+
+/* ---- to GGUF ---- */
+
+typedef struct to_gguf {
+    lrk_model_text text;
+    const lrk_json *config;
+    const char *from;  /* for messages */
+    bool blanks_known; /* the family says which added tokens swallow blanks */
+} to_gguf;
+
+static void put_text(lrk_gguf_writer *w, const char *key, const char *s)
+{
+    if (s) lrk_gguf_put_string(w, key, s, strlen(s));
+}
+
+static void put_strings(lrk_gguf_writer *w, const char *key, const lrk_piece *list, size_t n)
+{
+    lrk_gguf_put_strings(w, key, n);
+    for (size_t i = 0; i < n; i++) lrk_gguf_add_string(w, list[i].data, list[i].n);
+}
+
+/* The id of config.json where the tokenizer names none; of a list of ends the first. */
+static int64_t id_or(const to_gguf *x, int64_t id, const char *key, size_t rows)
+{
+    const lrk_json *v = lrk_json_get(x->config, key);
+    if (lrk_json_is(v, LRK_JSON_ARRAY)) v = lrk_json_at(v, 0);
+    if (id != LRK_NO_ID || !lrk_json_is(v, LRK_JSON_INTEGER)) return id;
+    const int64_t other = lrk_json_integer(v);
+    return other >= 0 && (uint64_t)other < rows ? other : LRK_NO_ID;
+}
+
+static void put_ids(const to_gguf *x, lrk_gguf_writer *w, const lrk_vocab *v)
+{
+    const struct {
+        const char *key;
+        int64_t id;
+    } named[] = {
+        {"tokenizer.ggml.bos_token_id", id_or(x, v->bos, "bos_token_id", v->n_tokens)},
+        {"tokenizer.ggml.eos_token_id", id_or(x, v->eos, "eos_token_id", v->n_tokens)},
+        {"tokenizer.ggml.eot_token_id", v->eot},
+        {"tokenizer.ggml.eom_token_id", v->eom},
+        {"tokenizer.ggml.unknown_token_id", v->unk},
+        {"tokenizer.ggml.padding_token_id", id_or(x, v->pad, "pad_token_id", v->n_tokens)}};
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++)
+        if (named[i].id != LRK_NO_ID) lrk_gguf_put_u32(w, named[i].key, (uint32_t)named[i].id);
+}
+
+static void put_vocab(const to_gguf *x, lrk_gguf_writer *w, const lrk_vocab *v)
+{
+    put_text(w, "tokenizer.ggml.model", v->model);
+    put_text(w, "tokenizer.ggml.pre", v->pre);
+    put_strings(w, "tokenizer.ggml.tokens", v->tokens, v->n_tokens);
+    lrk_gguf_put_i32s(w, "tokenizer.ggml.token_type", v->types, v->n_tokens);
+    if (v->scores) lrk_gguf_put_f32s(w, "tokenizer.ggml.scores", v->scores, v->n_tokens);
+    if (v->merges) put_strings(w, "tokenizer.ggml.merges", v->merges, v->n_merges);
+    if (v->charsmap.data)
+        lrk_gguf_put_u8s(w, "tokenizer.ggml.precompiled_charsmap", v->charsmap.data, v->charsmap.n);
+    put_ids(x, w, v);
+    lrk_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", v->add_bos);
+    if (v->add_eos) lrk_gguf_put_bool(w, "tokenizer.ggml.add_eos_token", true);
+    if (v->add_space_prefix >= 0)
+        lrk_gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", v->add_space_prefix);
+    if (v->prefix_first) lrk_gguf_put_bool(w, LRK_KEY_PREFIX_FIRST, true);
+    if (v->merges_by_id) lrk_gguf_put_bool(w, LRK_KEY_MERGES_BY_ID, true);
+    if (v->remove_extra_whitespaces >= 0)
+        lrk_gguf_put_bool(w, "tokenizer.ggml.remove_extra_whitespaces",
+                          v->remove_extra_whitespaces);
+    put_text(w, "tokenizer.chat_template", v->chat_template);
+}
+
+static lrk_status put_tokenizer(void *ctx, lrk_gguf_writer *w, size_t rows, lrk_err *err)
+{
+    const to_gguf *x = ctx;
+    lrk_arena a = lrk_arena_growing("tokenizer keys");
+    lrk_vocab v;
+    const lrk_status s = lrk_tokenizer_to_vocab(x->text.tokenizer, rows, &a, &v, err);
+    if (s == LRK_OK) {
+        const size_t blanks = lrk_tokenizer_swallowing(x->text.tokenizer);
+        put_vocab(x, w, &v);
+        if (blanks && !x->blanks_known)
+            lrk_warn("%s: %zu added tokens swallow blanks beside them or stand for whole words; "
+                     "GGUF has no place for that, and text around them has other ids there",
+                     x->from, blanks);
+        if (v.prefix_first)
+            lrk_warn("%s: a blank stands in front of the text alone; llama.cpp puts one behind "
+                     "special tokens too, and text there has other ids",
+                     x->from);
+    }
+    lrk_arena_free(&a);
+    return lrk_err_prefix(err, s, "%s", x->from);
+}
+
+static lrk_status open_text(to_gguf *x, lrk_err *err)
+{
+    lrk_arena a = lrk_arena_growing("path");
+    const char *file = lrk_path_join(&a, x->from, "tokenizer.json");
+    lrk_status s = LRK_OK;
+    if (!file)
+        s = lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    else if (lrk_is_dir(x->from) && !lrk_is_file(file))
+        s = lrk_fail(err, LRK_EINPUT,
+                     "%s: missing; a GGUF model carries its tokenizer (--tokenizer DIR names "
+                     "another place)",
+                     file);
+    lrk_arena_free(&a);
+    return s == LRK_OK ? lrk_text_open(&x->text, x->from, err) : s;
+}
+
+static lrk_status merge_to_gguf(const lrk_weights *base, const lrk_adapter *adapter,
+                                lrk_merge_options o, lrk_merge_report *report, lrk_err *err)
+{
+    const lrk_arch *arch = lrk_weights_arch(base);
+    to_gguf x = {.config = lrk_weights_config(base),
+                 .from = o.tokenizer ? o.tokenizer : lrk_weights_path(base),
+                 .blanks_known = arch && strcmp(arch->gguf, "phi3") == 0};
+    const lrk_merge_text text = {.put = put_tokenizer, .ctx = &x};
+    LRK_TRY(open_text(&x, err));
+    o.text = &text;
+    const lrk_status s = lrk_merge(base, adapter, &o, report, err);
+    lrk_text_close(&x.text);
+    return s;
+}
+
+/* ---- to a directory ---- */
+
+enum { FILES = 4 };
+
+typedef struct made {
+    lrk_buf text[FILES];
+    lrk_merge_file file[FILES];
+    size_t n;
+} made;
+
+static lrk_status add_json(made *m, const char *name, lrk_json *v, lrk_err *err)
+{
+    lrk_buf *b = &m->text[m->n];
+    const lrk_status s = lrk_json_dump(v, 2, b, err);
+    lrk_buf_puts(b, "\n");
+    lrk_json_free(v);
+    m->file[m->n++].name = name;
+    return s == LRK_OK ? lrk_buf_check(b, err) : s;
+}
+
+static lrk_status add_settings(made *m, const lrk_tokenizer *t, lrk_err *err)
+{
+    lrk_json *v = lrk_json_object();
+    const char *class = "PreTrainedTokenizerFast"; /* follows tokenizer.json, whatever the family */
+    for (int i = 0; i < LRK_TOKEN_SPECIALS; i++) {
+        const int64_t id = lrk_tokenizer_special(t, (lrk_special)i);
+        size_t n;
+        if (id == LRK_NO_ID || i == LRK_TOKEN_EOT || i == LRK_TOKEN_EOM) continue;
+        const char *s = lrk_token_text(t, (uint32_t)id, &n);
+        lrk_json_set(v, lrk_special_name((lrk_special)i), lrk_json_new_string(s, n));
+    }
+    lrk_json_set(v, "tokenizer_class", lrk_json_new_string(class, strlen(class)));
+    lrk_json_set(v, "clean_up_tokenization_spaces", lrk_json_new_bool(false));
+    return add_json(m, "tokenizer_config.json", v, err);
+}
+
+static lrk_status add_generation(made *m, const lrk_tokenizer *t, lrk_err *err)
+{
+    static const struct {
+        lrk_special special;
+        const char *key;
+    } single[] = {{LRK_TOKEN_BOS, "bos_token_id"}, {LRK_TOKEN_PAD, "pad_token_id"}};
+    size_t n;
+    const uint32_t *ends = lrk_tokenizer_ends(t, &n);
+    lrk_json *v = lrk_json_object(), *list = lrk_json_array();
+    for (size_t i = 0; i < 2; i++) {
+        const int64_t id = lrk_tokenizer_special(t, single[i].special);
+        if (id != LRK_NO_ID) lrk_json_set(v, single[i].key, lrk_json_new_integer(id));
+    }
+    for (size_t i = 0; i < n; i++) lrk_json_add(list, lrk_json_new_integer((int64_t)ends[i]));
+    if (n)
+        lrk_json_set(v, "eos_token_id", list);
+    else
+        lrk_json_free(list);
+    return add_json(m, "generation_config.json", v, err);
+}
+
+static lrk_status make_files(made *m, const lrk_model_text *text, lrk_err *err)
+{
+    LRK_TRY(lrk_tokenizer_to_json(text->tokenizer, &m->text[m->n], err));
+    m->file[m->n++].name = "tokenizer.json";
+    LRK_TRY(add_settings(m, text->tokenizer, err));
+    LRK_TRY(add_generation(m, text->tokenizer, err));
+    if (!text->chat_template) return LRK_OK;
+    lrk_buf_puts(&m->text[m->n], text->chat_template);
+    m->file[m->n++].name = "chat_template.jinja";
+    return lrk_buf_check(&m->text[m->n - 1], err);
+}
+
+static lrk_status merge_to_directory(const lrk_weights *base, const lrk_adapter *adapter,
+                                     lrk_merge_options o, lrk_merge_report *report, lrk_err *err)
+{
+    lrk_model_text text = {.tokenizer = NULL};
+    made m = {.n = 0};
+    lrk_err why = {0};
+    lrk_status s = lrk_text_from_gguf(&text, lrk_weights_gguf(base), &why);
+    if (s == LRK_OK) s = make_files(&m, &text, &why);
+    for (size_t i = 0; i < m.n; i++) {
+        m.file[i].text = m.text[i].data;
+        m.file[i].n = m.text[i].n;
+    }
+    const lrk_merge_text out = {.file = m.file, .n_files = m.n};
+    if (s == LRK_OK)
+        o.text = &out;
+    else
+        lrk_verbose("%s", why.text);
+    s = s == LRK_ENOMEM ? lrk_fail(err, s, "%s", why.text)
+                        : lrk_merge(base, adapter, &o, report, err);
+    for (size_t i = 0; i < FILES; i++) lrk_buf_free(&m.text[i]);
+    lrk_text_close(&text);
+    return s;
+}
+
+lrk_status lrk_merge_model(const lrk_weights *base, const lrk_adapter *adapter,
+                           const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err)
+{
+    const bool from_gguf = lrk_weights_source(base) == LRK_WEIGHTS_GGUF;
+    if (options->gguf && !from_gguf) return merge_to_gguf(base, adapter, *options, report, err);
+    if (!options->gguf && from_gguf && !options->tokenizer)
+        return merge_to_directory(base, adapter, *options, report, err);
+    return lrk_merge(base, adapter, options, report, err);
+}

@@ -1,0 +1,22 @@
+/* generate/merge_model.h -- a whole model merged or converted: weights, configuration and text.
+ *
+ * lrk_merge (checkpoint/merge.h) with the text side that the output needs:
+ *   directory to GGUF   the keys of the tokenizer, made from its tokenizer.json and what is beside
+ *                       it, or those of options.tokenizer. Read back they give the same ids; a
+ *                       tokenizer that GGUF has no place for is LRK_ESUPPORT. Flags of added tokens
+ *                       that swallow blanks are lost, with a warning
+ *   GGUF to directory   tokenizer.json, tokenizer_config.json, generation_config.json and
+ *                       chat_template.jinja, made from the metadata, unless options.tokenizer names
+ *                       a directory that has the originals. Of a vocabulary that is not known
+ *                       nothing is made: report.needs_tokenizer says so
+ */
+#ifndef LRK_GENERATE_MERGE_MODEL_H
+#define LRK_GENERATE_MERGE_MODEL_H
+#include "checkpoint/merge.h"
+
+/* options.text is set here. */
+lrk_status lrk_merge_model(const lrk_weights *base, const lrk_adapter *adapter,
+                           const lrk_merge_options *options, lrk_merge_report *report,
+                           lrk_err *err);
+
+#endif /* LRK_GENERATE_MERGE_MODEL_H */
