@@ -78,20 +78,15 @@ static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status save_config(const lrk_adapter *a, const char *path, lrk_err *err)
+static lrk_status print_config(const lrk_adapter *a, lrk_buf *b, lrk_err *err)
 {
     lrk_json *root = lrk_json_object();
-    lrk_buf b = {0};
     lrk_status status = put_config(a, root, err);
-    if (status == LRK_OK) status = lrk_json_dump(root, 2, &b, err);
-    if (status == LRK_OK) {
-        lrk_buf_puts(&b, "\n");
-        status = lrk_buf_check(&b, err);
-    }
-    if (status == LRK_OK) status = lrk_file_write(path, b.data, b.n, err);
-    lrk_buf_free(&b);
+    if (status == LRK_OK) status = lrk_json_dump(root, 2, b, err);
     lrk_json_free(root);
-    return status;
+    LRK_TRY(status);
+    lrk_buf_puts(b, "\n");
+    return lrk_buf_check(b, err);
 }
 
 static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
@@ -157,10 +152,13 @@ lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err
     lrk_arena paths = lrk_arena_growing("adapter paths");
     const char *config = lrk_path_join(&paths, directory, LRK_ADAPTER_CONFIG);
     const char *tensors = lrk_path_join(&paths, directory, LRK_ADAPTER_TENSORS);
-    lrk_status status = config && tensors ? lrk_mkdir(directory, err)
+    lrk_buf text = {0}; /* first, so that an adapter that cannot be described leaves no file */
+    lrk_status status = config && tensors ? print_config(a, &text, err)
                                           : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (status == LRK_OK) status = lrk_mkdir(directory, err);
     if (status == LRK_OK) status = save_tensors(a, tensors, err);
-    if (status == LRK_OK) status = save_config(a, config, err);
+    if (status == LRK_OK) status = lrk_file_write(config, text.data, text.n, err);
+    lrk_buf_free(&text);
     lrk_arena_free(&paths);
     return status;
 }
