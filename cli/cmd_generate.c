@@ -40,7 +40,7 @@ static void print_token(void *ctx, size_t answer, uint32_t id)
     (void)answer;
     p->text.n = 0;
     if (lrk_stream_push(p->tokenizer, &p->stream, id, true, &p->text, NULL) != LRK_OK) return;
-    fwrite(p->text.data, 1, p->text.n, stdout);
+    if (p->text.n) fwrite(p->text.data, 1, p->text.n, stdout);
     fflush(stdout);
 }
 

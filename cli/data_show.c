@@ -173,7 +173,7 @@ static lrk_status print_json(lrk_data_view *v, const lrk_record *r, const lrk_ro
 }
 
 typedef struct show_options {
-    const char *model, *split, *chat_template;
+    const char *model, *split, *chat_template, *thinking;
     size_t row, sequence_len;
     bool train_on_inputs, tokens, json;
 } show_options;
@@ -201,6 +201,7 @@ static lrk_status show(lrk_data_view *v, const show_options *o, lrk_arena *a, lr
     turn *turns;
     size_t n;
     v->chat.train_on_inputs = o->train_on_inputs;
+    LRK_TRY(lrk_thinking_choose(o->thinking, &v->chat.thinking, err));
     LRK_TRY(find_row(v, o, &row, err));
     LRK_TRY(lrk_dataset_read(v->data, row, a, &r, err));
     const lrk_status s = lrk_row_tokenize(&r, v->model.tokenizer, &v->chat, t, err);
@@ -222,6 +223,7 @@ lrk_status lrk_data_show_run(int argc, char **argv, lrk_err *err)
                                   {"chat-template", LRK_OPTION_STRING, &o.chat_template, false},
                                   {"sequence-len", LRK_OPTION_SIZE, &o.sequence_len, false},
                                   {"train-on-inputs", LRK_OPTION_FLAG, &o.train_on_inputs, false},
+                                  {"thinking-blocks", LRK_OPTION_STRING, &o.thinking, false},
                                   {"tokens", LRK_OPTION_FLAG, &o.tokens, false},
                                   {"json", LRK_OPTION_FLAG, &o.json, false}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));

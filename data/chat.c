@@ -91,8 +91,23 @@ static bool span_trained(const lrk_chat_options *o, const lrk_part *parts, size_
     return role_trained(o, s->role);
 }
 
+/* Where the model begins to speak in span i: behind the head of the turn, as long as the template's
+ * own text before the span begins with it. Tags that stand between, as "<think>", are the model's to
+ * write. */
+static size_t turn_begin(const lrk_chat_text *t, size_t i, const lrk_buf *head)
+{
+    const lrk_span *s = &t->rendered.spans[i];
+    size_t before = 0;
+    if (!head->n || strcmp(s->role, "assistant") != 0 || s->kind != LRK_SPAN_CONTENT) return s->begin;
+    for (size_t k = 0; k < i; k++)
+        if (t->rendered.spans[k].kind == LRK_SPAN_CONTENT) before = t->rendered.spans[k].end;
+    if (s->begin - before < head->n || memcmp(t->text.data + before, head->data, head->n) != 0)
+        return s->begin;
+    return before + head->n;
+}
+
 static lrk_status train_spans(const lrk_chat_options *o, const lrk_part *parts, size_t n,
-                              lrk_chat_text *out, lrk_err *err)
+                              const lrk_buf *head, lrk_chat_text *out, lrk_err *err)
 {
     const lrk_rendered *t = &out->rendered;
     ranges r = {.out = out, .err = err};
@@ -108,7 +123,38 @@ static lrk_status train_spans(const lrk_chat_options *o, const lrk_part *parts, 
             if (o->train_on_eos == LRK_TRAIN_EOS_LAST) trained = i == last;
             if (o->train_on_eos == LRK_TRAIN_EOS_ALL) trained = true;
         }
-        if (trained) LRK_TRY(add_range(&r, s->begin, s->end));
+        if (trained) LRK_TRY(add_range(&r, turn_begin(out, i, head), s->end));
+    }
+    return LRK_OK;
+}
+
+/* What a row must not lose: the thinking of trained turns, and their end. */
+static lrk_status check_trained(const lrk_chat_options *o, const lrk_json *messages,
+                                const lrk_part *parts, size_t n, const lrk_chat_text *t,
+                                lrk_err *err)
+{
+    const lrk_rendered *r = &t->rendered;
+    size_t turns = 0, closed = 0;
+    for (size_t i = 0; i < r->n_spans; i++) {
+        const lrk_span *s = &r->spans[i];
+        if (!span_trained(o, parts, n, s)) continue;
+        turns += s->kind == LRK_SPAN_CONTENT;
+        closed += s->kind != LRK_SPAN_CONTENT;
+    }
+    LRK_REQUIRE(err, closed || !turns || o->train_on_eos == LRK_TRAIN_EOS_NONE, LRK_EINPUT,
+                "the chat template writes no end token behind the trained turns, so that the model "
+                "would not learn to stop; choose another chat_template, or train_on_eos: none");
+    for (size_t i = 0; i < n && o->thinking == LRK_THINKING_KEEP; i++) {
+        const char *role = lrk_json_string(lrk_json_get(lrk_json_at(messages, i), "role"), NULL);
+        const lrk_span turn = {.message = i, .role = role ? role : ""};
+        LRK_REQUIRE(err,
+                    !span_trained(o, parts, n, &turn) ||
+                        lrk_thinking_shown(messages, i, r, t->text.data),
+                    LRK_EINPUT,
+                    "messages[%zu]: the chat template leaves its thinking out; set thinking_blocks: "
+                    "template to accept that, or strip to train without any, or choose another "
+                    "chat_template",
+                    i);
     }
     return LRK_OK;
 }
@@ -116,7 +162,7 @@ static lrk_status train_spans(const lrk_chat_options *o, const lrk_part *parts, 
 /* ---- conversations ---- */
 
 static lrk_status render(const lrk_chat_options *o, const lrk_json *context, const lrk_part *parts,
-                         size_t n, lrk_chat_text *out, lrk_err *err)
+                         size_t n, const lrk_buf *head, lrk_chat_text *out, lrk_err *err)
 {
     LRK_REQUIRE(err, o->template, LRK_EUSAGE,
                 "a conversation needs a chat template: the model has none; set chat_template");
@@ -126,14 +172,15 @@ static lrk_status render(const lrk_chat_options *o, const lrk_json *context, con
     LRK_TRY(lrk_template_render(o->template, context, &r, &out->rendered, err));
     out->text = out->rendered.text;
     out->rendered.text = (lrk_buf){0};
-    return train_spans(o, parts, n, out, err);
+    return train_spans(o, parts, n, head, out, err);
 }
 
 lrk_status lrk_chat_context(const lrk_chat_options *o, const lrk_json *context, lrk_chat_text *out,
                             lrk_err *err)
 {
     *out = (lrk_chat_text){0};
-    const lrk_status s = render(o, context, NULL, 0, out, err);
+    const lrk_buf none = {0};
+    const lrk_status s = render(o, context, NULL, 0, &none, out, err);
     if (s != LRK_OK) lrk_chat_text_free(out);
     return s;
 }
@@ -217,6 +264,38 @@ static lrk_status add_variables(lrk_json *context, const lrk_part *p, lrk_err *e
     return LRK_OK;
 }
 
+/* The head of an answer: what the template writes behind the last thing said when it is asked for the
+ * last answer of the conversation. Empty where it can't be asked. */
+static lrk_status head_of_answer(const lrk_chat_options *o, const lrk_json *context,
+                                 const lrk_json *messages, lrk_buf *head, lrk_err *err)
+{
+    size_t last = SIZE_MAX;
+    for (size_t i = 0; i < lrk_json_size(messages); i++) {
+        const char *role = lrk_json_string(lrk_json_get(lrk_json_at(messages, i), "role"), NULL);
+        if (role && strcmp(role, "assistant") == 0) last = i;
+    }
+    if (last == SIZE_MAX || !lrk_template_asks(o->template)) return LRK_OK;
+    lrk_json *asked = lrk_json_object(), *said = lrk_json_array();
+    for (void *i = lrk_json_begin(context); i; i = lrk_json_next(context, i))
+        lrk_json_set(asked, lrk_json_key(i, NULL), lrk_json_ref(lrk_json_value(i)));
+    for (size_t i = 0; i < last; i++) lrk_json_add(said, lrk_json_ref(lrk_json_at(messages, i)));
+    lrk_json_set(asked, "messages", said);
+    lrk_json_set(asked, "add_generation_prompt", lrk_json_new_bool(true));
+    ends e = {0};
+    const lrk_render_options r = render_options(o, NULL, &e);
+    lrk_rendered t;
+    const lrk_status s = lrk_template_render(o->template, asked, &r, &t, NULL);
+    lrk_json_free(asked);
+    if (s == LRK_ENOMEM) return lrk_fail(err, s, "memory: no room for a conversation");
+    if (s != LRK_OK) return LRK_OK;
+    size_t begin = 0;
+    for (size_t i = 0; i < t.n_spans; i++)
+        if (t.spans[i].kind == LRK_SPAN_CONTENT) begin = t.spans[i].end;
+    lrk_buf_append(head, t.text.data ? t.text.data + begin : "", t.text.n - begin);
+    lrk_rendered_free(&t);
+    return lrk_buf_check(head, err);
+}
+
 static lrk_status conversation(const lrk_chat_options *o, const lrk_part *parts, size_t n,
                                lrk_chat_text *out, lrk_err *err)
 {
@@ -228,9 +307,17 @@ static lrk_status conversation(const lrk_chat_options *o, const lrk_part *parts,
     for (size_t i = 0; s == LRK_OK && i < n; i++) {
         lrk_json *message;
         s = message_of(&parts[i], &message, err);
-        if (s == LRK_OK) lrk_json_add(messages, message);
+        if (s != LRK_OK) break;
+        s = lrk_thinking_apply(o->thinking, &message, err);
+        if (s != LRK_OK) lrk_err_prefix(err, s, "messages[%zu]", i);
+        lrk_json_add(messages, message);
     }
-    if (s == LRK_OK) s = render(o, context, parts, n, out, err);
+    lrk_buf head = {0};
+    if (s == LRK_OK && o->template && !o->train_on_inputs)
+        s = head_of_answer(o, context, messages, &head, err);
+    if (s == LRK_OK) s = render(o, context, parts, n, &head, out, err);
+    lrk_buf_free(&head);
+    if (s == LRK_OK && !o->train_on_inputs) s = check_trained(o, messages, parts, n, out, err);
     lrk_json_free(context);
     return s;
 }

@@ -1,6 +1,8 @@
 /* data/chat.h -- rows to text, and which bytes of it are trained.
  *
- * A conversation goes through a chat template, whose renderer says whose words each byte is. A
+ * A conversation goes through a chat template, whose renderer says whose words each byte is; an
+ * answer is trained from where the template's head of an answer (add_generation_prompt) ends, so that
+ * a "<think>" which serving leaves to the model is learned. A
  * prompt with its completion, and plain text, need no template: the bytes one after the other, then
  * the end token's text. Nothing is ever searched for in the text.
  */
@@ -9,6 +11,7 @@
 #include "base/json.h"
 #include "data/dataset.h"
 #include "data/template.h"
+#include "data/thinking.h"
 
 typedef enum lrk_train_eos {
     LRK_TRAIN_EOS_TURN, /* end tokens of the turns that are trained */
@@ -28,6 +31,7 @@ typedef struct lrk_chat_options {
     const char *const *roles_to_train; /* NULL: assistant */
     size_t n_roles_to_train;
     lrk_train_eos train_on_eos;
+    lrk_thinking thinking; /* of the turns of rows */
     bool train_on_inputs; /* everything is trained */
     bool add_generation_prompt;
 } lrk_chat_options;
@@ -47,7 +51,9 @@ typedef struct lrk_chat_text {
 
 /* A row as data sets keep it. Conversations: LRK_EUSAGE without a template, else the renderer's
  * errors. The marks of parts (LRK_TRAIN_YES, LRK_TRAIN_NO) go before roles_to_train. That nothing
- * is trained is no error here. On an error *out is empty. */
+ * is trained is no error here; LRK_EINPUT where trained turns have thinking that the template leaves
+ * out, against `thinking`, or where no end token follows any of them though train_on_eos wants them
+ * trained. On an error *out is empty. */
 lrk_status lrk_chat_row(const lrk_chat_options *o, const lrk_part *parts, size_t n,
                         lrk_chat_text *out, lrk_err *err);
 

@@ -33,6 +33,9 @@ const char *lrk_template_sha256(const lrk_template *t); /* of the source: 64 hex
 /* Whether the template has generation blocks; then these alone say what an assistant wrote. */
 bool lrk_template_marks_generation(const lrk_template *t);
 
+/* Whether the template knows add_generation_prompt, the question for the next answer. */
+bool lrk_template_asks(const lrk_template *t);
+
 typedef enum lrk_span_kind {
     LRK_SPAN_CONTENT,   /* what a message says: from its first printed byte to its last */
     LRK_SPAN_END,       /* the end-of-turn token that follows it, with blanks between the two */

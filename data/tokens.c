@@ -58,6 +58,17 @@ static void drop_second_eos(const lrk_tokenizer *t, lrk_row_tokens *out)
         ids->n--;
 }
 
+/* The same in front, where the row's own text begins with the token. */
+static void drop_second_bos(const lrk_tokenizer *t, lrk_row_tokens *out)
+{
+    lrk_ids *ids = &out->ids;
+    const int64_t bos = lrk_tokenizer_special(t, LRK_TOKEN_BOS);
+    if (!lrk_tokenizer_adds_bos(t) || ids->n < 2 || ids->id[0] != bos || ids->id[1] != bos) return;
+    ids->n--;
+    memmove(ids->id, ids->id + 1, ids->n * sizeof *ids->id);
+    memmove(ids->begin, ids->begin + 1, ids->n * sizeof *ids->begin);
+}
+
 lrk_status lrk_row_tokenize(const lrk_record *r, const lrk_tokenizer *t, const lrk_chat_options *o,
                             lrk_row_tokens *out, lrk_err *err)
 {
@@ -66,7 +77,10 @@ lrk_status lrk_row_tokenize(const lrk_record *r, const lrk_tokenizer *t, const l
     const lrk_buf *text = &out->text.text;
     LRK_TRY(
         lrk_encode(t, text->data ? text->data : "", text->n, out->text.add_bos, &out->ids, err));
-    if (out->text.add_bos) drop_second_eos(t, out);
+    if (out->text.add_bos) {
+        drop_second_eos(t, out);
+        drop_second_bos(t, out);
+    }
     return mark_targets(out, err);
 }
 
@@ -106,9 +120,9 @@ static void put_chat(lrk_buf *b, const lrk_chat_options *c)
         put_text(b, "end", c->end_tokens[i]);
     for (size_t i = 0; c->roles_to_train && i < c->n_roles_to_train; i++)
         put_text(b, "role", c->roles_to_train[i]);
-    lrk_buf_printf(b, "eos %d inputs %d generation %d ends %d roles %d\n", (int)c->train_on_eos,
-                   c->train_on_inputs, c->add_generation_prompt, c->end_tokens != NULL,
-                   c->roles_to_train != NULL);
+    lrk_buf_printf(b, "eos %d inputs %d generation %d ends %d roles %d thinking %d\n",
+                   (int)c->train_on_eos, c->train_on_inputs, c->add_generation_prompt,
+                   c->end_tokens != NULL, c->roles_to_train != NULL, (int)c->thinking);
 }
 
 static lrk_status make_key(const char *path, const char *split, const lrk_tokenizer *t,

@@ -39,6 +39,8 @@ static lrk_status open_entry(lrk_corpus *c, const lrk_recipe *r, const lrk_recip
 {
     static const lrk_train_eos eos[] = {LRK_TRAIN_EOS_TURN, LRK_TRAIN_EOS_ALL, LRK_TRAIN_EOS_LAST,
                                         LRK_TRAIN_EOS_NONE};
+    static const lrk_thinking thinking[] = {LRK_THINKING_KEEP, LRK_THINKING_TEMPLATE,
+                                            LRK_THINKING_STRIP, LRK_THINKING_REFUSE};
     static const lrk_long_rows rows[] = {LRK_LONG_RAISE, LRK_LONG_DROP, LRK_LONG_TRUNCATE};
     const char *path;
     lrk_dataset *d;
@@ -52,6 +54,7 @@ static lrk_status open_entry(lrk_corpus *c, const lrk_recipe *r, const lrk_recip
                            .chat = {.roles_to_train = r->roles_to_train.item,
                                     .n_roles_to_train = r->roles_to_train.n,
                                     .train_on_eos = eos[r->train_on_eos],
+                                    .thinking = thinking[r->thinking_blocks],
                                     .train_on_inputs = r->train_on_inputs}};
     const char *choice = e->chat_template ? e->chat_template : r->chat_template;
     LRK_TRY(lrk_text_chat(text, choice, r->base_model, conversations, &c->chat[c->n], &o.chat, err));

@@ -121,7 +121,7 @@ struct lrk_template {
     lrk_arena arena;
     const char *name;
     lrk_jnode *body;
-    bool generation;
+    bool generation, asks; /* has generation blocks; reads add_generation_prompt */
     lrk_jname *names;
     const char *loop; /* the interned name "loop" */
     char sha256[65];  /* of the source */

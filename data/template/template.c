@@ -9,6 +9,14 @@
 
 enum { MAX_SOURCE = 4 << 20, STEPS = 20000000, BYTES = 256 << 20 };
 
+static bool mentions(const char *source, size_t n, const char *name)
+{
+    const size_t length = strlen(name);
+    for (size_t i = 0; i + length <= n; i++)
+        if (memcmp(source + i, name, length) == 0) return true;
+    return false;
+}
+
 lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n, const char *name,
                                 lrk_err *err)
 {
@@ -21,6 +29,7 @@ lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n
     LRK_REQUIRE(err, t, LRK_ENOMEM, "%s: out of memory", name);
     t->arena = lrk_arena_growing("template");
     lrk_sha256_hex(source, n, t->sha256);
+    t->asks = mentions(source, n, "add_generation_prompt");
     t->name = lrk_strdup(&t->arena, name);
     lrk_jtoken *tokens;
     lrk_status s = t->name ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "%s: out of memory", name);
@@ -45,6 +54,8 @@ void lrk_template_free(lrk_template *t)
 const char *lrk_template_sha256(const lrk_template *t) { return t->sha256; }
 
 bool lrk_template_marks_generation(const lrk_template *t) { return t->generation; }
+
+bool lrk_template_asks(const lrk_template *t) { return t->asks; }
 
 static lrk_status render(lrk_jrun *r, const lrk_json *context, lrk_rendered *out)
 {

@@ -107,6 +107,89 @@ static void objects(void **state)
     lrk_template_free(t);
 }
 
+static lrk_status row_of(const lrk_chat_options *o, const lrk_part *parts, size_t n, char *message)
+{
+    lrk_err err = {0};
+    lrk_chat_text t;
+    const lrk_status s = lrk_chat_row(o, parts, n, &t, &err);
+    lrk_chat_text_free(&t);
+    strcpy(message, err.text);
+    return s;
+}
+
+/* A template that shows thinking in the last turn alone, as many do. */
+static void thinking(void **state)
+{
+    (void)state;
+    const char source[] =
+        "{% for m in messages %}{{ m.role[0] }}:"
+        "{% if loop.last and m.reasoning_content %}<think>{{ m.reasoning_content.strip() }}</think>"
+        "{{ m.content }}{% elif loop.last %}{{ m.content }}"
+        "{% else %}{{ m.content.split('</think>')[-1].lstrip('\n') }}{% endif %}</s>{% endfor %}"
+        "{% if add_generation_prompt %}a:{% endif %}";
+    char message[2000];
+    lrk_template *t;
+    assert_int_equal(lrk_template_compile(&t, source, sizeof source - 1, "t", NULL), LRK_OK);
+    lrk_chat_options o = {.template = t, .eos = "</s>"};
+    const lrk_train by = LRK_TRAIN_BY_ROLE;
+    const lrk_part user = part(LRK_ROLE_USER, by, "q");
+    const lrk_part apart = part(LRK_ROLE_MESSAGE, by,
+                                "{\"role\": \"assistant\", \"content\": \"a\", "
+                                "\"reasoning_content\": \"\\nhm\\n\"}");
+    const lrk_part inside = part(LRK_ROLE_ASSISTANT, by, "<think>\nhm\n</think>\n\na");
+    lrk_part last[] = {user, apart}, early[] = {user, apart, user, inside};
+
+    row_is(&o, last, 2, "u:q</s>a:[<think>hm</think>a</s>]");
+    last[1] = inside;
+    row_is(&o, last, 2, "u:q</s>a:[<think>\nhm\n</think>\n\na</s>]");
+
+    /* left out of a trained turn: said, or accepted, or made so everywhere; not in turns of others */
+    assert_int_equal(row_of(&o, early, 4, message), LRK_EINPUT);
+    assert_non_null(strstr(message, "messages[1]: the chat template leaves its thinking out"));
+    early[1] = inside;
+    assert_int_equal(row_of(&o, early, 4, message), LRK_EINPUT);
+    o.thinking = LRK_THINKING_TEMPLATE;
+    row_is(&o, early, 4, "u:q</s>a:[a</s>]u:q</s>a:[<think>\nhm\n</think>\n\na</s>]");
+    o.thinking = LRK_THINKING_STRIP;
+    row_is(&o, early, 4, "u:q</s>a:[a</s>]u:q</s>a:[a</s>]");
+    early[1] = apart;
+    row_is(&o, early, 4, "u:q</s>a:[a</s>]u:q</s>a:[a</s>]");
+    o.thinking = LRK_THINKING_KEEP;
+    early[1].train = LRK_TRAIN_NO;
+    row_is(&o, early, 4, "u:q</s>a:a</s>u:q</s>a:[<think>\nhm\n</think>\n\na</s>]");
+
+    o.thinking = LRK_THINKING_REFUSE;
+    assert_int_equal(row_of(&o, last, 2, message), LRK_EINPUT);
+    assert_non_null(strstr(message, "messages[1]: holds thinking"));
+    last[1] = part(LRK_ROLE_ASSISTANT, by, "a");
+    row_is(&o, last, 2, "u:q</s>a:[a</s>]");
+    o.thinking = LRK_THINKING_STRIP;
+    last[1] = part(LRK_ROLE_ASSISTANT, by, "<think>hm</think>\n");
+    assert_int_equal(row_of(&o, last, 2, message), LRK_EINPUT);
+    assert_non_null(strstr(message, "messages[1]: without its thinking nothing is left"));
+    last[1] = part(LRK_ROLE_ASSISTANT, by, "hm</think>\na"); /* the prompt has opened it */
+    row_is(&o, last, 2, "u:q</s>a:[a</s>]");
+    lrk_template_free(t);
+}
+
+/* A model that is trained on turns without their end would never stop. */
+static void turns_end(void **state)
+{
+    (void)state;
+    const char source[] = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+    char message[2000];
+    lrk_template *t;
+    assert_int_equal(lrk_template_compile(&t, source, sizeof source - 1, "t", NULL), LRK_OK);
+    lrk_chat_options o = {.template = t, .eos = "</s>"};
+    const lrk_part p[] = {part(LRK_ROLE_USER, LRK_TRAIN_BY_ROLE, "q"),
+                          part(LRK_ROLE_ASSISTANT, LRK_TRAIN_BY_ROLE, "a")};
+    assert_int_equal(row_of(&o, p, 2, message), LRK_EINPUT);
+    assert_non_null(strstr(message, "writes no end token behind the trained turns"));
+    o.train_on_eos = LRK_TRAIN_EOS_NONE;
+    row_is(&o, p, 2, "user: q\nassistant: [a]\n");
+    lrk_template_free(t);
+}
+
 static void plain(void **state)
 {
     (void)state;
@@ -191,6 +274,7 @@ static void failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(masking), cmocka_unit_test(objects),
+                                       cmocka_unit_test(thinking), cmocka_unit_test(turns_end),
                                        cmocka_unit_test(plain), cmocka_unit_test(choices),
                                        cmocka_unit_test(failures)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,6 +111,70 @@ static void answers_and_their_ends_are_trained(void **state)
     lrk_buf_free(&all);
 }
 
+/* Marks of turns in the rows, by each of their names, go before roles; the end goes with its turn. */
+static void turns_say_whether_they_are_trained(void **state)
+{
+    (void)state;
+    static const char *const marks[][2] = {{"\"weight\": 0", "\"weight\": 1"},
+                                           {"\"weight\": 0.0", "\"weight\": 1.0"},
+                                           {"\"training\": false", "\"training\": true"},
+                                           {"\"train\": false", "\"train\": true"}};
+    lrk_err err = {0};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        lrk_tokens *t;
+        lrk_buf trained = {0}, all = {0}, row = {0};
+        const lrk_token_options o = options();
+        lrk_buf_printf(&row,
+                       "{\"messages\": [{\"role\": \"user\", \"content\": \"a\", %s},"
+                       "{\"role\": \"assistant\", \"content\": \"b\", %s},"
+                       "{\"role\": \"user\", \"content\": \"c\", %s},"
+                       "{\"role\": \"assistant\", \"content\": \"d\"}]}\n",
+                       marks[i][0], marks[i][0], marks[i][1]);
+        import(row.data);
+        if (open_tokens(&t, &o, &err) != LRK_OK) fail_msg("%s", err.text);
+        spell(t, 0, &trained, &all);
+        assert_string_equal(trained.data, "c<|im_end|>d<|im_end|>");
+        assert_null(strstr(all.data, "train"));
+        assert_null(strstr(all.data, "weight"));
+        lrk_tokens_close(t);
+        lrk_buf_free(&row);
+        lrk_buf_free(&trained);
+        lrk_buf_free(&all);
+    }
+}
+
+/* One bos in front, whoever writes it: the tokenizer, the template, or the row itself. */
+static void bos_is_there_once(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {
+        "{\"prompt\": \"a\", \"completion\": \"b\"}\n",
+        "{\"prompt\": \"<|begin_of_text|>a\", \"completion\": \"b\"}\n",
+        "{\"text\": \"<|begin_of_text|>ab\"}\n", CHAT};
+    lrk_template *llama3;
+    lrk_err err = {0};
+    assert_int_equal(lrk_chat_template(&llama3, "llama3", NULL, "test", &err), LRK_OK);
+    const int64_t bos = lrk_tokenizer_special(tokenizer, LRK_TOKEN_BOS);
+    assert_true(bos >= 0 && lrk_tokenizer_adds_bos(tokenizer));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t ids[256];
+        uint8_t mask[256];
+        lrk_tokens *t;
+        lrk_token_options o = options();
+        o.chat.template = llama3;
+        o.chat.bos = lrk_token_text(tokenizer, (uint32_t)bos, NULL);
+        import(rows[i]);
+        if (open_tokens(&t, &o, &err) != LRK_OK) fail_msg("%s", err.text);
+        const size_t n = lrk_tokens_length(t, 0);
+        assert_true(n <= 256);
+        assert_int_equal(lrk_tokens_read(t, 0, ids, mask, NULL), LRK_OK);
+        for (size_t k = 0; k < n; k++) assert_true((ids[k] == bos) == (k == 0));
+        assert_int_equal(mask[0], 0);
+        lrk_tokens_close(t);
+    }
+    lrk_template_free(llama3);
+}
+
 static void completions_end_and_prompts_are_not_trained(void **state)
 {
     (void)state;
@@ -300,6 +364,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_and_their_ends_are_trained),
+        cmocka_unit_test(turns_say_whether_they_are_trained),
+        cmocka_unit_test(bos_is_there_once),
         cmocka_unit_test(completions_end_and_prompts_are_not_trained),
         cmocka_unit_test(a_stale_cache_is_never_used),
         cmocka_unit_test(long_rows_are_refused_dropped_or_cut),

@@ -465,3 +465,9 @@ good("recipe/link", TRAIN, {**model(), "recipe.yaml": Link("r"), "r": RECIPE})
 good("tokenize/empty", TOKENIZE + ["--texts", "t.json"], {**model(), "t.json": '["", " ", "\\n"]'})
 good("tokenize/none", TOKENIZE + ["--texts", "t.json"], {**model(), "t.json": "[]"})
 good("tokenize/ids_empty", TOKENIZE + ["--ids", "t.json"], {**model(), "t.json": "[[], [0]]"})
+for choice in ("template", "strip"):
+    good(
+        "thinking/" + choice,
+        TRAIN + ["datasets.0.path=t.jsonl", "thinking_blocks=" + choice],
+        {**model(), "t.jsonl": json.dumps({"messages": [U, dict(A, reasoning_content="c")]})},
+    )

@@ -377,3 +377,10 @@ bad("arguments/no_directory", ["inspect", "nowhere"], "nowhere", {})
 bad("arguments/unknown_file", ["inspect", "x"], "not a safetensors, GGUF or HDF5 file", {"x": "hello"})
 bad("arguments/fifo", ["inspect", "x"], "x: not a regular file", {"x": Fifo()})
 bad("arguments/fifo_model", ["tokenize", "--model", "x"], "x", {"x": Fifo()})
+THOUGHT = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "reasoning_content": "c"}]}'
+for name, says, code, words in (
+    ("left_out", r"t\.jsonl:1: messages\[1\]: the chat template leaves its thinking out", 3, []),
+    ("refused", r"t\.jsonl:1: messages\[1\]: holds thinking", 3, ["thinking_blocks=refuse"]),
+    ("word", "thinking_blocks: expected one of keep, template, strip, refuse", 2, ["thinking_blocks=maybe"]),
+):
+    bad("thinking/" + name, TRAIN + ["datasets.0.path=t.jsonl"] + words, says, {**M, "t.jsonl": THOUGHT}, code)
