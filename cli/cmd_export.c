@@ -1,7 +1,8 @@
 /* cli/cmd_export.c -- lorikeet export: an adapter in the form that another program reads. */
-#include "base/threads.h"
+#include "base/file.h"
 #include "checkpoint/adapter.h"
 #include "cli/command.h"
+#include "generate/ollama.h"
 
 #include <stdio.h>
 
@@ -16,44 +17,88 @@ static lrk_status check_free(const char *path, bool directory, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status work(const lrk_adapter *a, const char *base_path, const char *gguf,
-                       const char *peft, bool any_base, lrk_err *err)
+typedef struct request {
+    const char *adapter, *base, *gguf, *peft, *ollama, *from;
+    bool any_base;
+} request;
+
+/* Modelfile, adapter and, unless --from names one that Ollama has, the base. */
+static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_weights *base,
+                              lrk_err *err)
+{
+    lrk_model_text text;
+    lrk_arena paths = lrk_arena_growing("bundle");
+    const char *adapter = lrk_path_join(&paths, q->ollama, "adapter.gguf");
+    const char *copy = lrk_path_join(&paths, q->ollama, "base.gguf");
+    const char *from = q->from ? q->from : "./base.gguf";
+    lrk_status status = adapter && copy ? lrk_text_open(&text, q->base, err)
+                                        : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (status == LRK_OK) {
+        status = lrk_mkdir(q->ollama, err);
+        if (status == LRK_OK) status = lrk_adapter_save_gguf(a, base, adapter, err);
+        if (status == LRK_OK && !q->from) status = lrk_file_copy(q->base, copy, err);
+        if (status == LRK_OK)
+            status = lrk_ollama_write(&text, q->base, q->ollama, from, "./adapter.gguf", err);
+        if (status != LRK_OK) {
+            (void)lrk_remove(adapter, NULL);
+            (void)lrk_remove(copy, NULL);
+            (void)lrk_remove(q->ollama, NULL);
+        }
+        lrk_text_close(&text);
+    }
+    lrk_arena_free(&paths);
+    return status;
+}
+
+static lrk_status work(const request *q, const lrk_adapter *a, lrk_err *err)
 {
     lrk_weights *base = NULL;
     lrk_status status = LRK_OK;
-    if (base_path) {
-        LRK_TRY(lrk_weights_open(&base, base_path, err));
-        status = lrk_adapter_check_base(a, base, any_base, err);
+    if (q->base) {
+        LRK_TRY(lrk_weights_open(&base, q->base, err));
+        status = lrk_adapter_check_base(a, base, q->any_base, err);
     }
-    if (status == LRK_OK && gguf) status = lrk_adapter_save_gguf(a, base, gguf, err);
-    if (status == LRK_OK && peft) status = lrk_adapter_save(a, peft, err);
+    if (status == LRK_OK && q->gguf) status = lrk_adapter_save_gguf(a, base, q->gguf, err);
+    if (status == LRK_OK && q->peft) status = lrk_adapter_save(a, q->peft, err);
+    if (status == LRK_OK && q->ollama) status = save_bundle(q, a, base, err);
     lrk_weights_close(base);
     if (status != LRK_OK) return status;
-    if (gguf) printf("%s: GGUF adapter, %zu modules\n", gguf, a->n);
-    if (peft) printf("%s: PEFT adapter, %zu modules\n", peft, a->n);
+    if (q->gguf) printf("%s: GGUF adapter, %zu modules\n", q->gguf, a->n);
+    if (q->peft) printf("%s: PEFT adapter, %zu modules\n", q->peft, a->n);
+    if (q->ollama)
+        printf("%s: Modelfile and adapter; ollama create NAME -f %s/" LRK_MODELFILE "\n", q->ollama,
+               q->ollama);
     return LRK_OK;
 }
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
-    const char *adapter = NULL, *base = NULL, *gguf = NULL, *peft = NULL;
-    bool any_base = false;
-    const lrk_option options[] = {{"adapter", LRK_OPTION_STRING, &adapter, true},
-                                  {"base", LRK_OPTION_STRING, &base, false},
-                                  {"model", LRK_OPTION_STRING, &base, false},
-                                  {"gguf", LRK_OPTION_STRING, &gguf, false},
-                                  {"peft", LRK_OPTION_STRING, &peft, false},
-                                  {"any-base", LRK_OPTION_FLAG, &any_base, false}};
+    request q = {0};
+    const lrk_option options[] = {{"adapter", LRK_OPTION_STRING, &q.adapter, true},
+                                  {"base", LRK_OPTION_STRING, &q.base, false},
+                                  {"model", LRK_OPTION_STRING, &q.base, false},
+                                  {"gguf", LRK_OPTION_STRING, &q.gguf, false},
+                                  {"peft", LRK_OPTION_STRING, &q.peft, false},
+                                  {"ollama", LRK_OPTION_STRING, &q.ollama, false},
+                                  {"from", LRK_OPTION_STRING, &q.from, false},
+                                  {"any-base", LRK_OPTION_FLAG, &q.any_base, false}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "export: %s: nothing was expected here", argv[0]);
-    LRK_REQUIRE(err, gguf || peft, LRK_EUSAGE, "export: --gguf FILE or --peft DIR is missing");
-    LRK_REQUIRE(err, !gguf || base, LRK_EUSAGE,
+    LRK_REQUIRE(err, q.gguf || q.peft || q.ollama, LRK_EUSAGE,
+                "export: --gguf FILE, --peft DIR or --ollama DIR is missing");
+    LRK_REQUIRE(err, !q.gguf || q.base, LRK_EUSAGE,
                 "export: --gguf needs --base M: names and the order of rows follow the base model");
-    if (gguf) LRK_TRY(check_free(gguf, false, err));
-    if (peft) LRK_TRY(check_free(peft, true, err));
+    LRK_REQUIRE(err, !q.ollama || (q.base && (lrk_is_file(q.base) || q.from)), LRK_EUSAGE,
+                "export: --ollama needs --base M, a GGUF file: Ollama puts adapters on those alone; "
+                "from a directory make a whole model (lorikeet merge --format ollama), or name one "
+                "that Ollama has with --from");
+    LRK_REQUIRE(err, !q.from || q.ollama, LRK_EUSAGE, "export: --from goes with --ollama");
+    if (q.gguf) LRK_TRY(check_free(q.gguf, false, err));
+    if (q.peft) LRK_TRY(check_free(q.peft, true, err));
+    if (q.ollama) LRK_TRY(check_free(q.ollama, true, err));
     lrk_adapter a;
-    LRK_TRY(lrk_adapter_load(&a, adapter, err));
-    const lrk_status status = work(&a, base, gguf, peft, any_base, err);
+    LRK_TRY(lrk_adapter_load(&a, q.adapter, err));
+    const lrk_status status = work(&q, &a, err);
     lrk_adapter_free(&a);
     return status;
 }
@@ -62,12 +107,16 @@ const lrk_command lrk_command_export = {
     .name = "export",
     .summary = "write an adapter as GGUF (llama.cpp, Ollama) or PEFT",
     .help = "usage: lorikeet export --adapter A [--base M] [--gguf FILE] [--peft DIR]\n"
+            "                       [--ollama DIR [--from NAME]]\n"
             "\n"
             "  --adapter A  PEFT adapter directory\n"
             "  --base M     the base model it was trained on, directory or GGUF file; the adapter\n"
-            "               is checked against it. Needed for --gguf\n"
+            "               is checked against it. Needed for --gguf and --ollama\n"
             "  --gguf FILE  adapter for llama.cpp (--lora FILE) and Ollama (ADAPTER FILE)\n"
             "  --peft DIR   the adapter as PEFT writes it, tensors as f32\n"
+            "  --ollama DIR a bundle for `ollama create`: Modelfile with the chat template in Go's\n"
+            "               form and the tokens that end an answer, the adapter, a copy of the base\n"
+            "  --from NAME  no copy: Ollama has the base under this name\n"
             "  --any-base   accept an adapter that was trained on other weights of this shape\n"
             "\n"
             "example: lorikeet export --adapter runs/plume/adapter --base model.gguf --gguf "

@@ -1,9 +1,11 @@
 /* cli/cmd_merge.c -- lorikeet merge: an adapter into its base model. */
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "generate/merge_model.h"
+#include "generate/ollama.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +33,21 @@ static void print_report(const lrk_merge_options *o, const lrk_merge_report *r, 
            r->files == 1 ? "" : "s");
 }
 
+/* DIR/model.gguf has its Modelfile beside it, or nothing is left of both. */
+static lrk_status add_modelfile(const char *directory, const char *gguf, lrk_err *err)
+{
+    lrk_model_text text;
+    lrk_status status = lrk_text_open(&text, gguf, err);
+    if (status == LRK_OK) {
+        status = lrk_ollama_write(&text, gguf, directory, "./model.gguf", NULL, err);
+        lrk_text_close(&text);
+    }
+    if (status == LRK_OK) return LRK_OK;
+    (void)lrk_remove(gguf, NULL);
+    (void)lrk_remove(directory, NULL);
+    return status;
+}
+
 static lrk_status work(const char *model, const char *adapter, const lrk_merge_options *o,
                        bool json, lrk_err *err)
 {
@@ -50,6 +67,29 @@ static lrk_status work(const char *model, const char *adapter, const lrk_merge_o
     }
     lrk_adapter_free(&a);
     lrk_weights_close(base);
+    return status;
+}
+
+static lrk_status bundle(const char *model, const char *adapter, lrk_merge_options *o, bool json,
+                         lrk_err *err)
+{
+    bool empty = true;
+    const char *directory = o->out;
+    LRK_TRY(lrk_dir_is_empty(directory, &empty, err));
+    LRK_REQUIRE(err, empty, LRK_EUSAGE,
+                "%s: output directory not empty; remove it or name another one", directory);
+    lrk_arena a = lrk_arena_growing("bundle");
+    o->out = lrk_path_join(&a, directory, "model.gguf");
+    lrk_status status = o->out ? lrk_mkdir(directory, err)
+                               : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (status == LRK_OK) {
+        status = work(model, adapter, o, json, err);
+        if (status == LRK_OK)
+            status = add_modelfile(directory, o->out, err);
+        else
+            (void)lrk_remove(directory, NULL);
+    }
+    lrk_arena_free(&a);
     return status;
 }
 
@@ -75,18 +115,20 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "merge: %s: nothing was expected here", argv[0]);
     LRK_REQUIRE(err, threads <= LRK_MAX_THREADS, LRK_EUSAGE, "--threads: at most %d",
                 LRK_MAX_THREADS);
-    LRK_REQUIRE(err, !format || strcmp(format, "hf") == 0 || strcmp(format, "gguf") == 0,
-                LRK_EUSAGE, "--format: '%s' is unknown; hf or gguf", format);
+    LRK_REQUIRE(err, !format || strcmp(format, "hf") == 0 || strcmp(format, "gguf") == 0 ||
+                    strcmp(format, "ollama") == 0,
+                LRK_EUSAGE, "--format: '%s' is unknown; hf, gguf or ollama", format);
     lrk_file_type_list(types, sizeof types);
     o.type = dtype ? lrk_file_type_find(dtype) : NULL;
     LRK_REQUIRE(err, !dtype || o.type, LRK_EUSAGE, "--dtype: '%s' is unknown; known are %s", dtype,
                 types);
-    o.gguf = format ? strcmp(format, "gguf") == 0 : ends_with(o.out, ".gguf");
+    const bool ollama = format && strcmp(format, "ollama") == 0;
+    o.gguf = format ? ollama || strcmp(format, "gguf") == 0 : ends_with(o.out, ".gguf");
     LRK_REQUIRE(err, shard_mb >= 0 && shard_mb <= 1e9, LRK_EUSAGE,
                 "--shard-mb: %g, expected 0 to 1e9", shard_mb);
     o.shard_bytes = (uint64_t)(shard_mb * 1e6);
     lrk_threads_set((int)threads);
-    return work(model, adapter, &o, json, err);
+    return ollama ? bundle(model, adapter, &o, json, err) : work(model, adapter, &o, json, err);
 }
 
 const lrk_command lrk_command_merge = {
@@ -101,7 +143,8 @@ const lrk_command lrk_command_merge = {
             "  --model M        base: a Hugging Face directory or a GGUF file\n"
             "  --adapter A      PEFT adapter directory; without it the model is only converted\n"
             "  --out PATH       NAME.gguf for a GGUF file, else a directory, empty or new\n"
-            "  --format F       hf or gguf, where the name of PATH does not say it\n"
+            "  --format F       hf or gguf, where the name of PATH does not say it; ollama: a\n"
+            "                   directory with model.gguf and the Modelfile for `ollama create`\n"
             "  --dtype T        f32, f16, bf16; for GGUF also q8_0, q4_0, q4_1, q5_0, q5_1, q6_k,\n"
             "                   iq4_nl, iq4_xs and llama.cpp's mixes q2_k, q3_k_s, q3_k_m, q3_k_l,\n"
             "                   q4_k_s, q4_k_m, q5_k_s, q5_k_m. Default: the stored type; f16 in\n"

@@ -2,9 +2,9 @@
  *
  * A conversation goes through a chat template, whose renderer says whose words each byte is; an
  * answer is trained from where the template's head of an answer (add_generation_prompt) ends, so that
- * a "<think>" which serving leaves to the model is learned. A
- * prompt with its completion, and plain text, need no template: the bytes one after the other, then
- * the end token's text. Nothing is ever searched for in the text.
+ * a "<think>" which serving leaves to the model is learned. A prompt with its completion, and plain
+ * text, need no template: the bytes one after the other, then the end token's text. What is trained is
+ * never searched for in the text.
  */
 #ifndef LRK_DATA_CHAT_H
 #define LRK_DATA_CHAT_H

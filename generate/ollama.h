@@ -1,0 +1,31 @@
+/* generate/ollama.h -- the Modelfile of a model for Ollama: FROM, ADAPTER, TEMPLATE, stops.
+ *
+ * Ollama renders conversations with Go's text/template. A chat template has a form there when the
+ * text of a conversation is its contents with fixed pieces between them, which depend on who spoke
+ * before: most families' is. The pieces are read off the template's own renderings of a few
+ * conversations, and then tried on others; where one comes out differently, or the clock changes
+ * it, the template is refused.
+ *
+ * What the form has not: tools, documents, thinking, and templates' trimming of contents. Where the
+ * template takes no system turn, the Go template fails on one too. A bos that the tokenizer puts in
+ * front is left out: Ollama's tokenizer does the same.
+ *
+ * Facts: github.com/ollama/ollama, docs/modelfile.mdx and docs/template.mdx.
+ */
+#ifndef LRK_GENERATE_OLLAMA_H
+#define LRK_GENERATE_OLLAMA_H
+#include "generate/model_text.h"
+
+#define LRK_MODELFILE "Modelfile"
+
+/* Appends the text to out. from: what stands behind FROM, a GGUF file or the name of a model; adapter:
+ * a GGUF adapter, or NULL. `where` names the model in messages. LRK_ESUPPORT where its template has no
+ * such form, LRK_EINPUT where it has none. */
+lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, const char *from,
+                                const char *adapter, lrk_buf *out, lrk_err *err);
+
+/* The Modelfile into a directory that is there; on an error none is left. */
+lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const char *directory,
+                            const char *from, const char *adapter, lrk_err *err);
+
+#endif /* LRK_GENERATE_OLLAMA_H */
