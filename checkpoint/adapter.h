@@ -23,6 +23,11 @@
 /* Provenance, in the safetensors metadata; PEFT ignores it. */
 #define LRK_NOTE_BASE "lorikeet.base.sha256" /* lrk_weights_sha256 of the base */
 
+/* Keys of a GGUF adapter of our own: adapter_config.json as lrk_adapter_save would write it, and the
+ * notes, as text. llama.cpp passes over them. */
+#define LRK_KEY_ADAPTER_CONFIG "lorikeet.adapter.config"
+#define LRK_KEY_ADAPTER_NOTES "lorikeet.adapter.notes"
+
 typedef struct lrk_adapter_module {
     const char *path; /* "model.layers.0.self_attn.q_proj" */
     lrk_tensor a, b;  /* f32, contiguous */
@@ -81,5 +86,15 @@ lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err
  * and refused with the advice to merge: adapters on the embedding or on a tied head. */
 lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base, const char *path,
                                  lrk_err *err);
+
+/* The adapter of such a file, which is for this base: names and rows of Hugging Face again. Of a file
+ * of our own it is the adapter that was saved, with its configuration, to the bit; but a B that a
+ * factor went into is rounded. Of another program's, target_modules are the modules that are there,
+ * and an alpha that is no whole number is rounded and the rest goes into B. */
+lrk_status lrk_adapter_load_gguf(lrk_adapter *a, const char *path, const lrk_weights *base,
+                                 lrk_err *err);
+
+/* Text of adapter_config.json, appended. */
+lrk_status lrk_adapter_config_text(const lrk_adapter *a, lrk_buf *out, lrk_err *err);
 
 #endif /* LRK_CHECKPOINT_ADAPTER_H */

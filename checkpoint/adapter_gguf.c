@@ -67,6 +67,21 @@ static lrk_status check_modules(const job *j, lrk_err *err)
     return LRK_OK;
 }
 
+/* What the way back needs. */
+static lrk_status put_config(job *j, lrk_err *err)
+{
+    lrk_buf b = {0};
+    lrk_status status = lrk_adapter_config_text(j->a, &b, err);
+    if (status == LRK_OK) lrk_gguf_put_string(j->w, LRK_KEY_ADAPTER_CONFIG, b.data, b.n);
+    b.n = 0;
+    if (status == LRK_OK && j->a->notes) {
+        status = lrk_json_dump(j->a->notes, 0, &b, err);
+        if (status == LRK_OK) lrk_gguf_put_string(j->w, LRK_KEY_ADAPTER_NOTES, b.data, b.n);
+    }
+    lrk_buf_free(&b);
+    return status;
+}
+
 static lrk_status declare(job *j, lrk_err *err)
 {
     char name[LRK_NAME_MAX], hf[LRK_NAME_MAX];
@@ -78,6 +93,7 @@ static lrk_status declare(job *j, lrk_err *err)
     lrk_gguf_put_string(j->w, "adapter.type", "lora", 4);
     lrk_gguf_put_f32(j->w, "adapter.lora.alpha", (float)j->alpha);
     if (noted) lrk_gguf_put_string(j->w, LRK_NOTE_BASE, noted, strlen(noted));
+    LRK_TRY(put_config(j, err));
     for (size_t i = 0; i < j->a->n; i++) {
         const lrk_adapter_module *m = &j->a->module[i];
         LRK_TRY(name_of(j, m, ".lora_a", name, hf, err));

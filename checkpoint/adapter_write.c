@@ -78,7 +78,7 @@ static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status print_config(const lrk_adapter *a, lrk_buf *b, lrk_err *err)
+lrk_status lrk_adapter_config_text(const lrk_adapter *a, lrk_buf *b, lrk_err *err)
 {
     lrk_json *root = lrk_json_object();
     lrk_status status = put_config(a, root, err);
@@ -153,7 +153,7 @@ lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err
     const char *config = lrk_path_join(&paths, directory, LRK_ADAPTER_CONFIG);
     const char *tensors = lrk_path_join(&paths, directory, LRK_ADAPTER_TENSORS);
     lrk_buf text = {0}; /* first, so that an adapter that cannot be described leaves no file */
-    lrk_status status = config && tensors ? print_config(a, &text, err)
+    lrk_status status = config && tensors ? lrk_adapter_config_text(a, &text, err)
                                           : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (status == LRK_OK) status = lrk_mkdir(directory, err);
     if (status == LRK_OK) status = save_tensors(a, tensors, err);

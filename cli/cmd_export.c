@@ -1,21 +1,10 @@
 /* cli/cmd_export.c -- lorikeet export: an adapter in the form that another program reads. */
 #include "base/file.h"
 #include "checkpoint/adapter.h"
-#include "cli/command.h"
+#include "cli/merge_run.h"
 #include "generate/ollama.h"
 
 #include <stdio.h>
-
-static lrk_status check_free(const char *path, bool directory, lrk_err *err)
-{
-    bool empty = true;
-    if (directory && !lrk_is_file(path)) LRK_TRY(lrk_dir_is_empty(path, &empty, err));
-    LRK_REQUIRE(err, empty && !lrk_is_file(path) && (directory || !lrk_is_dir(path)), LRK_EUSAGE,
-                directory ? "%s: output directory not empty; remove it or name another one"
-                          : "%s: exists already; remove it or name another file",
-                path);
-    return LRK_OK;
-}
 
 typedef struct request {
     const char *adapter, *base, *gguf, *peft, *ollama, *from;
@@ -93,9 +82,9 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                 "from a directory make a whole model (lorikeet merge --format ollama), or name one "
                 "that Ollama has with --from");
     LRK_REQUIRE(err, !q.from || q.ollama, LRK_EUSAGE, "export: --from goes with --ollama");
-    if (q.gguf) LRK_TRY(check_free(q.gguf, false, err));
-    if (q.peft) LRK_TRY(check_free(q.peft, true, err));
-    if (q.ollama) LRK_TRY(check_free(q.ollama, true, err));
+    if (q.gguf) LRK_TRY(lrk_output_is_free(q.gguf, false, err));
+    if (q.peft) LRK_TRY(lrk_output_is_free(q.peft, true, err));
+    if (q.ollama) LRK_TRY(lrk_output_is_free(q.ollama, true, err));
     lrk_adapter a;
     LRK_TRY(lrk_adapter_load(&a, q.adapter, err));
     const lrk_status status = work(&q, &a, err);

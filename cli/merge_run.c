@@ -1,0 +1,108 @@
+/* cli/merge_run.c -- a merge or a conversion, from its options to its report. */
+#include "cli/merge_run.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/threads.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool ends_with(const char *s, const char *ending)
+{
+    const size_t n = strlen(s), e = strlen(ending);
+    return n >= e && strcmp(s + n - e, ending) == 0;
+}
+
+static void print_report(const lrk_merge_options *o, const lrk_merge_report *r, bool json)
+{
+    if (json) {
+        lrk_buf name = {0};
+        lrk_json_quote(&name, o->out, strlen(o->out));
+        printf("{\"out\": %s, \"merged\": %zu, \"carried\": %zu, \"files\": %zu, \"bytes\": %llu, "
+               "\"needs_tokenizer\": %s}\n",
+               name.failed ? "null" : name.data, r->merged, r->carried, r->files,
+               (unsigned long long)r->bytes, r->needs_tokenizer ? "true" : "false");
+        lrk_buf_free(&name);
+        return;
+    }
+    printf("%s: %zu tensors merged, %zu unchanged, %.1f MB in %zu file%s; read back and compared\n",
+           o->out, r->merged, r->carried, (double)r->bytes / 1e6, r->files,
+           r->files == 1 ? "" : "s");
+}
+
+lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, char **argv,
+                           lrk_err *err)
+{
+    const char *dtype = NULL, *format = NULL;
+    size_t threads = 0;
+    double shard_mb = 0;
+    char types[256];
+    lrk_merge_options *o = &m->o;
+    *m = (lrk_merge_args){.model = NULL};
+    const lrk_option options[] = {{"model", LRK_OPTION_STRING, &m->model, false},
+                                  {"base", LRK_OPTION_STRING, &m->model, false},
+                                  {"adapter", LRK_OPTION_STRING, &m->adapter, false},
+                                  {"out", LRK_OPTION_STRING, &o->out, true},
+                                  {"format", LRK_OPTION_STRING, &format, false},
+                                  {"dtype", LRK_OPTION_STRING, &dtype, false},
+                                  {"tokenizer", LRK_OPTION_STRING, &o->tokenizer, false},
+                                  {"shard-mb", LRK_OPTION_REAL, &shard_mb, false},
+                                  {"any-base", LRK_OPTION_FLAG, &o->any_base, false},
+                                  {"threads", LRK_OPTION_SIZE, &threads, false},
+                                  {"json", LRK_OPTION_FLAG, &m->json, false}};
+    LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
+    LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "%s: %s: nothing was expected here", command, argv[0]);
+    LRK_REQUIRE(err, m->model, LRK_EUSAGE, "--model is missing");
+    LRK_REQUIRE(err, threads <= LRK_MAX_THREADS, LRK_EUSAGE, "--threads: at most %d",
+                LRK_MAX_THREADS);
+    m->ollama = format && strcmp(format, "ollama") == 0;
+    LRK_REQUIRE(err,
+                !format || m->ollama || strcmp(format, "hf") == 0 || strcmp(format, "gguf") == 0,
+                LRK_EUSAGE, "--format: '%s' is unknown; hf, gguf or ollama", format);
+    lrk_file_type_list(types, sizeof types);
+    o->type = dtype ? lrk_file_type_find(dtype) : NULL;
+    LRK_REQUIRE(err, !dtype || o->type, LRK_EUSAGE, "--dtype: '%s' is unknown; known are %s", dtype,
+                types);
+    m->gguf_said = format || ends_with(o->out, ".gguf");
+    o->gguf = format ? m->ollama || strcmp(format, "gguf") == 0 : ends_with(o->out, ".gguf");
+    LRK_REQUIRE(err, shard_mb >= 0 && shard_mb <= 1e9, LRK_EUSAGE,
+                "--shard-mb: %g, expected 0 to 1e9", shard_mb);
+    o->shard_bytes = (uint64_t)(shard_mb * 1e6);
+    lrk_threads_set((int)threads);
+    return LRK_OK;
+}
+
+lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err)
+{
+    const lrk_merge_options *o = &m->o;
+    lrk_weights *base = NULL;
+    lrk_adapter a = {0};
+    lrk_merge_report report;
+    LRK_TRY(lrk_weights_open(&base, m->model, err));
+    lrk_status status = m->adapter ? lrk_adapter_load(&a, m->adapter, err) : LRK_OK;
+    if (status == LRK_OK) status = lrk_merge_model(base, m->adapter ? &a : NULL, o, &report, err);
+    if (status == LRK_OK) {
+        print_report(o, &report, m->json);
+        if (report.needs_tokenizer)
+            lrk_note(
+                "%s holds weights and configuration; the tokenizer of the GGUF base is of a kind "
+                "that tokenizer.json cannot describe here, so put the files of the original "
+                "model beside them, or name their directory with --tokenizer",
+                o->out);
+    }
+    lrk_adapter_free(&a);
+    lrk_weights_close(base);
+    return status;
+}
+
+lrk_status lrk_output_is_free(const char *path, bool directory, lrk_err *err)
+{
+    bool empty = true;
+    if (directory && !lrk_is_file(path)) LRK_TRY(lrk_dir_is_empty(path, &empty, err));
+    LRK_REQUIRE(err, empty && !lrk_is_file(path) && (directory || !lrk_is_dir(path)), LRK_EUSAGE,
+                directory ? "%s: output directory not empty; remove it or name another one"
+                          : "%s: exists already; remove it or name another file",
+                path);
+    return LRK_OK;
+}

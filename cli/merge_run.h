@@ -1,0 +1,25 @@
+/* cli/merge_run.h -- what merge and convert share: options, the run, the report. */
+#ifndef LRK_CLI_MERGE_RUN_H
+#define LRK_CLI_MERGE_RUN_H
+#include "cli/command.h"
+#include "generate/merge_model.h"
+
+typedef struct lrk_merge_args {
+    const char *model, *adapter; /* NULL: not given */
+    bool gguf_said;              /* the form of the output is given, by --format or by its name */
+    bool ollama;                 /* --format ollama: a bundle with the GGUF file in it */
+    bool json;
+    lrk_merge_options o;
+} lrk_merge_args;
+
+/* --model M (or --base M), --adapter, --out and the options of a merge; LRK_EUSAGE. */
+lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, char **argv,
+                           lrk_err *err);
+
+/* Merges, or converts where there is no adapter, and prints the report. */
+lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err);
+
+/* Nothing is at path yet, but perhaps an empty directory where one is wanted; LRK_EUSAGE. */
+lrk_status lrk_output_is_free(const char *path, bool directory, lrk_err *err);
+
+#endif /* LRK_CLI_MERGE_RUN_H */

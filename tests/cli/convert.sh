@@ -1,0 +1,67 @@
+# tests/cli/convert.sh -- lorikeet convert: there and back is where it began, and what must be refused.
+G=$SOURCE/tests/golden/data
+
+# weights: every bit, for each type that both sides have
+for case in llama llama_bf16 llama_rope_llama3; do
+    tokenizer=$G/$case
+    [ -e "$tokenizer/tokenizer.json" ] || tokenizer=$G/llama_gguf_f32
+    expect_exit 0 "$LORIKEET" convert --model "$G/$case" --tokenizer "$tokenizer" --out a.gguf
+    expect_exit 0 "$LORIKEET" convert --model a.gguf --out back
+    cmp back/model.safetensors "$G/$case/model.safetensors" || fail "$case: other weights"
+    expect_exit 0 "$LORIKEET" convert --model back --out b.gguf
+    cmp a.gguf b.gguf >/dev/null || { # but for the name, which is that of the directory
+        "$LORIKEET" inspect a.gguf | grep -v general.name | tail -n +2 >first
+        "$LORIKEET" inspect b.gguf | grep -v general.name | tail -n +2 >second
+        cmp first second || fail "$case: another file"
+    }
+    rm -rf back a.gguf b.gguf
+done
+expect_exit 0 "$LORIKEET" convert --model "$G/llama" --out f16.gguf --dtype f16
+expect_exit 0 "$LORIKEET" convert --model f16.gguf --out f16
+expect_exit 0 "$LORIKEET" convert --model "$G/llama" --out f16_too --dtype f16 --format hf
+cmp f16/model.safetensors f16_too/model.safetensors || fail "f16: other weights"
+
+# text: the same ids out of each
+expect_exit 0 "$LORIKEET" convert --model "$G/llama" --out t.gguf --json
+grep -q '"needs_tokenizer": false' out || fail "no report: $(cat out)"
+expect_exit 0 "$LORIKEET" convert --model t.gguf --out t
+echo '["Hello <|eot_id|> wörld'"'"'s  12345", "", " \n\n<|begin_of_text|>x"]' >texts
+for model in "$G/llama" t.gguf t; do
+    "$LORIKEET" tokenize --model "$model" --texts texts >ids."$(basename "$model")"
+done
+cmp ids.llama ids.t.gguf && cmp ids.llama ids.t || fail "other ids"
+for f in config.json tokenizer.json tokenizer_config.json generation_config.json chat_template.jinja; do
+    [ -s "t/$f" ] || fail "$f is not there"
+done
+expect_exit 0 "$LORIKEET" generate --model t --prompt "a" --max-tokens 4
+cp out a
+expect_exit 0 "$LORIKEET" generate --model "$G/llama" --prompt "a" --max-tokens 4
+cmp a out || fail "the directory made from GGUF generates something else"
+
+# adapters: rows of q and k there and back, both files
+for case in llama llama_qv mistral gemma3 phi3 starcoder2; do
+    expect_exit 0 "$LORIKEET" convert --adapter "$G/$case/adapter" --base "$G/$case" --out l.gguf
+    expect_exit 0 "$LORIKEET" convert --adapter l.gguf --base "$G/$case" --out l
+    cmp l/adapter_model.safetensors "$G/$case/adapter/adapter_model.safetensors" || fail "$case: other adapter"
+    expect_exit 0 "$LORIKEET" export --adapter "$G/$case/adapter" --peft p
+    cmp l/adapter_config.json p/adapter_config.json || fail "$case: another configuration"
+    rm -rf l l.gguf p
+done
+
+expect_error 2 '--model is missing' "$LORIKEET" convert --out x
+expect_error 2 '--out is missing' "$LORIKEET" convert --model "$G/llama"
+expect_error 2 'exists already' "$LORIKEET" convert --model "$G/llama" --out t.gguf
+expect_error 2 'output directory not empty' "$LORIKEET" convert --model t.gguf --out t
+expect_error 2 'are for weights' \
+    "$LORIKEET" convert --adapter "$G/llama/adapter" --base "$G/llama" --out x.gguf --dtype f16
+expect_error 3 'no LoRA adapter' "$LORIKEET" convert --adapter t.gguf --base "$G/llama" --out x
+"$LORIKEET" convert --adapter "$G/llama/adapter" --base "$G/llama" --out l.gguf >out
+expect_error 3 'an adapter for another base' "$LORIKEET" convert --adapter l.gguf --base "$G/olmo2" --out x
+head -c 20000 l.gguf >cut.gguf
+expect_error 3 'truncated' "$LORIKEET" convert --adapter cut.gguf --base "$G/llama" --out x
+expect_error 3 'its merges are not those that scores give' "$LORIKEET" convert --model "$G/mistral" --out x.gguf
+expect_error 3 'tokenizer.json: missing' "$LORIKEET" convert --model "$G/olmo2" --out x.gguf
+expect_error 3 'query_pre_attn_scalar is 20' \
+    "$LORIKEET" convert --model "$G/gemma3" --tokenizer "$G/llama" --out x.gguf
+[ ! -e x ] && [ ! -e x.gguf ] || fail "a failed conversion left something"
+[ "$(ls -A | grep -c tmp-)" = 0 ] || fail "a temporary file is left"
