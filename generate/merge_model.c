@@ -58,8 +58,10 @@ static void put_vocab(const to_gguf *x, lrk_gguf_writer *w, const lrk_vocab *v)
     put_text(w, "tokenizer.ggml.pre", v->pre);
     put_strings(w, "tokenizer.ggml.tokens", v->tokens, v->n_tokens);
     lrk_gguf_put_i32s(w, "tokenizer.ggml.token_type", v->types, v->n_tokens);
-    if (v->scores) lrk_gguf_put_f32s(w, "tokenizer.ggml.scores", v->scores, v->n_tokens);
-    if (v->merges) put_strings(w, "tokenizer.ggml.merges", v->merges, v->n_merges);
+    if (v->scores)
+        lrk_gguf_put_f32s(w, "tokenizer.ggml.scores", v->scores, v->n_tokens);
+    else /* also where there are none */
+        put_strings(w, "tokenizer.ggml.merges", v->merges, v->n_merges);
     if (v->charsmap.data)
         lrk_gguf_put_u8s(w, "tokenizer.ggml.precompiled_charsmap", v->charsmap.data, v->charsmap.n);
     put_ids(x, w, v);
