@@ -41,6 +41,8 @@ typedef struct lrk_merge_options {
     uint64_t shard_bytes;      /* largest file of a directory; 0: 5 GB */
     const char *tokenizer;     /* directory whose tokenizer files go with the output, or NULL */
     bool any_base;             /* see lrk_adapter_check_base */
+    const lrk_merge_file *extra; /* more files of a directory: manifest and model card */
+    size_t n_extra;
     const lrk_merge_text *text; /* NULL: a GGUF file made from a directory has no tokenizer, and a
                                    directory made from a GGUF file only what `tokenizer` names */
 } lrk_merge_options;

@@ -204,14 +204,12 @@ static lrk_status copy_file(lrk_merge_job *job, const char *from_directory, cons
     return lrk_file_copy(from, to, err);
 }
 
-/* What was made of the text side of a GGUF base. */
-static lrk_status write_text(lrk_merge_job *job, lrk_err *err)
+static lrk_status write_files(lrk_merge_job *job, const lrk_merge_file *file, size_t n, lrk_err *err)
 {
-    const lrk_merge_text *text = job->options->text;
-    for (size_t i = 0; text && i < text->n_files; i++) {
+    for (size_t i = 0; i < n; i++) {
         const char *path;
-        LRK_TRY(out_path(job, text->file[i].name, &path, err));
-        LRK_TRY(lrk_file_write(path, text->file[i].text, text->file[i].n, err));
+        LRK_TRY(out_path(job, file[i].name, &path, err));
+        LRK_TRY(lrk_file_write(path, file[i].text, file[i].n, err));
     }
     return LRK_OK;
 }
@@ -224,7 +222,9 @@ static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
     job->report->needs_tokenizer = !from && !job->options->text;
     for (size_t i = 0; from && i < sizeof companions / sizeof companions[0]; i++)
         LRK_TRY(copy_file(job, from, companions[i], err));
-    if (!from) LRK_TRY(write_text(job, err));
+    const lrk_merge_text *text = job->options->text; /* made of that of a GGUF base */
+    if (!from && text) LRK_TRY(write_files(job, text->file, text->n_files, err));
+    LRK_TRY(write_files(job, job->options->extra, job->options->n_extra, err));
     bool converted = from_gguf;
     for (size_t i = 0; i < job->n; i++)
         converted = converted || job->item[i].out.dtype != job->item[i].src.dtype;

@@ -1,6 +1,7 @@
 /* cli/cmd_convert.c -- lorikeet convert: weights and adapters between Hugging Face's form and GGUF.
  */
 #include "cli/merge_run.h"
+#include "generate/manifest.h"
 
 #include <stdio.h>
 
@@ -14,6 +15,7 @@ static lrk_status convert(const lrk_merge_args *m, const lrk_weights *base, lrk_
     LRK_TRY(lrk_adapter_check_base(a, base, m->o.any_base, err));
     LRK_TRY(peft ? lrk_adapter_save_gguf(a, base, m->o.out, err)
                  : lrk_adapter_save(a, m->o.out, err));
+    if (!peft) LRK_TRY(lrk_manifest_describe(m->o.out, "PEFT adapter", base, a, NULL, err));
     printf("%s: %s adapter, %zu modules\n", m->o.out, peft ? "GGUF" : "PEFT", a->n);
     return LRK_OK;
 }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "checkpoint/adapter.h"
 #include "cli/merge_run.h"
+#include "generate/manifest.h"
 #include "generate/ollama.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@
 typedef struct request {
     const char *adapter, *base, *gguf, *peft, *ollama, *from;
     bool any_base;
+    lrk_json *manifest; /* of the adapter, or NULL; what it knows goes on */
 } request;
 
 /* Modelfile, adapter and, unless --from names one that Ollama has, the base. */
@@ -28,11 +30,9 @@ static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_
         if (status == LRK_OK && !q->from) status = lrk_file_copy(q->base, copy, err);
         if (status == LRK_OK)
             status = lrk_ollama_write(&text, q->base, q->ollama, from, "./adapter.gguf", err);
-        if (status != LRK_OK) {
-            (void)lrk_remove(adapter, NULL);
-            (void)lrk_remove(copy, NULL);
-            (void)lrk_remove(q->ollama, NULL);
-        }
+        if (status == LRK_OK)
+            status = lrk_manifest_describe(q->ollama, "adapter for Ollama", base, a, q->manifest, err);
+        if (status != LRK_OK) lrk_ollama_remove(q->ollama);
         lrk_text_close(&text);
     }
     lrk_arena_free(&paths);
@@ -49,6 +49,8 @@ static lrk_status work(const request *q, const lrk_adapter *a, lrk_err *err)
     }
     if (status == LRK_OK && q->gguf) status = lrk_adapter_save_gguf(a, base, q->gguf, err);
     if (status == LRK_OK && q->peft) status = lrk_adapter_save(a, q->peft, err);
+    if (status == LRK_OK && q->peft)
+        status = lrk_manifest_describe(q->peft, "PEFT adapter", base, a, q->manifest, err);
     if (status == LRK_OK && q->ollama) status = save_bundle(q, a, base, err);
     lrk_weights_close(base);
     if (status != LRK_OK) return status;
@@ -87,7 +89,9 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     if (q.ollama) LRK_TRY(lrk_output_is_free(q.ollama, true, err));
     lrk_adapter a;
     LRK_TRY(lrk_adapter_load(&a, q.adapter, err));
-    const lrk_status status = work(&q, &a, err);
+    lrk_status status = lrk_manifest_load(&q.manifest, q.adapter, err);
+    if (status == LRK_OK) status = work(&q, &a, err);
+    lrk_json_free(q.manifest);
     lrk_adapter_free(&a);
     return status;
 }

@@ -3,35 +3,17 @@
 #include "cli/merge_run.h"
 #include "generate/ollama.h"
 
-/* DIR/model.gguf has its Modelfile beside it, or nothing is left of both. */
-static lrk_status add_modelfile(const char *directory, const char *gguf, lrk_err *err)
-{
-    lrk_model_text text;
-    lrk_status status = lrk_text_open(&text, gguf, err);
-    if (status == LRK_OK) {
-        status = lrk_ollama_write(&text, gguf, directory, "./model.gguf", NULL, err);
-        lrk_text_close(&text);
-    }
-    if (status == LRK_OK) return LRK_OK;
-    (void)lrk_remove(gguf, NULL);
-    (void)lrk_remove(directory, NULL);
-    return status;
-}
-
 static lrk_status bundle(lrk_merge_args *m, lrk_err *err)
 {
-    const char *directory = m->o.out;
-    LRK_TRY(lrk_output_is_free(directory, true, err));
+    m->bundle = m->o.out;
+    LRK_TRY(lrk_output_is_free(m->bundle, true, err));
     lrk_arena a = lrk_arena_growing("bundle");
-    m->o.out = lrk_path_join(&a, directory, "model.gguf");
-    lrk_status status = m->o.out ? lrk_mkdir(directory, err)
+    m->o.out = lrk_path_join(&a, m->bundle, "model.gguf");
+    lrk_status status = m->o.out ? lrk_mkdir(m->bundle, err)
                                  : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (status == LRK_OK) {
         status = lrk_merge_run(m, err);
-        if (status == LRK_OK)
-            status = add_modelfile(directory, m->o.out, err);
-        else
-            (void)lrk_remove(directory, NULL);
+        if (status != LRK_OK) lrk_ollama_remove(m->bundle);
     }
     lrk_arena_free(&a);
     return status;

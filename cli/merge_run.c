@@ -4,6 +4,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "generate/manifest.h"
+#include "generate/ollama.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,23 +75,63 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
     return LRK_OK;
 }
 
+/* What becomes of base and adapter; what the adapter's own manifest knows goes into it. */
+static lrk_status describe(const lrk_merge_args *m, const lrk_weights *base, const lrk_adapter *a,
+                           lrk_json **manifest, lrk_err *err)
+{
+    const char *output = m->bundle ? "model for Ollama" : m->adapter ? "merged model" : "converted model";
+    lrk_json *from = NULL;
+    if (m->adapter) LRK_TRY(lrk_manifest_load(&from, m->adapter, err));
+    const lrk_status status =
+        lrk_manifest_new(manifest, output, base, m->adapter ? a : NULL, from, err);
+    lrk_json_free(from);
+    return status;
+}
+
+/* Modelfile, manifest and card beside the GGUF file. */
+static lrk_status complete(const lrk_merge_args *m, const lrk_json *manifest, lrk_err *err)
+{
+    lrk_model_text text;
+    LRK_TRY(lrk_text_open(&text, m->o.out, err));
+    const lrk_status status =
+        lrk_ollama_write(&text, m->o.out, m->bundle, "./model.gguf", NULL, err);
+    lrk_text_close(&text);
+    return status == LRK_OK ? lrk_manifest_write(manifest, m->bundle, err) : status;
+}
+
+static lrk_status merge(const lrk_merge_args *m, const lrk_weights *base, const lrk_adapter *a,
+                        lrk_merge_report *report, lrk_err *err)
+{
+    lrk_merge_options o = m->o;
+    lrk_json *manifest;
+    lrk_manifest_text text;
+    LRK_TRY(describe(m, base, a, &manifest, err));
+    lrk_status status = lrk_manifest_print(manifest, &text, err);
+    o.extra = text.file;
+    o.n_extra = o.gguf ? 0 : 2;
+    if (status == LRK_OK) status = lrk_merge_model(base, m->adapter ? a : NULL, &o, report, err);
+    if (status == LRK_OK && m->bundle) status = complete(m, manifest, err);
+    lrk_manifest_text_free(&text);
+    lrk_json_free(manifest);
+    return status;
+}
+
 lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err)
 {
-    const lrk_merge_options *o = &m->o;
     lrk_weights *base = NULL;
     lrk_adapter a = {0};
     lrk_merge_report report;
     LRK_TRY(lrk_weights_open(&base, m->model, err));
     lrk_status status = m->adapter ? lrk_adapter_load(&a, m->adapter, err) : LRK_OK;
-    if (status == LRK_OK) status = lrk_merge_model(base, m->adapter ? &a : NULL, o, &report, err);
+    if (status == LRK_OK) status = merge(m, base, &a, &report, err);
     if (status == LRK_OK) {
-        print_report(o, &report, m->json);
+        print_report(&m->o, &report, m->json);
         if (report.needs_tokenizer)
             lrk_note(
                 "%s holds weights and configuration; the tokenizer of the GGUF base is of a kind "
                 "that tokenizer.json cannot describe here, so put the files of the original "
                 "model beside them, or name their directory with --tokenizer",
-                o->out);
+                m->o.out);
     }
     lrk_adapter_free(&a);
     lrk_weights_close(base);

@@ -8,6 +8,7 @@ typedef struct lrk_merge_args {
     const char *model, *adapter; /* NULL: not given */
     bool gguf_said;              /* the form of the output is given, by --format or by its name */
     bool ollama;                 /* --format ollama: a bundle with the GGUF file in it */
+    const char *bundle;          /* its directory, o.out the GGUF file in it; NULL: no bundle */
     bool json;
     lrk_merge_options o;
 } lrk_merge_args;
@@ -16,7 +17,8 @@ typedef struct lrk_merge_args {
 lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, char **argv,
                            lrk_err *err);
 
-/* Merges, or converts where there is no adapter, and prints the report. */
+/* Merges, or converts where there is no adapter, writes Modelfile, manifest and model card where the
+ * output is a directory, and prints the report. */
 lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err);
 
 /* Nothing is at path yet, but perhaps an empty directory where one is wanted; LRK_EUSAGE. */

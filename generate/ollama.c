@@ -2,6 +2,7 @@
 #include "generate/ollama.h"
 
 #include "base/file.h"
+#include "generate/manifest.h"
 
 #include <string.h>
 
@@ -238,4 +239,17 @@ lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const ch
     lrk_buf_free(&text);
     lrk_arena_free(&a);
     return status;
+}
+
+void lrk_ollama_remove(const char *directory)
+{
+    static const char *const files[] = {"model.gguf", "base.gguf", "adapter.gguf", LRK_MODELFILE,
+                                        LRK_MANIFEST, LRK_MODEL_CARD};
+    lrk_arena a = lrk_arena_growing("bundle");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *path = lrk_path_join(&a, directory, files[i]);
+        if (path) (void)lrk_remove(path, NULL);
+    }
+    (void)lrk_remove(directory, NULL);
+    lrk_arena_free(&a);
 }

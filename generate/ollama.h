@@ -28,4 +28,7 @@ lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, cons
 lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const char *directory,
                             const char *from, const char *adapter, lrk_err *err);
 
+/* Removes what a bundle that did not come about has left, and the directory if nothing else is in it. */
+void lrk_ollama_remove(const char *directory);
+
 #endif /* LRK_GENERATE_OLLAMA_H */

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "generate/merge_model.h"
+#include "train/manifest.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -94,11 +95,12 @@ static lrk_status look_for(const char *path, bool *there, lrk_err *err)
     return s;
 }
 
-static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char *name,
-                        const char *type, lrk_err *err)
+static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const lrk_manifest_text *text,
+                        const char *name, const char *type, lrk_err *err)
 {
     lrk_merge_report report;
-    lrk_merge_options o = {.out = lrk_run_dir_file(t->dir, name), .gguf = type != NULL};
+    lrk_merge_options o = {.out = lrk_run_dir_file(t->dir, name), .gguf = type != NULL,
+                           .extra = text->file, .n_extra = 2};
     LRK_REQUIRE(err, o.out, LRK_ENOMEM, "memory: no room for a path");
     bool there;
     LRK_TRY(look_for(o.out, &there, err));
@@ -117,7 +119,8 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char 
     return LRK_OK;
 }
 
-static lrk_status export_merged(const lrk_training *t, const lrk_adapter *a, lrk_err *err)
+static lrk_status export_merged(const lrk_training *t, const lrk_adapter *a,
+                                const lrk_manifest_text *text, lrk_err *err)
 {
     const lrk_recipe *r = t->session->recipe;
     char name[64];
@@ -127,12 +130,29 @@ static lrk_status export_merged(const lrk_training *t, const lrk_adapter *a, lrk
         LRK_TRY(lrk_adapter_save_gguf(a, t->session->base.weights, path, err));
         lrk_note("%s: the adapter for llama.cpp", path);
     }
-    if (r->export_merged) LRK_TRY(merge(t, a, LRK_RUN_MERGED, NULL, err));
+    if (r->export_merged) LRK_TRY(merge(t, a, text, LRK_RUN_MERGED, NULL, err));
     for (size_t i = 0; i < r->export_gguf.n; i++) {
         snprintf(name, sizeof name, "merged-%s.gguf", r->export_gguf.item[i]);
-        LRK_TRY(merge(t, a, name, r->export_gguf.item[i], err));
+        LRK_TRY(merge(t, a, text, name, r->export_gguf.item[i], err));
     }
     return LRK_OK;
+}
+
+/* adapter/ with manifest and card, then what is made of it. */
+static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk_json *manifest,
+                                lrk_err *err)
+{
+    lrk_manifest_text text;
+    const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER), *output = "merged model";
+    LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+    LRK_TRY(lrk_adapter_save(a, path, err));
+    LRK_TRY(lrk_manifest_write(manifest, path, err));
+    lrk_note("%s: the adapter for PEFT", path);
+    lrk_json_set(manifest, "output", lrk_json_new_string(output, strlen(output)));
+    lrk_status status = lrk_manifest_print(manifest, &text, err);
+    if (status == LRK_OK) status = export_merged(t, a, &text, err);
+    lrk_manifest_text_free(&text);
+    return status;
 }
 
 lrk_status lrk_training_finish(lrk_training *t, lrk_err *err)
@@ -141,11 +161,10 @@ lrk_status lrk_training_finish(lrk_training *t, lrk_err *err)
     LRK_TRY(load_best(t, err));
     lrk_status status = gather(&a, t, err);
     if (status == LRK_OK) status = check_trained(&a, err);
-    const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER);
-    if (status == LRK_OK && !path) status = lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
-    if (status == LRK_OK) status = lrk_adapter_save(&a, path, err);
-    if (status == LRK_OK) lrk_note("%s: the adapter for PEFT", path);
-    if (status == LRK_OK) status = export_merged(t, &a, err);
+    lrk_json *manifest = NULL;
+    if (status == LRK_OK) status = lrk_training_manifest(&manifest, t, &a, err);
+    if (status == LRK_OK) status = write_outputs(t, &a, manifest, err);
+    lrk_json_free(manifest);
     lrk_adapter_free(&a);
     return status;
 }

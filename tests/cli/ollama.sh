@@ -26,16 +26,16 @@ family[granite]='{% for m in messages %}{{ "<|start_of_role|>" + m.role + "<|end
 # ---- what lies in a bundle ----
 model "${family[llama3]}"
 bundle || fail "$(cat err)"
-[ "$(ls b | tr '\n' ' ')" = 'Modelfile model.gguf ' ] || fail "a bundle of $(ls b)"
+[ "$(ls b | LC_ALL=C sort | tr '\n' ' ')" = 'Modelfile README.md manifest.json model.gguf ' ] || fail "a bundle of $(ls b)"
 grep -qxF 'FROM ./model.gguf' b/Modelfile || fail "FROM: $(cat b/Modelfile)"
 grep -qxF 'PARAMETER stop "<|eot_id|>"' b/Modelfile || fail "stop: $(cat b/Modelfile)"
 expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --base b/model.gguf --ollama two --any-base
-[ "$(ls two | tr '\n' ' ')" = 'Modelfile adapter.gguf base.gguf ' ] || fail "a bundle of $(ls two)"
+[ "$(ls two | LC_ALL=C sort | tr '\n' ' ')" = 'Modelfile README.md adapter.gguf base.gguf manifest.json ' ] || fail "a bundle of $(ls two)"
 cmp b/model.gguf two/base.gguf || fail "the base is another one"
 diff <(grep -v '^FROM\|^ADAPTER' two/Modelfile) <(grep -v ^FROM b/Modelfile) || fail "other templates"
 [ "$(grep ^ADAPTER two/Modelfile)" = 'ADAPTER ./adapter.gguf' ] || fail "ADAPTER: $(cat two/Modelfile)"
 expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --base m --ollama three --from llama3.2:1b
-[ "$(ls three | tr '\n' ' ')" = 'Modelfile adapter.gguf ' ] || fail "a bundle of $(ls three)"
+[ "$(ls three | LC_ALL=C sort | tr '\n' ' ')" = 'Modelfile README.md adapter.gguf manifest.json ' ] || fail "a bundle of $(ls three)"
 grep -qxF 'FROM llama3.2:1b' three/Modelfile || fail "FROM: $(cat three/Modelfile)"
 expect_error 2 'a GGUF file' "$LORIKEET" export --adapter "$G/llama/adapter" --base m --ollama four
 expect_error 2 'not empty' "$LORIKEET" merge --model m --out b --format ollama

@@ -1,0 +1,206 @@
+/* generate/manifest.c -- what is known of an output, gathered. The card: manifest_card.c. */
+#include "generate/manifest.h"
+
+#include "base/file.h"
+#include "generate/manifest_card.h"
+
+#include <string.h>
+
+#define FORMAT "lorikeet-manifest"
+enum { MAX_MANIFEST = 1 << 20, MAX_README = 4 << 20 };
+
+static void set_text(lrk_json *object, const char *key, const char *text, size_t n)
+{
+    if (text && n && lrk_utf8_check(text, n) == n) lrk_json_set(object, key, lrk_json_new_string(text, n));
+}
+
+static void set_word(lrk_json *object, const char *key, const char *text)
+{
+    set_text(object, key, text, text ? strlen(text) : 0);
+}
+
+/* "license:" of the front matter of a README, without quotes; n 0: none. */
+static const char *front_license(const char *text, size_t *n)
+{
+    static const char key[] = "license:";
+    const char *line = strncmp(text, "---", 3) == 0 ? strchr(text, '\n') : NULL;
+    while (line && strncmp(line + 1, "---", 3) != 0) {
+        line++;
+        const char *end = strchr(line, '\n');
+        if (strncmp(line, key, sizeof key - 1) == 0) {
+            line += sizeof key - 1;
+            *n = strcspn(line, "\n\r#");
+            while (*n && strchr(" \t'\"", *line)) {
+                line++;
+                --*n;
+            }
+            while (*n && strchr(" \t'\"", line[*n - 1])) --*n;
+            return line;
+        }
+        line = end;
+    }
+    *n = 0;
+    return NULL;
+}
+
+static lrk_status put_license(lrk_json *object, const lrk_weights *base, lrk_arena *a, lrk_err *err)
+{
+    size_t n = 0;
+    char *text;
+    if (lrk_weights_gguf(base)) {
+        const char *s = NULL;
+        LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(base), "general.license", a, &s, err));
+        set_word(object, "license", s);
+        return LRK_OK;
+    }
+    const char *readme = lrk_path_join(a, lrk_weights_path(base), LRK_MODEL_CARD);
+    LRK_REQUIRE(err, readme, LRK_ENOMEM, "memory: no room for a path");
+    if (!lrk_is_file(readme)) return LRK_OK;
+    LRK_TRY(lrk_file_read(a, readme, MAX_README, &text, &n, err));
+    const char *license = front_license(text, &n);
+    if (license && n < 100) set_text(object, "license", license, n);
+    return LRK_OK;
+}
+
+/* As the model calls itself, else as its file is called. */
+static lrk_status put_name(lrk_json *object, const lrk_weights *base, lrk_arena *a, lrk_err *err)
+{
+    const char *name = lrk_json_string(lrk_json_get(lrk_weights_config(base), "_name_or_path"), NULL);
+    if (lrk_weights_gguf(base))
+        LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(base), "general.name", a, &name, err));
+    if (!name || !*name) {
+        name = lrk_weights_path(base);
+        size_t n = strlen(name);
+        while (n > 1 && name[n - 1] == '/') n--;
+        const char *first = name + n;
+        while (first > name && first[-1] != '/') first--;
+        set_text(object, "name", first, n - (size_t)(first - name));
+        return LRK_OK;
+    }
+    set_word(object, "name", name);
+    return LRK_OK;
+}
+
+static lrk_status put_base(lrk_json *object, const lrk_weights *base, lrk_arena *a, lrk_err *err)
+{
+    char hex[65];
+    const lrk_json *classes = lrk_json_get(lrk_weights_config(base), "architectures");
+    LRK_TRY(put_name(object, base, a, err));
+    lrk_weights_sha256(base, hex);
+    set_word(object, "sha256", hex);
+    set_word(object, "architecture", lrk_json_string(lrk_json_at(classes, 0), NULL));
+    return put_license(object, base, a, err);
+}
+
+static void put_adapter(lrk_json *root, const lrk_adapter *a)
+{
+    lrk_json *o = lrk_json_object();
+    lrk_json_set(o, "modules", lrk_json_new_integer((int64_t)a->n));
+    lrk_json_set(o, "rank", lrk_json_new_integer((int64_t)a->rank));
+    lrk_json_set(o, "alpha", lrk_json_new_real(a->alpha));
+    lrk_json_set(root, "adapter", o);
+}
+
+lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weights *base,
+                            const lrk_adapter *adapter, const lrk_json *from, lrk_err *err)
+{
+    static const char *const kept[] = {"training", "data", "recipe"};
+    lrk_arena a = lrk_arena_growing("manifest");
+    lrk_json *root = lrk_json_object(), *program = lrk_json_object(), *object = lrk_json_object();
+    set_word(root, "format", FORMAT);
+    lrk_json_set(root, "version", lrk_json_new_integer(1));
+    set_word(root, "output", output);
+    set_word(program, "name", "lorikeet");
+    set_word(program, "version", LRK_VERSION);
+    lrk_json_set(root, "program", program);
+    lrk_json_set(root, "base", object);
+    lrk_status status = LRK_OK;
+    const lrk_json *known = lrk_json_get(from, "base");
+    if (base) {
+        status = put_base(object, base, &a, err);
+    } else if (lrk_json_is(known, LRK_JSON_OBJECT)) {
+        lrk_json_set(root, "base", lrk_json_ref(lrk_json_get(from, "base")));
+    } else if (adapter) {
+        set_word(object, "name", adapter->base_model);
+        set_word(object, "sha256",
+                 lrk_json_string(lrk_json_get(adapter->notes, LRK_NOTE_BASE), NULL));
+    }
+    if (adapter) put_adapter(root, adapter);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        lrk_json *v = lrk_json_get(from, kept[i]);
+        if (v) lrk_json_set(root, kept[i], lrk_json_ref(v));
+    }
+    lrk_arena_free(&a);
+    if (status == LRK_OK)
+        *out = root;
+    else
+        lrk_json_free(root);
+    return status;
+}
+
+lrk_status lrk_manifest_load(lrk_json **out, const char *directory, lrk_err *err)
+{
+    lrk_arena a = lrk_arena_growing("manifest");
+    const char *path = lrk_path_join(&a, directory, LRK_MANIFEST);
+    *out = NULL;
+    lrk_status status = LRK_OK;
+    if (!path)
+        status = lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    else if (lrk_is_file(path))
+        status = lrk_json_load(out, path, MAX_MANIFEST, err);
+    const char *format = lrk_json_string(lrk_json_get(*out, "format"), NULL);
+    if (*out && (!format || strcmp(format, FORMAT) != 0)) {
+        status = lrk_fail(err, LRK_EINPUT, "%s: format is not " FORMAT, path);
+        lrk_json_free(*out);
+        *out = NULL;
+    }
+    lrk_arena_free(&a);
+    return status;
+}
+
+lrk_status lrk_manifest_print(const lrk_json *m, lrk_manifest_text *out, lrk_err *err)
+{
+    *out = (lrk_manifest_text){.file = {{.name = LRK_MANIFEST}, {.name = LRK_MODEL_CARD}}};
+    LRK_TRY(lrk_json_dump(m, 2, &out->manifest, err));
+    lrk_buf_puts(&out->manifest, "\n");
+    lrk_card_print(m, &out->card);
+    LRK_TRY(lrk_buf_check(&out->manifest, err));
+    LRK_TRY(lrk_buf_check(&out->card, err));
+    const lrk_buf *text[] = {&out->manifest, &out->card};
+    for (int i = 0; i < 2; i++) {
+        out->file[i].text = text[i]->data;
+        out->file[i].n = text[i]->n;
+    }
+    return LRK_OK;
+}
+
+void lrk_manifest_text_free(lrk_manifest_text *t)
+{
+    lrk_buf_free(&t->manifest);
+    lrk_buf_free(&t->card);
+}
+
+lrk_status lrk_manifest_write(const lrk_json *m, const char *directory, lrk_err *err)
+{
+    lrk_manifest_text text;
+    lrk_arena a = lrk_arena_growing("manifest");
+    lrk_status status = lrk_manifest_print(m, &text, err);
+    for (int i = 0; status == LRK_OK && i < 2; i++) {
+        const char *path = lrk_path_join(&a, directory, text.file[i].name);
+        status = path ? lrk_file_write(path, text.file[i].text, text.file[i].n, err)
+                      : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    }
+    lrk_manifest_text_free(&text);
+    lrk_arena_free(&a);
+    return status;
+}
+
+lrk_status lrk_manifest_describe(const char *directory, const char *output, const lrk_weights *base,
+                                 const lrk_adapter *adapter, const lrk_json *from, lrk_err *err)
+{
+    lrk_json *m;
+    LRK_TRY(lrk_manifest_new(&m, output, base, adapter, from, err));
+    const lrk_status status = lrk_manifest_write(m, directory, err);
+    lrk_json_free(m);
+    return status;
+}

@@ -1,0 +1,102 @@
+/* train/manifest.c -- a run described for its outputs. */
+#include "train/manifest.h"
+
+#include "data/dataset.h"
+#include "train/metrics.h"
+
+#include <string.h>
+
+static void set_text(lrk_json *o, const char *key, const char *s)
+{
+    if (s) lrk_json_set(o, key, lrk_json_new_string(s, strlen(s)));
+}
+
+static void set_count(lrk_json *o, const char *key, uint64_t n)
+{
+    lrk_json_set(o, key, lrk_json_new_integer((int64_t)n));
+}
+
+static lrk_status put_losses(lrk_json *o, const lrk_training *t, lrk_arena *a, lrk_err *err)
+{
+    lrk_curve c;
+    LRK_TRY(lrk_metrics_read(&c, a, t->dir->metrics, err));
+    if (c.n_train) {
+        lrk_json_set(o, "first_loss", lrk_json_new_real(c.train[0].loss));
+        lrk_json_set(o, "last_loss", lrk_json_new_real(c.train[c.n_train - 1].loss));
+    }
+    if (c.n_eval) lrk_json_set(o, "eval_loss", lrk_json_new_real(c.eval[c.n_eval - 1].loss));
+    if (t->state.evaluated) lrk_json_set(o, "best_eval_loss", lrk_json_new_real(t->state.best_loss));
+    return LRK_OK;
+}
+
+static lrk_status put_training(lrk_json *root, const lrk_training *t, lrk_arena *a, lrk_err *err)
+{
+    const lrk_session *s = t->session;
+    const lrk_batch_limits *l = lrk_batches_limits(s->train);
+    lrk_json *o = lrk_json_object();
+    lrk_json_set(root, "training", o);
+    set_count(o, "steps", t->state.step);
+    set_count(o, "tokens", l->tokens);
+    set_count(o, "trained_tokens", l->trained);
+    set_count(o, "seed", s->recipe->seed);
+    set_text(o, "compute", lrk_compute_name(s->engine.compute));
+    set_text(o, "device", lrk_device_name(s->device));
+    set_text(o, "tokenizer_sha256", lrk_tokenizer_sha256(s->text.tokenizer));
+    return put_losses(o, t, a, err);
+}
+
+static lrk_status put_data(lrk_json *list, const lrk_recipe_datasets *from, const char *use,
+                           lrk_arena *a, lrk_err *err)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        const lrk_recipe_dataset *e = &from->item[i];
+        const char *path;
+        lrk_dataset *d;
+        LRK_TRY(lrk_corpus_dataset(e, a, &path, err));
+        LRK_TRY(lrk_dataset_open(&d, path, err));
+        const int split = e->split ? lrk_dataset_split(d, e->split) : -1;
+        lrk_json *o = lrk_json_object();
+        set_text(o, "path", e->path);
+        set_text(o, "use", use);
+        set_text(o, "split", e->split);
+        set_count(o, "rows",
+                  split >= 0 ? lrk_dataset_split_rows(d, (size_t)split) : lrk_dataset_rows(d));
+        set_text(o, "sha256", lrk_dataset_sha256(d));
+        lrk_json_add(list, o);
+        lrk_dataset_close(d);
+    }
+    return LRK_OK;
+}
+
+static lrk_status put_recipe(lrk_json *root, const lrk_session *s, lrk_err *err)
+{
+    lrk_buf text = {0};
+    lrk_json *o = lrk_json_object();
+    lrk_json_set(root, "recipe", o);
+    set_text(o, "sha256", s->recipe_sha256);
+    const lrk_status status = lrk_recipe_print(s->recipe, &text, err);
+    if (status == LRK_OK) lrk_json_set(o, "yaml", lrk_json_new_string(text.data, text.n));
+    lrk_buf_free(&text);
+    return status;
+}
+
+lrk_status lrk_training_manifest(lrk_json **out, const lrk_training *t, const lrk_adapter *a,
+                                 lrk_err *err)
+{
+    lrk_json *root;
+    lrk_arena paths = lrk_arena_growing("manifest");
+    const lrk_recipe *r = t->session->recipe;
+    LRK_TRY(lrk_manifest_new(&root, "PEFT adapter", t->session->base.weights, a, NULL, err));
+    lrk_json *data = lrk_json_array();
+    lrk_json_set(root, "data", data);
+    lrk_status status = put_training(root, t, &paths, err);
+    if (status == LRK_OK) status = put_data(data, &r->datasets, "training", &paths, err);
+    if (status == LRK_OK) status = put_data(data, &r->test_datasets, "evaluation", &paths, err);
+    if (status == LRK_OK) status = put_recipe(root, t->session, err);
+    lrk_arena_free(&paths);
+    if (status == LRK_OK)
+        *out = root;
+    else
+        lrk_json_free(root);
+    return status;
+}
