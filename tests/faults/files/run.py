@@ -13,7 +13,8 @@ import sys
 import tempfile
 
 import case
-import text_files  # noqa: F401  (each registers its cases)
+import adapter_files  # noqa: F401  (each registers its cases)
+import text_files  # noqa: F401
 import tensor_files  # noqa: F401
 import gguf_files  # noqa: F401
 import model_files  # noqa: F401
