@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 typedef struct request {
-    const char *adapter, *base, *gguf, *peft, *ollama, *from;
+    const char *adapter, *base, *gguf, *peft, *ollama, *from, *chat_template;
     bool any_base;
     lrk_json *manifest; /* of the adapter, or NULL; what it knows goes on */
 } request;
@@ -29,7 +29,8 @@ static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_
         if (status == LRK_OK) status = lrk_adapter_save_gguf(a, base, adapter, err);
         if (status == LRK_OK && !q->from) status = lrk_file_copy(q->base, copy, err);
         if (status == LRK_OK)
-            status = lrk_ollama_write(&text, q->base, q->ollama, from, "./adapter.gguf", err);
+            status = lrk_ollama_write(&text, q->base, lrk_ollama_choice(q->chat_template, q->manifest),
+                                      q->ollama, from, "./adapter.gguf", err);
         if (status == LRK_OK)
             status = lrk_manifest_describe(q->ollama, "adapter for Ollama", base, a, q->manifest, err);
         if (status != LRK_OK) lrk_ollama_remove(q->ollama);
@@ -71,6 +72,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                                   {"gguf", LRK_OPTION_STRING, &q.gguf, false},
                                   {"peft", LRK_OPTION_STRING, &q.peft, false},
                                   {"ollama", LRK_OPTION_STRING, &q.ollama, false},
+                                  {"chat-template", LRK_OPTION_STRING, &q.chat_template, false},
                                   {"from", LRK_OPTION_STRING, &q.from, false},
                                   {"any-base", LRK_OPTION_FLAG, &q.any_base, false}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
@@ -83,7 +85,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                 "export: --ollama needs --base M, a GGUF file: Ollama puts adapters on those alone; "
                 "from a directory make a whole model (lorikeet merge --format ollama), or name one "
                 "that Ollama has with --from");
-    LRK_REQUIRE(err, !q.from || q.ollama, LRK_EUSAGE, "export: --from goes with --ollama");
+    LRK_REQUIRE(err, (!q.from && !q.chat_template) || q.ollama, LRK_EUSAGE,
+                "export: --from and --chat-template go with --ollama");
     if (q.gguf) LRK_TRY(lrk_output_is_free(q.gguf, false, err));
     if (q.peft) LRK_TRY(lrk_output_is_free(q.peft, true, err));
     if (q.ollama) LRK_TRY(lrk_output_is_free(q.ollama, true, err));
@@ -109,6 +112,8 @@ const lrk_command lrk_command_export = {
             "  --peft DIR   the adapter as PEFT writes it, tensors as f32\n"
             "  --ollama DIR a bundle for `ollama create`: Modelfile with the chat template in Go's\n"
             "               form and the tokens that end an answer, the adapter, a copy of the base\n"
+            "  --chat-template T  of the bundle: a template's name or file; default: what the adapter\n"
+            "               was trained with, else the base's own\n"
             "  --from NAME  no copy: Ollama has the base under this name\n"
             "  --any-base   accept an adapter that was trained on other weights of this shape\n"
             "\n"

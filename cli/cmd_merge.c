@@ -40,6 +40,8 @@ const lrk_command lrk_command_merge = {
             "  --out PATH       NAME.gguf for a GGUF file, else a directory, empty or new\n"
             "  --format F       hf or gguf, where the name of PATH does not say it; ollama: a\n"
             "                   directory with model.gguf and the Modelfile for `ollama create`\n"
+            "  --chat-template T  of the Modelfile: a template's name or file; default: what the\n"
+            "                   adapter was trained with, else the model's own\n"
             "  --dtype T        f32, f16, bf16; for GGUF also q8_0, q4_0, q4_1, q5_0, q5_1, q6_k,\n"
             "                   iq4_nl, iq4_xs and llama.cpp's mixes q2_k, q3_k_s, q3_k_m, q3_k_l,\n"
             "                   q4_k_s, q4_k_m, q5_k_s, q5_k_m. Default: the stored type; f16 in\n"

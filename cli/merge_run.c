@@ -47,6 +47,7 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
                                   {"adapter", LRK_OPTION_STRING, &m->adapter, false},
                                   {"out", LRK_OPTION_STRING, &o->out, true},
                                   {"format", LRK_OPTION_STRING, &format, false},
+                                  {"chat-template", LRK_OPTION_STRING, &m->chat_template, false},
                                   {"dtype", LRK_OPTION_STRING, &dtype, false},
                                   {"tokenizer", LRK_OPTION_STRING, &o->tokenizer, false},
                                   {"shard-mb", LRK_OPTION_REAL, &shard_mb, false},
@@ -62,6 +63,8 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
     LRK_REQUIRE(err,
                 !format || m->ollama || strcmp(format, "hf") == 0 || strcmp(format, "gguf") == 0,
                 LRK_EUSAGE, "--format: '%s' is unknown; hf, gguf or ollama", format);
+    LRK_REQUIRE(err, m->ollama || !m->chat_template, LRK_EUSAGE,
+                "--chat-template goes with --format ollama");
     lrk_file_type_list(types, sizeof types);
     o->type = dtype ? lrk_file_type_find(dtype) : NULL;
     LRK_REQUIRE(err, !dtype || o->type, LRK_EUSAGE, "--dtype: '%s' is unknown; known are %s", dtype,
@@ -94,7 +97,8 @@ static lrk_status complete(const lrk_merge_args *m, const lrk_json *manifest, lr
     lrk_model_text text;
     LRK_TRY(lrk_text_open(&text, m->o.out, err));
     const lrk_status status =
-        lrk_ollama_write(&text, m->o.out, m->bundle, "./model.gguf", NULL, err);
+        lrk_ollama_write(&text, m->o.out, lrk_ollama_choice(m->chat_template, manifest), m->bundle,
+                         "./model.gguf", NULL, err);
     lrk_text_close(&text);
     return status == LRK_OK ? lrk_manifest_write(manifest, m->bundle, err) : status;
 }

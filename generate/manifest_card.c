@@ -82,6 +82,7 @@ static void put_facts(const lrk_json *m, lrk_buf *out)
                 {"training", "seed", "seed"},
                 {"training", "compute", "compute type"},
                 {"training", "device", "device"},
+                {"training", "chat_template", "chat template"},
                 {"training", "tokenizer_sha256", "hash of the tokenizer"},
                 {"recipe", "sha256", "hash of the recipe"},
                 {"program", "version", "lorikeet"}};

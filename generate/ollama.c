@@ -142,9 +142,15 @@ static lrk_status try_on(const source *s, const talk *t, const form *f, lrk_err 
 /* The pieces are read on one day and tried on another. */
 static lrk_status find_form(source *s, form *f, lrk_err *err)
 {
-    s->chat.now = "2001-02-03T04:05:06";
+    static const char day[] = "2001-02-03T04:05:06", other[] = "2042-12-31T23:59:59";
+    s->chat.now = day;
     LRK_TRY(probe(s, f, err));
-    s->chat.now = "2042-12-31T23:59:59";
+    LRK_TRY(try_on(s, &trials[0], f, err));
+    s->chat.now = other;
+    LRK_REQUIRE(err, try_on(s, &trials[0], f, NULL) == LRK_OK, LRK_ESUPPORT,
+                "%s: its chat template prints the date, in a way that Go templates for Ollama cannot: it "
+                "has no Go template here; write the Modelfile by hand",
+                s->where);
     for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
         if (f->system || trials[i].who[0] != SYSTEM) LRK_TRY(try_on(s, &trials[i], f, err));
     for (speaker who = SYSTEM; s->adds_bos && s->chat.bos && who <= USER; who++) {
@@ -209,13 +215,13 @@ static void print(const source *s, const form *f, const char *from, const char *
     if (eos && *eos && (!stop || strcmp(stop, eos) != 0)) put_stop(eos, out);
 }
 
-lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, const char *from,
-                                const char *adapter, lrk_buf *out, lrk_err *err)
+lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, const char *choice,
+                                const char *from, const char *adapter, lrk_buf *out, lrk_err *err)
 {
     form f = {.system = false};
     lrk_template *template;
     source s = {.where = where, .adds_bos = lrk_tokenizer_adds_bos(m->tokenizer)};
-    LRK_TRY(lrk_text_chat(m, "tokenizer_default", where, true, &template, &s.chat, err));
+    LRK_TRY(lrk_text_chat(m, choice, where, true, &template, &s.chat, err));
     s.chat.add_generation_prompt = true;
     const lrk_status status = find_form(&s, &f, err);
     if (status == LRK_OK) print(&s, &f, from, adapter, out);
@@ -227,13 +233,21 @@ lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, cons
     return lrk_buf_check(out, err);
 }
 
-lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const char *directory,
-                            const char *from, const char *adapter, lrk_err *err)
+const char *lrk_ollama_choice(const char *given, const lrk_json *manifest)
+{
+    const lrk_json *training = lrk_json_get(manifest, "training");
+    const char *trained = lrk_json_string(lrk_json_get(training, "chat_template"), NULL);
+    return given ? given : trained ? trained : "tokenizer_default";
+}
+
+lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const char *choice,
+                            const char *directory, const char *from, const char *adapter,
+                            lrk_err *err)
 {
     lrk_buf text = {0};
     lrk_arena a = lrk_arena_growing("Modelfile");
     const char *path = lrk_path_join(&a, directory, LRK_MODELFILE);
-    lrk_status status = path ? lrk_ollama_modelfile(m, where, from, adapter, &text, err)
+    lrk_status status = path ? lrk_ollama_modelfile(m, where, choice, from, adapter, &text, err)
                              : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (status == LRK_OK) status = lrk_file_write(path, text.data, text.n, err);
     lrk_buf_free(&text);

@@ -18,15 +18,20 @@
 
 #define LRK_MODELFILE "Modelfile"
 
-/* Appends the text to out. from: what stands behind FROM, a GGUF file or the name of a model; adapter:
+/* Appends the text to out. choice: the template that was trained with, as in lrk_text_chat; from: what stands behind FROM, a GGUF file or the name of a model; adapter:
  * a GGUF adapter, or NULL. `where` names the model in messages. LRK_ESUPPORT where its template has no
  * such form, LRK_EINPUT where it has none. */
-lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, const char *from,
-                                const char *adapter, lrk_buf *out, lrk_err *err);
+lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, const char *choice,
+                                const char *from, const char *adapter, lrk_buf *out, lrk_err *err);
 
 /* The Modelfile into a directory that is there; on an error none is left. */
-lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const char *directory,
-                            const char *from, const char *adapter, lrk_err *err);
+lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const char *choice,
+                            const char *directory, const char *from, const char *adapter,
+                            lrk_err *err);
+
+/* The choice: `given` where it is not NULL, else that of the run in the adapter's manifest (which may
+ * be NULL), else tokenizer_default. Lives as long as both. */
+const char *lrk_ollama_choice(const char *given, const lrk_json *manifest);
 
 /* Removes what a bundle that did not come about has left, and the directory if nothing else is in it. */
 void lrk_ollama_remove(const char *directory);

@@ -41,6 +41,7 @@ static lrk_status put_training(lrk_json *root, const lrk_training *t, lrk_arena 
     set_count(o, "seed", s->recipe->seed);
     set_text(o, "compute", lrk_compute_name(s->engine.compute));
     set_text(o, "device", lrk_device_name(s->device));
+    set_text(o, "chat_template", s->recipe->chat_template);
     set_text(o, "tokenizer_sha256", lrk_tokenizer_sha256(s->text.tokenizer));
     return put_losses(o, t, a, err);
 }

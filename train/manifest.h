@@ -5,7 +5,7 @@
 #include "train/loop.h"
 
 /*   "training": {"steps", "tokens", "trained_tokens", "first_loss", "last_loss", "eval_loss",
- *                "best_eval_loss", "seed", "compute", "device", "tokenizer_sha256"}
+ *                "best_eval_loss", "seed", "compute", "device", "chat_template", "tokenizer_sha256"}
  *   "data": [{"path", "use": "training" or "evaluation", "split", "rows", "sha256"}]
  *   "recipe": {"sha256", "yaml"}
  * Losses are those of metrics.jsonl. *out is for the caller to free. */

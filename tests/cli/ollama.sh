@@ -40,6 +40,24 @@ grep -qxF 'FROM llama3.2:1b' three/Modelfile || fail "FROM: $(cat three/Modelfil
 expect_error 2 'a GGUF file' "$LORIKEET" export --adapter "$G/llama/adapter" --base m --ollama four
 expect_error 2 'not empty' "$LORIKEET" merge --model m --out b --format ollama
 
+# ---- the template that was trained with, not the model's own ----
+printf '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n' >c.jsonl
+cat >recipe.yaml <<YAML
+base_model: m
+datasets: [{path: c.jsonl}]
+chat_template: chatml
+lora_r: 2
+max_steps: 1
+learning_rate: 1e-2
+train_on_eos: none # <|im_end|> is no token of this vocabulary that ends a turn
+YAML
+expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=run
+expect_exit 0 "$LORIKEET" merge --model m --adapter run/adapter --out five --format ollama
+grep -qF '"<|im_start|>user\n"' five/Modelfile || fail "not chatml: $(cat five/Modelfile)"
+expect_exit 0 "$LORIKEET" merge --model m --adapter run/adapter --out six --format ollama --chat-template llama3
+grep -qF '"<|start_header_id|>user<|end_header_id|>\n\n"' six/Modelfile || fail "not llama3: $(cat six/Modelfile)"
+expect_error 2 '--chat-template goes with' "$LORIKEET" merge --model m --out seven --chat-template llama3
+
 # ---- templates that no Go template here can say leave nothing ----
 refused() {
     model "$1"
@@ -48,6 +66,7 @@ refused() {
     [ ! -e b ] || fail "left: $(ls -R b)"
 }
 refused '{{ strftime_now("%Y-%m-%d") }}'"${family[chatml]}"
+grep -qF 'prints the date' err || fail "the date: $(cat err)"
 refused '{% for m in messages %}{{ loop.length }}{{ m.content }}<|eot_id|>{% endfor %}'
 refused '{% for m in messages %}{% if m.role != "system" %}{{ messages[0].content if loop.last else "" }}{{ m.content }}<|eot_id|>{% endif %}{% endfor %}'
 refused '{% for m in messages %}{{ m.content | upper }}<|eot_id|>{% endfor %}'
