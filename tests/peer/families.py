@@ -4,14 +4,16 @@ computes with them. tests/golden/gguf.c has the same list for our own logits.
 usage: families.py make DIR   -> DIR/NAME: a model, its batch.json, expected.safetensors (logits.base.row{n}) and
                                  greedy.json (12 ids after the last row, and the smallest lead among them)
        families.py check MODEL-DIR CASE-DIR   the logits of another directory against those
+       families.py words TOKENIZER-DIR DIR    a model of one narrow layer around a real tokenizer, and texts.json
 """
 import json
 import pathlib
+import random
 import sys
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "data"
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32}
@@ -90,11 +92,30 @@ def check(path, case):
     return worst <= 1e-4
 
 
+def around_tokenizer(source, out):
+    out.mkdir(parents=True)
+    tokenizer = json.loads((source / "tokenizer.json").read_text())
+    rows = max([*tokenizer["model"]["vocab"].values(), *(t["id"] for t in tokenizer["added_tokens"])]) + 1
+    LlamaForCausalLM(LlamaConfig(vocab_size=rows, hidden_size=32, intermediate_size=32, num_hidden_layers=1,
+                                 num_attention_heads=2, tie_word_embeddings=True, bos_token_id=None,
+                                 eos_token_id=None)).half().save_pretrained(out)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        if (source / name).exists():
+            (out / name).write_bytes((source / name).read_bytes())
+    draw = random.Random(5)
+    parts = ["the ", "ing", " ", "  ", "\n", "é", "中", "x", "ab", "123", "'s ", "...", "\t", "Ω", " of", "ation", "🙂",
+             "def f(x):\n    return x", "\r\n", "안녕", "こんにちは", "\u00a0", "“q”", "ﬁ", "aaaa"]
+    texts = ["".join(draw.choices(parts, k=draw.randint(0, 30))) for _ in range(500)]
+    (out / "texts.json").write_text(json.dumps(texts))
+
+
 torch.set_num_threads(1)
 if sys.argv[1] == "make":
     for name, case in CASES.items():
         make_model(pathlib.Path(sys.argv[2]) / name, *case)
         record(pathlib.Path(sys.argv[2]) / name)
     print(" ".join(CASES))
+elif sys.argv[1] == "words":
+    around_tokenizer(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))
 else:
     sys.exit(0 if check(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])) else 1)
