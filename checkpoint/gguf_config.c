@@ -44,6 +44,7 @@ static const char *const known[] = {
     "attention.key_length_mla",
     "attention.value_length_mla",
     "attention.q_lora_rank",
+    "attention.scale",
     "attention.layer_norm_rms_epsilon",
     "attention.layer_norm_epsilon",
     "attention.sliding_window",
@@ -146,6 +147,20 @@ static lrk_status put_numbers(lrk_gguf_source *s, lrk_err *err)
     return LRK_OK;
 }
 
+/* What the attention scale is the inverse root of: a whole number, or nearly. */
+static lrk_status put_scale(lrk_gguf_source *s, size_t of_width, size_t head, lrk_err *err)
+{
+    const bool from_width = size_of(s, "num_hidden_layers") == s->arch->scale_from_width;
+    double scale = 0;
+    LRK_TRY(lrk_gguf_real(s, "attention.scale", &scale, err));
+    const double scalar = scale > 0 ? 1 / (scale * scale) : (double)(from_width ? of_width : head);
+    if (scalar < 1e9 && fabs(scalar - round(scalar)) <= 1e-5 * scalar)
+        set_size(s->out, "query_pre_attn_scalar", (size_t)round(scalar));
+    else
+        lrk_json_set(s->out, "query_pre_attn_scalar", lrk_json_new_real(scalar));
+    return LRK_OK;
+}
+
 /* The size of a head, wherever it is said; every place must agree. */
 static lrk_status put_heads(lrk_gguf_source *s, lrk_err *err)
 {
@@ -171,11 +186,7 @@ static lrk_status put_heads(lrk_gguf_source *s, lrk_err *err)
     if (s->arch->partial_rotary)
         lrk_json_set(s->out, "partial_rotary_factor",
                      lrk_json_new_real((double)rotary / (double)dim));
-    if (s->arch->scale_from_width) {
-        const bool from_width = size_of(s, "num_hidden_layers") == s->arch->scale_from_width;
-        set_size(s->out, "query_pre_attn_scalar", from_width ? width / heads : dim);
-    }
-    return LRK_OK;
+    return s->arch->scale_from_width ? put_scale(s, width / heads, dim, err) : LRK_OK;
 }
 
 /* Latent attention: newer files name the sizes of whole heads ..._mla, for the plain keys describe
@@ -292,8 +303,9 @@ static lrk_status put_windows(lrk_gguf_source *s, lrk_err *err)
         lrk_json_set(s->out, "no_rope_layers", list);
         set_size(s->out, "no_rope_layer_interval", s->arch->no_rope_step);
     }
-    if (s->arch->window_gate) lrk_json_set(s->out, s->arch->window_gate, lrk_json_new_bool(false));
-    return s->arch->pattern ? put_layer_types(s, err) : LRK_OK;
+    const bool flags = lrk_gguf_has(s, "attention.sliding_window_pattern") && !s->arch->experts;
+    if (s->arch->window_gate) lrk_json_set(s->out, s->arch->window_gate, lrk_json_new_bool(flags));
+    return s->arch->pattern || (s->arch->window_gate && flags) ? put_layer_types(s, err) : LRK_OK;
 }
 
 static lrk_status put_token_ids(lrk_gguf_source *s, lrk_err *err)

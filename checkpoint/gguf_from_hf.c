@@ -1,7 +1,8 @@
 /* checkpoint/gguf_from_hf.c -- the keys of a GGUF model from config.json.
  *
- * What llama.cpp would compute otherwise than the model does is refused by name, for GGUF has no
- * key that says so. But a window that it does not know is only noted: shorter texts come out right.
+ * What GGUF has no place for is refused by name. What it can say and llama.cpp does not follow for
+ * this architecture is written, as its own converter does, with a warning: the file describes the
+ * model, and our reader takes it so.
  * Facts: github.com/ggml-org/llama.cpp, conversion/ and src/models/. */
 #include "checkpoint/merge_tensor.h"
 
@@ -169,7 +170,15 @@ static void put_type(const target *t, const char *type)
     lrk_gguf_put_string(t->w, full, type, strlen(type));
 }
 
-/* What config.json must say where llama.cpp assumes it. */
+/* The file says what the model does, and this reader of it does something else. */
+static void not_followed(const target *t, const char *key, double says, double computes)
+{
+    lrk_warn("%s: config.json: %s is %g, which the file says, but llama.cpp computes %s with %g: "
+             "numbers come out differently there",
+             t->path, key, says, t->arch->gguf, computes);
+}
+
+/* What config.json must say where GGUF has no key and llama.cpp assumes it. */
 static lrk_status must_be(const target *t, const char *key, double value, double otherwise,
                           lrk_err *err)
 {
@@ -182,12 +191,24 @@ static lrk_status must_be(const target *t, const char *key, double value, double
     return LRK_OK;
 }
 
+/* A number of yarn that is `usual` nearly always, so much that llama.cpp reads no key. */
+static lrk_status put_beta(const target *t, const char *key, const char *gguf, double usual,
+                           lrk_err *err)
+{
+    double v = usual;
+    LRK_TRY(rope_real(t->config, key, &v, err));
+    if (v == usual) return LRK_OK;
+    put_real(t, gguf, v);
+    not_followed(t, key, v, usual);
+    return LRK_OK;
+}
+
 static lrk_status put_yarn(const target *t, double factor, double original, lrk_err *err)
 {
     double scale = 0, all = 0;
     bool truncate = true;
-    LRK_TRY(must_be(t, "beta_fast", 32, 32, err));
-    LRK_TRY(must_be(t, "beta_slow", 1, 1, err));
+    LRK_TRY(put_beta(t, "beta_fast", "rope.scaling.yarn_beta_fast", 32, err));
+    LRK_TRY(put_beta(t, "beta_slow", "rope.scaling.yarn_beta_slow", 1, err));
     LRK_TRY(lrk_json_opt_bool(rope_object(t->config), "truncate", &truncate, "config.json", err));
     LRK_REQUIRE(err, truncate, LRK_ESUPPORT,
                 "%s: config.json: truncate is false; GGUF has no place for it", t->path);
@@ -314,8 +335,14 @@ static lrk_status put_heads(target *t, lrk_err *err)
     put_size(t, "rope.dimension_count", (size_t)((double)t->head_dim * share));
     if (!t->arch->scale_from_width) return LRK_OK;
     const bool from_width = t->layers == t->arch->scale_from_width;
-    const size_t scale = from_width ? t->width / t->heads : t->head_dim;
-    return must_be(t, "query_pre_attn_scalar", (double)scale, scalar, err);
+    const size_t usual = from_width ? t->width / t->heads : t->head_dim;
+    LRK_TRY(lrk_json_opt_real(t->config, "query_pre_attn_scalar", &scalar, t->path, err));
+    LRK_REQUIRE(err, scalar > 0, LRK_EINPUT,
+                "%s: config.json: query_pre_attn_scalar is not positive", t->path);
+    if (scalar == (double)usual) return LRK_OK;
+    put_real(t, "attention.scale", 1 / sqrt(scalar));
+    not_followed(t, "query_pre_attn_scalar", scalar, (double)usual);
+    return LRK_OK;
 }
 
 /* The stored matrices make one wide head; the sizes of whole heads have names of their own. */
@@ -347,21 +374,20 @@ static lrk_status put_groups(const target *t, lrk_err *err)
     size_t groups, used;
     LRK_TRY(lrk_json_opt_string(t->config, "topk_method", &method, t->path, err));
     put_size(t, "expert_gating_func", t->arch->sigmoid ? 2 : 1);
-    if (!t->arch->sigmoid) {
-        LRK_REQUIRE(
-            err, strcmp(method, "greedy") == 0, LRK_ESUPPORT,
-            "%s: config.json: topk_method '%.40s'; llama.cpp chooses groups of experts by the "
-            "sum of their best two, this model by the best one",
-            t->path, method);
-        return LRK_OK;
-    }
-    LRK_REQUIRE(err, lrk_json_get(t->config, "routed_scaling_factor"), LRK_EINPUT,
-                "%s: config.json: routed_scaling_factor is missing", t->path);
+    if (!t->arch->sigmoid && strcmp(method, "greedy") == 0) return LRK_OK;
+    LRK_REQUIRE(err, !t->arch->sigmoid || lrk_json_get(t->config, "routed_scaling_factor"),
+                LRK_EINPUT, "%s: config.json: routed_scaling_factor is missing", t->path);
     LRK_TRY(need_size(t, "n_group", &groups, err));
     LRK_TRY(need_size(t, "topk_group", &used, err));
     if (groups == 1) return LRK_OK;
     put_size(t, "expert_group_count", groups);
     put_size(t, "expert_group_used_count", used);
+    if (!t->arch->sigmoid)
+        lrk_warn(
+            "%s: config.json: topk_method is %.40s; llama.cpp chooses groups of experts by the "
+            "sum of their best two, this model by the best one: numbers come out differently "
+            "there",
+            t->path, method);
     return LRK_OK;
 }
 
@@ -400,11 +426,13 @@ static lrk_status put_experts(const target *t, lrk_err *err)
 
 /* ---- windows ---- */
 
-/* Whether layer i has a window: as layer_types says, else by the pattern. */
-static bool windowed(const target *t, size_t pattern, size_t i)
+/* Whether layer i has a window: as layer_types says, else by the family's rule. */
+static bool windowed(const target *t, size_t pattern, size_t from, size_t i)
 {
     const lrk_json *types = lrk_json_get(t->config, "layer_types");
-    if (!lrk_json_is(types, LRK_JSON_ARRAY)) return (i + 1) % pattern != 0;
+    const bool listed = lrk_json_is(types, LRK_JSON_ARRAY);
+    if (!listed && t->arch->no_rope_step) return (i + 1) % t->arch->no_rope_step == 0;
+    if (!listed) return t->arch->pattern ? (i + 1) % pattern != 0 : i >= from;
     const char *type = lrk_json_string(lrk_json_at(types, i), NULL);
     return type && strcmp(type, "sliding_attention") == 0;
 }
@@ -412,15 +440,16 @@ static bool windowed(const target *t, size_t pattern, size_t i)
 /* Flags of layers, where they are not what llama.cpp takes them to be. */
 static lrk_status put_pattern(const target *t, lrk_err *err)
 {
-    size_t pattern = t->arch->pattern;
+    size_t pattern = t->arch->pattern, from = 28;
     int32_t flag[1024];
-    bool usual = true;
+    bool usual = t->arch->pattern;
     char full[LRK_NAME_MAX];
     LRK_TRY(lrk_json_opt_size(t->config, "sliding_window_pattern", 1, INT32_MAX, &pattern, t->path,
                               err));
+    LRK_TRY(lrk_json_opt_size(t->config, "max_window_layers", 0, INT32_MAX, &from, t->path, err));
     LRK_REQUIRE(err, t->layers <= 1024, LRK_ESUPPORT, "%s: %zu layers", t->path, t->layers);
     for (size_t i = 0; i < t->layers; i++) {
-        flag[i] = windowed(t, pattern, i);
+        flag[i] = windowed(t, pattern, from, i);
         usual = usual && flag[i] == ((i + 1) % t->arch->pattern != 0);
     }
     full_key(t, "attention.sliding_window_pattern", full);
@@ -456,16 +485,17 @@ static lrk_status put_windows(const target *t, lrk_err *err)
     bool gate = false;
     if (t->arch->window_gate) {
         LRK_TRY(lrk_json_opt_bool(t->config, t->arch->window_gate, &gate, t->path, err));
-        LRK_REQUIRE(err, !gate, LRK_ESUPPORT,
-                    "%s: config.json: %s; llama.cpp knows no window for %s", t->path,
+        LRK_REQUIRE(err, !gate || !t->arch->experts, LRK_ESUPPORT,
+                    "%s: config.json: %s; GGUF has no place for it with %s", t->path,
                     t->arch->window_gate, t->arch->gguf);
-        return LRK_OK;
+        if (!gate) return LRK_OK;
     }
     if (lrk_json_is(lrk_json_get(t->config, "sliding_window"), LRK_JSON_NULL)) window = 0;
     LRK_TRY(lrk_json_opt_size(t->config, "sliding_window", 1, INT32_MAX, &window, t->path, err));
     if (window || t->arch->partial_rotary) put_size(t, "attention.sliding_window", window);
     if (!window) return LRK_OK;
-    if (t->arch->pattern) return put_pattern(t, err);
+    if (t->arch->pattern || gate) LRK_TRY(put_pattern(t, err));
+    if (t->arch->pattern) return LRK_OK;
     const double max = lrk_json_number(lrk_json_get(t->config, "max_position_embeddings"));
     if ((double)window < max)
         lrk_warn(

@@ -54,7 +54,7 @@ const lrk_command lrk_command_convert = {
         "\n"
         "A directory becomes a GGUF file and a GGUF file a directory. Weights of 16 and 32 bits\n"
         "keep every bit; configuration, tokenizer and chat template go with them. What GGUF has\n"
-        "no place for is refused by name.\n"
+        "no place for is refused by name; what llama.cpp does not follow is warned of.\n"
         "\n"
         "  --model M        weights: a Hugging Face directory or a GGUF file\n"
         "  --adapter A      PEFT adapter directory, or an adapter as a GGUF file\n"
