@@ -36,6 +36,7 @@ static struct {
     _Atomic(uint32_t) epoch;  /* number of the loop, to sleep on */
     _Atomic(uint32_t) done;   /* finished tasks of the loop */
     _Atomic(uint32_t) sleepers;
+    _Atomic(bool) awaited;    /* whoever ends the loop has to wake the thread that asked for it */
     lrk_job job[JOBS];
     int started; /* threads of the pool; guarded by busy */
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER};
@@ -73,7 +74,7 @@ static void work(uint32_t number, int worker)
     while (ticket >> 32 == number && (uint32_t)ticket < n) {
         if (!atomic_compare_exchange_weak(&pool.ticket, &ticket, ticket + 1)) continue;
         f(ctx, (uint32_t)ticket, worker);
-        if (atomic_fetch_add(&pool.done, 1) + 1 == n) wake_all(&pool.done);
+        if (atomic_fetch_add(&pool.done, 1) + 1 == n && atomic_load(&pool.awaited)) wake_all(&pool.done);
         ticket = atomic_load(&pool.ticket);
     }
     inside = false;
@@ -126,7 +127,10 @@ static void run(uint32_t n, lrk_task f, void *ctx, int threads)
     work(number, 0);
     for (int i = 0; i < SPINS && atomic_load(&pool.done) < n; i++) pause_cpu();
     for (int i = 0; i < YIELDS && atomic_load(&pool.done) < n; i++) sched_yield();
+    if (atomic_load(&pool.done) == n) return;
+    atomic_store(&pool.awaited, true);
     for (uint32_t done; (done = atomic_load(&pool.done)) < n;) sleep_while(&pool.done, done);
+    atomic_store(&pool.awaited, false);
 }
 
 void lrk_parallel(size_t n, lrk_task f, void *ctx)

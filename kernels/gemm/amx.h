@@ -79,6 +79,7 @@ typedef struct lrk_amx_result {
     size_t c_row;
     float alpha;
     bool accumulate;
+    bool past_caches; /* replaced f32 rows whose strips begin at whole cache lines */
 } lrk_amx_result;
 
 void lrk_amx_store(const lrk_amx_result *r);

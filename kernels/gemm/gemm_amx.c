@@ -12,6 +12,7 @@ enum {
     SHALLOW = 64,      /* one of so little depth by C: long rows of C, along which it walks */
     FLAT_COLUMNS = 256,
     SHALLOW_COLUMNS = 512,
+    LARGE = 4 << 20, /* elements of C: it is read again after the caches have forgotten it */
     AHEAD = 16,                     /* rows of B asked for before they are packed */
     BUFFER = LRK_STRIP * LRK_STRIP, /* floats of one micro-kernel */
 };
@@ -22,8 +23,10 @@ typedef struct job {
     size_t m, n, k;
     size_t k2; /* of the second product; 0: none, or not here */
     bool swapped, direct;
+    bool past_caches; /* C is larger than caches are, and lies so that it can be written past them */
     size_t k_padded, kc, blocks;
     size_t columns, rows; /* of a task */
+    size_t packed;        /* columns of B that are packed at a time */
     size_t n_col_tasks, n_row_tasks;
     uint16_t *a2; /* packed strips of the second A, all */
     uint16_t *a;  /* packed strips, from strip first_packed on */
@@ -53,6 +56,8 @@ static void plan_tasks(job *p, size_t threads)
         lrk_min(lrk_max(threads / p->n_col_tasks, 1), lrk_ceil_div(p->n_strips, 2));
     p->rows = lrk_ceil_div(p->n_strips, parts) * LRK_STRIP;
     p->n_row_tasks = lrk_ceil_div(p->m, p->rows);
+    /* rows of B: a strip is packed where the one before it lay, in the first-level cache */
+    p->packed = p->k > SHALLOW && p->m > FLAT_ROWS && p->right.transposed ? unit : p->columns;
 }
 
 /* C^T = B^T A^T */
@@ -88,10 +93,12 @@ static job plan(const lrk_gemm *g, size_t threads)
     p.n_strips = lrk_ceil_div(p.m, LRK_STRIP);
     p.direct = !p.left.transposed && p.left.dtype == LRK_BF16 && p.k == p.k_padded;
     p.first_packed = p.direct ? p.m / LRK_STRIP : 0;
+    p.past_caches = g->c_dtype == LRK_F32 && !g->accumulate && !p.swapped && (uintptr_t)g->c % 64 == 0 &&
+                    g->c_stride % 16 == 0 && g->m * g->c_stride > LARGE;
     plan_tasks(&p, threads);
 
     p.a_bytes = (p.n_strips - p.first_packed) * LRK_STRIP * p.k_padded * sizeof(uint16_t);
-    p.b_bytes = p.kc * padded(p.columns, LRK_STRIP) * sizeof(uint16_t);
+    p.b_bytes = p.kc * padded(p.packed, LRK_STRIP) * sizeof(uint16_t);
     /* rows of B (16 of kc, or 2 of the tile's columns), or 32 of k for a strip of A, as bf16 */
     const size_t wide = padded(lrk_max(p.columns, lrk_max(p.kc, p.k2)), LRK_STRIP);
     const size_t k2_padded = padded(p.k2, LRK_TILE_K);
@@ -291,6 +298,7 @@ static lrk_amx_result result(const job *p, size_t i, size_t j, size_t rows, size
         .c_row = lrk_row_bytes(g->c_dtype, g->c_stride),
         .alpha = (float)g->alpha,
         .accumulate = g->accumulate,
+        .past_caches = p->past_caches,
     };
 }
 
@@ -307,6 +315,7 @@ static void store_swapped(lrk_amx_result r, float *spare)
 
 typedef struct block {
     size_t i0, j0, k0, kc;
+    size_t packed; /* first column of the task that lies in w->b */
     const workspace *w;
     lrk_amx_result waiting; /* sums that were finished last; no rows: none */
     size_t turn;            /* of the buffers of sums that take turns */
@@ -320,7 +329,7 @@ static void micro(const job *p, block *b, size_t i, size_t rows, size_t j, size_
     float *sums = once ? b->w->sums + b->turn++ % 2 * BUFFER : b->w->sums + i * width + j;
     const size_t stride = once ? LRK_STRIP : width, k2 = padded(p->k2, LRK_TILE_K);
     lrk_amx_run runs[2] = {
-        {whole / LRK_TILE_K, strip_of(p, b->i0 + i, b->k0), b->w->b + j * whole}};
+        {whole / LRK_TILE_K, strip_of(p, b->i0 + i, b->k0), b->w->b + (j - b->packed) * whole}};
     if (p->k2 && last)
         runs[1] = (lrk_amx_run){k2 / LRK_TILE_K, packed_strip(p->a2 + (b->i0 + i) * k2),
                                 b->w->b2 + j * k2};
@@ -333,25 +342,34 @@ static void micro(const job *p, block *b, size_t i, size_t rows, size_t j, size_
         store_swapped(next, b->w->sums + p->sums_bytes / sizeof(float) - BUFFER);
 }
 
+/* All strips of rows by the n columns that lie in w->b. */
+static void strips(const job *p, block *b, size_t rows, size_t n)
+{
+    const bool along_rows = p->k <= SHALLOW;
+    const size_t outer = along_rows ? rows : n, inner = along_rows ? n : rows;
+    for (size_t x = 0; x < outer; x += LRK_STRIP) {
+        for (size_t y = 0; y < inner; y += LRK_STRIP) {
+            const size_t i = along_rows ? x : y, j = along_rows ? y : x;
+            micro(p, b, i, lrk_min(rows - i, LRK_STRIP), b->packed + j, lrk_min(n - j, LRK_STRIP));
+        }
+    }
+}
+
 static void tile_task(void *ctx, size_t task, int worker)
 {
     const job *p = ctx;
     const workspace w = workspace_of(p, worker);
     const size_t j0 = task % p->n_col_tasks * p->columns, cols = lrk_min(p->n - j0, p->columns);
     const size_t i0 = task / p->n_col_tasks * p->rows, rows = lrk_min(p->m - i0, p->rows);
-    const bool along_rows = p->k <= SHALLOW;
 
     lrk_amx_begin();
     if (p->k2) pack_b(&p->g->b2, j0, cols, 0, p->k2, w.b2, &w);
     for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
         block b = {.i0 = i0, .j0 = j0, .k0 = k0, .kc = lrk_min(p->k - k0, p->kc), .w = &w};
-        pack_b(&p->right, j0, cols, k0, b.kc, w.b, &w);
-        const size_t outer = along_rows ? rows : cols, inner = along_rows ? cols : rows;
-        for (size_t x = 0; x < outer; x += LRK_STRIP) {
-            for (size_t y = 0; y < inner; y += LRK_STRIP) {
-                const size_t i = along_rows ? x : y, j = along_rows ? y : x;
-                micro(p, &b, i, lrk_min(rows - i, LRK_STRIP), j, lrk_min(cols - j, LRK_STRIP));
-            }
+        for (; b.packed < cols; b.packed += p->packed) {
+            const size_t n = lrk_min(cols - b.packed, p->packed);
+            pack_b(&p->right, j0 + b.packed, n, k0, b.kc, w.b, &w);
+            strips(p, &b, rows, n);
         }
         lrk_amx_store(&b.waiting);
     }

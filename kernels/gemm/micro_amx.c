@@ -73,10 +73,24 @@ static void store_f32(const lrk_amx_result *r, size_t from, size_t to, __mmask32
     }
 }
 
+/* Whole rows of f32 past the caches; the atomic count that ends the task orders them. */
+static void stream_f32(const lrk_amx_result *r, size_t from, size_t to)
+{
+    const __m512 scale = _mm512_set1_ps(r->alpha);
+    for (size_t i = from; i < to; i++) {
+        const float *sums = r->sums + i * r->stride;
+        float *c = c_row(r, i);
+        _mm512_stream_ps(c, _mm512_mul_ps(scale, _mm512_loadu_ps(sums)));
+        _mm512_stream_ps(c + 16, _mm512_mul_ps(scale, _mm512_loadu_ps(sums + 16)));
+    }
+}
+
 static void store_rows(const lrk_amx_result *r, size_t from, size_t to)
 {
     const __mmask32 mask = r->cols >= LRK_STRIP ? UINT32_MAX : (1u << r->cols) - 1;
-    if (r->c_dtype == LRK_F32)
+    if (r->past_caches && r->cols == LRK_STRIP)
+        stream_f32(r, from, to);
+    else if (r->c_dtype == LRK_F32)
         store_f32(r, from, to, mask);
     else if (r->cols == LRK_STRIP && !r->accumulate)
         replace_bf16(r, from, to);

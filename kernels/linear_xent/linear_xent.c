@@ -9,7 +9,7 @@ LRK_DECLARE_KERNELS(linear_xent);
 
 size_t lrk_linear_xent_chunk(size_t vocabulary)
 {
-    const size_t budget = 64u << 20, rows = budget / (vocabulary * sizeof(float));
+    const size_t budget = 96u << 20, rows = budget / (vocabulary * sizeof(float));
     return rows < 32 ? 32 : rows > LRK_XENT_MAX_CHUNK ? LRK_XENT_MAX_CHUNK : rows / 32 * 32;
 }
 

@@ -35,7 +35,7 @@ typedef struct lrk_linear_xent_attr {
                         be NaN */
 } lrk_linear_xent_attr;
 
-/* Rows of one chunk: so many that their logits fill about 64 MB, at most LRK_XENT_MAX_CHUNK. */
+/* Rows of one chunk: so many that their logits fill about 100 MB, at most LRK_XENT_MAX_CHUNK. */
 enum { LRK_XENT_MAX_CHUNK = 512 };
 size_t lrk_linear_xent_chunk(size_t vocabulary);
 

@@ -2,6 +2,7 @@
  *
  *   bench_gemm [threads] [filter] [seconds a row]
  *   LRK_CPU=avx2 DNNL_MAX_CPU_ISA=AVX2 bench_gemm 1 f32      one level for both
+ *   GOMP_SPINCOUNT=0 bench_gemm 2      oneDNN's threads would spin into our turns
  *
  * Rows: T = 512 tokens on SmolLM2's shapes. Each shows medians in GFLOP/s, their ratio, and for f32
  * on one thread our share of what the micro-kernel reaches with both operands in the first-level
