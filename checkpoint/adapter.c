@@ -3,6 +3,7 @@
 
 #include "base/quant.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ enum { MAX_CONFIG = 1 << 20 };
 static const char prefix[] = "base_model.model.";
 static const char suffix_a[] = ".lora_A.weight";
 static const char suffix_b[] = ".lora_B.weight";
+static const char suffix_m[] = ".lora_magnitude_vector";
 
 /* The module path between prefix and ending, as a copy in *path (NULL: another ending). */
 static lrk_status module_path(lrk_adapter *a, const char *key, const char *ending,
@@ -25,18 +27,18 @@ static lrk_status module_path(lrk_adapter *a, const char *key, const char *endin
     return LRK_OK;
 }
 
-/* A copy in f32 of a matrix of the file. */
-static lrk_status read_matrix(lrk_adapter *a, const lrk_safetensors *s, const lrk_st_entry *e,
+/* A copy in f32 of a matrix of the file, or a vector. */
+static lrk_status read_tensor(lrk_adapter *a, const lrk_safetensors *s, const lrk_st_entry *e, int rank,
                               lrk_tensor *out, lrk_err *err)
 {
     lrk_tensor view;
     LRK_TRY(lrk_st_view(s, e, &view, err));
     LRK_REQUIRE(err,
-                view.rank == 2 &&
+                view.rank == rank &&
                     (view.dtype == LRK_F32 || view.dtype == LRK_F16 || view.dtype == LRK_BF16),
-                LRK_EINPUT, "%s: tensor '%s': expected a matrix of F32, F16 or BF16", s->path,
-                e->name);
-    *out = lrk_mat(LRK_F32, view.dim[0], view.dim[1]);
+                LRK_EINPUT, "%s: tensor '%s': expected a %s of F32, F16 or BF16", s->path,
+                e->name, rank == 2 ? "matrix" : "vector");
+    *out = rank == 2 ? lrk_mat(LRK_F32, view.dim[0], view.dim[1]) : lrk_vec(LRK_F32, view.dim[0]);
     out->name = lrk_strdup(&a->arena, e->name);
     LRK_REQUIRE(err, out->name, LRK_ENOMEM, "memory: no room for tensor names");
     LRK_TRY(lrk_alloc(&a->arena, lrk_count(out), sizeof(float), e->name, &out->data, err));
@@ -66,27 +68,37 @@ static bool targeted(const lrk_adapter *a, const char *path)
     return false;
 }
 
+/* The module's tensor that stands beside its lora_A. */
+static lrk_status read_other(lrk_adapter *a, const lrk_safetensors *s, const char *path,
+                             const char *ending, int rank, lrk_tensor *out, lrk_err *err)
+{
+    char key[LRK_ST_MAX_NAME + sizeof prefix + sizeof suffix_m];
+    snprintf(key, sizeof key, "%s%s%s", prefix, path, ending);
+    const lrk_st_entry *e = lrk_st_find(s, key);
+    LRK_REQUIRE(err, e, LRK_EINPUT, "%s: '%s' is missing, its lora_A is there", s->path, key);
+    return read_tensor(a, s, e, rank, out, err);
+}
+
 static lrk_status read_module(lrk_adapter *a, const lrk_safetensors *s, const lrk_st_entry *e,
                               const char *path, lrk_err *err)
 {
     lrk_adapter_module *m = &a->module[a->n];
-    char key[LRK_ST_MAX_NAME + sizeof prefix + sizeof suffix_b];
     size_t rank;
-    memcpy(key, e->name, strlen(e->name) + 1);
-    memcpy(key + strlen(key) - sizeof suffix_b + 1, suffix_b, sizeof suffix_b);
-    const lrk_st_entry *other = lrk_st_find(s, key);
-    LRK_REQUIRE(err, other, LRK_EINPUT, "%s: '%s' is missing, its lora_A is there", s->path, key);
     LRK_REQUIRE(err, targeted(a, path), LRK_EINPUT,
                 "%s: module '%s' is not among target_modules of adapter_config.json", s->path,
                 path);
     m->path = path;
-    LRK_TRY(read_matrix(a, s, e, &m->a, err));
-    LRK_TRY(read_matrix(a, s, other, &m->b, err));
+    LRK_TRY(read_tensor(a, s, e, 2, &m->a, err));
+    LRK_TRY(read_other(a, s, path, suffix_b, 2, &m->b, err));
+    if (a->dora) LRK_TRY(read_other(a, s, path, suffix_m, 1, &m->m, err));
     LRK_TRY(lrk_adapter_of_module(a, path, &rank, &m->alpha, err));
     LRK_REQUIRE(err, m->a.dim[0] == rank && m->b.dim[1] == rank, LRK_ESHAPE,
                 "%s: module '%s': lora_A is (%zu, %zu) and lora_B (%zu, %zu), but the rank in "
                 "adapter_config.json is %zu",
                 s->path, path, m->a.dim[0], m->a.dim[1], m->b.dim[0], m->b.dim[1], rank);
+    LRK_REQUIRE(err, !a->dora || m->m.dim[0] == m->b.dim[0], LRK_ESHAPE,
+                "%s: module '%s': lora_magnitude_vector has %zu elements, lora_B %zu rows", s->path, path,
+                m->m.dim[0], m->b.dim[0]);
     m->scale = lrk_adapter_scale(a, rank, m->alpha);
     a->n++;
     return LRK_OK;
@@ -100,7 +112,7 @@ static int by_path(const void *x, const void *y)
 static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err *err)
 {
     LRK_TRY(lrk_alloc(&a->arena, s->n, sizeof *a->module, "adapter modules", &a->module, err));
-    size_t second = 0;
+    size_t second = 0, magnitudes = 0;
     for (size_t i = 0; i < s->n; i++) {
         const char *path;
         const lrk_st_entry *e = &s->entry[i];
@@ -110,14 +122,18 @@ static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err
             continue;
         }
         LRK_TRY(module_path(a, e->name, suffix_b, &path, err));
-        LRK_REQUIRE(err, path, LRK_ESUPPORT,
-                    "%s: tensor '%s' is neither lora_A nor lora_B of a linear layer", s->path,
-                    e->name);
-        second++;
+        second += path != NULL;
+        if (path) continue;
+        if (a->dora) LRK_TRY(module_path(a, e->name, suffix_m, &path, err));
+        LRK_REQUIRE(err, path, LRK_ESUPPORT, "%s: tensor '%s' is neither lora_A nor lora_B%s of a linear layer",
+                    s->path, e->name, a->dora ? " nor lora_magnitude_vector" : "");
+        magnitudes++;
     }
     LRK_REQUIRE(err, a->n > 0, LRK_EINPUT, "%s: no adapter inside", s->path);
     LRK_REQUIRE(err, second == a->n, LRK_EINPUT, "%s: %zu lora_B but %zu lora_A", s->path, second,
                 a->n);
+    LRK_REQUIRE(err, magnitudes == (a->dora ? a->n : 0), LRK_EINPUT,
+                "%s: %zu lora_magnitude_vector but %zu lora_A", s->path, magnitudes, a->n);
     qsort(a->module, a->n, sizeof *a->module, by_path);
     a->notes = lrk_json_ref(s->metadata);
     return LRK_OK;

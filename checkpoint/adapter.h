@@ -5,11 +5,16 @@
  *
  *   W' = W + scale * B * A,   scale = alpha / R, or alpha / sqrt(R) with use_rslora
  *
- * Keys: "base_model.model." + module path + ".lora_A.weight" | ".lora_B.weight". Layout:
+ * and with use_dora a vector M (out), the length of each row (models/lora.h):
+ *
+ *   W'[o] = M[o] / |(W + scale * B * A)[o]| * (W + scale * B * A)[o]
+ *
+ * Keys: "base_model.model." + module path + ".lora_A.weight" | ".lora_B.weight" |
+ * ".lora_magnitude_vector". Layout:
  * github.com/huggingface/peft, docs/source/developer_guides/checkpoint.md.
  *
  * Reading is strict: every key of adapter_config.json must be one that PEFT 0.21 writes, and those
- * that change the numbers in a way we do not compute (use_dora, lora_bias, modules_to_save, ...)
+ * that change the numbers in a way we do not compute (lora_bias, modules_to_save, ...)
  * must be at their neutral value; messages name the key. Tensors may be f32, f16 or bf16 and become
  * f32; NaN and infinity are refused. All errors of a file are LRK_EINPUT or LRK_ESUPPORT.
  */
@@ -31,6 +36,7 @@
 typedef struct lrk_adapter_module {
     const char *path; /* "model.layers.0.self_attn.q_proj" */
     lrk_tensor a, b;  /* f32, contiguous */
+    lrk_tensor m;     /* f32; rank 0: no DoRA */
     double alpha, scale;
 } lrk_adapter_module;
 
@@ -41,7 +47,7 @@ typedef struct lrk_adapter {
     const char *revision;   /* or NULL */
     size_t rank;
     double alpha, dropout;
-    bool rslora;
+    bool rslora, dora;
     const char *const *target; /* target_modules as a list, or NULL when it is a pattern */
     size_t n_targets;
     const char *target_pattern; /* target_modules as a string, or NULL */
@@ -83,7 +89,7 @@ lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err
 /* The same adapter as a GGUF file for llama.cpp and what is built on it: names and the row order of
  * q and k as the base's GGUF has them; f32. Its one alpha is alpha of the first module (times
  * sqrt(R) with rslora); where other modules differ the factor goes into their B. Not expressible,
- * and refused with the advice to merge: adapters on the embedding or on a tied head. */
+ * and refused with the advice to merge: DoRA, adapters on the embedding or on a tied head. */
 lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base, const char *path,
                                  lrk_err *err);
 

@@ -57,7 +57,7 @@ static const struct {
     {"task_type", READ},
     {"trainable_token_indices", NEUTRAL},
     {"use_bdlora", NEUTRAL},
-    {"use_dora", NEUTRAL},
+    {"use_dora", READ},
     {"use_qalora", NEUTRAL},
     {"use_rslora", READ},
     {"velora_config", NEUTRAL},
@@ -254,6 +254,7 @@ static lrk_status read_config(lrk_adapter *a, const char *where, lrk_err *err)
     LRK_TRY(lrk_json_opt_real(root, "lora_alpha", &a->alpha, where, err));
     LRK_TRY(lrk_json_opt_real(root, "lora_dropout", &a->dropout, where, err));
     LRK_TRY(lrk_json_opt_bool(root, "use_rslora", &a->rslora, where, err));
+    LRK_TRY(lrk_json_opt_bool(root, "use_dora", &a->dora, where, err));
     LRK_REQUIRE(err, a->rank, LRK_EINPUT, "%s: r is missing", where);
     LRK_REQUIRE(err, a->alpha > 0 && a->alpha <= 1e6, LRK_EINPUT,
                 "%s: lora_alpha is %g, expected a positive number", where, a->alpha);

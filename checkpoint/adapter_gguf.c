@@ -53,6 +53,8 @@ static lrk_status name_of(const job *j, const lrk_adapter_module *m, const char 
 
 static lrk_status check_modules(const job *j, lrk_err *err)
 {
+    LRK_REQUIRE(err, !j->a->dora, LRK_ESUPPORT,
+                "a GGUF adapter cannot hold the magnitudes of use_dora; merge the adapter instead");
     for (size_t i = 0; i < j->a->n; i++) {
         const char *path = j->a->module[i].path;
         lrk_tensor head;

@@ -67,7 +67,7 @@ static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
     LRK_TRY(put_targets(a, root, err));
     LRK_TRY(put_patterns(a, root, err));
     lrk_json_set(root, "use_rslora", lrk_json_new_bool(a->rslora));
-    lrk_json_set(root, "use_dora", lrk_json_new_bool(false));
+    lrk_json_set(root, "use_dora", lrk_json_new_bool(a->dora));
     lrk_json_set(root, "bias", text_or_null("none"));
     lrk_json_set(root, "fan_in_fan_out", lrk_json_new_bool(false));
     lrk_json_set(root, "init_lora_weights", lrk_json_new_bool(true));
@@ -89,6 +89,19 @@ lrk_status lrk_adapter_config_text(const lrk_adapter *a, lrk_buf *b, lrk_err *er
     return lrk_buf_check(b, err);
 }
 
+static lrk_status declare_one(lrk_st_writer *w, const char *path, const char *ending, const lrk_tensor *t,
+                              lrk_err *err)
+{
+    lrk_buf name = {0};
+    lrk_buf_printf(&name, "base_model.model.%s%s", path, ending);
+    lrk_status status = lrk_buf_check(&name, err);
+    if (status == LRK_OK && name.n >= LRK_NAME_MAX)
+        status = lrk_fail(err, LRK_EVALUE, "module '%s': the name is too long", path);
+    if (status == LRK_OK) status = lrk_st_declare(w, name.data, t, err);
+    lrk_buf_free(&name);
+    return status;
+}
+
 static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
 {
     for (void *i = lrk_json_begin(a->notes); i; i = lrk_json_next(a->notes, i)) {
@@ -98,20 +111,9 @@ static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
     }
     for (size_t i = 0; i < a->n; i++) {
         const lrk_adapter_module *m = &a->module[i];
-        lrk_buf name = {0};
-        for (int side = 0; side < 2; side++) {
-            name.n = 0;
-            lrk_buf_printf(&name, "base_model.model.%s.lora_%c.weight", m->path, side ? 'B' : 'A');
-            lrk_status status = lrk_buf_check(&name, err);
-            if (status == LRK_OK && name.n >= LRK_NAME_MAX)
-                status = lrk_fail(err, LRK_EVALUE, "module '%s': the name is too long", m->path);
-            if (status == LRK_OK) status = lrk_st_declare(w, name.data, side ? &m->b : &m->a, err);
-            if (status != LRK_OK) {
-                lrk_buf_free(&name);
-                return status;
-            }
-        }
-        lrk_buf_free(&name);
+        LRK_TRY(declare_one(w, m->path, ".lora_A.weight", &m->a, err));
+        LRK_TRY(declare_one(w, m->path, ".lora_B.weight", &m->b, err));
+        if (a->dora) LRK_TRY(declare_one(w, m->path, ".lora_magnitude_vector", &m->m, err));
     }
     return LRK_OK;
 }
@@ -119,12 +121,13 @@ static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
 /* The writer sorts by name, as the modules' paths are sorted or not; so look up. */
 static const lrk_tensor *tensor_of(const lrk_adapter *a, const char *key)
 {
-    static const char prefix[] = "base_model.model.", ending[] = ".lora_A.weight";
-    const size_t p = sizeof prefix - 1, n = strlen(key) - p - (sizeof ending - 1);
-    for (size_t i = 0; i < a->n; i++) {
-        const char *path = a->module[i].path;
-        if (strlen(path) == n && strncmp(path, key + p, n) == 0)
-            return strcmp(key + p + n, ending) == 0 ? &a->module[i].a : &a->module[i].b;
+    const char *path = key + sizeof "base_model.model." - 1, *ending = strstr(path, ".lora_");
+    for (size_t i = 0; ending && i < a->n; i++) {
+        const lrk_adapter_module *m = &a->module[i];
+        const size_t n = strlen(m->path);
+        if (strncmp(m->path, path, n) != 0 || path + n != ending) continue;
+        return strcmp(ending, ".lora_A.weight") == 0 ? &m->a
+               : strcmp(ending, ".lora_B.weight") == 0 ? &m->b : &m->m;
     }
     return NULL;
 }

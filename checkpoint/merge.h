@@ -1,6 +1,7 @@
 /* checkpoint/merge.h -- a base model with an adapter merged into it, as a new model.
  *
  *     W' = round(W + scale * (B * A))      per element; scale in f32
+ * and with DoRA, round(M[o] / |V[o]| * V[o]) for each row V[o] of that sum.
  * B * A is summed over the rank in its order, each step rounded to f32 as a fused multiply-add
  * rounds, so the result is that of PEFT's merge, and the same on every machine. W is the stored
  * weight in f32; the sum is rounded once, to the type that is written.

@@ -41,7 +41,7 @@ static size_t hf_row(const lrk_merge_item *item, size_t row)
     return gguf_out ? lrk_qk_hf_row(row, item->head_dim) : row;
 }
 
-/* w += scale * (row of B) * A. A product of two f32 is exact in f64, so each step rounds all
+/* w += scale * (row of B) * A, then brought to length M[row] where there is M. A product of two f32 is exact in f64, so each step rounds all
  * but as a fused multiply-add in f32 does (the sum is rounded twice, to f64 and to f32), and alike
  * on machines with and without such an instruction. */
 static void add_delta(const lrk_adapter_module *m, size_t row, size_t cols, float *w, float *sum)
@@ -55,6 +55,11 @@ static void add_delta(const lrk_adapter_module *m, size_t row, size_t cols, floa
         for (size_t c = 0; c < cols; c++) sum[c] = (float)((double)sum[c] + bk * (double)a[c]);
     }
     for (size_t c = 0; c < cols; c++) w[c] += scale * sum[c];
+    if (!m->m.rank) return;
+    double length = 0.0;
+    for (size_t c = 0; c < cols; c++) length += (double)w[c] * (double)w[c];
+    const float factor = ((const float *)m->m.data)[row] / (float)sqrt(length);
+    for (size_t c = 0; c < cols; c++) w[c] *= factor;
 }
 
 static void make_rows(void *ctx, size_t task, int worker)

@@ -11,16 +11,16 @@ static size_t memory_row(const lrk_projection *p, size_t row)
     return row / head * head + lrk_qk_gguf_row(row % head, head);
 }
 
-void lrk_rows_to_file(const lrk_projection *p, const float *from, float *to)
+void lrk_rows_to_file(const lrk_projection *p, size_t width, const float *from, float *to)
 {
     for (size_t row = 0; row < lrk_rows(&p->weight); row++)
-        memcpy(to + row * p->rank, from + memory_row(p, row) * p->rank, p->rank * sizeof *to);
+        memcpy(to + row * width, from + memory_row(p, row) * width, width * sizeof *to);
 }
 
-void lrk_rows_to_memory(const lrk_projection *p, const float *from, float *to)
+void lrk_rows_to_memory(const lrk_projection *p, size_t width, const float *from, float *to)
 {
     for (size_t row = 0; row < lrk_rows(&p->weight); row++)
-        memcpy(to + memory_row(p, row) * p->rank, from + row * p->rank, p->rank * sizeof *to);
+        memcpy(to + memory_row(p, row) * width, from + row * width, width * sizeof *to);
 }
 
 static bool select_module(void *ctx, const char *path, size_t *rank, double *alpha)
@@ -37,20 +37,30 @@ lrk_lora_options lrk_adapter_options(const lrk_adapter *a)
     return (lrk_lora_options){.rank = a->rank,
                               .alpha = a->alpha,
                               .rslora = a->rslora,
+                              .dora = a->dora,
                               .select = select_module,
                               .ctx = (void *)(uintptr_t)a}; /* select only reads it */
+}
+
+/* Rows of a file, to where the model has them. */
+static lrk_status rows_in(lrk_device device, const lrk_projection *p, const lrk_tensor *from,
+                          const lrk_tensor *to, lrk_err *err)
+{
+    if (!to->rank) return LRK_OK;
+    float *rows = lrk_heap_alloc(lrk_count(to), sizeof *rows);
+    LRK_REQUIRE(err, rows, LRK_ENOMEM, "memory: no room for the adapter of %s", p->path);
+    lrk_rows_to_memory(p, lrk_count(to) / lrk_rows(&p->weight), from->data, rows);
+    lrk_device_upload(device, to->data, rows, lrk_bytes(to));
+    lrk_heap_free(rows);
+    return LRK_OK;
 }
 
 static lrk_status copy_in(lrk_device device, const lrk_projection *p, const lrk_adapter_module *from,
                           lrk_err *err)
 {
-    float *b = lrk_heap_alloc(lrk_count(&p->b), sizeof *b);
-    LRK_REQUIRE(err, b, LRK_ENOMEM, "memory: no room for the adapter of %s", p->path);
-    lrk_rows_to_memory(p, from->b.data, b);
     lrk_device_upload(device, p->a.data, from->a.data, lrk_bytes(&p->a));
-    lrk_device_upload(device, p->b.data, b, lrk_bytes(&p->b));
-    lrk_heap_free(b);
-    return LRK_OK;
+    LRK_TRY(rows_in(device, p, &from->b, &p->b, err));
+    return rows_in(device, p, &from->m, &p->m, err);
 }
 
 lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *err)
@@ -69,6 +79,7 @@ lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *e
                     lrk_cols(&p->a));
         LRK_TRY(copy_in(m->device, p, from, err));
     }
+    lrk_model_settle(m);
     return LRK_OK;
 }
 
@@ -106,20 +117,29 @@ static lrk_status name_targets(lrk_adapter *a, const lrk_model *m, lrk_err *err)
     return LRK_OK;
 }
 
-lrk_status lrk_adapter_pair(lrk_arena *arena, lrk_device device, const lrk_projection *p,
-                            lrk_tensor *a, lrk_tensor *b, lrk_err *err)
+static lrk_status rows_out(lrk_arena *arena, lrk_device device, const lrk_projection *p, lrk_tensor *t,
+                           lrk_err *err)
 {
-    const void *a_there = a->data, *b_there = b->data;
+    const void *there = t->data;
     float *rows;
-    LRK_TRY(lrk_alloc(arena, lrk_bytes(a), 1, p->path, &a->data, err));
-    LRK_TRY(lrk_alloc(arena, lrk_bytes(b), 1, p->path, &b->data, err));
-    rows = lrk_heap_alloc(lrk_count(b), sizeof *rows);
+    if (!t->rank) return LRK_OK;
+    LRK_TRY(lrk_alloc(arena, lrk_bytes(t), 1, p->path, &t->data, err));
+    rows = lrk_heap_alloc(lrk_count(t), sizeof *rows);
     LRK_REQUIRE(err, rows, LRK_ENOMEM, "memory: no room for the adapter of %s", p->path);
-    lrk_status status = lrk_device_download(device, a->data, a_there, lrk_bytes(a), err);
-    if (status == LRK_OK) status = lrk_device_download(device, rows, b_there, lrk_bytes(b), err);
-    if (status == LRK_OK) lrk_rows_to_file(p, rows, b->data);
+    const lrk_status status = lrk_device_download(device, rows, there, lrk_bytes(t), err);
+    if (status == LRK_OK) lrk_rows_to_file(p, lrk_count(t) / lrk_rows(&p->weight), rows, t->data);
     lrk_heap_free(rows);
     return status;
+}
+
+lrk_status lrk_adapter_copies(lrk_arena *arena, lrk_device device, const lrk_projection *p,
+                              lrk_tensor *a, lrk_tensor *b, lrk_tensor *m, lrk_err *err)
+{
+    const void *there = a->data;
+    LRK_TRY(lrk_alloc(arena, lrk_bytes(a), 1, p->path, &a->data, err));
+    LRK_TRY(lrk_device_download(device, a->data, there, lrk_bytes(a), err));
+    LRK_TRY(rows_out(arena, device, p, b, err));
+    return rows_out(arena, device, p, m, err);
 }
 
 lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err)
@@ -131,9 +151,9 @@ lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *e
     for (size_t i = 0; i < a->n; i++) {
         const lrk_projection *p = m->adapted[i];
         lrk_adapter_module *to = &a->module[i];
-        *to = (lrk_adapter_module){.path = p->path, .a = p->a, .b = p->b, .alpha = p->alpha,
-                                   .scale = p->attr.scale};
-        LRK_TRY(lrk_adapter_pair(&a->arena, m->device, p, &to->a, &to->b, err));
+        *to = (lrk_adapter_module){.path = p->path, .a = p->a, .b = p->b, .m = p->m,
+                                   .alpha = p->alpha, .scale = p->attr.scale};
+        LRK_TRY(lrk_adapter_copies(&a->arena, m->device, p, &to->a, &to->b, &to->m, err));
     }
     return LRK_OK;
 }

@@ -39,13 +39,17 @@ static lrk_var *project_rows(const lrk_pass *p, const lrk_projection *w, size_t 
                              lrk_var *x)
 {
     lrk_tape *t = p->tape;
-    lrk_tensor weight, bias, b, db;
-    lrk_var *in[] = {x, lrk_constant(t, part(&w->weight, first, n, &weight)),
-                     lrk_constant(t, part(&w->bias, first, n, &bias)),
+    lrk_tensor weight, bias, b, db, m, dm, norm;
+    lrk_var *shift = lrk_constant(t, part(&w->bias, first, n, &bias));
+    lrk_var *in[] = {x, lrk_constant(t, part(&w->weight, first, n, &weight)), w->m.rank ? NULL : shift,
                      lrk_parameter(t, w->adapted ? &w->a : NULL, w->da.rank ? &w->da : NULL),
                      lrk_parameter(t, w->adapted ? part(&w->b, first, n, &b) : NULL,
                                    part(&w->db, first, n, &db))};
-    return lrk_apply(t, &lrk_op_linear, in, 5, &w->attr);
+    lrk_var *y = lrk_apply(t, &lrk_op_linear, in, 5, &w->attr);
+    if (!w->m.rank) return y;
+    lrk_var *scaled[] = {y, lrk_parameter(t, part(&w->m, first, n, &m), part(&w->dm, first, n, &dm)),
+                         lrk_constant(t, part(&w->norm, first, n, &norm)), shift};
+    return lrk_apply(t, &lrk_op_dora, scaled, 4, NULL);
 }
 
 static lrk_var *project(const lrk_pass *p, const lrk_projection *w, lrk_var *x)

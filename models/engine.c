@@ -141,9 +141,9 @@ static lrk_status build(lrk_engine *e, lrk_err *err)
                             (lrk_model_memory){o->device, &e->frozen, &e->run}, err));
     e->model.loss.max_rows = o->max_trained;
     e->bytes.weights = e->model.weight_bytes;
-    e->bytes.adapters = lrk_bytes(&e->model.parameters);
-    e->bytes.gradients = o->train ? e->bytes.adapters : 0;
     const size_t before = lrk_arena_mark(&e->run);
+    e->bytes.gradients = o->train ? lrk_bytes(&e->model.parameters) : 0;
+    e->bytes.adapters = before - e->bytes.gradients;
     for (int i = 0; o->train && i < 2; i++) LRK_TRY(take_moment(e, &e->moment[i], err));
     const size_t moments = lrk_arena_mark(&e->run);
     if (o->cache_slots)

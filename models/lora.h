@@ -2,8 +2,15 @@
  *
  *   W' = W + scale * B A,   A (r, in), B (out, r),   scale = alpha / r, or alpha / sqrt(r) (rsLoRA)
  *
+ * DoRA gives the rows of W' lengths of their own, M (out), which start at those of W:
+ *
+ *   W'[o] = M[o] / norm[o] * (W + scale * B A)[o],   norm[o] = |(W + scale * B A)[o]|
+ *
+ * norm is a constant of a step: kernels/weight_norm/ computes it after each change of A and B.
+ *
  * Start: B = 0, A uniform in +-1/sqrt(in), which is PEFT's kaiming_uniform with a = sqrt(5). The
- * scale is computed here and nowhere else. Source: Hu et al. 2021; Kalajdzievski 2023 (rsLoRA).
+ * scale is computed here and nowhere else. Source: Hu et al. 2021; Kalajdzievski 2023 (rsLoRA);
+ * Liu et al. 2024 (DoRA).
  */
 #ifndef LRK_MODELS_LORA_H
 #define LRK_MODELS_LORA_H
@@ -20,7 +27,7 @@ typedef struct lrk_lora_options {
     size_t rank;
     double alpha;
     double dropout;
-    bool rslora;
+    bool rslora, dora;
     uint64_t seed;
     lrk_lora_select select; /* NULL: every linear layer but the head */
     void *ctx;
@@ -37,7 +44,8 @@ typedef struct lrk_projection {
     size_t rank;
     double alpha;
     lrk_tensor a, b;      /* f32, in the run arena */
-    lrk_tensor da, db;    /* their gradients; rank 0 in inference */
+    lrk_tensor m, norm;   /* f32 (out), there too; rank 0: no DoRA */
+    lrk_tensor da, db, dm; /* gradients of a, b, m; rank 0 in inference */
     lrk_linear_attr attr;
     lrk_rng dropout;      /* site: this projection; seed and step: set for each micro-batch */
     size_t heads;         /* > 0: output rows of q or k are permuted in memory, pairs adjacent */
@@ -46,5 +54,11 @@ typedef struct lrk_projection {
 /* Fills A and B, which lie on that device, with the start values. Element numbers run over A alone, the
  * site tells projections apart: the start does not depend on which other modules are adapted. */
 lrk_status lrk_lora_start(lrk_projection *p, lrk_device device, uint64_t seed, lrk_err *err);
+
+/* Computes norm of p, which has m, from its weight, a and b. */
+void lrk_lora_norm(const lrk_projection *p, lrk_device device);
+
+/* Whether that device can; called before lrk_lora_norm, without data. */
+lrk_status lrk_lora_norm_check(const lrk_projection *p, lrk_device device, lrk_err *err);
 
 #endif /* LRK_MODELS_LORA_H */

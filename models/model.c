@@ -161,6 +161,7 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     if (!lora) return LRK_OK;
     p->rank = lora->rank;
     p->alpha = lora->alpha;
+    p->m.rank = p->norm.rank = lora->dora;
     p->adapted = !lora->select || lora->select(lora->ctx, p->path, &p->rank, &p->alpha);
     if (!p->adapted) return LRK_OK;
     LRK_REQUIRE(err, p->rank > 0 && p->rank <= (rows < cols ? rows : cols), LRK_EVALUE,
@@ -216,29 +217,42 @@ static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
 
 static size_t adapter_size(const lrk_projection *p)
 {
-    return p->rank * (lrk_rows(&p->weight) + lrk_cols(&p->weight));
+    const size_t rows = lrk_rows(&p->weight);
+    return p->rank * (rows + lrk_cols(&p->weight)) + (p->m.rank ? rows : 0);
 }
 
-/* A (rank, in) and B (out, rank) of p at element `at` of the vectors. */
+/* A (rank, in), B (out, rank) and M (out) of p at element `at` of the vectors. */
 static void slice(const lrk_model *m, lrk_projection *p, size_t at)
 {
-    const size_t a = p->rank * lrk_cols(&p->weight);
+    const size_t a = p->rank * lrk_cols(&p->weight), b = p->rank * lrk_rows(&p->weight);
     float *parameters = m->parameters.data, *gradients = m->gradients.data;
     p->a = lrk_mat(LRK_F32, p->rank, lrk_cols(&p->weight));
     p->b = lrk_mat(LRK_F32, lrk_rows(&p->weight), p->rank);
-    p->a.name = p->b.name = p->path;
+    if (p->m.rank) p->m = lrk_vec(LRK_F32, lrk_rows(&p->weight));
+    p->a.name = p->b.name = p->m.name = p->path;
     if (m->gradients.rank) {
         p->da = p->a;
         p->db = p->b;
+        p->dm = p->m;
     }
     if (parameters) {
         p->a.data = parameters + at;
         p->b.data = parameters + at + a;
+        p->m.data = parameters + at + a + b;
     }
     if (gradients) {
         p->da.data = gradients + at;
         p->db.data = gradients + at + a;
+        p->dm.data = gradients + at + a + b;
     }
+}
+
+static lrk_status take_norm(const lrk_builder *b, lrk_projection *p, lrk_err *err)
+{
+    if (!p->m.rank) return LRK_OK;
+    p->norm = p->m;
+    LRK_TRY(lrk_lora_norm_check(p, b->m->device, err));
+    return lrk_alloc(b->memory.run, lrk_bytes(&p->norm), 1, p->path, &p->norm.data, err);
 }
 
 static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
@@ -267,6 +281,7 @@ static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
     for (size_t i = 0; i < m->n_adapted; i++) {
         slice(m, m->adapted[i], at);
         at += adapter_size(m->adapted[i]);
+        LRK_TRY(take_norm(b, m->adapted[i], err));
     }
     return LRK_OK;
 }
@@ -428,6 +443,12 @@ lrk_status lrk_model_start(lrk_model *m, uint64_t seed, lrk_err *err)
     for (size_t i = 0; i < m->n_adapted; i++)
         LRK_TRY(lrk_lora_start(m->adapted[i], m->device, seed, err));
     return LRK_OK;
+}
+
+void lrk_model_settle(const lrk_model *m)
+{
+    for (size_t i = 0; i < m->n_adapted; i++)
+        if (m->adapted[i]->m.rank) lrk_lora_norm(m->adapted[i], m->device);
 }
 
 void lrk_model_set_dropout(lrk_model *m, uint64_t seed, uint32_t count)

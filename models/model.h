@@ -3,7 +3,7 @@
  * Weights stay in the type they are stored in; a model asks for them by Hugging Face name through a
  * callback, so it never knows the file format. On the CPU they stay where they are, in a mapped file; on
  * another device they are copied there. Norm weights, which are small, are converted to f32. All adapter weights lie in one vector, their gradients in another, in
- * the order of `adapted`: A, then B of each projection. The optimizer sees two vectors.
+ * the order of `adapted`: A, then B, then M of each projection. The optimizer sees two vectors.
  *
  * On counting arenas the same build counts the same bytes and touches no weight.
  */
@@ -11,6 +11,7 @@
 #define LRK_MODELS_MODEL_H
 #include "autograd/tape.h"
 #include "kernels/attention/attention.h"
+#include "kernels/dora/dora.h"
 #include "kernels/embed/embed.h"
 #include "kernels/experts/experts.h"
 #include "kernels/heads/heads.h"
@@ -97,6 +98,10 @@ bool lrk_model_knows(const lrk_model *m, const char *name);
 
 /* Start values of all adapters. */
 lrk_status lrk_model_start(lrk_model *m, uint64_t seed, lrk_err *err);
+
+/* To be called after each change of the parameters: what passes take as constants follows from them, the
+ * norms of DoRA. */
+void lrk_model_settle(const lrk_model *m);
 
 /* Dropout masks of the next micro-batch, a function of the two numbers: a resumed run draws what it
  * would have drawn. count: the step; seed tells its micro-batches apart. */

@@ -40,7 +40,8 @@ static lrk_status check_trained(const lrk_adapter *a, lrk_err *err)
 {
     bool any = false, any_a = false;
     for (size_t i = 0; i < a->n; i++)
-        LRK_REQUIRE(err, all_finite(&a->module[i].a, &any_a) && all_finite(&a->module[i].b, &any),
+        LRK_REQUIRE(err, all_finite(&a->module[i].a, &any_a) && all_finite(&a->module[i].b, &any) &&
+                             all_finite(&a->module[i].m, &any_a),
                     LRK_ENUMERIC, "the adapter holds a number that is not finite; it is not written");
     LRK_REQUIRE(err, any, LRK_ENUMERIC,
                 "training left every B of the adapter at zero: nothing was learned; is the learning "
@@ -60,11 +61,13 @@ static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
     char number[32];
     *a = (lrk_adapter){.base_model = r->base_model, .rank = r->lora_r, .alpha = r->lora_alpha,
                        .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
+                       .dora = r->peft_use_dora,
                        .arena = lrk_arena_growing("adapter")};
     if (s->start.n) {
         a->rank = s->start.rank;
         a->alpha = s->start.alpha;
         a->rslora = s->start.rslora;
+        a->dora = s->start.dora;
     }
     LRK_TRY(lrk_adapter_from_model(a, &t->engine->model, err));
     a->notes = lrk_json_object();

@@ -36,6 +36,7 @@ void lrk_optimizer_step(lrk_optimizer *o, lrk_engine *e, double rate)
         step_on_cpu(e, &a, &v);
     else
         step_on_gpu(e, &a, &v);
+    lrk_model_settle(&e->model);
     lrk_engine_post(e);
     o->steps++;
 }

@@ -53,6 +53,9 @@ static lrk_status open_batches(lrk_session *s, lrk_err *err)
 static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
+    LRK_REQUIRE(err, !r->peft_use_dora || r->lora_dropout <= 0.0, LRK_EUSAGE,
+                "lora_dropout is %g: adapters with peft_use_dora are trained without dropout",
+                r->lora_dropout);
     if (r->lora_model_dir) {
         LRK_TRY(lrk_adapter_load(&s->start, r->lora_model_dir, err));
         LRK_TRY(lrk_adapter_check_base(&s->start, s->base.weights, false, err));
@@ -65,7 +68,7 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
                              r->lora_target_modules.scalar, err));
     s->lora = (lrk_lora_options){.rank = r->lora_r, .alpha = r->lora_alpha,
                                  .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
-                                 .seed = r->seed, .select = lrk_targets_select,
+                                 .dora = r->peft_use_dora, .seed = r->seed, .select = lrk_targets_select,
                                  .ctx = &s->targets};
     return LRK_OK;
 }

@@ -246,12 +246,15 @@ static lrk_status compare_module(lrk_golden *g, const lrk_engine *e, const lrk_p
                                  lrk_err *err)
 {
     char name[256];
-    lrk_tensor a = p->da, b = p->db;
-    LRK_TRY(lrk_adapter_pair(g->a, e->options.device, p, &a, &b, err));
+    lrk_tensor a = p->da, b = p->db, m = p->dm;
+    LRK_TRY(lrk_adapter_copies(g->a, e->options.device, p, &a, &b, &m, err));
     snprintf(name, sizeof name, "grad.base_model.model.%s.lora_A.weight", p->path);
     LRK_TRY(compare_tensor(g, "gradients", 1e-4, name, a.data, lrk_count(&a), true, err));
     snprintf(name, sizeof name, "grad.base_model.model.%s.lora_B.weight", p->path);
-    return compare_tensor(g, "gradients", 1e-4, name, b.data, lrk_count(&b), true, err);
+    LRK_TRY(compare_tensor(g, "gradients", 1e-4, name, b.data, lrk_count(&b), true, err));
+    if (!m.rank) return LRK_OK;
+    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_magnitude_vector", p->path);
+    return compare_tensor(g, "gradients", 1e-4, name, m.data, lrk_count(&m), true, err);
 }
 
 static lrk_status gradients(lrk_golden *g, lrk_engine *e, lrk_err *err)
@@ -314,18 +317,21 @@ static lrk_status compare_final(lrk_golden *g, const lrk_engine *e, lrk_err *err
     for (size_t i = 0; status == LRK_OK && i < e->model.n_adapted; i++) {
         const lrk_projection *p = e->model.adapted[i];
         const lrk_adapter_module *w = lrk_adapter_find(&want, p->path);
-        lrk_tensor a = p->a, b = p->b;
+        lrk_tensor a = p->a, b = p->b, m = p->m;
         if (!w) continue;
-        if (lrk_count(&w->a) != lrk_count(&p->a) || lrk_count(&w->b) != lrk_count(&p->b))
+        if (lrk_count(&w->a) != lrk_count(&p->a) || lrk_count(&w->b) != lrk_count(&p->b) ||
+            w->m.rank != p->m.rank)
             status = lrk_fail(err, LRK_EINPUT, "%s: %s has other shapes than in init",
                               path_in(g, "final"), p->path);
         if (status == LRK_OK)
-            status = lrk_adapter_pair(g->a, e->options.device, p, &a, &b, err);
+            status = lrk_adapter_copies(g->a, e->options.device, p, &a, &b, &m, err);
         if (status != LRK_OK) break;
         lrk_report_error(g->report, check,
                          fmax(furthest(w->a.data, a.data, lrk_count(&a)),
                               furthest(w->b.data, b.data, lrk_count(&b))),
                          p->path);
+        if (m.rank)
+            lrk_report_error(g->report, check, furthest(w->m.data, m.data, lrk_count(&m)), p->path);
     }
     lrk_adapter_free(&want);
     return status;

@@ -35,8 +35,8 @@ expect_error 2 'a model directory can hold f32, f16 and bf16' \
     "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out x --dtype q8_0
 expect_error 3 'an adapter for another base' \
     "$LORIKEET" merge --model "$G/llama" --adapter "$G/mistral/adapter" --out x
-expect_error 3 'adapter_config.json: use_dora: not supported' \
-    "$LORIKEET" merge --model "$G/llama_dora" --adapter "$G/llama_dora/adapter" --out x
+expect_error 3 'cannot hold the magnitudes of use_dora; merge the adapter instead' \
+    "$LORIKEET" export --adapter "$G/llama_dora/adapter" --base "$G/llama_dora" --gguf x.gguf
 expect_error 7 'merging changed nothing' \
     "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/init" --out x
 expect_error 3 'nowhere: cannot open' \

@@ -47,6 +47,17 @@ expect_exit 0 "${train[@]}" output_dir=again threads=1
 cmp run/adapter/adapter_model.safetensors again/adapter/adapter_model.safetensors ||
     fail "the same recipe, another adapter"
 
+# DoRA: killed and resumed, the same bytes as at one go; what PEFT has no other arithmetic for here is refused.
+dora=("${train[@]}" peft_use_dora=true export.adapter_gguf=false)
+expect_exit 0 "${dora[@]}" output_dir=dora
+grep -q '"use_dora": true' dora/adapter/adapter_config.json || fail "no DoRA: $(cat dora/adapter/adapter_config.json)"
+cp -r dora dora2 && rm -rf dora2/ckpt-00000004.safetensors dora2/adapter dora2/merged dora2/merged-q8_0.gguf
+expect_exit 0 "${dora[@]}" output_dir=dora2 --resume
+cmp dora/adapter/adapter_model.safetensors dora2/adapter/adapter_model.safetensors ||
+    fail "a DoRA run that was resumed has another adapter"
+expect_exit 0 "${dora[@]}" output_dir=dora3 lora_model_dir=dora/adapter
+expect_error 2 'peft_use_dora are trained without dropout' "${dora[@]}" output_dir=x lora_dropout=0.1
+
 # A run of conversations, and with bf16.
 expect_exit 0 "${train[@]}" output_dir=chat datasets.0.path=chat.jsonl compute_dtype=bf16 export.merged=false
 [ -s chat/adapter/adapter_model.safetensors ] || fail "no adapter from conversations"

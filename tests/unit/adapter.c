@@ -44,8 +44,8 @@ static void test_rewrite(void **state)
 {
     (void)state;
     const char *const cases[] = {"llama/adapter", "llama_qv/adapter", "mistral/final",
-                                 "llama_gguf_q8_0/init"};
-    for (size_t i = 0; i < 4; i++) {
+                                 "llama_gguf_q8_0/init", "llama_dora/final"};
+    for (size_t i = 0; i < 5; i++) {
         char path[300], tensors[400];
         lrk_adapter a, b;
         lrk_err err = {0};
@@ -74,7 +74,8 @@ static const struct {
 } configs[] = {
     {"\"r\":4", LRK_OK, ""},
     {"\"r\":4,\"use_dora\":false,\"loftq_config\":{},\"modules_to_save\":null", LRK_OK, ""},
-    {"\"r\":4,\"use_dora\":true", LRK_ESUPPORT, "case: use_dora: not supported (expected false)"},
+    {"\"r\":4,\"use_dora\":true", LRK_OK, ""},
+    {"\"r\":4,\"use_dora\":1", LRK_EINPUT, "use_dora"},
     {"\"r\":4,\"modules_to_save\":[\"lm_head\"]", LRK_ESUPPORT, "modules_to_save: not supported"},
     {"\"r\":4,\"fan_in_fan_out\":true", LRK_ESUPPORT, "fan_in_fan_out: not supported"},
     {"\"r\":4,\"bias\":\"all\"", LRK_ESUPPORT, "bias: 'all' is not supported, only none"},
@@ -199,9 +200,6 @@ static void test_refused(void **state)
     (void)state;
     lrk_adapter a;
     lrk_err err = {0};
-    assert_int_equal(lrk_adapter_load(&a, GOLDEN "llama_dora/adapter", &err), LRK_ESUPPORT);
-    assert_non_null(strstr(err.text, "adapter_config.json: use_dora: not supported"));
-    err = (lrk_err){0};
     assert_int_equal(lrk_adapter_load(&a, GOLDEN "llama", &err), LRK_EINPUT);
     assert_non_null(strstr(err.text, "adapter_config.json is missing"));
     err = (lrk_err){0};
@@ -224,6 +222,15 @@ static void test_refused(void **state)
                      LRK_OK);
     assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_ESUPPORT);
     assert_non_null(strstr(err.text, "neither lora_A nor lora_B"));
+    err = (lrk_err){0};
+    assert_int_equal(lrk_file_copy(GOLDEN "llama_dora/adapter/adapter_config.json",
+                                   "unit_a/adapter_config.json", &err),
+                     LRK_OK);
+    assert_int_equal(lrk_file_copy(GOLDEN "llama/adapter/adapter_model.safetensors",
+                                   "unit_a/adapter_model.safetensors", &err),
+                     LRK_OK);
+    assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "lora_magnitude_vector' is missing"));
     clean();
 }
 

@@ -105,6 +105,29 @@ static void test_like_peft(void **state)
     same_file(OUT "/generation_config.json", GOLDEN "mistral/generation_config.json");
 }
 
+/* PEFT sums the length of a row in another order: half a unit of the length and of each product. */
+static void test_dora_like_peft(void **state)
+{
+    (void)state;
+    lrk_weights *got = NULL, *want = NULL;
+    lrk_tensor w;
+    empty_out();
+    merge_ok(GOLDEN "llama_dora", GOLDEN "llama_dora/adapter", (lrk_merge_options){.out = OUT});
+    assert_int_equal(lrk_weights_open(&got, OUT, NULL), LRK_OK);
+    assert_int_equal(lrk_weights_open(&want, GOLDEN "llama_dora/merged", NULL), LRK_OK);
+    assert_int_equal(lrk_weights_count(got), lrk_weights_count(want));
+    for (size_t i = 0; i < lrk_weights_count(want); i++) {
+        const lrk_tensor *t = lrk_weights_at(want, i);
+        assert_true(lrk_weights_find(got, t->name, &w) && lrk_same_shape(&w, t));
+        const float *x = t->data, *y = w.data;
+        for (size_t e = 0; e < lrk_count(t); e++)
+            if (!(fabsf(x[e] - y[e]) <= 8 * 0x1p-24f * fabsf(x[e])))
+                fail_msg("%s, element %zu: %.9g, PEFT has %.9g", t->name, e, (double)y[e], (double)x[e]);
+    }
+    lrk_weights_close(got);
+    lrk_weights_close(want);
+}
+
 /* A GGUF base: q and k come back in Hugging Face's order, and the merge is the same. */
 static void test_from_gguf(void **state)
 {
@@ -410,7 +433,7 @@ static int clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_like_peft),    cmocka_unit_test(test_from_gguf),
+        cmocka_unit_test(test_like_peft), cmocka_unit_test(test_dora_like_peft),    cmocka_unit_test(test_from_gguf),
         cmocka_unit_test(test_gguf_to_gguf), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_metadata),     cmocka_unit_test(test_types),
         cmocka_unit_test(test_quantized),    cmocka_unit_test(test_shards),

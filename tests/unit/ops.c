@@ -11,12 +11,14 @@
 #include "base/rng.h"
 #include "kernels/add/add.h"
 #include "kernels/attention/attention.h"
+#include "kernels/dora/dora.h"
 #include "kernels/embed/embed.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/rope_table/rope_table.h"
 #include "kernels/segments.h"
 #include "kernels/swiglu/swiglu.h"
+#include "kernels/weight_norm/weight_norm.h"
 
 #include <math.h>
 #include <string.h>
@@ -47,6 +49,20 @@ static void refuse(const lrk_op *op, const void *attr, lrk_status status, const 
         const lrk_tensor in_[] = {__VA_ARGS__};                    \
         refuse(op, attr, status, words, (int)(sizeof in_ / sizeof in_[0]), in_); \
     } while (0)
+
+static void dora(void **state)
+{
+    (void)state;
+    const lrk_weight_norm_attr one = {.scale = 1.0};
+    REFUSE(&lrk_op_weight_norm, &one, LRK_ESHAPE, "does not fit 'w' (3, 8)", M(LRK_F32, 3, 8, "w"),
+           M(LRK_F32, 2, 7, "a"), M(LRK_F32, 3, 2, "b"));
+    REFUSE(&lrk_op_weight_norm, &one, LRK_ESUPPORT, "the adapter of 'w' is bf16", M(LRK_F32, 3, 8, "w"),
+           M(LRK_BF16, 2, 8, "a"), M(LRK_BF16, 3, 2, "b"));
+    REFUSE(&lrk_op_dora, NULL, LRK_ESHAPE, "vector 'm' has 2 elements, 'u' has width 3",
+           M(LRK_F32, 4, 3, "u"), V(LRK_F32, 2, "m"), V(LRK_F32, 3, "norm"));
+    REFUSE(&lrk_op_dora, NULL, LRK_ESUPPORT, "vector 'norm' is bf16", M(LRK_BF16, 4, 3, "u"),
+           V(LRK_F32, 3, "m"), V(LRK_BF16, 3, "norm"));
+}
 
 static void common(void **state)
 {
@@ -257,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(common),          cmocka_unit_test(wrong_shapes),
+        cmocka_unit_test(dora),
         cmocka_unit_test(wrong_heads),     cmocka_unit_test(empty_slots),
         cmocka_unit_test(levels),          cmocka_unit_test(quantized_table),
         cmocka_unit_test(far_position),
