@@ -126,32 +126,39 @@ static bool pauses(const lrk_training *t)
            due(t->state.step, lrk_session_save_steps(t->session), total);
 }
 
-/* Evaluations and checkpoints that step t->state.step calls for. *end: stop early. */
-static lrk_status after_step(lrk_training *t, bool *end, lrk_err *err)
+/* No better evaluation for as long as the recipe waits for one. */
+static bool ends_early(const lrk_training *t)
 {
-    const uint64_t total = t->session->schedule.total, patience =
-                                                           t->session->recipe->early_stopping_patience;
-    const uint64_t eval = lrk_session_eval_steps(t->session);
+    const uint64_t patience = t->session->recipe->early_stopping_patience;
+    return patience && t->state.worse >= patience;
+}
+
+/* Evaluations and checkpoints that step t->state.step calls for; LRK_STOPPED after a signal. */
+static lrk_status after_step(lrk_training *t, lrk_err *err)
+{
+    const uint64_t total = t->session->schedule.total, eval = lrk_session_eval_steps(t->session);
     bool better = false;
     if (eval && due(t->state.step, eval, total)) LRK_TRY(evaluate_and_note(t, &better, err));
-    *end = patience && t->state.worse >= patience;
-    if (better || *end || lrk_stop_requested() ||
+    const bool stop = lrk_stop_requested();
+    if (better || stop || ends_early(t) ||
         due(t->state.step, lrk_session_save_steps(t->session), total))
         LRK_TRY(save(t, err));
     if (better)
         LRK_TRY(lrk_run_dir_set_best(t->dir, t->state.best_step, t->state.best_loss, err));
+    if (stop)
+        return lrk_fail(err, LRK_STOPPED, "stopped after step %llu, saved; go on with --resume",
+                        (unsigned long long)t->state.step);
     return LRK_OK;
 }
 
 static lrk_status steps(lrk_training *t, lrk_progress *p, lrk_err *err)
 {
     const lrk_step *step;
-    bool end = false;
     lrk_step_record late;       /* on a GPU a step's numbers are read while the next one is under way */
     bool waiting = false;
     const bool behind = t->engine->options.device != LRK_CPU;
-    if (t->state.eval_pending) LRK_TRY(after_step(t, &end, err));
-    while (!end) {
+    if (t->state.eval_pending) LRK_TRY(after_step(t, err));
+    while (!ends_early(t)) { /* which a resumed run may have done already */
         LRK_TRY(lrk_batches_next(t->session->train, &step, err));
         if (!step) break;
         lrk_step_record r = {.tokens = step->n_tokens, .trained_tokens = step->n_trained};
@@ -163,15 +170,12 @@ static lrk_status steps(lrk_training *t, lrk_progress *p, lrk_err *err)
         waiting = behind && !pauses(t);
         if (waiting) continue;
         LRK_TRY(finish_step(t, p, &late, err));
-        LRK_TRY(after_step(t, &end, err));
+        LRK_TRY(after_step(t, err));
         t->last_elapsed = lrk_seconds() - t->started;
-        if (lrk_stop_requested())
-            return lrk_fail(err, LRK_STOPPED, "stopped after step %llu, saved; go on with --resume",
-                            (unsigned long long)t->state.step);
     }
     if (waiting) LRK_TRY(finish_step(t, p, &late, err));
-    if (end) lrk_note("%llu evaluations without a better one: ending here",
-                      (unsigned long long)t->state.worse);
+    if (ends_early(t)) lrk_note("%llu evaluations without a better one: ending here",
+                                (unsigned long long)t->state.worse);
     return LRK_OK;
 }
 

@@ -93,6 +93,7 @@ static lrk_status each(const char *path,
 
 typedef struct rewinding {
     uint64_t step;
+    bool evaluates_again;
     lrk_writer *out;
 } rewinding;
 
@@ -101,13 +102,15 @@ static lrk_status keep(void *ctx, const lrk_json *record, const char *line, size
     const rewinding *r = ctx;
     const int64_t step = lrk_json_integer(lrk_json_get(record, "step"));
     if (step < 0 || (uint64_t)step > r->step) return LRK_OK;
+    if (r->evaluates_again && (uint64_t)step == r->step && lrk_json_get(record, "eval_loss"))
+        return LRK_OK;
     LRK_TRY(lrk_write(r->out, line, n, err));
     return lrk_write(r->out, "\n", 1, err);
 }
 
-lrk_status lrk_metrics_rewind(const char *path, uint64_t step, lrk_err *err)
+lrk_status lrk_metrics_rewind(const char *path, uint64_t step, bool evaluates_again, lrk_err *err)
 {
-    rewinding r = {.step = step};
+    rewinding r = {.step = step, .evaluates_again = evaluates_again};
     if (!lrk_is_file(path)) return LRK_OK;
     LRK_TRY(lrk_writer_open(&r.out, path, err));
     lrk_status s = each(path, keep, &r, err);

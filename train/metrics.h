@@ -35,9 +35,9 @@ typedef struct lrk_eval_record {
 lrk_status lrk_metrics_step(const char *path, const lrk_step_record *r, lrk_err *err);
 lrk_status lrk_metrics_eval(const char *path, const lrk_eval_record *r, lrk_err *err);
 
-/* Before a run goes on from `step`: drops what was written beyond it, and a last line that a crash
- * cut short. A missing file is fine. */
-lrk_status lrk_metrics_rewind(const char *path, uint64_t step, lrk_err *err);
+/* Before a run goes on from `step`: drops what was written beyond it, the evaluation of that step if
+ * it is made again, and a last line that a crash cut short. A missing file is fine. */
+lrk_status lrk_metrics_rewind(const char *path, uint64_t step, bool evaluates_again, lrk_err *err);
 
 typedef struct lrk_curve_point {
     double step, loss;

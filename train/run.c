@@ -29,7 +29,7 @@ static lrk_status begin(lrk_training *t, bool resume, lrk_err *err)
         if (t->state.evaluated && t->state.best_step == t->state.step)
             LRK_TRY(lrk_run_dir_set_best(t->dir, t->state.best_step, t->state.best_loss, err));
     }
-    LRK_TRY(lrk_metrics_rewind(t->dir->metrics, t->state.step, err));
+    LRK_TRY(lrk_metrics_rewind(t->dir->metrics, t->state.step, t->state.eval_pending, err));
     return lrk_run_dir_begin(t->dir, s->recipe, err);
 }
 

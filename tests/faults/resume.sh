@@ -66,3 +66,66 @@ got=0
 wait $pid || got=$?
 [ $got = 75 ] || { cat err >&2; fail "exit $got after SIGTERM, expected 75"; }
 ls stopped/ckpt-*.safetensors >/dev/null || fail "nothing was saved after SIGTERM"
+
+# what a run says of its steps and evaluations, without what the clock says
+said() { grep -oE '"step": [0-9]+|"(eval_)?loss": [0-9.e+-]+' "$1/metrics.jsonl"; }
+
+# same A B: two runs left the same adapter, numbers and newest checkpoint
+same() {
+    cmp "$1/$adapter" "$2/$adapter" || fail "$2: other bytes than $1"
+    [ "$(said "$1")" = "$(said "$2")" ] || { diff <(said "$1") <(said "$2") >&2; fail "$2: other numbers"; }
+    cmp "$1/best.json" "$2/best.json" || fail "$2: another best step than $1"
+    [ "$(ls "$1" | grep ckpt | tail -n 1)" = "$(ls "$2" | grep ckpt | tail -n 1)" ] ||
+        fail "$2 ends with another step: $(ls "$1" "$2")"
+}
+
+# stop_when FILE PATTERN COUNT COMMAND...: SIGTERM once FILE has COUNT lines that match
+stop_when() {
+    local file=$1 pattern=$2 count=$3 got=0
+    shift 3
+    "$@" >out 2>err &
+    local pid=$!
+    for _ in $(seq 2000); do
+        [ "$(cat "$file" 2>/dev/null | grep -cE "$pattern")" -ge "$count" ] && break
+        sleep 0.01
+    done
+    kill -TERM $pid
+    wait $pid || got=$?
+    [ $got = 75 ] || { cat err >&2; fail "exit $got after SIGTERM, expected 75"; }
+}
+newest() { ls "$1"/ckpt-* | tail -n 1; }
+cut_short() { grep -aqF 'eval_pending\": true' "$1"; } # the evaluation of this checkpoint's step
+
+# ... and goes on to the same bytes, wherever it came: over and over, and in the middle of an evaluation
+# (long here: of 440 rows 400 are evaluated), which is then made again, and of one made again
+for i in $(seq 41 440); do
+    printf '{"prompt": "row %d asks %d\\n", "completion": "and %d answers %d"}\n' $i $((i * 7 % 13)) $i $((i * i % 17))
+done >held.jsonl
+long=(recipe.yaml test_datasets.0.path=held.jsonl val_set_size=0 max_steps=4 num_epochs=9 eval_steps=1
+    evals_per_epoch=0 save_steps=4)
+expect_exit 0 "$LORIKEET" train "${long[@]}" output_dir=unstopped
+rm -rf stopped
+pending=0
+for n in 1 2 3; do
+    stop_when stopped/metrics.jsonl '"kind": "step"' $n "$LORIKEET" train "${long[@]}" output_dir=stopped --resume
+    cut_short "$(newest stopped)" || continue
+    pending=$((pending + 1))
+    step=$(newest stopped)
+    stop_when err 'going on after' 1 "$LORIKEET" train "${long[@]}" output_dir=stopped --resume
+    [ "$(newest stopped)" = "$step" ] || fail "stopped while it evaluated again, and yet a step further"
+    cut_short "$step" || fail "the evaluation of $step is forgotten"
+done
+[ $pending -ge 1 ] || fail "no evaluation was cut short"
+expect_exit 0 "$LORIKEET" train "${long[@]}" output_dir=stopped --resume
+same unstopped stopped
+
+# A run that ended early has ended: killed while it exports, it goes on with that and takes no step more.
+early=(recipe.yaml early_stopping_patience=2 eval_steps=1 evals_per_epoch=0 save_steps=0 saves_per_epoch=0
+    num_epochs=50 learning_rate=0.3 export.merged=true)
+expect_exit 0 "$LORIKEET" train "${early[@]}" output_dir=early
+grep -q 'ending here' err || { cat err >&2; fail "the run did not end early"; }
+cp -r early ended
+rm -r ended/adapter ended/merged/config.json
+expect_exit 0 "$LORIKEET" train "${early[@]}" output_dir=ended --resume
+same early ended
+cmp early/merged/model.safetensors ended/merged/model.safetensors || fail "another merged model"

@@ -85,17 +85,24 @@ static void rewinding_drops_what_came_later(void **state)
 {
     (void)state;
     lrk_arena a = lrk_arena_growing("test");
-    assert_int_equal(lrk_metrics_rewind(path, 3, NULL), LRK_OK); /* no file yet */
+    assert_int_equal(lrk_metrics_rewind(path, 3, false, NULL), LRK_OK); /* no file yet */
     for (uint64_t s = 1; s <= 6; s++) write_step(s, 1.0 / (double)s);
     write_eval(2, 0.5);
     write_eval(5, 0.25);
     assert_int_equal(lrk_file_append(path, "{\"kind\": \"st", 12, NULL), LRK_OK);
-    assert_int_equal(lrk_metrics_rewind(path, 4, NULL), LRK_OK);
+    assert_int_equal(lrk_metrics_rewind(path, 4, false, NULL), LRK_OK);
     write_step(5, 9.0);
-    const lrk_curve c = read_back(&a);
+    lrk_curve c = read_back(&a);
     assert_int_equal(c.n_train, 5);
     assert_true(c.train[4].loss == 9.0);
     assert_int_equal(c.n_eval, 1);
+    assert_int_equal(lrk_metrics_rewind(path, 2, false, NULL), LRK_OK);
+    c = read_back(&a);
+    assert_int_equal(c.n_eval, 1);
+    assert_int_equal(lrk_metrics_rewind(path, 2, true, NULL), LRK_OK); /* it is made again */
+    c = read_back(&a);
+    assert_int_equal(c.n_train, 2);
+    assert_int_equal(c.n_eval, 0);
     lrk_arena_free(&a);
 }
 
