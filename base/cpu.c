@@ -27,12 +27,21 @@ static bool tiles_allowed(void)
     return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 
-static bool has_tiles(void)
+/* Each level asks for all that its files are compiled for (LRK_FLAGS_* in CMakeLists.txt): a
+ * hypervisor may hide one of a set that every such processor has. */
+static bool has_f16c(void)
 {
     unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
-    const unsigned bf16 = 1u << 22, tile = 1u << 24;
-    return (d & bf16) && (d & tile) && tiles_allowed();
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & 1u << 29);
+}
+
+static bool has_tiles(void)
+{
+    unsigned a, b, c, d, vectors;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !__get_cpuid_count(7, 1, &vectors, &a, &b, &c))
+        return false;
+    const unsigned bf16 = 1u << 22, tile = 1u << 24, avx512_bf16 = 1u << 5;
+    return (d & bf16) && (d & tile) && (vectors & avx512_bf16) && tiles_allowed();
 }
 
 lrk_isa lrk_cpu_hardware(void)
@@ -42,7 +51,7 @@ lrk_isa lrk_cpu_hardware(void)
     if (known) return (lrk_isa)(known - 1);
     __builtin_cpu_init();
     lrk_isa isa = LRK_SCALAR;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) {
         isa = LRK_AVX2;
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))

@@ -2,7 +2,7 @@
  *
  * LRK_CPU=scalar|avx2|avx512|amx lowers the level (never raises it), so that every path can be
  * tested on one machine. avx2 includes FMA and F16C; avx512 means F, BW, DQ, VL; amx means tiles
- * with bf16, permission granted by the kernel, and avx512.
+ * with bf16, permission granted by the kernel, avx512 and its bf16 conversions.
  */
 #ifndef LRK_BASE_CPU_H
 #define LRK_BASE_CPU_H

@@ -150,6 +150,7 @@ static lrk_status write_answers(const lrk_generate_command *c, const lrk_prompt_
         if (status == LRK_OK) status = lrk_json_dump(row, 0, &line, err);
         lrk_json_free(row);
         lrk_buf_puts(&line, "\n");
+        if (status == LRK_OK) status = lrk_buf_check(&line, err);
         if (status == LRK_OK) status = lrk_write(w, line.data, line.n, err);
     }
     if (status == LRK_OK) status = lrk_writer_commit(w, err);

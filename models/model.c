@@ -40,7 +40,8 @@ static lrk_status put(const lrk_builder *b, const float *numbers, lrk_tensor *ou
     return LRK_OK;
 }
 
-/* A vector of the model plus a number, as f32 in the frozen arena. */
+/* A vector of the model plus a number, as f32 in the frozen arena; where that only counts, nothing is
+ * read. */
 static lrk_status vector(const lrk_builder *b, const char *name, size_t n, float more,
                          lrk_tensor *out, lrk_err *err)
 {
@@ -49,6 +50,8 @@ static lrk_status vector(const lrk_builder *b, const char *name, size_t n, float
     LRK_TRY(expect(b, &stored, name, 1, n, err));
     *out = lrk_vec(LRK_F32, n);
     out->name = stored.name;
+    if (lrk_arena_counting(b->memory.frozen))
+        return lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err);
     float *numbers = lrk_heap_alloc(n, sizeof *numbers);
     LRK_REQUIRE(err, numbers, LRK_ENOMEM, "memory: no room for %s", name);
     if (stored.data) lrk_to_f32(stored.dtype, stored.data, n, numbers);

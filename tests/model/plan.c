@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -30,7 +31,15 @@ static bool ends(const char *name, const char *end)
     return n >= e && strcmp(name + n - e, end) == 0;
 }
 
-/* Shapes without numbers. */
+/* Numbers that a plan must not read: it would die of the first one. */
+static void *unreadable(void)
+{
+    static void *page;
+    if (!page) page = mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(page != MAP_FAILED);
+    return page;
+}
+
 static lrk_status find(void *ctx, const char *name, lrk_tensor *out, lrk_err *err)
 {
     const lrk_giant *g = ctx;
@@ -53,6 +62,7 @@ static lrk_status find(void *ctx, const char *name, lrk_tensor *out, lrk_err *er
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (ends(name, shapes[i].end)) *out = lrk_mat(g->type, shapes[i].rows, shapes[i].cols);
     out->name = name;
+    out->data = unreadable();
     return LRK_OK;
 }
 
