@@ -1,6 +1,7 @@
 /* checkpoint/adapter_config.c -- adapter_config.json, every key of it. */
 #include "checkpoint/adapter.h"
 
+#include "base/pattern.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -164,9 +165,9 @@ static lrk_status read_targets(lrk_adapter *a, const lrk_json *root, const char 
     return LRK_OK;
 }
 
-/* Of the regular expressions that PEFT allows as keys of a pattern, those that people write: names,
- * '.', "\.", and '^' in front. Length of the text it matches, or -1 for any other. */
-static long pattern_length(const char *p)
+/* Most keys are names, with '.' or "\." between and '^' in front: length of the text such a one matches, or
+ * -1 for any other regular expression. */
+static long name_length(const char *p)
 {
     long n = 0;
     for (p += *p == '^'; *p; p++, n++) {
@@ -177,10 +178,9 @@ static long pattern_length(const char *p)
     return n;
 }
 
-/* As Python's re.match(rf"(.*\.)?({pattern})$", path). */
-static bool pattern_matches(const char *p, const char *path)
+static bool name_matches(const char *p, const char *path)
 {
-    const size_t n = (size_t)pattern_length(p), length = strlen(path);
+    const size_t n = (size_t)name_length(p), length = strlen(path);
     if (n > length || (n < length && (*p == '^' || path[length - n - 1] != '.'))) return false;
     path += length - n;
     for (p += *p == '^'; *path; p++, path++) {
@@ -189,6 +189,24 @@ static bool pattern_matches(const char *p, const char *path)
         if (*p != *path) return false;
     }
     return true;
+}
+
+/* As Python's re.match(rf"(.*\.)?({key})$", path); path NULL: only whether the key can be understood. */
+static lrk_status key_matches(const char *key, const char *path, bool *matches, lrk_err *err)
+{
+    lrk_buf text = {0};
+    lrk_pattern *p = NULL;
+    if (path && name_length(key) >= 0) {
+        *matches = name_matches(key, path);
+        return LRK_OK;
+    }
+    lrk_buf_printf(&text, "(.*\\.)?(%s)", key);
+    lrk_status status = lrk_buf_check(&text, err);
+    if (status == LRK_OK) status = lrk_pattern_compile(&p, text.data, err);
+    if (status == LRK_OK && path) status = lrk_pattern_match(p, path, matches, err);
+    lrk_pattern_free(p);
+    lrk_buf_free(&text);
+    return status;
 }
 
 static lrk_status check_pattern(const lrk_json *root, const char *name, const char *where,
@@ -200,9 +218,9 @@ static lrk_status check_pattern(const lrk_json *root, const char *name, const ch
                 where, name);
     for (void *i = lrk_json_begin(v); i; i = lrk_json_next(v, i)) {
         const lrk_json *value = lrk_json_value(i);
-        LRK_REQUIRE(err, pattern_length(lrk_json_key(i, NULL)) > 0, LRK_ESUPPORT,
-                    "%s: %s: '%.100s': only names are supported, not general expressions", where,
-                    name, lrk_json_key(i, NULL));
+        lrk_err why = {0};
+        LRK_REQUIRE(err, key_matches(lrk_json_key(i, NULL), NULL, NULL, &why) == LRK_OK, LRK_EINPUT,
+                    "%s: %s: %s", where, name, why.text);
         LRK_REQUIRE(err, lrk_json_is(value, LRK_JSON_INTEGER) || lrk_json_is(value, LRK_JSON_REAL),
                     LRK_EINPUT, "%s: %s: '%.100s': expected a number", where, name,
                     lrk_json_key(i, NULL));
@@ -213,20 +231,28 @@ static lrk_status check_pattern(const lrk_json *root, const char *name, const ch
     return LRK_OK;
 }
 
-static double by_pattern(const lrk_json *root, const char *name, const char *path, double otherwise)
+static lrk_status by_pattern(const lrk_json *root, const char *name, const char *path, double *value,
+                             lrk_err *err)
 {
     const lrk_json *v = lrk_json_get(root, name);
-    if (!lrk_json_is(v, LRK_JSON_OBJECT)) return otherwise;
-    for (void *i = lrk_json_begin(v); i; i = lrk_json_next(v, i))
-        if (pattern_matches(lrk_json_key(i, NULL), path)) return lrk_json_number(lrk_json_value(i));
-    return otherwise;
+    bool found = false;
+    if (!lrk_json_is(v, LRK_JSON_OBJECT)) return LRK_OK;
+    for (void *i = lrk_json_begin(v); i; i = lrk_json_next(v, i)) {
+        LRK_TRY(key_matches(lrk_json_key(i, NULL), path, &found, err));
+        if (!found) continue;
+        *value = lrk_json_number(lrk_json_value(i));
+        return LRK_OK;
+    }
+    return LRK_OK;
 }
 
 lrk_status lrk_adapter_of_module(const lrk_adapter *a, const char *path, size_t *rank,
                                  double *alpha, lrk_err *err)
 {
-    const double r = by_pattern(a->config, "rank_pattern", path, (double)a->rank);
-    *alpha = by_pattern(a->config, "alpha_pattern", path, a->alpha);
+    double r = (double)a->rank;
+    *alpha = a->alpha;
+    LRK_TRY(by_pattern(a->config, "rank_pattern", path, &r, err));
+    LRK_TRY(by_pattern(a->config, "alpha_pattern", path, alpha, err));
     LRK_REQUIRE(err, r == floor(r) && r >= 1 && r <= MAX_RANK, LRK_EINPUT,
                 "%s: rank_pattern: %g is no rank", LRK_ADAPTER_CONFIG, r);
     *rank = (size_t)r;

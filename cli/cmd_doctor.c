@@ -8,7 +8,7 @@
 #include "base/threads.h"
 #include "cli/command.h"
 #include "data/h5.h"
-#include "data/pattern.h"
+#include "base/pattern.h"
 #include "kernels/gemm.h"
 #include "recipes/parse.h"
 

@@ -3,28 +3,78 @@
 
 #include <math.h>
 
-static void step_on_cpu(const lrk_engine *e, lrk_adamw *a, lrk_adamw_values *v)
+/* n elements from `first` on, on whichever device the model lies. */
+static void step_part(const lrk_engine *e, const lrk_adamw *a, const lrk_adamw_values *there, size_t first,
+                      size_t n)
+{
+    float *p = (float *)e->model.parameters.data + first, *g = (float *)e->model.gradients.data + first;
+    float *m = (float *)e->moment[0].data + first, *v = (float *)e->moment[1].data + first;
+    if (there)
+        lrk_adamw_step_cuda(a, there, p, g, m, v, NULL, n);
+    else
+        lrk_adamw_step(a, p, g, m, v, n);
+}
+
+/* One side of every projection: A, or what follows it, B and M. */
+static void step_side(const lrk_engine *e, const lrk_adamw *a, const lrk_adamw_values *there, bool second)
+{
+    const lrk_model *m = &e->model;
+    const float *all = m->parameters.data;
+    for (size_t i = 0; i < m->n_adapted; i++) {
+        const lrk_projection *p = m->adapted[i];
+        const size_t at = (size_t)((const float *)p->a.data - all), n = lrk_count(&p->a);
+        const size_t rest = lrk_count(&p->b) + (p->m.rank ? lrk_count(&p->m) : 0);
+        step_part(e, a, there, second ? at + n : at, second ? rest : n);
+    }
+}
+
+static bool one_rate(const lrk_optimizer *o)
+{
+    return o->b_ratio <= 0.0 || (o->b_ratio >= 1.0 && o->b_ratio <= 1.0);
+}
+
+static lrk_adamw faster(const lrk_optimizer *o, const lrk_adamw *a)
+{
+    lrk_adamw b = *a;
+    b.learning_rate *= o->b_ratio;
+    return b;
+}
+
+static void step_on_cpu(const lrk_optimizer *o, const lrk_engine *e, lrk_adamw *a, lrk_adamw_values *v)
 {
     const lrk_model *m = &e->model;
     const size_t n = lrk_count(&m->parameters);
     v->norm = lrk_norm(m->gradients.data, n);
     a->clip = 1.0;
     if (v->max_norm > 0.0 && v->norm + 1e-6 > v->max_norm) a->clip = v->max_norm / (v->norm + 1e-6);
-    if (isfinite(v->norm))
-        lrk_adamw_step(a, m->parameters.data, m->gradients.data, e->moment[0].data,
-                       e->moment[1].data, n);
+    if (isfinite(v->norm) && one_rate(o)) {
+        step_part(e, a, NULL, 0, n);
+    } else if (isfinite(v->norm)) {
+        const lrk_adamw b = faster(o, a);
+        step_side(e, a, NULL, false);
+        step_side(e, &b, NULL, true);
+    }
     e->step_results.results->optimizer = *v;
 }
 
-static void step_on_gpu(lrk_engine *e, const lrk_adamw *a, const lrk_adamw_values *v)
+static void step_on_gpu(const lrk_optimizer *o, lrk_engine *e, const lrk_adamw *a, const lrk_adamw_values *v)
 {
     const lrk_model *m = &e->model;
     const size_t n = lrk_count(&m->parameters);
     lrk_adamw_values *there = &e->step_results.results->optimizer;
     lrk_device_upload(LRK_CUDA, there, v, sizeof *v);
     lrk_norm_cuda(m->gradients.data, n, e->norm_parts, there);
-    lrk_adamw_step_cuda(a, there, m->parameters.data, m->gradients.data, e->moment[0].data,
-                        e->moment[1].data, NULL, n);
+    if (one_rate(o)) {
+        step_part(e, a, there, 0, n);
+        return;
+    }
+    const lrk_adamw b = faster(o, a);
+    const lrk_adamw_values second = lrk_adamw_values_of(&b, o->max_norm);
+    step_side(e, a, there, false);
+    /* what the norm pass wrote stays */
+    lrk_device_upload(LRK_CUDA, &there->keep, &second.keep, sizeof second.keep);
+    lrk_device_upload(LRK_CUDA, &there->rate, &second.rate, sizeof second.rate);
+    step_side(e, &b, there, true);
 }
 
 void lrk_optimizer_step(lrk_optimizer *o, lrk_engine *e, double rate)
@@ -33,9 +83,9 @@ void lrk_optimizer_step(lrk_optimizer *o, lrk_engine *e, double rate)
                    .decay = o->decay, .step = o->steps + 1};
     lrk_adamw_values v = lrk_adamw_values_of(&a, o->max_norm);
     if (e->options.device == LRK_CPU)
-        step_on_cpu(e, &a, &v);
+        step_on_cpu(o, e, &a, &v);
     else
-        step_on_gpu(e, &a, &v);
+        step_on_gpu(o, e, &a, &v);
     lrk_model_settle(&e->model);
     lrk_engine_post(e);
     o->steps++;

@@ -13,6 +13,7 @@
 typedef struct lrk_optimizer {
     double beta1, beta2, eps, decay;
     double max_norm; /* 0: no clipping */
+    double b_ratio;  /* B and M of each projection learn at rate times this (LoRA+, Hayou et al., 2024); 0: 1 */
     uint64_t steps;  /* taken so far */
 } lrk_optimizer;
 

@@ -9,7 +9,8 @@
 static lrk_optimizer optimizer_of(const lrk_recipe *r)
 {
     return (lrk_optimizer){.beta1 = r->adam_beta1, .beta2 = r->adam_beta2, .eps = r->adam_epsilon,
-                           .decay = r->weight_decay, .max_norm = r->max_grad_norm};
+                           .decay = r->weight_decay, .max_norm = r->max_grad_norm,
+                           .b_ratio = r->loraplus_lr_ratio};
 }
 
 /* The adapter's start values, or those of a checkpoint. */

@@ -64,8 +64,12 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
         s->lora.seed = r->seed;
         return LRK_OK;
     }
-    LRK_TRY(lrk_targets_open(&s->targets, r->lora_target_modules.item, r->lora_target_modules.n,
-                             r->lora_target_modules.scalar, err));
+    const lrk_strings *t = &r->lora_target_modules, *x = &r->exclude_modules;
+    LRK_TRY(lrk_targets_open(&s->targets, "lora_target_modules", t->item, t->n, t->scalar, err));
+    if (x->n) {
+        LRK_TRY(lrk_targets_open(&s->excluded, "exclude_modules", x->item, x->n, x->scalar, err));
+        s->targets.exclude = &s->excluded;
+    }
     s->lora = (lrk_lora_options){.rank = r->lora_r, .alpha = r->lora_alpha,
                                  .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
                                  .dora = r->peft_use_dora, .seed = r->seed, .select = lrk_targets_select,
@@ -164,6 +168,7 @@ void lrk_session_close(lrk_session *s)
     lrk_corpus_close(&s->train_data);
     lrk_corpus_close(&s->eval_data);
     lrk_targets_close(&s->targets);
+    lrk_targets_close(&s->excluded);
     lrk_adapter_free(&s->start);
     lrk_text_close(&s->text);
     lrk_base_close(&s->base);

@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-lrk_status lrk_targets_open(lrk_targets *t, const char *const *words, size_t n, bool scalar,
-                            lrk_err *err)
+lrk_status lrk_targets_open(lrk_targets *t, const char *key, const char *const *words, size_t n,
+                            bool scalar, lrk_err *err)
 {
-    *t = (lrk_targets){.name = words, .n = n};
+    *t = (lrk_targets){.name = words, .n = n, .key = key};
     if (n == 0 || (n == 1 && strcmp(words[0], "all-linear") == 0)) {
         t->all = true;
         return LRK_OK;
@@ -17,7 +17,7 @@ lrk_status lrk_targets_open(lrk_targets *t, const char *const *words, size_t n, 
     if (scalar && words[0][strcspn(words[0], ".*+?|()[]{}^$\\")] != '\0')
         return lrk_pattern_compile(&t->pattern, words[0], err);
     t->used = lrk_heap_alloc(n, sizeof *t->used);
-    LRK_REQUIRE(err, t->used, LRK_ENOMEM, "memory: no room for lora_target_modules");
+    LRK_REQUIRE(err, t->used, LRK_ENOMEM, "memory: no room for %s", key);
     return LRK_OK;
 }
 
@@ -35,11 +35,8 @@ static bool named(const char *path, const char *name)
     return k == n || path[n - k - 1] == '.';
 }
 
-bool lrk_targets_select(void *ctx, const char *path, size_t *rank, double *alpha)
+static bool chosen_by(lrk_targets *t, const char *path)
 {
-    (void)rank;
-    (void)alpha;
-    lrk_targets *t = ctx;
     bool chosen = t->all;
     if (t->pattern) lrk_pattern_match(t->pattern, path, &chosen, &t->err);
     for (size_t i = 0; t->used && i < t->n; i++) {
@@ -49,13 +46,21 @@ bool lrk_targets_select(void *ctx, const char *path, size_t *rank, double *alpha
     return chosen;
 }
 
+bool lrk_targets_select(void *ctx, const char *path, size_t *rank, double *alpha)
+{
+    (void)rank;
+    (void)alpha;
+    lrk_targets *t = ctx;
+    return chosen_by(t, path) && !(t->exclude && chosen_by(t->exclude, path));
+}
+
 lrk_status lrk_targets_check(const lrk_targets *t, lrk_err *err)
 {
     if (t->err.status != LRK_OK) return lrk_fail(err, t->err.status, "%s", t->err.text);
     for (size_t i = 0; t->used && i < t->n; i++)
         LRK_REQUIRE(err, t->used[i], LRK_EUSAGE,
-                    "lora_target_modules: '%s' is no linear layer of this model; known: q_proj, "
+                    "%s: '%s' is no linear layer of this model%s; known: q_proj, "
                     "k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj",
-                    t->name[i]);
-    return LRK_OK;
+                    t->key, t->name[i], strcmp(t->key, "exclude_modules") ? "" : " with an adapter");
+    return t->exclude ? lrk_targets_check(t->exclude, err) : LRK_OK;
 }

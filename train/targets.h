@@ -3,11 +3,11 @@
  *   a list     names; a module is chosen when its path equals one or ends in ".name"
  *   a pattern  a regular expression that matches the whole path
  *   all-linear every linear layer but the head
- * The rules are PEFT's (peft, tuners/tuners_utils.py).
+ * exclude_modules takes modules away again, by the same rules. The rules are PEFT's (peft, tuners/tuners_utils.py).
  */
 #ifndef LRK_TRAIN_TARGETS_H
 #define LRK_TRAIN_TARGETS_H
-#include "data/pattern.h"
+#include "base/pattern.h"
 #include "models/lora.h"
 
 typedef struct lrk_targets {
@@ -15,13 +15,15 @@ typedef struct lrk_targets {
     size_t n;
     lrk_pattern *pattern; /* owned; NULL when names are given */
     bool all;
+    const char *key;       /* of the recipe, for messages */
+    struct lrk_targets *exclude; /* not owned; NULL: nothing */
     bool *used; /* which names matched something; NULL: not kept */
     lrk_err err; /* the first failure of a match, looked at after the model is built */
 } lrk_targets;
 
 /* scalar: the one word is "all-linear" or a pattern; otherwise a list of names. */
-lrk_status lrk_targets_open(lrk_targets *t, const char *const *words, size_t n, bool scalar,
-                            lrk_err *err);
+lrk_status lrk_targets_open(lrk_targets *t, const char *key, const char *const *words, size_t n,
+                            bool scalar, lrk_err *err);
 void lrk_targets_close(lrk_targets *t);
 
 /* An lrk_lora_select; ctx is the lrk_targets. */

@@ -337,6 +337,38 @@ static void training_lowers_the_loss_and_moves_every_b(void **state)
     close_all(&f);
 }
 
+/* LoRA+: A moves as it does at the rate, B as it does at the rate times the ratio. */
+static void b_may_learn_faster(void **state)
+{
+    (void)state;
+    static const double rate[3] = {0.01, 0.01, 0.16}, ratio[3] = {0.0, 16.0, 1.0};
+    lrk_toy_batch t;
+    lrk_fixture f[3];
+    float *after[3];
+    lrk_toy_rows(&t, (size_t[]){20, 20}, 2, 1, 0, 50);
+    for (int i = 0; i < 3; i++) {
+        lrk_optimizer adamw = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.1, .b_ratio = ratio[i]};
+        open_with(&f[i], &lora, LRK_KEEP_ALL, LRK_C_F32);
+        clear(&f[i]);
+        gradients(&f[i], &t.b, 1.0 / 34.0);
+        lrk_optimizer_step(&adamw, &f[i].e, rate[i]);
+        after[i] = copy_of(&f[i].e.model.parameters);
+    }
+    const lrk_model *m = &f[1].e.model;
+    for (size_t i = 0; i < m->n_adapted; i++) {
+        const lrk_projection *p = m->adapted[i];
+        const size_t a = (size_t)((float *)p->a.data - (float *)m->parameters.data);
+        const size_t b = (size_t)((float *)p->b.data - (float *)m->parameters.data);
+        assert_memory_equal(after[1] + a, after[0] + a, lrk_bytes(&p->a));
+        assert_memory_equal(after[1] + b, after[2] + b, lrk_bytes(&p->b));
+        assert_memory_not_equal(after[1] + b, after[0] + b, lrk_bytes(&p->b));
+    }
+    for (int i = 0; i < 3; i++) {
+        free(after[i]);
+        close_all(&f[i]);
+    }
+}
+
 /* The numbers of a step may be read when the next one is done already. */
 static void results_can_be_read_late(void **state)
 {
@@ -412,6 +444,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_shared_prefix_equals_whole_rows),
         cmocka_unit_test(cached_tokens_give_the_logits_of_the_whole_row),
         cmocka_unit_test(training_lowers_the_loss_and_moves_every_b),
+        cmocka_unit_test(b_may_learn_faster),
         cmocka_unit_test(results_can_be_read_late),
         cmocka_unit_test(a_shape_that_comes_again_gives_the_same),
     };

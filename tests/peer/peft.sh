@@ -6,7 +6,7 @@ python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
 G=$SOURCE/tests/golden/data
 export HF_HUB_OFFLINE=1
 
-for case in llama llama_qv llama_bf16 llama_dora mistral; do
+for case in llama llama_qv llama_bf16 llama_dora llama_patterns mistral; do
     "$LORIKEET" export --adapter "$G/$case/adapter" --base "$G/$case" --peft adapter
     "$python" "$SOURCE/tests/peer/load_peft.py" adapter "$G/$case" adapter "$G/$case" || fail "PEFT: $case"
     "$LORIKEET" merge --model "$G/$case" --adapter "$G/$case/adapter" --out merged

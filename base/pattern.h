@@ -1,11 +1,11 @@
-/* data/pattern.h -- regular expressions that users write, such as lora_target_modules:
+/* base/pattern.h -- regular expressions that users write, such as lora_target_modules:
  * 'model\.layers\.(0|1)\..*'. The only includer of pcre2.h.
  *
  * Perl syntax, which agrees with Python's on what module paths need. Work is bounded: a pattern that
  * backtracks without end is an error, not a hang.
  */
-#ifndef LRK_DATA_PATTERN_H
-#define LRK_DATA_PATTERN_H
+#ifndef LRK_BASE_PATTERN_H
+#define LRK_BASE_PATTERN_H
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -23,4 +23,4 @@ lrk_status lrk_pattern_match(const lrk_pattern *p, const char *subject, bool *ma
 /* Version of PCRE2, "10.42", for `lorikeet doctor`. */
 void lrk_pattern_version(char *out, size_t size);
 
-#endif /* LRK_DATA_PATTERN_H */
+#endif /* LRK_BASE_PATTERN_H */

@@ -1,6 +1,6 @@
-/* data/pattern.c -- regular expressions on PCRE2. */
+/* base/pattern.c -- regular expressions on PCRE2. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "data/pattern.h"
+#include "base/pattern.h"
 
 #include "base/arena.h"
 
