@@ -83,7 +83,8 @@ lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base,
 
 /* Writes both files into directory, which is made; each appears whole or not at all, the tensors
  * first. target_modules is sorted; modules whose rank or alpha differ from a->rank and a->alpha are
- * listed in rank_pattern and alpha_pattern. alpha must be an integer: loaders demand it. */
+ * listed in rank_pattern and alpha_pattern. A whole alpha is written as an integer, which some loaders
+ * demand; LRK_EVALUE where one is not above 0 and at most 1e6. */
 lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err *err);
 
 /* The same adapter as a GGUF file for llama.cpp and what is built on it: names and the row order of

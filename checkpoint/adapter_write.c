@@ -32,12 +32,14 @@ static lrk_status put_targets(const lrk_adapter *a, lrk_json *root, lrk_err *err
     return LRK_OK;
 }
 
-/* PEFT types alpha as an integer, and other loaders parse nothing else. */
+/* PEFT types alpha as an integer, and some loaders parse nothing else: a whole one is written so. One
+ * with a fraction is a number to PEFT as well. */
 static lrk_status put_alpha(lrk_json *object, const char *key, double alpha, lrk_err *err)
 {
-    LRK_REQUIRE(err, alpha == floor(alpha) && alpha > 0 && alpha <= 1e6, LRK_EVALUE,
-                "lora_alpha is %g; adapters can only be saved with a whole, positive alpha", alpha);
-    lrk_json_set(object, key, lrk_json_new_integer((int64_t)alpha));
+    LRK_REQUIRE(err, alpha > 0 && alpha <= 1e6, LRK_EVALUE,
+                "lora_alpha is %g; adapters can only be saved with one above 0 and at most 1e6", alpha);
+    lrk_json_set(object, key, alpha == floor(alpha) ? lrk_json_new_integer((int64_t)alpha)
+                                                    : lrk_json_new_real(alpha));
     return LRK_OK;
 }
 

@@ -1,6 +1,7 @@
 """Our adapters in PEFT and our merged directories in transformers, against recorded logits.
 
 usage: load_peft.py adapter BASE-DIR ADAPTER-DIR CASE-DIR | merged MODEL-DIR CASE-DIR
+       load_peft.py weights BASE-DIR ADAPTER-DIR MERGED-DIR: PEFT merges to the weights that we merged to
 """
 import json
 import sys
@@ -12,6 +13,15 @@ from transformers import AutoModelForCausalLM
 torch.set_num_threads(1)
 mode, path, *rest = sys.argv[1:]
 case = rest[-1]
+if mode == "weights":
+    from peft import PeftModel
+
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    want = PeftModel.from_pretrained(model, rest[0]).merge_and_unload().state_dict()
+    got = load_file(case + "/model.safetensors")
+    worst = max((want[name] - tensor).abs().max().item() for name, tensor in got.items())
+    print(f"{mode} {case}: largest difference of a weight {worst:.2e}")
+    sys.exit(worst > 1e-6)  # one rounding of weights below 4, summed in another order
 model = AutoModelForCausalLM.from_pretrained(path, dtype="auto")
 if mode == "adapter":
     from peft import PeftModel

@@ -13,6 +13,15 @@ for case in llama llama_qv llama_bf16 llama_dora llama_patterns mistral; do
     "$python" "$SOURCE/tests/peer/load_peft.py" merged merged "$G/$case" || fail "transformers: $case"
     rm -rf adapter merged
 done
+# an alpha with a fraction
+cp -r "$G/llama/adapter" part
+chmod -R u+w part
+sed -i 's/"lora_alpha": 8,/"lora_alpha": 10.1,/' part/adapter_config.json
+"$LORIKEET" export --adapter part --peft adapter
+grep -q '"lora_alpha": 10\.[01]' adapter/adapter_config.json || fail "another alpha: $(cat adapter/adapter_config.json)"
+"$LORIKEET" merge --model "$G/llama" --adapter part --out merged
+"$python" "$SOURCE/tests/peer/load_peft.py" weights "$G/llama" adapter merged || fail "PEFT: alpha 10.1"
+rm -rf adapter merged
 "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out sharded --shard-mb 0.1
 [ -e sharded/model.safetensors.index.json ] || fail "no shards"
 "$python" "$SOURCE/tests/peer/load_peft.py" merged sharded "$G/llama" || fail "transformers: sharded"

@@ -67,6 +67,27 @@ static void test_rewrite(void **state)
     }
 }
 
+/* An alpha with a fraction, of the whole and of one module, comes back as it was. */
+static void test_alpha(void **state)
+{
+    (void)state;
+    lrk_adapter a, b;
+    lrk_err err = {0};
+    load_ok(&a, GOLDEN "llama/adapter");
+    a.alpha = a.module[1].alpha = 10.1;
+    for (size_t i = 2; i < a.n; i++) a.module[i].alpha = a.alpha;
+    a.module[0].alpha = 0.75;
+    if (lrk_adapter_save(&a, "unit_a", &err) != LRK_OK) fail_msg("%s", err.text);
+    load_ok(&b, "unit_a");
+    assert_true(b.alpha == 10.1 && b.module[1].alpha == 10.1 && b.module[0].alpha == 0.75);
+    assert_true(b.module[1].scale == 10.1 / 4.0);
+    lrk_adapter_free(&b);
+    clean();
+    a.alpha = (double)NAN;
+    assert_int_equal(lrk_adapter_save(&a, "unit_a", &err), LRK_EVALUE);
+    lrk_adapter_free(&a);
+}
+
 static const struct {
     const char *text;
     lrk_status status;
@@ -190,7 +211,7 @@ static void test_mixed_ranks(void **state)
     assert_int_equal(lrk_adapter_load(&b, "unit_a", &err), LRK_EINPUT);
     assert_non_null(strstr(err.text, "element 2 is not finite"));
     err = (lrk_err){0};
-    a.alpha = 2.5;
+    a.alpha = -2.5;
     assert_int_equal(lrk_adapter_save(&a, "unit_a", &err), LRK_EVALUE);
     lrk_json_free(a.notes);
     clean();
@@ -316,7 +337,7 @@ static void test_gguf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rewrite),  cmocka_unit_test(test_configs),
+        cmocka_unit_test(test_rewrite), cmocka_unit_test(test_alpha),    cmocka_unit_test(test_configs),
         cmocka_unit_test(test_patterns), cmocka_unit_test(test_mixed_ranks),
         cmocka_unit_test(test_refused),  cmocka_unit_test(test_base),
         cmocka_unit_test(test_gguf)};

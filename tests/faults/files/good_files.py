@@ -326,6 +326,7 @@ for name, c, t in (
     ("few_keys", SMALL, None),
     ("regex", dict(SMALL, target_modules=".*_proj"), None),
     ("alpha_real", dict(SMALL, lora_alpha=8.0), None),
+    ("alpha_part", dict(SMALL, lora_alpha=0.5), None),
     ("patterns", dict(AC, rank_pattern={"q_proj": 4}, alpha_pattern={"layers.0.self_attn.q_proj": 16}), None),
     ("odd_header", AC, safetensors(AH, AD, pad=" " * 3)),
     ("metadata", AC, safetensors(dict(AH, __metadata__={"format": "pt"}), AD)),

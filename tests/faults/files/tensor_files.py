@@ -389,15 +389,6 @@ for name, bits in (("nan", 0x7FC00000), ("inf", 0x7F800000)):
     )
 bad("adapter/not_there", ["inspect", "a"], "\\ba: ", {})
 bad(
-    "adapter/alpha_part",
-    ["export", "--adapter", "a", "--peft", "out.d"],
-    "lora_alpha is 0.5",
-    {
-        "a/adapter_config.json": text(changed(CONFIG, "lora_alpha", 0.5)),
-        "a/adapter_model.safetensors": Link(LLAMA + "/adapter/adapter_model.safetensors"),
-    },
-)
-bad(
     "adapter/tensors_missing",
     ["export", "--adapter", "a", "--peft", "out.d"],
     "adapter_model.safetensors.*cannot open",
