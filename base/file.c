@@ -2,6 +2,7 @@
 #include "base/file.h"
 
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/size.h"
 
 #include <dirent.h>
@@ -267,6 +268,31 @@ lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err)
     }
     closedir(dir);
     return LRK_OK;
+}
+
+lrk_status lrk_scratch_dir(lrk_arena *a, char **path, lrk_err *err)
+{
+    const char *where = lrk_env("TMPDIR");
+    *path = lrk_path_join(a, where && *where ? where : "/tmp", "lorikeet-XXXXXX");
+    LRK_REQUIRE(err, *path, LRK_ENOMEM, "memory: no room for a path");
+    LRK_REQUIRE(err, !lrk_fault(LRK_FAULT_OPEN) && mkdtemp(*path), LRK_EIO,
+                "%s: cannot create the directory: %s", *path, strerror(errno));
+    return LRK_OK;
+}
+
+lrk_status lrk_scratch_remove(const char *path, lrk_err *err)
+{
+    char **names;
+    size_t n;
+    lrk_arena a = lrk_arena_growing("scratch");
+    lrk_status status = lrk_dir_list(&a, path, &names, &n, err);
+    for (size_t i = 0; status == LRK_OK && i < n; i++) {
+        const char *file = lrk_path_join(&a, path, names[i]);
+        status = file ? lrk_remove(file, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    }
+    if (status == LRK_OK) status = lrk_remove(path, err);
+    lrk_arena_free(&a);
+    return status;
 }
 
 char *lrk_path_join(lrk_arena *a, const char *dir, const char *name)

@@ -19,7 +19,8 @@ bool lrk_log_terminal(void); /* standard error is one */
 void lrk_log_line(const char *text);
 void lrk_log_line_end(void); /* leaves it standing, goes to the next line */
 
-/* An environment variable, or NULL. The program reads LRK_CPU, LRK_FAULT (test builds), NO_COLOR. */
+/* An environment variable, or NULL. The program reads LRK_CPU, LRK_FAULT (test builds), NO_COLOR,
+ * TMPDIR. */
 const char *lrk_env(const char *name);
 
 #endif /* LRK_BASE_LOG_H */

@@ -11,11 +11,32 @@ lrk_check *lrk_report_check(lrk_report *r, const char *name, double tolerance)
     for (size_t i = 0; i < r->n; i++) {
         if (strcmp(r->check[i].name, name) == 0) return &r->check[i];
     }
-    LRK_ASSERT(r->n < LRK_MAX_CHECKS);
+    if (r->n == LRK_MAX_CHECKS) return &r->check[LRK_MAX_CHECKS - 1];
     lrk_check *c = &r->check[r->n++];
     *c = (lrk_check){.name = lrk_strdup(&r->arena, name), .tolerance = tolerance};
     if (!c->name) c->name = "?";
+    if (r->n == LRK_MAX_CHECKS)
+        *c = (lrk_check){.name = "more", .unsupported = true, .note = "more checks than a report holds"};
     return c;
+}
+
+void lrk_report_unsupported(lrk_report *r, const char *name, const char *why)
+{
+    lrk_check *c = lrk_report_check(r, name, 0.0);
+    c->unsupported = true;
+    c->note = lrk_strdup(&r->arena, why);
+}
+
+lrk_status lrk_report_view(lrk_report *r, const lrk_safetensors *file, const lrk_st_entry *entry,
+                           lrk_tensor *out, lrk_err *err)
+{
+    void *copy;
+    LRK_TRY(lrk_st_view(file, entry, out, err));
+    if (lrk_st_aligned(out) || !lrk_bytes(out)) return LRK_OK;
+    LRK_TRY(lrk_alloc(&r->arena, lrk_bytes(out), 1, out->name, &copy, err));
+    memcpy(copy, out->data, lrk_bytes(out));
+    out->data = copy;
+    return LRK_OK;
 }
 
 void lrk_report_error(lrk_report *r, lrk_check *c, double error, const char *note)
@@ -40,9 +61,7 @@ static lrk_status text(const char *dir, lrk_report *r, lrk_err *err)
     const lrk_status status = lrk_verify_text(dir, r, &why);
     if (status == LRK_OK) return LRK_OK;
     if (status != LRK_ESUPPORT) return lrk_fail(err, status, "%s", why.text);
-    lrk_check *c = lrk_report_check(r, "text", 0.0);
-    c->unsupported = true;
-    c->note = lrk_strdup(&r->arena, why.text);
+    lrk_report_unsupported(r, "text", why.text);
     return LRK_OK;
 }
 

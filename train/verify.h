@@ -4,12 +4,13 @@
  * says how such directories are made): config.json + model.safetensors or model.gguf, tokenizer.json
  * with text_cases.json and chat_cases.json, batch.json, adapter/, init/, final/, merged/,
  * expected.json and expected.safetensors; or index.json + vectors.safetensors for the decoders of
- * quantized types. What is not there is not checked; at least one thing has to be.
+ * quantized types. What is not there is not checked; at least one thing has to be. What is there and is compared
+ * with nothing is named: a row of the report that is not supported.
  */
 #ifndef LRK_TRAIN_VERIFY_H
 #define LRK_TRAIN_VERIFY_H
 #include "base/device.h"
-#include "base/tensor.h"
+#include "checkpoint/adapter.h"
 
 typedef struct lrk_check {
     const char *name;  /* "logits.adapter" */
@@ -39,13 +40,24 @@ lrk_status lrk_report_status(const lrk_report *report, lrk_err *err);
 
 /* ---- for the parts of verify ---- */
 
-/* The check of this name, made on first use. */
+/* The check of this name, made on first use; beyond LRK_MAX_CHECKS the last one, named "more", which is
+ * not supported. */
 lrk_check *lrk_report_check(lrk_report *report, const char *name, double tolerance);
 /* Keeps the largest error; a NaN counts as infinite. note is copied. */
 void lrk_report_error(lrk_report *report, lrk_check *check, double error, const char *note);
 
+/* A check that cannot be made: why is copied. */
+void lrk_report_unsupported(lrk_report *report, const char *name, const char *why);
+
+/* A tensor of a file of golden numbers, where they may be read in place: there, or in a copy. */
+lrk_status lrk_report_view(lrk_report *report, const lrk_safetensors *file, const lrk_st_entry *entry,
+                           lrk_tensor *out, lrk_err *err);
+
 lrk_status lrk_verify_dequant(const char *dir, lrk_report *report, lrk_err *err);
 lrk_status lrk_verify_text(const char *dir, lrk_report *report, lrk_err *err);
 lrk_status lrk_verify_model(const char *dir, lrk_report *report, lrk_err *err);
+/* Merges into a scratch directory and compares tensor by tensor with the model in dir. */
+lrk_status lrk_verify_merge(const lrk_weights *base, const lrk_adapter *adapter, const char *dir,
+                            lrk_report *report, lrk_err *err);
 
 #endif /* LRK_TRAIN_VERIFY_H */
