@@ -146,6 +146,7 @@ static lrk_status evaluate(lrk_eval_command *c, lrk_err *err)
 {
     size_t n, failures;
     LRK_TRY(open_all(c, err));
+    lrk_signals_install();
     LRK_TRY(make_scores(c, &n, err));
     const lrk_eval_report r = {.model = c->model, .adapter = c->adapter, .data = c->data,
                                .validator = c->validator, .exam = &c->exam, .score = c->score,
@@ -204,7 +205,6 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
     LRK_REQUIRE(err, argc <= 1, LRK_EUSAGE, "unexpected argument %s", argv[1]);
     if (argc) c.run = argv[0];
-    lrk_signals_install();
     lrk_status s = resolve(&c, err);
     if (s == LRK_OK) lrk_threads_set((int)c.threads);
     if (s == LRK_OK) s = evaluate(&c, err);

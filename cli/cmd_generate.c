@@ -222,8 +222,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_TRY(lrk_device_choose(c.device, &o.device, err));
     LRK_TRY(lrk_compute_choose(c.dtype, o.device, &o.compute, err));
     lrk_threads_set((int)c.threads);
-    lrk_signals_install();
     LRK_TRY(lrk_responder_open(&c.r, &o, err));
+    lrk_signals_install();
     const lrk_status status = c.prompts ? answer_file(&c, err) : answer_one(&c, err);
     lrk_responder_close(&c.r);
     return status;

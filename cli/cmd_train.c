@@ -22,12 +22,12 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
     LRK_REQUIRE(err, argc >= 1, LRK_EUSAGE, "expected a recipe");
     if (verbose || quiet) lrk_log_level(quiet ? 0 : 2);
-    lrk_signals_install();
     lrk_recipe recipe;
     lrk_arena a = lrk_arena_growing("recipe");
     lrk_status status = lrk_recipe_load(&recipe, &a, argv[0], (const char *const *)argv + 1,
                                         (size_t)argc - 1, err);
-    if (status == LRK_OK) status = lrk_run_recipe(&recipe, resume, print_plan, err);
+    if (status == LRK_OK)
+        status = lrk_run_recipe(&recipe, resume, print_plan, lrk_signals_install, err);
     lrk_arena_free(&a);
     return status;
 }
@@ -40,7 +40,8 @@ const lrk_command lrk_command_train = {
             "Trains LoRA adapters on a frozen model. key=value overrides a key of the recipe;\n"
             "`lorikeet recipe schema` lists them. The directory output_dir receives the resolved\n"
             "recipe, metrics.jsonl, loss.svg, checkpoints, and at the end the adapter. Ctrl-C\n"
-            "finishes the step, saves, and exits with code 75.\n"
+            "finishes the step, saves, and exits with code 75; before the first step there is\n"
+            "nothing to save, and it ends the program.\n"
             "\n"
             "  --resume    go on from the newest whole checkpoint in output_dir\n"
             "  --quiet     warnings only\n"

@@ -34,20 +34,21 @@ static lrk_status begin(lrk_training *t, bool resume, lrk_err *err)
     return lrk_run_dir_begin(t->dir, s->recipe, err);
 }
 
-static lrk_status train(lrk_training *t, bool resume, lrk_err *err)
+static lrk_status train(lrk_training *t, bool resume, void (*begins)(void), lrk_err *err)
 {
     lrk_session *s = t->session;
     LRK_TRY(lrk_device_open(s->device, NULL, err));
     LRK_TRY(lrk_engine_open(t->engine, &s->engine, err));
-    LRK_TRY(lrk_targets_check(&s->targets, err));
     LRK_TRY(lrk_base_check_finite(&s->base, err));
+    if (begins) begins();
     LRK_TRY(begin(t, resume, err));
     lrk_verbose("first step begins %.2f s after the start", lrk_process_seconds());
     LRK_TRY(lrk_training_run(t, err));
     return lrk_training_finish(t, err);
 }
 
-lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn told, lrk_err *err)
+lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn told,
+                          void (*begins)(void), lrk_err *err)
 {
     lrk_session s;
     lrk_engine e = {0};
@@ -59,7 +60,7 @@ lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn tol
     if (status == LRK_OK) status = lrk_run_dir_open(&dir, recipe->output_dir, recipe, resume, err);
     if (status == LRK_OK) {
         if (told) told(&plan, &s);
-        status = train(&t, resume, err);
+        status = train(&t, resume, begins, err);
         lrk_run_dir_close(&dir);
     }
     lrk_engine_close(&e);

@@ -7,6 +7,9 @@
 /* told: called with the plan once the run directory is taken, before a weight is read; may be NULL. */
 typedef void (*lrk_plan_fn)(const lrk_plan *plan, const lrk_session *session);
 
-lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn told, lrk_err *err);
+/* begins: called when all that a run needs is there, right before its first step; may be NULL. From
+ * then on a stop is asked for (train/signals.h). */
+lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn told,
+                          void (*begins)(void), lrk_err *err);
 
 #endif /* LRK_TRAIN_RUN_H */

@@ -1,7 +1,9 @@
 /* train/signals.h -- Ctrl-C and kill: finish the step, save, leave with exit code 75.
  *
- * The handler only sets a flag, which loops ask for after each micro-batch, evaluation row or
- * imported row. A second signal has its usual effect at once; the last checkpoint stands.
+ * The handler only sets a flag, which is asked for after each optimizer step, step of an evaluation and
+ * generated token: it is installed right before such a loop, so that a signal ends whatever comes
+ * earlier (import, tokenizing, the check of the weights) at once, as it would without it. A second
+ * signal has its usual effect too; the last checkpoint stands.
  */
 #ifndef LRK_TRAIN_SIGNALS_H
 #define LRK_TRAIN_SIGNALS_H

@@ -91,6 +91,21 @@ wait $trainer || status=$?
 grep -qF -- '--resume' busy.err || fail "no word how to go on: $(cat busy.err)"
 [ -n "$(ls busy/ckpt-*)" ] || fail "a stopped run left no checkpoint"
 
+# A signal before the first step ends the program at once: here while it imports.
+awk 'BEGIN { for (i = 0; i < 200000; i++) printf "{\"prompt\": \"row %d\", \"completion\": \" %d\"}\n", i, i }' >many.jsonl
+"${train[@]}" output_dir=early datasets.0.path=many.jsonl >early.out 2>early.err &
+trainer=$!
+for _ in $(seq 600); do
+    [ -z "$(find . -name 'many.jsonl-*')" ] || break
+    sleep 0.05
+done
+kill -TERM $trainer
+status=0
+wait $trainer || status=$?
+[ $status = 143 ] || fail "stopped while it imported, $status: $(cat early.err)"
+[ ! -e early ] || fail "stopped while it imported, it left $(ls -A early)"
+rm many.jsonl*
+
 # What must be refused before anything is written.
 plain=(val_set_size=0 eval_steps=0 eval_strategy=no)
 refuse() { expect_error "$1" "$2" "${train[@]}" output_dir=never "${@:3}"; }
@@ -104,6 +119,7 @@ refuse 3 nowhere base_model=nowhere
 refuse 2 'did you mean lora_r?' lora_rr=4
 refuse 2 'learning_rate' learning_rate=-1
 refuse 2 'lora_target_modules' 'lora_target_modules=[no_such_layer]'
+expect_error 2 'lora_target_modules' "$LORIKEET" plan recipe.yaml 'lora_target_modules=[q_proj, no_such_layer]'
 refuse 6 'device: cuda' device=cuda
 printf '{"prompt": "x", "completion": "\377"}\n' >bytes.jsonl
 refuse 3 'bytes.jsonl:1' datasets.0.path=bytes.jsonl "${plain[@]}"
