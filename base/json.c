@@ -232,9 +232,10 @@ lrk_json *lrk_json_array(void)
     return json_array();
 }
 
+/* Text that is not UTF-8 is kept as it came: its object cannot be written, others can. */
 lrk_json *lrk_json_new_string(const char *s, size_t n)
 {
-    return json_stringn(s, n);
+    return json_stringn_nocheck(s, n);
 }
 
 lrk_json *lrk_json_new_integer(int64_t i)
@@ -257,18 +258,41 @@ lrk_json *lrk_json_new_null(void)
     return json_null();
 }
 
-/* Set once when a value could not be built, so that a text that lacks it is never written. It stays
- * set: a process without memory has nothing more to say. */
-static atomic_bool incomplete;
+/* Set once when memory ran out, so that a text that lacks a value is never written. It stays set: no
+ * object has room to say so itself, and a process without memory has nothing more to say. */
+static atomic_bool out_of_memory;
 
 void lrk_json_set(lrk_json *object, const char *key, lrk_json *value)
 {
-    if (json_object_set_new(object, key, value) != 0) atomic_store(&incomplete, true);
+    if (json_object_set_new_nocheck(object, key, value) != 0) atomic_store(&out_of_memory, true);
 }
 
 void lrk_json_add(lrk_json *array, lrk_json *value)
 {
-    if (json_array_append_new(array, value) != 0) atomic_store(&incomplete, true);
+    if (json_array_append_new(array, value) != 0) atomic_store(&out_of_memory, true);
+}
+
+/* NUL is fine: it is written as \u0000. */
+static bool is_utf8(const char *s, size_t n)
+{
+    size_t i = 0;
+    for (size_t fine = 1; i < n && fine; i += fine) fine = s[i] ? lrk_utf8_check(s + i, n - i) : 1;
+    return i == n;
+}
+
+/* The first text in v that is not UTF-8, or NULL. */
+static const char *not_utf8(const json_t *v)
+{
+    const char *found = NULL;
+    size_t n;
+    const char *text = lrk_json_string(v, &n);
+    if (text && !is_utf8(text, n)) found = text;
+    for (size_t i = 0; !found && i < json_array_size(v); i++) found = not_utf8(json_array_get(v, i));
+    for (void *i = lrk_json_begin(v); !found && i; i = lrk_json_next(v, i)) {
+        const char *key = json_object_iter_key(i);
+        found = is_utf8(key, strlen(key)) ? not_utf8(lrk_json_value(i)) : key;
+    }
+    return found;
 }
 
 static int append(const char *text, size_t n, void *buf)
@@ -280,8 +304,10 @@ static int append(const char *text, size_t n, void *buf)
 lrk_status lrk_json_dump(const lrk_json *v, int indent, lrk_buf *b, lrk_err *err)
 {
     const size_t flags = (indent ? JSON_INDENT((size_t)indent) : 0) | JSON_ENCODE_ANY;
-    LRK_REQUIRE(err, v && !atomic_load(&incomplete) && json_dump_callback(v, append, b, flags) == 0,
-                LRK_ENOMEM, "JSON: a value could not be built: no memory, or text that is not UTF-8");
+    LRK_REQUIRE(err, v && !atomic_load(&out_of_memory), LRK_ENOMEM, "JSON: no memory for a value");
+    const char *text = not_utf8(v); /* jansson itself leaves such a key out */
+    LRK_REQUIRE(err, !text, LRK_EINPUT, "JSON: '%.200s' is not UTF-8", text);
+    LRK_REQUIRE(err, json_dump_callback(v, append, b, flags) == 0, LRK_ENOMEM, "JSON: no memory to write");
     return lrk_buf_check(b, err);
 }
 

@@ -67,8 +67,8 @@ lrk_status lrk_json_opt_bool(const lrk_json *object, const char *key, bool *out,
 lrk_status lrk_json_opt_string(const lrk_json *object, const char *key, const char **out,
                                const char *where, lrk_err *err); /* lives as long as object */
 
-/* Building. Setters take over the reference of `value`; a NULL value or memory failure makes
- * lrk_json_dump fail later, so that calls need no checks. */
+/* Building. Setters take over the reference of `value`. Calls need no checks: after a failure of memory,
+ * and for an object with text that is not UTF-8, lrk_json_dump fails. */
 lrk_json *lrk_json_object(void);
 lrk_json *lrk_json_array(void);
 lrk_json *lrk_json_new_string(const char *s, size_t n);
@@ -79,7 +79,8 @@ lrk_json *lrk_json_new_null(void);
 void lrk_json_set(lrk_json *object, const char *key, lrk_json *value);
 void lrk_json_add(lrk_json *array, lrk_json *value);
 
-/* Text of v appended to b; indent 0 is one line with ", " and ": ", as Python's json.dumps. */
+/* Text of v appended to b; indent 0 is one line with ", " and ": ", as Python's json.dumps. LRK_EINPUT
+ * names a text that is not UTF-8; LRK_ENOMEM. */
 lrk_status lrk_json_dump(const lrk_json *v, int indent, lrk_buf *b, lrk_err *err);
 /* One JSON string literal, quotes included; non-ASCII stays as it is. */
 void lrk_json_quote(lrk_buf *b, const char *s, size_t n);

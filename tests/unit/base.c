@@ -192,6 +192,28 @@ static void json_is_strict_and_keeps_order(void **state)
     }
 }
 
+/* Text that is not UTF-8 spoils the object it is in, by name, and no other. */
+static void json_refuses_what_is_not_utf8(void **state)
+{
+    (void)state;
+    for (int as_key = 0; as_key < 2; as_key++) {
+        lrk_err err = {0};
+        lrk_buf b = {0};
+        lrk_json *bad = lrk_json_object(), *inner = lrk_json_array(), *good = lrk_json_object();
+        lrk_json_add(inner, lrk_json_new_string(as_key ? "path" : "pa\xffth", as_key ? 4 : 5));
+        lrk_json_set(bad, as_key ? "pa\xffth" : "path", inner);
+        assert_int_equal(lrk_json_dump(bad, 0, &b, &err), LRK_EINPUT);
+        assert_non_null(strstr(err.text, "'pa\xffth' is not UTF-8"));
+        b.n = 0;
+        lrk_json_set(good, "path", lrk_json_new_string("p\0\xc3\xa9", 4));
+        assert_int_equal(lrk_json_dump(good, 0, &b, &err), LRK_OK);
+        assert_string_equal(b.data, "{\"path\": \"p\\u0000\xc3\xa9\"}");
+        lrk_json_free(bad);
+        lrk_json_free(good);
+        lrk_buf_free(&b);
+    }
+}
+
 static void square(void *ctx, size_t task, int worker)
 {
     (void)worker;
@@ -219,6 +241,7 @@ int main(void)
         cmocka_unit_test(messages_hold_no_control_characters),
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(json_is_strict_and_keeps_order),
+        cmocka_unit_test(json_refuses_what_is_not_utf8),
         cmocka_unit_test(every_task_runs_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
