@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "cli/command.h"
+#include "cli/json_out.h"
 #include "generate/responder.h"
 #include "kernels/segments.h"
 #include "train/optimizer.h"
@@ -209,19 +210,13 @@ static lrk_status bench_decode(lrk_bench *b, lrk_err *err)
 
 static lrk_status print_json(const lrk_bench *b, lrk_err *err)
 {
-    lrk_buf text = {0};
     lrk_json *all = lrk_json_object();
-    lrk_json_set(all, "model", lrk_json_new_string(b->model, strlen(b->model)));
-    lrk_json_set(all, "cpu", lrk_json_new_string(lrk_cpu_model(), strlen(lrk_cpu_model())));
-    const char *isa = lrk_isa_name(lrk_cpu());
-    lrk_json_set(all, "isa", lrk_json_new_string(isa, strlen(isa)));
+    lrk_json_set(all, "model", lrk_json_c_string(b->model));
+    lrk_json_set(all, "cpu", lrk_json_c_string(lrk_cpu_model()));
+    lrk_json_set(all, "isa", lrk_json_c_string(lrk_isa_name(lrk_cpu())));
     lrk_json_set(all, "threads", lrk_json_new_integer(lrk_threads()));
     lrk_json_set(all, "results", lrk_json_ref(b->results));
-    const lrk_status status = lrk_json_dump(all, 2, &text, err);
-    if (status == LRK_OK) printf("%s\n", text.data);
-    lrk_json_free(all);
-    lrk_buf_free(&text);
-    return status;
+    return lrk_print_json(all, err);
 }
 
 static lrk_status measure(lrk_bench *b, lrk_err *err)

@@ -63,16 +63,6 @@ static lrk_status print_report_json(const lrk_import_options *o, const lrk_impor
     return lrk_print_json(v, err);
 }
 
-lrk_status lrk_print_json(lrk_json *v, lrk_err *err)
-{
-    lrk_buf b = {0};
-    const lrk_status s = lrk_json_dump(v, 2, &b, err);
-    if (s == LRK_OK) printf("%s\n", b.data);
-    lrk_buf_free(&b);
-    lrk_json_free(v);
-    return s;
-}
-
 static lrk_status run_import(int argc, char **argv, lrk_err *err)
 {
     lrk_import_options o = {0};

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "cli/command.h"
+#include "cli/json_out.h"
 #include "data/h5.h"
 #include "base/pattern.h"
 #include "kernels/gemm.h"
@@ -85,31 +86,24 @@ static void print_facts(const fact *facts, size_t n)
     for (size_t i = 0; i < n; i++) printf("%-12s %s\n", facts[i].name, facts[i].value);
 }
 
-static lrk_json *text(const char *s) { return lrk_json_new_string(s, strlen(s)); }
-
 static lrk_status print_json(const fact *facts, size_t n, const fact *libraries, size_t n_libraries,
                              const gpu *g, lrk_err *err)
 {
     lrk_json *root = lrk_json_object(), *found = lrk_json_object(), *card = lrk_json_object();
-    lrk_buf b = {0};
-    for (size_t i = 0; i < n; i++) lrk_json_set(root, facts[i].name, text(facts[i].value));
+    for (size_t i = 0; i < n; i++) lrk_json_set(root, facts[i].name, lrk_json_c_string(facts[i].value));
     lrk_json_set(root, "threads", lrk_json_new_integer(lrk_threads()));
     lrk_json_set(root, "memory_bytes", lrk_json_new_integer((int64_t)lrk_memory_total()));
     lrk_json_set(root, "native_bf16", lrk_json_new_bool(lrk_cpu_has_bf16()));
     for (size_t i = 0; i < n_libraries; i++)
-        lrk_json_set(found, libraries[i].name, text(libraries[i].value));
+        lrk_json_set(found, libraries[i].name, lrk_json_c_string(libraries[i].value));
     lrk_json_set(root, "libraries", found);
     lrk_json_set(card, "device", lrk_json_new_bool(g->card));
     lrk_json_set(card, "driver", lrk_json_new_bool(g->driver));
     lrk_json_set(card, "built_in", lrk_json_new_bool(lrk_device_built(LRK_CUDA)));
     lrk_json_set(card, "ready", lrk_json_new_bool(g->ready));
-    lrk_json_set(card, "text", text(g->text));
+    lrk_json_set(card, "text", lrk_json_c_string(g->text));
     lrk_json_set(root, "gpu", card);
-    const lrk_status s = lrk_json_dump(root, 2, &b, err);
-    if (s == LRK_OK) printf("%s\n", b.data);
-    lrk_buf_free(&b);
-    lrk_json_free(root);
-    return s;
+    return lrk_print_json(root, err);
 }
 
 static lrk_status run(int argc, char **argv, lrk_err *err)

@@ -68,7 +68,6 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     request q = {0};
     const lrk_option options[] = {{"adapter", LRK_OPTION_STRING, &q.adapter, true},
                                   {"base", LRK_OPTION_STRING, &q.base, false},
-                                  {"model", LRK_OPTION_STRING, &q.base, false},
                                   {"gguf", LRK_OPTION_STRING, &q.gguf, false},
                                   {"peft", LRK_OPTION_STRING, &q.peft, false},
                                   {"ollama", LRK_OPTION_STRING, &q.ollama, false},

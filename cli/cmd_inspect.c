@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "checkpoint/adapter.h"
 #include "cli/command.h"
+#include "cli/json_out.h"
 #include "data/dataset.h"
 #include "train/run_dir.h"
 
@@ -18,8 +19,6 @@ typedef struct view {
     uint64_t parameters, bytes;
 } view;
 
-static lrk_json *text(const char *s) { return lrk_json_new_string(s, strlen(s)); }
-
 static void add_tensor(view *v, const char *name, const char *type, int rank, const size_t *dim,
                        uint64_t bytes)
 {
@@ -29,8 +28,8 @@ static void add_tensor(view *v, const char *name, const char *type, int rank, co
         lrk_json_add(shape, lrk_json_new_integer((int64_t)dim[i]));
         count *= dim[i];
     }
-    lrk_json_set(t, "name", text(name));
-    lrk_json_set(t, "type", text(type));
+    lrk_json_set(t, "name", lrk_json_c_string(name));
+    lrk_json_set(t, "type", lrk_json_c_string(type));
     lrk_json_set(t, "shape", shape);
     lrk_json_set(t, "bytes", lrk_json_new_integer((int64_t)bytes));
     lrk_json_add(v->tensors, t);
@@ -47,7 +46,7 @@ static lrk_status inspect_safetensors(view *v, const char *path, lrk_err *err)
 {
     lrk_safetensors s;
     LRK_TRY(lrk_st_open(&s, path, err));
-    lrk_json_set(v->root, "kind", text("safetensors"));
+    lrk_json_set(v->root, "kind", lrk_json_c_string("safetensors"));
     if (s.metadata) lrk_json_set(v->root, "metadata", lrk_json_ref(s.metadata));
     for (size_t i = 0; i < s.n; i++) {
         const lrk_st_entry *e = &s.entry[i];
@@ -81,7 +80,7 @@ static lrk_json *key_value(const lrk_gguf_kv *kv)
     char line[80];
     if (!kv->array) return element(kv, 0);
     snprintf(line, sizeof line, "(%zu x %s)", kv->n, lrk_gguf_type_name(kv->type));
-    return text(line);
+    return lrk_json_c_string(line);
 }
 
 static lrk_status inspect_gguf(view *v, const char *path, lrk_err *err)
@@ -89,7 +88,7 @@ static lrk_status inspect_gguf(view *v, const char *path, lrk_err *err)
     lrk_gguf g;
     LRK_TRY(lrk_gguf_open(&g, path, err));
     lrk_json *keys = lrk_json_object();
-    lrk_json_set(v->root, "kind", text("GGUF"));
+    lrk_json_set(v->root, "kind", lrk_json_c_string("GGUF"));
     lrk_json_set(v->root, "metadata", keys);
     for (size_t i = 0; i < g.n_kv; i++) lrk_json_set(keys, g.kv[i].key, key_value(&g.kv[i]));
     for (size_t i = 0; i < g.n_tensors; i++) {
@@ -104,7 +103,7 @@ static lrk_status inspect_adapter(view *v, const char *path, lrk_err *err)
 {
     lrk_adapter a;
     LRK_TRY(lrk_adapter_load(&a, path, err));
-    lrk_json_set(v->root, "kind", text("PEFT adapter"));
+    lrk_json_set(v->root, "kind", lrk_json_c_string("PEFT adapter"));
     lrk_json_set(v->root, "config", lrk_json_ref(a.config));
     if (a.notes) lrk_json_set(v->root, "metadata", lrk_json_ref(a.notes));
     lrk_json_set(v->root, "modules", lrk_json_new_integer((int64_t)a.n));
@@ -122,8 +121,8 @@ static lrk_status inspect_model(view *v, const char *path, lrk_err *err)
     lrk_weights *w = NULL;
     LRK_TRY(lrk_weights_open(&w, path, err));
     lrk_weights_sha256(w, hex);
-    lrk_json_set(v->root, "kind", text("Hugging Face model"));
-    lrk_json_set(v->root, "sha256", text(hex));
+    lrk_json_set(v->root, "kind", lrk_json_c_string("Hugging Face model"));
+    lrk_json_set(v->root, "sha256", lrk_json_c_string(hex));
     lrk_json_set(v->root, "config", lrk_json_ref((lrk_json *)(uintptr_t)lrk_weights_config(w)));
     for (size_t i = 0; i < lrk_weights_count(w); i++) add_view(v, lrk_weights_at(w, i));
     lrk_weights_close(w);
@@ -136,10 +135,10 @@ static lrk_status inspect_run(view *v, const char *path, lrk_err *err)
     char **names, *metrics;
     size_t n;
     lrk_json *files = lrk_json_array(), *best = NULL;
-    lrk_json_set(v->root, "kind", text("run"));
+    lrk_json_set(v->root, "kind", lrk_json_c_string("run"));
     lrk_json_set(v->root, "files", files);
     LRK_TRY(lrk_dir_list(&v->arena, path, &names, &n, err));
-    for (size_t i = 0; i < n; i++) lrk_json_add(files, text(names[i]));
+    for (size_t i = 0; i < n; i++) lrk_json_add(files, lrk_json_c_string(names[i]));
     const char *best_path = lrk_path_join(&v->arena, path, LRK_RUN_BEST);
     const char *metrics_path = lrk_path_join(&v->arena, path, LRK_RUN_METRICS);
     LRK_REQUIRE(err, best_path && metrics_path, LRK_ENOMEM, "memory: no room for a path");
@@ -179,15 +178,15 @@ static lrk_status inspect_dataset(view *v, const char *path, lrk_err *err)
 {
     lrk_dataset *d;
     lrk_json *splits = lrk_json_object();
-    lrk_json_set(v->root, "kind", text("HDF5"));
+    lrk_json_set(v->root, "kind", lrk_json_c_string("HDF5"));
     lrk_json_set(v->root, "splits", splits);
     LRK_TRY(lrk_dataset_open(&d, path, err));
     for (size_t i = 0; i < lrk_dataset_splits(d); i++)
         lrk_json_set(splits, lrk_dataset_split_name(d, i),
                      lrk_json_new_integer((int64_t)lrk_dataset_split_rows(d, i)));
-    lrk_json_set(v->root, "rows of", text(lrk_dataset_kind(d)));
-    lrk_json_set(v->root, "sha256", text(lrk_dataset_sha256(d)));
-    lrk_json_set(v->root, "hint", text("lorikeet data show FILE prints its rows"));
+    lrk_json_set(v->root, "rows of", lrk_json_c_string(lrk_dataset_kind(d)));
+    lrk_json_set(v->root, "sha256", lrk_json_c_string(lrk_dataset_sha256(d)));
+    lrk_json_set(v->root, "hint", lrk_json_c_string("lorikeet data show FILE prints its rows"));
     lrk_dataset_close(d);
     return LRK_OK;
 }
@@ -269,14 +268,10 @@ static lrk_status print_table(const view *v, lrk_err *err)
 
 static lrk_status print_json(const view *v, lrk_err *err)
 {
-    lrk_buf b = {0};
     lrk_json_set(v->root, "parameters", lrk_json_new_integer((int64_t)v->parameters));
     lrk_json_set(v->root, "bytes", lrk_json_new_integer((int64_t)v->bytes));
     lrk_json_set(v->root, "tensors", lrk_json_ref(v->tensors));
-    const lrk_status status = lrk_json_dump(v->root, 1, &b, err);
-    if (status == LRK_OK) puts(b.data);
-    lrk_buf_free(&b);
-    return status;
+    return lrk_print_json(lrk_json_ref(v->root), err);
 }
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
@@ -289,7 +284,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     view v = {.arena = lrk_arena_growing("inspect"),
               .root = lrk_json_object(),
               .tensors = lrk_json_array()};
-    lrk_json_set(v.root, "path", text(path));
+    lrk_json_set(v.root, "path", lrk_json_c_string(path));
     lrk_status status =
         lrk_is_dir(path) ? inspect_directory(&v, path, err) : inspect_file(&v, path, err);
     if (status == LRK_OK) status = json ? print_json(&v, err) : print_table(&v, err);

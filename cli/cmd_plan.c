@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/json_out.h"
 #include "cli/plan_table.h"
 #include "train/progress.h"
 
@@ -67,7 +68,6 @@ static lrk_status print_json(const lrk_plan *p, const lrk_session *s, lrk_err *e
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
     const lrk_engine_bytes *e = &p->bytes.engine;
     lrk_json *o = lrk_json_object(), *bytes = lrk_json_object();
-    lrk_buf text = {0};
     set(bytes, "weights", p->bytes.weights);
     set(bytes, "copied", e->weights);
     set(bytes, "derived", e->frozen);
@@ -80,8 +80,7 @@ static lrk_status print_json(const lrk_plan *p, const lrk_session *s, lrk_err *e
     set(bytes, "process", p->bytes.process);
     set(bytes, "total", p->bytes.total);
     lrk_json_set(o, "bytes", bytes);
-    const char *device = lrk_device_name(s->device);
-    lrk_json_set(o, "device", lrk_json_new_string(device, strlen(device)));
+    lrk_json_set(o, "device", lrk_json_c_string(lrk_device_name(s->device)));
     set(o, "trainable", p->trainable);
     set(o, "steps", l->steps);
     set(o, "tokens", l->tokens);
@@ -90,11 +89,7 @@ static lrk_status print_json(const lrk_plan *p, const lrk_session *s, lrk_err *e
     lrk_json_set(o, "flops", lrk_json_new_real(p->flops));
     lrk_json_set(o, "gflops_per_s", lrk_json_new_real(p->gflops));
     lrk_json_set(o, "seconds", lrk_json_new_real(p->seconds));
-    const lrk_status status = lrk_json_dump(o, 2, &text, err);
-    if (status == LRK_OK) printf("%s\n", text.data);
-    lrk_buf_free(&text);
-    lrk_json_free(o);
-    return status;
+    return lrk_print_json(o, err);
 }
 
 static lrk_status plan(const lrk_recipe *recipe, bool json, lrk_err *err)

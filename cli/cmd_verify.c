@@ -1,6 +1,7 @@
 /* cli/cmd_verify.c -- `lorikeet verify`. */
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/json_out.h"
 #include "train/verify.h"
 
 #include <math.h>
@@ -22,25 +23,20 @@ static void print_table(const lrk_report *r)
 
 static lrk_status print_json(const lrk_report *r, lrk_err *err)
 {
-    lrk_buf text = {0};
     lrk_json *list = lrk_json_array();
     for (size_t i = 0; i < r->n; i++) {
         const lrk_check *c = &r->check[i];
         lrk_json *row = lrk_json_object();
-        lrk_json_set(row, "what", lrk_json_new_string(c->name, strlen(c->name)));
+        lrk_json_set(row, "what", lrk_json_c_string(c->name));
         lrk_json_set(row, "compared", lrk_json_new_integer((int64_t)c->compared));
         lrk_json_set(row, "error", lrk_json_new_real(c->error));
         lrk_json_set(row, "tolerance", lrk_json_new_real(c->tolerance));
         lrk_json_set(row, "supported", lrk_json_new_bool(!c->unsupported));
         lrk_json_set(row, "ok", lrk_json_new_bool(!c->unsupported && c->error <= c->tolerance));
-        if (c->note) lrk_json_set(row, "note", lrk_json_new_string(c->note, strlen(c->note)));
+        if (c->note) lrk_json_set(row, "note", lrk_json_c_string(c->note));
         lrk_json_add(list, row);
     }
-    const lrk_status status = lrk_json_dump(list, 2, &text, err);
-    if (status == LRK_OK) printf("%s\n", text.data);
-    lrk_buf_free(&text);
-    lrk_json_free(list);
-    return status;
+    return lrk_print_json(list, err);
 }
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
@@ -55,9 +51,11 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     lrk_device device;
     LRK_TRY(lrk_device_choose(name, &device, err));
     lrk_status status = lrk_verify(argv[0], device, &report, err);
-    if (report.n && json) print_json(&report, err);
+    lrk_err unsaid = {0};
+    const lrk_status said = report.n && json ? print_json(&report, &unsaid) : LRK_OK;
     if (report.n && !json) print_table(&report);
     if (status == LRK_OK) status = lrk_report_status(&report, err);
+    if (status == LRK_OK && said != LRK_OK) status = lrk_fail(err, said, "%s", unsaid.text);
     lrk_report_free(&report);
     return status;
 }

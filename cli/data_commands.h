@@ -1,14 +1,13 @@
 /* cli/data_commands.h -- what the files of `lorikeet data` share. */
 #ifndef LRK_CLI_DATA_COMMANDS_H
 #define LRK_CLI_DATA_COMMANDS_H
+#include "cli/json_out.h"
 #include "data/chat.h"
 #include "data/dataset.h"
 #include "generate/model_text.h"
 
 lrk_status lrk_data_show_run(int argc, char **argv, lrk_err *err);
 lrk_status lrk_data_check_run(int argc, char **argv, lrk_err *err);
-
-lrk_status lrk_print_json(lrk_json *v, lrk_err *err); /* indented, to standard output; frees v */
 
 /* A data set together with the text side of a model. */
 typedef struct lrk_data_view {

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/json_out.h"
 #include "recipes/schema.h"
 
 #include <stdlib.h>
@@ -112,8 +113,6 @@ void lrk_schema_markdown(lrk_buf *b)
     markdown_foreign(b, lrk_foreign_rows);
 }
 
-static lrk_json *text(const char *s) { return lrk_json_new_string(s, strlen(s)); }
-
 /* "(0,1]" into minimum, exclusiveMinimum and their likes */
 static void json_interval(lrk_json *o, const char *interval)
 {
@@ -128,43 +127,43 @@ static lrk_json *json_choices(const char *domain)
     lrk_json *list = lrk_json_array();
     char name[32];
     for (int i = 0; i < lrk_domain_choices(domain); i++)
-        lrk_json_add(list, text(lrk_domain_name(domain, i, name)));
+        lrk_json_add(list, lrk_json_c_string(lrk_domain_name(domain, i, name)));
     return list;
 }
 
 static lrk_json *json_key(const lrk_key *k)
 {
     lrk_json *o = lrk_json_object();
-    lrk_json_set(o, "description", text(k->doc));
+    lrk_json_set(o, "description", lrk_json_c_string(k->doc));
     switch (k->kind) {
     case LRK_KEY_SIZE:
     case LRK_KEY_REAL:
-        lrk_json_set(o, "type", text(k->kind == LRK_KEY_SIZE ? "integer" : "number"));
+        lrk_json_set(o, "type", lrk_json_c_string(k->kind == LRK_KEY_SIZE ? "integer" : "number"));
         lrk_json_set(o, "default", lrk_json_new_real(strtod(k->fallback, NULL)));
         json_interval(o, k->domain);
         break;
     case LRK_KEY_BOOL:
-        lrk_json_set(o, "type", text("boolean"));
+        lrk_json_set(o, "type", lrk_json_c_string("boolean"));
         lrk_json_set(o, "default", lrk_json_new_bool(strcmp(k->fallback, "true") == 0));
         break;
     case LRK_KEY_ENUM:
         lrk_json_set(o, "enum", json_choices(k->domain));
-        lrk_json_set(o, "default", text(k->fallback));
+        lrk_json_set(o, "default", lrk_json_c_string(k->fallback));
         break;
     case LRK_KEY_STRINGS: {
         lrk_json *items = lrk_json_object();
-        lrk_json_set(items, "type", text("string"));
+        lrk_json_set(items, "type", lrk_json_c_string("string"));
         if (*k->domain) lrk_json_set(items, "enum", json_choices(k->domain));
         lrk_json *types = lrk_json_array();
-        lrk_json_add(types, text("array"));
-        lrk_json_add(types, text("string"));
+        lrk_json_add(types, lrk_json_c_string("array"));
+        lrk_json_add(types, lrk_json_c_string("string"));
         lrk_json_set(o, "type", types);
         lrk_json_set(o, "items", items);
         break;
     }
     default:
-        lrk_json_set(o, "type", text("string"));
-        if (*k->fallback) lrk_json_set(o, "default", text(k->fallback));
+        lrk_json_set(o, "type", lrk_json_c_string("string"));
+        if (*k->fallback) lrk_json_set(o, "default", lrk_json_c_string(k->fallback));
     }
     return o;
 }
@@ -172,7 +171,7 @@ static lrk_json *json_key(const lrk_key *k)
 static lrk_json *json_map(lrk_json *properties)
 {
     lrk_json *o = lrk_json_object();
-    lrk_json_set(o, "type", text("object"));
+    lrk_json_set(o, "type", lrk_json_c_string("object"));
     lrk_json_set(o, "additionalProperties", lrk_json_new_bool(false));
     lrk_json_set(o, "properties", properties);
     return o;
@@ -183,8 +182,8 @@ static lrk_json *json_datasets(const lrk_key *k)
     lrk_json *o = lrk_json_object(), *properties = lrk_json_object();
     for (const lrk_key *d = lrk_dataset_keys; d->name; d++)
         lrk_json_set(properties, d->name, json_key(d));
-    lrk_json_set(o, "description", text(k->doc));
-    lrk_json_set(o, "type", text("array"));
+    lrk_json_set(o, "description", lrk_json_c_string(k->doc));
+    lrk_json_set(o, "type", lrk_json_c_string("array"));
     lrk_json_set(o, "items", json_map(properties));
     return o;
 }
@@ -209,10 +208,10 @@ lrk_status lrk_schema_json(lrk_buf *b, lrk_err *err)
                      json_key(k));
     }
     lrk_json *root = json_map(properties), *required = lrk_json_array();
-    lrk_json_add(required, text("base_model"));
-    lrk_json_add(required, text("datasets"));
-    lrk_json_set(root, "$schema", text("https://json-schema.org/draft/2020-12/schema"));
-    lrk_json_set(root, "title", text("Lorikeet recipe"));
+    lrk_json_add(required, lrk_json_c_string("base_model"));
+    lrk_json_add(required, lrk_json_c_string("datasets"));
+    lrk_json_set(root, "$schema", lrk_json_c_string("https://json-schema.org/draft/2020-12/schema"));
+    lrk_json_set(root, "title", lrk_json_c_string("Lorikeet recipe"));
     lrk_json_set(root, "required", required);
     const lrk_status s = lrk_json_dump(root, 2, b, err);
     lrk_buf_puts(b, "\n");

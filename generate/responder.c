@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-enum { DEFAULT_SLOTS = 16, RUN_TOKENS = 512 };
-
 lrk_status lrk_compute_choose(const char *name, lrk_device device, lrk_compute *out, lrk_err *err)
 {
     const bool automatic = strcmp(name, "auto") == 0, bf16 = strcmp(name, "bf16") == 0;
@@ -212,10 +210,10 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
                           "the longest prompt has %zu tokens, with %zu new ones it exceeds the "
                           "model's %zu positions",
                           longest, how->max_tokens, r->base.decoder.max_positions);
-    const size_t slots = lrk_min(how->slots ? how->slots : DEFAULT_SLOTS, lrk_max(n, 1));
+    const size_t slots = lrk_min(how->slots ? how->slots : LRK_ANSWER_SLOTS, lrk_max(n, 1));
     if (status == LRK_OK)
         status = lrk_responder_reserve(r, slots, capacity,
-                                       lrk_min(RUN_TOKENS, lrk_max(slots * capacity, 1)), err);
+                                       lrk_min(LRK_ANSWER_RUN, lrk_max(slots * capacity, 1)), err);
     if (status == LRK_OK) {
         lrk_collector c = {.r = r, .answers = answers, .how = how};
         lrk_generation g = {.sampler = how->sampler, .max_tokens = how->max_tokens,

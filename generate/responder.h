@@ -12,6 +12,11 @@
 #include "generate/generate.h"
 #include "generate/model_text.h"
 
+enum {
+    LRK_ANSWER_SLOTS = 16, /* sequences at a time where nobody says how many */
+    LRK_ANSWER_RUN = 512   /* tokens of a flat run at least, if there are as many */
+};
+
 typedef struct lrk_responder_options {
     const char *model, *adapter; /* adapter: PEFT directory, or NULL */
     const char *chat_template;   /* as in a recipe; NULL: the model's own */
@@ -42,7 +47,7 @@ typedef struct lrk_answer {
 typedef struct lrk_answering {
     lrk_sampler sampler;
     size_t max_tokens;
-    size_t slots;       /* sequences at a time at most; 0: 16 */
+    size_t slots;       /* sequences at a time at most; 0: LRK_ANSWER_SLOTS */
     bool stop_at_newline; /* the first one behind anything but blanks */
     bool (*stop)(void); /* as in lrk_generation */
     /* Called for each new token where the answers are streamed; may be NULL. */

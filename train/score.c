@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RUN_TOKENS = 512, DEFAULT_SLOTS = 16 };
 static const char blanks[] = " \t\r\n";
 
 typedef struct lrk_scorer {
@@ -254,8 +253,8 @@ lrk_status lrk_score_make(lrk_score *s, lrk_responder *r, const lrk_exam *x,
     const double start = lrk_seconds();
     *s = (lrk_score){.name = o->name, .arena = lrk_arena_growing("score")};
     lrk_scorer c = {.s = s, .r = r, .x = x, .o = o,
-                    .slots = lrk_min(o->slots ? o->slots : DEFAULT_SLOTS, lrk_max(x->n, 1)),
-                    .run_tokens = lrk_max(RUN_TOKENS, x->longest_row)};
+                    .slots = lrk_min(o->slots ? o->slots : LRK_ANSWER_SLOTS, lrk_max(x->n, 1)),
+                    .run_tokens = lrk_max(LRK_ANSWER_RUN, x->longest_row)};
     const lrk_status status = make(&c, err);
     lrk_log_line_end();
     s->seconds = lrk_seconds() - start;
