@@ -3,7 +3,7 @@
  *   lrk_tape_begin(tape, true);
  *   lrk_var *x = lrk_apply(tape, &lrk_op_rmsnorm, (lrk_var *[]){h, w}, 2, &attr);
  *   ...
- *   lrk_backward(tape, loss, 1.0 / trained_tokens, err);
+ *   lrk_backward(tape, loss, &seed, err);     seed: a scalar like loss, here 1 / trained tokens
  *
  * Memory. The tape owns none. Results and saved tensors lie in the step arena, one after the other;
  * gradients of intermediate results lie above them, in buffers that are handed on as soon as the op

@@ -2,7 +2,7 @@
 #include "base/size.h"
 #include "base/threads.h"
 #include "kernels/real.h"
-#include "kernels/rmsnorm/rmsnorm.h"
+#include "kernels/rmsnorm/pieces.h"
 
 void LRK_KERNEL(rmsnorm, fwd)(const lrk_call *c);
 void LRK_KERNEL(rmsnorm, bwd)(const lrk_call *c);
@@ -55,7 +55,7 @@ static void dx_rows(void *ctx, size_t task, int worker)
     const lrk_tensor *x = j->call->in[LRK_RMSNORM_X], *dy = j->call->dout[LRK_RMSNORM_Y];
     const lrk_tensor *dx = j->call->din[LRK_RMSNORM_X];
     const lrk_real *rstd = j->call->saved[LRK_RMSNORM_RSTD]->data, *w = j->w;
-    const lrk_real keep = j->call->fresh >> LRK_RMSNORM_X & 1 ? 0 : 1;
+    const bool fresh = j->call->fresh >> LRK_RMSNORM_X & 1;
     const size_t C = lrk_cols(x), end = lrk_min(lrk_rows(x), (task + 1) * ROWS);
     for (size_t n = task * ROWS; n < end; n++) {
         const lrk_store *px = lrk_row(x, n), *pdy = lrk_row(dy, n);
@@ -65,7 +65,7 @@ static void dx_rows(void *ctx, size_t task, int worker)
         for (size_t i = 0; i < C; i++) s += (double)(lrk_get(pdy, i) * w[i]) * (double)lrk_get(px, i);
         const double rn = (double)rstd[n];
         const lrk_real r = rstd[n], k = (lrk_real)(rn * rn * rn * s / (double)C);
-        if (keep == 0) {
+        if (fresh) {
 #pragma omp simd
             for (size_t i = 0; i < C; i++)
                 lrk_put(pdx, i, r * w[i] * lrk_get(pdy, i) - k * lrk_get(px, i));

@@ -3,7 +3,7 @@
  * the parts in order. */
 #include "kernels/cuda.cuh"
 extern "C" {
-#include "kernels/rmsnorm/rmsnorm.h"
+#include "kernels/rmsnorm/pieces.h"
 }
 
 /* Packs of a row that a thread keeps; warps of a block that have a row each; threads that share a row
