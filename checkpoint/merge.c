@@ -33,7 +33,7 @@ static lrk_dtype type_of(const lrk_merge_job *job, const lrk_merge_item *item,
     lrk_dtype t = stored;
     if (o->gguf && (item->out.rank < 2 || lrk_name_is_router(item->out_name))) return LRK_F32;
     if (o->gguf && o->type)
-        return lrk_file_type_choose(o->type, facts, item->out_name, value, lrk_cols(&item->src));
+        return lrk_file_type_choose(o->type, facts, item->out_name, value, lrk_cols(&item->out));
     if (o->type)
         t = o->type->dtype;
     else if (from_gguf && !o->gguf)
@@ -41,7 +41,7 @@ static lrk_dtype type_of(const lrk_merge_job *job, const lrk_merge_item *item,
     else if (lrk_dtype_quantized(stored) && item->module)
         t = LRK_F16;
     /* a row that is no whole number of blocks */
-    return lrk_cols(&item->src) % lrk_dtype_block(t) ? LRK_F16 : t;
+    return lrk_cols(&item->out) % lrk_dtype_block(t) ? LRK_F16 : t;
 }
 
 static size_t config_size(const lrk_merge_job *job, const char *key, size_t otherwise)

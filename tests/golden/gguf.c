@@ -401,9 +401,59 @@ static void test_refusals(void **state)
     }
 }
 
+/* kv_b_proj with rows of 256 and heads of 64: the half that is turned has rows of 64, which are no
+ * whole block of a K type. Both halves come back within what q4_k_m rounds. */
+static void test_quantized_halves(void **state)
+{
+    (void)state;
+    enum { HEADS = 4, RANK = 256, PLAIN = 64, BOTH = 128 };
+    static const variant v = {
+        .golden = "deepseek_v3",
+        .usual = "{\"rope_parameters\": null, \"kv_lora_rank\": 256, \"qk_nope_head_dim\": 64, "
+                 "\"v_head_dim\": 64}"};
+    static const char name[] = "model.layers.0.self_attn.kv_b_proj.weight";
+    lrk_tensor t[2] = {lrk_mat(LRK_F32, 96, 48), lrk_mat(LRK_F32, HEADS * BOTH, RANK)};
+    lrk_st_writer *w = NULL;
+    lrk_weights *back = NULL;
+    lrk_gguf g;
+    lrk_tensor view;
+    lrk_err err = {0};
+    float *number = calloc(HEADS * BOTH * RANK, sizeof *number);
+    for (size_t i = 0; i < (size_t)HEADS * BOTH * RANK; i++)
+        number[i] = (float)((i * 2654435761u) % 2001) / 1000.0f - 1.0f;
+    must(lrk_mkdir("halves", &err), &err, "halves");
+    must(lrk_st_create(&w, &err), &err, "halves");
+    must(lrk_st_declare(w, "model.embed_tokens.weight", &t[0], &err), &err, "halves");
+    must(lrk_st_declare(w, name, &t[1], &err), &err, "halves");
+    must(lrk_st_begin(w, "halves/model.safetensors", &err), &err, "halves");
+    for (const char *next; (next = lrk_st_next(w));)
+        must(lrk_st_write(w, number, lrk_bytes(&t[strcmp(next, name) == 0]), &err), &err, next);
+    must(lrk_st_commit(w, &err), &err, "halves");
+    lrk_st_writer_close(w);
+    write_config(&v, "halves");
+    const lrk_merge_options to = {.out = "halves.gguf",
+                                  .gguf = true,
+                                  .tokenizer = "tiny",
+                                  .type = lrk_file_type_find("q4_k_m")};
+    must(convert("halves", to, &err), &err, "halves");
+    must(lrk_gguf_open(&g, "halves.gguf", &err), &err, "halves.gguf");
+    const lrk_gguf_info *k = lrk_gguf_tensor(&g, "blk.0.attn_k_b.weight");
+    assert_true(k->dim[0] == HEADS && k->dim[1] == RANK && k->dim[2] == PLAIN);
+    assert_int_equal(k->dtype, LRK_Q5_0); /* what stands in for rows that no K type fits */
+    assert_int_equal(lrk_gguf_tensor(&g, "blk.0.attn_v_b.weight")->dtype, LRK_Q4_K);
+    lrk_gguf_close(&g);
+    must(lrk_weights_open(&back, "halves.gguf", &err), &err, "halves.gguf");
+    assert_true(lrk_weights_find(back, name, &view) && view.dtype == LRK_F32);
+    for (size_t i = 0; i < (size_t)HEADS * BOTH * RANK; i++) /* a step of 4 bits over -1 .. 1 */
+        assert_true(fabsf(((float *)view.data)[i] - number[i]) <= 2.0f / 15);
+    lrk_weights_close(back);
+    free(number);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_families),
-                                       cmocka_unit_test(test_refusals)};
+                                       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_quantized_halves)};
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);
 }
