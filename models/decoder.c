@@ -39,6 +39,10 @@ typedef struct lrk_family {
     const char *experts_width;  /* NULL: intermediate_size */
     const char *normalize;      /* a key, LRK_ALWAYS, NULL: never */
     bool normalize_default, sigmoid, block_sparse;
+    double routed_scale;        /* what config.json means where it leaves the key out; 0: 1 */
+    const char *topk_method, *topk_grouped; /* its default, and the one that chooses by groups */
+    size_t groups, groups_used, dense_layers, shared_experts; /* defaults as well */
+    bool group_by_two;          /* a group counts as its two best experts, not its best */
     bool sparse_step, dense_first; /* which layers have experts; neither: all */
     bool latent;                /* multi-head latent attention */
     bool fused, plain_mlp, partial_rotary, local_rope, no_rope_layers, tied;
@@ -240,10 +244,12 @@ static lrk_status read_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     const lrk_rope_context c = {.where = s->where, .pairs = d->rotary / 2,
                                 .max_positions = d->max_positions, .original = (double)original,
                                 .su_is_longrope = f->fused};
-    if (f->local_rope) return read_two_ropes(d, s, parameters, &c, err);
-    if (scaling) LRK_TRY(lrk_rope_read(&d->rope, scaling, &c, err));
-    if (parameters) LRK_TRY(lrk_rope_read(&d->rope, parameters, &c, err));
+    if (f->local_rope) LRK_TRY(read_two_ropes(d, s, parameters, &c, err));
+    if (!f->local_rope && scaling) LRK_TRY(lrk_rope_read(&d->rope, scaling, &c, err));
+    if (!f->local_rope && parameters) LRK_TRY(lrk_rope_read(&d->rope, parameters, &c, err));
     LRK_REQUIRE(err, d->rope.theta > 0.0, LRK_EINPUT, "%s: rope_theta must be positive", s->where);
+    LRK_REQUIRE(err, d->local_rope.theta > 0.0 || !f->local_rope, LRK_EINPUT,
+                "%s: rope_local_base_freq, or rope_theta of sliding_attention, must be positive", s->where);
     return LRK_OK;
 }
 
@@ -463,19 +469,19 @@ static lrk_status read_family(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 static lrk_status read_groups(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 {
     lrk_experts_attr *e = &d->experts;
-    const char *method = s->family->sigmoid ? "noaux_tc" : "greedy";
-    size_t groups = s->family->sigmoid ? 8 : 0, used = s->family->sigmoid ? 4 : 0;
+    const lrk_family *f = s->family;
+    const char *method = f->topk_method;
+    size_t groups = f->groups, used = f->groups_used;
     LRK_TRY(lrk_json_opt_string(s->config, "topk_method", &method, s->where, err));
     LRK_TRY(lrk_json_opt_size(s->config, "n_group", 1, LRK_EXPERTS_MAX, &groups, s->where, err));
     LRK_TRY(lrk_json_opt_size(s->config, "topk_group", 1, LRK_EXPERTS_MAX, &used, s->where, err));
-    const bool greedy = strcmp(method, "greedy") == 0;
-    const char *grouped = s->family->sigmoid ? "noaux_tc" : "group_limited_greedy";
-    LRK_REQUIRE(err, strcmp(method, grouped) == 0 || (greedy && !s->family->sigmoid), LRK_ESUPPORT,
-                "%s: topk_method '%.40s' is not supported for %s", s->where, method, s->family->architecture);
-    if (greedy) return LRK_OK;
+    const bool grouped = strcmp(method, f->topk_grouped) == 0;
+    LRK_REQUIRE(err, grouped || strcmp(method, f->topk_method) == 0, LRK_ESUPPORT,
+                "%s: topk_method '%.40s' is not supported for %s", s->where, method, f->architecture);
+    if (!grouped) return LRK_OK;
     e->groups = groups;
     e->groups_used = used;
-    e->group_by_two = s->family->sigmoid;
+    e->group_by_two = f->group_by_two;
     LRK_REQUIRE(err, groups && used && used <= groups && e->experts % groups == 0 &&
                          used * (e->experts / groups) >= e->used &&
                          (!e->group_by_two || e->experts / groups >= 2),
@@ -487,7 +493,7 @@ static lrk_status read_groups(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 static lrk_status read_sparse_layers(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 {
     const lrk_json *dense = lrk_json_get(s->config, "mlp_only_layers");
-    size_t step = 1, first = s->family->sigmoid ? 3 : 0;
+    size_t step = 1, first = s->family->dense_layers;
     if (s->family->sparse_step)
         LRK_TRY(lrk_json_opt_size(s->config, "decoder_sparse_step", 1, LRK_MAX_LAYERS, &step, s->where, err));
     if (s->family->dense_first)
@@ -506,8 +512,9 @@ static lrk_status read_experts(lrk_decoder *d, const lrk_source *s, lrk_err *err
     const lrk_family *f = s->family;
     lrk_experts_attr *e = &d->experts;
     bool norm = f->normalize && (strcmp(f->normalize, LRK_ALWAYS) == 0 || f->normalize_default);
-    size_t shared = f->sigmoid ? 1 : 2;
-    *e = (lrk_experts_attr){.activation = d->activation, .sigmoid = f->sigmoid, .factor = f->sigmoid ? 2.5 : 1.0,
+    size_t shared = f->shared_experts;
+    *e = (lrk_experts_attr){.activation = d->activation, .sigmoid = f->sigmoid,
+                            .factor = f->routed_scale > 0.0 ? f->routed_scale : 1.0,
                             .feed_forward = d->feed_forward};
     const char *key = lrk_json_get(s->config, f->experts_key) ? f->experts_key : "num_local_experts";
     LRK_TRY(required(s, key, LRK_EXPERTS_MAX, &e->experts, err));

@@ -135,6 +135,13 @@ for side in "AB":
         if "data_offsets" in other and other["data_offsets"][0] > at[0]:
             other["data_offsets"] = [x - at[1] + at[0] for x in other["data_offsets"]]
 write("fewer/final/adapter_model.safetensors", h, d)
+for key in "rope_theta", "rope_local_base_freq":
+    copy(key, "gemma3")
+    c = json.load(open(key + "/config.json"))
+    del c["rope_parameters"]
+    c[key] = -10000.0
+    json.dump(c, open(key + "/config.json", "w"))
+
 # more types than a report holds, and numbers of a type at an odd address
 os.mkdir("vectors")
 n = 130
@@ -159,6 +166,9 @@ expect_error 3 "greedy: expected a prompt and ids, 256 together at most" "$LORIK
 expect_error 3 "unmerged/merged: config.json is missing" "$LORIKEET" verify unmerged
 expect_error 7 "merged.weights" "$LORIKEET" verify wrong
 expect_error 3 "final: 13 modules, 14 in init" "$LORIKEET" verify fewer
+for key in rope_theta rope_local_base_freq; do
+    expect_error 3 "must be positive" "$LORIKEET" verify $key
+done
 expect_error 3 "not supported" "$LORIKEET" verify vectors
 grep -q '^more ' out || fail "130 types, and no word: $(cat out)"
 expect_exit 0 "$LORIKEET" verify odd_vectors
