@@ -29,7 +29,7 @@ static lrk_status load_best(lrk_training *t, lrk_err *err)
 static bool all_finite(const lrk_tensor *t, bool *any)
 {
     const float *p = t->data;
-    for (size_t i = 0; i < lrk_count(t); i++) {
+    for (size_t i = 0; t->rank && i < lrk_count(t); i++) {
         if (!isfinite(p[i])) return false;
         *any |= fabsf(p[i]) > 0.0f;
     }

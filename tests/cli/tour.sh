@@ -5,7 +5,7 @@ ln -s "$SOURCE/docs/tour" docs/tour
 
 expect_exit 0 "$LORIKEET" data import docs/tour/row.jsonl --out row.h5
 expect_exit 0 "$LORIKEET" data show row.h5 --model tests/golden/data/llama --row 0 --tokens
-grep -q '^row.jsonl:1, row 0: 26 tokens, 13 trained (50 %)$' out || { cat out >&2; fail "data show"; }
+grep -q '^docs/tour/row.jsonl:1, row 0: 26 tokens, 13 trained (50 %)$' out || { cat out >&2; fail "data show"; }
 expect_exit 0 "$LORIKEET" train docs/tour/recipe.yaml compute_dtype=f32
 grep -c '"kind": "step"' runs/tour/metrics.jsonl | grep -qx 4 || fail "not four steps"
 expect_exit 0 "$LORIKEET" inspect runs/tour/adapter
