@@ -337,7 +337,7 @@ for i, (path, v, says) in enumerate(
         ("rank_pattern", [], "rank_pattern: expected an object"),
         ("rank_pattern", {"q_proj": "8"}, "rank_pattern: 'q_proj'"),
         ("rank_pattern", {"q_proj": -1}, "rank_pattern: 'q_"),
-        ("rank_pattern", {"(a|b": 4}, "rank_pattern: '\\(a"),
+        ("rank_pattern", {"(a|b": 4}, "rank_pattern: pattern .*\\(a"),
         ("alpha_pattern", {"q_proj": 0}, "alpha_pattern: 'q_proj'"),
         ("lora_rank", 4, "lora_rank: unknown key"),
         ("lora_alhpa", 4, "lora_alhpa: unknown key, did you mean lora_alpha"),
