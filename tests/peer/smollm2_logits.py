@@ -32,20 +32,22 @@ def main():
     folder, name = os.path.split(os.path.abspath(gguf))
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
-    rows, tensors, largest, leads = [], {}, 0.0, []
+    rows, tensors, largest, leads, loss = [], {}, 0.0, [], 0.0
     with torch.no_grad():
         for n, prompt in enumerate(PROMPTS):
             ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
             logits = model(torch.tensor([ids])).logits[0].float()
+            loss += torch.nn.functional.cross_entropy(logits[:-1].double(), torch.tensor(ids[1:]), reduction="sum").item()
             top = logits.topk(2).values
             leads += (top[:, 0] - top[:, 1]).tolist()
             largest = max(largest, logits.abs().max().item())
             rows.append({"input_ids": ids, "labels": [-100] + ids[1:]})
             tensors[f"logits.base.row{n}"] = logits.contiguous()
+    base = {"loss": loss / sum(len(row["input_ids"]) - 1 for row in rows)}
     with tempfile.TemporaryDirectory() as out:
         os.symlink(os.path.abspath(gguf), f"{out}/model.gguf")
         json.dump({"rows": rows}, open(f"{out}/batch.json", "w"))
-        json.dump({"case": "smollm2"}, open(f"{out}/expected.json", "w"))
+        json.dump({"case": "smollm2", "base": base}, open(f"{out}/expected.json", "w"))
         save_file(tensors, f"{out}/expected.safetensors", metadata={"format": "pt"})
         done = subprocess.run([lorikeet, "verify", out, "--json"], capture_output=True, text=True)
     checks = {c["what"]: c for c in json.loads(done.stdout)} if done.stdout else {}
