@@ -3,6 +3,7 @@
  * Keys: github.com/ggml-org/llama.cpp, gguf-py/gguf/constants.py; what holds where one is absent:
  * src/models/. A key that changes the numbers of the model and is not understood here is refused by
  * name, never passed over. */
+#include "checkpoint/gguf_keys.h"
 #include "checkpoint/gguf_source.h"
 
 #include <math.h>
@@ -10,30 +11,6 @@
 #include <string.h>
 
 enum { MAX_SIZE = 1 << 24, MAX_WIDTH = 65536, MAX_LAYERS = 1024, MAX_VOCAB = 1 << 20 };
-enum { OPTIONAL, NEEDED };
-
-static const struct {
-    unsigned groups;
-    bool needed;
-    const char *hf, *gguf;
-} sizes[] = {
-#define SIZE(groups, need, hf, gguf) {groups, need, hf, gguf},
-#define REAL(groups, hf, gguf, otherwise)
-#include "checkpoint/gguf_keys.def"
-#undef SIZE
-#undef REAL
-};
-static const struct {
-    unsigned groups;
-    const char *hf, *gguf;
-    double otherwise;
-} reals[] = {
-#define SIZE(groups, need, hf, gguf)
-#define REAL(groups, hf, gguf, otherwise) {groups, hf, gguf, otherwise},
-#include "checkpoint/gguf_keys.def"
-#undef SIZE
-#undef REAL
-};
 
 /* Keys below the architecture that say nothing new about the numbers, or are read below. */
 static const char *const known[] = {
@@ -73,14 +50,12 @@ static const char *const known[] = {
     "expert_group_used_count",
 };
 
-static bool in_group(const lrk_arch *a, unsigned groups) { return !groups || (groups & a->keys); }
-
 static bool is_known(const lrk_gguf_source *s, const char *key)
 {
-    for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++)
-        if (in_group(s->arch, sizes[k].groups) && strcmp(key, sizes[k].gguf) == 0) return true;
-    for (size_t k = 0; k < sizeof reals / sizeof reals[0]; k++)
-        if (in_group(s->arch, reals[k].groups) && strcmp(key, reals[k].gguf) == 0) return true;
+    for (const lrk_size_key *k = NULL; (k = lrk_size_key_next(s->arch, k));)
+        if (strcmp(key, k->gguf) == 0) return true;
+    for (const lrk_real_key *k = NULL; (k = lrk_real_key_next(s->arch, k));)
+        if (strcmp(key, k->gguf) == 0) return true;
     for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
         if (strcmp(key, known[k]) == 0) return true;
     return false;
@@ -100,7 +75,7 @@ static lrk_status check_known(const lrk_gguf_source *s, lrk_err *err)
 
 static void set_string(lrk_json *object, const char *key, const char *s)
 {
-    lrk_json_set(object, key, lrk_json_new_string(s, strlen(s)));
+    lrk_json_set(object, key, lrk_json_c_string(s));
 }
 
 static void set_size(lrk_json *object, const char *key, size_t v)
@@ -122,18 +97,16 @@ static lrk_status needed(const lrk_gguf_source *s, const char *key, lrk_err *err
 
 static lrk_status put_numbers(lrk_gguf_source *s, lrk_err *err)
 {
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    for (const lrk_size_key *k = NULL; (k = lrk_size_key_next(s->arch, k));) {
         size_t v = 0;
-        if (!in_group(s->arch, sizes[i].groups)) continue;
-        if (sizes[i].needed) LRK_TRY(needed(s, sizes[i].gguf, err));
-        LRK_TRY(lrk_gguf_size(s, sizes[i].gguf, sizes[i].needed, LRK_GGUF_MAX_CONTEXT, &v, err));
-        set_size(s->out, sizes[i].hf, v);
+        if (k->needed) LRK_TRY(needed(s, k->gguf, err));
+        LRK_TRY(lrk_gguf_size(s, k->gguf, k->needed, LRK_GGUF_MAX_CONTEXT, &v, err));
+        set_size(s->out, k->hf, v);
     }
-    for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
-        double v = reals[i].otherwise;
-        if (!in_group(s->arch, reals[i].groups)) continue;
-        LRK_TRY(lrk_gguf_real(s, reals[i].gguf, &v, err));
-        lrk_json_set(s->out, reals[i].hf,
+    for (const lrk_real_key *k = NULL; (k = lrk_real_key_next(s->arch, k));) {
+        double v = k->otherwise;
+        LRK_TRY(lrk_gguf_real(s, k->gguf, &v, err));
+        lrk_json_set(s->out, k->hf,
                      v > 0 ? lrk_json_new_real(lrk_gguf_shortest(v)) : lrk_json_new_null());
     }
     LRK_REQUIRE(err,
@@ -284,7 +257,7 @@ static lrk_status put_layer_types(lrk_gguf_source *s, lrk_err *err)
     lrk_json *list = lrk_json_array();
     for (size_t i = 0; i < layers; i++) {
         const char *type = windowed(each, pattern, i) ? "sliding_attention" : "full_attention";
-        lrk_json_add(list, lrk_json_new_string(type, strlen(type)));
+        lrk_json_add(list, lrk_json_c_string(type));
     }
     lrk_json_set(s->out, "layer_types", list);
     return LRK_OK;
@@ -349,7 +322,7 @@ static lrk_status put_family(lrk_gguf_source *s, lrk_err *err)
         a->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
     double v = 0;
     lrk_json *classes = lrk_json_array();
-    lrk_json_add(classes, lrk_json_new_string(a->hf, strlen(a->hf)));
+    lrk_json_add(classes, lrk_json_c_string(a->hf));
     lrk_json_set(s->out, "architectures", classes);
     set_string(s->out, "model_type", a->model_type);
     set_string(s->out, a->activation_key ? a->activation_key : "hidden_act",

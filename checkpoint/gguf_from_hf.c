@@ -7,6 +7,7 @@
 #include "checkpoint/merge_tensor.h"
 
 #include "base/log.h"
+#include "checkpoint/gguf_keys.h"
 #include "checkpoint/gguf_source.h"
 
 #include <float.h>
@@ -15,31 +16,6 @@
 #include <string.h>
 
 static const double pi = 3.14159265358979323846;
-
-enum { OPTIONAL, NEEDED };
-
-static const struct {
-    unsigned groups;
-    bool needed;
-    const char *hf, *gguf;
-} sizes[] = {
-#define SIZE(groups, need, hf, gguf) {groups, need, hf, gguf},
-#define REAL(groups, hf, gguf, otherwise)
-#include "checkpoint/gguf_keys.def"
-#undef SIZE
-#undef REAL
-};
-static const struct {
-    unsigned groups;
-    const char *hf, *gguf;
-    double otherwise;
-} reals[] = {
-#define SIZE(groups, need, hf, gguf)
-#define REAL(groups, hf, gguf, otherwise) {groups, hf, gguf, otherwise},
-#include "checkpoint/gguf_keys.def"
-#undef SIZE
-#undef REAL
-};
 
 /* Everything a conversion needs at hand. */
 typedef struct target {
@@ -287,11 +263,6 @@ static lrk_status put_rope(const target *t, lrk_err *err)
 
 /* ---- sizes and numbers ---- */
 
-static bool in_group(const target *t, unsigned groups)
-{
-    return !groups || (groups & t->arch->keys);
-}
-
 static lrk_status need_size(const target *t, const char *key, size_t *out, lrk_err *err)
 {
     *out = 0;
@@ -302,19 +273,17 @@ static lrk_status need_size(const target *t, const char *key, size_t *out, lrk_e
 
 static lrk_status put_numbers(const target *t, lrk_err *err)
 {
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    for (const lrk_size_key *k = NULL; (k = lrk_size_key_next(t->arch, k));) {
         size_t v = 0;
-        if (!in_group(t, sizes[i].groups)) continue;
-        if (sizes[i].needed) LRK_TRY(need_size(t, sizes[i].hf, &v, err));
-        LRK_TRY(lrk_json_opt_size(t->config, sizes[i].hf, 0, INT32_MAX, &v, t->path, err));
-        put_size(t, sizes[i].gguf, v);
+        if (k->needed) LRK_TRY(need_size(t, k->hf, &v, err));
+        LRK_TRY(lrk_json_opt_size(t->config, k->hf, 0, INT32_MAX, &v, t->path, err));
+        put_size(t, k->gguf, v);
     }
-    for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
-        const lrk_json *v = lrk_json_get(t->config, reals[i].hf);
-        double value = lrk_json_is(v, LRK_JSON_NULL) ? 0 : reals[i].otherwise;
-        if (!in_group(t, reals[i].groups)) continue;
-        LRK_TRY(lrk_json_opt_real(t->config, reals[i].hf, &value, t->path, err));
-        if (value > 0 || reals[i].otherwise > 0) put_real(t, reals[i].gguf, value);
+    for (const lrk_real_key *k = NULL; (k = lrk_real_key_next(t->arch, k));) {
+        const lrk_json *v = lrk_json_get(t->config, k->hf);
+        double value = lrk_json_is(v, LRK_JSON_NULL) ? 0 : k->otherwise;
+        LRK_TRY(lrk_json_opt_real(t->config, k->hf, &value, t->path, err));
+        if (value > 0 || k->otherwise > 0) put_real(t, k->gguf, value);
     }
     return LRK_OK;
 }
