@@ -217,42 +217,38 @@ static void test_mixed_ranks(void **state)
     clean();
 }
 
+/* The configuration of one golden case beside the tensors of another, in unit_a. */
+static void mix(const char *config, const char *tensors)
+{
+    char from[512];
+    lrk_err err = {0};
+    snprintf(from, sizeof from, GOLDEN "%s/adapter/adapter_config.json", config);
+    assert_int_equal(lrk_file_copy(from, "unit_a/adapter_config.json", &err), LRK_OK);
+    snprintf(from, sizeof from, GOLDEN "%s/adapter/adapter_model.safetensors", tensors);
+    assert_int_equal(lrk_file_copy(from, "unit_a/adapter_model.safetensors", &err), LRK_OK);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
+    static const struct {
+        const char *config, *tensors;
+        lrk_status status;
+        const char *says;
+    } mixed[] = {{"llama_qv", "llama", LRK_EINPUT, "is not among target_modules"},
+                 {"llama", "llama_dora", LRK_ESUPPORT, "neither lora_A nor lora_B"},
+                 {"llama_dora", "llama", LRK_EINPUT, "lora_magnitude_vector' is missing"}};
     lrk_adapter a;
     lrk_err err = {0};
     assert_int_equal(lrk_adapter_load(&a, GOLDEN "llama", &err), LRK_EINPUT);
     assert_non_null(strstr(err.text, "adapter_config.json is missing"));
-    err = (lrk_err){0};
-    /* the tensors of one adapter under the configuration of another */
     assert_int_equal(lrk_mkdir("unit_a", NULL), LRK_OK);
-    assert_int_equal(lrk_file_copy(GOLDEN "llama_qv/adapter/adapter_config.json",
-                                   "unit_a/adapter_config.json", &err),
-                     LRK_OK);
-    assert_int_equal(lrk_file_copy(GOLDEN "llama/adapter/adapter_model.safetensors",
-                                   "unit_a/adapter_model.safetensors", &err),
-                     LRK_OK);
-    assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_EINPUT);
-    assert_non_null(strstr(err.text, "is not among target_modules"));
-    err = (lrk_err){0};
-    assert_int_equal(lrk_file_copy(GOLDEN "llama_dora/adapter/adapter_model.safetensors",
-                                   "unit_a/adapter_model.safetensors", &err),
-                     LRK_OK);
-    assert_int_equal(lrk_file_copy(GOLDEN "llama/adapter/adapter_config.json",
-                                   "unit_a/adapter_config.json", &err),
-                     LRK_OK);
-    assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_ESUPPORT);
-    assert_non_null(strstr(err.text, "neither lora_A nor lora_B"));
-    err = (lrk_err){0};
-    assert_int_equal(lrk_file_copy(GOLDEN "llama_dora/adapter/adapter_config.json",
-                                   "unit_a/adapter_config.json", &err),
-                     LRK_OK);
-    assert_int_equal(lrk_file_copy(GOLDEN "llama/adapter/adapter_model.safetensors",
-                                   "unit_a/adapter_model.safetensors", &err),
-                     LRK_OK);
-    assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_EINPUT);
-    assert_non_null(strstr(err.text, "lora_magnitude_vector' is missing"));
+    for (size_t i = 0; i < sizeof mixed / sizeof *mixed; i++) {
+        err = (lrk_err){0};
+        mix(mixed[i].config, mixed[i].tensors);
+        assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), mixed[i].status);
+        assert_non_null(strstr(err.text, mixed[i].says));
+    }
     clean();
 }
 
