@@ -270,6 +270,20 @@ lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err)
     return LRK_OK;
 }
 
+lrk_status lrk_dir_clear(const char *path, lrk_err *err)
+{
+    char **names;
+    size_t n;
+    lrk_arena a = lrk_arena_growing("directory");
+    lrk_status status = lrk_dir_list(&a, path, &names, &n, err);
+    for (size_t i = 0; status == LRK_OK && i < n; i++) {
+        const char *file = lrk_path_join(&a, path, names[i]);
+        status = file ? lrk_remove(file, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    }
+    lrk_arena_free(&a);
+    return status;
+}
+
 lrk_status lrk_scratch_dir(lrk_arena *a, char **path, lrk_err *err)
 {
     const char *where = lrk_env("TMPDIR");
@@ -282,17 +296,8 @@ lrk_status lrk_scratch_dir(lrk_arena *a, char **path, lrk_err *err)
 
 lrk_status lrk_scratch_remove(const char *path, lrk_err *err)
 {
-    char **names;
-    size_t n;
-    lrk_arena a = lrk_arena_growing("scratch");
-    lrk_status status = lrk_dir_list(&a, path, &names, &n, err);
-    for (size_t i = 0; status == LRK_OK && i < n; i++) {
-        const char *file = lrk_path_join(&a, path, names[i]);
-        status = file ? lrk_remove(file, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
-    }
-    if (status == LRK_OK) status = lrk_remove(path, err);
-    lrk_arena_free(&a);
-    return status;
+    LRK_TRY(lrk_dir_clear(path, err));
+    return lrk_remove(path, err);
 }
 
 char *lrk_path_join(lrk_arena *a, const char *dir, const char *name)

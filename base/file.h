@@ -66,6 +66,9 @@ lrk_status lrk_sync(const char *path, lrk_err *err);
 /* Names in a directory, sorted by bytes, without "." and "..". */
 lrk_status lrk_dir_list(lrk_arena *a, const char *path, char ***names, size_t *n, lrk_err *err);
 
+/* Removes the files in a directory, which stays. */
+lrk_status lrk_dir_clear(const char *path, lrk_err *err);
+
 /* A new empty directory in TMPDIR, else in /tmp, for nobody else to read; its path is in a. Removed with
  * the files in it. */
 lrk_status lrk_scratch_dir(lrk_arena *a, char **path, lrk_err *err);

@@ -253,6 +253,11 @@ lrk_json *lrk_json_new_bool(bool b)
     return json_boolean(b);
 }
 
+lrk_json *lrk_json_c_string(const char *s)
+{
+    return s ? lrk_json_new_string(s, strlen(s)) : lrk_json_new_null();
+}
+
 lrk_json *lrk_json_new_null(void)
 {
     return json_null();

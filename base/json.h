@@ -72,6 +72,7 @@ lrk_status lrk_json_opt_string(const lrk_json *object, const char *key, const ch
 lrk_json *lrk_json_object(void);
 lrk_json *lrk_json_array(void);
 lrk_json *lrk_json_new_string(const char *s, size_t n);
+lrk_json *lrk_json_c_string(const char *s); /* NUL-terminated; null where s is NULL */
 lrk_json *lrk_json_new_integer(int64_t i);
 lrk_json *lrk_json_new_real(double d); /* a non-finite number becomes null */
 lrk_json *lrk_json_new_bool(bool b);

@@ -10,15 +10,10 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static lrk_json *text_or_null(const char *s)
-{
-    return s ? lrk_json_new_string(s, strlen(s)) : lrk_json_new_null();
-}
-
 static lrk_status put_targets(const lrk_adapter *a, lrk_json *root, lrk_err *err)
 {
     if (!a->target) {
-        lrk_json_set(root, "target_modules", text_or_null(a->target_pattern));
+        lrk_json_set(root, "target_modules", lrk_json_c_string(a->target_pattern));
         return LRK_OK;
     }
     const char **sorted = lrk_heap_alloc(a->n_targets, sizeof *sorted);
@@ -26,7 +21,7 @@ static lrk_status put_targets(const lrk_adapter *a, lrk_json *root, lrk_err *err
     memcpy(sorted, a->target, a->n_targets * sizeof *sorted);
     qsort(sorted, a->n_targets, sizeof *sorted, by_text);
     lrk_json *list = lrk_json_array();
-    for (size_t i = 0; i < a->n_targets; i++) lrk_json_add(list, text_or_null(sorted[i]));
+    for (size_t i = 0; i < a->n_targets; i++) lrk_json_add(list, lrk_json_c_string(sorted[i]));
     lrk_json_set(root, "target_modules", list);
     lrk_heap_free(sorted);
     return LRK_OK;
@@ -59,10 +54,10 @@ static lrk_status put_patterns(const lrk_adapter *a, lrk_json *root, lrk_err *er
 
 static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
 {
-    lrk_json_set(root, "peft_type", text_or_null("LORA"));
-    lrk_json_set(root, "task_type", text_or_null("CAUSAL_LM"));
-    lrk_json_set(root, "base_model_name_or_path", text_or_null(a->base_model));
-    lrk_json_set(root, "revision", text_or_null(a->revision));
+    lrk_json_set(root, "peft_type", lrk_json_c_string("LORA"));
+    lrk_json_set(root, "task_type", lrk_json_c_string("CAUSAL_LM"));
+    lrk_json_set(root, "base_model_name_or_path", lrk_json_c_string(a->base_model));
+    lrk_json_set(root, "revision", lrk_json_c_string(a->revision));
     lrk_json_set(root, "r", lrk_json_new_integer((int64_t)a->rank));
     LRK_TRY(put_alpha(root, "lora_alpha", a->alpha, err));
     lrk_json_set(root, "lora_dropout", lrk_json_new_real(a->dropout));
@@ -70,7 +65,7 @@ static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
     LRK_TRY(put_patterns(a, root, err));
     lrk_json_set(root, "use_rslora", lrk_json_new_bool(a->rslora));
     lrk_json_set(root, "use_dora", lrk_json_new_bool(a->dora));
-    lrk_json_set(root, "bias", text_or_null("none"));
+    lrk_json_set(root, "bias", lrk_json_c_string("none"));
     lrk_json_set(root, "fan_in_fan_out", lrk_json_new_bool(false));
     lrk_json_set(root, "init_lora_weights", lrk_json_new_bool(true));
     lrk_json_set(root, "inference_mode", lrk_json_new_bool(true));

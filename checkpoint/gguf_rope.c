@@ -78,7 +78,7 @@ static lrk_json *scaling(lrk_gguf_source *s, const char *type)
 {
     lrk_json *rope = lrk_json_object();
     lrk_json_set(s->out, "rope_scaling", rope);
-    lrk_json_set(rope, "rope_type", lrk_json_new_string(type, strlen(type)));
+    lrk_json_set(rope, "rope_type", lrk_json_c_string(type));
     return rope;
 }
 

@@ -115,7 +115,7 @@ static lrk_status write_weights(lrk_merge_job *job, lrk_err *err)
         snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", k, shards);
         status = write_shard(job, first, last, name, err);
         for (size_t i = first; i < last; i++)
-            lrk_json_set(map, job->item[i].name, lrk_json_new_string(name, strlen(name)));
+            lrk_json_set(map, job->item[i].name, lrk_json_c_string(name));
     }
     /* last, so that a directory without it is visibly unfinished */
     if (status == LRK_OK) status = write_json(job, "model.safetensors.index.json", index, err);
@@ -187,7 +187,7 @@ static lrk_status edited_config(lrk_merge_job *job, lrk_err *err)
     if (status == LRK_OK && from_gguf) status = put_llama3(job, copy, err);
     if (status == LRK_OK) {
         const char *key = from_gguf || lrk_json_get(copy, "torch_dtype") ? "torch_dtype" : "dtype";
-        lrk_json_set(copy, key, lrk_json_new_string(type, strlen(type)));
+        lrk_json_set(copy, key, lrk_json_c_string(type));
         status = write_json(job, "config.json", copy, err);
     }
     lrk_json_free(copy);

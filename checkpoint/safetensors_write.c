@@ -50,7 +50,7 @@ lrk_status lrk_st_note(lrk_st_writer *w, const char *key, const char *value, lrk
 {
     LRK_REQUIRE(err, lrk_utf8_check(value, strlen(value)) == strlen(value), LRK_EVALUE,
                 "metadata '%s' is not valid UTF-8", key);
-    lrk_json_set(w->metadata, key, lrk_json_new_string(value, strlen(value)));
+    lrk_json_set(w->metadata, key, lrk_json_c_string(value));
     return LRK_OK;
 }
 

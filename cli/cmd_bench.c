@@ -40,7 +40,7 @@ static void record(lrk_bench *b, const char *what, size_t tokens, double *second
     const double slow = (double)tokens / seconds[n - 1], fast = (double)tokens / seconds[0];
     const double peak = (double)lrk_memory_peak() / 1e6;
     lrk_json *row = lrk_json_object();
-    lrk_json_set(row, "what", lrk_json_new_string(what, strlen(what)));
+    lrk_json_set(row, "what", lrk_json_c_string(what));
     lrk_json_set(row, "tokens", lrk_json_new_integer((int64_t)tokens));
     lrk_json_set(row, "repeats", lrk_json_new_integer((int64_t)n));
     lrk_json_set(row, "tok_per_s", lrk_json_new_real(median));

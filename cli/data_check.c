@@ -86,8 +86,8 @@ static lrk_json *pairs(lrk_dataset *d, const uint64_t m[LRK_MAX_SPLITS][LRK_MAX_
             if (a == b || !m[a][b]) continue;
             lrk_json *o = lrk_json_object();
             const char *of = lrk_dataset_split_name(d, b), *in = lrk_dataset_split_name(d, a);
-            lrk_json_set(o, "of", lrk_json_new_string(of, strlen(of)));
-            lrk_json_set(o, "in", lrk_json_new_string(in, strlen(in)));
+            lrk_json_set(o, "of", lrk_json_c_string(of));
+            lrk_json_set(o, "in", lrk_json_c_string(in));
             lrk_json_set(o, "rows", lrk_json_new_integer((int64_t)m[a][b]));
             lrk_json_add(list, o);
         }

@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-static lrk_json *string(const char *s)
-{
-    return s ? lrk_json_new_string(s, strlen(s)) : lrk_json_new_null();
-}
-
 static lrk_json *count(size_t n) { return lrk_json_new_integer((int64_t)n); }
 
 static lrk_json *interval(lrk_interval i)
@@ -40,7 +35,7 @@ static lrk_json *add_shares(lrk_json *o, const lrk_score *s, const lrk_exam *x, 
 static lrk_json *score(const lrk_eval_report *r, const lrk_score *s)
 {
     lrk_json *o = lrk_json_object(), *groups = lrk_json_object();
-    lrk_json_set(o, "name", string(s->name));
+    lrk_json_set(o, "name", lrk_json_c_string(s->name));
     lrk_json_set(o, "rows", count(s->rows));
     lrk_json_set(o, "answers", count(s->answered));
     lrk_json_set(o, "trained_tokens", count(s->trained));
@@ -56,10 +51,10 @@ static lrk_json *score(const lrk_eval_report *r, const lrk_score *s)
 lrk_json *lrk_eval_json(const lrk_eval_report *r)
 {
     lrk_json *o = lrk_json_object(), *scores = lrk_json_array();
-    lrk_json_set(o, "model", string(r->model));
-    lrk_json_set(o, "adapter", string(r->adapter));
-    lrk_json_set(o, "data", string(r->data));
-    lrk_json_set(o, "validator", string(r->validator));
+    lrk_json_set(o, "model", lrk_json_c_string(r->model));
+    lrk_json_set(o, "adapter", lrk_json_c_string(r->adapter));
+    lrk_json_set(o, "data", lrk_json_c_string(r->data));
+    lrk_json_set(o, "validator", lrk_json_c_string(r->validator));
     for (size_t i = 0; i < r->n_scores; i++) lrk_json_add(scores, score(r, &r->score[i]));
     lrk_json_set(o, "scores", scores);
     if (r->n_scores < 2) return o;
@@ -80,18 +75,18 @@ static lrk_json *failure(const lrk_eval_report *r, size_t i)
     const lrk_verdict *v = &r->score[r->n_scores - 1].outcome[i].verdict;
     lrk_json *o = lrk_json_object();
     lrk_json *id = NULL;
-    if (lrk_json_parse(&id, row->id, strlen(row->id), "id", NULL) != LRK_OK) id = string(row->id);
+    if (lrk_json_parse(&id, row->id, strlen(row->id), "id", NULL) != LRK_OK) id = lrk_json_c_string(row->id);
     lrk_json_set(o, "id", id);
-    lrk_json_set(o, "where", string(row->where));
-    if (row->group) lrk_json_set(o, "group", string(row->group));
-    lrk_json_set(o, "question", string(row->question));
-    lrk_json_set(o, "gold", string(row->gold));
+    lrk_json_set(o, "where", lrk_json_c_string(row->where));
+    if (row->group) lrk_json_set(o, "group", lrk_json_c_string(row->group));
+    lrk_json_set(o, "question", lrk_json_c_string(row->question));
+    lrk_json_set(o, "gold", lrk_json_c_string(row->gold));
     for (size_t k = 0; k < r->n_scores; k++)
         if (r->score[k].outcome[i].answered)
-            lrk_json_set(o, r->score[k].name, string(r->score[k].outcome[i].text));
+            lrk_json_set(o, r->score[k].name, lrk_json_c_string(r->score[k].outcome[i].text));
     if (v->parse >= 0) lrk_json_set(o, "parse", lrk_json_new_bool(v->parse > 0));
-    if (v->class[0]) lrk_json_set(o, "class", string(v->class));
-    if (v->note[0]) lrk_json_set(o, "note", string(v->note));
+    if (v->class[0]) lrk_json_set(o, "class", lrk_json_c_string(v->class));
+    if (v->note[0]) lrk_json_set(o, "note", lrk_json_c_string(v->note));
     return o;
 }
 

@@ -2,12 +2,6 @@
 #include "cli/json_out.h"
 
 #include <stdio.h>
-#include <string.h>
-
-lrk_json *lrk_json_c_string(const char *s)
-{
-    return lrk_json_new_string(s, strlen(s));
-}
 
 lrk_status lrk_print_json(lrk_json *v, lrk_err *err)
 {

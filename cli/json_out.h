@@ -3,8 +3,6 @@
 #define LRK_CLI_JSON_OUT_H
 #include "base/json.h"
 
-lrk_json *lrk_json_c_string(const char *s); /* NUL-terminated */
-
 /* Indented, to standard output; frees v. */
 lrk_status lrk_print_json(lrk_json *v, lrk_err *err);
 

@@ -112,7 +112,7 @@ static lrk_status merge(const lrk_merge_args *m, const lrk_weights *base, const 
     LRK_TRY(describe(m, base, a, &manifest, err));
     lrk_status status = lrk_manifest_print(manifest, &text, err);
     o.extra = text.file;
-    o.n_extra = o.gguf ? 0 : 2;
+    o.n_extra = 2;
     if (status == LRK_OK) status = lrk_merge_model(base, m->adapter ? a : NULL, &o, report, err);
     if (status == LRK_OK && m->bundle) status = complete(m, manifest, err);
     lrk_manifest_text_free(&text);

@@ -163,11 +163,11 @@ static lrk_status commit(importer *im, lrk_err *err)
         const lrk_import_input *in = &im->o->inputs[i];
         const char *split = in->split ? in->split : im->o->val_fraction > 0.0 ? "by hash" : "train";
         lrk_json *o = lrk_json_object();
-        lrk_json_set(o, "path", lrk_json_new_string(in->path, strlen(in->path)));
+        lrk_json_set(o, "path", lrk_json_c_string(in->path));
         lrk_json_set(o, "rows", lrk_json_new_integer((int64_t)im->report->input_rows[i]));
         const char *shape = lrk_shape_name(im->report->shape[i]);
-        lrk_json_set(o, "shape", lrk_json_new_string(shape, strlen(shape)));
-        lrk_json_set(o, "split", lrk_json_new_string(split, strlen(split)));
+        lrk_json_set(o, "shape", lrk_json_c_string(shape));
+        lrk_json_set(o, "split", lrk_json_c_string(split));
         lrk_json_add(list, o);
     }
     lrk_status s = lrk_json_dump(list, 0, &text, err);

@@ -121,7 +121,7 @@ static lrk_status keep_message(turns *t, const lrk_json *m, const char *role, lr
         if (!is_mark(key))
             lrk_json_set(copy, key, lrk_json_ref(lrk_json_value(i)));
     }
-    lrk_json_set(copy, "role", lrk_json_new_string(role, strlen(role)));
+    lrk_json_set(copy, "role", lrk_json_c_string(role));
     const lrk_status s = add_json(t, LRK_ROLE_MESSAGE, train, copy, err);
     lrk_json_free(copy);
     return s;

@@ -161,7 +161,7 @@ static lrk_status add_settings(made *m, const lrk_tokenizer *t, lrk_err *err)
         const char *s = lrk_token_text(t, (uint32_t)id, &n);
         lrk_json_set(v, lrk_special_name((lrk_special)i), lrk_json_new_string(s, n));
     }
-    lrk_json_set(v, "tokenizer_class", lrk_json_new_string(class, strlen(class)));
+    lrk_json_set(v, "tokenizer_class", lrk_json_c_string(class));
     lrk_json_set(v, "clean_up_tokenization_spaces", lrk_json_new_bool(false));
     return add_json(m, "tokenizer_config.json", v, err);
 }

@@ -49,7 +49,7 @@ static lrk_status render(const source *s, const talk *t, lrk_chat_text *out, lrk
         lrk_json *m = lrk_json_object();
         const char *role = roles[t->who[i]];
         content(t, i, &b);
-        lrk_json_set(m, "role", lrk_json_new_string(role, strlen(role)));
+        lrk_json_set(m, "role", lrk_json_c_string(role));
         lrk_json_set(m, "content", lrk_json_new_string(b.data ? b.data : "", b.n));
         lrk_json_add(messages, m);
         lrk_buf_free(&b);

@@ -97,7 +97,7 @@ static lrk_status add_turn(lrk_json *messages, const char *role, const char *con
     LRK_REQUIRE(err, lrk_utf8_check(content, n) == n, LRK_EINPUT, "the %s message is not UTF-8",
                 role);
     lrk_json *turn = lrk_json_object();
-    lrk_json_set(turn, "role", lrk_json_new_string(role, strlen(role)));
+    lrk_json_set(turn, "role", lrk_json_c_string(role));
     lrk_json_set(turn, "content", lrk_json_new_string(content, n));
     lrk_json_add(messages, turn);
     return LRK_OK;

@@ -51,7 +51,7 @@ static lrk_status check_trained(const lrk_adapter *a, lrk_err *err)
 
 static void note(lrk_json *notes, const char *key, const char *value)
 {
-    lrk_json_set(notes, key, lrk_json_new_string(value, strlen(value)));
+    lrk_json_set(notes, key, lrk_json_c_string(value));
 }
 
 static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
@@ -85,15 +85,11 @@ static lrk_status look_for(const char *path, bool *there, lrk_err *err)
 {
     *there = lrk_is_file(path);
     if (*there || !lrk_is_dir(path)) return LRK_OK;
-    char **names;
-    size_t n;
     lrk_arena a = lrk_arena_growing("export");
-    lrk_status s = lrk_dir_list(&a, path, &names, &n, err);
-    for (size_t i = 0; s == LRK_OK && i < n; i++) *there |= strcmp(names[i], "config.json") == 0;
-    for (size_t i = 0; s == LRK_OK && !*there && i < n; i++) {
-        const char *file = lrk_path_join(&a, path, names[i]);
-        s = file ? lrk_remove(file, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
-    }
+    const char *last = lrk_path_join(&a, path, "config.json");
+    lrk_status s = last ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    *there = last && lrk_is_file(last);
+    if (s == LRK_OK && !*there) s = lrk_dir_clear(path, err);
     lrk_arena_free(&a);
     return s;
 }
@@ -151,7 +147,7 @@ static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk
     LRK_TRY(lrk_adapter_save(a, path, err));
     LRK_TRY(lrk_manifest_write(manifest, path, err));
     lrk_note("%s: the adapter for PEFT", path);
-    lrk_json_set(manifest, "output", lrk_json_new_string(output, strlen(output)));
+    lrk_json_set(manifest, "output", lrk_json_c_string(output));
     lrk_status status = lrk_manifest_print(manifest, &text, err);
     if (status == LRK_OK) status = export_merged(t, a, &text, err);
     lrk_manifest_text_free(&text);

@@ -8,7 +8,7 @@
 
 static void set_text(lrk_json *o, const char *key, const char *s)
 {
-    if (s) lrk_json_set(o, key, lrk_json_new_string(s, strlen(s)));
+    if (s) lrk_json_set(o, key, lrk_json_c_string(s));
 }
 
 static void set_count(lrk_json *o, const char *key, uint64_t n)

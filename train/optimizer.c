@@ -28,10 +28,7 @@ static void step_side(const lrk_engine *e, const lrk_adamw *a, const lrk_adamw_v
     }
 }
 
-static bool one_rate(const lrk_optimizer *o)
-{
-    return o->b_ratio <= 0.0 || (o->b_ratio >= 1.0 && o->b_ratio <= 1.0);
-}
+static bool one_rate(const lrk_optimizer *o) { return o->b_ratio <= 0.0 || o->b_ratio == 1.0; }
 
 static lrk_adamw faster(const lrk_optimizer *o, const lrk_adamw *a)
 {

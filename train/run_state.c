@@ -16,7 +16,7 @@ static lrk_tensor named(lrk_tensor t, const char *name)
 
 static void set_text(lrk_json *facts, const char *key, const char *text)
 {
-    lrk_json_set(facts, key, lrk_json_new_string(text, strlen(text)));
+    lrk_json_set(facts, key, lrk_json_c_string(text));
 }
 
 static void set_count(lrk_json *facts, const char *key, uint64_t n)
