@@ -5,9 +5,17 @@
 #include "base/log.h"
 #include "train/curve.h"
 #include "train/metrics.h"
-#include "train/progress.h"
 #include "train/signals.h"
 
+#include <string.h>
+
+/* Each micro-batch of a step draws its dropout from a seed of its own, far from the small numbers that
+ * people count up in their recipes. */
+static uint64_t dropout_seed(const lrk_session *s, size_t micro)
+{
+    const uint64_t apart = UINT64_C(1) << 40;
+    return s->recipe->seed + (uint64_t)micro * apart;
+}
 
 static lrk_flat_run run_of(const lrk_micro_batch *m)
 {
@@ -23,8 +31,7 @@ static lrk_status train_step(lrk_training *t, const lrk_step *step, lrk_step_rec
     lrk_engine_begin(e);
     for (size_t i = 0; i < step->n_micro; i++) {
         const lrk_flat_run run = run_of(&step->micro[i]);
-        lrk_model_set_dropout(&e->model, t->session->recipe->seed + ((uint64_t)i << 40),
-                              (uint32_t)step->step);
+        lrk_model_set_dropout(&e->model, dropout_seed(t->session, i), (uint32_t)step->step);
         LRK_TRY(lrk_engine_add(e, &run, share, err));
     }
     r->learning_rate = lrk_schedule_rate(&t->session->schedule, step->step);
@@ -102,28 +109,56 @@ static bool due(uint64_t step, uint64_t every, uint64_t total)
     return step == total || (every && step % every == 0);
 }
 
-/* Loss and norm of the oldest step under way, which r describes, and its line. */
-static lrk_status finish_step(lrk_training *t, lrk_progress *p, lrk_step_record *r, lrk_err *err)
+/* The work of step t->state.step + 1 is handed to the device, and the step noted as under way. */
+static lrk_status begin_step(lrk_training *t, const lrk_step *step, lrk_err *err)
 {
+    lrk_step_record *r = &t->under_way[t->n_under_way];
+    *r = (lrk_step_record){.tokens = step->n_tokens, .trained_tokens = step->n_trained};
+    LRK_TRY(train_step(t, step, r, err));
+    r->step = ++t->state.step;
+    r->epoch = epoch_of(t);
+    t->n_under_way++;
+    return LRK_OK;
+}
+
+/* Waits for the oldest step under way, and tells its numbers. */
+static lrk_status finish_step(lrk_training *t, lrk_err *err)
+{
+    lrk_step_record *r = &t->under_way[0];
     lrk_step_result result;
     LRK_TRY(lrk_optimizer_result(&t->optimizer, t->engine, &result, err));
     const double now = lrk_seconds() - t->started;
-    r->loss = t->last_loss = result.loss / (double)r->trained_tokens;
+    r->loss = result.loss / (double)r->trained_tokens;
     r->grad_norm = result.grad_norm;
     r->seconds = now - t->last_elapsed;
     r->elapsed = t->last_elapsed = now;
     r->peak_bytes = lrk_memory_peak();
-    lrk_progress_step(p, r);
-    if (!due(r->step, t->session->recipe->logging_steps, t->session->schedule.total)) return LRK_OK;
-    return lrk_metrics_step(t->dir->metrics, r, err);
+    lrk_progress_step(&t->progress, r);
+    if (due(r->step, t->session->recipe->logging_steps, t->session->schedule.total))
+        LRK_TRY(lrk_metrics_step(t->dir->metrics, r, err));
+    t->n_under_way--;
+    memmove(r, r + 1, t->n_under_way * sizeof *r);
+    return LRK_OK;
 }
 
-/* Whether step t->state.step is followed by an evaluation or a checkpoint, or ends the run. */
-static bool pauses(const lrk_training *t)
+/* `left` steps stay under way. */
+static lrk_status finish_steps(lrk_training *t, size_t left, lrk_err *err)
 {
-    const uint64_t eval = lrk_session_eval_steps(t->session), total = t->session->schedule.total;
-    return (eval && due(t->state.step, eval, total)) || lrk_stop_requested() ||
-           due(t->state.step, lrk_session_save_steps(t->session), total);
+    while (t->n_under_way > left) LRK_TRY(finish_step(t, err));
+    return LRK_OK;
+}
+
+/* What step t->state.step is followed by. */
+typedef struct lrk_pause {
+    bool evaluate, save;
+} lrk_pause;
+
+static lrk_pause pause_after(const lrk_training *t)
+{
+    const lrk_session *s = t->session;
+    const uint64_t step = t->state.step, total = s->schedule.total, eval = lrk_session_eval_steps(s);
+    return (lrk_pause){.evaluate = eval && due(step, eval, total),
+                       .save = due(step, lrk_session_save_steps(s), total) || lrk_stop_requested()};
 }
 
 /* No better evaluation for as long as the recipe waits for one. */
@@ -133,60 +168,50 @@ static bool ends_early(const lrk_training *t)
     return patience && t->state.worse >= patience;
 }
 
-/* Evaluations and checkpoints that step t->state.step calls for; LRK_STOPPED after a signal. */
-static lrk_status after_step(lrk_training *t, lrk_err *err)
+/* Evaluation and checkpoint; LRK_STOPPED after a signal, which may come during the evaluation too. */
+static lrk_status make_pause(lrk_training *t, lrk_pause p, lrk_err *err)
 {
-    const uint64_t total = t->session->schedule.total, eval = lrk_session_eval_steps(t->session);
     bool better = false;
-    if (eval && due(t->state.step, eval, total)) LRK_TRY(evaluate_and_note(t, &better, err));
+    if (p.evaluate) LRK_TRY(evaluate_and_note(t, &better, err));
     const bool stop = lrk_stop_requested();
-    if (better || stop || ends_early(t) ||
-        due(t->state.step, lrk_session_save_steps(t->session), total))
-        LRK_TRY(save(t, err));
+    if (p.save || better || stop || ends_early(t)) LRK_TRY(save(t, err));
     if (better)
         LRK_TRY(lrk_run_dir_set_best(t->dir, t->state.best_step, t->state.best_loss, err));
-    if (stop)
-        return lrk_fail(err, LRK_STOPPED, "stopped after step %llu, saved; go on with --resume",
-                        (unsigned long long)t->state.step);
+    LRK_REQUIRE(err, !stop, LRK_STOPPED, "stopped after step %llu, saved; go on with --resume",
+                (unsigned long long)t->state.step);
+    t->last_elapsed = lrk_seconds() - t->started; /* no step took this time */
     return LRK_OK;
 }
 
-static lrk_status steps(lrk_training *t, lrk_progress *p, lrk_err *err)
+static lrk_status steps(lrk_training *t, lrk_err *err)
 {
+    /* A GPU gets its next step before the numbers of the last one are read. */
+    const size_t ahead = t->engine->options.device == LRK_CPU ? 0 : 1;
     const lrk_step *step;
-    lrk_step_record late;       /* on a GPU a step's numbers are read while the next one is under way */
-    bool waiting = false;
-    const bool behind = t->engine->options.device != LRK_CPU;
-    if (t->state.eval_pending) LRK_TRY(after_step(t, err));
-    while (!ends_early(t)) { /* which a resumed run may have done already */
+    if (t->state.eval_pending) LRK_TRY(make_pause(t, pause_after(t), err));
+    while (!ends_early(t)) { /* a resumed run may have done so already */
         LRK_TRY(lrk_batches_next(t->session->train, &step, err));
         if (!step) break;
-        lrk_step_record r = {.tokens = step->n_tokens, .trained_tokens = step->n_trained};
-        LRK_TRY(train_step(t, step, &r, err));
-        r.step = ++t->state.step;
-        r.epoch = epoch_of(t);
-        if (waiting) LRK_TRY(finish_step(t, p, &late, err));
-        late = r;
-        waiting = behind && !pauses(t);
-        if (waiting) continue;
-        LRK_TRY(finish_step(t, p, &late, err));
-        LRK_TRY(after_step(t, err));
-        t->last_elapsed = lrk_seconds() - t->started;
+        LRK_TRY(begin_step(t, step, err));
+        const lrk_pause pause = pause_after(t);
+        const bool pauses = pause.evaluate || pause.save;
+        LRK_TRY(finish_steps(t, pauses ? 0 : ahead, err));
+        if (pauses) LRK_TRY(make_pause(t, pause, err));
     }
-    if (waiting) LRK_TRY(finish_step(t, p, &late, err));
-    if (ends_early(t)) lrk_note("%llu evaluations without a better one: ending here",
-                                (unsigned long long)t->state.worse);
+    LRK_ASSERT(t->n_under_way == 0); /* the last step pauses */
+    if (ends_early(t))
+        lrk_note("%llu evaluations without a better one: ending here",
+                 (unsigned long long)t->state.worse);
     return LRK_OK;
 }
 
 lrk_status lrk_training_run(lrk_training *t, lrk_err *err)
 {
-    lrk_progress p;
     t->started = lrk_seconds();
     t->last_elapsed = 0.0;
     t->optimizer.steps = t->state.step;
-    lrk_progress_begin(&p, t->session->schedule.total);
-    const lrk_status status = steps(t, &p, err);
-    lrk_progress_end(&p);
+    lrk_progress_begin(&t->progress, t->session->schedule.total);
+    const lrk_status status = steps(t, err);
+    lrk_progress_end();
     return status;
 }

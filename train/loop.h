@@ -1,6 +1,7 @@
 /* train/loop.h -- training, from the first step to the last. */
 #ifndef LRK_TRAIN_LOOP_H
 #define LRK_TRAIN_LOOP_H
+#include "train/progress.h"
 #include "train/run_dir.h"
 #include "train/run_state.h"
 #include "train/session.h"
@@ -11,7 +12,10 @@ typedef struct lrk_training {
     lrk_run_dir *dir;
     lrk_run_state state;
     lrk_optimizer optimizer;
-    double started, last_elapsed, last_loss;
+    lrk_progress progress;
+    lrk_step_record under_way[LRK_POSTS]; /* begun, oldest first; their losses are not known yet */
+    size_t n_under_way;
+    double started, last_elapsed; /* lrk_seconds(), and seconds since then when the last step ended */
 } lrk_training;
 
 /* Goes on from state.step until the schedule ends, saving and evaluating as the recipe says.

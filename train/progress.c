@@ -57,8 +57,7 @@ void lrk_progress_step(lrk_progress *p, const lrk_step_record *r)
     p->shown = now;
 }
 
-void lrk_progress_end(lrk_progress *p)
+void lrk_progress_end(void)
 {
-    (void)p;
     lrk_log_line_end();
 }

@@ -21,7 +21,7 @@ typedef struct lrk_progress {
 /* total: optimizer steps of the whole run, those before a resume included. */
 void lrk_progress_begin(lrk_progress *p, uint64_t total);
 void lrk_progress_step(lrk_progress *p, const lrk_step_record *r);
-void lrk_progress_end(lrk_progress *p);
+void lrk_progress_end(void);
 
 /* The line; what lrk_progress_step shows. */
 void lrk_progress_format(const lrk_progress *p, const lrk_step_record *r, char *out, size_t size);

@@ -192,7 +192,7 @@ static void progress_line(void **state)
     lrk_log_level(0);
     lrk_progress_begin(&p, 235);
     for (int i = 0; i < 3; i++) lrk_progress_step(&p, &r);
-    lrk_progress_end(&p);
+    lrk_progress_end();
     lrk_progress_format(&p, &r, text, sizeof text);
     assert_string_equal(
         text, "100/235  loss 0.250  lr 9.1e-04  500 tok/s (250 trained)  ETA 4:30  412 MB");
