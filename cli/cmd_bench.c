@@ -3,11 +3,11 @@
 #include "base/cpu.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/segments.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "generate/responder.h"
-#include "kernels/segments.h"
 #include "train/optimizer.h"
 
 #include <stdio.h>
@@ -41,8 +41,8 @@ static void record(lrk_bench *b, const char *what, size_t tokens, double *second
     const double peak = (double)lrk_memory_peak() / 1e6;
     lrk_json *row = lrk_json_object();
     lrk_json_set(row, "what", lrk_json_c_string(what));
-    lrk_json_set(row, "tokens", lrk_json_new_integer((int64_t)tokens));
-    lrk_json_set(row, "repeats", lrk_json_new_integer((int64_t)n));
+    lrk_json_set_count(row, "tokens", tokens);
+    lrk_json_set_count(row, "repeats", n);
     lrk_json_set(row, "tok_per_s", lrk_json_new_real(median));
     lrk_json_set(row, "tok_per_s_min", lrk_json_new_real(slow));
     lrk_json_set(row, "tok_per_s_max", lrk_json_new_real(fast));
@@ -91,11 +91,7 @@ static lrk_status synthetic(lrk_arena *a, size_t rows, size_t length, size_t voc
     for (size_t i = 0; i < n; i++)
         ids[i] = (int32_t)lrk_rng_below((lrk_rng){1, LRK_SITE_TEST, 0}, i, vocabulary);
     for (size_t r = 0; r < rows; r++) {
-        int32_t *s = segments + r * LRK_SEG_FIELDS;
-        s[LRK_SEG_START] = s[LRK_SEG_KV] = (int32_t)(r * length);
-        s[LRK_SEG_LENGTH] = s[LRK_SEG_KEYS] = (int32_t)length;
-        s[LRK_SEG_POSITION] = 0;
-        s[LRK_SEG_PARENT] = -1;
+        lrk_segment_root(segments + r * LRK_SEG_FIELDS, r * length, length);
         for (size_t i = 0; i < length; i++)
             targets[r * length + i] = i + 1 < length ? ids[r * length + i + 1] : -1;
     }

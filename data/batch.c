@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* kernels/segments.h fixes this order. */
-enum { START, LENGTH, POSITION, PARENT, KV, KEYS };
-
 typedef struct bin {
     size_t tokens, rows, trained;
 } bin;
@@ -254,8 +251,7 @@ static lrk_status allocate(lrk_batches *b, lrk_err *err)
     lrk_arena *a = &b->arena;
     LRK_TRY(lrk_alloc(a, tokens, sizeof *b->ids, "batch ids", &b->ids, err));
     LRK_TRY(lrk_alloc(a, tokens, sizeof *b->targets, "batch targets", &b->targets, err));
-    LRK_TRY(lrk_alloc(a, rows, LRK_SEGMENT_FIELDS * sizeof *b->segments, "segments", &b->segments,
-                      err));
+    LRK_TRY(lrk_alloc(a, rows, LRK_SEG_FIELDS * sizeof *b->segments, "segments", &b->segments, err));
     LRK_TRY(lrk_alloc(a, rows, sizeof *b->micro_rows, "rows", &b->micro_rows, err));
     LRK_TRY(lrk_alloc(a, b->limits.step_micro, sizeof *b->micro, "micro-batches", &b->micro, err));
     LRK_TRY(lrk_alloc(a, b->limits.longest_row, sizeof *b->row_ids, "row", &b->row_ids, err));
@@ -343,11 +339,7 @@ static lrk_status put_row(lrk_batches *b, lrk_micro_batch *m, int32_t *ids, int3
         targets[at + i] = target ? (int32_t)b->row_ids[i + 1] : -1;
         m->n_trained += target;
     }
-    int32_t *s = segments + m->n_segments * LRK_SEGMENT_FIELDS;
-    s[START] = s[KV] = (int32_t)at;
-    s[LENGTH] = s[KEYS] = (int32_t)n;
-    s[POSITION] = 0;
-    s[PARENT] = -1;
+    lrk_segment_root(segments + m->n_segments * LRK_SEG_FIELDS, at, n);
     rows[m->n_segments++] = number;
     m->n_tokens += n;
     return LRK_OK;
@@ -364,7 +356,7 @@ static lrk_status build(lrk_batches *b, size_t n, lrk_err *err)
     for (size_t k = 0; k < b->n_bins; k++) {
         lrk_micro_batch *m = &b->micro[k];
         int32_t *ids = b->ids + token, *targets = b->targets + token;
-        int32_t *segments = b->segments + segment * LRK_SEGMENT_FIELDS;
+        int32_t *segments = b->segments + segment * LRK_SEG_FIELDS;
         uint64_t *rows = b->micro_rows + segment;
         *m = (lrk_micro_batch){.ids = ids, .targets = targets, .segments = segments, .rows = rows};
         for (size_t i = 0; i < n; i++)

@@ -9,17 +9,15 @@
  *   ids      i32[T]
  *   targets  i32[T]  id of the next token where that one is trained, else -1; the last token of a
  *                    segment has none
- *   segments i32[S, 6]  START, LENGTH, POSITION, PARENT, KV, KEYS, as kernels/segments.h defines
- *                    them (data/ sees only base/, so the layout is repeated here and in batch.c):
- *                    one root a row, POSITION 0, PARENT -1, KV == START, KEYS == LENGTH
+ *   segments i32[S, 6]  START, LENGTH, POSITION, PARENT, KV, KEYS, base/segments.h: one
+ *                    root a row
  *
  * All memory is taken by lrk_batches_open; the arrays of a step are valid until the next one.
  */
 #ifndef LRK_DATA_BATCH_H
 #define LRK_DATA_BATCH_H
+#include "base/segments.h"
 #include "data/tokens.h"
-
-enum { LRK_SEGMENT_FIELDS = 6 };
 
 typedef struct lrk_batch_options {
     size_t rows_per_step;    /* micro_batch_size * gradient_accumulation_steps; 0: by tokens */

@@ -1,8 +1,8 @@
 /* generate/generate.c -- the loop over runs. */
 #include "generate/generate.h"
 
+#include "base/segments.h"
 #include "base/size.h"
-#include "kernels/segments.h"
 
 typedef struct lrk_slot_state {
     bool busy;

@@ -86,11 +86,8 @@ static void put_segments(lrk_engine *e, const lrk_flat_run *b, size_t tokens, si
     memcpy(s, b->segments, b->n_segments * LRK_SEG_FIELDS * sizeof *s);
     for (size_t i = b->n_segments; i < segments; i++) {
         const bool filling = i == b->n_segments;
-        int32_t *row = s + i * LRK_SEG_FIELDS;
-        row[LRK_SEG_START] = row[LRK_SEG_KV] = (int32_t)(filling ? b->n_tokens : tokens);
-        row[LRK_SEG_LENGTH] = row[LRK_SEG_KEYS] = (int32_t)(filling ? tokens - b->n_tokens : 0);
-        row[LRK_SEG_POSITION] = 0;
-        row[LRK_SEG_PARENT] = -1;
+        lrk_segment_root(s + i * LRK_SEG_FIELDS, filling ? b->n_tokens : tokens,
+                         filling ? tokens - b->n_tokens : 0);
     }
     lrk_device_upload(e->options.device, e->batch.segments.data, s,
                       segments * LRK_SEG_FIELDS * sizeof *s);

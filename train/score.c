@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/segments.h"
 #include "base/size.h"
-#include "kernels/segments.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -57,11 +57,7 @@ typedef struct lrk_run_buffers {
 
 static void add_row(lrk_run_buffers *b, const lrk_exam_row *r)
 {
-    int32_t *segment = b->segments + b->n_segments++ * LRK_SEG_FIELDS;
-    segment[LRK_SEG_START] = segment[LRK_SEG_KV] = (int32_t)b->n_tokens;
-    segment[LRK_SEG_LENGTH] = segment[LRK_SEG_KEYS] = (int32_t)r->n;
-    segment[LRK_SEG_POSITION] = 0;
-    segment[LRK_SEG_PARENT] = -1;
+    lrk_segment_root(b->segments + b->n_segments++ * LRK_SEG_FIELDS, b->n_tokens, r->n);
     for (size_t i = 0; i < r->n; i++) {
         b->ids[b->n_tokens + i] = (int32_t)r->ids[i];
         b->targets[b->n_tokens + i] = i + 1 < r->n && r->mask[i + 1] ? (int32_t)r->ids[i + 1] : -1;

@@ -1,11 +1,11 @@
 /* train/verify_model.c -- logits, losses, gradients, ten steps, merge and greedy ids of a model. */
 #include "base/file.h"
 #include "base/json.h"
+#include "base/segments.h"
 #include "checkpoint/safetensors.h"
+#include "generate/adapter_io.h"
 #include "generate/base_model.h"
 #include "generate/generate.h"
-#include "kernels/segments.h"
-#include "generate/adapter_io.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 #include "train/verify.h"
@@ -43,11 +43,7 @@ static lrk_status read_row(lrk_golden *g, const lrk_json *row, lrk_err *err)
     LRK_REQUIRE(err, n && n == lrk_json_size(labels) && at + n <= MAX_TOKENS && g->n_rows < MAX_ROWS,
                 LRK_EINPUT, "%s: row %zu does not have as many labels as ids, or is too long",
                 path_in(g, "batch.json"), g->n_rows);
-    int32_t *s = g->segments + g->n_rows * LRK_SEG_FIELDS;
-    s[LRK_SEG_START] = s[LRK_SEG_KV] = (int32_t)at;
-    s[LRK_SEG_LENGTH] = s[LRK_SEG_KEYS] = (int32_t)n;
-    s[LRK_SEG_POSITION] = 0;
-    s[LRK_SEG_PARENT] = -1;
+    lrk_segment_root(g->segments + g->n_rows * LRK_SEG_FIELDS, at, n);
     for (size_t i = 0; i < n; i++) {
         const int64_t id = lrk_json_integer(lrk_json_at(ids, i));
         /* label t is predicted from token t - 1 */
@@ -170,8 +166,7 @@ static lrk_status losses(lrk_golden *g, lrk_engine *e, const char *which, lrk_er
     for (size_t r = 0; r < lrk_json_size(rows) && r < g->n_rows; r++) {
         int32_t segment[LRK_SEG_FIELDS];
         const size_t at = g->row_start[r], n = g->row_start[r + 1] - at;
-        memcpy(segment, g->segments + r * LRK_SEG_FIELDS, sizeof segment);
-        segment[LRK_SEG_START] = segment[LRK_SEG_KV] = 0;
+        lrk_segment_root(segment, 0, n);
         const lrk_flat_run one = {g->ids + at, g->targets + at, segment, n, 1};
         LRK_TRY(lrk_engine_loss(e, &one, &sum, err));
         const double want = lrk_json_number(lrk_json_at(rows, r));

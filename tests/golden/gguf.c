@@ -219,13 +219,8 @@ static float *logits_of(const char *path, size_t *n)
         ids[i] = (i * 37 + 11) % 96;
         rows[i] = i;
     }
-    for (int i = 0; i < 2; i++) { /* of 12 and of 36 tokens */
-        int32_t *s = segments + i * LRK_SEG_FIELDS;
-        s[LRK_SEG_START] = s[LRK_SEG_KV] = i ? 12 : 0;
-        s[LRK_SEG_LENGTH] = s[LRK_SEG_KEYS] = i ? 36 : 12;
-        s[LRK_SEG_POSITION] = 0;
-        s[LRK_SEG_PARENT] = -1;
-    }
+    lrk_segment_root(segments, 0, 12);
+    lrk_segment_root(segments + LRK_SEG_FIELDS, 12, TOKENS - 12);
     const lrk_engine_options o = {.device = LRK_CPU,
                                   .decoder = base.decoder,
                                   .find = lrk_base_find,

@@ -76,7 +76,7 @@ static inline bool lrk_toy_shape(const lrk_decoder *d, const char *name, size_t 
         }
         for (int which = 0; which < LRK_NORMS; which++) {
             const char *norm;
-            if (!lrk_norm_of(d, i, which, &norm, cols) || strncmp(name + strlen(start), norm, strlen(norm)) != 0)
+            if (!lrk_norm_of(d, which, &norm, cols) || strncmp(name + strlen(start), norm, strlen(norm)) != 0)
                 continue;
             *rows = 1;
             return true;
@@ -137,11 +137,7 @@ static inline void lrk_toy_rows(lrk_toy_batch *t, const size_t *lengths, size_t 
 {
     size_t at = 0;
     for (size_t r = 0; r < n; r++) {
-        int32_t *s = t->segments + r * LRK_SEG_FIELDS;
-        s[LRK_SEG_START] = s[LRK_SEG_KV] = (int32_t)at;
-        s[LRK_SEG_LENGTH] = s[LRK_SEG_KEYS] = (int32_t)lengths[r];
-        s[LRK_SEG_POSITION] = 0;
-        s[LRK_SEG_PARENT] = -1;
+        lrk_segment_root(t->segments + r * LRK_SEG_FIELDS, at, lengths[r]);
         for (size_t i = 0; i < lengths[r]; i++)
             t->ids[at + i] = (int32_t)lrk_rng_below(
                 (lrk_rng){seed, LRK_SITE_TEST, (uint32_t)(first_row + r)}, i, vocabulary);

@@ -71,13 +71,13 @@ static void check_micro(const lrk_micro_batch *m, size_t *seen)
 {
     size_t at = 0, trained = 0;
     for (size_t s = 0; s < m->n_segments; s++) {
-        const int32_t *g = m->segments + s * LRK_SEGMENT_FIELDS;
+        const int32_t *g = m->segments + s * LRK_SEG_FIELDS;
         const size_t in_b = m->rows[s] >= ROWS, example = (size_t)m->rows[s] - in_b * ROWS;
         uint32_t ids[256];
         uint8_t mask[256];
         const size_t n = lrk_tokens_length(set[in_b], example);
         assert_int_equal(lrk_tokens_read(set[in_b], example, ids, mask, NULL), LRK_OK);
-        const int32_t expected[LRK_SEGMENT_FIELDS] = {(int32_t)at, (int32_t)n,  0,
+        const int32_t expected[LRK_SEG_FIELDS] = {(int32_t)at, (int32_t)n,  0,
                                                       -1,          (int32_t)at, (int32_t)n};
         assert_memory_equal(g, expected, sizeof expected);
         for (size_t i = 0; i < n; i++, at++) {
