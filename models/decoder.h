@@ -12,7 +12,7 @@
 
 #include "models/rope.h"
 
-enum { LRK_MAX_EOS = 8, LRK_MAX_LAYERS = 1024 };
+enum { LRK_MAX_LAYERS = 1024 };
 
 /* Where the norms of a block stand: before it (Llama), before and after (Gemma 2), after (OLMo 2):
  *   h + block(norm(h)),   h + norm(block(norm(h))),   h + norm(block(h)) */

@@ -210,7 +210,7 @@ static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
         const char *below;
         char path[128];
         size_t n;
-        if (!lrk_norm_of(&b->m->decoder, i, which, &below, &n)) continue;
+        if (!lrk_norm_of(&b->m->decoder, which, &below, &n)) continue;
         snprintf(path, sizeof path, "model.layers.%zu.%s", i, below);
         LRK_TRY(norm(b, path, n, &layer->norm[which], err));
     }

@@ -67,7 +67,7 @@ const char *lrk_router_name(const lrk_decoder *d)
     return d->block_sparse ? "block_sparse_moe.gate" : "mlp.gate";
 }
 
-bool lrk_norm_of(const lrk_decoder *d, size_t layer, int which, const char **name, size_t *n)
+bool lrk_norm_of(const lrk_decoder *d, int which, const char **name, size_t *n)
 {
     static const char *const names[3][LRK_NORM_Q] = {
         [LRK_NORM_BEFORE] = {"input_layernorm", NULL, "post_attention_layernorm", NULL},
@@ -75,7 +75,6 @@ bool lrk_norm_of(const lrk_decoder *d, size_t layer, int which, const char **nam
                              "pre_feedforward_layernorm", "post_feedforward_layernorm"},
         [LRK_NORM_AFTER] = {NULL, "post_attention_layernorm", NULL, "post_feedforward_layernorm"},
     };
-    (void)layer;
     *n = d->width;
     if (which < LRK_NORM_Q) {
         *name = names[d->placement][which];
@@ -124,7 +123,7 @@ size_t lrk_decoder_parameters(const lrk_decoder *d)
         for (int which = 0; which < LRK_NORMS; which++) {
             const char *name;
             size_t length;
-            if (lrk_norm_of(d, i, which, &name, &length)) n += vectors * length;
+            if (lrk_norm_of(d, which, &name, &length)) n += vectors * length;
         }
         for (int which = 0; which < LRK_PROJECTIONS; which++) {
             lrk_module m;

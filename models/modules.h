@@ -46,8 +46,9 @@ enum {
 
 /* False where the layer has no such module. */
 bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *out);
-/* name and length of a norm's weight; bias: always with layer_norm, never without. */
-bool lrk_norm_of(const lrk_decoder *d, size_t layer, int which, const char **name, size_t *n);
+/* Name and length of a norm's weight, in every layer; false where there is none. A bias: always with
+ * layer_norm, never without. */
+bool lrk_norm_of(const lrk_decoder *d, int which, const char **name, size_t *n);
 
 /* Name of the weight of an expert's matrix below the layer: which is LRK_GATE, LRK_UP or LRK_DOWN. */
 void lrk_expert_name(const lrk_decoder *d, size_t expert, int which, char out[64]);
