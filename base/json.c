@@ -272,6 +272,16 @@ void lrk_json_set(lrk_json *object, const char *key, lrk_json *value)
     if (json_object_set_new_nocheck(object, key, value) != 0) atomic_store(&out_of_memory, true);
 }
 
+void lrk_json_set_text(lrk_json *object, const char *key, const char *s)
+{
+    if (s) lrk_json_set(object, key, lrk_json_c_string(s));
+}
+
+void lrk_json_set_count(lrk_json *object, const char *key, uint64_t n)
+{
+    lrk_json_set(object, key, lrk_json_new_integer((int64_t)n));
+}
+
 void lrk_json_add(lrk_json *array, lrk_json *value)
 {
     if (json_array_append_new(array, value) != 0) atomic_store(&out_of_memory, true);

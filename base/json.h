@@ -78,6 +78,8 @@ lrk_json *lrk_json_new_real(double d); /* a non-finite number becomes null */
 lrk_json *lrk_json_new_bool(bool b);
 lrk_json *lrk_json_new_null(void);
 void lrk_json_set(lrk_json *object, const char *key, lrk_json *value);
+void lrk_json_set_text(lrk_json *object, const char *key, const char *s); /* NULL: no such member */
+void lrk_json_set_count(lrk_json *object, const char *key, uint64_t n);   /* below 2^63 */
 void lrk_json_add(lrk_json *array, lrk_json *value);
 
 /* Text of v appended to b; indent 0 is one line with ", " and ": ", as Python's json.dumps. LRK_EINPUT

@@ -73,16 +73,6 @@ static lrk_status check_known(const lrk_gguf_source *s, lrk_err *err)
     return LRK_OK;
 }
 
-static void set_string(lrk_json *object, const char *key, const char *s)
-{
-    lrk_json_set(object, key, lrk_json_c_string(s));
-}
-
-static void set_size(lrk_json *object, const char *key, size_t v)
-{
-    lrk_json_set(object, key, lrk_json_new_integer((int64_t)v));
-}
-
 static size_t size_of(const lrk_gguf_source *s, const char *key)
 {
     return (size_t)lrk_json_integer(lrk_json_get(s->out, key));
@@ -101,7 +91,7 @@ static lrk_status put_numbers(lrk_gguf_source *s, lrk_err *err)
         size_t v = 0;
         if (k->needed) LRK_TRY(needed(s, k->gguf, err));
         LRK_TRY(lrk_gguf_size(s, k->gguf, k->needed, LRK_GGUF_MAX_CONTEXT, &v, err));
-        set_size(s->out, k->hf, v);
+        lrk_json_set_count(s->out, k->hf, v);
     }
     for (const lrk_real_key *k = NULL; (k = lrk_real_key_next(s->arch, k));) {
         double v = k->otherwise;
@@ -128,7 +118,7 @@ static lrk_status put_scale(lrk_gguf_source *s, size_t of_width, size_t head, lr
     LRK_TRY(lrk_gguf_real(s, "attention.scale", &scale, err));
     const double scalar = scale > 0 ? 1 / (scale * scale) : (double)(from_width ? of_width : head);
     if (scalar < 1e9 && fabs(scalar - round(scalar)) <= 1e-5 * scalar)
-        set_size(s->out, "query_pre_attn_scalar", (size_t)round(scalar));
+        lrk_json_set_count(s->out, "query_pre_attn_scalar", (size_t)round(scalar));
     else
         lrk_json_set(s->out, "query_pre_attn_scalar", lrk_json_new_real(scalar));
     return LRK_OK;
@@ -153,8 +143,8 @@ static lrk_status put_heads(lrk_gguf_source *s, lrk_err *err)
         "%s: heads of %zu (query, key), %zu (value) and %zu (rotary): only equal, even sizes "
         "are supported",
         s->g->path, dim, value, rotary);
-    set_size(s->out, "num_key_value_heads", key_heads);
-    set_size(s->out, "head_dim", dim);
+    lrk_json_set_count(s->out, "num_key_value_heads", key_heads);
+    lrk_json_set_count(s->out, "head_dim", dim);
     s->rotary = rotary;
     if (s->arch->partial_rotary)
         lrk_json_set(s->out, "partial_rotary_factor",
@@ -179,10 +169,10 @@ static lrk_status put_latent(lrk_gguf_source *s, lrk_err *err)
                 "attention",
                 s->g->path, key, s->rotary, value);
     LRK_TRY(lrk_gguf_size(s, "attention.q_lora_rank", 0, MAX_WIDTH, &query_rank, err));
-    set_size(s->out, "qk_nope_head_dim", key - s->rotary);
-    set_size(s->out, "qk_rope_head_dim", s->rotary);
-    set_size(s->out, "v_head_dim", value);
-    set_size(s->out, "num_key_value_heads", size_of(s, "num_attention_heads"));
+    lrk_json_set_count(s->out, "qk_nope_head_dim", key - s->rotary);
+    lrk_json_set_count(s->out, "qk_rope_head_dim", s->rotary);
+    lrk_json_set_count(s->out, "v_head_dim", value);
+    lrk_json_set_count(s->out, "num_key_value_heads", size_of(s, "num_attention_heads"));
     lrk_json_set(s->out, "q_lora_rank",
                  query_rank ? lrk_json_new_integer((int64_t)query_rank) : lrk_json_new_null());
     if (s->arch->sigmoid) lrk_json_set(s->out, "rope_interleave", lrk_json_new_bool(true));
@@ -196,10 +186,10 @@ static lrk_status put_groups(lrk_gguf_source *s, lrk_err *err)
     size_t groups = 1, used = 1;
     LRK_TRY(lrk_gguf_size(s, "expert_group_count", 0, MAX_WIDTH, &groups, err));
     LRK_TRY(lrk_gguf_size(s, "expert_group_used_count", 0, MAX_WIDTH, &used, err));
-    set_size(s->out, "n_group", groups ? groups : 1);
-    set_size(s->out, "topk_group", used ? used : 1);
+    lrk_json_set_count(s->out, "n_group", groups ? groups : 1);
+    lrk_json_set_count(s->out, "topk_group", used ? used : 1);
     if (!s->arch->sigmoid)
-        set_string(s->out, "topk_method", groups > 1 ? "group_limited_greedy" : "greedy");
+        lrk_json_set_text(s->out, "topk_method", groups > 1 ? "group_limited_greedy" : "greedy");
     return LRK_OK;
 }
 
@@ -223,14 +213,14 @@ static lrk_status put_experts(lrk_gguf_source *s, lrk_err *err)
     LRK_REQUIRE(err, gating == (s->arch->sigmoid ? 2 : 1) || gating == 0, LRK_ESUPPORT,
                 "%s: key '%s.expert_gating_func' is %zu, which is not supported", s->g->path,
                 s->arch->gguf, gating);
-    set_size(s->out, s->arch->experts, n);
-    set_size(s->out, "num_experts_per_tok", used);
+    lrk_json_set_count(s->out, s->arch->experts, n);
+    lrk_json_set_count(s->out, "num_experts_per_tok", used);
     if (width && (s->arch->sigmoid || !s->arch->latent))
         lrk_json_set(s->out, "norm_topk_prob", lrk_json_new_bool(normalized));
     LRK_REQUIRE(err, !s->arch->latent || s->arch->sigmoid || !normalized, LRK_ESUPPORT,
                 "%s: key '%s.expert_weights_norm' is not supported with softmax", s->g->path,
                 s->arch->gguf);
-    if (width && !s->arch->latent) set_size(s->out, "decoder_sparse_step", 1);
+    if (width && !s->arch->latent) lrk_json_set_count(s->out, "decoder_sparse_step", 1);
     return s->arch->latent ? put_groups(s, err) : LRK_OK;
 }
 
@@ -274,7 +264,7 @@ static lrk_status put_windows(lrk_gguf_source *s, lrk_err *err)
         for (size_t i = 0; i < size_of(s, "num_hidden_layers"); i++)
             lrk_json_add(list, lrk_json_new_integer((i + 1) % s->arch->no_rope_step != 0));
         lrk_json_set(s->out, "no_rope_layers", list);
-        set_size(s->out, "no_rope_layer_interval", s->arch->no_rope_step);
+        lrk_json_set_count(s->out, "no_rope_layer_interval", s->arch->no_rope_step);
     }
     const bool flags = lrk_gguf_has(s, "attention.sliding_window_pattern") && !s->arch->experts;
     if (s->arch->window_gate) lrk_json_set(s->out, s->arch->window_gate, lrk_json_new_bool(flags));
@@ -298,14 +288,14 @@ static lrk_status put_token_ids(lrk_gguf_source *s, lrk_err *err)
     LRK_REQUIRE(err, !tokens || tokens->n == vocab, LRK_EINPUT,
                 "%s: %zu tokens, but the vocabulary has %zu", s->g->path, tokens ? tokens->n : 0,
                 vocab);
-    set_size(s->out, "vocab_size", vocab);
+    lrk_json_set_count(s->out, "vocab_size", vocab);
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         size_t id = 0;
         /* the reference has one of its own in mind where the key is absent */
         lrk_json_set(s->out, ids[i][1], lrk_json_new_null());
         if (!lrk_gguf_find(s->g, ids[i][0])) continue;
         LRK_TRY(lrk_gguf_opt_size(s->g, ids[i][0], 0, vocab - 1, &id, err));
-        set_size(s->out, ids[i][1], id);
+        lrk_json_set_count(s->out, ids[i][1], id);
     }
     return LRK_OK;
 }
@@ -324,9 +314,9 @@ static lrk_status put_family(lrk_gguf_source *s, lrk_err *err)
     lrk_json *classes = lrk_json_array();
     lrk_json_add(classes, lrk_json_c_string(a->hf));
     lrk_json_set(s->out, "architectures", classes);
-    set_string(s->out, "model_type", a->model_type);
-    set_string(s->out, a->activation_key ? a->activation_key : "hidden_act",
-               a->activation ? a->activation : "silu");
+    lrk_json_set_text(s->out, "model_type", a->model_type);
+    lrk_json_set_text(s->out, a->activation_key ? a->activation_key : "hidden_act",
+                      a->activation ? a->activation : "silu");
     LRK_TRY(needed(s, eps, err));
     LRK_TRY(lrk_gguf_real(s, eps, &v, err));
     lrk_json_set(s->out, a->layer_norm ? "norm_epsilon" : "rms_norm_eps",

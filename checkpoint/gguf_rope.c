@@ -69,11 +69,6 @@ static void set_real(lrk_json *object, const char *key, double v)
     lrk_json_set(object, key, lrk_json_new_real(lrk_gguf_shortest(v)));
 }
 
-static void set_size(lrk_json *object, const char *key, size_t v)
-{
-    lrk_json_set(object, key, lrk_json_new_integer((int64_t)v));
-}
-
 static lrk_json *scaling(lrk_gguf_source *s, const char *type)
 {
     lrk_json *rope = lrk_json_object();
@@ -125,7 +120,7 @@ static lrk_status put_yarn(lrk_gguf_source *s, double factor, size_t original, l
     char key[LRK_NAME_MAX];
     double scale = 1, logarithm = 0;
     set_real(rope, "factor", factor);
-    if (original) set_size(rope, "original_max_position_embeddings", original);
+    if (original) lrk_json_set_count(rope, "original_max_position_embeddings", original);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         double v = 0;
         if (!lrk_gguf_has(s, keys[i][0])) continue;
@@ -158,7 +153,7 @@ static lrk_status put_scaling(lrk_gguf_source *s, lrk_err *err)
     LRK_TRY(lrk_gguf_size(s, "rope.scaling.original_context_length", 1, LRK_GGUF_MAX_CONTEXT,
                           &original, err));
     if (original && s->arch->partial_rotary)
-        set_size(s->out, "original_max_position_embeddings", original);
+        lrk_json_set_count(s->out, "original_max_position_embeddings", original);
     if (lrk_gguf_tensor(s->g, "rope_factors_long.weight")) return put_longrope(s, original, err);
     if (strcmp(type, "none") == 0 || strcmp(type, "longrope") == 0) return LRK_OK;
     if (strcmp(type, "yarn") == 0) return put_yarn(s, factor, original, err);

@@ -105,7 +105,7 @@ static lrk_status write_weights(lrk_merge_job *job, lrk_err *err)
     if (shards <= 1) return write_shard(job, 0, job->n, "model.safetensors", err);
 
     lrk_json *index = lrk_json_object(), *meta = lrk_json_object(), *map = lrk_json_object();
-    lrk_json_set(meta, "total_size", lrk_json_new_integer((int64_t)job->report->bytes));
+    lrk_json_set_count(meta, "total_size", job->report->bytes);
     lrk_json_set(index, "metadata", meta);
     lrk_json_set(index, "weight_map", map);
     lrk_status status = LRK_OK;
@@ -161,7 +161,7 @@ static lrk_status put_llama3(const lrk_merge_job *job, lrk_json *config, lrk_err
     lrk_json_set(rope, "factor", lrk_json_new_real(lrk_gguf_shortest(largest)));
     lrk_json_set(rope, "low_freq_factor", lrk_json_new_real(1));
     lrk_json_set(rope, "high_freq_factor", lrk_json_new_real(4));
-    lrk_json_set(rope, "original_max_position_embeddings", lrk_json_new_integer((int64_t)original));
+    lrk_json_set_count(rope, "original_max_position_embeddings", (uint64_t)original);
     lrk_json_set(config, "rope_scaling", rope);
     LRK_TRY(lrk_llama3_factors(config, lrk_weights_head_dim(job->base), factor, &n, err));
     same = same && n == lrk_count(&freqs);

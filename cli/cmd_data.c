@@ -47,7 +47,7 @@ static lrk_status print_report_json(const lrk_import_options *o, const lrk_impor
         lrk_json *in = lrk_json_object();
         const char *shape = lrk_shape_name(r->shape[i]), *split = o->inputs[i].split;
         lrk_json_set(in, "path", lrk_json_new_string(o->inputs[i].path, strlen(o->inputs[i].path)));
-        lrk_json_set(in, "rows", lrk_json_new_integer((int64_t)r->input_rows[i]));
+        lrk_json_set_count(in, "rows", r->input_rows[i]);
         lrk_json_set(in, "shape", lrk_json_c_string(shape));
         lrk_json_set(in, "split",
                      lrk_json_c_string(split));
@@ -56,8 +56,8 @@ static lrk_status print_report_json(const lrk_import_options *o, const lrk_impor
     for (size_t i = 0; i < r->n_unused; i++)
         lrk_json_add(unused, lrk_json_new_string(r->unused[i], strlen(r->unused[i])));
     lrk_json_set(v, "out", lrk_json_c_string(o->out));
-    lrk_json_set(v, "rows", lrk_json_new_integer((int64_t)r->rows));
-    lrk_json_set(v, "blank_lines", lrk_json_new_integer((int64_t)r->blank_lines));
+    lrk_json_set_count(v, "rows", r->rows);
+    lrk_json_set_count(v, "blank_lines", r->blank_lines);
     lrk_json_set(v, "inputs", inputs);
     lrk_json_set(v, "unused", unused);
     return lrk_print_json(v, err);

@@ -92,7 +92,7 @@ static lrk_status print_json(const fact *facts, size_t n, const fact *libraries,
     lrk_json *root = lrk_json_object(), *found = lrk_json_object(), *card = lrk_json_object();
     for (size_t i = 0; i < n; i++) lrk_json_set(root, facts[i].name, lrk_json_c_string(facts[i].value));
     lrk_json_set(root, "threads", lrk_json_new_integer(lrk_threads()));
-    lrk_json_set(root, "memory_bytes", lrk_json_new_integer((int64_t)lrk_memory_total()));
+    lrk_json_set_count(root, "memory_bytes", lrk_memory_total());
     lrk_json_set(root, "native_bf16", lrk_json_new_bool(lrk_cpu_has_bf16()));
     for (size_t i = 0; i < n_libraries; i++)
         lrk_json_set(found, libraries[i].name, lrk_json_c_string(libraries[i].value));

@@ -31,7 +31,7 @@ static void add_tensor(view *v, const char *name, const char *type, int rank, co
     lrk_json_set(t, "name", lrk_json_c_string(name));
     lrk_json_set(t, "type", lrk_json_c_string(type));
     lrk_json_set(t, "shape", shape);
-    lrk_json_set(t, "bytes", lrk_json_new_integer((int64_t)bytes));
+    lrk_json_set_count(t, "bytes", bytes);
     lrk_json_add(v->tensors, t);
     v->parameters += count;
     v->bytes += bytes;
@@ -46,7 +46,7 @@ static lrk_status inspect_safetensors(view *v, const char *path, lrk_err *err)
 {
     lrk_safetensors s;
     LRK_TRY(lrk_st_open(&s, path, err));
-    lrk_json_set(v->root, "kind", lrk_json_c_string("safetensors"));
+    lrk_json_set_text(v->root, "kind", "safetensors");
     if (s.metadata) lrk_json_set(v->root, "metadata", lrk_json_ref(s.metadata));
     for (size_t i = 0; i < s.n; i++) {
         const lrk_st_entry *e = &s.entry[i];
@@ -88,7 +88,7 @@ static lrk_status inspect_gguf(view *v, const char *path, lrk_err *err)
     lrk_gguf g;
     LRK_TRY(lrk_gguf_open(&g, path, err));
     lrk_json *keys = lrk_json_object();
-    lrk_json_set(v->root, "kind", lrk_json_c_string("GGUF"));
+    lrk_json_set_text(v->root, "kind", "GGUF");
     lrk_json_set(v->root, "metadata", keys);
     for (size_t i = 0; i < g.n_kv; i++) lrk_json_set(keys, g.kv[i].key, key_value(&g.kv[i]));
     for (size_t i = 0; i < g.n_tensors; i++) {
@@ -103,10 +103,10 @@ static lrk_status inspect_adapter(view *v, const char *path, lrk_err *err)
 {
     lrk_adapter a;
     LRK_TRY(lrk_adapter_load(&a, path, err));
-    lrk_json_set(v->root, "kind", lrk_json_c_string("PEFT adapter"));
+    lrk_json_set_text(v->root, "kind", "PEFT adapter");
     lrk_json_set(v->root, "config", lrk_json_ref(a.config));
     if (a.notes) lrk_json_set(v->root, "metadata", lrk_json_ref(a.notes));
-    lrk_json_set(v->root, "modules", lrk_json_new_integer((int64_t)a.n));
+    lrk_json_set_count(v->root, "modules", a.n);
     for (size_t i = 0; i < a.n; i++) {
         add_view(v, &a.module[i].a);
         add_view(v, &a.module[i].b);
@@ -121,7 +121,7 @@ static lrk_status inspect_model(view *v, const char *path, lrk_err *err)
     lrk_weights *w = NULL;
     LRK_TRY(lrk_weights_open(&w, path, err));
     lrk_weights_sha256(w, hex);
-    lrk_json_set(v->root, "kind", lrk_json_c_string("Hugging Face model"));
+    lrk_json_set_text(v->root, "kind", "Hugging Face model");
     lrk_json_set(v->root, "sha256", lrk_json_c_string(hex));
     lrk_json_set(v->root, "config", lrk_json_ref((lrk_json *)(uintptr_t)lrk_weights_config(w)));
     for (size_t i = 0; i < lrk_weights_count(w); i++) add_view(v, lrk_weights_at(w, i));
@@ -135,7 +135,7 @@ static lrk_status inspect_run(view *v, const char *path, lrk_err *err)
     char **names, *metrics;
     size_t n;
     lrk_json *files = lrk_json_array(), *best = NULL;
-    lrk_json_set(v->root, "kind", lrk_json_c_string("run"));
+    lrk_json_set_text(v->root, "kind", "run");
     lrk_json_set(v->root, "files", files);
     LRK_TRY(lrk_dir_list(&v->arena, path, &names, &n, err));
     for (size_t i = 0; i < n; i++) lrk_json_add(files, lrk_json_c_string(names[i]));
@@ -178,15 +178,14 @@ static lrk_status inspect_dataset(view *v, const char *path, lrk_err *err)
 {
     lrk_dataset *d;
     lrk_json *splits = lrk_json_object();
-    lrk_json_set(v->root, "kind", lrk_json_c_string("HDF5"));
+    lrk_json_set_text(v->root, "kind", "HDF5");
     lrk_json_set(v->root, "splits", splits);
     LRK_TRY(lrk_dataset_open(&d, path, err));
     for (size_t i = 0; i < lrk_dataset_splits(d); i++)
-        lrk_json_set(splits, lrk_dataset_split_name(d, i),
-                     lrk_json_new_integer((int64_t)lrk_dataset_split_rows(d, i)));
+        lrk_json_set_count(splits, lrk_dataset_split_name(d, i), lrk_dataset_split_rows(d, i));
     lrk_json_set(v->root, "rows of", lrk_json_c_string(lrk_dataset_kind(d)));
     lrk_json_set(v->root, "sha256", lrk_json_c_string(lrk_dataset_sha256(d)));
-    lrk_json_set(v->root, "hint", lrk_json_c_string("lorikeet data show FILE prints its rows"));
+    lrk_json_set_text(v->root, "hint", "lorikeet data show FILE prints its rows");
     lrk_dataset_close(d);
     return LRK_OK;
 }
@@ -206,7 +205,6 @@ static lrk_status inspect_file(view *v, const char *path, lrk_err *err)
     return inspect_safetensors(v, path, err);
 }
 
-/* One line for people: long values are cut, line ends shown. */
 /* Names come from strangers: escaped as in JSON, so that no control character reaches the
  * terminal. */
 static lrk_status print_name(const char *name, int indent, lrk_err *err)
@@ -223,13 +221,13 @@ static lrk_status print_value(const char *name, const lrk_json *value, int inden
 {
     lrk_buf b = {0};
     LRK_TRY(print_name(name, indent, err));
-    LRK_TRY(lrk_json_dump(value, 0, &b, err));
+    const lrk_status status = lrk_json_dump(value, 0, &b, err);
     const bool cut = b.n > SHOWN;
     size_t n = cut ? SHOWN : b.n;
     while (cut && n > 0 && ((unsigned char)b.data[n] & 0xc0) == 0x80) n--; /* a whole character */
-    printf(" %.*s%s\n", (int)n, b.data, cut ? " ..." : "");
+    if (status == LRK_OK) printf(" %.*s%s\n", (int)n, b.data, cut ? " ..." : "");
     lrk_buf_free(&b);
-    return LRK_OK;
+    return status;
 }
 
 static lrk_status print_table(const view *v, lrk_err *err)
@@ -268,8 +266,8 @@ static lrk_status print_table(const view *v, lrk_err *err)
 
 static lrk_status print_json(const view *v, lrk_err *err)
 {
-    lrk_json_set(v->root, "parameters", lrk_json_new_integer((int64_t)v->parameters));
-    lrk_json_set(v->root, "bytes", lrk_json_new_integer((int64_t)v->bytes));
+    lrk_json_set_count(v->root, "parameters", v->parameters);
+    lrk_json_set_count(v->root, "bytes", v->bytes);
     lrk_json_set(v->root, "tensors", lrk_json_ref(v->tensors));
     return lrk_print_json(lrk_json_ref(v->root), err);
 }

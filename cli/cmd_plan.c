@@ -58,34 +58,29 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
     printf("\n");
 }
 
-static void set(lrk_json *o, const char *key, size_t bytes)
-{
-    lrk_json_set(o, key, lrk_json_new_integer((int64_t)bytes));
-}
-
 static lrk_status print_json(const lrk_plan *p, const lrk_session *s, lrk_err *err)
 {
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
     const lrk_engine_bytes *e = &p->bytes.engine;
     lrk_json *o = lrk_json_object(), *bytes = lrk_json_object();
-    set(bytes, "weights", p->bytes.weights);
-    set(bytes, "copied", e->weights);
-    set(bytes, "derived", e->frozen);
-    set(bytes, "adapters", e->adapters);
-    set(bytes, "gradients", e->gradients);
-    set(bytes, "moments", e->moments);
-    set(bytes, "batch", e->batch);
-    set(bytes, "activations", e->step);
-    set(bytes, "workspace", e->scratch);
-    set(bytes, "process", p->bytes.process);
-    set(bytes, "total", p->bytes.total);
+    lrk_json_set_count(bytes, "weights", p->bytes.weights);
+    lrk_json_set_count(bytes, "copied", e->weights);
+    lrk_json_set_count(bytes, "derived", e->frozen);
+    lrk_json_set_count(bytes, "adapters", e->adapters);
+    lrk_json_set_count(bytes, "gradients", e->gradients);
+    lrk_json_set_count(bytes, "moments", e->moments);
+    lrk_json_set_count(bytes, "batch", e->batch);
+    lrk_json_set_count(bytes, "activations", e->step);
+    lrk_json_set_count(bytes, "workspace", e->scratch);
+    lrk_json_set_count(bytes, "process", p->bytes.process);
+    lrk_json_set_count(bytes, "total", p->bytes.total);
     lrk_json_set(o, "bytes", bytes);
     lrk_json_set(o, "device", lrk_json_c_string(lrk_device_name(s->device)));
-    set(o, "trainable", p->trainable);
-    set(o, "steps", l->steps);
-    set(o, "tokens", l->tokens);
-    set(o, "trained_tokens", l->trained);
-    set(o, "micro_batch_tokens", l->micro_tokens);
+    lrk_json_set_count(o, "trainable", p->trainable);
+    lrk_json_set_count(o, "steps", l->steps);
+    lrk_json_set_count(o, "tokens", l->tokens);
+    lrk_json_set_count(o, "trained_tokens", l->trained);
+    lrk_json_set_count(o, "micro_batch_tokens", l->micro_tokens);
     lrk_json_set(o, "flops", lrk_json_new_real(p->flops));
     lrk_json_set(o, "gflops_per_s", lrk_json_new_real(p->gflops));
     lrk_json_set(o, "seconds", lrk_json_new_real(p->seconds));

@@ -29,8 +29,8 @@ static lrk_status print_spans(const lrk_chat_text *t, lrk_err *err)
     lrk_buf b = {0};
     for (size_t i = 0; i < t->n_trained; i++) {
         lrk_json *span = lrk_json_object();
-        lrk_json_set(span, "begin", lrk_json_new_integer((int64_t)t->trained[i].begin));
-        lrk_json_set(span, "end", lrk_json_new_integer((int64_t)t->trained[i].end));
+        lrk_json_set_count(span, "begin", t->trained[i].begin);
+        lrk_json_set_count(span, "end", t->trained[i].end);
         lrk_json_add(list, span);
     }
     lrk_status s = lrk_json_dump(list, 0, &b, err);

@@ -28,12 +28,12 @@ static lrk_status print_json(const lrk_report *r, lrk_err *err)
         const lrk_check *c = &r->check[i];
         lrk_json *row = lrk_json_object();
         lrk_json_set(row, "what", lrk_json_c_string(c->name));
-        lrk_json_set(row, "compared", lrk_json_new_integer((int64_t)c->compared));
+        lrk_json_set_count(row, "compared", c->compared);
         lrk_json_set(row, "error", lrk_json_new_real(c->error));
         lrk_json_set(row, "tolerance", lrk_json_new_real(c->tolerance));
         lrk_json_set(row, "supported", lrk_json_new_bool(!c->unsupported));
         lrk_json_set(row, "ok", lrk_json_new_bool(!c->unsupported && c->error <= c->tolerance));
-        if (c->note) lrk_json_set(row, "note", lrk_json_c_string(c->note));
+        lrk_json_set_text(row, "note", c->note);
         lrk_json_add(list, row);
     }
     return lrk_print_json(list, err);

@@ -88,7 +88,7 @@ static lrk_json *pairs(lrk_dataset *d, const uint64_t m[LRK_MAX_SPLITS][LRK_MAX_
             const char *of = lrk_dataset_split_name(d, b), *in = lrk_dataset_split_name(d, a);
             lrk_json_set(o, "of", lrk_json_c_string(of));
             lrk_json_set(o, "in", lrk_json_c_string(in));
-            lrk_json_set(o, "rows", lrk_json_new_integer((int64_t)m[a][b]));
+            lrk_json_set_count(o, "rows", m[a][b]);
             lrk_json_add(list, o);
         }
     return list;
@@ -109,12 +109,12 @@ static lrk_status print_json(lrk_dataset *d, const lrk_check_report *r, lrk_err 
     lrk_json *o = lrk_json_object(), *splits = lrk_json_object(), *twice = lrk_json_object();
     for (size_t i = 0; i < lrk_dataset_splits(d); i++) {
         const char *name = lrk_dataset_split_name(d, i);
-        lrk_json_set(splits, name, lrk_json_new_integer((int64_t)lrk_dataset_split_rows(d, i)));
-        lrk_json_set(twice, name, lrk_json_new_integer((int64_t)r->equal_rows[i][i]));
+        lrk_json_set_count(splits, name, lrk_dataset_split_rows(d, i));
+        lrk_json_set_count(twice, name, r->equal_rows[i][i]);
     }
     lrk_json_set(o, "kind", lrk_json_new_string(lrk_dataset_kind(d), strlen(lrk_dataset_kind(d))));
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        lrk_json_set(o, counts[i].name, lrk_json_new_integer((int64_t)counts[i].value));
+        lrk_json_set_count(o, counts[i].name, counts[i].value);
     lrk_json_set(o, "splits", splits);
     lrk_json_set(o, "duplicates", twice);
     lrk_json_set(o, "equal_rows", pairs(d, r->equal_rows));

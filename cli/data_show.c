@@ -159,11 +159,11 @@ static lrk_status print_json(lrk_data_view *v, const lrk_record *r, const lrk_ro
         lrk_json *u = lrk_json_object();
         const char *role = turns[i].role ? turns[i].role : "";
         lrk_json_set(u, "role", lrk_json_c_string(role));
-        lrk_json_set(u, "tokens", lrk_json_new_integer((int64_t)turns[i].tokens));
-        lrk_json_set(u, "trained", lrk_json_new_integer((int64_t)turns[i].trained));
+        lrk_json_set_count(u, "tokens", turns[i].tokens);
+        lrk_json_set_count(u, "trained", turns[i].trained);
         lrk_json_add(list, u);
     }
-    lrk_json_set(o, "row", lrk_json_new_integer((int64_t)r->row));
+    lrk_json_set_count(o, "row", r->row);
     lrk_json_set(o, "where", lrk_json_c_string(where));
     lrk_json_set(o, "text", lrk_json_new_string(t->text.text.data, t->text.text.n));
     lrk_json_set(o, "ids", ids);

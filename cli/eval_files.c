@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-static lrk_json *count(size_t n) { return lrk_json_new_integer((int64_t)n); }
-
 static lrk_json *interval(lrk_interval i)
 {
     lrk_json *o = lrk_json_object();
@@ -19,8 +17,8 @@ static lrk_json *share(const lrk_score *s, const lrk_exam *x, lrk_measure m, con
     size_t of;
     const size_t k = lrk_score_count(s, x, m, group, &of);
     lrk_json *o = interval(lrk_wilson(k, of));
-    lrk_json_set(o, "count", count(k));
-    lrk_json_set(o, "of", count(of));
+    lrk_json_set_count(o, "count", k);
+    lrk_json_set_count(o, "of", of);
     return o;
 }
 
@@ -36,9 +34,9 @@ static lrk_json *score(const lrk_eval_report *r, const lrk_score *s)
 {
     lrk_json *o = lrk_json_object(), *groups = lrk_json_object();
     lrk_json_set(o, "name", lrk_json_c_string(s->name));
-    lrk_json_set(o, "rows", count(s->rows));
-    lrk_json_set(o, "answers", count(s->answered));
-    lrk_json_set(o, "trained_tokens", count(s->trained));
+    lrk_json_set_count(o, "rows", s->rows);
+    lrk_json_set_count(o, "answers", s->answered);
+    lrk_json_set_count(o, "trained_tokens", s->trained);
     lrk_json_set(o, "seconds", lrk_json_new_real(s->seconds));
     lrk_json_set(o, "loss", interval(s->loss));
     add_shares(o, s, r->exam, NULL);
@@ -61,9 +59,9 @@ lrk_json *lrk_eval_json(const lrk_eval_report *r)
     size_t wins, losses, both;
     lrk_json *paired = lrk_json_object();
     lrk_score_compare(&r->score[0], &r->score[1], r->exam, &wins, &losses, &both);
-    lrk_json_set(paired, "rows", count(both));
-    lrk_json_set(paired, "wins", count(wins));
-    lrk_json_set(paired, "losses", count(losses));
+    lrk_json_set_count(paired, "rows", both);
+    lrk_json_set_count(paired, "wins", wins);
+    lrk_json_set_count(paired, "losses", losses);
     lrk_json_set(paired, "mcnemar_p", lrk_json_new_real(lrk_mcnemar(wins, losses)));
     lrk_json_set(o, "paired", paired);
     return o;
@@ -78,7 +76,7 @@ static lrk_json *failure(const lrk_eval_report *r, size_t i)
     if (lrk_json_parse(&id, row->id, strlen(row->id), "id", NULL) != LRK_OK) id = lrk_json_c_string(row->id);
     lrk_json_set(o, "id", id);
     lrk_json_set(o, "where", lrk_json_c_string(row->where));
-    if (row->group) lrk_json_set(o, "group", lrk_json_c_string(row->group));
+    lrk_json_set_text(o, "group", row->group);
     lrk_json_set(o, "question", lrk_json_c_string(row->question));
     lrk_json_set(o, "gold", lrk_json_c_string(row->gold));
     for (size_t k = 0; k < r->n_scores; k++)

@@ -1,9 +1,9 @@
 /* cli/merge_run.c -- a merge or a conversion, from its options to its report. */
 #include "cli/merge_run.h"
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "cli/json_out.h"
 #include "generate/manifest.h"
 #include "generate/ollama.h"
 
@@ -16,21 +16,23 @@ static bool ends_with(const char *s, const char *ending)
     return n >= e && strcmp(s + n - e, ending) == 0;
 }
 
-static void print_report(const lrk_merge_options *o, const lrk_merge_report *r, bool json)
+static lrk_status print_report(const lrk_merge_options *o, const lrk_merge_report *r, bool json,
+                               lrk_err *err)
 {
-    if (json) {
-        lrk_buf name = {0};
-        lrk_json_quote(&name, o->out, strlen(o->out));
-        printf("{\"out\": %s, \"merged\": %zu, \"carried\": %zu, \"files\": %zu, \"bytes\": %llu, "
-               "\"needs_tokenizer\": %s}\n",
-               name.failed ? "null" : name.data, r->merged, r->carried, r->files,
-               (unsigned long long)r->bytes, r->needs_tokenizer ? "true" : "false");
-        lrk_buf_free(&name);
-        return;
+    if (!json) {
+        printf("%s: %zu tensors merged, %zu unchanged, %.1f MB in %zu file%s; read back and compared\n",
+               o->out, r->merged, r->carried, (double)r->bytes / 1e6, r->files,
+               r->files == 1 ? "" : "s");
+        return LRK_OK;
     }
-    printf("%s: %zu tensors merged, %zu unchanged, %.1f MB in %zu file%s; read back and compared\n",
-           o->out, r->merged, r->carried, (double)r->bytes / 1e6, r->files,
-           r->files == 1 ? "" : "s");
+    lrk_json *v = lrk_json_object();
+    lrk_json_set_text(v, "out", o->out);
+    lrk_json_set_count(v, "merged", r->merged);
+    lrk_json_set_count(v, "carried", r->carried);
+    lrk_json_set_count(v, "files", r->files);
+    lrk_json_set_count(v, "bytes", r->bytes);
+    lrk_json_set(v, "needs_tokenizer", lrk_json_new_bool(r->needs_tokenizer));
+    return lrk_print_json(v, err);
 }
 
 lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, char **argv,
@@ -128,15 +130,12 @@ lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err)
     LRK_TRY(lrk_weights_open(&base, m->model, err));
     lrk_status status = m->adapter ? lrk_adapter_load(&a, m->adapter, err) : LRK_OK;
     if (status == LRK_OK) status = merge(m, base, &a, &report, err);
-    if (status == LRK_OK) {
-        print_report(&m->o, &report, m->json);
-        if (report.needs_tokenizer)
-            lrk_note(
-                "%s holds weights and configuration; the tokenizer of the GGUF base is of a kind "
-                "that tokenizer.json cannot describe here, so put the files of the original "
-                "model beside them, or name their directory with --tokenizer",
-                m->o.out);
-    }
+    if (status == LRK_OK) status = print_report(&m->o, &report, m->json, err);
+    if (status == LRK_OK && report.needs_tokenizer)
+        lrk_note("%s holds weights and configuration; the tokenizer of the GGUF base is of a kind "
+                 "that tokenizer.json cannot describe here, so put the files of the original "
+                 "model beside them, or name their directory with --tokenizer",
+                 m->o.out);
     lrk_adapter_free(&a);
     lrk_weights_close(base);
     return status;

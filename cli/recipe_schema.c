@@ -143,7 +143,7 @@ static lrk_json *json_key(const lrk_key *k)
         json_interval(o, k->domain);
         break;
     case LRK_KEY_BOOL:
-        lrk_json_set(o, "type", lrk_json_c_string("boolean"));
+        lrk_json_set_text(o, "type", "boolean");
         lrk_json_set(o, "default", lrk_json_new_bool(strcmp(k->fallback, "true") == 0));
         break;
     case LRK_KEY_ENUM:
@@ -152,7 +152,7 @@ static lrk_json *json_key(const lrk_key *k)
         break;
     case LRK_KEY_STRINGS: {
         lrk_json *items = lrk_json_object();
-        lrk_json_set(items, "type", lrk_json_c_string("string"));
+        lrk_json_set_text(items, "type", "string");
         if (*k->domain) lrk_json_set(items, "enum", json_choices(k->domain));
         lrk_json *types = lrk_json_array();
         lrk_json_add(types, lrk_json_c_string("array"));
@@ -162,7 +162,7 @@ static lrk_json *json_key(const lrk_key *k)
         break;
     }
     default:
-        lrk_json_set(o, "type", lrk_json_c_string("string"));
+        lrk_json_set_text(o, "type", "string");
         if (*k->fallback) lrk_json_set(o, "default", lrk_json_c_string(k->fallback));
     }
     return o;
@@ -171,7 +171,7 @@ static lrk_json *json_key(const lrk_key *k)
 static lrk_json *json_map(lrk_json *properties)
 {
     lrk_json *o = lrk_json_object();
-    lrk_json_set(o, "type", lrk_json_c_string("object"));
+    lrk_json_set_text(o, "type", "object");
     lrk_json_set(o, "additionalProperties", lrk_json_new_bool(false));
     lrk_json_set(o, "properties", properties);
     return o;
@@ -183,7 +183,7 @@ static lrk_json *json_datasets(const lrk_key *k)
     for (const lrk_key *d = lrk_dataset_keys; d->name; d++)
         lrk_json_set(properties, d->name, json_key(d));
     lrk_json_set(o, "description", lrk_json_c_string(k->doc));
-    lrk_json_set(o, "type", lrk_json_c_string("array"));
+    lrk_json_set_text(o, "type", "array");
     lrk_json_set(o, "items", json_map(properties));
     return o;
 }
@@ -210,8 +210,8 @@ lrk_status lrk_schema_json(lrk_buf *b, lrk_err *err)
     lrk_json *root = json_map(properties), *required = lrk_json_array();
     lrk_json_add(required, lrk_json_c_string("base_model"));
     lrk_json_add(required, lrk_json_c_string("datasets"));
-    lrk_json_set(root, "$schema", lrk_json_c_string("https://json-schema.org/draft/2020-12/schema"));
-    lrk_json_set(root, "title", lrk_json_c_string("Lorikeet recipe"));
+    lrk_json_set_text(root, "$schema", "https://json-schema.org/draft/2020-12/schema");
+    lrk_json_set_text(root, "title", "Lorikeet recipe");
     lrk_json_set(root, "required", required);
     const lrk_status s = lrk_json_dump(root, 2, b, err);
     lrk_buf_puts(b, "\n");

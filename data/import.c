@@ -164,7 +164,7 @@ static lrk_status commit(importer *im, lrk_err *err)
         const char *split = in->split ? in->split : im->o->val_fraction > 0.0 ? "by hash" : "train";
         lrk_json *o = lrk_json_object();
         lrk_json_set(o, "path", lrk_json_c_string(in->path));
-        lrk_json_set(o, "rows", lrk_json_new_integer((int64_t)im->report->input_rows[i]));
+        lrk_json_set_count(o, "rows", im->report->input_rows[i]);
         const char *shape = lrk_shape_name(im->report->shape[i]);
         lrk_json_set(o, "shape", lrk_json_c_string(shape));
         lrk_json_set(o, "split", lrk_json_c_string(split));

@@ -9,14 +9,16 @@
 #define FORMAT "lorikeet-manifest"
 enum { MAX_MANIFEST = 1 << 20, MAX_README = 4 << 20 };
 
-static void set_text(lrk_json *object, const char *key, const char *text, size_t n)
+/* Text out of a stranger's file: left out where it is empty or no UTF-8. */
+static void set_strange(lrk_json *object, const char *key, const char *text, size_t n)
 {
-    if (text && n && lrk_utf8_check(text, n) == n) lrk_json_set(object, key, lrk_json_new_string(text, n));
+    if (text && n && lrk_utf8_check(text, n) == n)
+        lrk_json_set(object, key, lrk_json_new_string(text, n));
 }
 
-static void set_word(lrk_json *object, const char *key, const char *text)
+static void set_strange_text(lrk_json *object, const char *key, const char *text)
 {
-    set_text(object, key, text, text ? strlen(text) : 0);
+    set_strange(object, key, text, text ? strlen(text) : 0);
 }
 
 /* "license:" of the front matter of a README, without quotes; n 0: none. */
@@ -50,7 +52,7 @@ static lrk_status put_license(lrk_json *object, const lrk_weights *base, lrk_are
     if (lrk_weights_gguf(base)) {
         const char *s = NULL;
         LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(base), "general.license", a, &s, err));
-        set_word(object, "license", s);
+        set_strange_text(object, "license", s);
         return LRK_OK;
     }
     const char *readme = lrk_path_join(a, lrk_weights_path(base), LRK_MODEL_CARD);
@@ -58,7 +60,7 @@ static lrk_status put_license(lrk_json *object, const lrk_weights *base, lrk_are
     if (!lrk_is_file(readme)) return LRK_OK;
     LRK_TRY(lrk_file_read(a, readme, MAX_README, &text, &n, err));
     const char *license = front_license(text, &n);
-    if (license && n < 100) set_text(object, "license", license, n);
+    if (license && n < 100) set_strange(object, "license", license, n);
     return LRK_OK;
 }
 
@@ -74,10 +76,10 @@ static lrk_status put_name(lrk_json *object, const lrk_weights *base, lrk_arena 
         while (n > 1 && name[n - 1] == '/') n--;
         const char *first = name + n;
         while (first > name && first[-1] != '/') first--;
-        set_text(object, "name", first, n - (size_t)(first - name));
+        set_strange(object, "name", first, n - (size_t)(first - name));
         return LRK_OK;
     }
-    set_word(object, "name", name);
+    set_strange_text(object, "name", name);
     return LRK_OK;
 }
 
@@ -87,16 +89,16 @@ static lrk_status put_base(lrk_json *object, const lrk_weights *base, lrk_arena 
     const lrk_json *classes = lrk_json_get(lrk_weights_config(base), "architectures");
     LRK_TRY(put_name(object, base, a, err));
     lrk_weights_sha256(base, hex);
-    set_word(object, "sha256", hex);
-    set_word(object, "architecture", lrk_json_string(lrk_json_at(classes, 0), NULL));
+    lrk_json_set_text(object, "sha256", hex);
+    set_strange_text(object, "architecture", lrk_json_string(lrk_json_at(classes, 0), NULL));
     return put_license(object, base, a, err);
 }
 
 static void put_adapter(lrk_json *root, const lrk_adapter *a)
 {
     lrk_json *o = lrk_json_object();
-    lrk_json_set(o, "modules", lrk_json_new_integer((int64_t)a->n));
-    lrk_json_set(o, "rank", lrk_json_new_integer((int64_t)a->rank));
+    lrk_json_set_count(o, "modules", a->n);
+    lrk_json_set_count(o, "rank", a->rank);
     lrk_json_set(o, "alpha", lrk_json_new_real(a->alpha));
     lrk_json_set(root, "adapter", o);
 }
@@ -107,11 +109,11 @@ lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weight
     static const char *const kept[] = {"training", "data", "recipe"};
     lrk_arena a = lrk_arena_growing("manifest");
     lrk_json *root = lrk_json_object(), *program = lrk_json_object(), *object = lrk_json_object();
-    set_word(root, "format", FORMAT);
+    lrk_json_set_text(root, "format", FORMAT);
     lrk_json_set(root, "version", lrk_json_new_integer(1));
-    set_word(root, "output", output);
-    set_word(program, "name", "lorikeet");
-    set_word(program, "version", LRK_VERSION);
+    lrk_json_set_text(root, "output", output);
+    lrk_json_set_text(program, "name", "lorikeet");
+    lrk_json_set_text(program, "version", LRK_VERSION);
     lrk_json_set(root, "program", program);
     lrk_json_set(root, "base", object);
     lrk_status status = LRK_OK;
@@ -121,9 +123,9 @@ lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weight
     } else if (lrk_json_is(known, LRK_JSON_OBJECT)) {
         lrk_json_set(root, "base", lrk_json_ref(lrk_json_get(from, "base")));
     } else if (adapter) {
-        set_word(object, "name", adapter->base_model);
-        set_word(object, "sha256",
-                 lrk_json_string(lrk_json_get(adapter->notes, LRK_NOTE_BASE), NULL));
+        set_strange_text(object, "name", adapter->base_model);
+        set_strange_text(object, "sha256",
+                         lrk_json_string(lrk_json_get(adapter->notes, LRK_NOTE_BASE), NULL));
     }
     if (adapter) put_adapter(root, adapter);
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {

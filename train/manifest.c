@@ -6,16 +6,6 @@
 
 #include <string.h>
 
-static void set_text(lrk_json *o, const char *key, const char *s)
-{
-    if (s) lrk_json_set(o, key, lrk_json_c_string(s));
-}
-
-static void set_count(lrk_json *o, const char *key, uint64_t n)
-{
-    lrk_json_set(o, key, lrk_json_new_integer((int64_t)n));
-}
-
 static lrk_status put_losses(lrk_json *o, const lrk_training *t, lrk_arena *a, lrk_err *err)
 {
     lrk_curve c;
@@ -35,14 +25,14 @@ static lrk_status put_training(lrk_json *root, const lrk_training *t, lrk_arena 
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
     lrk_json *o = lrk_json_object();
     lrk_json_set(root, "training", o);
-    set_count(o, "steps", t->state.step);
-    set_count(o, "tokens", l->tokens);
-    set_count(o, "trained_tokens", l->trained);
-    set_count(o, "seed", s->recipe->seed);
-    set_text(o, "compute", lrk_compute_name(s->engine.compute));
-    set_text(o, "device", lrk_device_name(s->device));
-    set_text(o, "chat_template", s->recipe->chat_template);
-    set_text(o, "tokenizer_sha256", lrk_tokenizer_sha256(s->text.tokenizer));
+    lrk_json_set_count(o, "steps", t->state.step);
+    lrk_json_set_count(o, "tokens", l->tokens);
+    lrk_json_set_count(o, "trained_tokens", l->trained);
+    lrk_json_set_count(o, "seed", s->recipe->seed);
+    lrk_json_set_text(o, "compute", lrk_compute_name(s->engine.compute));
+    lrk_json_set_text(o, "device", lrk_device_name(s->device));
+    lrk_json_set_text(o, "chat_template", s->recipe->chat_template);
+    lrk_json_set_text(o, "tokenizer_sha256", lrk_tokenizer_sha256(s->text.tokenizer));
     return put_losses(o, t, a, err);
 }
 
@@ -57,12 +47,12 @@ static lrk_status put_data(lrk_json *list, const lrk_recipe_datasets *from, cons
         LRK_TRY(lrk_dataset_open(&d, path, err));
         const int split = e->split ? lrk_dataset_split(d, e->split) : -1;
         lrk_json *o = lrk_json_object();
-        set_text(o, "path", e->path);
-        set_text(o, "use", use);
-        set_text(o, "split", e->split);
-        set_count(o, "rows",
-                  split >= 0 ? lrk_dataset_split_rows(d, (size_t)split) : lrk_dataset_rows(d));
-        set_text(o, "sha256", lrk_dataset_sha256(d));
+        lrk_json_set_text(o, "path", e->path);
+        lrk_json_set_text(o, "use", use);
+        lrk_json_set_text(o, "split", e->split);
+        lrk_json_set_count(o, "rows", split >= 0 ? lrk_dataset_split_rows(d, (size_t)split)
+                                                 : lrk_dataset_rows(d));
+        lrk_json_set_text(o, "sha256", lrk_dataset_sha256(d));
         lrk_json_add(list, o);
         lrk_dataset_close(d);
     }
@@ -74,7 +64,7 @@ static lrk_status put_recipe(lrk_json *root, const lrk_session *s, lrk_err *err)
     lrk_buf text = {0};
     lrk_json *o = lrk_json_object();
     lrk_json_set(root, "recipe", o);
-    set_text(o, "sha256", s->recipe_sha256);
+    lrk_json_set_text(o, "sha256", s->recipe_sha256);
     const lrk_status status = lrk_recipe_print(s->recipe, &text, err);
     if (status == LRK_OK) lrk_json_set(o, "yaml", lrk_json_new_string(text.data, text.n));
     lrk_buf_free(&text);

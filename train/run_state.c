@@ -14,16 +14,6 @@ static lrk_tensor named(lrk_tensor t, const char *name)
     return t;
 }
 
-static void set_text(lrk_json *facts, const char *key, const char *text)
-{
-    lrk_json_set(facts, key, lrk_json_c_string(text));
-}
-
-static void set_count(lrk_json *facts, const char *key, uint64_t n)
-{
-    lrk_json_set(facts, key, lrk_json_new_integer((int64_t)n));
-}
-
 /* What has to be the same when the run goes on. */
 static void identity(lrk_json *facts, const lrk_session *s, const lrk_engine *e)
 {
@@ -32,16 +22,16 @@ static void identity(lrk_json *facts, const lrk_session *s, const lrk_engine *e)
     snprintf(instructions, sizeof instructions, "%s", lrk_isa_name(lrk_cpu()));
     if (e->options.device == LRK_CUDA && lrk_device_open(LRK_CUDA, &info, NULL) == LRK_OK)
         snprintf(instructions, sizeof instructions, "cuda %d", info.chip);
-    set_text(facts, "recipe", s->recipe_sha256);
-    set_text(facts, "base", s->base_sha256);
-    set_text(facts, "tokenizer", lrk_tokenizer_sha256(s->text.tokenizer));
+    lrk_json_set_text(facts, "recipe", s->recipe_sha256);
+    lrk_json_set_text(facts, "base", s->base_sha256);
+    lrk_json_set_text(facts, "tokenizer", lrk_tokenizer_sha256(s->text.tokenizer));
     for (size_t i = 0; i < s->train_data.n; i++) {
         char key[32];
         snprintf(key, sizeof key, "tokens.%zu", i);
-        set_text(facts, key, lrk_tokens_key(s->train_data.set[i]));
+        lrk_json_set_text(facts, key, lrk_tokens_key(s->train_data.set[i]));
     }
-    set_text(facts, "compute", lrk_compute_name(e->options.compute));
-    set_text(facts, "instructions", instructions);
+    lrk_json_set_text(facts, "compute", lrk_compute_name(e->options.compute));
+    lrk_json_set_text(facts, "instructions", instructions);
 }
 
 /* The adapter and both moments in this process's memory, as one file holds them. */
@@ -76,13 +66,13 @@ static lrk_status save(const char *path, const lrk_run_state *state, const lrk_s
                                     lrk_bytes(tensors[i]), err));
     lrk_json *facts = lrk_json_object();
     identity(facts, s, e);
-    set_count(facts, "step", state->step);
-    set_count(facts, "epoch", state->cursor.epoch);
-    set_count(facts, "position", state->cursor.position);
+    lrk_json_set_count(facts, "step", state->step);
+    lrk_json_set_count(facts, "epoch", state->cursor.epoch);
+    lrk_json_set_count(facts, "position", state->cursor.position);
     lrk_json_set(facts, "evaluated", lrk_json_new_bool(state->evaluated));
     lrk_json_set(facts, "best_loss", lrk_json_new_real(state->best_loss));
-    set_count(facts, "best_step", state->best_step);
-    set_count(facts, "worse", state->worse);
+    lrk_json_set_count(facts, "best_step", state->best_step);
+    lrk_json_set_count(facts, "worse", state->worse);
     lrk_json_set(facts, "eval_pending", lrk_json_new_bool(state->eval_pending));
     const lrk_status status = lrk_state_save(path, tensors, 3, facts, err);
     lrk_json_free(facts);
