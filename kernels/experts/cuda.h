@@ -2,6 +2,7 @@
  *
  *   route_cuda.cu     scores, choices, and the order by expert
  *   product_cuda.cu   rows in that order times the matrices of their experts
+ *   adapter_cuda.cu   gradients of the adapters' matrices
  *   experts_cuda.cu   both passes
  *
  * The host never learns how many rows an expert has: rows in order are cut into tiles of at most
@@ -32,10 +33,11 @@ typedef struct lrk_experts_cuda_layout {
     size_t score;   /* f32 (T, E) */
     size_t chosen;  /* i32 (T, K): experts, ascending */
     size_t tiles;   /* lrk_experts_tile (n_tiles) */
-    size_t weights; /* lrk_experts_weight (3, E): gate, up, down */
+    size_t weights; /* lrk_experts_weight (9, E): gate, up, down, and the matrices of their adapters */
     size_t g, u;    /* like X (rows, F), where nothing is saved; backward: their gradients */
     size_t h;       /* like X (rows, F) */
     size_t y;       /* like X (rows, C): results, or gradients of x */
+    size_t s, ds;   /* like X (rows, R): between the two matrices of an adapter */
     size_t bytes;
 } lrk_experts_cuda_layout;
 

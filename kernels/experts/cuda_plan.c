@@ -1,6 +1,7 @@
 /* kernels/experts/cuda_plan.c -- scratch memory on a GPU: plain C, for plans too. */
 #include "base/size.h"
 #include "kernels/experts/cuda.h"
+#include "kernels/experts/layout.h"
 
 static size_t put(size_t *at, size_t bytes)
 {
@@ -24,11 +25,13 @@ lrk_experts_cuda_layout lrk_experts_cuda_lay(const lrk_call *c)
     l.score = put(&at, T * E * sizeof(float));
     l.chosen = put(&at, rows * sizeof(int32_t));
     l.tiles = put(&at, l.n_tiles * sizeof(lrk_experts_tile));
-    l.weights = put(&at, 3 * E * sizeof(lrk_experts_weight));
+    l.weights = put(&at, 9 * E * sizeof(lrk_experts_weight));
     l.g = put(&at, inner);
     l.u = put(&at, inner);
     l.h = put(&at, inner);
     l.y = put(&at, rows * lrk_row_bytes(x->dtype, lrk_cols(x)));
+    l.s = put(&at, rows * lrk_row_bytes(x->dtype, lrk_experts_most_rank(c)));
+    l.ds = put(&at, rows * lrk_row_bytes(x->dtype, lrk_experts_most_rank(c)));
     l.bytes = at;
     return l;
 }

@@ -10,19 +10,60 @@
 
 LRK_DECLARE_KERNELS(experts);
 
+/* Which input holds a matrix: the fused adapter is that of the gate. */
+static int input_of(const lrk_experts_attr *a, int which)
+{
+    const bool up = which == LRK_EXPERTS_UP_A || which == LRK_EXPERTS_UP_B;
+    return a->fused && up ? which - 2 : which;
+}
+
+/* What a stack has for expert e. */
+static lrk_tensor part_of(const lrk_experts_attr *a, const lrk_tensor *stack, int which, size_t e)
+{
+    lrk_tensor view = *stack;
+    const bool half = a->fused && (which == LRK_EXPERTS_GATE_B || which == LRK_EXPERTS_UP_B);
+    const size_t rows = lrk_rows(stack) / a->experts, n = half ? rows / 2 : rows;
+    view.rank = 2;
+    view.dim[0] = n;
+    view.dim[1] = lrk_cols(stack);
+    if (stack->data) view.data = lrk_row(stack, e * rows + (which == LRK_EXPERTS_UP_B ? rows - n : 0));
+    return view;
+}
+
 lrk_tensor lrk_experts_matrix(const lrk_call *c, int which, size_t e)
 {
     const lrk_experts_attr *a = c->attr;
-    const lrk_tensor *stack = c->in[which];
+    const lrk_tensor *stack = c->in[input_of(a, which)];
     if (!stack)
         return (which == LRK_EXPERTS_GATE ? a->gate : which == LRK_EXPERTS_UP ? a->up : a->down)[e];
-    lrk_tensor view = *stack;
-    const size_t rows = lrk_rows(stack) / a->experts;
-    view.rank = 2;
-    view.dim[0] = rows;
-    view.dim[1] = lrk_cols(stack);
-    if (stack->data) view.data = lrk_row(stack, e * rows);
-    return view;
+    return part_of(a, stack, which, e);
+}
+
+lrk_tensor lrk_experts_gradient(const lrk_call *c, int which, size_t e)
+{
+    const lrk_tensor *stack = c->din[input_of(c->attr, which)];
+    return stack ? part_of(c->attr, stack, which, e) : (lrk_tensor){0};
+}
+
+size_t lrk_experts_rank(const lrk_call *c, int which)
+{
+    const lrk_experts_attr *a = c->attr;
+    const lrk_tensor *stack = c->in[input_of(a, lrk_experts_a_of(which))];
+    return stack ? lrk_rows(stack) / a->experts : 0;
+}
+
+double lrk_experts_scale(const lrk_call *c, int which)
+{
+    const lrk_experts_attr *a = c->attr;
+    return a->scale[a->fused && which == LRK_EXPERTS_UP ? 0 : which - LRK_EXPERTS_GATE];
+}
+
+size_t lrk_experts_most_rank(const lrk_call *c)
+{
+    size_t most = 0;
+    for (int which = LRK_EXPERTS_GATE; which <= LRK_EXPERTS_DOWN; which++)
+        most = lrk_max(most, lrk_experts_rank(c, which));
+    return most;
 }
 
 static size_t put(size_t *at, size_t bytes)
@@ -32,21 +73,42 @@ static size_t put(size_t *at, size_t bytes)
     return here;
 }
 
+/* Workspace of a product of `rows` rows with a matrix, or of the gradient of one that belongs to an adapter. */
+static size_t scratch_of(const lrk_call *c, size_t rows, const lrk_tensor *w, bool backward)
+{
+    const lrk_dtype t = c->in[LRK_EXPERTS_X]->dtype;
+    const size_t out = lrk_rows(w), in = lrk_cols(w);
+    const lrk_gemm g = {.device = c->device, .m = rows, .n = backward ? in : out,
+                        .k = backward ? out : in,
+                        .a = {.dtype = t, .stride = backward ? out : in},
+                        .b = {.dtype = w->dtype, .stride = w->stride, .transposed = !backward},
+                        .c_dtype = t, .c_stride = backward ? in : out, .alpha = 1.0};
+    return lrk_gemm_scratch(&g);
+}
+
+static size_t gradient_scratch(const lrk_call *c, size_t rows, const lrk_tensor *w)
+{
+    const lrk_dtype t = c->in[LRK_EXPERTS_X]->dtype;
+    const lrk_gemm g = {.device = c->device, .m = lrk_rows(w), .n = lrk_cols(w), .k = rows,
+                        .a = {.dtype = t, .stride = lrk_rows(w), .transposed = true},
+                        .b = {.dtype = t, .stride = lrk_cols(w)},
+                        .c_dtype = w->dtype, .c_stride = w->stride, .alpha = 1.0, .accumulate = true};
+    return lrk_gemm_scratch(&g);
+}
+
 /* The largest workspace of the products; rows that an expert may get are 1 to T. */
 static size_t product_scratch(const lrk_call *c, bool backward)
 {
-    const lrk_tensor *x = c->in[LRK_EXPERTS_X];
     size_t most = 0;
-    for (size_t rows = lrk_rows(x); rows; rows /= 2) {
-        for (int which = LRK_EXPERTS_GATE; which <= LRK_EXPERTS_DOWN; which++) {
+    for (size_t rows = lrk_rows(c->in[LRK_EXPERTS_X]); rows; rows /= 2) {
+        for (int which = LRK_EXPERTS_GATE; which <= LRK_EXPERTS_DOWN_B; which++) {
+            const bool adapter = which > LRK_EXPERTS_DOWN;
+            if (adapter && !lrk_experts_rank(c, LRK_EXPERTS_GATE + (which - LRK_EXPERTS_GATE_A) / 2)) continue;
             const lrk_tensor w = lrk_experts_matrix(c, which, 0);
-            const size_t out = lrk_rows(&w), in = lrk_cols(&w);
-            const lrk_gemm g = {.device = c->device, .m = rows, .n = backward ? in : out,
-                                .k = backward ? out : in,
-                                .a = {.dtype = x->dtype, .stride = backward ? out : in},
-                                .b = {.dtype = w.dtype, .stride = w.stride, .transposed = !backward},
-                                .c_dtype = x->dtype, .c_stride = backward ? in : out, .alpha = 1.0};
-            most = lrk_max(most, lrk_gemm_scratch(&g));
+            most = lrk_max(most, scratch_of(c, rows, &w, backward));
+            if (!adapter || !backward) continue;
+            most = lrk_max(most, scratch_of(c, rows, &w, false));
+            most = lrk_max(most, gradient_scratch(c, rows, &w));
         }
     }
     return most + most / 4;
@@ -68,6 +130,8 @@ lrk_experts_layout lrk_experts_lay(const lrk_call *c, bool backward)
     l.u = put(&at, rows * F * store);
     l.h = put(&at, rows * F * store);
     l.y = put(&at, rows * C * store);
+    l.s = put(&at, rows * lrk_experts_most_rank(c) * store);
+    l.ds = put(&at, backward ? rows * lrk_experts_most_rank(c) * store : 0);
     l.gemm = put(&at, product_scratch(c, backward));
     l.bytes = at;
     return l;
@@ -88,6 +152,39 @@ static lrk_status check_weights(const lrk_call *c, lrk_err *err)
                         "experts: '%s' is (%zu, %zu), expected (%zu, %zu)", w.name, lrk_rows(&w),
                         lrk_cols(&w), down ? C : F, down ? F : C);
         }
+    }
+    return LRK_OK;
+}
+
+static lrk_status check_stack(const lrk_call *c, int which, size_t rows, size_t cols, lrk_err *err)
+{
+    const lrk_tensor *t = c->in[which];
+    LRK_REQUIRE(err, lrk_rows(t) == rows && lrk_cols(t) == cols && rows && cols, LRK_ESHAPE,
+                "experts: '%s' is (%zu, %zu), expected (%zu, %zu)", t->name, lrk_rows(t), lrk_cols(t), rows,
+                cols);
+    LRK_REQUIRE(err, t->dtype == lrk_acc(c->in[LRK_EXPERTS_X]->dtype), LRK_ESHAPE,
+                "experts: '%s' is %s, expected %s", t->name, lrk_dtype_name(t->dtype),
+                lrk_dtype_name(lrk_acc(c->in[LRK_EXPERTS_X]->dtype)));
+    return LRK_OK;
+}
+
+static lrk_status check_adapters(const lrk_call *c, lrk_err *err)
+{
+    const lrk_experts_attr *a = c->attr;
+    const size_t E = a->experts, C = lrk_cols(c->in[LRK_EXPERTS_X]), F = a->feed_forward;
+    LRK_REQUIRE(err, !a->fused || !c->in[LRK_EXPERTS_UP_A], LRK_ESHAPE,
+                "experts: a fused adapter and one beside UP");
+    for (int which = LRK_EXPERTS_GATE; which <= LRK_EXPERTS_DOWN; which++) {
+        const int at = lrk_experts_a_of(which);
+        const lrk_tensor *first = c->in[at];
+        const bool down = which == LRK_EXPERTS_DOWN, both = a->fused && which == LRK_EXPERTS_GATE;
+        LRK_REQUIRE(err, !first == !c->in[at + 1], LRK_ESHAPE, "experts: one of A and B is missing");
+        if (!first) continue;
+        const size_t R = lrk_rows(first) / E;
+        LRK_TRY(check_stack(c, at, E * R, down ? F : C, err));
+        LRK_TRY(check_stack(c, at + 1, E * (down ? C : both ? 2 * F : F), R, err));
+        LRK_REQUIRE(err, isfinite(a->scale[which - LRK_EXPERTS_GATE]), LRK_EVALUE, "experts: scale is %g",
+                    a->scale[which - LRK_EXPERTS_GATE]);
     }
     return LRK_OK;
 }
@@ -116,6 +213,7 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 "experts: bias '%s' has %zu elements, expected %zu of %s", b->name, lrk_count(b),
                 a->experts, lrk_dtype_name(lrk_acc(x->dtype)));
     LRK_TRY(check_weights(c, err));
+    LRK_TRY(check_adapters(c, err));
     const size_t rows = lrk_rows(x) * a->used;
     p->out[LRK_EXPERTS_Y] = lrk_mat(x->dtype, lrk_rows(x), lrk_cols(x));
     p->saved[LRK_EXPERTS_G] = lrk_mat(x->dtype, rows, a->feed_forward);
@@ -137,10 +235,18 @@ static const lrk_experts_attr one = {.experts = 1, .used = 1, .feed_forward = 3,
                                     .groups = 4, .groups_used = 2},
                               v3 = {.experts = 12, .used = 4, .feed_forward = 5, .factor = 2.5,
                                     .sigmoid = true, .normalize = true, .groups = 3, .groups_used = 2,
-                                    .group_by_two = true};
+                                    .group_by_two = true},
+                              adapted = {.experts = 5, .used = 2, .feed_forward = 7, .normalize = true,
+                                         .factor = 1.0, .scale = {1.5, 0.5, 2.0}},
+                              sparse = {.experts = 9, .used = 2, .feed_forward = 40, .factor = 1.5,
+                                        .scale = {1.0, 1.0, 0.75}},
+                              fused = {.experts = 4, .used = 3, .feed_forward = 6, .normalize = true,
+                                       .factor = 1.0, .scale = {1.5, 0.0, 2.0}, .fused = true};
 #define WEIGHTS(e, f, c)                                                                    \
     {{(e) * (f), c}, .frozen = true}, {{(e) * (f), c}, .frozen = true},                     \
     {{(e) * (c), f}, .frozen = true}
+#define ADAPTER(e, r, out, in) {{(e) * (r), in}, .adapter = true}, {{(e) * (out), r}, .adapter = true}
+#define NONE {{0}}, {{0}}
 /* Eleven tokens for three of eight: at the 17th the third and fourth expert are 1.3e-5 apart, less than
  * the sweep's step of 1e-3; there the result jumps, and differences are no slope. */
 static const lrk_sample samples[] = {
@@ -158,17 +264,29 @@ static const lrk_sample samples[] = {
     {.name = "sigmoid, groups by two, bias",
      .in = {{{17, 6}}, {{17, 12}}, {{12}, .adapter = true, .frozen = true}, WEIGHTS(12, 5, 6)},
      .attr = &v3},
+    {.name = "adapters of three ranks",
+     .in = {{{11, 9}}, {{11, 5}}, {{0}}, WEIGHTS(5, 7, 9), ADAPTER(5, 2, 7, 9), ADAPTER(5, 3, 7, 9),
+            ADAPTER(5, 1, 9, 7)},
+     .attr = &adapted},
+    {.name = "an adapter beside down alone, experts without tokens",
+     .in = {{{3, 72}}, {{3, 9}}, {{0}}, WEIGHTS(9, 40, 72), NONE, NONE, ADAPTER(9, 8, 72, 40)},
+     .attr = &sparse},
+    {.name = "an adapter beside up alone, more rows than a tile",
+     .in = {{{70, 72}}, {{70, 9}}, {{0}}, WEIGHTS(9, 40, 72), NONE, ADAPTER(9, 8, 40, 72), NONE},
+     .attr = &sparse},
+    {.name = "gate and up fused",
+     .in = {{{11, 10}}, {{11, 4}}, {{0}}, WEIGHTS(4, 6, 10), ADAPTER(4, 4, 12, 10), NONE,
+            ADAPTER(4, 2, 10, 6)},
+     .attr = &fused},
 };
 
 const lrk_op lrk_op_experts = {
     .name = "experts",
-    .n_in = 6,
+    .n_in = 12,
     .n_out = 1,
     .n_saved = 3,
-    .optional_in = 1u << LRK_EXPERTS_BIAS | 1u << LRK_EXPERTS_GATE | 1u << LRK_EXPERTS_UP |
-                   1u << LRK_EXPERTS_DOWN,
-    .needs_in = 1u << LRK_EXPERTS_X | 1u << LRK_EXPERTS_Z | 1u << LRK_EXPERTS_BIAS | 1u << LRK_EXPERTS_GATE | 1u << LRK_EXPERTS_UP |
-                1u << LRK_EXPERTS_DOWN,
+    .optional_in = 0xfffu & ~(1u << LRK_EXPERTS_X | 1u << LRK_EXPERTS_Z),
+    .needs_in = 0xfffu,
     .infer = infer,
     LRK_KERNELS(experts),
     LRK_SAMPLES(samples),

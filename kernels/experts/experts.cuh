@@ -30,4 +30,14 @@ void lrk_experts_list_weights(const lrk_experts_run *r);
 void lrk_experts_multiply(const lrk_experts_run *r, int which, bool transposed, const lrk_tensor *a,
                           bool by_token, void *c, bool add);
 
+/* dM[e] += y^T x over the rows of expert e, M one of an adapter's matrices; nothing where nobody needs it.
+ * Rows as above. */
+void lrk_experts_add_gradient(const lrk_experts_run *r, int which, const lrk_tensor *y, bool y_by_token,
+                              const lrk_tensor *x, bool x_by_token);
+
+/* to = factor * from, row by row times the weight of its choice too where `weighted`; both contiguous, of one
+ * shape, or one. */
+void lrk_experts_scale_rows(const lrk_experts_run *r, double factor, bool weighted, const lrk_tensor *from,
+                            const lrk_tensor *to);
+
 #endif /* LRK_KERNELS_EXPERTS_CUH */

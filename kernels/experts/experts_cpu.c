@@ -18,6 +18,7 @@ typedef struct job {
     lrk_real *weight, *score;
     lrk_store *x, *g, *u, *h, *y;
     lrk_store *dg, *du;             /* backward */
+    lrk_store *s, *ds;
     void *gemm;
 } job;
 
@@ -38,6 +39,8 @@ static job prepare(const lrk_call *c, bool backward)
     j.x = (void *)(s + l.x);
     j.h = (void *)(s + l.h);
     j.y = (void *)(s + l.y);
+    j.s = (void *)(s + l.s);
+    j.ds = (void *)(s + l.ds);
     j.gemm = s + l.gemm;
     j.g = c->saved[LRK_EXPERTS_G] ? c->saved[LRK_EXPERTS_G]->data : (void *)(s + l.g);
     j.u = c->saved[LRK_EXPERTS_U] ? c->saved[LRK_EXPERTS_U]->data : (void *)(s + l.u);
@@ -162,8 +165,9 @@ static void gather(const job *j, const lrk_tensor *from, lrk_store *to)
     lrk_parallel(lrk_ceil_div(j->rows, ROWS), gather_rows, &g);
 }
 
-/* c = a W^T of each expert's rows, or a W; c is added to where `add`. */
-static void multiply(const job *j, int which, bool transposed, const lrk_store *a, lrk_store *c, bool add)
+/* c = alpha a W^T of each expert's rows, or a W; c is added to where `add`. */
+static void multiply(const job *j, int which, bool transposed, double alpha, const lrk_store *a,
+                     lrk_store *c, bool add)
 {
     for (size_t e = 0; e < j->E; e++) {
         const size_t first = (size_t)j->start[e], m = (size_t)j->start[e + 1] - first;
@@ -173,8 +177,35 @@ static void multiply(const job *j, int which, bool transposed, const lrk_store *
         const lrk_gemm g = {.device = j->call->device, .m = m, .n = n, .k = k,
                             .a = {.data = a + first * k, .dtype = LRK_REAL_DTYPE, .stride = k},
                             .b = {.data = w.data, .dtype = w.dtype, .stride = w.stride, .transposed = transposed},
-                            .c = c + first * n, .c_dtype = LRK_REAL_DTYPE, .c_stride = n, .alpha = 1.0,
+                            .c = c + first * n, .c_dtype = LRK_REAL_DTYPE, .c_stride = n, .alpha = alpha,
                             .accumulate = add};
+        lrk_gemm_run(&g, j->gemm);
+    }
+}
+
+/* y = x W^T with what is beside W. */
+static void project(const job *j, int which, const lrk_store *x, lrk_store *y)
+{
+    const int a = lrk_experts_a_of(which);
+    multiply(j, which, true, 1.0, x, y, false);
+    if (!lrk_experts_rank(j->call, which)) return;
+    multiply(j, a, true, lrk_experts_scale(j->call, which), x, j->s, false);
+    multiply(j, a + 1, true, 1.0, j->s, y, true);
+}
+
+/* dM[e] += y^T x over the expert's rows, M one of an adapter's matrices. */
+static void add_gradient(const job *j, int which, const lrk_store *y, const lrk_store *x)
+{
+    for (size_t e = 0; e < j->E; e++) {
+        const size_t first = (size_t)j->start[e], k = (size_t)j->start[e + 1] - first;
+        const lrk_tensor d = lrk_experts_gradient(j->call, which, e);
+        if (!k || !d.data) continue;
+        const size_t m = lrk_rows(&d), n = lrk_cols(&d);
+        const lrk_gemm g = {.device = j->call->device, .m = m, .n = n, .k = k,
+                            .a = {.data = y + first * m, .dtype = LRK_REAL_DTYPE, .stride = m, .transposed = true},
+                            .b = {.data = x + first * n, .dtype = LRK_REAL_DTYPE, .stride = n},
+                            .c = d.data, .c_dtype = d.dtype, .c_stride = d.stride, .alpha = 1.0,
+                            .accumulate = true};
         lrk_gemm_run(&g, j->gemm);
     }
 }
@@ -233,10 +264,10 @@ void LRK_KERNEL(experts, fwd)(const lrk_call *c)
     job j = prepare(c, false);
     route(&j, true);
     gather(&j, c->in[LRK_EXPERTS_X], j.x);
-    multiply(&j, LRK_EXPERTS_GATE, true, j.x, j.g, false);
-    multiply(&j, LRK_EXPERTS_UP, true, j.x, j.u, false);
+    project(&j, LRK_EXPERTS_GATE, j.x, j.g);
+    project(&j, LRK_EXPERTS_UP, j.x, j.u);
     lrk_parallel(lrk_ceil_div(j.rows, ROWS), inner_rows, &j);
-    multiply(&j, LRK_EXPERTS_DOWN, true, j.h, j.y, false);
+    project(&j, LRK_EXPERTS_DOWN, j.h, j.y);
     lrk_parallel(lrk_ceil_div(j.T, ROWS), combine_rows, &j);
 }
 
@@ -305,15 +336,62 @@ static void scatter_rows(void *ctx, size_t task, int worker)
     }
 }
 
+/* Rows times the weight of their choice. */
+static void weigh(const job *j, const lrk_store *from, lrk_store *to, size_t n)
+{
+    for (size_t i = 0; i < j->rows; i++) {
+        const size_t at = (size_t)j->place[i] * n;
+        for (size_t k = 0; k < n; k++) lrk_put(to, at + k, j->weight[i] * lrk_get(from, at + k));
+    }
+}
+
+/* h = dY D', rows of dY in j->x. Before, the gradients of what is beside D, for which h is computed again. */
+static void down_back(const job *j)
+{
+    enum { A = LRK_EXPERTS_DOWN_A, B = LRK_EXPERTS_DOWN_B };
+    const size_t rank = lrk_experts_rank(j->call, LRK_EXPERTS_DOWN);
+    const double scale = lrk_experts_scale(j->call, LRK_EXPERTS_DOWN);
+    if (rank) {
+        lrk_parallel(lrk_ceil_div(j->rows, ROWS), inner_rows, (void *)(uintptr_t)j);
+        multiply(j, A, true, scale, j->h, j->s, false);
+        weigh(j, j->s, j->s, rank);
+        add_gradient(j, B, j->x, j->s);
+        multiply(j, B, false, scale, j->x, j->ds, false);
+        weigh(j, j->ds, j->s, rank);
+        add_gradient(j, A, j->s, j->h);
+    }
+    multiply(j, LRK_EXPERTS_DOWN, false, 1.0, j->x, j->h, false);
+    if (rank) multiply(j, A, false, 1.0, j->ds, j->h, true);
+}
+
+/* From d, the gradient of the rows of GATE or UP: those of its adapter, with rows of X in j->x, and where dx
+ * is wanted y = d W' (UP: y += d W'). */
+static void outer_back(const job *j, int which, const lrk_store *d, bool dx)
+{
+    const int a = lrk_experts_a_of(which);
+    const double scale = lrk_experts_scale(j->call, which);
+    const bool adapted = lrk_experts_rank(j->call, which);
+    if (adapted) {
+        multiply(j, a, true, scale, j->x, j->s, false);
+        add_gradient(j, a + 1, d, j->s);
+        multiply(j, a + 1, false, scale, d, j->ds, false);
+        add_gradient(j, a, j->ds, j->x);
+    }
+    if (!dx) return;
+    multiply(j, which, false, 1.0, d, j->y, which == LRK_EXPERTS_UP);
+    if (adapted) multiply(j, a, false, 1.0, j->ds, j->y, true);
+}
+
 void LRK_KERNEL(experts, bwd)(const lrk_call *c)
 {
     job j = prepare(c, true);
+    const bool dx = c->din[LRK_EXPERTS_X];
     route(&j, false);
     gather(&j, c->dout[LRK_EXPERTS_Y], j.x);
-    multiply(&j, LRK_EXPERTS_DOWN, false, j.x, j.h, false);
+    down_back(&j);
     lrk_parallel(lrk_ceil_div(j.T, ROWS), token_back, &j);
-    if (!c->din[LRK_EXPERTS_X]) return;
-    multiply(&j, LRK_EXPERTS_GATE, false, j.dg, j.y, false);
-    multiply(&j, LRK_EXPERTS_UP, false, j.du, j.y, true);
-    lrk_parallel(lrk_ceil_div(j.T, ROWS), scatter_rows, &j);
+    gather(&j, c->in[LRK_EXPERTS_X], j.x);
+    outer_back(&j, LRK_EXPERTS_GATE, j.dg, dx);
+    outer_back(&j, LRK_EXPERTS_UP, j.du, dx);
+    if (dx) lrk_parallel(lrk_ceil_div(j.T, ROWS), scatter_rows, &j);
 }

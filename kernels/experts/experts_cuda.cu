@@ -180,6 +180,31 @@ static void inner_forward(const lrk_tensor *g, const lrk_tensor *u, const lrk_te
                    lrk_data<const T>(u), lrk_data<T>(h), e.cols);
 }
 
+/* y = x W^T with what is beside W. */
+static void project(const lrk_experts_run *r, const lrk_experts_cuda_layout *l, int which,
+                    const lrk_tensor *x, bool by_token, void *y)
+{
+    const int a = lrk_experts_a_of(which);
+    const size_t rank = lrk_experts_rank(r->call, which);
+    lrk_experts_multiply(r, which, true, x, by_token, y, false);
+    if (!rank) return;
+    const lrk_tensor s = rows_at(r, l->s, rank);
+    lrk_experts_multiply(r, a, true, x, by_token, s.data, false);
+    lrk_experts_scale_rows(r, lrk_experts_scale(r->call, which), false, &s, &s);
+    lrk_experts_multiply(r, a + 1, true, &s, false, y, true);
+}
+
+template <typename T>
+static void inner_forward_of(const lrk_experts_run *r, const lrk_tensor *g, const lrk_tensor *u,
+                             const lrk_tensor *h)
+{
+    switch (r->attr->activation) {
+    case LRK_SILU: inner_forward<T, LRK_SILU>(g, u, h); break;
+    case LRK_GELU_TANH: inner_forward<T, LRK_GELU_TANH>(g, u, h); break;
+    case LRK_GELU_ERF: inner_forward<T, LRK_GELU_ERF>(g, u, h); break;
+    }
+}
+
 template <typename T> static void forward(const lrk_call *c)
 {
     const lrk_experts_cuda_layout l = lrk_experts_cuda_lay(c);
@@ -191,14 +216,10 @@ template <typename T> static void forward(const lrk_call *c)
     const lrk_tensor h = rows_at(&r, l.h, r.F), y = rows_at(&r, l.y, r.C);
     lrk_experts_route(&r, true);
     lrk_experts_list_weights(&r);
-    lrk_experts_multiply(&r, LRK_EXPERTS_GATE, true, x, true, g.data, false);
-    lrk_experts_multiply(&r, LRK_EXPERTS_UP, true, x, true, u.data, false);
-    switch (r.attr->activation) {
-    case LRK_SILU: inner_forward<T, LRK_SILU>(&g, &u, &h); break;
-    case LRK_GELU_TANH: inner_forward<T, LRK_GELU_TANH>(&g, &u, &h); break;
-    case LRK_GELU_ERF: inner_forward<T, LRK_GELU_ERF>(&g, &u, &h); break;
-    }
-    lrk_experts_multiply(&r, LRK_EXPERTS_DOWN, true, &h, false, y.data, false);
+    project(&r, &l, LRK_EXPERTS_GATE, x, true, g.data);
+    project(&r, &l, LRK_EXPERTS_UP, x, true, u.data);
+    inner_forward_of<T>(&r, &g, &u, &h);
+    project(&r, &l, LRK_EXPERTS_DOWN, &h, false, y.data);
     combine<T>(&r, r.weight, &y, c->out[LRK_EXPERTS_Y], false);
 }
 
@@ -210,6 +231,54 @@ static void inner_backward(const lrk_experts_run *r, const inner<T> &p)
     LRK_LAUNCH((inner_back<T, activation>), (unsigned)r->rows, THREADS, 0, p, r->place, r->weight, r->F);
 }
 
+/* h = dY D'. Before, the gradients of what is beside D, for which h is computed again. */
+template <typename T>
+static void down_back(const lrk_experts_run *r, const lrk_experts_cuda_layout *l, const lrk_tensor *h)
+{
+    enum { A = LRK_EXPERTS_DOWN_A, B = LRK_EXPERTS_DOWN_B };
+    const lrk_call *c = r->call;
+    const lrk_tensor *dy = c->dout[LRK_EXPERTS_Y];
+    const size_t rank = lrk_experts_rank(c, LRK_EXPERTS_DOWN);
+    const double scale = lrk_experts_scale(c, LRK_EXPERTS_DOWN);
+    const lrk_tensor s = rows_at(r, l->s, rank), ds = rows_at(r, l->ds, rank);
+    if (rank) {
+        inner_forward_of<T>(r, c->saved[LRK_EXPERTS_G], c->saved[LRK_EXPERTS_U], h);
+        lrk_experts_multiply(r, A, true, h, false, s.data, false);
+        lrk_experts_scale_rows(r, scale, true, &s, &s);
+        lrk_experts_add_gradient(r, B, dy, true, &s, false);
+        lrk_experts_multiply(r, B, false, dy, true, ds.data, false);
+        lrk_experts_scale_rows(r, scale, false, &ds, &ds);
+        lrk_experts_scale_rows(r, 1.0, true, &ds, &s);
+        lrk_experts_add_gradient(r, A, &s, false, h, false);
+    }
+    lrk_experts_multiply(r, LRK_EXPERTS_DOWN, false, dy, true, h->data, false);
+    if (rank) lrk_experts_multiply(r, A, false, &ds, false, h->data, true);
+}
+
+/* From d, the gradient of the rows of GATE or UP: those of its adapter, and where dx is wanted y = d W'
+ * (UP: y += d W'). */
+static void outer_back(const lrk_experts_run *r, const lrk_experts_cuda_layout *l, int which,
+                       const lrk_tensor *d, const lrk_tensor *y)
+{
+    const int a = lrk_experts_a_of(which);
+    const lrk_tensor *x = r->call->in[LRK_EXPERTS_X];
+    const bool dx = r->call->din[LRK_EXPERTS_X];
+    const size_t rank = lrk_experts_rank(r->call, which);
+    const double scale = lrk_experts_scale(r->call, which);
+    const lrk_tensor s = rows_at(r, l->s, rank), ds = rows_at(r, l->ds, rank);
+    if (rank) {
+        lrk_experts_multiply(r, a, true, x, true, s.data, false);
+        lrk_experts_scale_rows(r, scale, false, &s, &s);
+        lrk_experts_add_gradient(r, a + 1, d, false, &s, false);
+        lrk_experts_multiply(r, a + 1, false, d, false, ds.data, false);
+        lrk_experts_scale_rows(r, scale, false, &ds, &ds);
+        lrk_experts_add_gradient(r, a, &ds, false, x, true);
+    }
+    if (!dx) return;
+    lrk_experts_multiply(r, which, false, d, false, y->data, which == LRK_EXPERTS_UP);
+    if (rank) lrk_experts_multiply(r, a, false, &ds, false, y->data, true);
+}
+
 template <typename T> static void backward(const lrk_call *c)
 {
     const lrk_experts_cuda_layout l = lrk_experts_cuda_lay(c);
@@ -219,7 +288,7 @@ template <typename T> static void backward(const lrk_call *c)
     const lrk_tensor dh = rows_at(&r, l.h, r.F), y = rows_at(&r, l.y, r.C);
     lrk_experts_route(&r, false);
     lrk_experts_list_weights(&r);
-    lrk_experts_multiply(&r, LRK_EXPERTS_DOWN, false, c->dout[LRK_EXPERTS_Y], true, dh.data, false);
+    down_back<T>(&r, &l, &dh);
     const inner<T> p = {lrk_data<T>(c->saved[LRK_EXPERTS_G]), lrk_data<T>(c->saved[LRK_EXPERTS_U]),
                         lrk_data<T>(&dh), lrk_data<T>(&dg), lrk_data<T>(&du)};
     switch (r.attr->activation) {
@@ -233,10 +302,9 @@ template <typename T> static void backward(const lrk_call *c)
         LRK_LAUNCH((router_back<T>), (unsigned)lrk_ceil_div(r.T, WARPS), THREADS, 0, s,
                    lrk_view_of<T>(dz));
     }
-    if (!dx) return;
-    lrk_experts_multiply(&r, LRK_EXPERTS_GATE, false, &dg, false, y.data, false);
-    lrk_experts_multiply(&r, LRK_EXPERTS_UP, false, &du, false, y.data, true);
-    combine<T>(&r, NULL, &y, dx, true);
+    outer_back(&r, &l, LRK_EXPERTS_GATE, &dg, &y);
+    outer_back(&r, &l, LRK_EXPERTS_UP, &du, &y);
+    if (dx) combine<T>(&r, NULL, &y, dx, true);
 }
 
 LRK_CUDA_KERNEL(experts, fwd, forward)

@@ -23,20 +23,28 @@ static __global__ void __launch_bounds__(LISTED)
     if ((int)threadIdx.x < n) to[threadIdx.x] = from.weight[threadIdx.x];
 }
 
-void lrk_experts_list_weights(const lrk_experts_run *r)
+static void list_stack(const lrk_experts_run *r, int which)
 {
     listed l = {};
-    int n = 0;
-    size_t done = 0;
-    for (int which = LRK_EXPERTS_GATE; which <= LRK_EXPERTS_DOWN; which++) {
-        for (size_t e = 0; e < r->E; e++) {
-            const lrk_tensor w = lrk_experts_matrix(r->call, which, e);
-            l.weight[n++] = {w.data, lrk_row_bytes(w.dtype, w.stride), (int32_t)w.dtype};
-            if (n < LISTED && done + (size_t)n < 3 * r->E) continue;
-            LRK_LAUNCH(list_weights, 1, LISTED, 0, l, r->weights + done, n);
-            done += (size_t)n;
-            n = 0;
+    for (size_t first = 0; first < r->E; first += LISTED) {
+        const size_t n = lrk_min(r->E - first, (size_t)LISTED);
+        for (size_t i = 0; i < n; i++) {
+            const lrk_tensor w = lrk_experts_matrix(r->call, which, first + i);
+            l.weight[i] = {w.data, lrk_row_bytes(w.dtype, w.stride), (int32_t)w.dtype};
         }
+        LRK_LAUNCH(list_weights, 1, LISTED, 0, l,
+                   r->weights + (size_t)(which - LRK_EXPERTS_GATE) * r->E + first, (int)n);
+    }
+}
+
+void lrk_experts_list_weights(const lrk_experts_run *r)
+{
+    for (int which = LRK_EXPERTS_GATE; which <= LRK_EXPERTS_DOWN; which++) {
+        const int a = lrk_experts_a_of(which);
+        list_stack(r, which);
+        if (!lrk_experts_rank(r->call, which)) continue;
+        list_stack(r, a);
+        list_stack(r, a + 1);
     }
 }
 
