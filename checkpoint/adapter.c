@@ -55,17 +55,25 @@ static lrk_status read_tensor(lrk_adapter *a, const lrk_safetensors *s, const lr
     return lrk_err_prefix(err, status, "%s", s->path);
 }
 
-/* Whether target_modules allows the module; a pattern is not evaluated. */
-static bool targeted(const lrk_adapter *a, const char *path)
+/* Whether the path is one of these, or ends in one of them. */
+static bool among(const char *path, const char *const *name, size_t n_names)
 {
     const size_t n = strlen(path);
-    if (!a->target) return true;
-    for (size_t i = 0; i < a->n_targets; i++) {
-        const size_t t = strlen(a->target[i]);
-        if (t <= n && strcmp(path + n - t, a->target[i]) == 0 && (t == n || path[n - t - 1] == '.'))
-            return true;
+    for (size_t i = 0; i < n_names; i++) {
+        const size_t t = strlen(name[i]);
+        if (t <= n && strcmp(path + n - t, name[i]) == 0 && (t == n || path[n - t - 1] == '.')) return true;
     }
     return false;
+}
+
+/* Whether target_modules or target_parameters allows the module; a pattern is not evaluated. */
+static bool targeted(const lrk_adapter *a, const char *path)
+{
+    char weight[LRK_ST_MAX_NAME + sizeof ".weight"];
+    if (!a->target && !a->n_parameters) return true;
+    snprintf(weight, sizeof weight, "%s.weight", path);
+    return a->target_pattern || among(path, a->target, a->n_targets) ||
+           among(weight, a->parameter, a->n_parameters);
 }
 
 /* The module's tensor that stands beside its lora_A. */
@@ -104,6 +112,47 @@ static lrk_status read_module(lrk_adapter *a, const lrk_safetensors *s, const lr
     return LRK_OK;
 }
 
+/* The parameter that a stack is beside: a module "...experts", or the inner one of two. */
+static bool stack_path(const lrk_adapter *a, const lrk_safetensors *s, const char *path, char out[LRK_NAME_MAX])
+{
+    static const char inner[] = ".base_layer", module[] = ".experts";
+    const size_t n = strlen(path), i = sizeof inner - 1, m = sizeof module - 1;
+    char key[LRK_ST_MAX_NAME + sizeof prefix + sizeof suffix_a + sizeof inner];
+    const bool is_inner = n > i && strcmp(path + n - i, inner) == 0;
+    const size_t length = is_inner ? n - i : n;
+    if (length < m || strncmp(path + length - m, module, m) != 0 || length + 16 > LRK_NAME_MAX) return false;
+    snprintf(out, LRK_NAME_MAX, "%.*s.gate_up_proj", (int)length, path);
+    snprintf(key, sizeof key, "%s%s%s%s", prefix, path, inner, suffix_a);
+    const bool outer = lrk_st_find(s, key) != NULL;
+    if (!is_inner && (outer || !among(out, a->parameter, a->n_parameters)))
+        snprintf(out, LRK_NAME_MAX, "%.*s.down_proj", (int)length, path);
+    return true;
+}
+
+static lrk_status read_stack(lrk_adapter *a, const lrk_safetensors *s, const lrk_st_entry *e,
+                             const char *module, const char *path, lrk_err *err)
+{
+    lrk_adapter_stack *k = &a->stack[a->n_stacks];
+    size_t rank;
+    LRK_REQUIRE(err, among(path, a->parameter, a->n_parameters), LRK_EINPUT,
+                "%s: parameter '%s' is not among target_parameters of adapter_config.json", s->path, path);
+    k->path = lrk_strdup(&a->arena, path);
+    LRK_REQUIRE(err, k->path, LRK_ENOMEM, "memory: no room for module names");
+    LRK_TRY(read_tensor(a, s, e, 2, &k->a, err));
+    LRK_TRY(read_other(a, s, module, suffix_b, 2, &k->b, err));
+    LRK_TRY(lrk_adapter_of_module(a, path, &rank, &k->alpha, err));
+    const bool down = strcmp(strrchr(path, '.'), ".down_proj") == 0;
+    LRK_REQUIRE(err, k->a.dim[0] % rank == 0 && k->a.dim[0] == k->b.dim[1] && (down || k->b.dim[0] % 2 == 0),
+                LRK_ESHAPE,
+                "%s: parameter '%s': lora_A is (%zu, %zu) and lora_B (%zu, %zu): not those of experts with rank "
+                "%zu, as in adapter_config.json",
+                s->path, path, k->a.dim[0], k->a.dim[1], k->b.dim[0], k->b.dim[1], rank);
+    k->experts = k->a.dim[0] / rank;
+    k->scale = lrk_adapter_scale(a, rank, k->alpha);
+    a->n_stacks++;
+    return LRK_OK;
+}
+
 static int by_path(const void *x, const void *y)
 {
     return strcmp(((const lrk_adapter_module *)x)->path, ((const lrk_adapter_module *)y)->path);
@@ -112,13 +161,16 @@ static int by_path(const void *x, const void *y)
 static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err *err)
 {
     LRK_TRY(lrk_alloc(&a->arena, s->n, sizeof *a->module, "adapter modules", &a->module, err));
+    LRK_TRY(lrk_alloc(&a->arena, s->n, sizeof *a->stack, "adapter modules", &a->stack, err));
     size_t second = 0, magnitudes = 0;
+    char parameter[LRK_NAME_MAX];
     for (size_t i = 0; i < s->n; i++) {
         const char *path;
         const lrk_st_entry *e = &s->entry[i];
         LRK_TRY(module_path(a, e->name, suffix_a, &path, err));
         if (path) {
-            LRK_TRY(read_module(a, s, e, path, err));
+            LRK_TRY(stack_path(a, s, path, parameter) ? read_stack(a, s, e, path, parameter, err)
+                                                      : read_module(a, s, e, path, err));
             continue;
         }
         LRK_TRY(module_path(a, e->name, suffix_b, &path, err));
@@ -129,11 +181,14 @@ static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err
                     s->path, e->name, a->dora ? " nor lora_magnitude_vector" : "");
         magnitudes++;
     }
-    LRK_REQUIRE(err, a->n > 0, LRK_EINPUT, "%s: no adapter inside", s->path);
-    LRK_REQUIRE(err, second == a->n, LRK_EINPUT, "%s: %zu lora_B but %zu lora_A", s->path, second,
-                a->n);
+    const size_t first = a->n + a->n_stacks;
+    LRK_REQUIRE(err, first > 0, LRK_EINPUT, "%s: no adapter inside", s->path);
+    LRK_REQUIRE(err, second == first, LRK_EINPUT, "%s: %zu lora_B but %zu lora_A", s->path, second, first);
     LRK_REQUIRE(err, magnitudes == (a->dora ? a->n : 0), LRK_EINPUT,
                 "%s: %zu lora_magnitude_vector but %zu lora_A", s->path, magnitudes, a->n);
+    LRK_REQUIRE(err, !a->dora || !a->n_stacks, LRK_ESUPPORT,
+                "%s: use_dora beside target_parameters is not supported", s->path);
+    LRK_TRY(lrk_adapter_expand(a, err));
     qsort(a->module, a->n, sizeof *a->module, by_path);
     a->notes = lrk_json_ref(s->metadata);
     return LRK_OK;
@@ -175,11 +230,48 @@ void lrk_adapter_free(lrk_adapter *a)
     *a = (lrk_adapter){0};
 }
 
-const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path)
+/* "...block_sparse_moe.experts.0.w1" for "...mlp.experts.0.gate_proj", or the other way; false: neither. */
+static bool other_name(const char *path, bool from_mixtral, char out[LRK_NAME_MAX])
+{
+    static const char *const block[] = {".mlp.", ".block_sparse_moe."};
+    static const char *const names[][2] = {
+        {"gate_proj", "w1"}, {"up_proj", "w3"}, {"down_proj", "w2"}, {"gate", "gate"}};
+    const char *at = strstr(path, block[from_mixtral]), *last = strrchr(path, '.');
+    if (!at || !last || last < at) return false;
+    const char *rest = at + strlen(block[from_mixtral]);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(last + 1, names[i][from_mixtral]) != 0) continue;
+        const int n = snprintf(out, LRK_NAME_MAX, "%.*s%s%.*s%s", (int)(at - path), path, block[!from_mixtral],
+                               (int)(last + 1 > rest ? last + 1 - rest : 0), rest, names[i][!from_mixtral]);
+        return n > 0 && n < LRK_NAME_MAX;
+    }
+    return false;
+}
+
+static const lrk_adapter_module *find_exactly(const lrk_adapter *a, const char *path)
 {
     for (size_t i = 0; i < a->n; i++)
         if (strcmp(a->module[i].path, path) == 0) return &a->module[i];
     return NULL;
+}
+
+const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path)
+{
+    char other[LRK_NAME_MAX];
+    const lrk_adapter_module *m = find_exactly(a, path);
+    return m || !other_name(path, true, other) ? m : find_exactly(a, other);
+}
+
+/* The matrix of the base beside which a module stands. */
+static bool base_matrix(const lrk_weights *base, const char *path, lrk_tensor *w)
+{
+    char name[LRK_NAME_MAX], other[LRK_NAME_MAX];
+    const int n = snprintf(name, sizeof name, "%s.weight", path);
+    if (n <= 0 || n >= (int)sizeof name) return false;
+    if (lrk_weights_find(base, name, w)) return w->rank == 2;
+    if (!other_name(path, false, other)) return false;
+    const int k = snprintf(name, sizeof name, "%.*s.weight", (int)sizeof name - 16, other);
+    return k > 0 && k < (int)sizeof name && lrk_weights_find(base, name, w) && w->rank == 2;
 }
 
 lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base, bool any_hash,
@@ -189,14 +281,8 @@ lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base,
     const char *noted = lrk_json_string(lrk_json_get(a->notes, LRK_NOTE_BASE), NULL);
     for (size_t i = 0; i < a->n; i++) {
         const lrk_adapter_module *m = &a->module[i];
-        char name[LRK_NAME_MAX];
         lrk_tensor w;
-        const size_t n = strlen(m->path);
-        LRK_REQUIRE(err, n + sizeof ".weight" <= sizeof name, LRK_EINPUT,
-                    "a module name of %zu bytes", n);
-        memcpy(name, m->path, n);
-        memcpy(name + n, ".weight", sizeof ".weight");
-        LRK_REQUIRE(err, lrk_weights_find(base, name, &w) && w.rank == 2, LRK_EINPUT,
+        LRK_REQUIRE(err, base_matrix(base, m->path, &w), LRK_EINPUT,
                     "an adapter for another base: it adapts '%s', and %s has no such matrix",
                     m->path, lrk_weights_path(base));
         LRK_REQUIRE(err, w.dim[0] == m->b.dim[0] && w.dim[1] == m->a.dim[1], LRK_ESHAPE,

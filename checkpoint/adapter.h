@@ -9,6 +9,10 @@
  *
  *   W'[o] = M[o] / |(W + scale * B * A)[o]| * (W + scale * B * A)[o]
  *
+ * Experts of a mixture are modules like others ("model.layers.0.mlp.experts.3.gate_proj", w1, w3, w2 of
+ * block_sparse_moe in Mixtral), or a stack beside a parameter that holds all of them, as PEFT's
+ * target_parameters have it (lrk_adapter_stack).
+ *
  * Keys: "base_model.model." + module path + ".lora_A.weight" | ".lora_B.weight" |
  * ".lora_magnitude_vector". Layout:
  * github.com/huggingface/peft, docs/source/developer_guides/checkpoint.md.
@@ -38,7 +42,18 @@ typedef struct lrk_adapter_module {
     lrk_tensor a, b;  /* f32, contiguous */
     lrk_tensor m;     /* f32; rank 0: no DoRA */
     double alpha, scale;
+    bool stacked;     /* part of a stack: says what it computes, and is not written itself */
 } lrk_adapter_module;
+
+/* Adapters beside "model.layers.0.mlp.experts.gate_up_proj" (E, 2 F, C), rows of gate, then of up, or
+ * "...down_proj" (E, C, F). PEFT calls the module "...mlp.experts", and the inner one of two
+ * "...mlp.experts.base_layer" (peft, tuners/lora/layer.py, ParamWrapper). */
+typedef struct lrk_adapter_stack {
+    const char *path; /* of the parameter */
+    size_t experts;   /* E */
+    lrk_tensor a, b;  /* f32, contiguous: (E * R, in), and (out, R * E), number r of expert e in column r * E + e */
+    double alpha, scale;
+} lrk_adapter_stack;
 
 /* Zero-initialize to build one for saving: fill the fields, modules in any order; nothing is owned
  * but what lrk_adapter_load put there. */
@@ -51,8 +66,12 @@ typedef struct lrk_adapter {
     const char *const *target; /* target_modules as a list, or NULL when it is a pattern */
     size_t n_targets;
     const char *target_pattern; /* target_modules as a string, or NULL */
+    const char *const *parameter; /* target_parameters */
+    size_t n_parameters;
     lrk_adapter_module *module; /* sorted by path when loaded */
     size_t n;
+    lrk_adapter_stack *stack;
+    size_t n_stacks;
     lrk_json *notes;  /* object of strings for the metadata, or NULL */
     lrk_json *config; /* adapter_config.json as read, or NULL */
     lrk_arena arena;
@@ -71,7 +90,13 @@ lrk_status lrk_adapter_of_module(const lrk_adapter *a, const char *path, size_t 
 /* alpha / rank, or alpha / sqrt(rank). */
 double lrk_adapter_scale(const lrk_adapter *a, size_t rank, double alpha);
 
-/* The module of this path, or NULL. */
+/* Adds the modules of all stacks to module[], in the arena, sorted by path. */
+lrk_status lrk_adapter_expand(lrk_adapter *a, lrk_err *err);
+
+/* The module that PEFT's keys name for a stack. */
+void lrk_adapter_stack_module(const lrk_adapter *a, const lrk_adapter_stack *s, char out[LRK_NAME_MAX]);
+
+/* The module of this path, or NULL. Mixtral's names of experts and router are those of its stacks too. */
 const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path);
 
 /* The adapter fits this base: every module names a matrix of it, the shapes agree, and the hash

@@ -54,7 +54,7 @@ static const struct {
     {"revision", READ},
     {"runtime_config", ANY},
     {"target_modules", READ},
-    {"target_parameters", NEUTRAL},
+    {"target_parameters", READ},
     {"task_type", READ},
     {"trainable_token_indices", NEUTRAL},
     {"use_bdlora", NEUTRAL},
@@ -141,28 +141,35 @@ static lrk_status keep_string(lrk_adapter *a, const lrk_json *root, const char *
     return LRK_OK;
 }
 
+static lrk_status read_names(lrk_adapter *a, const lrk_json *v, const char *key,
+                             const char *const **names, size_t *n, const char *where, lrk_err *err)
+{
+    const char **list;
+    LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_ARRAY) && lrk_json_size(v) <= MAX_TARGETS, LRK_EINPUT,
+                "%s: %s: expected a string or a list of at most %d", where, key, MAX_TARGETS);
+    LRK_TRY(lrk_alloc(&a->arena, lrk_json_size(v), sizeof *list, key, &list, err));
+    for (size_t i = 0; i < lrk_json_size(v); i++) {
+        const char *s = lrk_json_string(lrk_json_at(v, i), NULL);
+        LRK_REQUIRE(err, s && *s, LRK_EINPUT, "%s: %s: entry %zu is not a name", where, key, i);
+        list[i] = lrk_strdup(&a->arena, s);
+        LRK_REQUIRE(err, list[i], LRK_ENOMEM, "memory: no room for %s", key);
+    }
+    *names = list;
+    *n = lrk_json_size(v);
+    return LRK_OK;
+}
+
 static lrk_status read_targets(lrk_adapter *a, const lrk_json *root, const char *where,
                                lrk_err *err)
 {
     const lrk_json *v = lrk_json_get(root, "target_modules");
-    const char **list;
+    const lrk_json *p = lrk_json_get(root, "target_parameters");
+    if (p && !lrk_json_is(p, LRK_JSON_NULL))
+        LRK_TRY(read_names(a, p, "target_parameters", &a->parameter, &a->n_parameters, where, err));
     if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
     if (lrk_json_is(v, LRK_JSON_STRING))
         return keep_string(a, root, "target_modules", &a->target_pattern, where, err);
-    LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_ARRAY) && lrk_json_size(v) <= MAX_TARGETS, LRK_EINPUT,
-                "%s: target_modules: expected a string or a list of at most %d", where,
-                MAX_TARGETS);
-    LRK_TRY(lrk_alloc(&a->arena, lrk_json_size(v), sizeof *list, "target_modules", &list, err));
-    for (size_t i = 0; i < lrk_json_size(v); i++) {
-        const char *s = lrk_json_string(lrk_json_at(v, i), NULL);
-        LRK_REQUIRE(err, s && *s, LRK_EINPUT, "%s: target_modules: entry %zu is not a name", where,
-                    i);
-        list[i] = lrk_strdup(&a->arena, s);
-        LRK_REQUIRE(err, list[i], LRK_ENOMEM, "memory: no room for target_modules");
-    }
-    a->target = list;
-    a->n_targets = lrk_json_size(v);
-    return LRK_OK;
+    return read_names(a, v, "target_modules", &a->target, &a->n_targets, where, err);
 }
 
 /* Most keys are names, with '.' or "\." between and '^' in front: length of the text such a one matches, or

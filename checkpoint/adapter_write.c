@@ -10,20 +10,24 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static lrk_status put_names(lrk_json *root, const char *key, const char *const *name, size_t n, lrk_err *err)
+{
+    const char **sorted = lrk_heap_alloc(n ? n : 1, sizeof *sorted);
+    LRK_REQUIRE(err, sorted, LRK_ENOMEM, "memory: no room for %s", key);
+    for (size_t i = 0; i < n; i++) sorted[i] = name[i];
+    qsort(sorted, n, sizeof *sorted, by_text);
+    lrk_json *list = lrk_json_array();
+    for (size_t i = 0; i < n; i++) lrk_json_add(list, lrk_json_c_string(sorted[i]));
+    lrk_json_set(root, key, list);
+    lrk_heap_free(sorted);
+    return LRK_OK;
+}
+
 static lrk_status put_targets(const lrk_adapter *a, lrk_json *root, lrk_err *err)
 {
-    if (!a->target) {
-        lrk_json_set(root, "target_modules", lrk_json_c_string(a->target_pattern));
-        return LRK_OK;
-    }
-    const char **sorted = lrk_heap_alloc(a->n_targets, sizeof *sorted);
-    LRK_REQUIRE(err, sorted, LRK_ENOMEM, "memory: no room for target_modules");
-    memcpy(sorted, a->target, a->n_targets * sizeof *sorted);
-    qsort(sorted, a->n_targets, sizeof *sorted, by_text);
-    lrk_json *list = lrk_json_array();
-    for (size_t i = 0; i < a->n_targets; i++) lrk_json_add(list, lrk_json_c_string(sorted[i]));
-    lrk_json_set(root, "target_modules", list);
-    lrk_heap_free(sorted);
+    if (a->n_parameters) LRK_TRY(put_names(root, "target_parameters", a->parameter, a->n_parameters, err));
+    if (a->target) return put_names(root, "target_modules", a->target, a->n_targets, err);
+    lrk_json_set(root, "target_modules", lrk_json_c_string(a->target_pattern));
     return LRK_OK;
 }
 
@@ -45,9 +49,16 @@ static lrk_status put_patterns(const lrk_adapter *a, lrk_json *root, lrk_err *er
     lrk_json_set(root, "alpha_pattern", alphas);
     for (size_t i = 0; i < a->n; i++) {
         const lrk_adapter_module *m = &a->module[i];
+        if (m->stacked) continue;
         if (m->a.dim[0] != a->rank)
             lrk_json_set(ranks, m->path, lrk_json_new_integer((int64_t)m->a.dim[0]));
         if (m->alpha != a->alpha) LRK_TRY(put_alpha(alphas, m->path, m->alpha, err));
+    }
+    for (size_t i = 0; i < a->n_stacks; i++) {
+        const lrk_adapter_stack *s = &a->stack[i];
+        const size_t rank = s->a.dim[0] / s->experts;
+        if (rank != a->rank) lrk_json_set(ranks, s->path, lrk_json_new_integer((int64_t)rank));
+        if (s->alpha != a->alpha) LRK_TRY(put_alpha(alphas, s->path, s->alpha, err));
     }
     return LRK_OK;
 }
@@ -108,9 +119,16 @@ static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
     }
     for (size_t i = 0; i < a->n; i++) {
         const lrk_adapter_module *m = &a->module[i];
+        if (m->stacked) continue;
         LRK_TRY(declare_one(w, m->path, ".lora_A.weight", &m->a, err));
         LRK_TRY(declare_one(w, m->path, ".lora_B.weight", &m->b, err));
         if (a->dora) LRK_TRY(declare_one(w, m->path, ".lora_magnitude_vector", &m->m, err));
+    }
+    for (size_t i = 0; i < a->n_stacks; i++) {
+        char path[LRK_NAME_MAX];
+        lrk_adapter_stack_module(a, &a->stack[i], path);
+        LRK_TRY(declare_one(w, path, ".lora_A.weight", &a->stack[i].a, err));
+        LRK_TRY(declare_one(w, path, ".lora_B.weight", &a->stack[i].b, err));
     }
     return LRK_OK;
 }
@@ -122,9 +140,16 @@ static const lrk_tensor *tensor_of(const lrk_adapter *a, const char *key)
     for (size_t i = 0; ending && i < a->n; i++) {
         const lrk_adapter_module *m = &a->module[i];
         const size_t n = strlen(m->path);
-        if (strncmp(m->path, path, n) != 0 || path + n != ending) continue;
+        if (m->stacked || strncmp(m->path, path, n) != 0 || path + n != ending) continue;
         return strcmp(ending, ".lora_A.weight") == 0 ? &m->a
                : strcmp(ending, ".lora_B.weight") == 0 ? &m->b : &m->m;
+    }
+    for (size_t i = 0; ending && i < a->n_stacks; i++) {
+        const lrk_adapter_stack *s = &a->stack[i];
+        char module[LRK_NAME_MAX];
+        lrk_adapter_stack_module(a, s, module);
+        if (strncmp(module, path, strlen(module)) == 0 && path + strlen(module) == ending)
+            return strcmp(ending, ".lora_A.weight") == 0 ? &s->a : &s->b;
     }
     return NULL;
 }

@@ -1,6 +1,7 @@
 /* generate/adapter_io.c -- copies adapters between model and file order. */
 #include "generate/adapter_io.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Where row `row` of the file's matrix lies in memory. */
@@ -11,22 +12,71 @@ static size_t memory_row(const lrk_projection *p, size_t row)
     return row / head * head + lrk_qk_gguf_row(row % head, head);
 }
 
-void lrk_rows_to_file(const lrk_projection *p, size_t width, const float *from, float *to)
+static size_t experts_of(const lrk_projection *p)
 {
-    for (size_t row = 0; row < lrk_rows(&p->weight); row++)
-        memcpy(to + row * width, from + memory_row(p, row) * width, width * sizeof *to);
+    return p->stack ? p->stack : 1;
 }
 
-void lrk_rows_to_memory(const lrk_projection *p, size_t width, const float *from, float *to)
+size_t lrk_adapter_parts(const lrk_projection *p)
 {
-    for (size_t row = 0; row < lrk_rows(&p->weight); row++)
-        memcpy(to + memory_row(p, row) * width, from + row * width, width * sizeof *to);
+    return p->parameter ? 1 : experts_of(p);
+}
+
+/* Rows of B (R: its rank) or M (R = 1) between the order of the file and that of memory; whole stacks change columns
+ * for rows. */
+static void move_rows(const lrk_projection *p, size_t R, bool to_file, const float *from, float *to)
+{
+    const size_t rows = lrk_rows(&p->weight) / experts_of(p), E = p->parameter ? p->stack : 1;
+    for (size_t row = 0; row < rows; row++) {
+        const size_t there = memory_row(p, row);
+        for (size_t e = 0; e < E; e++) {
+            for (size_t r = 0; r < R; r++) {
+                const size_t file = (row * R + r) * E + e, memory = (e * rows + there) * R + r;
+                if (to_file)
+                    to[file] = from[memory];
+                else
+                    to[memory] = from[file];
+            }
+        }
+    }
+}
+
+/* A and B of a part, out of those of all experts. */
+static void narrow(const lrk_projection *p, size_t part, lrk_tensor *a, lrk_tensor *b)
+{
+    const size_t parts = lrk_adapter_parts(p);
+    a->dim[0] /= parts;
+    b->dim[0] /= parts;
+    if (a->data) a->data = (float *)a->data + part * lrk_count(a);
+    if (b->data) b->data = (float *)b->data + part * lrk_count(b);
+}
+
+/* The shape of B in a file. */
+static void file_shape(const lrk_projection *p, lrk_tensor *b)
+{
+    if (!p->parameter) return;
+    b->dim[0] /= p->stack;
+    b->dim[1] *= p->stack;
+    b->stride = b->dim[1];
+}
+
+static const lrk_adapter_stack *find_stack(const lrk_adapter *a, const char *path)
+{
+    for (size_t i = 0; i < a->n_stacks; i++)
+        if (strcmp(a->stack[i].path, path) == 0) return &a->stack[i];
+    return NULL;
 }
 
 static bool select_module(void *ctx, const char *path, size_t *rank, double *alpha)
 {
     const lrk_adapter_module *m = lrk_adapter_find(ctx, path);
-    if (!m) return false;
+    const lrk_adapter_stack *s = find_stack(ctx, path);
+    if (s) {
+        *rank = lrk_rows(&s->a) / s->experts;
+        *alpha = s->alpha;
+        return true;
+    }
+    if (!m || m->stacked) return false;
     *rank = lrk_rows(&m->a);
     *alpha = m->alpha;
     return true;
@@ -42,43 +92,80 @@ lrk_lora_options lrk_adapter_options(const lrk_adapter *a)
                               .ctx = (void *)(uintptr_t)a}; /* select only reads it */
 }
 
-/* Rows of a file, to where the model has them. */
-static lrk_status rows_in(lrk_device device, const lrk_projection *p, const lrk_tensor *from,
-                          const lrk_tensor *to, lrk_err *err)
+/* The path of a part in an adapter. */
+static void part_path(const lrk_model *m, const lrk_projection *p, size_t part, char out[LRK_NAME_MAX])
 {
-    if (!to->rank) return LRK_OK;
-    float *rows = lrk_heap_alloc(lrk_count(to), sizeof *rows);
-    LRK_REQUIRE(err, rows, LRK_ENOMEM, "memory: no room for the adapter of %s", p->path);
-    lrk_rows_to_memory(p, lrk_count(to) / lrk_rows(&p->weight), from->data, rows);
-    lrk_device_upload(device, to->data, rows, lrk_bytes(to));
+    char path[LRK_MODULE_PATH];
+    if (p->stack && !p->parameter) lrk_expert_path(&m->decoder, p->layer, part, p->which, path);
+    snprintf(out, LRK_NAME_MAX, "%s", p->stack && !p->parameter ? path : p->path);
+}
+
+bool lrk_adapter_find_pair(const lrk_adapter *a, const lrk_model *m, const lrk_projection *p, size_t part,
+                           lrk_adapter_pair_view *out)
+{
+    static const lrk_tensor none = {.rank = 0};
+    char path[LRK_NAME_MAX];
+    part_path(m, p, part, path);
+    if (p->parameter) {
+        const lrk_adapter_stack *s = find_stack(a, path);
+        if (!s) return false;
+        out->a = &s->a;
+        out->b = &s->b;
+        out->m = &none;
+        lrk_adapter_stack_module(a, s, out->module);
+        return true;
+    }
+    const lrk_adapter_module *k = lrk_adapter_find(a, path);
+    if (!k || k->stacked) return false;
+    out->a = &k->a;
+    out->b = &k->b;
+    out->m = &k->m;
+    snprintf(out->module, sizeof out->module, "%s", k->path);
+    return true;
+}
+
+static lrk_status copy_in(const lrk_adapter *from, const lrk_model *m, const lrk_projection *p, size_t part,
+                          lrk_err *err)
+{
+    lrk_adapter_pair_view file;
+    lrk_tensor a = p->a, b = p->b, shape;
+    char path[LRK_NAME_MAX];
+    part_path(m, p, part, path);
+    LRK_REQUIRE(err, lrk_adapter_find_pair(from, m, p, part, &file), LRK_EINPUT,
+                "the adapter has no module %s", path);
+    narrow(p, part, &a, &b);
+    LRK_REQUIRE(err, p->m.rank == file.m->rank && (!p->m.rank || lrk_count(file.m) == lrk_count(&p->m)), LRK_ESHAPE,
+                "%s: lora_magnitude_vector of the adapter does not fit the model", path);
+    shape = b;
+    file_shape(p, &shape);
+    LRK_REQUIRE(err, lrk_same_shape(file.a, &a) && lrk_same_shape(file.b, &shape), LRK_ESHAPE,
+                "%s: the adapter's A is (%zu, %zu), the model takes (%zu, %zu)", path, lrk_rows(file.a),
+                lrk_cols(file.a), lrk_rows(&a), lrk_cols(&a));
+    float *rows = lrk_heap_alloc(lrk_count(&b), sizeof *rows);
+    LRK_REQUIRE(err, rows, LRK_ENOMEM, "memory: no room for the adapter of %s", path);
+    move_rows(p, p->rank, false, file.b->data, rows);
+    lrk_device_upload(m->device, a.data, file.a->data, lrk_bytes(&a));
+    lrk_device_upload(m->device, b.data, rows, lrk_bytes(&b));
+    if (p->m.rank) {
+        move_rows(p, 1, false, file.m->data, rows);
+        lrk_device_upload(m->device, p->m.data, rows, lrk_bytes(&p->m));
+    }
     lrk_heap_free(rows);
     return LRK_OK;
 }
 
-static lrk_status copy_in(lrk_device device, const lrk_projection *p, const lrk_adapter_module *from,
-                          lrk_err *err)
-{
-    lrk_device_upload(device, p->a.data, from->a.data, lrk_bytes(&p->a));
-    LRK_TRY(rows_in(device, p, &from->b, &p->b, err));
-    return rows_in(device, p, &from->m, &p->m, err);
-}
-
 lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *err)
 {
-    LRK_REQUIRE(err, a->n == m->n_adapted, LRK_EINPUT,
+    size_t there = a->n_stacks, taken = 0;
+    for (size_t i = 0; i < a->n; i++) there += !a->module[i].stacked;
+    for (size_t i = 0; i < m->n_adapted; i++) taken += lrk_adapter_parts(m->adapted[i]);
+    LRK_REQUIRE(err, there == taken, LRK_EINPUT,
                 "the adapter has %zu modules, the model takes %zu of them: it was made for another "
                 "model",
-                a->n, m->n_adapted);
-    for (size_t i = 0; i < m->n_adapted; i++) {
-        lrk_projection *p = m->adapted[i];
-        const lrk_adapter_module *from = lrk_adapter_find(a, p->path);
-        LRK_REQUIRE(err, from, LRK_EINPUT, "the adapter has no module %s", p->path);
-        LRK_REQUIRE(err, lrk_same_shape(&from->a, &p->a) && lrk_same_shape(&from->b, &p->b),
-                    LRK_ESHAPE, "%s: the adapter's A is (%zu, %zu), the model takes (%zu, %zu)",
-                    p->path, lrk_rows(&from->a), lrk_cols(&from->a), lrk_rows(&p->a),
-                    lrk_cols(&p->a));
-        LRK_TRY(copy_in(m->device, p, from, err));
-    }
+                there, taken);
+    for (size_t i = 0; i < m->n_adapted; i++)
+        for (size_t part = 0; part < lrk_adapter_parts(m->adapted[i]); part++)
+            LRK_TRY(copy_in(a, m, m->adapted[i], part, err));
     lrk_model_settle(m);
     return LRK_OK;
 }
@@ -89,71 +176,145 @@ static const char *short_name(const char *path)
     return dot ? dot + 1 : path;
 }
 
-/* target_modules: a loader that finds none there falls back on a default of its own. Short names
- * ("q_proj") where every module of that name is adapted; else the whole path of each module. */
-static lrk_status name_targets(lrk_adapter *a, const lrk_model *m, lrk_err *err)
+/* The i-th of a layer's projections, stacks of experts after the others; NULL: the layer has no such. */
+enum { EACH = LRK_PROJECTIONS + 3 };
+static const lrk_projection *nth(const lrk_model *m, size_t i)
 {
-    const char **name;
-    bool whole = true;
-    LRK_TRY(lrk_alloc(&a->arena, m->n_adapted, sizeof *name, "target modules", &name, err));
-    for (int which = 0; which < LRK_PROJECTIONS; which++) {
-        size_t adapted = 0, there = 0;
-        const char *path = NULL;
-        for (size_t i = 0; i < m->decoder.layers; i++) {
-            const lrk_projection *p = &m->layers[i].projection[which];
-            if (!p->weight.rank) continue;
-            there++;
-            adapted += p->adapted;
-            path = p->path;
-        }
-        if (adapted && adapted == there) name[a->n_targets++] = short_name(path);
-        whole &= adapted == 0 || adapted == there;
+    const lrk_layer *layer = &m->layers[i / EACH];
+    const size_t k = i % EACH;
+    const lrk_projection *p = k < LRK_PROJECTIONS ? &layer->projection[k] : &layer->expert[k - LRK_PROJECTIONS];
+    return p->weight.rank ? p : NULL;
+}
+
+static const char *name_of(const lrk_model *m, const lrk_projection *p, char room[LRK_NAME_MAX])
+{
+    part_path(m, p, 0, room);
+    return short_name(room);
+}
+
+/* Whether a module of p's last name has no adapter. */
+static bool has_plain_namesake(const lrk_model *m, const lrk_projection *p)
+{
+    char mine[LRK_NAME_MAX], other[LRK_NAME_MAX];
+    const char *name = name_of(m, p, mine);
+    for (size_t i = 0; i < m->decoder.layers * EACH; i++) {
+        const lrk_projection *q = nth(m, i);
+        if (q && !q->adapted && strcmp(name_of(m, q, other), name) == 0) return true;
     }
-    if (!whole) {
-        for (size_t i = 0; i < m->n_adapted; i++) name[i] = m->adapted[i]->path;
-        a->n_targets = m->n_adapted;
-    }
-    a->target = name;
+    return false;
+}
+
+static lrk_status add_name(lrk_adapter *a, const char **name, size_t *n, const char *text, lrk_err *err)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (strcmp(name[i], text) == 0) return LRK_OK;
+    name[*n] = lrk_strdup(&a->arena, text);
+    LRK_REQUIRE(err, name[*n], LRK_ENOMEM, "memory: no room for the names of modules");
+    ++*n;
     return LRK_OK;
 }
 
-static lrk_status rows_out(lrk_arena *arena, lrk_device device, const lrk_projection *p, lrk_tensor *t,
-                           lrk_err *err)
+/* A module that is no expert's, in a model that has some, and has an expert's name: PEFT on transformers 5 takes the
+ * name in target_modules for the parameter of all experts, but its weight is a parameter too. */
+static bool named_as_experts(const lrk_model *m, const lrk_projection *p)
+{
+    static const char *const names[] = {"gate_proj", "up_proj", "down_proj"};
+    const char *name = short_name(p->path);
+    for (size_t i = 0; i < 3; i++)
+        if (m->decoder.experts.experts && !p->stack && strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+/* target_modules and target_parameters: a loader that finds none there falls back on a default of its own. Short
+ * names ("q_proj") where every module of that name is adapted; else the whole path of each module. */
+static lrk_status name_targets(lrk_adapter *a, const lrk_model *m, lrk_err *err)
+{
+    const char **name, **parameter;
+    size_t most = 0;
+    bool whole = false, router = false;
+    char room[LRK_NAME_MAX];
+    for (size_t i = 0; i < m->n_adapted; i++) {
+        most += lrk_adapter_parts(m->adapted[i]);
+        if (!m->adapted[i]->parameter) whole |= has_plain_namesake(m, m->adapted[i]);
+    }
+    LRK_TRY(lrk_alloc(&a->arena, most, sizeof *name, "target modules", &name, err));
+    LRK_TRY(lrk_alloc(&a->arena, most, sizeof *parameter, "target parameters", &parameter, err));
+    for (size_t i = 0; i < m->n_adapted; i++) {
+        const lrk_projection *p = m->adapted[i];
+        for (size_t part = 0; part < lrk_adapter_parts(p) && (whole || part == 0); part++) {
+            part_path(m, p, part, room);
+            if (p->parameter) {
+                LRK_TRY(add_name(a, parameter, &a->n_parameters, strstr(room, "mlp.experts."), err));
+            } else if (named_as_experts(m, p)) {
+                snprintf(room, sizeof room, "%s.weight", p->path);
+                LRK_TRY(add_name(a, parameter, &a->n_parameters, room, err));
+            } else {
+                LRK_TRY(add_name(a, name, &a->n_targets, whole ? room : short_name(room), err));
+            }
+            router |= p->which == LRK_ROUTER;
+        }
+    }
+    a->target = name;
+    a->parameter = parameter;
+    /* PEFT wants none beside a parameter, and takes a router for one; a file is for inference */
+    if (a->n_parameters || router) a->dropout = 0.0;
+    return LRK_OK;
+}
+
+/* Rows of B or M as a file has them. */
+static lrk_status rows_out(lrk_arena *arena, lrk_device device, const lrk_projection *p, size_t width,
+                           lrk_tensor *t, lrk_err *err)
 {
     const void *there = t->data;
-    float *rows;
-    if (!t->rank) return LRK_OK;
     LRK_TRY(lrk_alloc(arena, lrk_bytes(t), 1, p->path, &t->data, err));
-    rows = lrk_heap_alloc(lrk_count(t), sizeof *rows);
+    float *rows = lrk_heap_alloc(lrk_count(t), sizeof *rows);
     LRK_REQUIRE(err, rows, LRK_ENOMEM, "memory: no room for the adapter of %s", p->path);
     const lrk_status status = lrk_device_download(device, rows, there, lrk_bytes(t), err);
-    if (status == LRK_OK) lrk_rows_to_file(p, lrk_count(t) / lrk_rows(&p->weight), rows, t->data);
+    if (status == LRK_OK) move_rows(p, width, true, rows, t->data);
     lrk_heap_free(rows);
     return status;
 }
 
-lrk_status lrk_adapter_copies(lrk_arena *arena, lrk_device device, const lrk_projection *p,
+lrk_status lrk_adapter_copies(lrk_arena *arena, lrk_device device, const lrk_projection *p, size_t part,
                               lrk_tensor *a, lrk_tensor *b, lrk_tensor *m, lrk_err *err)
 {
+    narrow(p, part, a, b);
     const void *there = a->data;
     LRK_TRY(lrk_alloc(arena, lrk_bytes(a), 1, p->path, &a->data, err));
     LRK_TRY(lrk_device_download(device, a->data, there, lrk_bytes(a), err));
-    LRK_TRY(rows_out(arena, device, p, b, err));
-    return rows_out(arena, device, p, m, err);
+    LRK_TRY(rows_out(arena, device, p, p->rank, b, err));
+    file_shape(p, b);
+    return m->rank ? rows_out(arena, device, p, 1, m, err) : LRK_OK;
+}
+
+static lrk_status take_part(lrk_adapter *a, const lrk_model *m, const lrk_projection *p, size_t part,
+                            lrk_err *err)
+{
+    char path[LRK_NAME_MAX];
+    lrk_tensor first = p->a, second = p->b, third = p->m;
+    LRK_TRY(lrk_adapter_copies(&a->arena, m->device, p, part, &first, &second, &third, err));
+    part_path(m, p, part, path);
+    const char *name = lrk_strdup(&a->arena, path);
+    LRK_REQUIRE(err, name, LRK_ENOMEM, "memory: no room for the names of modules");
+    if (p->parameter)
+        a->stack[a->n_stacks++] = (lrk_adapter_stack){.path = name, .experts = p->stack, .a = first,
+                                                      .b = second, .alpha = p->alpha, .scale = p->attr.scale};
+    else
+        a->module[a->n++] = (lrk_adapter_module){.path = name, .a = first, .b = second, .m = third,
+                                                 .alpha = p->alpha, .scale = p->attr.scale};
+    return LRK_OK;
 }
 
 lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err)
 {
-    a->n_targets = 0;
+    size_t parts = 0;
+    a->n = a->n_stacks = a->n_targets = a->n_parameters = 0;
     LRK_TRY(name_targets(a, m, err));
-    a->n = m->n_adapted;
-    LRK_TRY(lrk_alloc(&a->arena, a->n, sizeof *a->module, "adapter modules", &a->module, err));
-    for (size_t i = 0; i < a->n; i++) {
-        const lrk_projection *p = m->adapted[i];
-        lrk_adapter_module *to = &a->module[i];
-        *to = (lrk_adapter_module){.path = p->path, .a = p->a, .b = p->b, .m = p->m,
-                                   .alpha = p->alpha, .scale = p->attr.scale};
-        LRK_TRY(lrk_adapter_copies(&a->arena, m->device, p, &to->a, &to->b, &to->m, err));
-    }
-    return LRK_OK;
+    for (size_t i = 0; i < m->n_adapted; i++) parts += lrk_adapter_parts(m->adapted[i]);
+    LRK_TRY(lrk_alloc(&a->arena, parts, sizeof *a->module, "adapter modules", &a->module, err));
+    LRK_TRY(lrk_alloc(&a->arena, parts, sizeof *a->stack, "adapter modules", &a->stack, err));
+    for (size_t i = 0; i < m->n_adapted; i++)
+        for (size_t part = 0; part < lrk_adapter_parts(m->adapted[i]); part++)
+            LRK_TRY(take_part(a, m, m->adapted[i], part, err));
+    return lrk_adapter_expand(a, err);
 }

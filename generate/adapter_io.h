@@ -1,17 +1,14 @@
 /* generate/adapter_io.h -- between the adapters of a model in memory and those of a file.
  *
  * Files have the row order of Hugging Face. In memory the rows of B of q and k follow the rows of the
- * base weight, which llama GGUF files permute (checkpoint/names.h); A is the same on both sides.
+ * base weight, which llama GGUF files permute (checkpoint/names.h); A is the same on both sides. Experts lie in
+ * memory one below the other; a file has a module for each, or all of them in one whose B has its columns by
+ * number, then expert (checkpoint/adapter.h).
  */
 #ifndef LRK_GENERATE_ADAPTER_IO_H
 #define LRK_GENERATE_ADAPTER_IO_H
 #include "checkpoint/adapter.h"
 #include "models/model.h"
-
-/* Rows of p's B (width: its rank), its M (width 1) or their gradients, f32, from one order to the other;
- * `to` and `from` do not overlap. */
-void lrk_rows_to_file(const lrk_projection *p, size_t width, const float *from, float *to);
-void lrk_rows_to_memory(const lrk_projection *p, size_t width, const float *from, float *to);
 
 /* The lrk_lora_options that make a model with the adapters of this file: ctx is the adapter. */
 lrk_lora_options lrk_adapter_options(const lrk_adapter *a);
@@ -20,10 +17,23 @@ lrk_lora_options lrk_adapter_options(const lrk_adapter *a);
  * other way round: LRK_EINPUT. */
 lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *err);
 
-/* a, b and m, the A, B and M of p or their gradients on the device, become copies in the arena, in the
+/* How many pairs a file has for p: 1, or one for each expert. */
+size_t lrk_adapter_parts(const lrk_projection *p);
+
+/* a, b and m, the A, B and M of p or their gradients on the device, become copies of a part in the arena, in the
  * order of a file. m of rank 0 stays. */
-lrk_status lrk_adapter_copies(lrk_arena *arena, lrk_device device, const lrk_projection *p,
+lrk_status lrk_adapter_copies(lrk_arena *arena, lrk_device device, const lrk_projection *p, size_t part,
                               lrk_tensor *a, lrk_tensor *b, lrk_tensor *m, lrk_err *err);
+
+/* A part in an adapter: its matrices, and the module that the keys of its file name. */
+typedef struct lrk_adapter_pair_view {
+    const lrk_tensor *a, *b, *m; /* m of rank 0: none */
+    char module[LRK_NAME_MAX];
+} lrk_adapter_pair_view;
+
+/* False where the adapter has none. */
+bool lrk_adapter_find_pair(const lrk_adapter *a, const lrk_model *m, const lrk_projection *p, size_t part,
+                           lrk_adapter_pair_view *out);
 
 /* Fills module[] and target[] with the model's adapters, in the arena of a. The other fields are the
  * caller's. */

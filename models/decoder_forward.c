@@ -168,10 +168,14 @@ static lrk_var *mixture(const lrk_pass *p, size_t i, lrk_var *x)
     lrk_tape *t = p->tape;
     const lrk_layer *layer = &p->model->layers[i];
     const lrk_projection *w = layer->projection;
-    lrk_var *z = lrk_apply(t, &lrk_op_linear, (lrk_var *[]){x, lrk_constant(t, &layer->router)}, 2,
-                           &p->model->plain);
-    lrk_var *in[] = {x, z, lrk_constant(t, layer->correction.rank ? &layer->correction : NULL)};
-    lrk_var *y = lrk_apply(t, &lrk_op_experts, in, 3, &layer->experts);
+    lrk_var *in[LRK_EXPERTS_DOWN_B + 1] = {x, project(p, &w[LRK_ROUTER], x)};
+    in[LRK_EXPERTS_BIAS] = lrk_constant(t, layer->correction.rank ? &layer->correction : NULL);
+    for (int k = 0; k < 3; k++) {
+        const lrk_projection *a = &layer->expert[k];
+        in[LRK_EXPERTS_GATE_A + 2 * k] = lrk_parameter(t, a->adapted ? &a->a : NULL, a->da.rank ? &a->da : NULL);
+        in[LRK_EXPERTS_GATE_B + 2 * k] = lrk_parameter(t, a->adapted ? &a->b : NULL, a->db.rank ? &a->db : NULL);
+    }
+    lrk_var *y = lrk_apply(t, &lrk_op_experts, in, LRK_EXPERTS_DOWN_B + 1, &layer->experts);
     if (!p->model->decoder.shared) return y;
     lrk_var *gate = project(p, &w[LRK_SHARED_GATE], x), *up = project(p, &w[LRK_SHARED_UP], x);
     lrk_var *g = lrk_apply(t, &lrk_op_swiglu, (lrk_var *[]){gate, up}, 2, &p->model->swiglu);

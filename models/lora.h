@@ -9,7 +9,8 @@
  * norm is a constant of a step: kernels/weight_norm/ computes it after each change of A and B.
  *
  * Start: B = 0, A uniform in +-1/sqrt(in), which is PEFT's kaiming_uniform with a = sqrt(5). The
- * scale is computed here and nowhere else. Source: Hu et al. 2021; Kalajdzievski 2023 (rsLoRA);
+ * scale is computed here and nowhere else. Experts' adapters have neither dropout nor DoRA, as PEFT's
+ * (ParamWrapper): a model with both is refused. Source: Hu et al. 2021; Kalajdzievski 2023 (rsLoRA);
  * Liu et al. 2024 (DoRA).
  */
 #ifndef LRK_MODELS_LORA_H
@@ -29,7 +30,7 @@ typedef struct lrk_lora_options {
     double dropout;
     bool rslora, dora;
     uint64_t seed;
-    lrk_lora_select select; /* NULL: every linear layer but the head */
+    lrk_lora_select select; /* NULL: every linear layer but the head and routers */
     void *ctx;
 } lrk_lora_options;
 
@@ -49,6 +50,11 @@ typedef struct lrk_projection {
     lrk_linear_attr attr;
     lrk_rng dropout;      /* site: this projection; seed and step: set for each micro-batch */
     size_t heads;         /* > 0: output rows of q or k are permuted in memory, pairs adjacent */
+    size_t layer;
+    int which;            /* models/modules.h */
+    size_t stack;         /* > 0: of so many experts, one below the other: weight (stack * out, in) has no data,
+                             a is (stack * R, in), b (stack * out, R) */
+    bool parameter;       /* of a stack: files hold it whole, beside the parameter `path`; else one by one */
 } lrk_projection;
 
 /* Fills A and B, which lie on that device, with the start values. Element numbers run over A alone, the

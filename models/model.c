@@ -156,16 +156,18 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     snprintf(path, sizeof path, "model.layers.%zu.%s", layer, module.name);
     LRK_TRY(keep_name(b, path, &p->path, err));
     snprintf(name, sizeof name, "%s.weight", path);
-    LRK_TRY(linear(b, name, rows, cols, &p->weight, err));
+    LRK_TRY((which == LRK_ROUTER ? matrix : linear)(b, name, rows, cols, &p->weight, err));
     snprintf(name, sizeof name, "%s.bias", path);
     if (module.bias) LRK_TRY(vector(b, name, rows, 0.0f, &p->bias, err));
+    p->layer = layer;
+    p->which = which;
     p->dropout.site = site_of(layer, which) | LRK_SITE_DROPOUT;
     p->heads = !d->interleaved ? 0 : which == LRK_Q ? d->heads : which == LRK_K ? d->key_heads : 0;
     if (!lora) return LRK_OK;
     p->rank = lora->rank;
     p->alpha = lora->alpha;
     p->m.rank = p->norm.rank = lora->dora;
-    p->adapted = !lora->select || lora->select(lora->ctx, p->path, &p->rank, &p->alpha);
+    p->adapted = lora->select ? lora->select(lora->ctx, p->path, &p->rank, &p->alpha) : which != LRK_ROUTER;
     if (!p->adapted) return LRK_OK;
     LRK_REQUIRE(err, p->rank > 0 && p->rank <= (rows < cols ? rows : cols), LRK_EVALUE,
                 "%s: rank %zu does not fit a (%zu, %zu) matrix", p->path, p->rank, rows, cols);
@@ -176,14 +178,100 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     return LRK_OK;
 }
 
-/* Views of the matrices of all experts, and their router. */
+/* Whether the matrices of all experts are chosen, by their names. */
+static lrk_status choose_experts(const lrk_builder *b, lrk_projection *p, lrk_err *err)
+{
+    const lrk_decoder *d = &b->m->decoder;
+    const lrk_lora_options *lora = b->options->lora;
+    size_t chosen = 0;
+    for (size_t e = 0; e < d->experts.experts; e++) {
+        char path[LRK_MODULE_PATH];
+        size_t rank = lora->rank;
+        double alpha = lora->alpha;
+        lrk_expert_path(d, p->layer, e, p->which, path);
+        if (lora->select && !lora->select(lora->ctx, path, &rank, &alpha)) continue;
+        LRK_REQUIRE(err, chosen == e && (e == 0 || (rank == p->rank && fabs(alpha - p->alpha) <= 0.0)),
+                    LRK_ESUPPORT,
+                    "%s has an adapter of rank %zu and alpha %g, other experts of its layer have none, or others: "
+                    "experts are adapted all alike",
+                    path, rank, alpha);
+        p->rank = rank;
+        p->alpha = alpha;
+        chosen++;
+    }
+    LRK_REQUIRE(err, chosen == 0 || chosen == d->experts.experts, LRK_ESUPPORT,
+                "%s: %zu of %zu experts have an adapter: experts are adapted all alike", p->path, chosen,
+                d->experts.experts);
+    p->adapted = chosen > 0;
+    return LRK_OK;
+}
+
+/* Whether the parameter that holds the matrices of all experts is. */
+static void choose_parameter(const lrk_builder *b, lrk_projection *p)
+{
+    const lrk_lora_options *lora = b->options->lora;
+    p->rank = lora->rank;
+    p->alpha = lora->alpha;
+    p->adapted = p->parameter = lora->select && lora->select(lora->ctx, p->path, &p->rank, &p->alpha);
+}
+
+/* What the adapter beside a stack looks like once it is chosen. */
+static lrk_status set_stack(const lrk_builder *b, lrk_projection *p, size_t rows, size_t cols, lrk_err *err)
+{
+    const lrk_lora_options *lora = b->options->lora;
+    lrk_layer *layer = &b->m->layers[p->layer];
+    p->stack = b->m->decoder.experts.experts;
+    p->weight = lrk_mat(LRK_F32, p->stack * rows, cols);
+    p->dropout.site = (uint32_t)(1u << 17 | (p->layer * 3 + (size_t)(p->which - LRK_GATE)));
+    if (!p->adapted) return LRK_OK;
+    LRK_REQUIRE(err, p->rank > 0 && p->rank <= (rows < cols ? rows : cols), LRK_EVALUE,
+                "%s: rank %zu does not fit a (%zu, %zu) matrix", p->path, p->rank, rows, cols);
+    LRK_REQUIRE(err, lora->dropout <= 0.0, LRK_ESUPPORT,
+                "lora_dropout is %g, but %s is of experts, whose adapters have none; say lora_dropout: 0, or leave "
+                "experts out of lora_target_modules",
+                lora->dropout, p->path);
+    LRK_REQUIRE(err, !lora->dora, LRK_ESUPPORT,
+                "DoRA beside experts is not supported (%s), in PEFT neither; leave experts out of lora_target_modules",
+                p->path);
+    p->attr = (lrk_linear_attr){.scale = lrk_lora_scale(p->rank, p->alpha, lora->rslora)};
+    layer->experts.scale[p->which - LRK_GATE] = p->attr.scale;
+    b->m->n_adapted++;
+    return LRK_OK;
+}
+
+/* Adapters beside the experts of a layer: by the names of their modules, else of their parameters. */
+static lrk_status adapt_experts(const lrk_builder *b, size_t i, lrk_err *err)
+{
+    const lrk_decoder *d = &b->m->decoder;
+    lrk_layer *layer = &b->m->layers[i];
+    lrk_projection *const gate = &layer->expert[0], *const up = &layer->expert[1], *const down = &layer->expert[2];
+    const size_t F = d->experts.feed_forward, C = d->width;
+    char path[LRK_MODULE_PATH];
+    if (!b->options->lora) return LRK_OK;
+    for (int which = LRK_GATE; which <= LRK_DOWN; which++) {
+        lrk_projection *p = &layer->expert[which - LRK_GATE];
+        p->layer = i;
+        p->which = which;
+        lrk_experts_path(i, which == LRK_DOWN ? LRK_DOWN : LRK_GATE_UP, path);
+        LRK_TRY(keep_name(b, path, &p->path, err));
+        LRK_TRY(choose_experts(b, p, err));
+    }
+    if (!gate->adapted && !up->adapted) choose_parameter(b, gate);
+    if (!down->adapted) choose_parameter(b, down);
+    layer->experts.fused = gate->parameter;
+    LRK_TRY(set_stack(b, gate, gate->parameter ? 2 * F : F, C, err));
+    LRK_TRY(set_stack(b, up, F, C, err));
+    return set_stack(b, down, C, F, err);
+}
+
+/* Views of the matrices of all experts. */
 static lrk_status experts(const lrk_builder *b, size_t i, lrk_err *err)
 {
     const lrk_decoder *d = &b->m->decoder;
     lrk_layer *layer = &b->m->layers[i];
     const size_t E = d->experts.experts, F = d->experts.feed_forward, C = d->width;
     lrk_tensor *view;
-    char name[160], below[64];
+    char name[160], path[LRK_MODULE_PATH];
     layer->experts = d->experts;
     LRK_TRY(lrk_alloc(&b->m->own, 3 * E, sizeof *view, "experts", &view, err));
     layer->experts.gate = view;
@@ -192,13 +280,12 @@ static lrk_status experts(const lrk_builder *b, size_t i, lrk_err *err)
     for (size_t e = 0; e < E; e++) {
         for (int which = LRK_GATE; which <= LRK_DOWN; which++) {
             const bool down = which == LRK_DOWN;
-            lrk_expert_name(d, e, which, below);
-            snprintf(name, sizeof name, "model.layers.%zu.%s", i, below);
+            lrk_expert_path(d, i, e, which, path);
+            snprintf(name, sizeof name, "%s.weight", path);
             LRK_TRY(matrix(b, name, down ? C : F, down ? F : C, &view[(size_t)(which - LRK_GATE) * E + e], err));
         }
     }
-    snprintf(name, sizeof name, "model.layers.%zu.%s.weight", i, lrk_router_name(d));
-    LRK_TRY(matrix(b, name, E, C, &layer->router, err));
+    LRK_TRY(adapt_experts(b, i, err));
     snprintf(name, sizeof name, "model.layers.%zu.%s.e_score_correction_bias", i, lrk_router_name(d));
     return d->correction ? vector(b, name, E, 0.0f, &layer->correction, err) : LRK_OK;
 }
@@ -218,18 +305,24 @@ static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
     return b->m->decoder.layer[i] & LRK_LAYER_EXPERTS ? experts(b, i, err) : LRK_OK;
 }
 
+/* Rows of A: of those of all experts. */
+static size_t adapter_rows(const lrk_projection *p)
+{
+    return p->rank * (p->stack ? p->stack : 1);
+}
+
 static size_t adapter_size(const lrk_projection *p)
 {
     const size_t rows = lrk_rows(&p->weight);
-    return p->rank * (rows + lrk_cols(&p->weight)) + (p->m.rank ? rows : 0);
+    return adapter_rows(p) * lrk_cols(&p->weight) + p->rank * rows + (p->m.rank ? rows : 0);
 }
 
 /* A (rank, in), B (out, rank) and M (out) of p at element `at` of the vectors. */
 static void slice(const lrk_model *m, lrk_projection *p, size_t at)
 {
-    const size_t a = p->rank * lrk_cols(&p->weight), b = p->rank * lrk_rows(&p->weight);
+    const size_t a = adapter_rows(p) * lrk_cols(&p->weight), b = p->rank * lrk_rows(&p->weight);
     float *parameters = m->parameters.data, *gradients = m->gradients.data;
-    p->a = lrk_mat(LRK_F32, p->rank, lrk_cols(&p->weight));
+    p->a = lrk_mat(LRK_F32, adapter_rows(p), lrk_cols(&p->weight));
     p->b = lrk_mat(LRK_F32, lrk_rows(&p->weight), p->rank);
     if (p->m.rank) p->m = lrk_vec(LRK_F32, lrk_rows(&p->weight));
     p->a.name = p->b.name = p->m.name = p->path;
@@ -266,8 +359,10 @@ static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
                 "lora_target_modules selects no layer of this model; try all-linear");
     LRK_TRY(lrk_alloc(&m->own, m->n_adapted, sizeof *m->adapted, "adapter table", &m->adapted, err));
     for (size_t i = 0; i < m->decoder.layers; i++) {
-        for (int which = 0; which < LRK_PROJECTIONS; which++) {
-            lrk_projection *p = &m->layers[i].projection[which];
+        for (int which = 0; which < LRK_PROJECTIONS + 3; which++) {
+            lrk_layer *layer = &m->layers[i];
+            lrk_projection *p = which < LRK_PROJECTIONS ? &layer->projection[which]
+                                                        : &layer->expert[which - LRK_PROJECTIONS];
             if (!p->adapted) continue;
             m->adapted[n++] = p;
             total += adapter_size(p);
@@ -403,7 +498,6 @@ static bool expert_knows(const lrk_model *m, size_t i, const char *name)
 {
     const lrk_layer *layer = &m->layers[i];
     const lrk_experts_attr *e = &layer->experts;
-    if (strcmp(name, layer->router.name) == 0) return true;
     if (layer->correction.rank && strcmp(name, layer->correction.name) == 0) return true;
     for (size_t k = 0; k < e->experts; k++)
         if (strcmp(name, e->gate[k].name) == 0 || strcmp(name, e->up[k].name) == 0 ||
@@ -419,7 +513,7 @@ static bool layer_knows(const lrk_model *m, size_t i, const char *name)
         if (norm->weight.rank && strcmp(name, norm->weight.name) == 0) return true;
         if (norm->bias.rank && strcmp(name, norm->bias.name) == 0) return true;
     }
-    if (m->layers[i].router.rank && expert_knows(m, i, name)) return true;
+    if (m->layers[i].experts.experts && expert_knows(m, i, name)) return true;
     for (int which = 0; which < LRK_PROJECTIONS; which++) {
         const lrk_projection *p = &m->layers[i].projection[which];
         if (p->weight.rank && is_of(name, p->path, p->bias.rank)) return true;

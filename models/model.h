@@ -38,8 +38,10 @@ typedef struct lrk_norm_weights {
 typedef struct lrk_layer {
     lrk_norm_weights norm[LRK_NORMS];
     lrk_projection projection[LRK_PROJECTIONS]; /* weight of rank 0: the layer has no such module */
-    lrk_tensor router, correction;              /* (E, C) stored type; f32 (E), rank 0: none */
+    lrk_tensor correction;                      /* of the router; f32 (E), rank 0: none */
     lrk_experts_attr experts;
+    lrk_projection expert[3];                   /* adapters beside experts' gate, up and down; of gate and up both
+                                                   where it is experts.fused */
 } lrk_layer;
 
 typedef struct lrk_model {

@@ -19,6 +19,7 @@ static bool exists(const lrk_decoder *d, size_t layer, int which)
     case LRK_UP: return dense && !d->fused;
     case LRK_GATE_UP: return dense && d->fused;
     case LRK_DOWN: return dense;
+    case LRK_ROUTER: return !dense;
     case LRK_SHARED_GATE:
     case LRK_SHARED_UP:
     case LRK_SHARED_DOWN: return !dense && d->shared;
@@ -50,16 +51,23 @@ bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *m)
         [LRK_SHARED_GATE] = {"mlp.shared_experts.gate_proj", S, C, d->mlp_bias},
         [LRK_SHARED_UP] = {"mlp.shared_experts.up_proj", S, C, d->mlp_bias},
         [LRK_SHARED_DOWN] = {"mlp.shared_experts.down_proj", C, S, d->mlp_bias},
+        [LRK_ROUTER] = {lrk_router_name(d), d->experts.experts, C, false},
     };
     *m = all[which];
     return exists(d, layer, which);
 }
 
-void lrk_expert_name(const lrk_decoder *d, size_t expert, int which, char out[64])
+void lrk_expert_path(const lrk_decoder *d, size_t layer, size_t expert, int which, char out[LRK_MODULE_PATH])
 {
     static const char *const names[2][3] = {{"gate_proj", "up_proj", "down_proj"}, {"w1", "w3", "w2"}};
-    snprintf(out, 64, "%s.experts.%zu.%s.weight", d->block_sparse ? "block_sparse_moe" : "mlp", expert,
-             names[d->block_sparse][which - LRK_GATE]);
+    snprintf(out, LRK_MODULE_PATH, "model.layers.%zu.%s.experts.%zu.%s", layer,
+             d->block_sparse ? "block_sparse_moe" : "mlp", expert, names[d->block_sparse][which - LRK_GATE]);
+}
+
+void lrk_experts_path(size_t layer, int which, char out[LRK_MODULE_PATH])
+{
+    snprintf(out, LRK_MODULE_PATH, "model.layers.%zu.mlp.experts.%s", layer,
+             which == LRK_DOWN ? "down_proj" : "gate_up_proj");
 }
 
 const char *lrk_router_name(const lrk_decoder *d)
@@ -91,11 +99,11 @@ bool lrk_norm_of(const lrk_decoder *d, int which, const char **name, size_t *n)
     return d->head_norm != LRK_NORM_NO_HEAD;
 }
 
-/* Numbers of the experts of a layer of which a token sees `seen`, and of their router. */
+/* Numbers of the experts of a layer of which a token sees `seen`. */
 static size_t expert_parameters(const lrk_decoder *d, size_t layer, size_t seen)
 {
     if (!(d->layer[layer] & LRK_LAYER_EXPERTS)) return 0;
-    return seen * 3 * d->width * d->experts.feed_forward + d->experts.experts * d->width;
+    return seen * 3 * d->width * d->experts.feed_forward;
 }
 
 size_t lrk_decoder_matrix_parameters(const lrk_decoder *d)

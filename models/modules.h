@@ -22,6 +22,7 @@ enum {
     LRK_SHARED_GATE,
     LRK_SHARED_UP,
     LRK_SHARED_DOWN,
+    LRK_ROUTER,
     LRK_PROJECTIONS
 };
 
@@ -50,8 +51,13 @@ bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *ou
  * layer_norm, never without. */
 bool lrk_norm_of(const lrk_decoder *d, int which, const char **name, size_t *n);
 
-/* Name of the weight of an expert's matrix below the layer: which is LRK_GATE, LRK_UP or LRK_DOWN. */
-void lrk_expert_name(const lrk_decoder *d, size_t expert, int which, char out[64]);
+/* Path of an expert's matrix: which is LRK_GATE, LRK_UP or LRK_DOWN. */
+enum { LRK_MODULE_PATH = 128 };
+void lrk_expert_path(const lrk_decoder *d, size_t layer, size_t expert, int which, char out[LRK_MODULE_PATH]);
+
+/* Path of the parameter that holds those matrices of all experts in transformers 5, LRK_GATE_UP or LRK_DOWN: an
+ * adapter beside it has a name of its own (checkpoint/adapter.h). */
+void lrk_experts_path(size_t layer, int which, char out[LRK_MODULE_PATH]);
 
 /* The router below the layer: "mlp.gate". */
 const char *lrk_router_name(const lrk_decoder *d);

@@ -64,8 +64,12 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
         s->lora.seed = r->seed;
         return LRK_OK;
     }
-    const lrk_strings *t = &r->lora_target_modules, *x = &r->exclude_modules;
+    const lrk_strings *t = &r->lora_target_modules, *x = &r->exclude_modules, *p = &r->lora_target_parameters;
     LRK_TRY(lrk_targets_open(&s->targets, "lora_target_modules", t->item, t->n, t->scalar, err));
+    if (p->n) {
+        LRK_TRY(lrk_targets_open(&s->parameters, "lora_target_parameters", p->item, p->n, false, err));
+        s->targets.parameters = &s->parameters;
+    }
     if (x->n) {
         LRK_TRY(lrk_targets_open(&s->excluded, "exclude_modules", x->item, x->n, x->scalar, err));
         s->targets.exclude = &s->excluded;
@@ -168,6 +172,7 @@ void lrk_session_close(lrk_session *s)
     lrk_corpus_close(&s->train_data);
     lrk_corpus_close(&s->eval_data);
     lrk_targets_close(&s->targets);
+    lrk_targets_close(&s->parameters);
     lrk_targets_close(&s->excluded);
     lrk_adapter_free(&s->start);
     lrk_text_close(&s->text);

@@ -19,7 +19,7 @@ typedef struct lrk_session {
     lrk_model_text text;
     lrk_corpus train_data, eval_data;
     lrk_batches *train, *eval; /* eval: NULL when there is nothing to evaluate on */
-    lrk_targets targets, excluded;
+    lrk_targets targets, parameters, excluded;
     lrk_adapter start;         /* lora_model_dir; n == 0: a fresh adapter */
     lrk_lora_options lora;
     lrk_engine_options engine;

@@ -35,9 +35,14 @@ static bool named(const char *path, const char *name)
     return k == n || path[n - k - 1] == '.';
 }
 
+static bool is_router(const char *path)
+{
+    return named(path, "mlp.gate") || named(path, "block_sparse_moe.gate");
+}
+
 static bool chosen_by(lrk_targets *t, const char *path)
 {
-    bool chosen = t->all;
+    bool chosen = t->all && !is_router(path) && !(t->parameters && strstr(path, ".experts."));
     if (t->pattern) lrk_pattern_match(t->pattern, path, &chosen, &t->err);
     for (size_t i = 0; t->used && i < t->n; i++) {
         if (!named(path, t->name[i])) continue;
@@ -51,16 +56,57 @@ bool lrk_targets_select(void *ctx, const char *path, size_t *rank, double *alpha
     (void)rank;
     (void)alpha;
     lrk_targets *t = ctx;
-    return chosen_by(t, path) && !(t->exclude && chosen_by(t->exclude, path));
+    const bool chosen = chosen_by(t, path) || (t->parameters && chosen_by(t->parameters, path));
+    return chosen && !(t->exclude && chosen_by(t->exclude, path));
 }
 
-lrk_status lrk_targets_check(const lrk_targets *t, lrk_err *err)
+typedef struct names {
+    char text[400];
+    size_t n;
+} names;
+
+/* Adds the last name of a path, once. */
+static void add_name(names *k, const char *path)
 {
+    const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
+    const size_t n = strlen(name);
+    for (const char *at = k->text; (at = strstr(at, name)); at++)
+        if ((at == k->text || at[-1] == ' ') && (at[n] == ',' || at[n] == '\0')) return;
+    if (k->n + n + 3 > sizeof k->text) return;
+    if (k->n) memcpy(k->text + k->n, ", ", 2);
+    k->n += k->n ? 2 : 0;
+    memcpy(k->text + k->n, name, n + 1);
+    k->n += n;
+}
+
+static void module_names(const lrk_decoder *d, names *k)
+{
+    char path[LRK_MODULE_PATH];
+    for (size_t i = 0; i < d->layers; i++) {
+        lrk_module module;
+        for (int which = 0; which < LRK_PROJECTIONS; which++)
+            if (lrk_module_of(d, i, which, &module)) add_name(k, module.name);
+        for (int which = LRK_GATE; which <= LRK_DOWN && (d->layer[i] & LRK_LAYER_EXPERTS); which++) {
+            lrk_expert_path(d, i, 0, which, path);
+            add_name(k, path);
+        }
+    }
+}
+
+lrk_status lrk_targets_check(const lrk_targets *t, const lrk_decoder *d, lrk_err *err)
+{
+    names known = {.n = 0};
+    const bool parameters = t->key && strcmp(t->key, "lora_target_parameters") == 0;
     if (t->err.status != LRK_OK) return lrk_fail(err, t->err.status, "%s", t->err.text);
-    for (size_t i = 0; t->used && i < t->n; i++)
+    module_names(d, &known);
+    for (size_t i = 0; parameters && i < t->n; i++)
         LRK_REQUIRE(err, t->used[i], LRK_EUSAGE,
-                    "%s: '%s' is no linear layer of this model%s; known: q_proj, "
-                    "k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj",
-                    t->key, t->name[i], strcmp(t->key, "exclude_modules") ? "" : " with an adapter");
-    return t->exclude ? lrk_targets_check(t->exclude, err) : LRK_OK;
+                    "%s: '%s' holds no experts of this model, or lora_target_modules has them already; known: %s",
+                    t->key, t->name[i],
+                    d->experts.experts ? "mlp.experts.gate_up_proj, mlp.experts.down_proj" : "none");
+    for (size_t i = 0; t->used && i < t->n; i++)
+        LRK_REQUIRE(err, t->used[i], LRK_EUSAGE, "%s: '%s' is no linear layer of this model%s; known: %s", t->key,
+                    t->name[i], strcmp(t->key, "exclude_modules") ? "" : " with an adapter", known.text);
+    if (t->parameters) LRK_TRY(lrk_targets_check(t->parameters, d, err));
+    return t->exclude ? lrk_targets_check(t->exclude, d, err) : LRK_OK;
 }

@@ -2,13 +2,15 @@
  *
  *   a list     names; a module is chosen when its path equals one or ends in ".name"
  *   a pattern  a regular expression that matches the whole path
- *   all-linear every linear layer but the head
- * exclude_modules takes modules away again, by the same rules. The rules are PEFT's (peft, tuners/tuners_utils.py).
+ *   all-linear every linear layer but the head and the routers of experts, which are trained when named
+ * lora_target_parameters adds parameters that hold all experts of a layer (models/modules.h); all-linear leaves the
+ * experts to it. exclude_modules takes modules away again, by the same rules. The rules are PEFT's (peft, tuners/tuners_utils.py).
  */
 #ifndef LRK_TRAIN_TARGETS_H
 #define LRK_TRAIN_TARGETS_H
 #include "base/pattern.h"
 #include "models/lora.h"
+#include "models/modules.h"
 
 typedef struct lrk_targets {
     const char *const *name; /* not owned */
@@ -16,7 +18,7 @@ typedef struct lrk_targets {
     lrk_pattern *pattern; /* owned; NULL when names are given */
     bool all;
     const char *key;       /* of the recipe, for messages */
-    struct lrk_targets *exclude; /* not owned; NULL: nothing */
+    struct lrk_targets *exclude, *parameters; /* not owned; NULL: nothing */
     bool *used; /* which names matched something; NULL: not kept */
     lrk_err err; /* the first failure of a match, looked at after the model is built */
 } lrk_targets;
@@ -29,7 +31,7 @@ void lrk_targets_close(lrk_targets *t);
 /* An lrk_lora_select; ctx is the lrk_targets. */
 bool lrk_targets_select(void *ctx, const char *path, size_t *rank, double *alpha);
 
-/* After the build: a name that chose nothing is a mistake, LRK_EUSAGE. */
-lrk_status lrk_targets_check(const lrk_targets *t, lrk_err *err);
+/* After the build: a name that chose nothing is a mistake, LRK_EUSAGE; the message lists those of d. */
+lrk_status lrk_targets_check(const lrk_targets *t, const lrk_decoder *d, lrk_err *err);
 
 #endif /* LRK_TRAIN_TARGETS_H */

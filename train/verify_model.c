@@ -242,29 +242,32 @@ static lrk_status greedy(lrk_golden *g, lrk_engine *e, const char *which, lrk_er
 }
 
 /* The gradients of one module in the order of the file. */
-static lrk_status compare_module(lrk_golden *g, const lrk_engine *e, const lrk_projection *p,
-                                 lrk_err *err)
+static lrk_status compare_module(lrk_golden *g, const lrk_engine *e, const lrk_adapter *adapter,
+                                 const lrk_projection *p, size_t part, lrk_err *err)
 {
-    char name[256];
+    lrk_adapter_pair_view file;
+    char name[LRK_NAME_MAX + 64];
     lrk_tensor a = p->da, b = p->db, m = p->dm;
-    LRK_TRY(lrk_adapter_copies(g->a, e->options.device, p, &a, &b, &m, err));
-    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_A.weight", p->path);
+    LRK_TRY(lrk_adapter_copies(g->a, e->options.device, p, part, &a, &b, &m, err));
+    if (!lrk_adapter_find_pair(adapter, &e->model, p, part, &file)) return LRK_OK;
+    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_A.weight", file.module);
     LRK_TRY(compare_tensor(g, "gradients", 1e-4, name, a.data, lrk_count(&a), true, err));
-    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_B.weight", p->path);
+    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_B.weight", file.module);
     LRK_TRY(compare_tensor(g, "gradients", 1e-4, name, b.data, lrk_count(&b), true, err));
     if (!m.rank) return LRK_OK;
-    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_magnitude_vector", p->path);
+    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_magnitude_vector", file.module);
     return compare_tensor(g, "gradients", 1e-4, name, m.data, lrk_count(&m), true, err);
 }
 
-static lrk_status gradients(lrk_golden *g, lrk_engine *e, lrk_err *err)
+static lrk_status gradients(lrk_golden *g, lrk_engine *e, const lrk_adapter *adapter, lrk_err *err)
 {
     lrk_step_result r;
     const lrk_flat_run run = whole(g);
     lrk_engine_begin(e);
     LRK_TRY(lrk_engine_add(e, &run, 1.0 / (double)g->trained, err));
     for (size_t i = 0; i < e->model.n_adapted; i++)
-        LRK_TRY(compare_module(g, e, e->model.adapted[i], err));
+        for (size_t part = 0; part < lrk_adapter_parts(e->model.adapted[i]); part++)
+            LRK_TRY(compare_module(g, e, adapter, e->model.adapted[i], part, err));
     lrk_optimizer frozen = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     lrk_optimizer_step(&frozen, e, 0.0);
     LRK_TRY(lrk_optimizer_result(&frozen, e, &r, err));
@@ -307,34 +310,38 @@ static lrk_status ten_steps(lrk_golden *g, lrk_engine *e, const lrk_json *train,
     return LRK_OK;
 }
 
+static lrk_status compare_part(lrk_golden *g, const lrk_engine *e, const lrk_adapter *want, lrk_check *check,
+                               const lrk_projection *p, size_t part, lrk_err *err)
+{
+    lrk_adapter_pair_view file;
+    lrk_tensor a = p->a, b = p->b, m = p->m;
+    LRK_REQUIRE(err, lrk_adapter_find_pair(want, &e->model, p, part, &file), LRK_EINPUT, "%s: %s is missing",
+                path_in(g, "final"), p->path);
+    LRK_TRY(lrk_adapter_copies(g->a, e->options.device, p, part, &a, &b, &m, err));
+    LRK_REQUIRE(err, lrk_count(file.a) == lrk_count(&a) && lrk_count(file.b) == lrk_count(&b) &&
+                         file.m->rank == m.rank && (!m.rank || lrk_count(file.m) == lrk_count(&m)), LRK_EINPUT,
+                "%s: %s has other shapes than in init", path_in(g, "final"), p->path);
+    lrk_report_error(g->report, check, fmax(furthest(file.a->data, a.data, lrk_count(&a)),
+                                            furthest(file.b->data, b.data, lrk_count(&b))), p->path);
+    if (m.rank) lrk_report_error(g->report, check, furthest(file.m->data, m.data, lrk_count(&m)), p->path);
+    return LRK_OK;
+}
+
 /* The adapter after the ten steps against final/. */
 static lrk_status compare_final(lrk_golden *g, const lrk_engine *e, lrk_err *err)
 {
     lrk_adapter want = {0};
     LRK_TRY(lrk_adapter_load(&want, path_in(g, "final"), err));
     lrk_check *check = lrk_report_check(g->report, "train.final", 2e-3);
+    size_t n = 0, there = want.n_stacks;
     lrk_status status = LRK_OK;
-    if (want.n != e->model.n_adapted)
-        status = lrk_fail(err, LRK_EINPUT, "%s: %zu modules, %zu in init", path_in(g, "final"), want.n,
-                          e->model.n_adapted);
-    for (size_t i = 0; status == LRK_OK && i < e->model.n_adapted; i++) {
-        const lrk_projection *p = e->model.adapted[i];
-        const lrk_adapter_module *w = lrk_adapter_find(&want, p->path);
-        lrk_tensor a = p->a, b = p->b, m = p->m;
-        if (!w || lrk_count(&w->a) != lrk_count(&p->a) || lrk_count(&w->b) != lrk_count(&p->b) ||
-            w->m.rank != p->m.rank)
-            status = lrk_fail(err, LRK_EINPUT, "%s: %s is missing, or has other shapes than in init",
-                              path_in(g, "final"), p->path);
-        if (status == LRK_OK)
-            status = lrk_adapter_copies(g->a, e->options.device, p, &a, &b, &m, err);
-        if (status != LRK_OK) break;
-        lrk_report_error(g->report, check,
-                         fmax(furthest(w->a.data, a.data, lrk_count(&a)),
-                              furthest(w->b.data, b.data, lrk_count(&b))),
-                         p->path);
-        if (m.rank)
-            lrk_report_error(g->report, check, furthest(w->m.data, m.data, lrk_count(&m)), p->path);
-    }
+    for (size_t i = 0; i < e->model.n_adapted; i++) n += lrk_adapter_parts(e->model.adapted[i]);
+    for (size_t i = 0; i < want.n; i++) there += !want.module[i].stacked;
+    if (there != n)
+        status = lrk_fail(err, LRK_EINPUT, "%s: %zu modules, %zu in init", path_in(g, "final"), there, n);
+    for (size_t i = 0; i < e->model.n_adapted; i++)
+        for (size_t part = 0; status == LRK_OK && part < lrk_adapter_parts(e->model.adapted[i]); part++)
+            status = compare_part(g, e, &want, check, e->model.adapted[i], part, err);
     lrk_adapter_free(&want);
     return status;
 }
@@ -360,7 +367,7 @@ static lrk_status check_adapter(lrk_golden *g, lrk_err *err)
     if (status == LRK_OK) status = logits(g, &e, "adapter", err);
     if (status == LRK_OK) status = losses(g, &e, "adapter", err);
     if (status == LRK_OK) status = greedy(g, &e, "adapter", err);
-    if (status == LRK_OK) status = gradients(g, &e, err);
+    if (status == LRK_OK) status = gradients(g, &e, &adapter, err);
     lrk_engine_close(&e);
     lrk_adapter_free(&adapter);
     return status;

@@ -29,7 +29,8 @@ static __device__ __forceinline__ void load(const gradient<T> &g, const lrk_view
     }
 }
 
-template <typename T> static __global__ void __launch_bounds__(THREADS) add_tiles(gradient<T> g)
+/* Four blocks of a multiprocessor: left alone, the compiler wants nine on sm_89, and spills. */
+template <typename T> static __global__ void __launch_bounds__(THREADS, 4) add_tiles(gradient<T> g)
 {
     LRK_SHARED(float, y, DEPTH *SIDE);
     LRK_SHARED(float, x, DEPTH *SIDE);

@@ -1,0 +1,82 @@
+"""Adapters beside experts, for tests/peer/experts.sh.
+
+usage: experts.py each BASE-DIR OUT-DIR       an adapter with a module for each expert, as PEFT wrote before transformers 5,
+                                              and PEFT's logits with it: a directory that load_peft.py compares with
+       experts.py model TOKENIZER-DIR OUT-DIR a tiny mixture of experts that has a tokenizer
+       experts.py same BASE-DIR ADAPTER-DIR MERGED-DIR   one text from PEFT's logits and those of the merged model
+"""
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
+
+RANK = 2
+
+
+def each(base, out):
+    config = AutoConfig.from_pretrained(base)
+    mixtral = config.model_type == "mixtral"
+    block, names = ("block_sparse_moe", "w1 w3 w2") if mixtral else ("mlp", "gate_proj up_proj down_proj")
+    width, inner = config.hidden_size, config.intermediate_size if mixtral else config.moe_intermediate_size
+    draw, tensors, parameters = torch.Generator().manual_seed(1), {}, []
+
+    def add(path, rows, cols):
+        tensors[f"base_model.model.{path}.lora_A.weight"] = torch.randn(RANK, cols, generator=draw) / cols ** 0.5
+        tensors[f"base_model.model.{path}.lora_B.weight"] = 0.15 * torch.randn(rows, RANK, generator=draw)
+
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    for n, layer in enumerate(model.model.layers):
+        add(f"model.layers.{n}.self_attn.o_proj", *layer.self_attn.o_proj.weight.shape)
+        if not hasattr(layer.mlp, "experts"):  # PEFT takes these names for those of experts
+            for name in names.split():
+                add(f"model.layers.{n}.mlp.{name}", *getattr(layer.mlp, name).weight.shape)
+                parameters.append(f"model.layers.{n}.mlp.{name}.weight")
+            continue
+        add(f"model.layers.{n}.{block}.gate", layer.mlp.gate.weight.shape[0], width)
+        for e in range(layer.mlp.experts.num_experts):
+            for name in names.split():
+                down = name in ("down_proj", "w2")
+                add(f"model.layers.{n}.{block}.experts.{e}.{name}", width if down else inner, inner if down else width)
+    (out / "adapter").mkdir(parents=True)
+    save_file(tensors, out / "adapter/adapter_model.safetensors", metadata={"format": "pt"})
+    (out / "adapter/adapter_config.json").write_text(json.dumps({
+        "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base.name, "r": RANK, "lora_alpha": 6,
+        "target_modules": ["o_proj", "gate", *names.split()], "target_parameters": parameters}))
+    model = PeftModel.from_pretrained(model, out / "adapter").eval()
+    shutil.copy(base / "batch.json", out)
+    with torch.no_grad():
+        save_file({f"logits.adapter.row{n}": model(torch.tensor([row["input_ids"]])).logits[0].contiguous()
+                   for n, row in enumerate(json.loads((out / "batch.json").read_text())["rows"])},
+                  out / "expected.safetensors")
+
+
+def model(tokenizer, out):
+    torch.manual_seed(1)
+    made = Qwen3MoeForCausalLM(Qwen3MoeConfig(
+        vocab_size=384, hidden_size=32, intermediate_size=48, moe_intermediate_size=24, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=8, num_experts=6, num_experts_per_tok=2,
+        mlp_only_layers=[0], max_position_embeddings=256, norm_topk_prob=True, tie_word_embeddings=False))
+    made.save_pretrained(out)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tokenizer / name, out)
+
+
+def same(base, adapter, merged):
+    ids = torch.arange(3, 60).unsqueeze(0)
+    with torch.no_grad():
+        plain = AutoModelForCausalLM.from_pretrained(base).eval()
+        before = plain(ids).logits
+        ours = PeftModel.from_pretrained(plain, adapter).eval()(ids).logits
+        whole = AutoModelForCausalLM.from_pretrained(merged).eval()(ids).logits
+    worst, change = (ours - whole).abs().max().item(), (ours - before).abs().max().item()
+    print(f"{adapter}: PEFT and the merged model differ by {worst:.2e}, the adapter changes logits by {change:.2e}")
+    sys.exit(worst > 1e-4 or change < 100 * worst)
+
+
+torch.set_num_threads(1)
+{"each": each, "model": model, "same": same}[sys.argv[1]](*map(Path, sys.argv[2:]))

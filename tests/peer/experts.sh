@@ -1,0 +1,49 @@
+# tests/peer/experts.sh -- adapters beside experts and routers, a module for each expert and stacks beside whole
+# parameters: PEFT's load here, ours load in PEFT, and merged models give PEFT's logits.
+python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
+"$python" -c 'import torch, transformers, peft' 2>/dev/null ||
+    skip "no Python with torch, transformers and peft; tests/peer/setup gets it"
+G=$SOURCE/tests/golden/data
+export HF_HUB_OFFLINE=1
+peer() { "$python" "$SOURCE/tests/peer/$1.py" "${@:2}" 2>peer.err || { cat peer.err; fail "$*"; }; }
+
+# there_and_back BASE CASE: the adapter of the case, written again and merged
+there_and_back() {
+    "$LORIKEET" export --adapter "$2/adapter" --base "$1" --peft again
+    peer load_peft adapter "$1" again "$2"
+    "$LORIKEET" merge --model "$1" --adapter "$2/adapter" --out merged
+    peer load_peft merged merged "$2"
+    rm -rf again merged
+}
+for case in mixtral qwen3_moe; do
+    peer experts each "$G/$case" "each_$case"
+    there_and_back "$G/$case" "each_$case"
+done
+for case in mixtral_experts qwen3_moe_experts; do there_and_back "$G/$case" "$G/$case"; done
+
+# trained here: every linear layer; stacks and a router; a dense layer's feed-forward block alone
+peer experts model "$G/llama" moe
+printf '{"prompt": "q", "completion": " and an answer"}\n{"prompt": "a", "completion": " b c d"}\n' >rows.jsonl
+cat >recipe.yaml <<YAML
+base_model: moe
+datasets: [{path: rows.jsonl}]
+lora_r: 2
+lora_alpha: 8
+max_steps: 4
+learning_rate: 5e-2
+YAML
+trained() {
+    expect_exit 0 "$LORIKEET" train recipe.yaml --quiet "output_dir=$1" "${@:2}"
+    "$LORIKEET" merge --model moe --adapter "$1/adapter" --out "$1/merged"
+    peer experts same moe "$1/adapter" "$1/merged"
+}
+trained all
+trained stacks 'lora_target_modules=[q_proj,gate]' \
+    'lora_target_parameters=[mlp.experts.gate_up_proj,mlp.experts.down_proj]'
+trained dense 'lora_target_modules=[layers.0.mlp.gate_proj,layers.0.mlp.down_proj]' lora_dropout=0.1
+expect_error 3 "lora_dropout is 0.1, but model.layers.1.mlp.experts" "$LORIKEET" train recipe.yaml \
+    output_dir=refused lora_dropout=0.1
+expect_error 2 "known: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, gate" "$LORIKEET" train recipe.yaml \
+    output_dir=refused 'lora_target_modules=[q_proj,w1]'
+expect_error 2 "lora_target_parameters: 'experts.w1' holds no experts of this model" "$LORIKEET" train recipe.yaml \
+    output_dir=refused 'lora_target_modules=[q_proj]' 'lora_target_parameters=[experts.w1]'
