@@ -9,6 +9,7 @@ typedef enum lrk_window_rule {
     LRK_WINDOW_NONE,       /* the key must be absent or null */
     LRK_WINDOW_ALL,
     LRK_WINDOW_FROM_LAYER, /* layer_types, else those from max_window_layers on */
+    LRK_WINDOW_BELOW_LAYER, /* layer_types, else every other one below max_window_layers */
     LRK_WINDOW_PATTERN,    /* layer_types, else all but each pattern-th */
     LRK_WINDOW_NO_ROPE     /* layer_types, else those without rope */
 } lrk_window_rule;
@@ -37,6 +38,7 @@ typedef struct lrk_family {
     bool multipliers;           /* embedding_multiplier, attention_multiplier, ... */
     const char *experts_key;    /* NULL: no experts */
     const char *experts_width;  /* NULL: intermediate_size */
+    const char *shared_width;   /* of one shared expert behind a gate; NULL: none such */
     const char *normalize;      /* a key, LRK_ALWAYS, NULL: never */
     bool normalize_default, sigmoid, block_sparse;
     double routed_scale;        /* what config.json means where it leaves the key out; 0: 1 */
@@ -276,7 +278,7 @@ static lrk_status default_windows(lrk_decoder *d, const lrk_source *s, lrk_err *
 {
     const lrk_family *f = s->family;
     size_t from = 28, pattern = f->pattern;
-    if (f->window == LRK_WINDOW_FROM_LAYER)
+    if (f->window == LRK_WINDOW_FROM_LAYER || f->window == LRK_WINDOW_BELOW_LAYER)
         LRK_TRY(lrk_json_opt_size(s->config, "max_window_layers", 0, 1u << 20, &from, s->where, err));
     if (f->local_rope)
         LRK_TRY(lrk_json_opt_size(s->config, "sliding_window_pattern", 1, LRK_MAX_LAYERS, &pattern,
@@ -284,6 +286,7 @@ static lrk_status default_windows(lrk_decoder *d, const lrk_source *s, lrk_err *
     for (size_t i = 0; i < d->layers; i++) {
         const bool windowed = f->window == LRK_WINDOW_ALL ||
                               (f->window == LRK_WINDOW_FROM_LAYER && i >= from) ||
+                              (f->window == LRK_WINDOW_BELOW_LAYER && i % 2 == 0 && i < from) ||
                               (f->window == LRK_WINDOW_PATTERN && (i + 1) % pattern != 0) ||
                               (f->window == LRK_WINDOW_NO_ROPE && (d->layer[i] & LRK_LAYER_NO_ROPE));
         if (windowed) d->layer[i] |= LRK_LAYER_WINDOW;
@@ -522,6 +525,8 @@ static lrk_status read_experts(lrk_decoder *d, const lrk_source *s, lrk_err *err
     LRK_REQUIRE(err, e->used <= e->experts, LRK_EINPUT, "%s: %zu of %zu experts for a token", s->where,
                 e->used, e->experts);
     if (f->experts_width) LRK_TRY(required(s, f->experts_width, 1u << 20, &e->feed_forward, err));
+    d->gated_shared = f->shared_width != NULL;
+    if (f->shared_width) LRK_TRY(required(s, f->shared_width, 1u << 20, &d->shared, err));
     if (f->normalize && *f->normalize)
         LRK_TRY(lrk_json_opt_bool(s->config, f->normalize, &norm, s->where, err));
     e->normalize = norm;

@@ -64,6 +64,7 @@ typedef struct lrk_decoder {
     bool block_sparse;   /* module and weight names of Mixtral: block_sparse_moe, w1, w3, w2 */
     bool correction;     /* e_score_correction_bias in the router */
     size_t shared;       /* width of the experts that all tokens go through; 0: none */
+    bool gated_shared;   /* they are one, times sigmoid(x G^T) of a gate G (1, C) */
     bool plain_mlp;      /* down(act(up(x))), no gate; modules c_fc, c_proj */
     lrk_activation activation;
     lrk_norm_placement placement;

@@ -162,6 +162,27 @@ static lrk_var *attention(const lrk_pass *p, size_t i, const lrk_angles *angles,
     return project(p, &layer->projection[LRK_O], attend(p, i, q, k, v));
 }
 
+/* What stands beside matrices, as inputs of the experts' op. */
+static void beside(lrk_tape *t, const lrk_projection *three, lrk_var **in)
+{
+    for (int k = 0; k < 3; k++) {
+        const lrk_projection *a = &three[k];
+        in[LRK_EXPERTS_GATE_A + 2 * k] = lrk_parameter(t, a->adapted ? &a->a : NULL, a->da.rank ? &a->da : NULL);
+        in[LRK_EXPERTS_GATE_B + 2 * k] = lrk_parameter(t, a->adapted ? &a->b : NULL, a->db.rank ? &a->db : NULL);
+    }
+}
+
+/* The shared expert behind a gate: the one expert of one, whose score is a sigmoid. */
+static lrk_var *gated_shared(const lrk_pass *p, size_t i, lrk_var *x)
+{
+    const lrk_layer *layer = &p->model->layers[i];
+    const lrk_projection *w = layer->projection;
+    lrk_var *in[LRK_EXPERTS_DOWN_B + 1] = {x, project(p, &w[LRK_SHARED_ROUTER], x)};
+    for (int k = 0; k < 3; k++) in[LRK_EXPERTS_GATE + k] = lrk_constant(p->tape, &w[LRK_SHARED_GATE + k].weight);
+    beside(p->tape, &w[LRK_SHARED_GATE], in);
+    return lrk_apply(p->tape, &lrk_op_experts, in, LRK_EXPERTS_DOWN_B + 1, &layer->shared);
+}
+
 /* The experts that the router chooses, and those that every token goes through. */
 static lrk_var *mixture(const lrk_pass *p, size_t i, lrk_var *x)
 {
@@ -170,13 +191,11 @@ static lrk_var *mixture(const lrk_pass *p, size_t i, lrk_var *x)
     const lrk_projection *w = layer->projection;
     lrk_var *in[LRK_EXPERTS_DOWN_B + 1] = {x, project(p, &w[LRK_ROUTER], x)};
     in[LRK_EXPERTS_BIAS] = lrk_constant(t, layer->correction.rank ? &layer->correction : NULL);
-    for (int k = 0; k < 3; k++) {
-        const lrk_projection *a = &layer->expert[k];
-        in[LRK_EXPERTS_GATE_A + 2 * k] = lrk_parameter(t, a->adapted ? &a->a : NULL, a->da.rank ? &a->da : NULL);
-        in[LRK_EXPERTS_GATE_B + 2 * k] = lrk_parameter(t, a->adapted ? &a->b : NULL, a->db.rank ? &a->db : NULL);
-    }
+    beside(t, layer->expert, in);
     lrk_var *y = lrk_apply(t, &lrk_op_experts, in, LRK_EXPERTS_DOWN_B + 1, &layer->experts);
     if (!p->model->decoder.shared) return y;
+    if (p->model->decoder.gated_shared)
+        return lrk_apply(t, &lrk_op_add, (lrk_var *[]){y, gated_shared(p, i, x)}, 2, NULL);
     lrk_var *gate = project(p, &w[LRK_SHARED_GATE], x), *up = project(p, &w[LRK_SHARED_UP], x);
     lrk_var *g = lrk_apply(t, &lrk_op_swiglu, (lrk_var *[]){gate, up}, 2, &p->model->swiglu);
     return lrk_apply(t, &lrk_op_add, (lrk_var *[]){y, project(p, &w[LRK_SHARED_DOWN], g)}, 2, NULL);

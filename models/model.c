@@ -156,7 +156,8 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     snprintf(path, sizeof path, "model.layers.%zu.%s", layer, module.name);
     LRK_TRY(keep_name(b, path, &p->path, err));
     snprintf(name, sizeof name, "%s.weight", path);
-    LRK_TRY((which == LRK_ROUTER ? matrix : linear)(b, name, rows, cols, &p->weight, err));
+    const bool router = which == LRK_ROUTER || which == LRK_SHARED_ROUTER;
+    LRK_TRY((router ? matrix : linear)(b, name, rows, cols, &p->weight, err));
     snprintf(name, sizeof name, "%s.bias", path);
     if (module.bias) LRK_TRY(vector(b, name, rows, 0.0f, &p->bias, err));
     p->layer = layer;
@@ -169,11 +170,17 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     p->m.rank = p->norm.rank = lora->dora;
     p->adapted = lora->select ? lora->select(lora->ctx, p->path, &p->rank, &p->alpha) : which != LRK_ROUTER;
     if (!p->adapted) return LRK_OK;
-    LRK_REQUIRE(err, p->rank > 0 && p->rank <= (rows < cols ? rows : cols), LRK_EVALUE,
+    LRK_REQUIRE(err, p->rank > 0 && (router || p->rank <= (rows < cols ? rows : cols)), LRK_EVALUE,
                 "%s: rank %zu does not fit a (%zu, %zu) matrix", p->path, p->rank, rows, cols);
+    const bool shared = d->gated_shared && which >= LRK_SHARED_GATE && which <= LRK_SHARED_DOWN;
+    LRK_REQUIRE(err, !shared || lora->dropout <= 0.0, LRK_ESUPPORT,
+                "lora_dropout is %g, but %s is of experts, whose adapters have none; say lora_dropout: 0, or leave "
+                "experts out of lora_target_modules",
+                lora->dropout, p->path);
     p->attr = (lrk_linear_attr){.scale = lrk_lora_scale(p->rank, p->alpha, lora->rslora),
                                 .dropout = lora->dropout,
                                 .rng = &p->dropout};
+    if (shared) b->m->layers[layer].shared.scale[which - LRK_SHARED_GATE] = p->attr.scale;
     b->m->n_adapted++;
     return LRK_OK;
 }
@@ -301,6 +308,8 @@ static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
         snprintf(path, sizeof path, "model.layers.%zu.%s", i, below);
         LRK_TRY(norm(b, path, n, &layer->norm[which], err));
     }
+    layer->shared = (lrk_experts_attr){.experts = 1, .used = 1, .feed_forward = b->m->decoder.shared,
+                                       .activation = b->m->decoder.activation, .sigmoid = true, .factor = 1.0};
     for (int which = 0; which < LRK_PROJECTIONS; which++) LRK_TRY(projection(b, i, which, err));
     return b->m->decoder.layer[i] & LRK_LAYER_EXPERTS ? experts(b, i, err) : LRK_OK;
 }

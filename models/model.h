@@ -40,6 +40,7 @@ typedef struct lrk_layer {
     lrk_projection projection[LRK_PROJECTIONS]; /* weight of rank 0: the layer has no such module */
     lrk_tensor correction;                      /* of the router; f32 (E), rank 0: none */
     lrk_experts_attr experts;
+    lrk_experts_attr shared;                    /* the shared expert behind a gate, as the one of one */
     lrk_projection expert[3];                   /* adapters beside experts' gate, up and down; of gate and up both
                                                    where it is experts.fused */
 } lrk_layer;

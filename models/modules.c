@@ -20,6 +20,7 @@ static bool exists(const lrk_decoder *d, size_t layer, int which)
     case LRK_GATE_UP: return dense && d->fused;
     case LRK_DOWN: return dense;
     case LRK_ROUTER: return !dense;
+    case LRK_SHARED_ROUTER: return !dense && d->gated_shared;
     case LRK_SHARED_GATE:
     case LRK_SHARED_UP:
     case LRK_SHARED_DOWN: return !dense && d->shared;
@@ -33,7 +34,7 @@ bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *m)
     const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
     const size_t o = l->rank ? d->heads * l->value : q;
     const size_t C = d->width, F = d->feed_forward, S = d->shared;
-    const bool gated = !d->plain_mlp, bias = d->attention_bias;
+    const bool gated = !d->plain_mlp, bias = d->attention_bias, one = d->gated_shared;
     const lrk_module all[LRK_PROJECTIONS] = {
         [LRK_Q] = {"self_attn.q_proj", q, C, bias && !l->rank},
         [LRK_K] = {"self_attn.k_proj", k, C, bias},
@@ -48,9 +49,10 @@ bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *m)
         [LRK_UP] = {gated ? "mlp.up_proj" : "mlp.c_fc", F, C, d->mlp_bias},
         [LRK_GATE_UP] = {"mlp.gate_up_proj", 2 * F, C, d->mlp_bias},
         [LRK_DOWN] = {gated ? "mlp.down_proj" : "mlp.c_proj", C, F, d->mlp_bias},
-        [LRK_SHARED_GATE] = {"mlp.shared_experts.gate_proj", S, C, d->mlp_bias},
-        [LRK_SHARED_UP] = {"mlp.shared_experts.up_proj", S, C, d->mlp_bias},
-        [LRK_SHARED_DOWN] = {"mlp.shared_experts.down_proj", C, S, d->mlp_bias},
+        [LRK_SHARED_GATE] = {one ? "mlp.shared_expert.gate_proj" : "mlp.shared_experts.gate_proj", S, C, d->mlp_bias},
+        [LRK_SHARED_UP] = {one ? "mlp.shared_expert.up_proj" : "mlp.shared_experts.up_proj", S, C, d->mlp_bias},
+        [LRK_SHARED_DOWN] = {one ? "mlp.shared_expert.down_proj" : "mlp.shared_experts.down_proj", C, S, d->mlp_bias},
+        [LRK_SHARED_ROUTER] = {"mlp.shared_expert_gate", 1, C, false},
         [LRK_ROUTER] = {lrk_router_name(d), d->experts.experts, C, false},
     };
     *m = all[which];

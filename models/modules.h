@@ -23,6 +23,7 @@ enum {
     LRK_SHARED_UP,
     LRK_SHARED_DOWN,
     LRK_ROUTER,
+    LRK_SHARED_ROUTER, /* the gate of a shared expert */
     LRK_PROJECTIONS
 };
 

@@ -53,6 +53,8 @@ without llama_yarn 's/"beta_fast": 8.0/"beta_fast": 8.0, "beta_slow": 0.1/' 's/"
     's/"rope_type": "yarn"/"rope_type": "yarn", "attention_factor": 1.0/' \
     's/"rope_type": "yarn"/"rope_type": "linear"/'
 without mixtral 's/"num_experts_per_tok": 2/"num_experts_per_tok": 3/'
+without qwen2_moe 's/"norm_topk_prob": false/"norm_topk_prob": true/' \
+    's/"sliding_window": 6/"sliding_window": 5/' 's/"num_experts_per_tok": 2/"num_experts_per_tok": 3/'
 without qwen3_moe 's/"norm_topk_prob": true/"norm_topk_prob": false/' \
     's/"num_experts_per_tok": 3/"num_experts_per_tok": 2/'
 without deepseek_v3 's/"routed_scaling_factor": 1.7/"routed_scaling_factor": 1.0/' \
