@@ -45,11 +45,17 @@ static lrk_var *project_rows(const lrk_pass *p, const lrk_projection *w, size_t 
                      lrk_parameter(t, w->adapted ? &w->a : NULL, w->da.rank ? &w->da : NULL),
                      lrk_parameter(t, w->adapted ? part(&w->b, first, n, &b) : NULL,
                                    part(&w->db, first, n, &db))};
-    lrk_var *y = lrk_apply(t, &lrk_op_linear, in, 5, &w->attr);
-    if (!w->m.rank) return y;
+    if (!w->m.rank) return lrk_apply(t, &lrk_op_linear, in, 5, &w->attr);
+    const bool drops = w->attr.dropout > 0.0;
+    if (drops) in[LRK_LINEAR_X] = lrk_apply(t, &lrk_op_dropout, &x, 1, &w->mask[0]);
+    lrk_var *y = lrk_apply(t, &lrk_op_linear, in, 5, &w->whole);
     lrk_var *scaled[] = {y, lrk_parameter(t, part(&w->m, first, n, &m), part(&w->dm, first, n, &dm)),
                          lrk_constant(t, part(&w->norm, first, n, &norm)), shift};
-    return lrk_apply(t, &lrk_op_dora, scaled, 4, NULL);
+    y = lrk_apply(t, &lrk_op_dora, scaled, 4, NULL);
+    if (!drops) return y;
+    lrk_var *rest[] = {lrk_apply(t, &lrk_op_dropout, &x, 1, &w->mask[1]), in[LRK_LINEAR_W]};
+    rest[0] = lrk_apply(t, &lrk_op_linear, rest, 2, &p->model->plain);
+    return lrk_apply(t, &lrk_op_add, (lrk_var *[]){y, rest[0]}, 2, NULL);
 }
 
 static lrk_var *project(const lrk_pass *p, const lrk_projection *w, lrk_var *x)

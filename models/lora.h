@@ -16,6 +16,7 @@
 #ifndef LRK_MODELS_LORA_H
 #define LRK_MODELS_LORA_H
 #include "base/rng.h"
+#include "kernels/dropout/dropout.h"
 #include "kernels/linear/linear.h"
 
 #include <stdbool.h>
@@ -48,6 +49,8 @@ typedef struct lrk_projection {
     lrk_tensor m, norm;   /* f32 (out), there too; rank 0: no DoRA */
     lrk_tensor da, db, dm; /* gradients of a, b, m; rank 0 in inference */
     lrk_linear_attr attr;
+    lrk_linear_attr whole;    /* DoRA: the same without dropout, which is a matter of `mask` there: what */
+    lrk_dropout_attr mask[2]; /* passes, and what is held back */
     lrk_rng dropout;      /* site: this projection; seed and step: set for each micro-batch */
     size_t heads;         /* > 0: output rows of q or k are permuted in memory, pairs adjacent */
     size_t layer;

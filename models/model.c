@@ -181,6 +181,9 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
                                 .dropout = lora->dropout,
                                 .rng = &p->dropout};
     if (shared) b->m->layers[layer].shared.scale[which - LRK_SHARED_GATE] = p->attr.scale;
+    p->whole = (lrk_linear_attr){.scale = p->attr.scale};
+    for (int rest = 0; rest < 2; rest++)
+        p->mask[rest] = (lrk_dropout_attr){.p = lora->dropout, .rng = &p->dropout, .rest = rest};
     b->m->n_adapted++;
     return LRK_OK;
 }
@@ -568,5 +571,8 @@ void lrk_model_set_dropout(lrk_model *m, uint64_t seed, uint32_t count)
 
 void lrk_model_enable_dropout(lrk_model *m, double p)
 {
-    for (size_t i = 0; i < m->n_adapted; i++) m->adapted[i]->attr.dropout = p;
+    for (size_t i = 0; i < m->n_adapted; i++) {
+        lrk_projection *a = m->adapted[i];
+        a->attr.dropout = a->mask[0].p = a->mask[1].p = p;
+    }
 }

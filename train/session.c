@@ -53,9 +53,6 @@ static lrk_status open_batches(lrk_session *s, lrk_err *err)
 static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
-    LRK_REQUIRE(err, !r->peft_use_dora || r->lora_dropout <= 0.0, LRK_EUSAGE,
-                "lora_dropout is %g: adapters with peft_use_dora are trained without dropout",
-                r->lora_dropout);
     if (r->lora_model_dir) {
         LRK_TRY(lrk_adapter_load(&s->start, r->lora_model_dir, err));
         LRK_TRY(lrk_adapter_check_base(&s->start, s->base.weights, false, err));

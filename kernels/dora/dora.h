@@ -5,6 +5,9 @@
  *   backward   dU[t,o] += g[o] * dY[t,o]
  *              dM[o]   += sum_t(dY[t,o] * U[t,o]) / norm[o]
  *
+ * Under dropout PEFT scales only what passed the mask: X is that here, and the rest of X takes the way of W
+ * alone, beside this op (models/decoder_forward.c).
+ *
  * norm (kernels/weight_norm/) is a constant: no gradient goes through it. Source: Liu et al., 2024, equations
  * 5 and 11; PEFT, tuners/lora/dora.py.
  */
