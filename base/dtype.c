@@ -1,7 +1,6 @@
 /* base/dtype.c -- the table of element types and the half-precision conversions. */
 #include "base/dtype.h"
 
-#include <strings.h>
 
 static const struct {
     const char *name;
@@ -31,17 +30,6 @@ int lrk_dtype_gguf(lrk_dtype t)
 bool lrk_dtype_quantized(lrk_dtype t)
 {
     return lrk_dtype_sizes[t].elements > 1;
-}
-
-bool lrk_dtype_from_name(const char *name, lrk_dtype *out)
-{
-    for (int t = 0; t < LRK_DTYPE_COUNT; t++) {
-        if (strcasecmp(name, table[t].name) == 0) {
-            *out = (lrk_dtype)t;
-            return true;
-        }
-    }
-    return false;
 }
 
 bool lrk_dtype_from_gguf(uint32_t id, lrk_dtype *out)

@@ -35,7 +35,6 @@ static inline size_t lrk_dtype_block_bytes(lrk_dtype t)
 const char *lrk_dtype_name(lrk_dtype t);
 int lrk_dtype_gguf(lrk_dtype t);           /* type id in a GGUF file, or -1 */
 bool lrk_dtype_quantized(lrk_dtype t);
-bool lrk_dtype_from_name(const char *name, lrk_dtype *out); /* "bf16"; case is ignored */
 bool lrk_dtype_from_gguf(uint32_t id, lrk_dtype *out);
 
 /* Bytes of a row of n elements; n must be a multiple of the block. */

@@ -3,24 +3,12 @@
 #include "data/chat.h"
 #include "generate/model_text.h"
 
-#include "base/file.h"
 #include "base/log.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-enum { MAX_CONTEXT = 256 << 20, MAX_TEMPLATE = 4 << 20 };
-
-static lrk_status load_template(const char *path, lrk_template **out, lrk_err *err)
-{
-    lrk_arena a = lrk_arena_growing("template file");
-    char *text;
-    size_t n;
-    lrk_status s = lrk_file_read(&a, path, MAX_TEMPLATE, &text, &n, err);
-    if (s == LRK_OK) s = lrk_template_compile(out, text, n, path, err);
-    lrk_arena_free(&a);
-    return s;
-}
+enum { MAX_CONTEXT = 256 << 20 };
 
 /* The trained spans as one line of JSON. */
 static lrk_status print_spans(const lrk_chat_text *t, lrk_err *err)
@@ -86,7 +74,7 @@ static lrk_status messages_context(const request *q, work *w, lrk_err *err)
 
 static lrk_status open_template(const request *q, work *w, lrk_err *err)
 {
-    if (q->template_path) return load_template(q->template_path, &w->template, err);
+    if (q->template_path) return lrk_template_load(&w->template, q->template_path, err);
     LRK_TRY(lrk_text_open(&w->model, q->model_path, err));
     return lrk_chat_template(&w->template, "tokenizer_default", w->model.chat_template,
                              q->model_path, err);

@@ -1,7 +1,6 @@
 /* data/chat_named.c -- which template a recipe means, and the templates that have a name here. */
 #include "data/chat.h"
 
-#include "base/file.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -36,18 +35,6 @@ static const struct {
      "{% if add_generation_prompt %}{{ '### Response:\\n' }}{% endif %}"},
 };
 
-static lrk_status from_file(lrk_template **out, const char *path, lrk_err *err)
-{
-    enum { MAX_BYTES = 4 << 20 };
-    lrk_arena a = lrk_arena_growing("chat template");
-    char *text;
-    size_t n;
-    lrk_status s = lrk_file_read(&a, path, MAX_BYTES, &text, &n, err);
-    if (s == LRK_OK) s = lrk_template_compile(out, text, n, path, err);
-    lrk_arena_free(&a);
-    return s;
-}
-
 lrk_status lrk_chat_template(lrk_template **out, const char *choice, const char *own,
                              const char *where, lrk_err *err)
 {
@@ -65,7 +52,7 @@ lrk_status lrk_chat_template(lrk_template **out, const char *choice, const char 
             return lrk_template_compile(out, named[i].source, strlen(named[i].source), choice, err);
         lrk_nearest_offer(&near, named[i].name);
     }
-    if (strchr(choice, '/') || strchr(choice, '.')) return from_file(out, choice, err);
+    if (strchr(choice, '/') || strchr(choice, '.')) return lrk_template_load(out, choice, err);
     if (near.best)
         return lrk_fail(err, LRK_EUSAGE, "chat_template: %s: unknown, did you mean %s?", choice,
                         near.best);

@@ -205,8 +205,6 @@ lrk_status lrk_dataset_add(lrk_dataset_writer *w, const char *split, uint32_t so
     return LRK_OK;
 }
 
-uint64_t lrk_dataset_written(const lrk_dataset_writer *w) { return w->rows; }
-
 static lrk_status write_ends(lrk_dataset_writer *w, const char *sources, size_t n, lrk_err *err)
 {
     unsigned char digest[32];

@@ -82,7 +82,6 @@ lrk_status lrk_dataset_create(lrk_dataset_writer **w, const char *path, lrk_err 
  * than those above, and text that is not UTF-8. */
 lrk_status lrk_dataset_add(lrk_dataset_writer *w, const char *split, uint32_t source, uint64_t line,
                            const lrk_part *parts, size_t n, lrk_err *err);
-uint64_t lrk_dataset_written(const lrk_dataset_writer *w); /* rows so far */
 /* sources: the JSON array described above. Frees w, whether it succeeds or not. */
 lrk_status lrk_dataset_commit(lrk_dataset_writer *w, const char *sources, size_t n, lrk_err *err);
 void lrk_dataset_abort(lrk_dataset_writer *w); /* frees; no file remains; NULL is fine */

@@ -27,11 +27,10 @@ typedef struct lrk_template lrk_template;
  * never written to again: any number of threads may render it. */
 lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n, const char *name,
                                 lrk_err *err);
+/* The same with a file, whose path is the name. */
+lrk_status lrk_template_load(lrk_template **out, const char *path, lrk_err *err);
 void lrk_template_free(lrk_template *t);                /* NULL is fine */
 const char *lrk_template_sha256(const lrk_template *t); /* of the source: 64 hex digits */
-
-/* Whether the template has generation blocks; then these alone say what an assistant wrote. */
-bool lrk_template_marks_generation(const lrk_template *t);
 
 /* Whether the template knows add_generation_prompt, the question for the next answer. */
 bool lrk_template_asks(const lrk_template *t);

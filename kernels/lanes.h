@@ -32,9 +32,6 @@ typedef double lrk_lanes __attribute__((vector_size(16)));
 enum { LRK_LANES = 2, LRK_BLOCK_ROWS = 6 };
 #endif
 
-/* What tiles are padded to in memory: a multiple of the lanes of every build, and of AMX's steps. */
-enum { LRK_TILE_PAD = 32 };
-
 static inline lrk_lanes lrk_lanes_load(const lrk_real *p)
 {
     lrk_lanes v;

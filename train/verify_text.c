@@ -15,19 +15,24 @@ typedef struct lrk_text_check {
     lrk_buf text;
 } lrk_text_check;
 
+static void report_case(const lrk_text_check *t, const char *name, size_t number, bool equal)
+{
+    char note[32];
+    snprintf(note, sizeof note, "case %zu", number);
+    lrk_report_error(t->report, lrk_report_check(t->report, name, 0.0), equal ? 0.0 : 1.0, note);
+}
+
 static lrk_status compare_ids(lrk_text_check *t, const char *name, size_t number,
                               const lrk_json *text, const lrk_json *want, bool special, lrk_err *err)
 {
     size_t n;
-    char note[64];
     const char *bytes = lrk_json_string(text, &n);
     if (!bytes || !lrk_json_is(want, LRK_JSON_ARRAY)) return LRK_OK;
     LRK_TRY(lrk_encode(t->tokenizer, bytes, n, special, &t->ids, err));
     bool equal = t->ids.n == lrk_json_size(want);
     for (size_t i = 0; equal && i < t->ids.n; i++)
         equal = lrk_json_integer(lrk_json_at(want, i)) == (int64_t)t->ids.id[i];
-    snprintf(note, sizeof note, "case %zu", number);
-    lrk_report_error(t->report, lrk_report_check(t->report, name, 0.0), equal ? 0.0 : 1.0, note);
+    report_case(t, name, number, equal);
     return LRK_OK;
 }
 
@@ -35,7 +40,6 @@ static lrk_status compare_text(lrk_text_check *t, const char *name, size_t numbe
                                const lrk_json *ids, const lrk_json *want, bool skip, lrk_err *err)
 {
     size_t n;
-    char note[64];
     const char *expected = lrk_json_string(want, &n);
     if (!expected || !lrk_json_is(ids, LRK_JSON_ARRAY)) return LRK_OK;
     t->text.n = 0;
@@ -45,8 +49,7 @@ static lrk_status compare_text(lrk_text_check *t, const char *name, size_t numbe
     for (size_t i = 0; i < count; i++) list[i] = (uint32_t)lrk_json_integer(lrk_json_at(ids, i));
     LRK_TRY(lrk_decode(t->tokenizer, list, count, skip, &t->text, err));
     const bool equal = t->text.n == n && (n == 0 || memcmp(t->text.data, expected, n) == 0);
-    snprintf(note, sizeof note, "case %zu", number);
-    lrk_report_error(t->report, lrk_report_check(t->report, name, 0.0), equal ? 0.0 : 1.0, note);
+    report_case(t, name, number, equal);
     return LRK_OK;
 }
 
@@ -86,19 +89,15 @@ static lrk_status chat_case(lrk_text_check *t, const lrk_template *chat, size_t 
                             const lrk_json *c, lrk_err *err)
 {
     size_t n;
-    char note[64];
     const char *want = lrk_json_string(lrk_json_get(c, "text"), &n);
     if (!want) return LRK_OK;
     lrk_json *context = chat_context(t, c);
     lrk_rendered r = {0};
     const lrk_status status = lrk_template_render(chat, context, NULL, &r, err);
     lrk_json_free(context);
-    if (status == LRK_OK) {
-        const bool equal = r.text.n == n && (n == 0 || memcmp(r.text.data, want, n) == 0);
-        snprintf(note, sizeof note, "case %zu", number);
-        lrk_report_error(t->report, lrk_report_check(t->report, "chat.text", 0.0),
-                         equal ? 0.0 : 1.0, note);
-    }
+    if (status == LRK_OK)
+        report_case(t, "chat.text", number,
+                    r.text.n == n && (n == 0 || memcmp(r.text.data, want, n) == 0));
     lrk_rendered_free(&r);
     LRK_TRY(status);
     return compare_ids(t, "chat.ids", number, lrk_json_get(c, "text"), lrk_json_get(c, "ids"), false,

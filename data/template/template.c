@@ -44,6 +44,17 @@ lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n
     return LRK_OK;
 }
 
+lrk_status lrk_template_load(lrk_template **out, const char *path, lrk_err *err)
+{
+    lrk_arena a = lrk_arena_growing("template file");
+    char *text;
+    size_t n;
+    lrk_status s = lrk_file_read(&a, path, MAX_SOURCE, &text, &n, err);
+    if (s == LRK_OK) s = lrk_template_compile(out, text, n, path, err);
+    lrk_arena_free(&a);
+    return s;
+}
+
 void lrk_template_free(lrk_template *t)
 {
     if (!t) return;
@@ -52,8 +63,6 @@ void lrk_template_free(lrk_template *t)
 }
 
 const char *lrk_template_sha256(const lrk_template *t) { return t->sha256; }
-
-bool lrk_template_marks_generation(const lrk_template *t) { return t->generation; }
 
 bool lrk_template_asks(const lrk_template *t) { return t->asks; }
 

@@ -139,7 +139,7 @@ typedef struct lrk_jloop {
     lrk_jiter iter;
     const lrk_jnode *node; /* for the filter */
     lrk_jscope *scope;     /* around the loop */
-    size_t index0, depth0;
+    size_t index0;
     lrk_jvalue before, current, after; /* MISSING where there is none yet */
     lrk_jseq *rest;                    /* items fetched early because a length was asked for */
     size_t rest_pos;
@@ -163,8 +163,7 @@ typedef struct lrk_jrun {
     size_t pool_left;
     size_t bytes, max_bytes, steps, max_steps;
     unsigned depth;
-    size_t loops; /* depth of loops */
-    lrk_jpos at;  /* of the node under work, for messages */
+    lrk_jpos at; /* of the node under work, for messages */
     lrk_jscope *scope;
     lrk_jout *out, text;
     lrk_jmark *generations; /* runs of text, in order */

@@ -251,21 +251,10 @@ static lrk_status aggregate(run *r, const plume_agg *g, plume_result *out, size_
     return LRK_OK;
 }
 
-static bool same_agg(const plume_agg *a, const plume_agg *b)
-{
-    lrk_buf x = {0}, y = {0};
-    plume_print_agg(a, &x);
-    plume_print_agg(b, &y);
-    const bool same = !x.failed && !y.failed && strcmp(x.data, y.data) == 0;
-    lrk_buf_free(&x);
-    lrk_buf_free(&y);
-    return same;
-}
-
 static size_t column_of(const plume_query *q, const plume_agg *g)
 {
     size_t i = 0;
-    while (i + 1 < q->n_calc && !same_agg(&q->calc[i], g)) i++;
+    while (i + 1 < q->n_calc && !plume_same_agg(&q->calc[i], g)) i++;
     return q->n_by + i;
 }
 

@@ -1,6 +1,8 @@
 /* plume/print.c -- the printer, and the calendar behind timestamps. */
 #include "plume/query.h"
 
+#include <string.h>
+
 static const char *const fns[PLUME_FNS] = {"count", "sum", "avg", "min",  "max", "p50",
                                            "p90",   "p95", "p99", "uniq", "rate"};
 static const char *const ops[] = {
@@ -160,6 +162,17 @@ bool plume_time_exists(plume_time t)
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     if (t.month < 1 || t.month > 12 || t.hour > 23 || t.minute > 59) return false;
     return t.day >= 1 && t.day <= days[t.month - 1] + (t.month == 2 && leap(t.year));
+}
+
+bool plume_same_agg(const plume_agg *a, const plume_agg *b)
+{
+    lrk_buf x = {0}, y = {0};
+    plume_print_agg(a, &x);
+    plume_print_agg(b, &y);
+    const bool same = !x.failed && !y.failed && strcmp(x.data, y.data) == 0;
+    lrk_buf_free(&x);
+    lrk_buf_free(&y);
+    return same;
 }
 
 /* Days of the Gregorian calendar, counted from March so that the leap day comes last. */

@@ -130,6 +130,7 @@ void plume_print(const plume_query *q, lrk_buf *b);
 void plume_print_expr(const plume_expr *e, lrk_buf *b);
 void plume_print_cmp(const plume_cmp *c, lrk_buf *b);
 void plume_print_agg(const plume_agg *g, lrk_buf *b);
+bool plume_same_agg(const plume_agg *a, const plume_agg *b); /* of the same text */
 void plume_print_cond(const plume_cond *c, lrk_buf *b);
 void plume_print_number(int64_t thousandths, lrk_buf *b);
 

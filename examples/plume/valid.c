@@ -2,19 +2,6 @@
  * count as one. */
 #include "plume/canonical.h"
 
-#include <string.h>
-
-static bool same_agg(const plume_agg *a, const plume_agg *b)
-{
-    lrk_buf x = {0}, y = {0};
-    plume_print_agg(a, &x);
-    plume_print_agg(b, &y);
-    const bool same = !x.failed && !y.failed && strcmp(x.data, y.data) == 0;
-    lrk_buf_free(&x);
-    lrk_buf_free(&y);
-    return same;
-}
-
 static lrk_status belongs(const plume_query *q, plume_name c, lrk_err *err)
 {
     LRK_REQUIRE(err, plume_table_has(q->table, c), LRK_EVALUE, "V1: %s has no column %s",
@@ -51,7 +38,7 @@ static lrk_status v2(const plume_query *q, lrk_err *err)
         LRK_REQUIRE(err, q->by[i] != q->by[i - 1], LRK_EVALUE, "V2: %s stands twice in by",
                     plume_name_text(q->by[i]));
     for (size_t i = 1; i < q->n_calc; i++)
-        LRK_REQUIRE(err, !same_agg(&q->calc[i], &q->calc[i - 1]), LRK_EVALUE,
+        LRK_REQUIRE(err, !plume_same_agg(&q->calc[i], &q->calc[i - 1]), LRK_EVALUE,
                     "V2: an aggregate (%s) stands twice in calc", plume_fn_text(q->calc[i].fn));
     return LRK_OK;
 }
@@ -60,7 +47,7 @@ static lrk_status computed(const plume_query *q, const plume_agg *g, const char 
                            lrk_err *err)
 {
     for (size_t i = 0; i < q->n_calc; i++)
-        if (same_agg(&q->calc[i], g)) return LRK_OK;
+        if (plume_same_agg(&q->calc[i], g)) return LRK_OK;
     return lrk_fail(err, LRK_EVALUE, "V3: %s uses an aggregate (%s) that calc has not", clause,
                     plume_fn_text(g->fn));
 }

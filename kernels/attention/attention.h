@@ -9,7 +9,7 @@
  *              dQ[t,h,d] += scale * sum_n(ds[n] * K[n,g,d])
  *              dK[n,g,d] += scale * sum_t,h(ds[n] * Q[t,h,d])
  *              dV[n,g,d] += sum_t,h(p[n] * dO[t,h,d])
- * (the factor 1 - (s/cap)^2 only with a cap). A token sees the keys that kernels/segments.h says,
+ * (the factor 1 - (s/cap)^2 only with a cap). A token sees the keys that base/segments.h says,
  * within the window where there is one. A row that sees nothing gives zeros.
  *
  * Method: FlashAttention-2 (Dao, 2023): probabilities are computed again in backward, from LSE.

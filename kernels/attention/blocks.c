@@ -17,7 +17,7 @@ size_t lrk_attention_lanes(const lrk_attention_attr *a)
 
 size_t lrk_attention_width(const lrk_attention_attr *a)
 {
-    return lrk_aligned(a->head, 32);
+    return lrk_aligned(a->head, LRK_TILE_PAD);
 }
 
 size_t lrk_attention_lane_width(const lrk_attention_attr *a)

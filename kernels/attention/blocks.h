@@ -34,7 +34,10 @@ typedef struct lrk_key_walk {
 
 size_t lrk_attention_lanes(const lrk_attention_attr *a);
 
-/* Elements of a head in local memory, and of a row of a lane's dK or dV. */
+/* What a head is padded to in local memory: a multiple of the lanes of every build, and of AMX's steps. */
+enum { LRK_TILE_PAD = 32 };
+
+/* Elements of a head there, and of a row of a lane's dK or dV. */
 size_t lrk_attention_width(const lrk_attention_attr *a);
 size_t lrk_attention_lane_width(const lrk_attention_attr *a);
 
