@@ -4,6 +4,7 @@
  *   backward   dx[i] += dy[i],  dd[i] += dy[i]
  *
  * Both gradients ARE dy, so a tape that honours `passthrough` never runs the backward kernel.
+ * Source: He et al., "Deep residual learning", 2015.
  */
 #ifndef LRK_KERNELS_ADD_H
 #define LRK_KERNELS_ADD_H

@@ -10,7 +10,7 @@
 
 /*   cache     keys, values  (slots * capacity, C)  any plain type
  *   rows      keys, values  (T, C)                 of the same type; rows may be strided
- *   segments  (S, 6)        i32, kernels/segments.h: the caller has checked that rows fit
+ *   segments  (S, 6)        i32, base/segments.h: the caller has checked that rows fit
  * All of them lie on the device, which only queues the copy. The two of a pair have one shape. */
 void lrk_cache_append(lrk_device device, const lrk_tensor *const cache[2],
                       const lrk_tensor *const rows[2], const lrk_tensor *segments);

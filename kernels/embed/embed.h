@@ -3,7 +3,8 @@
  *   forward    y[t,c]       = scale * table[ids[t],c]
  *   backward   dtable[v,c] += scale * sum_{t: ids[t] = v} dy[t,c]
  *
- * T: tokens.   V: vocabulary.   C: model width.
+ * T: tokens.   V: vocabulary.   C: model width.   Source: Vaswani et al., "Attention is all you need", 2017,
+ * section 3.4, where scale = sqrt(C).
  */
 #ifndef LRK_KERNELS_EMBED_H
 #define LRK_KERNELS_EMBED_H
@@ -26,7 +27,8 @@ typedef struct lrk_embed_attr {
 } lrk_embed_attr;
 
 /* infer: LRK_ESHAPE when the table is not a matrix, ids are not i32, or a row is not a whole number
- * of blocks; LRK_ESUPPORT for types that hold no numbers and for a gradient that has no place. */
+ * of blocks; LRK_ESUPPORT for types that hold no numbers and for a gradient that has no place. Scratch
+ * memory: a bf16 result of another type takes T rows of f32 on the CPU. */
 extern const lrk_op lrk_op_embed;
 
 #endif /* LRK_KERNELS_EMBED_H */

@@ -40,6 +40,8 @@ typedef struct lrk_linear_attr {
     const lrk_rng *rng;
 } lrk_linear_attr;
 
+/* infer: LRK_ESHAPE where W, bias, A and B do not fit each other, or one of A and B is missing; LRK_ESUPPORT for a
+ * W that no kernel of the device reads; LRK_EVALUE for a dropout out of range or without rng. */
 extern const lrk_op lrk_op_linear;
 
 #endif /* LRK_KERNELS_LINEAR_H */

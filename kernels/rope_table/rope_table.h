@@ -21,7 +21,7 @@
 #define LRK_KERNELS_ROPE_TABLE_H
 #include "kernels/op.h"
 
-/*   in[SEGMENTS]  (S, 6)   i32, kernels/segments.h
+/*   in[SEGMENTS]  (S, 6)   i32, base/segments.h
  *   in[FREQ]      (R / 2) or (2, R / 2)  f32 or f64
  *   in[TOKENS]    (T)      i32: the ids of the run, of which only the number counts
  *   out[TABLE]    (T, R)   like FREQ: f32 whatever the compute type of the model

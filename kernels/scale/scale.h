@@ -3,7 +3,8 @@
  *   forward    y[i]  = scale * x[i]
  *   backward   dx[i] += scale * dy[i]
  *
- * The multipliers of Granite and its like.
+ * The multipliers of embedding, residual and logits. Source: transformers, models/granite, after Yang et al.,
+ * "Tensor Programs V", 2022.
  */
 #ifndef LRK_KERNELS_SCALE_H
 #define LRK_KERNELS_SCALE_H
@@ -16,7 +17,7 @@ enum { LRK_SCALE_X };
 enum { LRK_SCALE_Y };
 
 typedef struct lrk_scale_attr {
-    double scale;
+    double scale; /* finite; 0 and negative ones too */
 } lrk_scale_attr;
 
 /* infer: LRK_EVALUE for a scale that is not finite. */

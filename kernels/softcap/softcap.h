@@ -3,7 +3,8 @@
  *   forward    y[i]  = cap * tanh(x[i] / cap)
  *   backward   dx[i] += dy[i] * (1 - (y[i] / cap)^2)
  *
- * Gemma 2. Training does the same inside kernels/linear_xent/.
+ * Training does the same inside kernels/linear_xent/. Backward reads y, not x.
+ * Source: Gemma Team, "Gemma 2", 2024, section 2, after Bello et al., 2016.
  */
 #ifndef LRK_KERNELS_SOFTCAP_H
 #define LRK_KERNELS_SOFTCAP_H
