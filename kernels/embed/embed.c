@@ -25,7 +25,8 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
     if (a->like_table || table->dtype == LRK_F64)
         LRK_TRY(lrk_compute_of(table, "embed", &p->compute, err));
     const lrk_dtype out = lrk_compute_dtype(p->compute);
-    LRK_REQUIRE(err, !c->din[LRK_EMBED_TABLE] || table->dtype == out, LRK_ESUPPORT,
+    LRK_REQUIRE(err, !c->din[LRK_EMBED_TABLE] || table->dtype == out || table->dtype == lrk_acc(out),
+                LRK_ESUPPORT,
                 "embed: table '%s' is %s and the result %s: no gradient", table->name,
                 lrk_dtype_name(table->dtype), lrk_dtype_name(out));
     p->out[LRK_EMBED_Y] = lrk_mat(out, lrk_count(ids), lrk_cols(table));

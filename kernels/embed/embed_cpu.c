@@ -49,6 +49,19 @@ void LRK_KERNEL(embed, fwd)(const lrk_call *c)
     lrk_parallel(lrk_ceil_div(lrk_rows(c->out[LRK_EMBED_Y]), ROWS), forward_rows, &c);
 }
 
+static void add_stored(lrk_store *to, const lrk_store *from, lrk_real scale, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) lrk_put(to, i, lrk_get(to, i) + scale * lrk_get(from, i));
+}
+
+/* To a table that is f32 while the model computes in bf16. */
+static void add_wide(float *to, const lrk_store *from, lrk_real scale, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) to[i] += (float)(scale * lrk_get(from, i));
+}
+
 static void backward_columns(void *ctx, size_t task, int worker)
 {
     (void)worker;
@@ -57,11 +70,15 @@ static void backward_columns(void *ctx, size_t task, int worker)
     const int32_t *ids = c->in[LRK_EMBED_IDS]->data;
     const size_t first = task * COLUMNS, n = lrk_min(lrk_cols(dy) - first, COLUMNS);
     const lrk_real scale = scale_of(c);
+    const size_t padding = ((const lrk_embed_attr *)c->attr)->padding;
     for (size_t t = 0; t < lrk_rows(dy); t++) {
         const lrk_store *from = (const lrk_store *)lrk_row(dy, t) + first;
-        lrk_store *to = (lrk_store *)lrk_row(dtable, (size_t)ids[t]) + first;
-#pragma omp simd
-        for (size_t i = 0; i < n; i++) lrk_put(to, i, lrk_get(to, i) + scale * lrk_get(from, i));
+        void *row = lrk_row(dtable, (size_t)ids[t]);
+        if ((size_t)ids[t] + 1 == padding) continue;
+        if (dtable->dtype == LRK_REAL_DTYPE)
+            add_stored((lrk_store *)row + first, from, scale, n);
+        else
+            add_wide((float *)row + first, from, scale, n);
     }
 }
 

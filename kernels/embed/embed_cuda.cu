@@ -40,12 +40,14 @@ static __global__ void copy_rows(const unsigned char *table, size_t row_bytes, c
     }
 }
 
-template <typename T, int N>
-static __global__ void add_tokens(lrk_view<const T> dy, const int32_t *ids, lrk_view<T> dtable,
-                                  size_t tokens, size_t cols, float scale)
+/* G: of the table, T or float. */
+template <typename T, typename G, int N>
+static __global__ void add_tokens(lrk_view<const T> dy, const int32_t *ids, lrk_view<G> dtable,
+                                  size_t tokens, size_t cols, float scale, size_t padding)
 {
     const size_t token = blockIdx.x, packs = cols / N, lane = threadIdx.x % LRK_WARP;
     const int32_t id = ids[token];
+    if ((size_t)id + 1 == padding) return;
     for (size_t base = 0; base < token; base += LRK_WARP) {
         const bool earlier = base + lane < token && ids[base + lane] == id;
         if (__ballot_sync(LRK_ALL_LANES, earlier)) return;
@@ -64,7 +66,7 @@ static __global__ void add_tokens(lrk_view<const T> dy, const int32_t *ids, lrk_
             }
         }
         if (i >= packs) continue;
-        lrk_pack<T, N> p;
+        lrk_pack<G, N> p;
         p.load(dtable.at((size_t)id, i * N));
 #pragma unroll
         for (int k = 0; k < N; k++) p.set(k, p.get(k) + scale * sum[k]);
@@ -98,14 +100,15 @@ template <lrk_dtype stored, typename T> static void launch_forward(const lrk_cal
                lrk_view_of<T>(y), rows, cols, scale_of(c));
 }
 
-template <typename T, int N> static void launch_backward(const lrk_call *c)
+template <typename T, typename G, int N> static void launch_backward(const lrk_call *c)
 {
     const lrk_tensor *dy = c->dout[LRK_EMBED_Y];
     const size_t tokens = lrk_rows(dy), cols = lrk_cols(dy);
     const size_t threads = lrk_min(512, lrk_aligned(cols / N, LRK_WARP));
-    LRK_LAUNCH((add_tokens<T, N>), dim3((unsigned)tokens), dim3((unsigned)threads), 0,
+    LRK_LAUNCH((add_tokens<T, G, N>), dim3((unsigned)tokens), dim3((unsigned)threads), 0,
                lrk_view_of<const T>(dy), lrk_data<const int32_t>(c->in[LRK_EMBED_IDS]),
-               lrk_view_of<T>(c->din[LRK_EMBED_TABLE]), tokens, cols, scale_of(c));
+               lrk_view_of<G>(c->din[LRK_EMBED_TABLE]), tokens, cols, scale_of(c),
+               static_cast<const lrk_embed_attr *>(c->attr)->padding);
 }
 
 template <typename T> static void forward(const lrk_call *c)
@@ -114,13 +117,21 @@ template <typename T> static void forward(const lrk_call *c)
                     [c](auto tag) { launch_forward<decltype(tag)::dtype, T>(c); });
 }
 
+template <typename T, typename G> static void backward_to(const lrk_call *c)
+{
+    if (lrk_can_chunk(c->dout[LRK_EMBED_Y]) && lrk_can_chunk(c->din[LRK_EMBED_TABLE]))
+        launch_backward<T, G, 16 / sizeof(T)>(c);
+    else
+        launch_backward<T, G, 1>(c);
+}
+
 template <typename T> static void backward(const lrk_call *c)
 {
     if (!c->din[LRK_EMBED_TABLE]) return;
-    if (lrk_can_chunk(c->dout[LRK_EMBED_Y]) && lrk_can_chunk(c->din[LRK_EMBED_TABLE]))
-        launch_backward<T, 16 / sizeof(T)>(c);
+    if (c->din[LRK_EMBED_TABLE]->dtype == LRK_F32)
+        backward_to<T, float>(c);
     else
-        launch_backward<T, 1>(c);
+        backward_to<T, T>(c);
 }
 
 LRK_CUDA_KERNEL(embed, fwd, forward)

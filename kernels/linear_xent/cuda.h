@@ -20,10 +20,12 @@ typedef struct lrk_xent_layout {
 
 lrk_xent_layout lrk_xent_cuda_layout(const lrk_call *c);
 
-/* The two products of m rows; data pointers of the chunk are the caller's to set: a and c. The
- * gradient lies where its logits were, in x's type, at the front of every row. */
+/* The products of m rows; data pointers of the chunk are the caller's to set: a and c, of `own` b too.
+ * The gradient lies where its logits were, in x's type, at the front of every row. own: of a head that is
+ * trained; it adds to its result. */
 lrk_gemm lrk_xent_cuda_head(const lrk_call *c, const lrk_xent_layout *l, size_t m);
 lrk_gemm lrk_xent_cuda_back(const lrk_call *c, const lrk_xent_layout *l, size_t m);
+lrk_gemm lrk_xent_cuda_own(const lrk_call *c, const lrk_xent_layout *l, size_t m);
 
 /* Of backward: the place of each row among the trained ones. */
 size_t lrk_xent_cuda_backward_scratch(const lrk_call *c);

@@ -23,6 +23,15 @@ lrk_gemm lrk_xent_cuda_back(const lrk_call *c, const lrk_xent_layout *l, size_t 
                       .c_dtype = x->dtype, .c_stride = lrk_cols(x), .alpha = 1.0};
 }
 
+lrk_gemm lrk_xent_cuda_own(const lrk_call *c, const lrk_xent_layout *l, size_t m)
+{
+    const lrk_tensor *x = c->in[LRK_LINEAR_XENT_X], *w = c->in[LRK_LINEAR_XENT_W];
+    const size_t stride = l->stride * sizeof(float) / lrk_row_bytes(x->dtype, 1);
+    return (lrk_gemm){.device = c->device, .m = lrk_rows(w), .n = lrk_cols(x), .k = m,
+                      .a = {NULL, x->dtype, stride, true}, .b = {NULL, x->dtype, lrk_cols(x), false},
+                      .c_dtype = LRK_F32, .c_stride = lrk_cols(x), .alpha = 1.0, .accumulate = true};
+}
+
 static size_t place(size_t *end, size_t bytes)
 {
     const size_t at = *end;
@@ -45,9 +54,10 @@ lrk_xent_layout lrk_xent_cuda_layout(const lrk_call *c)
     const size_t last = (l.rows - 1) % l.chunk + 1;
     const lrk_gemm product[] = {
         lrk_xent_cuda_head(c, &l, l.chunk), lrk_xent_cuda_back(c, &l, l.chunk),
-        lrk_xent_cuda_head(c, &l, last), lrk_xent_cuda_back(c, &l, last)};
+        lrk_xent_cuda_head(c, &l, last), lrk_xent_cuda_back(c, &l, last),
+        lrk_xent_cuda_own(c, &l, l.chunk), lrk_xent_cuda_own(c, &l, last)};
     size_t workspace = 0;
-    for (size_t i = 0; i < sizeof product / sizeof *product; i++)
+    for (size_t i = 0; i < (attr->train ? 6 : 4); i++)
         workspace = lrk_max(workspace, lrk_gemm_scratch(&product[i]));
     l.workspace = place(&l.end, workspace);
     return l;

@@ -20,8 +20,8 @@ size_t lrk_linear_xent_rows(const lrk_tensor *x, const lrk_tensor *w,
     return attr->max_rows ? lrk_min(rows, attr->max_rows) : rows;
 }
 
-/* Workspace of the two products over m rows. */
-static size_t products(const lrk_tensor *x, const lrk_tensor *w, size_t m)
+/* Workspace of the products over m rows: two, or three where the head is trained. */
+static size_t products(const lrk_tensor *x, const lrk_tensor *w, bool train, size_t m)
 {
     const size_t V = lrk_rows(w), C = lrk_cols(x);
     const lrk_tensor chunk = lrk_mat(x->dtype, m, C);
@@ -33,18 +33,21 @@ static size_t products(const lrk_tensor *x, const lrk_tensor *w, size_t m)
     const lrk_gemm back = {.m = m, .n = C, .k = V, .a = lrk_operand_of(&gradient, false),
                            .b = lrk_operand_of(w, false), .c_dtype = x->dtype, .c_stride = C,
                            .alpha = 1.0};
-    return lrk_max(lrk_gemm_scratch(&head), lrk_gemm_scratch(&back));
+    const lrk_gemm own = {.m = V, .n = C, .k = m, .a = lrk_operand_of(&gradient, true),
+                          .b = lrk_operand_of(&chunk, false), .c_dtype = lrk_acc(x->dtype), .c_stride = C,
+                          .alpha = 1.0, .accumulate = true};
+    return lrk_max(lrk_max(lrk_gemm_scratch(&head), lrk_gemm_scratch(&back)), train ? lrk_gemm_scratch(&own) : 0);
 }
 
 /* [gathered rows] [logits] [row losses] [workspace of one product]. The last chunk may have any
  * number of rows, and fewer rows may need more workspace. */
-static size_t scratch(const lrk_tensor *x, const lrk_tensor *w, size_t rows)
+static size_t scratch(const lrk_tensor *x, const lrk_tensor *w, bool train, size_t rows)
 {
     const lrk_tensor chunk = lrk_mat(x->dtype, rows, lrk_cols(x));
     const lrk_tensor logits =
         lrk_mat(lrk_acc(x->dtype), rows, lrk_linear_xent_stride(lrk_rows(w)));
     size_t workspace = 0;
-    for (size_t m = 1; m <= rows; m++) workspace = lrk_max(workspace, products(x, w, m));
+    for (size_t m = 1; m <= rows; m++) workspace = lrk_max(workspace, products(x, w, train, m));
     return lrk_aligned(lrk_bytes(&chunk), LRK_ALIGN) + lrk_aligned(lrk_bytes(&logits), LRK_ALIGN) +
            lrk_aligned(LRK_XENT_MAX_CHUNK * sizeof(double), LRK_ALIGN) + workspace;
 }
@@ -67,19 +70,25 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 lrk_dtype_name(target->dtype), lrk_rows(x));
     LRK_REQUIRE(err, attr && attr->softcap >= 0.0, LRK_EVALUE,
                 "linear_xent: softcap must not be negative");
+    LRK_REQUIRE(err, !attr->train || w->dtype == lrk_acc(x->dtype), LRK_ESUPPORT,
+                "linear_xent: head '%s' is %s and to be trained, expected %s", w->name, lrk_dtype_name(w->dtype),
+                lrk_dtype_name(lrk_acc(x->dtype)));
     p->out[LRK_LINEAR_XENT_LOSS] = lrk_vec(LRK_F64, 1);
     p->saved[LRK_LINEAR_XENT_DX] = lrk_like(x);
+    if (attr->train) p->saved[LRK_LINEAR_XENT_DW] = lrk_mat(w->dtype, lrk_rows(w), lrk_cols(w));
     if (c->device == LRK_CUDA) {
         p->forward_scratch = lrk_xent_cuda_layout(c).end;
         p->backward_scratch = lrk_xent_cuda_backward_scratch(c);
         return LRK_OK;
     }
-    p->forward_scratch = scratch(x, w, lrk_linear_xent_rows(x, w, attr));
+    p->forward_scratch = scratch(x, w, attr->train, lrk_linear_xent_rows(x, w, attr));
     return LRK_OK;
 }
 
-static const lrk_linear_xent_attr plain = {0}, capped = {.softcap = 2.0};
+static const lrk_linear_xent_attr plain = {0}, capped = {.softcap = 2.0}, trained = {.train = true},
+                                  trained_capped = {.softcap = 2.0, .train = true};
 #define FROZEN(v, c) {.dim = {v, c}, .frozen = true}
+#define TRAINED(v, c) {.dim = {v, c}, .adapter = true}
 #define TARGETS(n, v) {.dim = {n}, .fill = LRK_FILL_TARGET, .limit = v}
 static const lrk_sample samples[] = {
     {.name = "one row, two words", .in = {{{1, 3}}, FROZEN(2, 3), TARGETS(1, 2)}, .attr = &plain},
@@ -88,13 +97,18 @@ static const lrk_sample samples[] = {
     {.name = "more rows than one chunk",
      .in = {{{1100, 8}}, FROZEN(16, 8), TARGETS(1100, 16)},
      .attr = &plain},
+    {.name = "trained head, one row", .in = {{{1, 3}}, TRAINED(2, 3), TARGETS(1, 2)}, .attr = &trained},
+    {.name = "trained head, soft cap", .in = {{{13, 9}}, TRAINED(37, 9), TARGETS(13, 37)}, .attr = &trained_capped},
+    {.name = "trained head, more than one chunk",
+     .in = {{{1100, 8}}, TRAINED(16, 8), TARGETS(1100, 16)},
+     .attr = &trained},
 };
 
 const lrk_op lrk_op_linear_xent = {
     .name = "linear_xent",
     .n_in = 3,
     .n_out = 1,
-    .n_saved = 1,
+    .n_saved = 2,
     .overwrites = true,
     .needs_in = 1u << LRK_LINEAR_XENT_TARGET,
     .infer = infer,

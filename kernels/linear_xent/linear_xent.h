@@ -5,11 +5,14 @@
  *              LOSS    = sum_t(log(sum_v(exp(z[t,v]))) - z[t,target[t]])
  *   backward   g[t,v]  = (softmax(z[t])[v] - (v == target[t])) * softcap'(z)
  *              dX[t,c] += dLOSS * sum_v(g[t,v] * W[v,c])
- *              rows without target get nothing; dW is never computed: the head is frozen
+ *              rows without target get nothing
+ *              dW[v,c] += dLOSS * sum_t(g[t,v] * X[t,c])          where the head is trained
  *
  * Rows with a target are gathered and go through in chunks: logits of a chunk, their loss, and, when
  * a backward follows, the chunk's gradient at once, so that the logits are computed one time and live
- * for one chunk. That gradient, for dLOSS = 1, is saved; backward only scales and scatters it.
+ * for one chunk. That gradient, for dLOSS = 1, is saved; backward only scales and scatters it. A head that
+ * is trained saves its own beside it, summed over the chunks: (V, C) numbers, which spare computing the
+ * logits again.
  * Softmax in f32 (f64 in f64) whatever the compute type; the sum of the losses in f64.
  *
  * T: rows of X.  C: model width.  V: vocabulary.  Source: the gradient of a chunk made in its forward pass as in
@@ -20,20 +23,22 @@
 #include "kernels/op.h"
 
 /*   in[X]       (T, C)  compute type
- *   in[W]       (V, C)  compute type or any stored type
+ *   in[W]       (V, C)  compute type or any stored type; f32 (f64 in f64) where it is trained
  *   in[TARGET]  (T)     i32, below V; negative: the row is not trained
  *   out[LOSS]   ()      f64, one element
  *   saved[DX]   (T, C)  like X: the gradients of the trained rows, at the front
+ *   saved[DW]   (V, C)  f32 (f64 in f64), only with `train`
  */
 enum { LRK_LINEAR_XENT_X, LRK_LINEAR_XENT_W, LRK_LINEAR_XENT_TARGET };
 enum { LRK_LINEAR_XENT_LOSS };
-enum { LRK_LINEAR_XENT_DX };
+enum { LRK_LINEAR_XENT_DX, LRK_LINEAR_XENT_DW };
 
 typedef struct lrk_linear_xent_attr {
     double softcap;  /* 0: none */
     size_t max_rows; /* trained rows are seldom more: no longer chunks than that; 0: any number. On a
                         GPU, whose work is launched before anybody counted, never more: the loss would
                         be NaN */
+    bool train;      /* the gradient of W will be asked for */
 } lrk_linear_xent_attr;
 
 /* Rows of one chunk: so many that their logits fill about 100 MB, at most LRK_XENT_MAX_CHUNK. */

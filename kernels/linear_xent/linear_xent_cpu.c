@@ -134,13 +134,25 @@ static void multiply_back(const lrk_head_chunk *h, lrk_store *dx, void *workspac
     lrk_gemm_run(&g, workspace);
 }
 
+/* dW of the chunk, added to that of the chunks before. */
+static void multiply_own(const lrk_head_chunk *h, const lrk_tensor *dw, bool first, void *workspace)
+{
+    const size_t stride = h->stride * (sizeof(lrk_real) / sizeof(lrk_store));
+    const lrk_gemm g = {.m = h->vocabulary, .n = h->width, .k = h->n,
+                        .a = {h->logits, LRK_REAL_DTYPE, stride, true},
+                        .b = {h->x, LRK_REAL_DTYPE, h->width, false},
+                        .c = dw->data, .c_dtype = dw->dtype, .c_stride = h->width, .alpha = 1.0,
+                        .accumulate = !first};
+    lrk_gemm_run(&g, workspace);
+}
+
 void LRK_KERNEL(linear_xent, fwd)(const lrk_call *c)
 {
     const lrk_tensor *x = c->in[LRK_LINEAR_XENT_X], *w = c->in[LRK_LINEAR_XENT_W];
     const int32_t *target = c->in[LRK_LINEAR_XENT_TARGET]->data;
     const size_t T = lrk_rows(x), C = lrk_cols(x), V = lrk_rows(w);
     const size_t chunk = lrk_linear_xent_rows(x, w, c->attr);
-    const lrk_tensor *saved = c->saved[LRK_LINEAR_XENT_DX];
+    const lrk_tensor *saved = c->saved[LRK_LINEAR_XENT_DX], *dw = c->saved[LRK_LINEAR_XENT_DW];
     lrk_head_chunk h = {.call = c, .vocabulary = V, .width = C,
                         .stride = lrk_linear_xent_stride(V), .gradient = saved != NULL};
     char *scratch = c->scratch;
@@ -165,15 +177,43 @@ void LRK_KERNEL(linear_xent, fwd)(const lrk_call *c)
         lrk_parallel(h.n, row_loss, &h);
         for (size_t i = 0; i < h.n; i++) total += h.loss[i];
         if (saved) multiply_back(&h, (lrk_store *)saved->data + done * C, scratch);
+        if (dw) multiply_own(&h, dw, done == 0, scratch);
         done += h.n;
     }
+    if (dw && done == 0) memset(dw->data, 0, lrk_bytes(dw));
     *(double *)c->out[LRK_LINEAR_XENT_LOSS]->data = total;
+}
+
+enum { HEAD_ROWS = 64 };
+
+static void add_head_rows(void *ctx, size_t task, int worker)
+{
+    (void)worker;
+    const lrk_call *c = *(const lrk_call **)ctx;
+    const lrk_tensor *dw = c->din[LRK_LINEAR_XENT_W], *saved = c->saved[LRK_LINEAR_XENT_DW];
+    const lrk_real seed = (lrk_real) * (const double *)c->dout[LRK_LINEAR_XENT_LOSS]->data;
+    const bool fresh = c->fresh >> LRK_LINEAR_XENT_W & 1;
+    const size_t C = lrk_cols(dw), end = lrk_min(lrk_rows(dw), (task + 1) * HEAD_ROWS);
+    for (size_t v = task * HEAD_ROWS; v < end; v++) {
+        const lrk_real *from = lrk_row(saved, v);
+        lrk_real *to = lrk_row(dw, v);
+#pragma omp simd
+        for (size_t i = 0; i < C; i++) to[i] = (fresh ? 0 : to[i]) + seed * from[i];
+    }
+}
+
+static void add_head(const lrk_call *c)
+{
+    if (!c->din[LRK_LINEAR_XENT_W]) return;
+    LRK_ASSERT(c->saved[LRK_LINEAR_XENT_DW]);
+    lrk_parallel(lrk_ceil_div(lrk_rows(c->din[LRK_LINEAR_XENT_W]), HEAD_ROWS), add_head_rows, &c);
 }
 
 void LRK_KERNEL(linear_xent, bwd)(const lrk_call *c)
 {
     const lrk_tensor *dx = c->din[LRK_LINEAR_XENT_X], *saved = c->saved[LRK_LINEAR_XENT_DX];
     const int32_t *target = c->in[LRK_LINEAR_XENT_TARGET]->data;
+    add_head(c);
     if (!dx) return;
     const lrk_real seed = (lrk_real) * (const double *)c->dout[LRK_LINEAR_XENT_LOSS]->data;
     const bool fresh = c->fresh >> LRK_LINEAR_XENT_X & 1;

@@ -187,6 +187,13 @@ template <typename T> static void do_chunk(const lrk_call *c, const lrk_xent_lay
     back.a.data = k.logits;
     back.c = lrk_data<T>(c->saved[LRK_LINEAR_XENT_DX]) + k.first * back.n;
     lrk_gemm_run(&back, scratch + l->workspace);
+    if (!c->saved[LRK_LINEAR_XENT_DW]) return;
+    lrk_gemm own = lrk_xent_cuda_own(c, l, k.rows); /* rows behind the last trained one are zeros in x */
+    own.a.data = k.logits;
+    own.b.data = x;
+    own.c = lrk_data<float>(c->saved[LRK_LINEAR_XENT_DW]);
+    own.accumulate = k.first > 0;
+    lrk_gemm_run(&own, scratch + l->workspace);
 }
 
 template <typename T> static void forward(const lrk_call *c)
@@ -243,9 +250,37 @@ static __global__ void scatter(const int32_t *place, const double *seed, const T
     v.store(to);
 }
 
+/* dw += seed * saved, n elements; a fresh dw is written. */
+template <int N>
+static __global__ void add_head(const double *seed, const float *saved, float *dw, size_t n, bool fresh)
+{
+    const size_t i = ((size_t)blockIdx.x * THREADS + threadIdx.x) * N;
+    if (i >= n) return;
+    const float scale = (float)*seed;
+    lrk_pack<float, N> from, to;
+    from.load(saved + i);
+    if (!fresh) to.load(dw + i);
+#pragma unroll
+    for (int k = 0; k < N; k++) to.set(k, (fresh ? 0.0f : to.get(k)) + scale * from.get(k));
+    to.store(dw + i);
+}
+
+template <int N> static void launch_add_head(const lrk_call *c, const lrk_tensor *dw)
+{
+    const size_t n = lrk_count(dw);
+    LRK_LAUNCH((add_head<N>), (unsigned)lrk_ceil_div(n / N, THREADS), THREADS, 0,
+               lrk_data<double>(c->dout[LRK_LINEAR_XENT_LOSS]), lrk_data<float>(c->saved[LRK_LINEAR_XENT_DW]),
+               lrk_data<float>(dw), n, (c->fresh >> LRK_LINEAR_XENT_W & 1) != 0);
+}
+
 template <typename T> static void backward(const lrk_call *c)
 {
     const lrk_tensor *dx = c->din[LRK_LINEAR_XENT_X], *saved = c->saved[LRK_LINEAR_XENT_DX];
+    const lrk_tensor *dw = c->din[LRK_LINEAR_XENT_W];
+    if (dw && lrk_can_chunk(dw))
+        launch_add_head<4>(c, dw);
+    else if (dw)
+        launch_add_head<1>(c, dw);
     if (!dx) return;
     int32_t *const place = static_cast<int32_t *>(c->scratch);
     list(c, NULL, NULL, place);

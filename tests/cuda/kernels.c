@@ -393,12 +393,48 @@ static void stored(void **state)
     }
 }
 
+/* The gradient of an f32 table beside bf16: tokens of one id in order, nothing for padding. */
+static void trained_table(void **state)
+{
+    (void)state;
+    enum { WORDS = 5, T = 70 };
+    static const size_t widths[] = {64, 37};
+    int32_t ids[T];
+    for (size_t t = 0; t < T; t++) ids[t] = (int32_t)(t * 7 % WORDS);
+    for (size_t k = 0; k < 2; k++) {
+        const size_t C = widths[k];
+        float numbers[T * 64], want[WORDS * 64], got[WORDS * 64];
+        uint16_t dy[T * 64];
+        draw(numbers, T * C, 3);
+        for (size_t i = 0; i < T * C; i++) dy[i] = lrk_f32_to_bf16(numbers[i]);
+        for (size_t v = 0; v < WORDS; v++) {
+            for (size_t i = 0; i < C; i++) {
+                float sum = 0.0f;
+                for (size_t t = 0; t < T && v != 3; t++)
+                    if (ids[t] == (int32_t)v) sum += lrk_bf16_to_f32(dy[t * C + i]);
+                want[v * C + i] = 1.0f + 0.5f * sum;
+            }
+        }
+        for (size_t i = 0; i < WORDS * C; i++) got[i] = 1.0f;
+        const lrk_embed_attr attr = {.compute = LRK_C_BF16, .scale = 0.5, .padding = 1 + 3};
+        lrk_tensor table = matrix(LRK_F32, WORDS, C, C, NULL), at = lrk_vec(LRK_I32, T);
+        lrk_tensor d = matrix(LRK_F32, WORDS, C, C, on_gpu(got, WORDS * C * sizeof *got));
+        const lrk_tensor dout = matrix(LRK_BF16, T, C, C, on_gpu(dy, T * C * sizeof *dy));
+        at.data = on_gpu(ids, sizeof ids);
+        const lrk_call call = {.in = {&table, &at}, .dout = {&dout}, .din = {&d}, .attr = &attr, .device = LRK_CUDA};
+        lrk_op_backward(&lrk_op_embed, LRK_CUDA, LRK_C_BF16)(&call);
+        from_gpu(got, d.data, lrk_bytes(&d));
+        assert_memory_equal(got, want, WORDS * C * sizeof *got);
+        release(NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(steps, release),  cmocka_unit_test_teardown(not_finite, release),
         cmocka_unit_test_teardown(appends, release), cmocka_unit_test_teardown(gaps, release),
-        cmocka_unit_test_teardown(stored, release),
+        cmocka_unit_test_teardown(stored, release), cmocka_unit_test_teardown(trained_table, release),
     };
     lrk_err err = {0};
     if (lrk_device_open(LRK_CUDA, NULL, &err) != LRK_OK) {

@@ -13,6 +13,7 @@
 #include "kernels/attention/attention.h"
 #include "kernels/dora/dora.h"
 #include "kernels/embed/embed.h"
+#include "kernels/linear_xent/linear_xent.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/rope_table/rope_table.h"
@@ -112,6 +113,9 @@ static void wrong_shapes(void **state)
            V(LRK_I32, 3, "ids"));
     REFUSE(&lrk_op_embed, &embed, LRK_ESHAPE, "no multiple of 32, the block of q8_0",
            M(LRK_Q8_0, 9, 40, "e"), V(LRK_I32, 3, "ids"));
+    const lrk_linear_xent_attr trained = {.train = true};
+    REFUSE(&lrk_op_linear_xent, &trained, LRK_ESUPPORT, "head 'w' is bf16 and to be trained, expected f32",
+           M(LRK_BF16, 2, 4, "x"), M(LRK_BF16, 9, 4, "w"), V(LRK_I32, 2, "t"));
     REFUSE(&lrk_op_embed, &same, LRK_ESUPPORT, "embed: cannot compute in the type of 'e', f16",
            M(LRK_F16, 9, 40, "e"), V(LRK_I32, 3, "ids"));
 }
@@ -252,6 +256,39 @@ static void quantized_table(void **state)
     }
 }
 
+/* The gradient of a table that is f32 while the model computes in bf16, on every level; a row that stands for
+ * padding has none. */
+static void trained_table(void **state)
+{
+    (void)state;
+    enum { ROWS = 5, WIDTH = 70, N = 9 };
+    const int32_t ids[N] = {4, 0, 4, 2, 2, 1, 4, 0, 2};
+    static float table[ROWS * WIDTH], got[ROWS * WIDTH], want[ROWS * WIDTH];
+    static uint16_t dy[N * WIDTH];
+    lrk_tensor e = named(lrk_mat(LRK_F32, ROWS, WIDTH), "e", table), de = named(e, "de", got);
+    const lrk_tensor at = named(lrk_vec(LRK_I32, N), "ids", (void *)(uintptr_t)ids);
+    lrk_tensor dt = named(lrk_mat(LRK_BF16, N, WIDTH), "dy", dy);
+    const lrk_embed_attr a = {.compute = LRK_C_BF16, .scale = 3.0, .padding = 1 + 2};
+    const lrk_isa level = lrk_cpu();
+    for (size_t i = 0; i < ROWS * WIDTH; i++) want[i] = 1.0f;
+    for (size_t i = 0; i < N * WIDTH; i++) {
+        dy[i] = lrk_f32_to_bf16((float)lrk_rng_normal((lrk_rng){.seed = 2}, i));
+        if (ids[i / WIDTH] != 2)
+            want[(size_t)ids[i / WIDTH] * WIDTH + i % WIDTH] += 3.0f * lrk_bf16_to_f32(dy[i]);
+    }
+    for (lrk_isa isa = LRK_SCALAR; isa <= lrk_cpu_hardware(); isa++) {
+        lrk_call c = {.in = {&e, &at}, .dout = {&dt}, .din = {&de}, .attr = &a};
+        lrk_infer shapes = {0};
+        assert_int_equal(lrk_cpu_set(isa, NULL), LRK_OK);
+        assert_int_equal(lrk_op_infer(&lrk_op_embed, &c, &shapes, NULL), LRK_OK);
+        for (size_t i = 0; i < ROWS * WIDTH; i++) got[i] = 1.0f;
+        lrk_op_backward(&lrk_op_embed, LRK_CPU, shapes.compute)(&c);
+        for (size_t i = 0; i < ROWS * WIDTH; i++) /* one rounding for each of three sums of at most 16 */
+            assert_true(fabsf(got[i] - want[i]) <= 3.0f * 16.0f * 0x1p-24f);
+    }
+    assert_int_equal(lrk_cpu_set(level, NULL), LRK_OK);
+}
+
 /* At position 30000 an f32 table must still hold the right angle, to f32's own precision. */
 static void far_position(void **state)
 {
@@ -276,7 +313,7 @@ int main(void)
         cmocka_unit_test(dora),
         cmocka_unit_test(wrong_heads),     cmocka_unit_test(empty_slots),
         cmocka_unit_test(levels),          cmocka_unit_test(quantized_table),
-        cmocka_unit_test(far_position),
+        cmocka_unit_test(far_position),    cmocka_unit_test(trained_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
