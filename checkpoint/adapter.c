@@ -12,6 +12,7 @@ enum { MAX_CONFIG = 1 << 20 };
 static const char prefix[] = "base_model.model.";
 static const char suffix_a[] = ".lora_A.weight";
 static const char suffix_b[] = ".lora_B.weight";
+static const char suffix_w[] = ".weight";
 static const char suffix_m[] = ".lora_magnitude_vector";
 
 /* The module path between prefix and ending, as a copy in *path (NULL: another ending). */
@@ -153,6 +154,54 @@ static lrk_status read_stack(lrk_adapter *a, const lrk_safetensors *s, const lrk
     return LRK_OK;
 }
 
+/* The path where the key is that of a weight that modules_to_save names: PEFT takes every module whose path ends in
+ * a name. NULL: it is none. */
+static lrk_status saved_path(lrk_adapter *a, const char *key, const char **path, lrk_err *err)
+{
+    bool saved = false;
+    LRK_TRY(module_path(a, key, suffix_w, path, err));
+    for (size_t i = 0; *path && i < a->n_save; i++) {
+        const size_t n = strlen(*path), k = strlen(a->save[i]);
+        saved |= k <= n && strcmp(*path + n - k, a->save[i]) == 0;
+    }
+    /* the head of a tied model has a key of its own, whatever is named */
+    if (*path && a->tied && a->n_save && strcmp(*path, "lm_head") == 0) saved = true;
+    if (!saved) *path = NULL;
+    return LRK_OK;
+}
+
+static lrk_status read_whole(lrk_adapter *a, const lrk_safetensors *s, const lrk_st_entry *e, const char *path,
+                             lrk_err *err)
+{
+    const bool known = strcmp(path, "model.embed_tokens") == 0 || strcmp(path, "lm_head") == 0;
+    LRK_REQUIRE(err, known, LRK_ESUPPORT,
+                "%s: modules_to_save: '%s' is not supported, only embed_tokens and lm_head", s->path, path);
+    LRK_ASSERT(a->n_whole < LRK_ADAPTER_WHOLE);
+    a->whole[a->n_whole].path = path;
+    return read_tensor(a, s, e, 2, &a->whole[a->n_whole++].weight, err);
+}
+
+/* Every name of modules_to_save is there. */
+static lrk_status check_whole(const lrk_adapter *a, const char *file, lrk_err *err)
+{
+    for (size_t i = 0; i < a->n_save; i++) {
+        bool there = false;
+        for (size_t k = 0; k < a->n_whole; k++) {
+            const size_t n = strlen(a->whole[k].path), m = strlen(a->save[i]);
+            there |= m <= n && strcmp(a->whole[k].path + n - m, a->save[i]) == 0;
+        }
+        LRK_REQUIRE(err, there, LRK_EINPUT, "%s: modules_to_save: no tensor of '%s' is inside", file, a->save[i]);
+    }
+    return LRK_OK;
+}
+
+const lrk_tensor *lrk_adapter_find_whole(const lrk_adapter *a, const char *path)
+{
+    for (size_t i = 0; i < a->n_whole; i++)
+        if (strcmp(a->whole[i].path, path) == 0) return &a->whole[i].weight;
+    return NULL;
+}
+
 static int by_path(const void *x, const void *y)
 {
     return strcmp(((const lrk_adapter_module *)x)->path, ((const lrk_adapter_module *)y)->path);
@@ -176,6 +225,11 @@ static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err
         LRK_TRY(module_path(a, e->name, suffix_b, &path, err));
         second += path != NULL;
         if (path) continue;
+        LRK_TRY(saved_path(a, e->name, &path, err));
+        if (path) {
+            LRK_TRY(read_whole(a, s, e, path, err));
+            continue;
+        }
         if (a->dora) LRK_TRY(module_path(a, e->name, suffix_m, &path, err));
         LRK_REQUIRE(err, path, LRK_ESUPPORT, "%s: tensor '%s' is neither lora_A nor lora_B%s of a linear layer",
                     s->path, e->name, a->dora ? " nor lora_magnitude_vector" : "");
@@ -188,6 +242,7 @@ static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err
                 "%s: %zu lora_magnitude_vector but %zu lora_A", s->path, magnitudes, a->n);
     LRK_REQUIRE(err, !a->dora || !a->n_stacks, LRK_ESUPPORT,
                 "%s: use_dora beside target_parameters is not supported", s->path);
+    LRK_TRY(check_whole(a, s->path, err));
     LRK_TRY(lrk_adapter_expand(a, err));
     qsort(a->module, a->n, sizeof *a->module, by_path);
     a->notes = lrk_json_ref(s->metadata);
@@ -274,6 +329,32 @@ static bool base_matrix(const lrk_weights *base, const char *path, lrk_tensor *w
     return k > 0 && k < (int)sizeof name && lrk_weights_find(base, name, w) && w->rank == 2;
 }
 
+static lrk_status check_base_of_whole(const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
+{
+    lrk_tensor stored;
+    const lrk_tensor *embedding = lrk_adapter_find_whole(a, "model.embed_tokens");
+    const lrk_tensor *same = lrk_adapter_find_whole(a, "lm_head");
+    if (a->tied && a->n_whole && !lrk_weights_find(base, "lm_head.weight", &stored))
+        LRK_REQUIRE(err, embedding && (!same || (lrk_same_shape(embedding, same) &&
+                                                 memcmp(embedding->data, same->data, lrk_bytes(same)) == 0)),
+                    LRK_EINPUT,
+                    "an adapter for another base: ensure_weight_tying is true and %s ties its head, but embedding "
+                    "and head of the adapter differ",
+                    lrk_weights_path(base));
+    for (size_t i = 0; i < a->n_whole; i++) {
+        const lrk_adapter_whole *k = &a->whole[i];
+        lrk_tensor w;
+        const bool head = strcmp(k->path, "lm_head") == 0 && lrk_weights_find(base, "lm_head.weight", &w);
+        LRK_REQUIRE(err, head || lrk_weights_find(base, "model.embed_tokens.weight", &w), LRK_EINPUT,
+                    "an adapter for another base: it replaces '%s', which %s has not", k->path,
+                    lrk_weights_path(base));
+        LRK_REQUIRE(err, lrk_same_shape(&k->weight, &w), LRK_ESHAPE,
+                    "an adapter for another base: '%s' is (%zu, %zu) in the adapter and (%zu, %zu) in %s", k->path,
+                    lrk_rows(&k->weight), lrk_cols(&k->weight), lrk_rows(&w), lrk_cols(&w), lrk_weights_path(base));
+    }
+    return LRK_OK;
+}
+
 lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base, bool any_hash,
                                   lrk_err *err)
 {
@@ -290,6 +371,7 @@ lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base,
                     "in %s",
                     m->path, m->b.dim[0], m->a.dim[1], w.dim[0], w.dim[1], lrk_weights_path(base));
     }
+    LRK_TRY(check_base_of_whole(a, base, err));
     if (!noted || any_hash) return LRK_OK;
     lrk_weights_sha256(base, hex);
     LRK_REQUIRE(

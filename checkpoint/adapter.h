@@ -13,12 +13,14 @@
  * block_sparse_moe in Mixtral), or a stack beside a parameter that holds all of them, as PEFT's
  * target_parameters have it (lrk_adapter_stack).
  *
+ * Embedding and head may be replaced instead (modules_to_save): lrk_adapter_whole.
+ *
  * Keys: "base_model.model." + module path + ".lora_A.weight" | ".lora_B.weight" |
- * ".lora_magnitude_vector". Layout:
+ * ".lora_magnitude_vector", or ".weight" of what is replaced. Layout:
  * github.com/huggingface/peft, docs/source/developer_guides/checkpoint.md.
  *
  * Reading is strict: every key of adapter_config.json must be one that PEFT 0.21 writes, and those
- * that change the numbers in a way we do not compute (lora_bias, modules_to_save, ...)
+ * that change the numbers in a way we do not compute (lora_bias, layer_replication, ...)
  * must be at their neutral value; messages name the key. Tensors may be f32, f16 or bf16 and become
  * f32; NaN and infinity are refused. All errors of a file are LRK_EINPUT or LRK_ESUPPORT.
  */
@@ -55,6 +57,15 @@ typedef struct lrk_adapter_stack {
     double alpha, scale;
 } lrk_adapter_stack;
 
+/* A weight that stands for the base's: "model.embed_tokens" or "lm_head". Where the base ties them the other one
+ * stays as it was, unless `tied` says that they go on as one: both are then in the file, and equal. */
+typedef struct lrk_adapter_whole {
+    const char *path;
+    lrk_tensor weight; /* f32 (V, C), contiguous */
+} lrk_adapter_whole;
+
+enum { LRK_ADAPTER_WHOLE = 2 }; /* at most */
+
 /* Zero-initialize to build one for saving: fill the fields, modules in any order; nothing is owned
  * but what lrk_adapter_load put there. */
 typedef struct lrk_adapter {
@@ -72,6 +83,11 @@ typedef struct lrk_adapter {
     size_t n;
     lrk_adapter_stack *stack;
     size_t n_stacks;
+    const char *const *save; /* modules_to_save */
+    size_t n_save;
+    bool tied;               /* ensure_weight_tying */
+    lrk_adapter_whole whole[LRK_ADAPTER_WHOLE];
+    size_t n_whole;
     lrk_json *notes;  /* object of strings for the metadata, or NULL */
     lrk_json *config; /* adapter_config.json as read, or NULL */
     lrk_arena arena;
@@ -96,6 +112,9 @@ lrk_status lrk_adapter_expand(lrk_adapter *a, lrk_err *err);
 /* The module that PEFT's keys name for a stack. */
 void lrk_adapter_stack_module(const lrk_adapter *a, const lrk_adapter_stack *s, char out[LRK_NAME_MAX]);
 
+/* What stands for the weight of this path, or NULL. */
+const lrk_tensor *lrk_adapter_find_whole(const lrk_adapter *a, const char *path);
+
 /* The module of this path, or NULL. Mixtral's names of experts and router are those of its stacks too. */
 const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path);
 
@@ -115,7 +134,7 @@ lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err
 /* The same adapter as a GGUF file for llama.cpp and what is built on it: names and the row order of
  * q and k as the base's GGUF has them; f32. Its one alpha is alpha of the first module (times
  * sqrt(R) with rslora); where other modules differ the factor goes into their B. Not expressible,
- * and refused with the advice to merge: DoRA, adapters on the embedding or on a tied head. */
+ * and refused with the advice to merge: DoRA, modules_to_save, adapters on the embedding or on a tied head. */
 lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base, const char *path,
                                  lrk_err *err);
 

@@ -27,7 +27,7 @@ static const struct {
     {"base_model_name_or_path", READ},
     {"bias", READ},
     {"corda_config", NEUTRAL},
-    {"ensure_weight_tying", NEUTRAL},
+    {"ensure_weight_tying", READ},
     {"eva_config", NEUTRAL},
     {"exclude_modules", ANY},
     {"fan_in_fan_out", NEUTRAL},
@@ -44,7 +44,7 @@ static const struct {
     {"lora_ga_config", NEUTRAL},
     {"megatron_config", NEUTRAL},
     {"megatron_core", ANY},
-    {"modules_to_save", NEUTRAL},
+    {"modules_to_save", READ},
     {"monteclora_config", NEUTRAL},
     {"peft_type", READ},
     {"peft_version", ANY},
@@ -163,7 +163,9 @@ static lrk_status read_targets(lrk_adapter *a, const lrk_json *root, const char 
                                lrk_err *err)
 {
     const lrk_json *v = lrk_json_get(root, "target_modules");
-    const lrk_json *p = lrk_json_get(root, "target_parameters");
+    const lrk_json *p = lrk_json_get(root, "target_parameters"), *s = lrk_json_get(root, "modules_to_save");
+    if (s && !lrk_json_is(s, LRK_JSON_NULL))
+        LRK_TRY(read_names(a, s, "modules_to_save", &a->save, &a->n_save, where, err));
     if (p && !lrk_json_is(p, LRK_JSON_NULL))
         LRK_TRY(read_names(a, p, "target_parameters", &a->parameter, &a->n_parameters, where, err));
     if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
@@ -288,6 +290,7 @@ static lrk_status read_config(lrk_adapter *a, const char *where, lrk_err *err)
     LRK_TRY(lrk_json_opt_real(root, "lora_dropout", &a->dropout, where, err));
     LRK_TRY(lrk_json_opt_bool(root, "use_rslora", &a->rslora, where, err));
     LRK_TRY(lrk_json_opt_bool(root, "use_dora", &a->dora, where, err));
+    LRK_TRY(lrk_json_opt_bool(root, "ensure_weight_tying", &a->tied, where, err));
     LRK_REQUIRE(err, a->rank, LRK_EINPUT, "%s: r is missing", where);
     LRK_REQUIRE(err, a->alpha > 0 && a->alpha <= 1e6, LRK_EINPUT,
                 "%s: lora_alpha is %g, expected a positive number", where, a->alpha);

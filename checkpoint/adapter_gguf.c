@@ -55,6 +55,9 @@ static lrk_status check_modules(const job *j, lrk_err *err)
 {
     LRK_REQUIRE(err, !j->a->dora, LRK_ESUPPORT,
                 "a GGUF adapter cannot hold the magnitudes of use_dora; merge the adapter instead");
+    LRK_REQUIRE(err, !j->a->n_whole, LRK_ESUPPORT,
+                "a GGUF adapter cannot hold '%s' whole (modules_to_save); merge the adapter instead",
+                j->a->whole[0].path);
     for (size_t i = 0; i < j->a->n; i++) {
         const char *path = j->a->module[i].path;
         lrk_tensor head;

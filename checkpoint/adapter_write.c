@@ -81,6 +81,8 @@ static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
     lrk_json_set(root, "init_lora_weights", lrk_json_new_bool(true));
     lrk_json_set(root, "inference_mode", lrk_json_new_bool(true));
     lrk_json_set(root, "modules_to_save", lrk_json_new_null());
+    if (a->n_save) LRK_TRY(put_names(root, "modules_to_save", a->save, a->n_save, err));
+    if (a->tied) lrk_json_set(root, "ensure_weight_tying", lrk_json_new_bool(true));
     lrk_json_set(root, "layers_to_transform", lrk_json_new_null());
     lrk_json_set(root, "layers_pattern", lrk_json_new_null());
     return LRK_OK;
@@ -124,6 +126,8 @@ static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
         LRK_TRY(declare_one(w, m->path, ".lora_B.weight", &m->b, err));
         if (a->dora) LRK_TRY(declare_one(w, m->path, ".lora_magnitude_vector", &m->m, err));
     }
+    for (size_t i = 0; i < a->n_whole; i++)
+        LRK_TRY(declare_one(w, a->whole[i].path, ".weight", &a->whole[i].weight, err));
     for (size_t i = 0; i < a->n_stacks; i++) {
         char path[LRK_NAME_MAX];
         lrk_adapter_stack_module(a, &a->stack[i], path);
@@ -137,6 +141,10 @@ static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
 static const lrk_tensor *tensor_of(const lrk_adapter *a, const char *key)
 {
     const char *path = key + sizeof "base_model.model." - 1, *ending = strstr(path, ".lora_");
+    for (size_t i = 0; !ending && i < a->n_whole; i++) {
+        const size_t n = strlen(a->whole[i].path);
+        if (strncmp(a->whole[i].path, path, n) == 0 && strcmp(path + n, ".weight") == 0) return &a->whole[i].weight;
+    }
     for (size_t i = 0; ending && i < a->n; i++) {
         const lrk_adapter_module *m = &a->module[i];
         const size_t n = strlen(m->path);

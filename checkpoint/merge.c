@@ -38,7 +38,7 @@ static lrk_dtype type_of(const lrk_merge_job *job, const lrk_merge_item *item,
         t = o->type->dtype;
     else if (from_gguf && !o->gguf)
         t = common_type(job->base);
-    else if (lrk_dtype_quantized(stored) && item->module)
+    else if (lrk_dtype_quantized(stored) && (item->module || item->whole))
         t = LRK_F16;
     /* a row that is no whole number of blocks */
     return lrk_cols(&item->out) % lrk_dtype_block(t) ? LRK_F16 : t;
@@ -210,6 +210,7 @@ static lrk_status plan_item(lrk_merge_job *job, const lrk_tensor *src, lrk_err *
         memcpy(path, src->name, n - w);
         path[n - w] = '\0';
         item->module = lrk_adapter_find(job->adapter, path);
+        item->whole = lrk_adapter_find_whole(job->adapter, path);
     }
     item->out = lrk_like(src);
     if (arch && arch->norm_plus_one && from_gguf != job->options->gguf &&
@@ -243,26 +244,52 @@ static lrk_status check_parts(const lrk_merge_job *job, lrk_err *err)
     return LRK_OK;
 }
 
+static lrk_status plan_one(lrk_merge_job *job, const lrk_tensor *src, lrk_err *err)
+{
+    LRK_TRY(plan_item(job, src, err));
+    const lrk_merge_item *item = &job->item[job->n - 1]; /* a half is as the other */
+    if (item->module || item->whole)
+        job->report->merged++;
+    else
+        job->report->carried++;
+    return LRK_OK;
+}
+
+/* The head of a base that ties it, where the adapter parts the two: the embedding once more. */
+static lrk_status plan_head(lrk_merge_job *job, size_t *wanted, lrk_err *err)
+{
+    lrk_tensor head;
+    const lrk_adapter *a = job->adapter;
+    const bool tied = !lrk_weights_find(job->base, "lm_head.weight", &head);
+    *wanted = a ? a->n + a->n_whole : 0;
+    if (!tied || !a || !a->n_whole) return LRK_OK;
+    if (a->tied) {
+        *wanted = a->n + 1;
+        return LRK_OK;
+    }
+    job->untied = true;
+    LRK_REQUIRE(err, lrk_weights_find(job->base, "model.embed_tokens.weight", &head), LRK_EINPUT,
+                "%s: model.embed_tokens.weight is missing", lrk_weights_path(job->base));
+    head.name = "lm_head.weight";
+    return plan_one(job, &head, err);
+}
+
 /* Half of the ledger: who is used, and how often. */
 static lrk_status plan(lrk_merge_job *job, lrk_err *err)
 {
     const size_t n = lrk_weights_count(job->base);
-    LRK_TRY(lrk_alloc(&job->arena, 2 * n, sizeof *job->item, "merge plan", &job->item, err));
+    size_t wanted;
+    LRK_TRY(lrk_alloc(&job->arena, 2 * (n + 1), sizeof *job->item, "merge plan", &job->item, err));
     LRK_TRY(lrk_alloc(&job->arena, MAX_FILES, sizeof *job->made, "list of files", &job->made, err));
     for (size_t i = 0; i < n; i++) {
         const lrk_tensor *src = lrk_weights_at(job->base, i);
         /* a directory says in config.json what this tensor says */
         if (!job->options->gguf && strcmp(src->name, "rope_freqs") == 0) continue;
-        LRK_TRY(plan_item(job, src, err));
-        const lrk_merge_item *item = &job->item[job->n - 1]; /* a half is as the other */
-        if (item->module)
-            job->report->merged++;
-        else
-            job->report->carried++;
+        LRK_TRY(plan_one(job, src, err));
     }
-    LRK_REQUIRE(err, !job->adapter || job->report->merged == job->adapter->n, LRK_EINPUT,
-                "%zu modules of the adapter, but %zu tensors of the base take one",
-                job->adapter ? job->adapter->n : 0, job->report->merged);
+    LRK_TRY(plan_head(job, &wanted, err));
+    LRK_REQUIRE(err, job->report->merged == wanted, LRK_EINPUT,
+                "%zu modules of the adapter, but %zu tensors of the base take one", wanted, job->report->merged);
     if (job->options->gguf) {
         qsort(job->item, job->n, sizeof *job->item, by_place);
         LRK_TRY(check_parts(job, err));

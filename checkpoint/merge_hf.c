@@ -174,8 +174,8 @@ static lrk_status put_llama3(const lrk_merge_job *job, lrk_json *config, lrk_err
     return LRK_OK;
 }
 
-/* config.json says the type of the weights under one of two names. */
-static lrk_status edited_config(lrk_merge_job *job, lrk_err *err)
+/* config.json says the type of the weights under one of two names, and whether the head is the embedding. */
+static lrk_status edited_config(lrk_merge_job *job, bool converted, lrk_err *err)
 {
     const bool from_gguf = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
     const char *type = torch_name(job->item[0].out.dtype);
@@ -187,7 +187,8 @@ static lrk_status edited_config(lrk_merge_job *job, lrk_err *err)
     if (status == LRK_OK && from_gguf) status = put_llama3(job, copy, err);
     if (status == LRK_OK) {
         const char *key = from_gguf || lrk_json_get(copy, "torch_dtype") ? "torch_dtype" : "dtype";
-        lrk_json_set(copy, key, lrk_json_c_string(type));
+        if (converted) lrk_json_set(copy, key, lrk_json_c_string(type));
+        if (job->untied) lrk_json_set(copy, "tie_word_embeddings", lrk_json_new_bool(false));
         status = write_json(job, "config.json", copy, err);
     }
     lrk_json_free(copy);
@@ -228,8 +229,8 @@ static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
     bool converted = from_gguf;
     for (size_t i = 0; i < job->n; i++)
         converted = converted || job->item[i].out.dtype != job->item[i].src.dtype;
-    return converted ? edited_config(job, err)
-                     : copy_file(job, lrk_weights_path(job->base), "config.json", err);
+    return converted || job->untied ? edited_config(job, converted, err)
+                                    : copy_file(job, lrk_weights_path(job->base), "config.json", err);
 }
 
 lrk_status lrk_merge_write_hf(lrk_merge_job *job, lrk_err *err)

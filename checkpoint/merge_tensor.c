@@ -68,18 +68,19 @@ static void make_rows(void *ctx, size_t task, int worker)
     const lrk_merge_item *item = p->item;
     const size_t cols = lrk_cols(&item->src), last = lrk_min(p->rows, (task + 1) * TASK_ROWS);
     float *w = p->scratch + 2 * cols * (size_t)worker;
-    const bool adapted = p->adapted && item->module;
+    const bool adapted = p->adapted && item->module, whole = p->adapted && item->whole;
     p->bad[task] = SIZE_MAX;
     for (size_t i = task * TASK_ROWS; i < last; i++) {
         const size_t row = p->first + i;
         const void *src = lrk_row(&item->src, src_row(item, row));
         unsigned char *out = p->out + i * p->row_bytes;
         lrk_to_f32(item->src.dtype, src, cols, w);
+        if (whole) memcpy(w, lrk_row(item->whole, row), cols * sizeof *w);
         if (adapted) add_delta(item->module, hf_row(item, row), cols, w, w + cols);
         for (size_t c = 0; c < cols && item->shift != 0.0f; c++) w[c] += item->shift;
         for (size_t c = 0; c < cols && p->bad[task] == SIZE_MAX; c++)
             if (!(fabsf(w[c]) <= p->limit)) p->bad[task] = row * cols + c;
-        if (item->src.dtype == item->out.dtype && !adapted && item->shift == 0.0f)
+        if (item->src.dtype == item->out.dtype && !adapted && !whole && item->shift == 0.0f)
             memcpy(out, src, p->row_bytes);
         else
             (void)lrk_from_f32(item->out.dtype, w, cols, out);
@@ -255,11 +256,14 @@ lrk_status lrk_merge_verify(const lrk_merge_item *item, const lrk_tensor *writte
     LRK_REQUIRE(err, written->dtype == item->out.dtype && lrk_same_shape(written, &item->out),
                 LRK_EINTERNAL, "tensor '%s' was written with another type or shape", item->name);
     LRK_TRY(walk(item, false, compare, &c, err));
+    LRK_REQUIRE(err, c.differs || !item->whole, LRK_ENUMERIC,
+                "tensor '%s': merging changed nothing: it was not trained, or too little for %s", item->name,
+                lrk_dtype_name(item->out.dtype));
     LRK_REQUIRE(err, c.differs || !item->module || untouched_expert(item->module), LRK_ENUMERIC,
                 "tensor '%s': merging changed nothing: its adapter is zero, or too small for %s; "
                 "is the adapter trained?",
                 item->name, lrk_dtype_name(item->out.dtype));
-    LRK_REQUIRE(err, !c.differs || item->module, LRK_EIO,
+    LRK_REQUIRE(err, !c.differs || item->module || item->whole, LRK_EIO,
                 "tensor '%s' was not written as it stands in the base: the device may be failing",
                 item->name);
     return LRK_OK;

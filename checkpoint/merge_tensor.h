@@ -22,6 +22,7 @@ typedef struct lrk_merge_item {
     lrk_tensor src;                   /* as stored */
     lrk_tensor out;                   /* type and shape to write; no data */
     const lrk_adapter_module *module; /* or NULL */
+    const lrk_tensor *whole;          /* what stands for src, or NULL */
     lrk_row_order order;
     size_t head_dim;    /* rows of a head, where order or base_permuted matter */
     size_t first_row;   /* VALUES: where those of a head begin */
@@ -41,6 +42,7 @@ typedef struct lrk_merge_job {
     lrk_merge_item *item;
     size_t n;
     lrk_arena arena;
+    bool untied;       /* head and embedding, which the base ties, part */
     const char **made; /* files written so far, for the way back */
     size_t n_made;
     uint64_t done; /* bytes written */

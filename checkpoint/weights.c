@@ -218,8 +218,8 @@ static lrk_status sort_tensors(lrk_weights *w, lrk_err *err)
     return LRK_OK;
 }
 
-/* Transformers ignores a stored head when the configuration ties it: so may we, if it says the
- * same; otherwise whoever wrote the file meant something else. */
+/* As transformers 5: a stored head that says what the embedding says is tied to it; one that differs was trained
+ * apart, whatever the configuration says. */
 static lrk_status drop_tied_head(lrk_weights *w, lrk_err *err)
 {
     bool tied = false;
@@ -228,13 +228,14 @@ static lrk_status drop_tied_head(lrk_weights *w, lrk_err *err)
     if (!tied || !lrk_weights_find(w, "lm_head.weight", &head) ||
         !lrk_weights_find(w, "model.embed_tokens.weight", &embedding))
         return LRK_OK;
-    LRK_REQUIRE(err,
-                head.dtype == embedding.dtype && lrk_same_shape(&head, &embedding) &&
-                    memcmp(head.data, embedding.data, lrk_bytes(&head)) == 0,
-                LRK_EINPUT,
-                "%s: config.json ties lm_head to the embedding, but the stored lm_head.weight "
-                "differs from it; set tie_word_embeddings to false if the head was trained",
-                w->path);
+    if (head.dtype != embedding.dtype || !lrk_same_shape(&head, &embedding) ||
+        memcmp(head.data, embedding.data, lrk_bytes(&head)) != 0) {
+        lrk_warn("%s: config.json ties lm_head to the embedding, but the stored lm_head.weight differs from it: they "
+                 "are not tied",
+                 w->path);
+        lrk_json_set(w->config, "tie_word_embeddings", lrk_json_new_bool(false));
+        return LRK_OK;
+    }
     size_t at = 0;
     while (strcmp(w->tensor[at].name, "lm_head.weight") != 0) at++;
     memmove(&w->tensor[at], &w->tensor[at + 1], (w->n - at - 1) * sizeof *w->tensor);

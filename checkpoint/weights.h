@@ -14,7 +14,7 @@
  *   rope_freqs    a GGUF of a Llama 3 model has no rope scaling keys but this tensor, (D/2) f32:
  *                 the divisors of the frequencies
  *   lm_head       absent where the model ties it to the embedding; a stored copy equal to the
- *                 embedding is dropped, one that differs is an error
+ *                 embedding is dropped, one that differs counts, with a warning: the two are not tied
  */
 #ifndef LRK_CHECKPOINT_WEIGHTS_H
 #define LRK_CHECKPOINT_WEIGHTS_H

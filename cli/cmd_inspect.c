@@ -111,6 +111,7 @@ static lrk_status inspect_adapter(view *v, const char *path, lrk_err *err)
         add_view(v, &a.module[i].a);
         add_view(v, &a.module[i].b);
     }
+    for (size_t i = 0; i < a.n_whole; i++) add_view(v, &a.whole[i].weight);
     lrk_adapter_free(&a);
     return LRK_OK;
 }

@@ -84,10 +84,13 @@ static bool select_module(void *ctx, const char *path, size_t *rank, double *alp
 
 lrk_lora_options lrk_adapter_options(const lrk_adapter *a)
 {
+    unsigned whole = a->tied ? LRK_WHOLE_AS_ONE : 0u;
+    for (size_t i = 0; i < a->n_whole; i++) whole |= lrk_whole_named(a->whole[i].path);
     return (lrk_lora_options){.rank = a->rank,
                               .alpha = a->alpha,
                               .rslora = a->rslora,
                               .dora = a->dora,
+                              .whole = whole,
                               .select = select_module,
                               .ctx = (void *)(uintptr_t)a}; /* select only reads it */
 }
@@ -166,6 +169,15 @@ lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *e
     for (size_t i = 0; i < m->n_adapted; i++)
         for (size_t part = 0; part < lrk_adapter_parts(m->adapted[i]); part++)
             LRK_TRY(copy_in(a, m, m->adapted[i], part, err));
+    LRK_REQUIRE(err, a->n_whole == 0 || m->n_whole, LRK_EINPUT, "the model takes no %s of the adapter", a->whole[0].path);
+    for (size_t i = 0; i < m->n_whole; i++) {
+        const lrk_whole *w = &m->whole[i];
+        const lrk_tensor *from = lrk_adapter_find_whole(a, w->path);
+        LRK_REQUIRE(err, from && lrk_same_shape(from, &w->weight), LRK_EINPUT,
+                    "the adapter has no %s of (%zu, %zu), which the model takes", w->path, lrk_rows(&w->weight),
+                    lrk_cols(&w->weight));
+        lrk_device_upload(m->device, w->weight.data, from->data, lrk_bytes(from));
+    }
     lrk_model_settle(m);
     return LRK_OK;
 }
@@ -305,6 +317,31 @@ static lrk_status take_part(lrk_adapter *a, const lrk_model *m, const lrk_projec
     return LRK_OK;
 }
 
+lrk_status lrk_adapter_whole_copy(lrk_arena *arena, const lrk_model *m, lrk_tensor *t, lrk_err *err)
+{
+    const void *there = t->data;
+    LRK_TRY(lrk_alloc(arena, lrk_bytes(t), 1, t->name, &t->data, err));
+    return lrk_device_download(m->device, t->data, there, lrk_bytes(t), err);
+}
+
+/* The last name of each module, as PEFT's users write it. */
+static lrk_status take_whole(lrk_adapter *a, const lrk_model *m, lrk_err *err)
+{
+    const char **save;
+    a->n_whole = a->n_save = 0;
+    a->tied = m->as_one;
+    LRK_TRY(lrk_alloc(&a->arena, LRK_ADAPTER_WHOLE, sizeof *save, "modules_to_save", &save, err));
+    a->save = save;
+    for (size_t i = 0; i < m->n_whole; i++) {
+        lrk_tensor copy = m->whole[i].weight;
+        LRK_TRY(lrk_adapter_whole_copy(&a->arena, m, &copy, err));
+        save[a->n_save++] = short_name(m->whole[i].path);
+        a->whole[a->n_whole++] = (lrk_adapter_whole){.path = m->whole[i].path, .weight = copy};
+    }
+    if (m->as_one) a->whole[a->n_whole++] = (lrk_adapter_whole){.path = LRK_HEAD_PATH, .weight = a->whole[0].weight};
+    return LRK_OK;
+}
+
 lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err)
 {
     size_t parts = 0;
@@ -316,5 +353,6 @@ lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *e
     for (size_t i = 0; i < m->n_adapted; i++)
         for (size_t part = 0; part < lrk_adapter_parts(m->adapted[i]); part++)
             LRK_TRY(take_part(a, m, m->adapted[i], part, err));
+    LRK_TRY(take_whole(a, m, err));
     return lrk_adapter_expand(a, err);
 }

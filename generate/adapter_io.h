@@ -25,6 +25,9 @@ size_t lrk_adapter_parts(const lrk_projection *p);
 lrk_status lrk_adapter_copies(lrk_arena *arena, lrk_device device, const lrk_projection *p, size_t part,
                               lrk_tensor *a, lrk_tensor *b, lrk_tensor *m, lrk_err *err);
 
+/* t, a copy of the view of what is trained whole or of its gradient, becomes a copy of the numbers in the arena. */
+lrk_status lrk_adapter_whole_copy(lrk_arena *arena, const lrk_model *m, lrk_tensor *t, lrk_err *err);
+
 /* A part in an adapter: its matrices, and the module that the keys of its file name. */
 typedef struct lrk_adapter_pair_view {
     const lrk_tensor *a, *b, *m; /* m of rank 0: none */

@@ -50,6 +50,7 @@ typedef struct lrk_family {
     bool fused, plain_mlp, partial_rotary, local_rope, no_rope_layers, tied;
     size_t head_size;           /* where head_dim is absent; 0: width / heads */
     double theta;               /* where rope_theta is absent; 0: 10000 */
+    size_t padding;             /* 1 + pad_token_id where it is absent; 0: none */
 } lrk_family;
 
 static const lrk_family families[] = {
@@ -448,6 +449,16 @@ static lrk_status refuse_others(const lrk_source *s, lrk_err *err)
     return LRK_OK;
 }
 
+/* torch.nn.Embedding keeps the gradient of padding_idx at zero; it may count from the end. */
+static size_t padding_of(const lrk_source *s, size_t vocabulary)
+{
+    const lrk_json *v = lrk_json_get(s->config, "pad_token_id");
+    const int64_t id = lrk_json_is(v, LRK_JSON_INTEGER) ? lrk_json_integer(v) : -1, n = (int64_t)vocabulary;
+    if (!v) return s->family->padding <= vocabulary ? s->family->padding : 0;
+    if (!lrk_json_is(v, LRK_JSON_INTEGER) || id < -n || id >= n) return 0;
+    return (size_t)(id < 0 ? n + id : id) + 1;
+}
+
 static lrk_status read_family(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 {
     const lrk_family *f = s->family;
@@ -465,6 +476,7 @@ static lrk_status read_family(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     d->norm_plus_one = f->norm_plus_one;
     d->fused = f->fused;
     d->plain_mlp = f->plain_mlp;
+    d->padding = padding_of(s, d->vocabulary);
     return LRK_OK;
 }
 

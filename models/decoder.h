@@ -55,6 +55,7 @@ typedef struct lrk_decoder {
     lrk_rope rope, local_rope;
     unsigned char layer[LRK_MAX_LAYERS]; /* bits above */
     bool tied;           /* the head is the embedding */
+    size_t padding;      /* 1 + the token whose embedding learns nothing: pad_token_id; 0: none */
     bool attention_bias, output_bias, mlp_bias; /* q, k, v; o; gate, up, down */
     bool interleaved;    /* rope pairs are neighbours: q and k rows permuted, as llama GGUF files are */
 

@@ -236,7 +236,8 @@ lrk_var *lrk_model_hidden(const lrk_pass *p)
 {
     const lrk_model *m = p->model;
     const lrk_angles angles = rope_tables(p);
-    lrk_var *in[] = {lrk_constant(p->tape, &m->embedding), lrk_constant(p->tape, p->ids)};
+    lrk_var *in[] = {lrk_parameter(p->tape, &m->embedding, m->d_embedding.rank ? &m->d_embedding : NULL),
+                     lrk_constant(p->tape, p->ids)};
     lrk_var *h = lrk_apply(p->tape, &lrk_op_embed, in, 2, &m->embed);
     for (size_t i = 0; i < m->decoder.layers; i++) {
         if (p->hidden) p->hidden[i] = h;
@@ -259,9 +260,10 @@ static lrk_var *scaled(const lrk_pass *p, lrk_var *hidden)
 
 lrk_var *lrk_model_loss(const lrk_pass *p, lrk_var *hidden, const lrk_tensor *targets)
 {
-    lrk_var *in[] = {scaled(p, hidden), lrk_constant(p->tape, &p->model->head),
+    const lrk_model *m = p->model;
+    lrk_var *in[] = {scaled(p, hidden), lrk_parameter(p->tape, &m->head, m->d_head.rank ? &m->d_head : NULL),
                      lrk_constant(p->tape, targets)};
-    return lrk_apply(p->tape, &lrk_op_linear_xent, in, 3, &p->model->loss);
+    return lrk_apply(p->tape, &lrk_op_linear_xent, in, 3, &m->loss);
 }
 
 lrk_var *lrk_model_logits(const lrk_pass *p, lrk_var *hidden)

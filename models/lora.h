@@ -30,6 +30,7 @@ typedef struct lrk_lora_options {
     double alpha;
     double dropout;
     bool rslora, dora;
+    unsigned whole; /* embedding and head to be trained beside them: bits of models/whole.h */
     uint64_t seed;
     lrk_lora_select select; /* NULL: every linear layer but the head and routers */
     void *ctx;

@@ -363,6 +363,31 @@ static lrk_status take_norm(const lrk_builder *b, lrk_projection *p, lrk_err *er
     return lrk_alloc(b->memory.run, lrk_bytes(&p->norm), 1, p->path, &p->norm.data, err);
 }
 
+/* What is trained whole, at element `at` of the vectors. */
+static void place_whole(lrk_model *m, size_t at)
+{
+    float *parameters = m->parameters.data, *gradients = m->gradients.data;
+    for (size_t i = 0; i < m->n_whole; i++) {
+        lrk_whole *w = &m->whole[i];
+        const bool embedding = strcmp(w->path, LRK_EMBEDDING_PATH) == 0;
+        w->weight.data = parameters ? parameters + at : NULL;
+        if (m->gradients.rank) {
+            w->gradient = w->weight;
+            w->gradient.data = gradients ? gradients + at : NULL;
+        }
+        if (embedding || m->as_one) {
+            m->embedding = w->weight;
+            m->d_embedding = w->gradient;
+        }
+        if (!embedding || m->as_one) {
+            m->head = w->weight;
+            m->d_head = w->gradient;
+        }
+        at += lrk_count(&w->weight);
+    }
+    m->loss.train = m->d_head.rank > 0;
+}
+
 static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
 {
     lrk_model *m = b->m;
@@ -380,6 +405,7 @@ static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
             total += adapter_size(p);
         }
     }
+    for (size_t i = 0; i < m->n_whole; i++) total += lrk_count(&m->whole[i].weight);
     m->parameters = lrk_vec(LRK_F32, total);
     m->parameters.name = "adapters";
     if (b->options->train) m->gradients = m->parameters;
@@ -393,6 +419,7 @@ static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
         at += adapter_size(m->adapted[i]);
         LRK_TRY(take_norm(b, m->adapted[i], err));
     }
+    place_whole(m, at);
     return LRK_OK;
 }
 
@@ -437,7 +464,7 @@ static void set_attributes(lrk_model *m, lrk_compute compute)
     }
     m->rope = (lrk_rope_attr){.head = d->head_size, .interleaved = d->interleaved};
     if (d->latent.rank) set_latent(m);
-    m->embed = (lrk_embed_attr){.compute = compute, .scale = embedding_scale(d, compute)};
+    m->embed = (lrk_embed_attr){.compute = compute, .scale = embedding_scale(d, compute), .padding = d->padding};
     m->gather = (lrk_embed_attr){.compute = compute, .scale = 1.0};
     m->swiglu = (lrk_swiglu_attr){.activation = d->activation};
     m->residual = (lrk_scale_attr){.scale = d->residual_scale};
@@ -459,14 +486,41 @@ static lrk_status frequencies(const lrk_builder *b, const lrk_rope *rope, lrk_te
     return put(b, numbers, out, err);
 }
 
+/* Embedding or head, which is trained: its stored type stays where it is. */
+static lrk_status whole(const lrk_builder *b, const char *path, const char *name, lrk_err *err)
+{
+    const lrk_decoder *d = &b->m->decoder;
+    lrk_whole *w = &b->m->whole[b->m->n_whole++];
+    *w = (lrk_whole){.path = path, .weight = lrk_mat(LRK_F32, d->vocabulary, d->width)};
+    w->weight.name = path;
+    LRK_TRY(b->find(b->ctx, name, &w->stored, err));
+    return expect(b, &w->stored, name, d->vocabulary, d->width, err);
+}
+
+static lrk_status embedding_and_head(const lrk_builder *b, lrk_err *err)
+{
+    static const char rows[] = LRK_EMBEDDING_PATH ".weight", head[] = LRK_HEAD_PATH ".weight";
+    lrk_model *m = b->m;
+    const lrk_decoder *d = &m->decoder;
+    const unsigned bits = b->options->lora ? b->options->lora->whole : 0;
+    m->as_one = d->tied && bits > LRK_WHOLE_AS_ONE;
+    if (m->as_one) return whole(b, LRK_EMBEDDING_PATH, rows, err);
+    if (bits & LRK_WHOLE_EMBEDDING)
+        LRK_TRY(whole(b, LRK_EMBEDDING_PATH, rows, err));
+    else
+        LRK_TRY(matrix(b, rows, d->vocabulary, d->width, &m->embedding, err));
+    if (bits & LRK_WHOLE_HEAD) return whole(b, LRK_HEAD_PATH, d->tied ? rows : head, err);
+    m->head = m->embedding;
+    if (d->tied && !(bits & LRK_WHOLE_EMBEDDING)) return LRK_OK;
+    return matrix(b, d->tied ? rows : head, d->vocabulary, d->width, &m->head, err);
+}
+
 static lrk_status build(const lrk_builder *b, lrk_err *err)
 {
     lrk_model *m = b->m;
     const lrk_decoder *d = &m->decoder;
     LRK_TRY(lrk_alloc(&m->own, d->layers, sizeof *m->layers, "layers", &m->layers, err));
-    LRK_TRY(matrix(b, "model.embed_tokens.weight", d->vocabulary, d->width, &m->embedding, err));
-    m->head = m->embedding;
-    if (!d->tied) LRK_TRY(matrix(b, "lm_head.weight", d->vocabulary, d->width, &m->head, err));
+    LRK_TRY(embedding_and_head(b, err));
     LRK_TRY(norm(b, "model.norm", d->width, &m->final_norm, err));
     for (size_t i = 0; i < d->layers; i++) LRK_TRY(build_layer(b, i, err));
     LRK_TRY(frequencies(b, &d->rope, &m->frequencies[0], err));
@@ -492,65 +546,11 @@ void lrk_model_free(lrk_model *m)
     *m = (lrk_model){.own = m->own};
 }
 
-static bool ends_with(const char *name, const char *end)
-{
-    const size_t n = strlen(name), e = strlen(end);
-    return n >= e && strcmp(name + n - e, end) == 0;
-}
-
-/* Whether name is that of the weight of the module at path, or of its bias where it has one. */
-static bool is_of(const char *name, const char *path, bool bias)
-{
-    const size_t n = strlen(path);
-    return strncmp(name, path, n) == 0 &&
-           (strcmp(name + n, ".weight") == 0 || (bias && strcmp(name + n, ".bias") == 0));
-}
-
-static bool expert_knows(const lrk_model *m, size_t i, const char *name)
-{
-    const lrk_layer *layer = &m->layers[i];
-    const lrk_experts_attr *e = &layer->experts;
-    if (layer->correction.rank && strcmp(name, layer->correction.name) == 0) return true;
-    for (size_t k = 0; k < e->experts; k++)
-        if (strcmp(name, e->gate[k].name) == 0 || strcmp(name, e->up[k].name) == 0 ||
-            strcmp(name, e->down[k].name) == 0)
-            return true;
-    return false;
-}
-
-static bool layer_knows(const lrk_model *m, size_t i, const char *name)
-{
-    for (int which = 0; which < LRK_NORMS; which++) {
-        const lrk_norm_weights *norm = &m->layers[i].norm[which];
-        if (norm->weight.rank && strcmp(name, norm->weight.name) == 0) return true;
-        if (norm->bias.rank && strcmp(name, norm->bias.name) == 0) return true;
-    }
-    if (m->layers[i].experts.experts && expert_knows(m, i, name)) return true;
-    for (int which = 0; which < LRK_PROJECTIONS; which++) {
-        const lrk_projection *p = &m->layers[i].projection[which];
-        if (p->weight.rank && is_of(name, p->path, p->bias.rank)) return true;
-    }
-    return false;
-}
-
-bool lrk_model_knows(const lrk_model *m, const char *name)
-{
-    static const char *const others[] = {"model.embed_tokens.weight", "lm_head.weight", "rope_freqs"};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (strcmp(name, others[i]) == 0) return true;
-    }
-    if (ends_with(name, ".rotary_emb.inv_freq")) return true;
-    if (is_of(name, "model.norm", m->final_norm.bias.rank)) return true;
-    for (size_t i = 0; i < m->decoder.layers; i++) {
-        if (layer_knows(m, i, name)) return true;
-    }
-    return false;
-}
-
 lrk_status lrk_model_start(lrk_model *m, uint64_t seed, lrk_err *err)
 {
     for (size_t i = 0; i < m->n_adapted; i++)
         LRK_TRY(lrk_lora_start(m->adapted[i], m->device, seed, err));
+    for (size_t i = 0; i < m->n_whole; i++) LRK_TRY(lrk_whole_start(&m->whole[i], m->device, err));
     return LRK_OK;
 }
 

@@ -3,7 +3,8 @@
  * Weights stay in the type they are stored in; a model asks for them by Hugging Face name through a
  * callback, so it never knows the file format. On the CPU they stay where they are, in a mapped file; on
  * another device they are copied there. Norm weights, which are small, are converted to f32. All adapter weights lie in one vector, their gradients in another, in
- * the order of `adapted`: A, then B, then M of each projection. The optimizer sees two vectors.
+ * the order of `adapted`: A, then B, then M of each projection; then what is trained whole. The optimizer sees two
+ * vectors.
  *
  * On counting arenas the same build counts the same bytes and touches no weight.
  */
@@ -27,6 +28,7 @@
 #include "models/decoder.h"
 #include "models/lora.h"
 #include "models/modules.h"
+#include "models/whole.h"
 
 /* Puts the view of a weight into *out; fails with LRK_EINPUT when there is none of this name. */
 typedef lrk_status (*lrk_weight_find)(void *ctx, const char *name, lrk_tensor *out, lrk_err *err);
@@ -48,13 +50,17 @@ typedef struct lrk_layer {
 typedef struct lrk_model {
     lrk_decoder decoder;
     lrk_device device;          /* where all of the following lies */
-    lrk_tensor embedding, head; /* (V, C), stored type; the same view when tied */
+    lrk_tensor embedding, head; /* (V, C), stored type; the same view when tied; f32 where trained */
+    lrk_tensor d_embedding, d_head;     /* their gradients, the same view when trained as one; rank 0: none */
     lrk_norm_weights final_norm;        /* C */
     lrk_tensor frequencies[2];  /* f32 (R / 2), or (2, R / 2): short and long documents; [1]: local */
     lrk_layer *layers;
 
     lrk_projection **adapted;
     size_t n_adapted;
+    lrk_whole whole[2];
+    size_t n_whole;
+    bool as_one;                      /* whole[0] is embedding and head */
     lrk_tensor parameters, gradients; /* f32 (n); no gradients in inference */
     size_t weight_bytes;              /* of weights in the frozen arena: copied to the device, NF4 */
 
@@ -99,7 +105,7 @@ void lrk_model_free(lrk_model *m); /* may be called on a zeroed model */
  * "lm_head.weight" of a tied model and "...rotary_emb.inv_freq" are known and not used. */
 bool lrk_model_knows(const lrk_model *m, const char *name);
 
-/* Start values of all adapters. */
+/* Start values of all adapters, and of what is trained whole. */
 lrk_status lrk_model_start(lrk_model *m, uint64_t seed, lrk_err *err);
 
 /* To be called after each change of the parameters: what passes take as constants follows from them, the

@@ -26,6 +26,17 @@ static void targets(lrk_reader *r)
                         "all-linear stands alone, not in a list of names");
 }
 
+static void saved(lrk_reader *r)
+{
+    const lrk_recipe *p = r->recipe;
+    if (p->peft_ensure_weight_tying && !p->lora_modules_to_save.n && !p->lora_model_dir)
+        lrk_mistake(r, given(r, "peft_ensure_weight_tying"), "peft_ensure_weight_tying",
+                    "needs lora_modules_to_save: embed_tokens or lm_head");
+    if (p->lora_modules_to_save.n && p->lora_model_dir)
+        lrk_mistake(r, given(r, "lora_modules_to_save"), "lora_modules_to_save",
+                    "the adapter of lora_model_dir says what is trained; leave this out");
+}
+
 static void missing(lrk_reader *r)
 {
     if (!given(r, "base_model"))
@@ -138,6 +149,7 @@ void lrk_recipe_rules(lrk_reader *r)
     rows(r, "datasets", &r->recipe->datasets);
     rows(r, "test_datasets", &r->recipe->test_datasets);
     targets(r);
+    saved(r);
     schedule(r);
     evaluation(r);
 }

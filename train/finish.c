@@ -43,6 +43,9 @@ static lrk_status check_trained(const lrk_adapter *a, lrk_err *err)
         LRK_REQUIRE(err, all_finite(&a->module[i].a, &any_a) && all_finite(&a->module[i].b, &any) &&
                              all_finite(&a->module[i].m, &any_a),
                     LRK_ENUMERIC, "the adapter holds a number that is not finite; it is not written");
+    for (size_t i = 0; i < a->n_whole; i++)
+        LRK_REQUIRE(err, all_finite(&a->whole[i].weight, &any_a), LRK_ENUMERIC,
+                    "the trained %s holds a number that is not finite; it is not written", a->whole[i].path);
     LRK_REQUIRE(err, any, LRK_ENUMERIC,
                 "training left every B of the adapter at zero: nothing was learned; is the learning "
                 "rate 0, or the run a single warm-up step?");

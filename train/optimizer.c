@@ -15,7 +15,7 @@ static void step_part(const lrk_engine *e, const lrk_adamw *a, const lrk_adamw_v
         lrk_adamw_step(a, p, g, m, v, n);
 }
 
-/* One side of every projection: A, or what follows it, B and M. */
+/* One side of every projection: A, or what follows it, B and M. What is trained whole learns as A does. */
 static void step_side(const lrk_engine *e, const lrk_adamw *a, const lrk_adamw_values *there, bool second)
 {
     const lrk_model *m = &e->model;
@@ -25,6 +25,10 @@ static void step_side(const lrk_engine *e, const lrk_adamw *a, const lrk_adamw_v
         const size_t at = (size_t)((const float *)p->a.data - all), n = lrk_count(&p->a);
         const size_t rest = lrk_count(&p->b) + (p->m.rank ? lrk_count(&p->m) : 0);
         step_part(e, a, there, second ? at + n : at, second ? rest : n);
+    }
+    for (size_t i = 0; i < m->n_whole && !second; i++) {
+        const lrk_tensor *w = &m->whole[i].weight;
+        step_part(e, a, there, (size_t)((const float *)w->data - all), lrk_count(w));
     }
 }
 

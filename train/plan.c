@@ -32,16 +32,31 @@ static size_t count_trainable(const lrk_engine_bytes *b)
     return b->adapters / sizeof(float);
 }
 
+/* How many copies of the embedding are trained: rows are looked up, which is no product. */
+static double whole(const lrk_session *s)
+{
+    const unsigned bits = s->lora.whole;
+    if (s->base.decoder.tied && bits > LRK_WHOLE_AS_ONE) return 1.0;
+    return (bits & LRK_WHOLE_EMBEDDING ? 1.0 : 0.0) + (bits & LRK_WHOLE_HEAD ? 1.0 : 0.0);
+}
+
+static bool trains_head(const lrk_session *s)
+{
+    const unsigned bits = s->lora.whole;
+    return bits & LRK_WHOLE_HEAD || (s->base.decoder.tied && bits > LRK_WHOLE_AS_ONE);
+}
+
 static double count_flops(const lrk_session *s, size_t trainable)
 {
     const lrk_decoder *d = &s->base.decoder;
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
     const double head = (double)d->vocabulary * (double)d->width;
-    const double N = (double)lrk_decoder_matrix_parameters(d) - head, P = (double)trainable;
+    const double N = (double)lrk_decoder_matrix_parameters(d) - head, P = (double)trainable - whole(s) * head;
+    const double own = trains_head(s) ? 2.0 * head : 0.0;
     const double tokens = (double)l->tokens, length = l->rows ? tokens / (double)l->rows : 0.0;
     const double A = (double)d->layers * 2.0 * (double)(d->heads * d->head_size) * length;
     const double again = s->engine.recompute == LRK_KEEP_LAYERS ? 2.0 * N + A + 2.0 * P : 0.0;
-    return tokens * (4.0 * N + 3.5 * A + 6.0 * P + again) + (double)l->trained * 4.0 * head;
+    return tokens * (4.0 * N + 3.5 * A + 6.0 * P + again) + (double)l->trained * (4.0 * head + own);
 }
 
 /* GFLOP/s of a product like those of the feed-forward part, f32 or bf16 as the run will compute. */

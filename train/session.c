@@ -50,6 +50,26 @@ static lrk_status open_batches(lrk_session *s, lrk_err *err)
     return lrk_batches_open(&s->eval, s->eval_data.set, s->eval_data.n, &o, err);
 }
 
+/* Embedding and head as lora_modules_to_save names them. */
+static lrk_status choose_whole(const lrk_session *s, unsigned *bits, lrk_err *err)
+{
+    const lrk_recipe *r = s->recipe;
+    const lrk_strings *names = &r->lora_modules_to_save;
+    *bits = 0;
+    for (size_t i = 0; i < names->n; i++) {
+        const unsigned named = lrk_whole_named(names->item[i]);
+        LRK_REQUIRE(err, named, LRK_EUSAGE,
+                    "lora_modules_to_save: '%s' cannot be trained whole; embed_tokens and lm_head can", names->item[i]);
+        *bits |= named;
+    }
+    if (*bits && r->peft_ensure_weight_tying) *bits |= LRK_WHOLE_AS_ONE;
+    if (*bits && *bits < LRK_WHOLE_AS_ONE && s->base.decoder.tied)
+        lrk_warn("%s ties its head to its embedding; lora_modules_to_save parts them, and a merged model stores both; "
+                 "peft_ensure_weight_tying: true trains them as one",
+                 r->base_model);
+    return LRK_OK;
+}
+
 static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
@@ -71,9 +91,11 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
         LRK_TRY(lrk_targets_open(&s->excluded, "exclude_modules", x->item, x->n, x->scalar, err));
         s->targets.exclude = &s->excluded;
     }
+    unsigned whole;
+    LRK_TRY(choose_whole(s, &whole, err));
     s->lora = (lrk_lora_options){.rank = r->lora_r, .alpha = r->lora_alpha,
                                  .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
-                                 .dora = r->peft_use_dora, .seed = r->seed, .select = lrk_targets_select,
+                                 .dora = r->peft_use_dora, .whole = whole, .seed = r->seed, .select = lrk_targets_select,
                                  .ctx = &s->targets};
     return LRK_OK;
 }
@@ -147,6 +169,8 @@ static lrk_status open_all(lrk_session *s, lrk_err *err)
     LRK_TRY(lrk_text_check_rows(&s->text, s->base.decoder.vocabulary, r->base_model, err));
     LRK_TRY(open_batches(s, err));
     LRK_TRY(choose_adapter(s, err));
+    LRK_REQUIRE(err, !s->lora.whole || !r->export_adapter_gguf, LRK_EUSAGE,
+                "export.adapter_gguf: a GGUF adapter cannot hold what lora_modules_to_save trains; use export.gguf");
     LRK_TRY(choose_engine(s, err));
     LRK_TRY(lrk_recompute_choose(s, err));
     choose_schedule(s);

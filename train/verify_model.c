@@ -268,6 +268,13 @@ static lrk_status gradients(lrk_golden *g, lrk_engine *e, const lrk_adapter *ada
     for (size_t i = 0; i < e->model.n_adapted; i++)
         for (size_t part = 0; part < lrk_adapter_parts(e->model.adapted[i]); part++)
             LRK_TRY(compare_module(g, e, adapter, e->model.adapted[i], part, err));
+    for (size_t i = 0; i < e->model.n_whole; i++) {
+        char name[LRK_NAME_MAX];
+        lrk_tensor gradient = e->model.whole[i].gradient;
+        LRK_TRY(lrk_adapter_whole_copy(g->a, &e->model, &gradient, err));
+        snprintf(name, sizeof name, "grad.base_model.model.%s.weight", e->model.whole[i].path);
+        LRK_TRY(compare_tensor(g, "gradients", 1e-4, name, gradient.data, lrk_count(&gradient), true, err));
+    }
     lrk_optimizer frozen = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     lrk_optimizer_step(&frozen, e, 0.0);
     LRK_TRY(lrk_optimizer_result(&frozen, e, &r, err));
@@ -327,6 +334,18 @@ static lrk_status compare_part(lrk_golden *g, const lrk_engine *e, const lrk_ada
     return LRK_OK;
 }
 
+static lrk_status compare_whole(lrk_golden *g, const lrk_engine *e, const lrk_adapter *want, lrk_check *check,
+                                const lrk_whole *w, lrk_err *err)
+{
+    lrk_tensor got = w->weight;
+    const lrk_tensor *file = lrk_adapter_find_whole(want, w->path);
+    LRK_REQUIRE(err, file && lrk_same_shape(file, &got), LRK_EINPUT, "%s: %s is missing, or of another shape",
+                path_in(g, "final"), w->path);
+    LRK_TRY(lrk_adapter_whole_copy(g->a, &e->model, &got, err));
+    lrk_report_error(g->report, check, furthest(file->data, got.data, lrk_count(&got)), w->path);
+    return LRK_OK;
+}
+
 /* The adapter after the ten steps against final/. */
 static lrk_status compare_final(lrk_golden *g, const lrk_engine *e, lrk_err *err)
 {
@@ -342,6 +361,8 @@ static lrk_status compare_final(lrk_golden *g, const lrk_engine *e, lrk_err *err
     for (size_t i = 0; i < e->model.n_adapted; i++)
         for (size_t part = 0; status == LRK_OK && part < lrk_adapter_parts(e->model.adapted[i]); part++)
             status = compare_part(g, e, &want, check, e->model.adapted[i], part, err);
+    for (size_t i = 0; status == LRK_OK && i < e->model.n_whole; i++)
+        status = compare_whole(g, e, &want, check, &e->model.whole[i], err);
     lrk_adapter_free(&want);
     return status;
 }

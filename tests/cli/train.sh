@@ -62,6 +62,27 @@ numbers() { tail -c +$(($(od -An -tu8 -N8 "$1") + 9)) "$1"; } # the header names
 cmp <(numbers dora4/adapter/adapter_model.safetensors) <(numbers dora5/adapter/adapter_model.safetensors) ||
     fail "DoRA with dropout: checkpointing changes the adapter"
 
+# Embedding and head trained whole: the same bytes twice, resumed, and layer by layer; loaded by the other commands.
+whole=("${train[@]}" lora_modules_to_save=[embed_tokens,lm_head] export.adapter_gguf=false)
+expect_exit 0 "${whole[@]}" output_dir=whole
+grep -q 'embed_tokens' whole/adapter/adapter_config.json || fail "no modules_to_save: $(cat whole/adapter/adapter_config.json)"
+cp -r whole whole2 && rm -rf whole2/ckpt-00000004.safetensors whole2/adapter whole2/merged whole2/merged-q8_0.gguf
+expect_exit 0 "${whole[@]}" output_dir=whole2 --resume
+expect_exit 0 "${whole[@]}" output_dir=whole3 threads=1 gradient_checkpointing=layer export.merged=false export.gguf=[]
+for other in whole2 whole3; do
+    cmp <(numbers whole/adapter/adapter_model.safetensors) <(numbers $other/adapter/adapter_model.safetensors) ||
+        fail "$other: another adapter"
+done
+loss=$(printf '%.3f' "$(grep -o '"eval_loss": [0-9.]*' whole/metrics.jsonl | tail -n 1 | cut -c 14-)")
+expect_exit 0 "$LORIKEET" eval whole --max-tokens 1 --no-base --dtype f32
+[ "$(printf '%.3f' "$(awk '$1 == "loss" { print $2 }' out)")" = "$loss" ] || fail "training says $loss: $(cat out)"
+expect_exit 0 "${whole[@]}" output_dir=whole4 lora_modules_to_save=[] lora_model_dir=whole/adapter compute_dtype=bf16 \
+    export.gguf=[]
+grep -q 'lm_head' whole4/adapter/adapter_config.json || fail "went on without the head"
+expect_error 2 "'norm' cannot be trained whole; embed_tokens and lm_head can" "${whole[@]}" output_dir=no \
+    lora_modules_to_save=[norm]
+expect_error 2 'cannot hold what lora_modules_to_save trains' "${train[@]}" output_dir=no lora_modules_to_save=[lm_head]
+
 # A run of conversations, and with bf16.
 expect_exit 0 "${train[@]}" output_dir=chat datasets.0.path=chat.jsonl compute_dtype=bf16 export.merged=false
 [ -s chat/adapter/adapter_model.safetensors ] || fail "no adapter from conversations"

@@ -6,7 +6,8 @@ python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
 G=$SOURCE/tests/golden/data
 export HF_HUB_OFFLINE=1
 
-for case in llama llama_qv llama_bf16 llama_dora llama_patterns mistral; do
+for case in llama llama_qv llama_bf16 llama_dora llama_patterns mistral llama_bf16_save \
+    llama_save_embedding qwen2_save_head gemma2_save; do
     "$LORIKEET" export --adapter "$G/$case/adapter" --base "$G/$case" --peft adapter
     "$python" "$SOURCE/tests/peer/load_peft.py" adapter "$G/$case" adapter "$G/$case" || fail "PEFT: $case"
     "$LORIKEET" merge --model "$G/$case" --adapter "$G/$case/adapter" --out merged

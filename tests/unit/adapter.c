@@ -97,7 +97,9 @@ static const struct {
     {"\"r\":4,\"use_dora\":false,\"loftq_config\":{},\"modules_to_save\":null", LRK_OK, ""},
     {"\"r\":4,\"use_dora\":true", LRK_OK, ""},
     {"\"r\":4,\"use_dora\":1", LRK_EINPUT, "use_dora"},
-    {"\"r\":4,\"modules_to_save\":[\"lm_head\"]", LRK_ESUPPORT, "modules_to_save: not supported"},
+    {"\"r\":4,\"modules_to_save\":[\"lm_head\"],\"ensure_weight_tying\":true", LRK_OK, ""},
+    {"\"r\":4,\"modules_to_save\":[1]", LRK_EINPUT, "modules_to_save: entry 0"},
+    {"\"r\":4,\"lora_bias\":true", LRK_ESUPPORT, "lora_bias: not supported"},
     {"\"r\":4,\"fan_in_fan_out\":true", LRK_ESUPPORT, "fan_in_fan_out: not supported"},
     {"\"r\":4,\"bias\":\"all\"", LRK_ESUPPORT, "bias: 'all' is not supported, only none"},
     {"\"r\":4,\"init_lora_weights\":\"pissa\"", LRK_ESUPPORT, "changes the base model"},
@@ -252,6 +254,73 @@ static void test_refused(void **state)
     clean();
 }
 
+/* Embedding and head that stand for the base's. */
+static void test_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *file;
+        size_t whole, saved;
+    } cases[] = {{"llama_bf16_save", "adapter", 2, 2}, {"llama_save_embedding", "final", 1, 1},
+                 {"qwen2_save_head", "init", 1, 1}, {"gemma2_save", "adapter", 2, 2}};
+    lrk_adapter a, b;
+    lrk_weights *base = NULL;
+    lrk_err err = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[300], tensors[400];
+        snprintf(path, sizeof path, GOLDEN "%s/%s", cases[i].name, cases[i].file);
+        snprintf(tensors, sizeof tensors, "%s/adapter_model.safetensors", path);
+        load_ok(&a, path);
+        assert_int_equal(a.n_whole, cases[i].whole);
+        assert_int_equal(a.n_save, cases[i].saved);
+        assert_int_equal(a.tied, strcmp(cases[i].name, "gemma2_save") == 0);
+        if (lrk_adapter_save(&a, "unit_a", &err) != LRK_OK) fail_msg("%s", err.text);
+        same_file(tensors, "unit_a/adapter_model.safetensors");
+        load_ok(&b, "unit_a");
+        assert_int_equal(b.n_save, a.n_save);
+        assert_int_equal(b.tied, a.tied);
+        snprintf(path, sizeof path, GOLDEN "%s", cases[i].name);
+        assert_int_equal(lrk_weights_open(&base, path, &err), LRK_OK);
+        assert_int_equal(lrk_adapter_check_base(&b, base, false, &err), LRK_OK);
+        err = (lrk_err){0};
+        assert_int_equal(lrk_adapter_save_gguf(&b, base, "unit_a.gguf", &err), LRK_ESUPPORT);
+        assert_non_null(strstr(err.text, "merge the adapter instead"));
+        for (size_t k = 0; k < b.n_whole; k++) b.whole[k].weight.dim[0]--;
+        err = (lrk_err){0};
+        assert_int_equal(lrk_adapter_check_base(&b, base, true, &err), LRK_ESHAPE);
+        lrk_weights_close(base);
+        lrk_adapter_free(&a);
+        lrk_adapter_free(&b);
+    }
+    clean();
+}
+
+/* modules_to_save and the tensors contradict each other, or the base. */
+static void test_whole_refused(void **state)
+{
+    (void)state;
+    lrk_adapter a;
+    lrk_weights *base = NULL;
+    lrk_err err = {0};
+    assert_int_equal(lrk_mkdir("unit_a", NULL), LRK_OK);
+    mix("llama_bf16_save", "llama_save_embedding");
+    assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "modules_to_save: no tensor of 'lm_head' is inside"));
+    err = (lrk_err){0};
+    mix("llama_save_embedding", "llama_bf16_save");
+    assert_int_equal(lrk_adapter_load(&a, "unit_a", &err), LRK_ESUPPORT);
+    assert_non_null(strstr(err.text, "lm_head.weight' is neither lora_A nor lora_B"));
+    mix("gemma2_save", "llama_bf16_save");
+    load_ok(&a, "unit_a");
+    err = (lrk_err){0};
+    assert_int_equal(lrk_weights_open(&base, GOLDEN "llama_save_embedding", &err), LRK_OK);
+    assert_int_equal(lrk_adapter_check_base(&a, base, true, &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "embedding and head of the adapter differ"));
+    lrk_weights_close(base);
+    lrk_adapter_free(&a);
+    clean();
+}
+
 static void test_base(void **state)
 {
     (void)state;
@@ -336,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_rewrite), cmocka_unit_test(test_alpha),    cmocka_unit_test(test_configs),
         cmocka_unit_test(test_patterns), cmocka_unit_test(test_mixed_ranks),
         cmocka_unit_test(test_refused),  cmocka_unit_test(test_base),
+        cmocka_unit_test(test_whole),    cmocka_unit_test(test_whole_refused),
         cmocka_unit_test(test_gguf)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

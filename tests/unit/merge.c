@@ -16,7 +16,7 @@
 #define GOLDEN LRK_SOURCE_DIR "/tests/golden/data/"
 #define OUT "unit_merged"
 
-static void empty_out(void)
+static void empty_directory(void)
 {
     lrk_arena a = lrk_arena_growing("test");
     char **names, path[400];
@@ -28,9 +28,14 @@ static void empty_out(void)
         }
         (void)lrk_remove(OUT, NULL);
     }
+    lrk_arena_free(&a);
+}
+
+static void empty_out(void)
+{
+    empty_directory();
     (void)lrk_remove("unit_merged.gguf", NULL);
     (void)lrk_remove("unit_merged2.gguf", NULL);
-    lrk_arena_free(&a);
 }
 
 static lrk_status merge(const char *base, const char *adapter, lrk_merge_options o,
@@ -103,6 +108,74 @@ static void test_like_peft(void **state)
     }
     same_file(OUT "/tokenizer.json", GOLDEN "mistral/tokenizer.json");
     same_file(OUT "/generation_config.json", GOLDEN "mistral/generation_config.json");
+}
+
+static bool tied(const char *path)
+{
+    lrk_weights *w = NULL;
+    assert_int_equal(lrk_weights_open(&w, path, NULL), LRK_OK);
+    const bool is = lrk_json_bool(lrk_json_get(lrk_weights_config(w), "tie_word_embeddings"));
+    lrk_weights_close(w);
+    return is;
+}
+
+static void same_ends(const char *x, const char *y)
+{
+    static const char *const names[] = {"model.embed_tokens.weight", "lm_head.weight"};
+    lrk_weights *a = NULL, *b = NULL;
+    assert_int_equal(lrk_weights_open(&a, x, NULL), LRK_OK);
+    assert_int_equal(lrk_weights_open(&b, y, NULL), LRK_OK);
+    for (size_t i = 0; i < 2; i++) {
+        lrk_tensor t, u;
+        assert_int_equal(lrk_weights_find(a, names[i], &t), lrk_weights_find(b, names[i], &u));
+        if (!lrk_weights_find(a, names[i], &t)) continue;
+        assert_int_equal(t.dtype, u.dtype);
+        assert_memory_equal(t.data, u.data, lrk_bytes(&u));
+    }
+    lrk_weights_close(a);
+    lrk_weights_close(b);
+}
+
+/* Embedding and head that an adapter replaces: PEFT's file, from a directory and over GGUF, and no more tie. */
+static void test_whole_like_peft(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool tied;
+    } cases[] = {{"llama_bf16_save", false}, {"llama_save_embedding", false}, {"qwen2_save_head", false},
+                 {"gemma2_save", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char base[300], adapter[300], want[300];
+        lrk_weights *w = NULL;
+        lrk_adapter a;
+        lrk_merge_report report;
+        lrk_err err = {0};
+        lrk_merge_options gguf = {.out = "unit_merged.gguf", .gguf = true}, hf = {.out = OUT};
+        empty_out();
+        snprintf(base, sizeof base, GOLDEN "%s", cases[i].name);
+        snprintf(adapter, sizeof adapter, GOLDEN "%s/adapter", cases[i].name);
+        snprintf(want, sizeof want, GOLDEN "%s/merged/model.safetensors", cases[i].name);
+        merge_ok(base, adapter, hf);
+        same_file(OUT "/model.safetensors", want);
+        assert_int_equal(tied(OUT), cases[i].tied);
+        /* base to GGUF, adapter into that, and back */
+        assert_int_equal(lrk_adapter_load(&a, adapter, &err), LRK_OK);
+        assert_int_equal(lrk_weights_open(&w, base, &err), LRK_OK);
+        if (lrk_merge(w, NULL, &gguf, &report, &err) != LRK_OK) fail_msg("%s", err.text);
+        lrk_weights_close(w);
+        empty_directory();
+        assert_int_equal(lrk_weights_open(&w, "unit_merged.gguf", &err), LRK_OK);
+        gguf.out = "unit_merged2.gguf";
+        if (lrk_merge(w, &a, &gguf, &report, &err) != LRK_OK) fail_msg("%s", err.text);
+        if (lrk_merge(w, &a, &hf, &report, &err) != LRK_OK) fail_msg("%s", err.text);
+        lrk_weights_close(w);
+        snprintf(want, sizeof want, GOLDEN "%s/merged", cases[i].name);
+        same_ends(OUT, want);
+        assert_int_equal(tied(OUT), cases[i].tied);
+        assert_int_equal(tied("unit_merged2.gguf"), cases[i].tied);
+        lrk_adapter_free(&a);
+    }
 }
 
 /* PEFT sums the length of a row in another order: half a unit of the length and of each product. */
@@ -433,7 +506,8 @@ static int clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_like_peft), cmocka_unit_test(test_dora_like_peft),    cmocka_unit_test(test_from_gguf),
+        cmocka_unit_test(test_like_peft), cmocka_unit_test(test_whole_like_peft),
+        cmocka_unit_test(test_dora_like_peft),    cmocka_unit_test(test_from_gguf),
         cmocka_unit_test(test_gguf_to_gguf), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_metadata),     cmocka_unit_test(test_types),
         cmocka_unit_test(test_quantized),    cmocka_unit_test(test_shards),

@@ -173,6 +173,7 @@ for name, c in (
     ("architectures_empty", changed(CONFIG, "architectures", [])),
     ("no_model_type", changed(CONFIG, "model_type", DELETE)),
     ("auto_map", dict(CONFIG, auto_map={"AutoModelForCausalLM": "modeling_x.X"})),
+    ("tied_but_apart", dict(CONFIG, tie_word_embeddings=True)),
     ("nulls", dict(CONFIG, rope_scaling=None, quantization_config=None, sliding_window=None)),
     ("unknown_keys", dict(CONFIG, wibble={"a": [1, 2]}, _name_or_path="/home/x", task_specific_params=None)),
     ("eos_list", dict(CONFIG, eos_token_id=[380, 381])),

@@ -91,7 +91,6 @@ for i, (path, v, says) in enumerate(
         ("max_position_embeddings", 0, "max_position_embeddings: 0"),
         ("max_position_embeddings", -1, "max_position_embeddings: -1"),
         ("tie_word_embeddings", "no", "tie_word_embeddings: expected a boolean"),
-        ("tie_word_embeddings", True, "ties lm_head"),
         ("attention_bias", True, "q_proj.bias is missing"),
         ("mlp_bias", True, "bias is missing"),
         ("attention_bias", "yes", "attention_bias: expected a boolean"),

@@ -1,0 +1,33 @@
+/* models/whole.h -- weights of the base that are trained whole beside adapters: embedding and head.
+ *
+ * PEFT's modules_to_save: an f32 copy stands for what is stored, begins as that and learns as adapters do. Of a tied
+ * model one of them may be trained alone, or both apart, which cuts the tie: the other stays what it was. Trained
+ * as one (PEFT's ensure_weight_tying) they stay tied, and the gradient is the sum of both uses'.
+ * Source: huggingface/peft, utils/other.py, ModulesToSaveWrapper.
+ */
+#ifndef LRK_MODELS_WHOLE_H
+#define LRK_MODELS_WHOLE_H
+#include "base/device.h"
+#include "base/tensor.h"
+
+#include <stdbool.h>
+
+#define LRK_EMBEDDING_PATH "model.embed_tokens"
+#define LRK_HEAD_PATH "lm_head"
+
+/* Bits. AS_ONE: tied models train one copy, whichever is named; it means nothing to others. */
+enum { LRK_WHOLE_EMBEDDING = 1, LRK_WHOLE_HEAD = 2, LRK_WHOLE_AS_ONE = 4 };
+
+typedef struct lrk_whole {
+    const char *path;            /* of the module; static */
+    lrk_tensor stored;           /* as the base has it, in this process's memory */
+    lrk_tensor weight, gradient; /* f32 (V, C), in the model's vectors; gradient of rank 0 in inference */
+} lrk_whole;
+
+/* The bit of the module that PEFT chooses by this name: one whose path ends in it. 0: neither does. */
+unsigned lrk_whole_named(const char *name);
+
+/* weight becomes what is stored. */
+lrk_status lrk_whole_start(const lrk_whole *w, lrk_device device, lrk_err *err);
+
+#endif /* LRK_MODELS_WHOLE_H */
