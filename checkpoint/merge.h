@@ -50,8 +50,23 @@ typedef struct lrk_merge_options {
                                    directory made from a GGUF file only what `tokenizer` names */
 } lrk_merge_options;
 
+/* How far the adapted tensors of a layer moved: the base and the output, both in the output's type. */
+#define LRK_NO_LAYER SIZE_MAX
+enum { LRK_MAX_CHANGES = 1025 }; /* as many as there can be layers, and what lies outside of them */
+typedef struct lrk_merge_change {
+    size_t layer;         /* LRK_NO_LAYER: outside of layers */
+    double largest;       /* of |W' - W|, over the elements */
+    const char *tensor;   /* that has it; named by the base, and lives as long */
+    double moved, weight; /* sums of (W' - W)^2 and of W^2 */
+} lrk_merge_change;
+
+/* sqrt(moved / weight) */
+double lrk_merge_relative(const lrk_merge_change *c);
+
 typedef struct lrk_merge_report {
     size_t merged, carried; /* tensors changed, and taken over */
+    lrk_merge_change change[LRK_MAX_CHANGES]; /* ascending by layer */
+    size_t n_changes;
     size_t files;           /* that hold weights */
     uint64_t bytes;         /* of all tensors */
     bool needs_tokenizer;   /* a directory made from a GGUF file has none, for none was given */

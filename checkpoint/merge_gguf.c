@@ -70,7 +70,7 @@ static lrk_status verify(const lrk_merge_job *job, lrk_err *err)
         const lrk_merge_item *item = &job->item[i];
         const lrk_tensor t = lrk_gguf_view(&g, lrk_gguf_tensor(&g, item->out_name));
         const lrk_tensor part = item->parts ? lrk_expert_part(&t, item->part) : t;
-        status = lrk_merge_verify(item, &part, err);
+        status = lrk_merge_verify(job, item, &part, err);
     }
     lrk_gguf_close(&g);
     return status;

@@ -44,7 +44,7 @@ static lrk_status verify(const lrk_merge_job *job, const char *path, lrk_err *er
     for (size_t i = 0; i < s.n && status == LRK_OK; i++) {
         lrk_tensor t;
         status = lrk_st_view(&s, &s.entry[i], &t, err);
-        if (status == LRK_OK) status = lrk_merge_verify(lrk_merge_item_find(job, t.name), &t, err);
+        if (status == LRK_OK) status = lrk_merge_verify(job, lrk_merge_item_find(job, t.name), &t, err);
     }
     lrk_st_close(&s);
     return status;

@@ -230,14 +230,16 @@ lrk_status lrk_merge_stream(lrk_merge_job *job, const lrk_merge_item *item, lrk_
 typedef struct comparison {
     const unsigned char *written;
     bool differs;
+    lrk_merge_change *change; /* to add to, or NULL: the first difference is enough */
 } comparison;
 
 static lrk_status compare(void *ctx, const panel *p, bool *enough, lrk_err *err)
 {
     comparison *c = ctx;
-    (void)err;
-    if (memcmp(c->written + p->first * p->row_bytes, p->out, p->rows * p->row_bytes) != 0)
-        *enough = c->differs = true;
+    const unsigned char *written = c->written + p->first * p->row_bytes;
+    if (memcmp(written, p->out, p->rows * p->row_bytes) != 0) c->differs = true;
+    if (c->change) return lrk_merge_change_rows(c->change, p->item, p->out, written, p->rows, err);
+    *enough = c->differs;
     return LRK_OK;
 }
 
@@ -250,9 +252,11 @@ static bool untouched_expert(const lrk_adapter_module *m)
     return zero;
 }
 
-lrk_status lrk_merge_verify(const lrk_merge_item *item, const lrk_tensor *written, lrk_err *err)
+lrk_status lrk_merge_verify(const lrk_merge_job *job, const lrk_merge_item *item, const lrk_tensor *written,
+                            lrk_err *err)
 {
-    comparison c = {.written = written->data};
+    lrk_merge_change change = {0};
+    comparison c = {.written = written->data, .change = item->module ? &change : NULL};
     LRK_REQUIRE(err, written->dtype == item->out.dtype && lrk_same_shape(written, &item->out),
                 LRK_EINTERNAL, "tensor '%s' was written with another type or shape", item->name);
     LRK_TRY(walk(item, false, compare, &c, err));
@@ -266,5 +270,5 @@ lrk_status lrk_merge_verify(const lrk_merge_item *item, const lrk_tensor *writte
     LRK_REQUIRE(err, !c.differs || item->module || item->whole, LRK_EIO,
                 "tensor '%s' was not written as it stands in the base: the device may be failing",
                 item->name);
-    return LRK_OK;
+    return c.change ? lrk_merge_change_note(job->report, item, &change, err) : LRK_OK;
 }

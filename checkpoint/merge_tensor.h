@@ -54,8 +54,16 @@ lrk_status lrk_merge_stream(lrk_merge_job *job, const lrk_merge_item *item, lrk_
                             void *ctx, lrk_err *err);
 
 /* Holds what was written against the base alone: LRK_ENUMERIC where a targeted tensor did not
- * change, or another one did. */
-lrk_status lrk_merge_verify(const lrk_merge_item *item, const lrk_tensor *written, lrk_err *err);
+ * change, or another one did. How far it changed goes into the report. */
+lrk_status lrk_merge_verify(const lrk_merge_job *job, const lrk_merge_item *item,
+                            const lrk_tensor *written, lrk_err *err);
+
+/* Adds n rows of the output, as the base alone would be and as they are (merge_change.c). */
+lrk_status lrk_merge_change_rows(lrk_merge_change *c, const lrk_merge_item *item, const void *base,
+                                 const void *written, size_t n, lrk_err *err);
+/* A tensor's change goes to that of its layer. */
+lrk_status lrk_merge_change_note(lrk_merge_report *r, const lrk_merge_item *item,
+                                 const lrk_merge_change *c, lrk_err *err);
 
 const lrk_merge_item *lrk_merge_item_find(const lrk_merge_job *job, const char *out_name);
 

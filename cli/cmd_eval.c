@@ -3,21 +3,18 @@
 #include "base/threads.h"
 #include "cli/command.h"
 #include "cli/eval_report.h"
-#include "train/run_dir.h"
+#include "cli/exam_args.h"
 #include "train/signals.h"
 
 #include <stdio.h>
 #include <string.h>
 
 typedef struct lrk_eval_command {
-    const char *run, *model, *adapter, *data, *split, *prompt, *completion, *chat_template;
+    lrk_exam_args args;
     const char *validator, *group_by, *failures, *out, *device, *dtype;
     size_t rows, base_rows, max_tokens, examples, batch, threads;
     bool json, no_base;
 
-    lrk_arena arena;
-    lrk_recipe recipe;
-    lrk_recipe_dataset entry;
     lrk_responder responder[2]; /* base, tuned */
     lrk_score score[2];
     lrk_exam exam;
@@ -25,90 +22,33 @@ typedef struct lrk_eval_command {
     lrk_writer *report_file, *failure_file;
 } lrk_eval_command;
 
-/* ---- what is asked for: a run directory, options, or both ---- */
-
-static lrk_status from_run(lrk_eval_command *c, lrk_err *err)
-{
-    const char *path = lrk_path_join(&c->arena, c->run, LRK_RUN_RECIPE);
-    const char *adapter = lrk_path_join(&c->arena, c->run, LRK_RUN_ADAPTER);
-    LRK_REQUIRE(err, path && adapter, LRK_ENOMEM, "memory: no room for a path");
-    LRK_REQUIRE(err, lrk_is_file(path), LRK_EINPUT,
-                "%s: no " LRK_RUN_RECIPE " in it, so it is no run directory", c->run);
-    LRK_TRY(lrk_recipe_load(&c->recipe, &c->arena, path, NULL, 0, err));
-    if (!c->adapter) {
-        LRK_REQUIRE(err, lrk_is_dir(adapter), LRK_EINPUT,
-                    "%s: no adapter yet: the run has not finished; go on with `lorikeet train %s "
-                    "--resume`, or name one with --adapter",
-                    c->run, path);
-        c->adapter = adapter;
-    }
-    if (!c->model) c->model = c->recipe.base_model;
-    if (!c->validator) c->validator = c->recipe.validator_command;
-    if (!c->max_tokens) c->max_tokens = c->recipe.eval_max_new_tokens;
-    return LRK_OK;
-}
-
-static lrk_status from_options(lrk_eval_command *c, lrk_err *err)
-{
-    static const char defaults[] = "base_model: model\ndatasets: [{path: data}]\n";
-    LRK_REQUIRE(err, c->model && c->data, LRK_EUSAGE,
-                "expected a run directory, or --model and --data");
-    return lrk_recipe_parse(&c->recipe, &c->arena, defaults, sizeof defaults - 1, "defaults", NULL,
-                            0, err);
-}
-
-/* --data goes before what the run was evaluated on; its rows are read as the run's are. */
-static void choose_data(lrk_eval_command *c)
-{
-    if (!c->data) {
-        const lrk_recipe_datasets *d =
-            c->recipe.test_datasets.n ? &c->recipe.test_datasets : &c->recipe.datasets;
-        c->data = d->n ? d->item[0].path : NULL;
-        return;
-    }
-    if (c->run && c->recipe.datasets.n) c->entry = c->recipe.datasets.item[0];
-    c->entry.path = c->data;
-    c->entry.split = c->split;
-    if (c->prompt || c->completion) {
-        c->entry.prompt = c->prompt;
-        c->entry.completion = c->completion;
-    }
-    c->recipe.test_datasets = (lrk_recipe_datasets){&c->entry, 1};
-}
-
 static lrk_status resolve(lrk_eval_command *c, lrk_err *err)
 {
-    LRK_TRY(c->run ? from_run(c, err) : from_options(c, err));
-    LRK_REQUIRE(err, c->data || c->recipe.test_datasets.n || c->recipe.val_set_size > 0.0, LRK_EUSAGE,
-                "%s: the run had no rows to evaluate on; name some with --data", c->run);
-    LRK_REQUIRE(err, c->data || (!c->split && !c->prompt && !c->completion), LRK_EUSAGE,
-                "--split, --prompt and --completion go with --data");
-    choose_data(c);
-    c->recipe.base_model = c->model;
-    if (c->chat_template) c->recipe.chat_template = c->chat_template;
+    lrk_exam_args *a = &c->args;
+    LRK_TRY(lrk_exam_args_resolve(a, err));
+    if (a->run && !c->validator) c->validator = a->recipe.validator_command;
+    if (a->run && !c->max_tokens) c->max_tokens = a->recipe.eval_max_new_tokens;
     if (!c->max_tokens) c->max_tokens = 256;
-    LRK_REQUIRE(err, !c->no_base || c->adapter, LRK_EUSAGE, "--no-base goes with an adapter");
+    LRK_REQUIRE(err, !c->no_base || a->adapter, LRK_EUSAGE, "--no-base goes with an adapter");
     LRK_REQUIRE(err, c->threads <= LRK_MAX_THREADS && c->batch <= 256, LRK_EUSAGE,
                 "--threads and --batch: at most 256");
     return LRK_OK;
 }
 
-/* ---- the work ---- */
-
 /* Everything that can be missing is looked for before the first row. */
 static lrk_status open_all(lrk_eval_command *c, lrk_err *err)
 {
-    lrk_responder_options o = {.model = c->model};
+    lrk_responder_options o = {.model = c->args.model};
     LRK_TRY(lrk_device_choose(c->device, &o.device, err));
     LRK_TRY(lrk_compute_choose(c->dtype, o.device, &o.compute, err));
     if (c->out) LRK_TRY(lrk_writer_open(&c->report_file, c->out, err));
     if (c->failures) LRK_TRY(lrk_writer_open(&c->failure_file, c->failures, err));
     LRK_TRY(lrk_responder_open(&c->responder[0], &o, err));
-    o.adapter = c->adapter;
-    if (c->adapter) LRK_TRY(lrk_responder_open(&c->responder[1], &o, err));
+    o.adapter = c->args.adapter;
+    if (c->args.adapter) LRK_TRY(lrk_responder_open(&c->responder[1], &o, err));
     const size_t positions = c->responder[0].base.decoder.max_positions;
-    if (!c->run || c->recipe.sequence_len > positions) c->recipe.sequence_len = positions;
-    const lrk_exam_options e = {.recipe = &c->recipe, .group_by = c->group_by, .rows = c->rows};
+    if (!c->args.run || c->args.recipe.sequence_len > positions) c->args.recipe.sequence_len = positions;
+    const lrk_exam_options e = {.recipe = &c->args.recipe, .group_by = c->group_by, .rows = c->rows};
     LRK_TRY(lrk_exam_open(&c->exam, &e, &c->responder[0].text, err));
     return c->validator ? lrk_validator_open(&c->judge, c->validator, err) : LRK_OK;
 }
@@ -116,12 +56,12 @@ static lrk_status open_all(lrk_eval_command *c, lrk_err *err)
 static lrk_status make_scores(lrk_eval_command *c, size_t *n, lrk_err *err)
 {
     lrk_score_options o = {.name = "base", .validator = c->judge, .max_tokens = c->max_tokens,
-                           .rows = c->adapter ? c->base_rows : 0, .slots = c->batch,
+                           .rows = c->args.adapter ? c->base_rows : 0, .slots = c->batch,
                            .stop = lrk_stop_requested};
     *n = 0;
     if (!c->no_base) LRK_TRY(lrk_score_make(&c->score[(*n)++], &c->responder[0], &c->exam, &o, err));
     lrk_responder_close(&c->responder[0]);
-    if (!c->adapter) return LRK_OK;
+    if (!c->args.adapter) return LRK_OK;
     o.name = "tuned";
     o.rows = 0;
     return lrk_score_make(&c->score[(*n)++], &c->responder[1], &c->exam, &o, err);
@@ -148,7 +88,7 @@ static lrk_status evaluate(lrk_eval_command *c, lrk_err *err)
     LRK_TRY(open_all(c, err));
     lrk_signals_install();
     LRK_TRY(make_scores(c, &n, err));
-    const lrk_eval_report r = {.model = c->model, .adapter = c->adapter, .data = c->data,
+    const lrk_eval_report r = {.model = c->args.model, .adapter = c->args.adapter, .data = c->args.data,
                                .validator = c->validator, .exam = &c->exam, .score = c->score,
                                .n_scores = n};
     if (c->failure_file) {
@@ -173,20 +113,20 @@ static void close_all(lrk_eval_command *c)
         lrk_responder_close(&c->responder[i]);
     }
     lrk_exam_close(&c->exam);
-    lrk_arena_free(&c->arena);
+    lrk_arena_free(&c->args.arena);
 }
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
-    lrk_eval_command c = {.device = "auto", .dtype = "auto", .arena = lrk_arena_growing("eval")};
+    lrk_eval_command c = {.device = "auto", .dtype = "auto", .args = {.arena = lrk_arena_growing("eval")}};
     const lrk_option table[] = {
-        {"model", LRK_OPTION_STRING, &c.model, false},
-        {"adapter", LRK_OPTION_STRING, &c.adapter, false},
-        {"data", LRK_OPTION_STRING, &c.data, false},
-        {"split", LRK_OPTION_STRING, &c.split, false},
-        {"prompt", LRK_OPTION_STRING, &c.prompt, false},
-        {"completion", LRK_OPTION_STRING, &c.completion, false},
-        {"chat-template", LRK_OPTION_STRING, &c.chat_template, false},
+        {"model", LRK_OPTION_STRING, &c.args.model, false},
+        {"adapter", LRK_OPTION_STRING, &c.args.adapter, false},
+        {"data", LRK_OPTION_STRING, &c.args.data, false},
+        {"split", LRK_OPTION_STRING, &c.args.split, false},
+        {"prompt", LRK_OPTION_STRING, &c.args.prompt, false},
+        {"completion", LRK_OPTION_STRING, &c.args.completion, false},
+        {"chat-template", LRK_OPTION_STRING, &c.args.chat_template, false},
         {"validator", LRK_OPTION_STRING, &c.validator, false},
         {"group-by", LRK_OPTION_STRING, &c.group_by, false},
         {"rows", LRK_OPTION_SIZE, &c.rows, false},
@@ -204,7 +144,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     };
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
     LRK_REQUIRE(err, argc <= 1, LRK_EUSAGE, "unexpected argument %s", argv[1]);
-    if (argc) c.run = argv[0];
+    if (argc) c.args.run = argv[0];
     lrk_status s = resolve(&c, err);
     if (s == LRK_OK) lrk_threads_set((int)c.threads);
     if (s == LRK_OK) s = evaluate(&c, err);

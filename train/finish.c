@@ -4,7 +4,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "generate/merge_model.h"
+#include "train/certificate.h"
 #include "train/manifest.h"
+#include "train/signals.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -97,15 +99,25 @@ static lrk_status look_for(const char *path, bool *there, lrk_err *err)
     return s;
 }
 
+/* The models that the adapter was merged into. */
+typedef struct merged_outputs {
+    lrk_output *item;
+    size_t n;
+} merged_outputs;
+
 static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const lrk_manifest_text *text,
-                        const char *name, const char *type, lrk_err *err)
+                        const char *name, const char *type, merged_outputs *outputs, lrk_err *err)
 {
-    lrk_merge_report report;
+    lrk_output *out = &outputs->item[outputs->n];
+    lrk_merge_report *report = &out->report;
     lrk_merge_options o = {.out = lrk_run_dir_file(t->dir, name), .gguf = type != NULL,
                            .extra = text->file, .n_extra = 2};
     LRK_REQUIRE(err, o.out, LRK_ENOMEM, "memory: no room for a path");
     bool there;
     LRK_TRY(look_for(o.out, &there, err));
+    out->path = o.out;
+    out->name = strrchr(o.out, '/') + 1;
+    outputs->n++;
     if (there) {
         lrk_note("%s: is here already", o.out);
         return LRK_OK;
@@ -114,15 +126,15 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const lrk_m
         o.type = lrk_file_type_find(type);
         LRK_REQUIRE(err, o.type, LRK_EUSAGE, "export.gguf: %s: unknown type", type);
     }
-    LRK_TRY(lrk_merge_model(t->session->base.weights, a, &o, &report, err));
-    lrk_note("%s: %zu merged and %zu unchanged tensors, %.1f MB%s", o.out, report.merged,
-             report.carried, (double)report.bytes / 1e6,
-             report.needs_tokenizer ? "; put the base model's tokenizer files beside it" : "");
+    LRK_TRY(lrk_merge_model(t->session->base.weights, a, &o, report, err));
+    lrk_note("%s: %zu merged and %zu unchanged tensors, %.1f MB%s", o.out, report->merged,
+             report->carried, (double)report->bytes / 1e6,
+             report->needs_tokenizer ? "; put the base model's tokenizer files beside it" : "");
     return LRK_OK;
 }
 
 static lrk_status export_merged(const lrk_training *t, const lrk_adapter *a,
-                                const lrk_manifest_text *text, lrk_err *err)
+                                const lrk_manifest_text *text, merged_outputs *outputs, lrk_err *err)
 {
     const lrk_recipe *r = t->session->recipe;
     char name[64];
@@ -132,12 +144,73 @@ static lrk_status export_merged(const lrk_training *t, const lrk_adapter *a,
         LRK_TRY(lrk_adapter_save_gguf(a, t->session->base.weights, path, err));
         lrk_note("%s: the adapter for llama.cpp", path);
     }
-    if (r->export_merged) LRK_TRY(merge(t, a, text, LRK_RUN_MERGED, NULL, err));
+    if (r->export_merged) LRK_TRY(merge(t, a, text, LRK_RUN_MERGED, NULL, outputs, err));
     for (size_t i = 0; i < r->export_gguf.n; i++) {
         snprintf(name, sizeof name, "merged-%s.gguf", r->export_gguf.item[i]);
-        LRK_TRY(merge(t, a, text, name, r->export_gguf.item[i], err));
+        LRK_TRY(merge(t, a, text, name, r->export_gguf.item[i], outputs, err));
     }
     return LRK_OK;
+}
+
+static lrk_status note_table(const lrk_certificate *c, lrk_err *err)
+{
+    lrk_buf table = {0};
+    lrk_certificate_table(c, &table);
+    lrk_buf_append(&table, "", 1);
+    const lrk_status status = lrk_buf_check(&table, err);
+    for (char *line = table.data, *end; status == LRK_OK && (end = strchr(line, '\n')); line = end + 1) {
+        *end = '\0';
+        lrk_note("%s", line);
+    }
+    lrk_buf_free(&table);
+    return status;
+}
+
+static lrk_status remove_output(const char *path, lrk_err *err)
+{
+    if (lrk_is_dir(path)) LRK_TRY(lrk_dir_clear(path, err));
+    return lrk_remove(path, err);
+}
+
+/* How far the merged models are from base + adapter. One past a limit does not stay. */
+static lrk_status certify(const lrk_training *t, merged_outputs *outputs, lrk_err *err)
+{
+    const lrk_session *s = t->session;
+    const lrk_recipe *r = s->recipe;
+    lrk_exam exam = {0};
+    lrk_certificate c = {.model = r->base_model, .adapter = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER),
+                         .device = s->device, .max_kl = r->export_max_kl,
+                         .min_top1 = r->export_min_top1, .stop = lrk_stop_requested,
+                         .output = outputs->item, .n = outputs->n};
+    const char *path = lrk_run_dir_file(t->dir, LRK_CERTIFICATE);
+    const lrk_exam_options e = {.recipe = r, .rows = r->export_check_rows};
+    LRK_REQUIRE(err, c.adapter && path, LRK_ENOMEM, "memory: no room for a path");
+    lrk_engine_close(t->engine); /* its memory is for two models now */
+    lrk_status status = LRK_OK;
+    if (s->eval && r->export_check_rows) {
+        status = lrk_exam_open(&exam, &e, &s->text, err);
+        c.exam = &exam;
+    }
+    if (status == LRK_OK) status = lrk_certify(&c, err);
+    if (status == LRK_OK) status = lrk_certificate_write(&c, path, err);
+    if (status == LRK_OK) status = note_table(&c, err);
+    for (size_t i = 0; status == LRK_OK && i < c.n; i++)
+        if (c.output[i].past_limit) status = remove_output(c.output[i].path, err);
+    if (status == LRK_OK) status = lrk_certificate_check(&c, err);
+    lrk_exam_close(&exam);
+    return status;
+}
+
+static lrk_status export_certified(const lrk_training *t, const lrk_adapter *a,
+                                   const lrk_manifest_text *text, lrk_err *err)
+{
+    merged_outputs outputs = {0};
+    outputs.item = lrk_heap_alloc(1 + t->session->recipe->export_gguf.n, sizeof *outputs.item);
+    LRK_REQUIRE(err, outputs.item, LRK_ENOMEM, "memory: no room for a list of outputs");
+    lrk_status status = export_merged(t, a, text, &outputs, err);
+    if (status == LRK_OK && outputs.n) status = certify(t, &outputs, err);
+    lrk_heap_free(outputs.item);
+    return status;
 }
 
 /* adapter/ with manifest and card, then what is made of it. */
@@ -152,7 +225,7 @@ static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk
     lrk_note("%s: the adapter for PEFT", path);
     lrk_json_set(manifest, "output", lrk_json_c_string(output));
     lrk_status status = lrk_manifest_print(manifest, &text, err);
-    if (status == LRK_OK) status = export_merged(t, a, &text, err);
+    if (status == LRK_OK) status = export_certified(t, a, &text, err);
     lrk_manifest_text_free(&text);
     return status;
 }

@@ -5,8 +5,11 @@
 
 /* With load_best_model_at_end the weights of the best checkpoint are loaded first. Writes adapter/,
  * and as the recipe says adapter.gguf, merged/, merged-TYPE.gguf, each whole or not at all, the
- * directories with manifest and model card (train/manifest.h); names each on standard error. An adapter whose every B is zero, or with a number that is not finite, is
- * not written: LRK_ENUMERIC. */
+ * directories with manifest and model card (train/manifest.h); names each on standard error. What was
+ * merged is held against base + adapter on held-out rows (train/certificate.h): certificate.json, a
+ * table, and LRK_ENUMERIC where an output is past export.max_kl or export.min_top1; that output is
+ * removed. An adapter whose every B is zero, or with a number that is not finite, is not written:
+ * LRK_ENUMERIC. The engine is closed where anything was merged. */
 lrk_status lrk_training_finish(lrk_training *t, lrk_err *err);
 
 #endif /* LRK_TRAIN_FINISH_H */

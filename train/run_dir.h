@@ -6,6 +6,7 @@
  *   ckpt-00000120.safetensors     all that resuming after step 120 needs; a few of them
  *   best.json                     step and loss of the best evaluation so far
  *   adapter/, adapter.gguf, merged/, merged-q8_0.gguf   what the run was for, at its end
+ *   certificate.json              how far merged models are from base + adapter
  */
 #ifndef LRK_TRAIN_RUN_DIR_H
 #define LRK_TRAIN_RUN_DIR_H

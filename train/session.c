@@ -168,6 +168,10 @@ static lrk_status open_all(lrk_session *s, lrk_err *err)
     LRK_TRY(lrk_text_open(&s->text, r->base_model, err));
     LRK_TRY(lrk_text_check_rows(&s->text, s->base.decoder.vocabulary, r->base_model, err));
     LRK_TRY(open_batches(s, err));
+    LRK_REQUIRE(err, s->eval || (r->export_max_kl <= 0.0 && r->export_min_top1 <= 0.0), LRK_EUSAGE,
+                "export.%s: there are no held-out rows to measure on; name some in test_datasets, or set "
+                "val_set_size",
+                r->export_max_kl > 0.0 ? "max_kl" : "min_top1");
     LRK_TRY(choose_adapter(s, err));
     LRK_REQUIRE(err, !s->lora.whole || !r->export_adapter_gguf, LRK_EUSAGE,
                 "export.adapter_gguf: a GGUF adapter cannot hold what lora_modules_to_save trains; use export.gguf");

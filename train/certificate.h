@@ -1,0 +1,49 @@
+/* train/certificate.h -- what is known of the models that an adapter was merged into.
+ *
+ * certificate.json:
+ *   {"format": "lorikeet-certificate", "version": 1, "program": {name, version},
+ *    "reference": {"model", "adapter"}, "rows", "tokens", "limits": {"max_kl", "min_top1"},
+ *    "outputs": [{"path", "bytes", "merged", "carried", "change": [{"layer", "largest", "relative", "tensor"}],
+ *                 "kl": {"mean", "p99", "max"}, "top1": {"value", "low", "high", "count", "of"},
+ *                 "loss", "reference_loss", "kept"}]}
+ *
+ * merged, carried, change (checkpoint/merge.h) are absent where the output was there before; kl, top1 and the
+ * losses (train/fidelity.h) where there were no rows to measure on. Equal runs write equal files.
+ */
+#ifndef LRK_TRAIN_CERTIFICATE_H
+#define LRK_TRAIN_CERTIFICATE_H
+#include "checkpoint/merge.h"
+#include "train/fidelity.h"
+
+#define LRK_CERTIFICATE "certificate.json"
+
+typedef struct lrk_output {
+    const char *path, *name;   /* name: as the certificate has it */
+    lrk_merge_report report;   /* merged 0: not known */
+    bool measured, past_limit; /* set by lrk_certify */
+    lrk_fidelity fidelity;
+} lrk_output;
+
+typedef struct lrk_certificate {
+    const char *model, *adapter; /* the reference; adapter may be NULL */
+    lrk_device device;           /* open */
+    const lrk_exam *exam;        /* NULL: nothing is measured */
+    double max_kl, min_top1;     /* an output past one of them fails; 0: no limit */
+    bool (*stop)(void);          /* may be NULL */
+    lrk_output *output;
+    size_t n;
+} lrk_certificate;
+
+/* Opens the reference and each output in turn, and measures. */
+lrk_status lrk_certify(const lrk_certificate *c, lrk_err *err);
+
+/* A table, a line each. */
+void lrk_certificate_table(const lrk_certificate *c, lrk_buf *out);
+/* For the caller to free. */
+lrk_json *lrk_certificate_json(const lrk_certificate *c);
+lrk_status lrk_certificate_write(const lrk_certificate *c, const char *path, lrk_err *err);
+
+/* LRK_ENUMERIC where an output is past a limit; the message names the worst and how to mend it. */
+lrk_status lrk_certificate_check(const lrk_certificate *c, lrk_err *err);
+
+#endif /* LRK_TRAIN_CERTIFICATE_H */
