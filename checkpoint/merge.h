@@ -72,6 +72,9 @@ typedef struct lrk_merge_report {
     bool needs_tokenizer;   /* a directory made from a GGUF file has none, for none was given */
 } lrk_merge_report;
 
+/* Sets merged, carried, bytes and change, [{"layer", "largest", "relative", "tensor"}], of an object. */
+void lrk_merge_report_put(const lrk_merge_report *r, lrk_json *object);
+
 /* adapter may be NULL: then the model is only converted. Without a type, one of 16 or 32 bits
  * stays; a quantized tensor becomes f16, but stays as it is where the output is GGUF and no adapter
  * touches it. In a directory made from a GGUF file every tensor gets the same type: the first of

@@ -89,3 +89,26 @@ lrk_status lrk_merge_change_note(lrk_merge_report *r, const lrk_merge_item *item
     add(&r->change[i], c, item->name);
     return LRK_OK;
 }
+
+static lrk_json *change_json(const lrk_merge_change *c)
+{
+    lrk_json *o = lrk_json_object();
+    if (c->layer == LRK_NO_LAYER)
+        lrk_json_set(o, "layer", lrk_json_new_null());
+    else
+        lrk_json_set_count(o, "layer", c->layer);
+    lrk_json_set(o, "largest", lrk_json_new_real(c->largest));
+    lrk_json_set(o, "relative", lrk_json_new_real(lrk_merge_relative(c)));
+    lrk_json_set_text(o, "tensor", c->tensor);
+    return o;
+}
+
+void lrk_merge_report_put(const lrk_merge_report *r, lrk_json *object)
+{
+    lrk_json *changes = lrk_json_array();
+    lrk_json_set_count(object, "merged", r->merged);
+    lrk_json_set_count(object, "carried", r->carried);
+    lrk_json_set_count(object, "bytes", r->bytes);
+    for (size_t i = 0; i < r->n_changes; i++) lrk_json_add(changes, change_json(&r->change[i]));
+    lrk_json_set(object, "change", changes);
+}

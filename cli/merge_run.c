@@ -16,6 +16,22 @@ static bool ends_with(const char *s, const char *ending)
     return n >= e && strcmp(s + n - e, ending) == 0;
 }
 
+/* The element that moved furthest, and the layer that moved most against its own size. */
+static void print_change(const lrk_merge_report *r)
+{
+    const lrk_merge_change *far = r->change, *most = r->change;
+    if (r->n_changes == 0) return;
+    for (size_t i = 1; i < r->n_changes; i++) {
+        if (r->change[i].largest > far->largest) far = &r->change[i];
+        if (lrk_merge_relative(&r->change[i]) > lrk_merge_relative(most)) most = &r->change[i];
+    }
+    printf("largest change: %.3g in %s", far->largest, far->tensor);
+    if (most->layer != LRK_NO_LAYER)
+        printf("; layer %zu moved most, by %.2f %% of its adapted weights", most->layer,
+               100.0 * lrk_merge_relative(most));
+    putchar('\n');
+}
+
 static lrk_status print_report(const lrk_merge_options *o, const lrk_merge_report *r, bool json,
                                lrk_err *err)
 {
@@ -23,14 +39,13 @@ static lrk_status print_report(const lrk_merge_options *o, const lrk_merge_repor
         printf("%s: %zu tensors merged, %zu unchanged, %.1f MB in %zu file%s; read back and compared\n",
                o->out, r->merged, r->carried, (double)r->bytes / 1e6, r->files,
                r->files == 1 ? "" : "s");
+        print_change(r);
         return LRK_OK;
     }
     lrk_json *v = lrk_json_object();
     lrk_json_set_text(v, "out", o->out);
-    lrk_json_set_count(v, "merged", r->merged);
-    lrk_json_set_count(v, "carried", r->carried);
+    lrk_merge_report_put(r, v);
     lrk_json_set_count(v, "files", r->files);
-    lrk_json_set_count(v, "bytes", r->bytes);
     lrk_json_set(v, "needs_tokenizer", lrk_json_new_bool(r->needs_tokenizer));
     return lrk_print_json(v, err);
 }

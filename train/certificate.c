@@ -67,29 +67,9 @@ void lrk_certificate_table(const lrk_certificate *c, lrk_buf *out)
 
 /* ---- JSON ---- */
 
-static lrk_json *count(uint64_t n) { return lrk_json_new_integer((int64_t)n); }
-
 static void put_real(lrk_json *o, const char *key, double value)
 {
     lrk_json_set(o, key, lrk_json_new_real(value));
-}
-
-static void put_ledger(lrk_json *o, const lrk_merge_report *r)
-{
-    lrk_json *change = lrk_json_array();
-    lrk_json_set(o, "bytes", count(r->bytes));
-    lrk_json_set(o, "merged", count(r->merged));
-    lrk_json_set(o, "carried", count(r->carried));
-    lrk_json_set(o, "change", change);
-    for (size_t i = 0; i < r->n_changes; i++) {
-        const lrk_merge_change *from = &r->change[i];
-        lrk_json *to = lrk_json_object();
-        lrk_json_set(to, "layer", from->layer == LRK_NO_LAYER ? lrk_json_new_null() : count(from->layer));
-        put_real(to, "largest", from->largest);
-        put_real(to, "relative", lrk_merge_relative(from));
-        lrk_json_set(to, "tensor", lrk_json_c_string(from->tensor));
-        lrk_json_add(change, to);
-    }
 }
 
 static void put_fidelity(lrk_json *o, const lrk_fidelity *f)
@@ -101,8 +81,8 @@ static void put_fidelity(lrk_json *o, const lrk_fidelity *f)
     put_real(top1, "value", f->top1.value);
     put_real(top1, "low", f->top1.low);
     put_real(top1, "high", f->top1.high);
-    lrk_json_set(top1, "count", count(f->same_top));
-    lrk_json_set(top1, "of", count(f->tokens));
+    lrk_json_set_count(top1, "count", f->same_top);
+    lrk_json_set_count(top1, "of", f->tokens);
     lrk_json_set(o, "kl", kl);
     lrk_json_set(o, "top1", top1);
     put_real(o, "loss", f->loss);
@@ -112,8 +92,8 @@ static void put_fidelity(lrk_json *o, const lrk_fidelity *f)
 static lrk_json *output_json(const lrk_output *from)
 {
     lrk_json *o = lrk_json_object();
-    lrk_json_set(o, "path", lrk_json_c_string(from->name));
-    if (from->report.merged) put_ledger(o, &from->report);
+    lrk_json_set_text(o, "path", from->name);
+    if (from->report.merged) lrk_merge_report_put(&from->report, o);
     if (from->measured) put_fidelity(o, &from->fidelity);
     lrk_json_set(o, "kept", lrk_json_new_bool(!from->past_limit));
     return o;
@@ -123,17 +103,17 @@ lrk_json *lrk_certificate_json(const lrk_certificate *c)
 {
     lrk_json *root = lrk_json_object(), *program = lrk_json_object(), *reference = lrk_json_object();
     lrk_json *limits = lrk_json_object(), *outputs = lrk_json_array();
-    lrk_json_set(root, "format", lrk_json_c_string("lorikeet-certificate"));
+    lrk_json_set_text(root, "format", "lorikeet-certificate");
     lrk_json_set(root, "version", lrk_json_new_integer(1));
-    lrk_json_set(program, "name", lrk_json_c_string("lorikeet"));
-    lrk_json_set(program, "version", lrk_json_c_string(LRK_VERSION));
+    lrk_json_set_text(program, "name", "lorikeet");
+    lrk_json_set_text(program, "version", LRK_VERSION);
     lrk_json_set(root, "program", program);
-    lrk_json_set(reference, "model", lrk_json_c_string(c->model));
-    lrk_json_set(reference, "adapter", lrk_json_c_string(c->adapter));
+    lrk_json_set_text(reference, "model", c->model);
+    lrk_json_set_text(reference, "adapter", c->adapter);
     lrk_json_set(root, "reference", reference);
     if (c->n && c->output[0].measured) {
-        lrk_json_set(root, "rows", count(c->output[0].fidelity.rows));
-        lrk_json_set(root, "tokens", count(c->output[0].fidelity.tokens));
+        lrk_json_set_count(root, "rows", c->output[0].fidelity.rows);
+        lrk_json_set_count(root, "tokens", c->output[0].fidelity.tokens);
     }
     if (c->max_kl > 0.0) put_real(limits, "max_kl", c->max_kl);
     if (c->min_top1 > 0.0) put_real(limits, "min_top1", c->min_top1);
