@@ -196,6 +196,23 @@ bool lrk_is_dir(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+lrk_status lrk_check_apart(const char *out, const char *in, lrk_err *err)
+{
+    struct stat a, b;
+    const bool same = stat(out, &a) == 0 && stat(in, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    LRK_REQUIRE(err, !same && strcmp(out, in) != 0, LRK_EUSAGE, "%s: input and output are the same file", out);
+    return LRK_OK;
+}
+
+static lrk_status make_one(const char *path, lrk_err *err)
+{
+    if (mkdir(path, 0777) == 0) return LRK_OK;
+    const int code = errno;
+    if (lrk_is_dir(path)) return LRK_OK;
+    LRK_REQUIRE(err, !lrk_is_file(path), LRK_EUSAGE, "%s: is a file, expected a directory", path);
+    return lrk_fail(err, LRK_EIO, "%s: cannot create the directory: %s", path, strerror(code));
+}
+
 lrk_status lrk_mkdir(const char *path, lrk_err *err)
 {
     lrk_buf part = {0};
@@ -206,9 +223,8 @@ lrk_status lrk_mkdir(const char *path, lrk_err *err)
         if (!whole || *p == '/') continue;
         if (part.failed)
             status = lrk_fail(err, LRK_ENOMEM, "memory: no room for the path %s", path);
-        else if (mkdir(part.data, 0777) != 0 && !lrk_is_dir(part.data))
-            status = lrk_fail(err, LRK_EIO, "%s: cannot create the directory: %s", part.data,
-                              strerror(errno));
+        else
+            status = make_one(part.data, err);
     }
     lrk_buf_free(&part);
     return status;

@@ -56,6 +56,8 @@ lrk_status lrk_file_copy(const char *from, const char *to, lrk_err *err);
 bool lrk_is_file(const char *path);
 bool lrk_is_dir(const char *path);
 lrk_status lrk_mkdir(const char *path, lrk_err *err);      /* with parents; an existing one is fine */
+/* LRK_EUSAGE where both name one file that is there, by whatever path: it would be read and replaced. */
+lrk_status lrk_check_apart(const char *out, const char *in, lrk_err *err);
 lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err); /* missing counts as empty */
 lrk_status lrk_remove(const char *path, lrk_err *err);     /* or an empty directory; missing is fine */
 lrk_status lrk_rename(const char *from, const char *to, lrk_err *err); /* + sync of the directory */

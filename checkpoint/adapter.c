@@ -257,8 +257,12 @@ static lrk_status load(lrk_adapter *a, lrk_arena *paths, const char *directory, 
     const char *config = lrk_path_join(paths, directory, LRK_ADAPTER_CONFIG);
     const char *tensors = lrk_path_join(paths, directory, LRK_ADAPTER_TENSORS);
     LRK_REQUIRE(err, config && tensors, LRK_ENOMEM, "memory: no room for a path");
+    LRK_REQUIRE(err, !lrk_is_file(directory), LRK_EINPUT,
+                "%s: is a file, expected a PEFT adapter directory; `lorikeet convert` makes one of a GGUF adapter",
+                directory);
+    LRK_REQUIRE(err, lrk_is_dir(directory), LRK_EINPUT, "%s: no such directory, or not for you to read", directory);
     LRK_REQUIRE(err, lrk_is_file(config), LRK_EINPUT,
-                "%s: no adapter: adapter_config.json is missing", directory);
+                "%s: no adapter: adapter_config.json is missing, or not for you to read", directory);
     LRK_TRY(lrk_file_read(paths, config, MAX_CONFIG, &text, &n, err));
     LRK_TRY(lrk_adapter_parse_config(a, text, n, config, err));
     LRK_TRY(lrk_st_open(&s, tensors, err));

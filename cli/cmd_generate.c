@@ -15,6 +15,7 @@ typedef struct lrk_generate_command {
         *chat_template;
     size_t max_tokens, top_k, seed, threads, batch;
     double temperature, top_p;
+    bool any_base;
     lrk_responder r;
 } lrk_generate_command;
 
@@ -182,6 +183,7 @@ static lrk_status check(lrk_generate_command *c, lrk_err *err)
     LRK_REQUIRE(err, sources == 1, LRK_EUSAGE, "expected one of --prompt, --message, --prompts");
     LRK_REQUIRE(err, (c->prompts != NULL) == (c->out != NULL), LRK_EUSAGE,
                 "--prompts and --out go together");
+    if (c->prompts) LRK_TRY(lrk_check_apart(c->out, c->prompts, err));
     LRK_REQUIRE(err, !c->system || c->message, LRK_EUSAGE, "--system goes with --message");
     LRK_REQUIRE(err, c->temperature >= 0.0 && c->temperature <= 100.0, LRK_EUSAGE,
                 "--temperature %g: expected 0 to 100", c->temperature);
@@ -198,6 +200,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     const lrk_option table[] = {
         {"model", LRK_OPTION_STRING, &c.model, true},
         {"adapter", LRK_OPTION_STRING, &c.adapter, false},
+        {"any-base", LRK_OPTION_FLAG, &c.any_base, false},
         {"prompt", LRK_OPTION_STRING, &c.prompt, false},
         {"message", LRK_OPTION_STRING, &c.message, false},
         {"system", LRK_OPTION_STRING, &c.system, false},
@@ -218,7 +221,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "unexpected argument %s", argv[0]);
     LRK_TRY(check(&c, err));
     lrk_responder_options o = {.model = c.model, .adapter = c.adapter,
-                               .chat_template = c.chat_template};
+                               .any_base = c.any_base, .chat_template = c.chat_template};
     LRK_TRY(lrk_device_choose(c.device, &o.device, err));
     LRK_TRY(lrk_compute_choose(c.dtype, o.device, &o.compute, err));
     lrk_threads_set((int)c.threads);
@@ -237,11 +240,13 @@ const lrk_command lrk_command_generate = {
             "\n"
             "  --model M          Hugging Face directory or GGUF file\n"
             "  --adapter A        PEFT adapter directory\n"
+            "  --any-base         also one that was trained on other weights of this shape\n"
             "  --prompt TEXT      continued as it stands\n"
             "  --message TEXT     a user's turn, through the model's chat template\n"
             "  --system TEXT      the system's turn before it\n"
             "  --prompts IN       lines {\"id\", \"prompt\"} or {\"id\", \"messages\"}\n"
-            "  --out OUT          lines {\"id\", \"text\", \"ids\"}, in the same order\n"
+            "  --out OUT          lines {\"id\", \"text\", \"ids\"}, in the same order; replaced where\n"
+            "                     it is there\n"
             "  --chat-template T  a template's name or file instead of the model's own\n"
             "  --max-tokens N     new tokens at most (256)\n"
             "  --temperature X    0: always the likeliest token (0)\n"
@@ -254,6 +259,8 @@ const lrk_command lrk_command_generate = {
             "  --batch N          prompts under way at a time (16)\n"
             "\n"
             "example: lorikeet generate --model models/base.gguf --adapter runs/plume/adapter \\\n"
-            "             --prompt $'Question: slowest routes today\\nPlume:\\n'\n",
+            "             --prompt $'Question: slowest routes today\\nPlume:\\n'\n"
+            "         lorikeet generate --model models/base.gguf --adapter runs/chat/adapter \\\n"
+            "             --message 'What is open on Sunday?'\n",
     .run = run,
 };

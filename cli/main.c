@@ -45,6 +45,12 @@ static lrk_status dispatch(int argc, char **argv, lrk_err *err)
         puts("lorikeet " LRK_VERSION);
         return LRK_OK;
     }
+    const bool help = strcmp(name, "help") == 0;
+    if (help && argc == 2) {
+        print_help();
+        return LRK_OK;
+    }
+    if (help) return dispatch(3, (char *[]){argv[0], argv[2], "--help"}, err);
     lrk_nearest near = {.word = name};
     for (size_t i = 0; commands[i]; i++) {
         if (strcmp(commands[i]->name, name) == 0)

@@ -48,8 +48,7 @@ static lrk_status check_options(const lrk_import_options *o, lrk_err *err)
     LRK_REQUIRE(err, o->val_fraction >= 0.0 && o->val_fraction < 1.0, LRK_EUSAGE,
                 "val fraction %g, expected 0 or more and less than 1", o->val_fraction);
     for (size_t i = 0; i < o->n_inputs; i++)
-        LRK_REQUIRE(err, strcmp(o->inputs[i].path, o->out) != 0, LRK_EUSAGE,
-                    "%s: input and output are the same file", o->out);
+        LRK_TRY(lrk_check_apart(o->out, o->inputs[i].path, err));
     if (!lrk_is_file(o->out)) return LRK_OK;
     lrk_map m;
     LRK_TRY(lrk_map_open(&m, o->out, err));

@@ -107,11 +107,12 @@ lrk_status lrk_run_dir_open(lrk_run_dir *d, const char *path, const lrk_recipe *
                             lrk_err *err)
 {
     *d = (lrk_run_dir){.arena = lrk_arena_growing("run directory"), .lock = {-1}};
-    d->created = !lrk_is_dir(path);
+    const bool there = lrk_is_dir(path);
     d->path = lrk_strdup(&d->arena, path);
     lrk_status s;
     LRK_TRY_GOTO(s, failed, need(d->path, err));
     LRK_TRY_GOTO(s, failed, lrk_mkdir(path, err));
+    d->created = !there;
     const char *lock = lrk_run_dir_file(d, lock_name);
     LRK_TRY_GOTO(s, failed, need(lock, err));
     d->metrics = lrk_run_dir_file(d, LRK_RUN_METRICS);

@@ -50,6 +50,13 @@ refuse 2 '--temperature -1' --prompts in.jsonl --temperature -1
 refuse 2 '--top-p' --prompts in.jsonl --top-p 1.5
 expect_error 2 '--dtype f16: expected' "$LORIKEET" generate --model "$G" --prompt x --dtype f16
 refuse 2 'did you mean --prompts' --promts in.jsonl
+cp in.jsonl kept.jsonl && ln in.jsonl twin.jsonl
+for out in in.jsonl ./in.jsonl twin.jsonl; do
+    expect_error 2 'input and output are the same file' "${generate[@]}" --prompts in.jsonl --out $out
+done
+cmp in.jsonl kept.jsonl || fail "the prompts are gone"
+expect_error 3 "out: is a file, expected a PEFT adapter directory" "${generate[@]}" --adapter out --prompt x
+expect_error 3 "gone: no such directory" "${generate[@]}" --adapter gone --prompt x
 expect_error 2 'expected one of --prompt, --message, --prompts' "${generate[@]}"
 expect_error 3 'the user message is not UTF-8' "${generate[@]}" --message $'a\xffb'
 expect_error 2 '--prompts and --out go together' "${generate[@]}" --prompts in.jsonl

@@ -16,6 +16,10 @@ done
 
 expect_error 2 "a command is missing" "$LORIKEET"
 expect_error 2 "recipee: unknown command, did you mean recipe?" "$LORIKEET" recipee
+expect_exit 0 "$LORIKEET" help
+grep -q '^usage: lorikeet COMMAND' out || fail "help: $(cat out)"
+expect_exit 0 "$LORIKEET" help train
+grep -q '^usage: lorikeet train' out || fail "help train: $(cat out)"
 expect_error 2 "qqqqqqqq: unknown command; lorikeet --help" "$LORIKEET" qqqqqqqq
 expect_error 2 "LRK_CPU" env LRK_CPU=sse9 "$LORIKEET" --version
 

@@ -165,5 +165,10 @@ cp "$G/model.safetensors" broken/
 size=$(stat -c %s broken/model.safetensors)
 printf '\0\0\300\177' | dd of=broken/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none
 refuse 3 'element 63 is not finite' base_model=broken
+# An output_dir that is a file is refused, and stays; so does a link.
+cp recipe.yaml thesis.txt && ln -s thesis.txt link
+expect_error 2 'thesis.txt: is a file, expected a directory' "${train[@]}" output_dir=thesis.txt
+expect_error 2 'link: is a file, expected a directory' "${train[@]}" output_dir=link
+cmp recipe.yaml thesis.txt && [ -L link ] || fail "a refused run took the file that was in its place"
 [ ! -e never ] || fail "a refused run left its directory: $(ls -A never)"
 [ "$(find . -name '*tmp-*' | wc -l)" = 0 ] || fail "a temporary file is left"
