@@ -47,6 +47,7 @@ static lrk_status outputs(certify_command *c, char **named, size_t n, lrk_err *e
         o->name = names[i];
         o->path = names == named ? names[i] : lrk_path_join(a, c->args.run, names[i]);
         LRK_REQUIRE(err, o->path, LRK_ENOMEM, "memory: no room for a path");
+        if (c->out) LRK_TRY(lrk_check_apart(c->out, o->path, err));
         to->n++;
     }
     LRK_REQUIRE(err, to->n, LRK_EUSAGE,

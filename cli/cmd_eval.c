@@ -13,7 +13,7 @@ typedef struct lrk_eval_command {
     lrk_exam_args args;
     const char *validator, *group_by, *failures, *out, *device, *dtype;
     size_t rows, base_rows, max_tokens, examples, batch, threads;
-    bool json, no_base;
+    bool json, no_base, any_base;
 
     lrk_responder responder[2]; /* base, tuned */
     lrk_score score[2];
@@ -22,6 +22,20 @@ typedef struct lrk_eval_command {
     lrk_writer *report_file, *failure_file;
 } lrk_eval_command;
 
+/* Neither output may be a file of rows, nor the other one. */
+static lrk_status check_outputs(const lrk_eval_command *c, lrk_err *err)
+{
+    const char *const outputs[] = {c->out, c->failures};
+    const lrk_recipe_datasets *const lists[] = {&c->args.recipe.datasets, &c->args.recipe.test_datasets};
+    LRK_REQUIRE(err, !c->out || !c->failures || strcmp(c->out, c->failures) != 0, LRK_EUSAGE,
+                "%s: --out and --failures are the same file", c->out);
+    for (size_t o = 0; o < 2; o++)
+        for (size_t l = c->args.run ? 0 : 1; l < 2; l++)
+            for (size_t i = 0; outputs[o] && i < lists[l]->n; i++)
+                LRK_TRY(lrk_check_apart(outputs[o], lists[l]->item[i].path, err));
+    return LRK_OK;
+}
+
 static lrk_status resolve(lrk_eval_command *c, lrk_err *err)
 {
     lrk_exam_args *a = &c->args;
@@ -29,6 +43,7 @@ static lrk_status resolve(lrk_eval_command *c, lrk_err *err)
     if (a->run && !c->validator) c->validator = a->recipe.validator_command;
     if (a->run && !c->max_tokens) c->max_tokens = a->recipe.eval_max_new_tokens;
     if (!c->max_tokens) c->max_tokens = 256;
+    LRK_TRY(check_outputs(c, err));
     LRK_REQUIRE(err, !c->no_base || a->adapter, LRK_EUSAGE, "--no-base goes with an adapter");
     LRK_REQUIRE(err, c->threads <= LRK_MAX_THREADS && c->batch <= 256, LRK_EUSAGE,
                 "--threads and --batch: at most 256");
@@ -38,7 +53,7 @@ static lrk_status resolve(lrk_eval_command *c, lrk_err *err)
 /* Everything that can be missing is looked for before the first row. */
 static lrk_status open_all(lrk_eval_command *c, lrk_err *err)
 {
-    lrk_responder_options o = {.model = c->args.model};
+    lrk_responder_options o = {.model = c->args.model, .any_base = c->any_base};
     LRK_TRY(lrk_device_choose(c->device, &o.device, err));
     LRK_TRY(lrk_compute_choose(c->dtype, o.device, &o.compute, err));
     if (c->out) LRK_TRY(lrk_writer_open(&c->report_file, c->out, err));
@@ -122,6 +137,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     const lrk_option table[] = {
         {"model", LRK_OPTION_STRING, &c.args.model, false},
         {"adapter", LRK_OPTION_STRING, &c.args.adapter, false},
+        {"any-base", LRK_OPTION_FLAG, &c.any_base, false},
         {"data", LRK_OPTION_STRING, &c.args.data, false},
         {"split", LRK_OPTION_STRING, &c.args.split, false},
         {"prompt", LRK_OPTION_STRING, &c.args.prompt, false},
@@ -164,6 +180,7 @@ const lrk_command lrk_command_eval = {
             "\n"
             "  --model M          Hugging Face directory or GGUF file\n"
             "  --adapter A        PEFT adapter directory\n"
+            "  --any-base         also one that was trained on other weights of this shape\n"
             "  --data ROWS        JSON Lines, or a data set of `lorikeet data import`\n"
             "  --split S          of the data set\n"
             "  --prompt T         JSON Lines: what comes before the answer, {name} for a member\n"

@@ -32,6 +32,12 @@ grep -qF '"gold": "three"}' asked || fail "gold: $(cat asked)"
 grep -qF '"id": 3' wrong.jsonl || fail "failures: $(cat wrong.jsonl)"
 grep -qF '"mcnemar_p": 1.0' report.json || fail "report: $(cat report.json)"
 
+cp rows.jsonl kept.jsonl
+expect_error 2 'input and output are the same file' "${ask[@]}" --failures rows.jsonl
+expect_error 2 'input and output are the same file' "${ask[@]}" --out ./rows.jsonl
+expect_error 2 'are the same file' "${ask[@]}" --out x --failures x
+cmp rows.jsonl kept.jsonl && [ ! -e x ] || fail "the rows are gone"
+
 # Text, data set and templates are three ways to the same figures.
 expect_exit 0 "${ask[@]}" --json
 cp out plain.json
