@@ -256,7 +256,7 @@ lrk_status lrk_merge_verify(const lrk_merge_job *job, const lrk_merge_item *item
                             lrk_err *err)
 {
     lrk_merge_change change = {0};
-    comparison c = {.written = written->data, .change = item->module ? &change : NULL};
+    comparison c = {.written = written->data, .change = item->module || item->whole ? &change : NULL};
     LRK_REQUIRE(err, written->dtype == item->out.dtype && lrk_same_shape(written, &item->out),
                 LRK_EINTERNAL, "tensor '%s' was written with another type or shape", item->name);
     LRK_TRY(walk(item, false, compare, &c, err));
