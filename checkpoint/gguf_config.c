@@ -350,6 +350,11 @@ static lrk_status convert(lrk_gguf_source *s, lrk_err *err)
     const char *name = NULL;
     LRK_TRY(lrk_gguf_opt_string(s->g, "general.architecture", &s->arena, &name, err));
     LRK_REQUIRE(err, name, LRK_EINPUT, "%s: key 'general.architecture' is missing", s->g->path);
+    const char *type = NULL;
+    LRK_TRY(lrk_gguf_opt_string(s->g, "general.type", &s->arena, &type, err));
+    LRK_REQUIRE(err, !type || strcmp(type, "adapter") != 0, LRK_EINPUT,
+                "%s: is an adapter, expected a model; lorikeet convert --adapter makes a PEFT directory of it",
+                s->g->path);
     s->arch = lrk_arch_from_gguf(name);
     lrk_arch_list(text, true);
     LRK_REQUIRE(err, s->arch, LRK_ESUPPORT,

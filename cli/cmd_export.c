@@ -68,6 +68,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     request q = {0};
     const lrk_option options[] = {{"adapter", LRK_OPTION_STRING, &q.adapter, true},
                                   {"base", LRK_OPTION_STRING, &q.base, false},
+                                  {"model", LRK_OPTION_STRING, &q.base, false},
                                   {"gguf", LRK_OPTION_STRING, &q.gguf, false},
                                   {"peft", LRK_OPTION_STRING, &q.peft, false},
                                   {"ollama", LRK_OPTION_STRING, &q.ollama, false},
@@ -105,8 +106,8 @@ const lrk_command lrk_command_export = {
             "                       [--ollama DIR [--from NAME]]\n"
             "\n"
             "  --adapter A  PEFT adapter directory\n"
-            "  --base M     the base model it was trained on, directory or GGUF file; the adapter\n"
-            "               is checked against it. Needed for --gguf and --ollama\n"
+            "  --base M     (or --model M) the base model it was trained on, directory or GGUF file;\n"
+            "               the adapter is checked against it. Needed for --gguf and --ollama\n"
             "  --gguf FILE  adapter for llama.cpp (--lora FILE) and Ollama (ADAPTER FILE)\n"
             "  --peft DIR   the adapter as PEFT writes it, tensors as f32\n"
             "  --ollama DIR a bundle for `ollama create`: Modelfile with the chat template in Go's\n"

@@ -1,5 +1,7 @@
 /* cli/cmd_generate.c -- `lorikeet generate`: one answer to the terminal, or a file of them. */
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "generate/responder.h"
@@ -161,12 +163,37 @@ static lrk_status write_answers(const lrk_generate_command *c, const lrk_prompt_
     return status;
 }
 
+typedef struct lrk_answer_progress {
+    size_t begun, of, tokens;
+    double start, shown;
+} lrk_answer_progress;
+
+static void show_progress(void *ctx, size_t answer, uint32_t id)
+{
+    lrk_answer_progress *p = ctx;
+    char line[120];
+    const double now = lrk_seconds();
+    (void)id;
+    p->tokens++;
+    if (answer >= p->begun) p->begun = answer + 1;
+    if (now - p->shown < (lrk_log_terminal() ? 0.1 : 10.0)) return;
+    p->shown = now;
+    snprintf(line, sizeof line, "answer %zu of %zu begun  %.0f tok/s", p->begun, p->of,
+             (double)p->tokens / (now - p->start));
+    lrk_log_line(line);
+}
+
 static lrk_status answer_file(lrk_generate_command *c, lrk_err *err)
 {
     lrk_prompt_list l = {0};
-    const lrk_answering h = how(c);
+    lrk_answer_progress progress = {.start = lrk_seconds(), .shown = lrk_seconds()};
+    lrk_answering h = how(c);
+    h.token = show_progress;
+    h.ctx = &progress;
     lrk_status status = read_prompts(c, &l, err);
+    progress.of = l.n;
     if (status == LRK_OK && l.n) status = lrk_responder_answer(&c->r, l.answer, l.n, &h, err);
+    lrk_log_line_end();
     if (status == LRK_OK) status = write_answers(c, &l, err);
     for (size_t i = 0; i < l.n; i++) {
         lrk_answer_free(&l.answer[i]);

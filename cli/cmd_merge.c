@@ -3,6 +3,8 @@
 #include "cli/merge_run.h"
 #include "generate/ollama.h"
 
+#include <stdio.h>
+
 static lrk_status bundle(lrk_merge_args *m, lrk_err *err)
 {
     m->bundle = m->o.out;
@@ -13,7 +15,10 @@ static lrk_status bundle(lrk_merge_args *m, lrk_err *err)
                                  : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (status == LRK_OK) {
         status = lrk_merge_run(m, err);
-        if (status != LRK_OK) lrk_ollama_remove(m->bundle);
+        if (status != LRK_OK)
+            lrk_ollama_remove(m->bundle);
+        else if (!m->json)
+            printf("ollama create NAME -f %s/" LRK_MODELFILE "\n", m->bundle);
     }
     lrk_arena_free(&a);
     return status;

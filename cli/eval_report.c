@@ -180,9 +180,22 @@ static size_t piece(const char *s, size_t n, size_t columns)
     return blank ? blank : at;
 }
 
+enum { INDENT = 17, LINES = 3 };
+
+/* Where the last LINES lines of a long text begin: the end of a question is what was asked. */
+static const char *last_lines(const char *text)
+{
+    const size_t n = strlen(text), room = LINES * (WIDTH - INDENT - 4) - 24;
+    if (n <= room) return text;
+    const char *const first = text + n - room, *at = first;
+    while (*at && at[-1] != ' ' && at[-1] != '\n') at++;
+    if (*at) return at;
+    for (at = first; ((unsigned char)*at & 0xc0) == 0x80;) at++; /* one long word: at a character */
+    return at;
+}
+
 static void print_wrapped(const char *label, const char *text)
 {
-    enum { INDENT = 17, LINES = 3 };
     size_t n = strlen(text);
     printf("   %-*s", INDENT - 3, label);
     if (!n) putchar('\n');
@@ -207,7 +220,8 @@ static void print_example(const lrk_eval_report *r, size_t number, size_t i)
     printf("\n%zu. %s%s", number, row->where, row->group ? ", " : "");
     if (row->group) put_text(row->group, strlen(row->group));
     putchar('\n');
-    print_wrapped("question", row->question);
+    const char *asked = last_lines(row->question);
+    print_wrapped(asked == row->question ? "question" : "... question", asked);
     print_wrapped("gold", row->gold);
     for (size_t k = 0; k < r->n_scores; k++) {
         char label[32];

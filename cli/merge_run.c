@@ -36,8 +36,12 @@ static lrk_status print_report(const lrk_merge_options *o, const lrk_merge_repor
                                lrk_err *err)
 {
     if (!json) {
-        printf("%s: %zu tensors merged, %zu unchanged, %.1f MB in %zu file%s; read back and compared\n",
-               o->out, r->merged, r->carried, (double)r->bytes / 1e6, r->files,
+        printf("%s: ", o->out);
+        if (r->merged)
+            printf("%zu tensors merged, %zu unchanged, ", r->merged, r->carried);
+        else
+            printf("%zu tensors, ", r->carried);
+        printf("%.1f MB in %zu file%s; read back and compared\n", (double)r->bytes / 1e6, r->files,
                r->files == 1 ? "" : "s");
         print_change(r);
         return LRK_OK;

@@ -75,3 +75,6 @@ expect_error 3 "proj.bias' has no name in GGUF of architecture smollm3" \
     "$LORIKEET" convert --model "$G/smollm3" --tokenizer small --out x.gguf
 [ ! -e x ] && [ ! -e x.gguf ] || fail "a failed conversion left something"
 [ "$(ls -A | grep -c tmp-)" = 0 ] || fail "a temporary file is left"
+
+expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --model "$G/llama" --gguf only-adapter.gguf
+expect_error 3 'is an adapter, expected a model' "$LORIKEET" generate --model only-adapter.gguf --prompt x

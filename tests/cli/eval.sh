@@ -32,6 +32,14 @@ grep -qF '"gold": "three"}' asked || fail "gold: $(cat asked)"
 grep -qF '"id": 3' wrong.jsonl || fail "failures: $(cat wrong.jsonl)"
 grep -qF '"mcnemar_p": 1.0' report.json || fail "report: $(cat report.json)"
 
+# Of a long question the end is shown: there it says what is asked.
+long=$(printf 'word%.0s ' {1..90})
+printf '{"id": 1, "prompt": "%s the very end", "completion": " x"}\n' "$long" >long.jsonl
+mkdir wide && cp "$G"/*.json "$G/model.safetensors" wide/
+sed -i 's/"max_position_embeddings": 128/"max_position_embeddings": 512/' wide/config.json
+expect_exit 0 "$LORIKEET" eval --model wide --data long.jsonl --max-tokens 2 --examples 1
+grep -q '^ *\.\.\. question' out && grep -q 'the very end' out || fail "the end of the question is not there: $(cat out)"
+
 cp rows.jsonl kept.jsonl
 expect_error 2 'input and output are the same file' "${ask[@]}" --failures rows.jsonl
 expect_error 2 'input and output are the same file' "${ask[@]}" --out ./rows.jsonl
