@@ -283,6 +283,7 @@ lrk_status lrk_adapter_load(lrk_adapter *a, const char *directory, lrk_err *err)
 
 void lrk_adapter_free(lrk_adapter *a)
 {
+    lrk_json_free(a->given);
     lrk_json_free(a->notes);
     lrk_json_free(a->config);
     lrk_arena_free(&a->arena);

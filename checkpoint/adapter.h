@@ -88,6 +88,8 @@ typedef struct lrk_adapter {
     bool tied;               /* ensure_weight_tying */
     lrk_adapter_whole whole[LRK_ADAPTER_WHOLE];
     size_t n_whole;
+    lrk_json *given;  /* to save: keys of the configuration that are written as somebody gave them (rank_pattern,
+                         alpha_pattern, layers_to_transform, layers_pattern), or NULL; freed with the adapter */
     lrk_json *notes;  /* object of strings for the metadata, or NULL */
     lrk_json *config; /* adapter_config.json as read, or NULL */
     lrk_arena arena;

@@ -1,7 +1,7 @@
 /* checkpoint/adapter_config.c -- adapter_config.json, every key of it. */
 #include "checkpoint/adapter.h"
 
-#include "base/pattern.h"
+#include "base/module_key.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -174,50 +174,6 @@ static lrk_status read_targets(lrk_adapter *a, const lrk_json *root, const char 
     return read_names(a, v, "target_modules", &a->target, &a->n_targets, where, err);
 }
 
-/* Most keys are names, with '.' or "\." between and '^' in front: length of the text such a one matches, or
- * -1 for any other regular expression. */
-static long name_length(const char *p)
-{
-    long n = 0;
-    for (p += *p == '^'; *p; p++, n++) {
-        if (*p == '\\' && *++p != '.') return -1;
-        if (*p == '$' && !p[1]) return n;
-        if (strchr("\\[](){}*+?|^$", *p) && *p != '.') return -1;
-    }
-    return n;
-}
-
-static bool name_matches(const char *p, const char *path)
-{
-    const size_t n = (size_t)name_length(p), length = strlen(path);
-    if (n > length || (n < length && (*p == '^' || path[length - n - 1] != '.'))) return false;
-    path += length - n;
-    for (p += *p == '^'; *path; p++, path++) {
-        if (*p == '.') continue;
-        if (*p == '\\') p++;
-        if (*p != *path) return false;
-    }
-    return true;
-}
-
-/* As Python's re.match(rf"(.*\.)?({key})$", path); path NULL: only whether the key can be understood. */
-static lrk_status key_matches(const char *key, const char *path, bool *matches, lrk_err *err)
-{
-    lrk_buf text = {0};
-    lrk_pattern *p = NULL;
-    if (path && name_length(key) >= 0) {
-        *matches = name_matches(key, path);
-        return LRK_OK;
-    }
-    lrk_buf_printf(&text, "(.*\\.)?(%s)", key);
-    lrk_status status = lrk_buf_check(&text, err);
-    if (status == LRK_OK) status = lrk_pattern_compile(&p, text.data, err);
-    if (status == LRK_OK && path) status = lrk_pattern_match(p, path, matches, err);
-    lrk_pattern_free(p);
-    lrk_buf_free(&text);
-    return status;
-}
-
 static lrk_status check_pattern(const lrk_json *root, const char *name, const char *where,
                                 lrk_err *err)
 {
@@ -228,7 +184,7 @@ static lrk_status check_pattern(const lrk_json *root, const char *name, const ch
     for (void *i = lrk_json_begin(v); i; i = lrk_json_next(v, i)) {
         const lrk_json *value = lrk_json_value(i);
         lrk_err why = {0};
-        LRK_REQUIRE(err, key_matches(lrk_json_key(i, NULL), NULL, NULL, &why) == LRK_OK, LRK_EINPUT,
+        LRK_REQUIRE(err, lrk_module_key_matches(lrk_json_key(i, NULL), NULL, NULL, &why) == LRK_OK, LRK_EINPUT,
                     "%s: %s: %s", where, name, why.text);
         LRK_REQUIRE(err, lrk_json_is(value, LRK_JSON_INTEGER) || lrk_json_is(value, LRK_JSON_REAL),
                     LRK_EINPUT, "%s: %s: '%.100s': expected a number", where, name,
@@ -247,7 +203,7 @@ static lrk_status by_pattern(const lrk_json *root, const char *name, const char 
     bool found = false;
     if (!lrk_json_is(v, LRK_JSON_OBJECT)) return LRK_OK;
     for (void *i = lrk_json_begin(v); i; i = lrk_json_next(v, i)) {
-        LRK_TRY(key_matches(lrk_json_key(i, NULL), path, &found, err));
+        LRK_TRY(lrk_module_key_matches(lrk_json_key(i, NULL), path, &found, err));
         if (!found) continue;
         *value = lrk_json_number(lrk_json_value(i));
         return LRK_OK;

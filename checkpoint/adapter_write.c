@@ -85,6 +85,8 @@ static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
     if (a->tied) lrk_json_set(root, "ensure_weight_tying", lrk_json_new_bool(true));
     lrk_json_set(root, "layers_to_transform", lrk_json_new_null());
     lrk_json_set(root, "layers_pattern", lrk_json_new_null());
+    for (void *i = lrk_json_begin(a->given); i; i = lrk_json_next(a->given, i))
+        lrk_json_set(root, lrk_json_key(i, NULL), lrk_json_ref((lrk_json *)(uintptr_t)lrk_json_value(i)));
     return LRK_OK;
 }
 

@@ -12,7 +12,8 @@
 static const char *shown_default(const lrk_key *k)
 {
     if (*k->fallback) return k->fallback;
-    return k->kind == LRK_KEY_STRINGS || k->kind == LRK_KEY_DATASETS ? "[]" : "not set";
+    if (k->kind == LRK_KEY_PATTERNS) return "{}";
+    return k->kind == LRK_KEY_STRINGS || k->kind == LRK_KEY_SIZES || k->kind == LRK_KEY_DATASETS ? "[]" : "not set";
 }
 
 static void put_domain(lrk_buf *b, const lrk_key *k)
@@ -159,6 +160,16 @@ static lrk_json *json_key(const lrk_key *k)
         lrk_json_add(types, lrk_json_c_string("string"));
         lrk_json_set(o, "type", types);
         lrk_json_set(o, "items", items);
+        break;
+    }
+    case LRK_KEY_SIZES:
+    case LRK_KEY_PATTERNS: {
+        const bool list = k->kind == LRK_KEY_SIZES;
+        lrk_json *items = lrk_json_object();
+        lrk_json_set(items, "type", lrk_json_c_string(list ? "integer" : "number"));
+        json_interval(items, k->domain);
+        lrk_json_set(o, "type", lrk_json_c_string(list ? "array" : "object"));
+        lrk_json_set(o, list ? "items" : "additionalProperties", items);
         break;
     }
     default:

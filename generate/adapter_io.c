@@ -204,14 +204,24 @@ static const char *name_of(const lrk_model *m, const lrk_projection *p, char roo
     return short_name(room);
 }
 
+/* Whether layers_to_transform, where it is written, leaves this layer in. */
+static bool written(const lrk_adapter *a, size_t layer)
+{
+    const lrk_json *layers = lrk_json_get(a->given, "layers_to_transform");
+    bool in = !layers;
+    for (size_t i = 0; !in && i < lrk_json_size(layers); i++)
+        in = lrk_json_integer(lrk_json_at(layers, i)) == (int64_t)layer;
+    return in;
+}
+
 /* Whether a module of p's last name has no adapter. */
-static bool has_plain_namesake(const lrk_model *m, const lrk_projection *p)
+static bool has_plain_namesake(const lrk_adapter *a, const lrk_model *m, const lrk_projection *p)
 {
     char mine[LRK_NAME_MAX], other[LRK_NAME_MAX];
     const char *name = name_of(m, p, mine);
     for (size_t i = 0; i < m->decoder.layers * EACH; i++) {
         const lrk_projection *q = nth(m, i);
-        if (q && !q->adapted && strcmp(name_of(m, q, other), name) == 0) return true;
+        if (q && !q->adapted && written(a, q->layer) && strcmp(name_of(m, q, other), name) == 0) return true;
     }
     return false;
 }
@@ -247,7 +257,7 @@ static lrk_status name_targets(lrk_adapter *a, const lrk_model *m, lrk_err *err)
     char room[LRK_NAME_MAX];
     for (size_t i = 0; i < m->n_adapted; i++) {
         most += lrk_adapter_parts(m->adapted[i]);
-        if (!m->adapted[i]->parameter) whole |= has_plain_namesake(m, m->adapted[i]);
+        if (!m->adapted[i]->parameter) whole |= has_plain_namesake(a, m, m->adapted[i]);
     }
     LRK_TRY(lrk_alloc(&a->arena, most, sizeof *name, "target modules", &name, err));
     LRK_TRY(lrk_alloc(&a->arena, most, sizeof *parameter, "target parameters", &parameter, err));

@@ -177,6 +177,9 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
                 "lora_dropout is %g, but %s is of experts, whose adapters have none; say lora_dropout: 0, or leave "
                 "experts out of lora_target_modules",
                 lora->dropout, p->path);
+    LRK_REQUIRE(err, !shared || !lora->dora, LRK_ESUPPORT,
+                "DoRA beside experts is not supported (%s), in PEFT neither; leave experts out of lora_target_modules",
+                p->path);
     p->attr = (lrk_linear_attr){.scale = lrk_lora_scale(p->rank, p->alpha, lora->rslora),
                                 .dropout = lora->dropout,
                                 .rng = &p->dropout};

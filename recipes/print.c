@@ -106,6 +106,25 @@ static void put_value(lrk_buf *b, const lrk_key *k, const void *base)
         lrk_buf_puts(b, "]");
         return;
     }
+    case LRK_KEY_SIZES: {
+        const lrk_sizes *list = member;
+        lrk_buf_puts(b, "[");
+        for (size_t i = 0; i < list->n; i++) lrk_buf_printf(b, "%s%zu", i ? ", " : "", list->item[i]);
+        lrk_buf_puts(b, "]");
+        return;
+    }
+    case LRK_KEY_PATTERNS: {
+        const lrk_patterns *map = member;
+        lrk_buf_puts(b, "{");
+        for (size_t i = 0; i < map->n; i++) {
+            if (i) lrk_buf_puts(b, ", ");
+            put_text(b, map->key[i]);
+            lrk_buf_puts(b, ": ");
+            put_real(b, map->value[i]);
+        }
+        lrk_buf_puts(b, "}");
+        return;
+    }
     case LRK_KEY_DATASETS:
         put_datasets(b, member);
         return;

@@ -20,6 +20,17 @@ typedef struct lrk_strings {
     bool scalar; /* given as one word, not as a list: lora_target_modules may be a pattern */
 } lrk_strings;
 
+typedef struct lrk_sizes {
+    size_t *item, n;
+} lrk_sizes;
+
+/* Numbers for modules that a key matches (base/module_key.h); the first one counts. */
+typedef struct lrk_patterns {
+    const char **key;
+    double *value;
+    size_t n;
+} lrk_patterns;
+
 /* In the order of the domains in schema.def and dataset.def. */
 enum { LRK_ADAPTER_LORA };
 enum { LRK_EOS_TURN, LRK_EOS_ALL, LRK_EOS_LAST, LRK_EOS_NONE };
@@ -46,6 +57,8 @@ typedef double lrk_member_REAL;
 typedef bool lrk_member_BOOL;
 typedef int lrk_member_ENUM;
 typedef lrk_strings lrk_member_STRINGS;
+typedef lrk_sizes lrk_member_SIZES;
+typedef lrk_patterns lrk_member_PATTERNS;
 
 #define SECTION(title)
 #define KEY(kind, name, ...) lrk_member_##kind name;

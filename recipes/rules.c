@@ -26,6 +26,25 @@ static void targets(lrk_reader *r)
                         "all-linear stands alone, not in a list of names");
 }
 
+static void patterns(lrk_reader *r)
+{
+    static const char *const keys[] = {"rank_pattern", "alpha_pattern", "layers_to_transform", "layers_pattern"};
+    const lrk_recipe *p = r->recipe;
+    const lrk_strings *t = &p->lora_target_modules;
+    for (size_t i = 0; p->lora_model_dir && i < sizeof keys / sizeof *keys; i++)
+        if (given(r, keys[i]))
+            lrk_mistake(r, given(r, keys[i]), keys[i], "the adapter of lora_model_dir says it; leave this out");
+    for (size_t i = 0; i < p->rank_pattern.n; i++)
+        if (p->rank_pattern.value[i] != (double)(size_t)p->rank_pattern.value[i])
+            lrk_mistake(r, given(r, "rank_pattern"), "rank_pattern", "%s: a rank is a whole number, got %g",
+                        p->rank_pattern.key[i], p->rank_pattern.value[i]);
+    if (p->layers_pattern.n && !p->layers_to_transform.n)
+        lrk_mistake(r, given(r, "layers_pattern"), "layers_pattern", "needs layers_to_transform");
+    if (p->layers_to_transform.n && t->scalar && t->item[0][strcspn(t->item[0], ".*+?|()[]{}^$\\")] != '\0')
+        lrk_mistake(r, given(r, "layers_to_transform"), "layers_to_transform",
+                    "needs names in lora_target_modules; a pattern names layers itself");
+}
+
 static void saved(lrk_reader *r)
 {
     const lrk_recipe *p = r->recipe;
@@ -150,6 +169,7 @@ void lrk_recipe_rules(lrk_reader *r)
     rows(r, "test_datasets", &r->recipe->test_datasets);
     targets(r);
     saved(r);
+    patterns(r);
     schedule(r);
     evaluation(r);
 }

@@ -118,6 +118,10 @@ const char *lrk_key_kind_name(lrk_key_kind kind)
         return "true or false";
     case LRK_KEY_ENUM:
         return "choice";
+    case LRK_KEY_SIZES:
+        return "list of whole numbers";
+    case LRK_KEY_PATTERNS:
+        return "map from patterns to numbers";
     case LRK_KEY_STRINGS:
         return "list of words";
     case LRK_KEY_DATASETS:

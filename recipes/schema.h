@@ -13,6 +13,8 @@ typedef enum lrk_key_kind {
     LRK_KEY_BOOL,
     LRK_KEY_ENUM,
     LRK_KEY_STRINGS,
+    LRK_KEY_SIZES,
+    LRK_KEY_PATTERNS,
     LRK_KEY_DATASETS
 } lrk_key_kind;
 

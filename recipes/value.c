@@ -1,5 +1,6 @@
 /* recipes/value.c -- one YAML node into one member of a recipe. */
 #include "base/file.h"
+#include "base/module_key.h"
 #include "base/text.h"
 #include "recipes/reader.h"
 
@@ -176,6 +177,54 @@ static void read_strings(lrk_reader *r, const lrk_key *k, void *member, const lr
     *(lrk_strings *)member = list;
 }
 
+static void read_sizes(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node, const char *shown)
+{
+    lrk_sizes list = {.n = 0};
+    const bool scalar = node->kind == LRK_YAML_SCALAR;
+    const size_t room = scalar ? 1 : node->n;
+    if (r->status == LRK_OK)
+        r->status = lrk_alloc(r->arena, room ? room : 1, sizeof *list.item, "recipe", &list.item, r->err);
+    for (const lrk_yaml *e = scalar ? node : node->child; e && r->status == LRK_OK; e = scalar ? NULL : e->next) {
+        size_t n = 0;
+        const bool good = node->kind != LRK_YAML_MAP && e->kind == LRK_YAML_SCALAR && e->plain &&
+                          lrk_text_size(e->text, &n) && lrk_domain_holds(k->domain, (double)n);
+        if (!good) {
+            wrong(r, k, e, shown);
+            return;
+        }
+        list.item[list.n++] = n;
+    }
+    *(lrk_sizes *)member = list;
+}
+
+static void read_patterns(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node, const char *shown)
+{
+    lrk_patterns map = {.n = 0};
+    if (node->kind != LRK_YAML_MAP) {
+        wrong(r, k, node, shown);
+        return;
+    }
+    const size_t room = node->n ? node->n : 1;
+    if (r->status == LRK_OK) r->status = lrk_alloc(r->arena, room, sizeof *map.key, "recipe", &map.key, r->err);
+    if (r->status == LRK_OK) r->status = lrk_alloc(r->arena, room, sizeof *map.value, "recipe", &map.value, r->err);
+    for (const lrk_yaml *e = node->child; e && r->status == LRK_OK; e = e->next) {
+        lrk_err why = {0};
+        double d = 0;
+        if (lrk_utf8_check(e->key, strlen(e->key)) != strlen(e->key) || !printable(e->key) || !*e->key) {
+            lrk_mistake(r, e, shown, "a key that is no text");
+        } else if (lrk_module_key_matches(e->key, NULL, NULL, &why) != LRK_OK) {
+            lrk_mistake(r, e, shown, "%s", why.text);
+        } else if (e->kind != LRK_YAML_SCALAR || !e->plain || !lrk_text_real(e->text, &d) ||
+                   !lrk_domain_holds(k->domain, d)) {
+            wrong(r, k, e, shown);
+        } else {
+            map.key[map.n] = e->key;
+            map.value[map.n++] = d;
+        }
+    }
+    *(lrk_patterns *)member = map;
+}
+
 void lrk_read_value(lrk_reader *r, const lrk_key *k, void *base, const lrk_yaml *node,
                     const char *shown)
 {
@@ -206,6 +255,12 @@ void lrk_read_value(lrk_reader *r, const lrk_key *k, void *base, const lrk_yaml 
         return;
     case LRK_KEY_STRINGS:
         read_strings(r, k, member, node, shown);
+        return;
+    case LRK_KEY_SIZES:
+        read_sizes(r, k, member, node, shown);
+        return;
+    case LRK_KEY_PATTERNS:
+        read_patterns(r, k, member, node, shown);
         return;
     case LRK_KEY_DATASETS: /* recipe.c */
     case LRK_KEY_SECTION:

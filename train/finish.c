@@ -59,6 +59,31 @@ static void note(lrk_json *notes, const char *key, const char *value)
     lrk_json_set(notes, key, lrk_json_c_string(value));
 }
 
+static lrk_json *pattern_object(const lrk_patterns *p)
+{
+    lrk_json *o = lrk_json_object();
+    for (size_t i = 0; i < p->n; i++)
+        lrk_json_set(o, p->key[i], p->value[i] == floor(p->value[i]) ? lrk_json_new_integer((int64_t)p->value[i])
+                                                                     : lrk_json_new_real(p->value[i]));
+    return o;
+}
+
+/* What the recipe says of ranks and layers, in its own words. */
+static lrk_json *given(const lrk_recipe *r)
+{
+    lrk_json *o = lrk_json_object(), *layers = lrk_json_array(), *names = lrk_json_array();
+    if (r->rank_pattern.n) lrk_json_set(o, "rank_pattern", pattern_object(&r->rank_pattern));
+    if (r->alpha_pattern.n) lrk_json_set(o, "alpha_pattern", pattern_object(&r->alpha_pattern));
+    for (size_t i = 0; i < r->layers_to_transform.n; i++)
+        lrk_json_add(layers, lrk_json_new_integer((int64_t)r->layers_to_transform.item[i]));
+    for (size_t i = 0; i < r->layers_pattern.n; i++) lrk_json_add(names, lrk_json_c_string(r->layers_pattern.item[i]));
+    if (r->layers_to_transform.n) lrk_json_set(o, "layers_to_transform", lrk_json_ref(layers));
+    if (r->layers_pattern.n) lrk_json_set(o, "layers_pattern", lrk_json_ref(names));
+    lrk_json_free(layers);
+    lrk_json_free(names);
+    return o;
+}
+
 static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
 {
     const lrk_session *s = t->session;
@@ -66,7 +91,7 @@ static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
     char number[32];
     *a = (lrk_adapter){.base_model = r->base_model, .rank = r->lora_r, .alpha = r->lora_alpha,
                        .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
-                       .dora = r->peft_use_dora,
+                       .dora = r->peft_use_dora, .given = given(r),
                        .arena = lrk_arena_growing("adapter")};
     if (s->start.n) {
         a->rank = s->start.rank;

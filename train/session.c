@@ -91,6 +91,7 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
         LRK_TRY(lrk_targets_open(&s->excluded, "exclude_modules", x->item, x->n, x->scalar, err));
         s->targets.exclude = &s->excluded;
     }
+    LRK_TRY(lrk_targets_refine(&s->targets, r, err));
     unsigned whole;
     LRK_TRY(choose_whole(s, &whole, err));
     s->lora = (lrk_lora_options){.rank = r->lora_r, .alpha = r->lora_alpha,

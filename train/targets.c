@@ -2,7 +2,9 @@
 #include "train/targets.h"
 
 #include "base/arena.h"
+#include "base/module_key.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 lrk_status lrk_targets_open(lrk_targets *t, const char *key, const char *const *words, size_t n,
@@ -25,6 +27,8 @@ void lrk_targets_close(lrk_targets *t)
 {
     lrk_pattern_free(t->pattern);
     lrk_heap_free(t->used);
+    lrk_heap_free(t->used_ranks);
+    lrk_heap_free(t->used_alphas);
     *t = (lrk_targets){0};
 }
 
@@ -51,13 +55,71 @@ static bool chosen_by(lrk_targets *t, const char *path)
     return chosen;
 }
 
+lrk_status lrk_targets_refine(lrk_targets *t, const lrk_recipe *r, lrk_err *err)
+{
+    t->ranks = &r->rank_pattern;
+    t->alphas = &r->alpha_pattern;
+    t->layers = &r->layers_to_transform;
+    t->layer_names = &r->layers_pattern;
+    t->used_ranks = lrk_heap_alloc(t->ranks->n + 1, sizeof *t->used_ranks);
+    t->used_alphas = lrk_heap_alloc(t->alphas->n + 1, sizeof *t->used_alphas);
+    LRK_REQUIRE(err, t->used_ranks && t->used_alphas, LRK_ENOMEM, "memory: no room for rank_pattern");
+    return LRK_OK;
+}
+
+/* Whether `layer` stands in the path behind that name. */
+static bool numbered(lrk_targets *t, const char *path, const char *name, size_t layer)
+{
+    lrk_buf text = {0};
+    lrk_pattern *p = NULL;
+    bool matches = false;
+    lrk_err *err = &t->err;
+    lrk_buf_printf(&text, ".*\\.(?:%s)\\.0*%zu\\..*", name, layer);
+    lrk_status status = lrk_buf_check(&text, err);
+    if (status == LRK_OK) status = lrk_pattern_compile(&p, text.data, err);
+    if (status == LRK_OK) lrk_pattern_match(p, path, &matches, err);
+    lrk_pattern_free(p);
+    lrk_buf_free(&text);
+    return matches;
+}
+
+static bool in_layers(lrk_targets *t, const char *path)
+{
+    static const char before[] = ".layers.";
+    const char *at = strstr(path, before);
+    bool in = !t->layers || t->layers->n == 0;
+    for (size_t i = 0; !in && i < t->layers->n; i++) {
+        const size_t layer = t->layers->item[i];
+        in = t->layer_names->n == 0 && at && strtoul(at + sizeof before - 1, NULL, 10) == layer;
+        for (size_t k = 0; !in && k < t->layer_names->n; k++)
+            in = numbered(t, path, t->layer_names->item[k], layer);
+    }
+    return in;
+}
+
+/* The value of the first key that matches, or `otherwise`; every key that matches is used. */
+static double by_pattern(lrk_targets *t, const lrk_patterns *p, bool *used, const char *path, double otherwise)
+{
+    double value = otherwise;
+    bool found = false;
+    for (size_t i = 0; p && i < p->n; i++) {
+        bool matches = false;
+        lrk_module_key_matches(p->key[i], path, &matches, &t->err);
+        if (matches && !found) value = p->value[i];
+        found |= matches;
+        used[i] |= matches;
+    }
+    return value;
+}
+
 bool lrk_targets_select(void *ctx, const char *path, size_t *rank, double *alpha)
 {
-    (void)rank;
-    (void)alpha;
     lrk_targets *t = ctx;
     const bool chosen = chosen_by(t, path) || (t->parameters && chosen_by(t->parameters, path));
-    return chosen && !(t->exclude && chosen_by(t->exclude, path));
+    if (!chosen || (t->exclude && chosen_by(t->exclude, path)) || !in_layers(t, path)) return false;
+    *rank = (size_t)by_pattern(t, t->ranks, t->used_ranks, path, (double)*rank);
+    *alpha = by_pattern(t, t->alphas, t->used_alphas, path, *alpha);
+    return true;
 }
 
 typedef struct names {
@@ -93,6 +155,13 @@ static void module_names(const lrk_decoder *d, names *k)
     }
 }
 
+static lrk_status check_patterns(const char *name, const lrk_patterns *p, const bool *used, lrk_err *err)
+{
+    for (size_t i = 0; p && i < p->n; i++)
+        LRK_REQUIRE(err, used[i], LRK_EUSAGE, "%s: '%s' matches no module with an adapter", name, p->key[i]);
+    return LRK_OK;
+}
+
 lrk_status lrk_targets_check(const lrk_targets *t, const lrk_decoder *d, lrk_err *err)
 {
     names known = {.n = 0};
@@ -107,6 +176,12 @@ lrk_status lrk_targets_check(const lrk_targets *t, const lrk_decoder *d, lrk_err
     for (size_t i = 0; t->used && i < t->n; i++)
         LRK_REQUIRE(err, t->used[i], LRK_EUSAGE, "%s: '%s' is no linear layer of this model%s; known: %s", t->key,
                     t->name[i], strcmp(t->key, "exclude_modules") ? "" : " with an adapter", known.text);
+    LRK_TRY(check_patterns("rank_pattern", t->ranks, t->used_ranks, err));
+    LRK_TRY(check_patterns("alpha_pattern", t->alphas, t->used_alphas, err));
+    for (size_t i = 0; t->layers && i < t->layers->n; i++)
+        LRK_REQUIRE(err, t->layers->item[i] < d->layers, LRK_EUSAGE,
+                    "layers_to_transform: %zu, but the layers of this model are 0 to %zu", t->layers->item[i],
+                    d->layers - 1);
     if (t->parameters) LRK_TRY(lrk_targets_check(t->parameters, d, err));
     return t->exclude ? lrk_targets_check(t->exclude, d, err) : LRK_OK;
 }

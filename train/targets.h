@@ -4,13 +4,17 @@
  *   a pattern  a regular expression that matches the whole path
  *   all-linear every linear layer but the head and the routers of experts, which are trained when named
  * lora_target_parameters adds parameters that hold all experts of a layer (models/modules.h); all-linear leaves the
- * experts to it. exclude_modules takes modules away again, by the same rules. The rules are PEFT's (peft, tuners/tuners_utils.py).
+ * experts to it. exclude_modules takes modules away again, by the same rules. layers_to_transform keeps those of some
+ * layers, whose number stands behind a name that layers_pattern gives ("layers" where it gives none); rank_pattern and
+ * alpha_pattern give some of what is left another rank or alpha (base/module_key.h). The rules are PEFT's (peft,
+ * tuners/tuners_utils.py).
  */
 #ifndef LRK_TRAIN_TARGETS_H
 #define LRK_TRAIN_TARGETS_H
 #include "base/pattern.h"
 #include "models/lora.h"
 #include "models/modules.h"
+#include "recipes/recipe.h"
 
 typedef struct lrk_targets {
     const char *const *name; /* not owned */
@@ -19,7 +23,11 @@ typedef struct lrk_targets {
     bool all;
     const char *key;       /* of the recipe, for messages */
     struct lrk_targets *exclude, *parameters; /* not owned; NULL: nothing */
+    const lrk_patterns *ranks, *alphas; /* not owned; NULL: none */
+    const lrk_sizes *layers;
+    const lrk_strings *layer_names;
     bool *used; /* which names matched something; NULL: not kept */
+    bool *used_ranks, *used_alphas; /* the same of those keys */
     lrk_err err; /* the first failure of a match, looked at after the model is built */
 } lrk_targets;
 
@@ -27,6 +35,9 @@ typedef struct lrk_targets {
 lrk_status lrk_targets_open(lrk_targets *t, const char *key, const char *const *words, size_t n,
                             bool scalar, lrk_err *err);
 void lrk_targets_close(lrk_targets *t);
+
+/* Takes layers_to_transform and the patterns of r, which outlives t, into it. */
+lrk_status lrk_targets_refine(lrk_targets *t, const lrk_recipe *r, lrk_err *err);
 
 /* An lrk_lora_select; ctx is the lrk_targets. */
 bool lrk_targets_select(void *ctx, const char *path, size_t *rank, double *alpha);

@@ -29,3 +29,40 @@ got=$(trained layer all-linear 'exclude_modules=.*(layers\.0|mlp|self_attn\.[kvo
 [ "$got" = '"target_modules":["model.layers.1.self_attn.q_proj"],' ] || fail "exclude by pattern: $got"
 expect_error 2 "exclude_modules: 'k_proj' is no linear layer of this model with an adapter" \
     "$LORIKEET" train recipe.yaml output_dir=x lora_target_modules=q_proj 'exclude_modules=[k_proj]'
+
+# ranks, alphas and layers as PEFT names them, written as they were given
+config() { tr -d ' \n' <"$1/adapter/adapter_config.json"; }
+got=$(trained ranks all-linear "rank_pattern={'layers\\.0\\.mlp\\..*': 3, down_proj: 4}" 'alpha_pattern={q_proj: 5, up_proj: 2.5}')
+[ "$got" = '"target_modules":["down_proj","gate_proj","k_proj","o_proj","q_proj","up_proj","v_proj"],' ] || fail "ranks: $got"
+case $(config ranks) in
+*'"rank_pattern":{"layers\\.0\\.mlp\\..*":3,"down_proj":4}'*'"alpha_pattern":{"q_proj":5,"up_proj":2.5}'*) ;;
+*) fail "patterns: $(config ranks)" ;;
+esac
+expect_exit 0 "$LORIKEET" inspect ranks/adapter
+for line in 'layers.0.mlp.down_proj.lora_A.weight 3' 'layers.1.mlp.down_proj.lora_A.weight 4' \
+    'layers.0.mlp.up_proj.lora_A.weight 3' 'layers.1.mlp.up_proj.lora_A.weight 2' 'layers.0.self_attn.q_proj.lora_A.weight 2'; do
+    grep "${line% *}" out | grep -q "\[${line##* }," || fail "rank of $line: $(cat out)"
+done
+got=$(trained one_layer '[q_proj,up_proj]' 'layers_to_transform=[1]')
+[ "$got" = '"target_modules":["q_proj","up_proj"],' ] || fail "a layer: $got"
+case $(config one_layer) in
+*'"layers_to_transform":[1]'*) ;;
+*) fail "layers: $(config one_layer)" ;;
+esac
+expect_exit 0 "$LORIKEET" inspect one_layer/adapter
+grep -q 'layers.1.mlp.up_proj.lora_A' out || fail "not layer 1: $(cat out)"
+! grep -q 'layers.0' out || fail "layer 0 too: $(cat out)"
+got=$(trained named '[q_proj]' layers_to_transform=0 'layers_pattern=[layers, h]')
+[ "$got" = '"target_modules":["q_proj"],' ] || fail "layers_pattern: $got"
+refused() { expect_error 2 "$1" "$LORIKEET" train recipe.yaml output_dir=x "${@:2}"; }
+refused "rank_pattern: 'wq' matches no module with an adapter" 'rank_pattern={wq: 3}'
+refused "rank_pattern: q_proj: a rank is a whole number, got 2.5" 'rank_pattern={q_proj: 2.5}'
+refused "rank_pattern: pattern '(.*" "rank_pattern={'(q': 2}"
+refused "rank_pattern: expected a map from patterns to numbers" 'rank_pattern=[q_proj]'
+refused "alpha_pattern: expected a map" 'alpha_pattern={q_proj: -1}'
+refused "layers_to_transform: 2, but the layers of this model are 0 to 1" 'layers_to_transform=[0,2]'
+refused "layers_to_transform: expected a list of whole numbers" 'layers_to_transform=[q]'
+refused "layers_pattern: needs layers_to_transform" 'layers_pattern=[h]'
+refused "selects no layer of this model" 'layers_to_transform=[1]' 'layers_pattern=[h]'
+refused "layers_to_transform: needs names in lora_target_modules" 'layers_to_transform=[1]' 'lora_target_modules=.*q_proj'
+refused "rank_pattern: the adapter of lora_model_dir says it" 'rank_pattern={q_proj: 3}' lora_model_dir=ranks/adapter

@@ -1,6 +1,7 @@
 """Our adapters in PEFT and our merged directories in transformers, against recorded logits.
 
 usage: load_peft.py adapter BASE-DIR ADAPTER-DIR CASE-DIR | merged MODEL-DIR CASE-DIR
+       load_peft.py shapes BASE-DIR ADAPTER-DIR: PEFT makes the tensors of our adapter of its configuration
        load_peft.py weights BASE-DIR ADAPTER-DIR MERGED-DIR: PEFT merges to the weights that we merged to
 """
 import json
@@ -13,6 +14,17 @@ from transformers import AutoModelForCausalLM
 torch.set_num_threads(1)
 mode, path, *rest = sys.argv[1:]
 case = rest[-1]
+if mode == "shapes":
+    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(path), LoraConfig.from_pretrained(case))
+    want = {name: tuple(t.shape) for name, t in get_peft_model_state_dict(model, save_embedding_layers=False).items()}
+    got = {name: tuple(t.shape) for name, t in load_file(case + "/adapter_model.safetensors").items()}
+    print(f"{mode} {case}: {len(got)} tensors")
+    scales = {n: m.scaling["default"] for n, m in model.named_modules() if hasattr(m, "scaling")}
+    alpha = json.load(open(case + "/adapter_config.json"))
+    print(sorted(set(scales.values())), alpha["rank_pattern"], alpha["alpha_pattern"])
+    sys.exit(got != want)
 if mode == "weights":
     from peft import PeftModel
 
@@ -22,7 +34,7 @@ if mode == "weights":
     worst = max((want[name] - tensor).abs().max().item() for name, tensor in got.items())
     print(f"{mode} {case}: largest difference of a weight {worst:.2e}")
     sys.exit(worst > 1e-6)  # one rounding of weights below 4, summed in another order
-model = AutoModelForCausalLM.from_pretrained(path, dtype="auto")
+model = AutoModelForCausalLM.from_pretrained(path, dtype="auto", attn_implementation="eager")
 if mode == "adapter":
     from peft import PeftModel
 

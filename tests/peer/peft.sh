@@ -14,6 +14,18 @@ for case in llama llama_qv llama_bf16 llama_dora llama_patterns mistral llama_bf
     "$python" "$SOURCE/tests/peer/load_peft.py" merged merged "$G/$case" || fail "transformers: $case"
     rm -rf adapter merged
 done
+# patterns, layers and whole modules: PEFT makes the same tensors of the configuration that training writes
+printf '{"prompt": "q", "completion": " and an answer"}\n' >rows.jsonl
+made() {
+    "$LORIKEET" train --quiet output_dir="$1" "${@:2}" recipe.yaml || fail "$1: not trained"
+    "$python" "$SOURCE/tests/peer/load_peft.py" shapes "$G/llama" "$1/adapter" || fail "PEFT: $1"
+}
+printf '%s\n' "base_model: $G/llama" 'datasets: [{path: rows.jsonl}]' 'lora_r: 2' 'max_steps: 1' 'learning_rate: 1e-2' >recipe.yaml
+made patterns "rank_pattern={'layers\.0\.mlp\..*': 3, down_proj: 4}" 'alpha_pattern={q_proj: 5}'
+made layers 'lora_target_modules=[q_proj,up_proj]' 'layers_to_transform=[1]' 'layers_pattern=[layers]'
+made last 'layers_to_transform=1' peft_use_dora=true
+made whole 'lora_modules_to_save=[embed_tokens,lm_head]' 'lora_target_modules=[q_proj]'
+
 # an alpha with a fraction
 cp -r "$G/llama/adapter" part
 chmod -R u+w part

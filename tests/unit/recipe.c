@@ -57,6 +57,28 @@ static void defaults(void **state)
     assert_int_equal(r.export_gguf.n, 0);
 }
 
+/* Maps and lists of numbers, printed so that they read back. */
+static void patterns(void **state)
+{
+    (void)state;
+    lrk_recipe r, again;
+    lrk_buf b = {0};
+    lrk_err err = {0};
+    read(&r, BASE "rank_pattern: {'layers\\.0\\..*': 4, down_proj: 8}\nalpha_pattern: {q_proj: 2.5}\n"
+                  "layers_to_transform: [0, 3]\n");
+    assert_int_equal(r.rank_pattern.n, 2);
+    assert_string_equal(r.rank_pattern.key[0], "layers\\.0\\..*");
+    assert_true(r.rank_pattern.value[0] == 4.0 && r.rank_pattern.value[1] == 8.0);
+    assert_true(r.alpha_pattern.value[0] == 2.5);
+    assert_int_equal(r.layers_to_transform.n, 2);
+    assert_int_equal(r.layers_to_transform.item[1], 3);
+    assert_int_equal(lrk_recipe_print(&r, &b, &err), LRK_OK);
+    read(&again, b.data);
+    assert_string_equal(again.rank_pattern.key[0], "layers\\.0\\..*");
+    assert_int_equal(again.layers_to_transform.item[0], 0);
+    lrk_buf_free(&b);
+}
+
 static void every_kind(void **state)
 {
     (void)state;
@@ -192,7 +214,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
-        cmocka_unit_test(every_kind),
+        cmocka_unit_test(patterns), cmocka_unit_test(every_kind),
         cmocka_unit_test(hashes),
         cmocka_unit_test(evaluation_follows),
         cmocka_unit_test(domains),
