@@ -167,9 +167,9 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     if (!lora) return LRK_OK;
     p->rank = lora->rank;
     p->alpha = lora->alpha;
-    p->m.rank = p->norm.rank = lora->dora;
     p->adapted = lora->select ? lora->select(lora->ctx, p->path, &p->rank, &p->alpha) : which != LRK_ROUTER;
     if (!p->adapted) return LRK_OK;
+    p->m.rank = p->norm.rank = lora->dora;
     LRK_REQUIRE(err, p->rank > 0 && (router || p->rank <= (rows < cols ? rows : cols)), LRK_EVALUE,
                 "%s: rank %zu does not fit a (%zu, %zu) matrix", p->path, p->rank, rows, cols);
     const bool shared = d->gated_shared && which >= LRK_SHARED_GATE && which <= LRK_SHARED_DOWN;

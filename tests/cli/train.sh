@@ -56,6 +56,7 @@ expect_exit 0 "${dora[@]}" output_dir=dora2 --resume
 cmp dora/adapter/adapter_model.safetensors dora2/adapter/adapter_model.safetensors ||
     fail "a DoRA run that was resumed has another adapter"
 expect_exit 0 "${dora[@]}" output_dir=dora3 lora_model_dir=dora/adapter
+expect_exit 0 "${dora[@]}" output_dir=dora6 lora_target_modules=[q_proj,up_proj]
 expect_exit 0 "${dora[@]}" output_dir=dora4 lora_dropout=0.1 gradient_checkpointing=none
 expect_exit 0 "${dora[@]}" output_dir=dora5 lora_dropout=0.1 gradient_checkpointing=layer
 numbers() { tail -c +$(($(od -An -tu8 -N8 "$1") + 9)) "$1"; } # the header names the recipe, which differs

@@ -17,7 +17,7 @@ done
 # patterns, layers and whole modules: PEFT makes the same tensors of the configuration that training writes
 printf '{"prompt": "q", "completion": " and an answer"}\n' >rows.jsonl
 made() {
-    "$LORIKEET" train --quiet output_dir="$1" "${@:2}" recipe.yaml || fail "$1: not trained"
+    "$LORIKEET" train recipe.yaml --quiet output_dir="$1" "${@:2}" >out || fail "$1: not trained"
     "$python" "$SOURCE/tests/peer/load_peft.py" shapes "$G/llama" "$1/adapter" || fail "PEFT: $1"
 }
 printf '%s\n' "base_model: $G/llama" 'datasets: [{path: rows.jsonl}]' 'lora_r: 2' 'max_steps: 1' 'learning_rate: 1e-2' >recipe.yaml
