@@ -1,0 +1,123 @@
+/* cli/cmd_combine.c -- `lorikeet combine`: several adapters of one base as one. */
+#include "base/json.h"
+#include "base/text.h"
+#include "base/threads.h"
+#include "checkpoint/combine.h"
+#include "cli/command.h"
+#include "cli/json_out.h"
+#include "cli/merge_run.h"
+#include "generate/manifest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST = 64 };
+
+typedef struct combine_command {
+    const char *out, *method;
+    size_t rank, seed, threads;
+    bool json;
+    lrk_combine_options options;
+    lrk_adapter adapter[MOST];
+    double weight[MOST];
+    size_t n;
+    lrk_arena arena;
+} combine_command;
+
+/* PATH or PATH=WEIGHT */
+static lrk_status load(combine_command *c, const char *text, lrk_err *err)
+{
+    char *path = lrk_strdup(&c->arena, text), *equals = path ? strrchr(path, '=') : NULL;
+    LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+    c->weight[c->n] = 1.0;
+    if (equals) {
+        *equals = '\0';
+        LRK_REQUIRE(err, lrk_text_real(equals + 1, &c->weight[c->n]) ||
+                             (equals[1] == '-' && lrk_text_real(equals + 2, &c->weight[c->n])),
+                    LRK_EUSAGE, "%s: expected ADAPTER or ADAPTER=WEIGHT, a number", text);
+        if (equals[1] == '-' && c->weight[c->n] > 0.0) c->weight[c->n] = -c->weight[c->n];
+    }
+    LRK_TRY(lrk_adapter_load(&c->adapter[c->n], path, err));
+    c->n++;
+    return LRK_OK;
+}
+
+static lrk_status report(const combine_command *c, const lrk_adapter *a, lrk_err *err)
+{
+    if (!c->json) {
+        printf("%s: PEFT adapter of %zu, by %s: %zu modules, rank %zu\n", c->out, c->n, c->method, a->n, a->rank);
+        return LRK_OK;
+    }
+    lrk_json *v = lrk_json_object();
+    lrk_json_set_text(v, "out", c->out);
+    lrk_json_set_text(v, "method", c->method);
+    lrk_json_set_count(v, "adapters", c->n);
+    lrk_json_set_count(v, "modules", a->n);
+    lrk_json_set_count(v, "rank", a->rank);
+    return lrk_print_json(v, err);
+}
+
+static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
+{
+    lrk_adapter out;
+    LRK_REQUIRE(err, argc >= 1 && argc <= MOST, LRK_EUSAGE, "expected 1 to %d adapters, got %d", MOST, argc);
+    LRK_REQUIRE(err, lrk_combine_named(c->method, &c->options.method), LRK_EUSAGE,
+                "--method: '%s' is unknown; cat, svd, linear, magnitude_prune, ties, dare_linear or dare_ties",
+                c->method);
+    LRK_REQUIRE(err, !c->rank || c->options.method == LRK_COMBINE_SVD, LRK_EUSAGE, "--rank goes with --method svd");
+    LRK_REQUIRE(err, c->threads <= LRK_MAX_THREADS, LRK_EUSAGE, "--threads: at most %d", LRK_MAX_THREADS);
+    LRK_TRY(lrk_output_is_free(c->out, true, err));
+    lrk_threads_set((int)c->threads);
+    c->options.rank = c->rank;
+    c->options.seed = c->seed;
+    for (int i = 0; i < argc; i++) LRK_TRY(lrk_err_prefix(err, load(c, argv[i], err), "%s", argv[i]));
+    LRK_TRY(lrk_combine(&out, c->adapter, c->weight, c->n, &c->options, err));
+    out.notes = lrk_json_ref(c->adapter[0].notes);
+    lrk_status status = lrk_adapter_save(&out, c->out, err);
+    if (status == LRK_OK) status = lrk_manifest_describe(c->out, "combined PEFT adapter", NULL, &out, NULL, err);
+    if (status == LRK_OK) status = report(c, &out, err);
+    lrk_adapter_free(&out);
+    return status;
+}
+
+static lrk_status run(int argc, char **argv, lrk_err *err)
+{
+    combine_command c = {.method = "cat", .seed = 42, .options = {.density = 1.0},
+                         .arena = lrk_arena_growing("combine")};
+    const lrk_option table[] = {{"out", LRK_OPTION_STRING, &c.out, true},
+                                {"method", LRK_OPTION_STRING, &c.method, false},
+                                {"rank", LRK_OPTION_SIZE, &c.rank, false},
+                                {"density", LRK_OPTION_REAL, &c.options.density, false},
+                                {"seed", LRK_OPTION_SIZE, &c.seed, false},
+                                {"threads", LRK_OPTION_SIZE, &c.threads, false},
+                                {"json", LRK_OPTION_FLAG, &c.json, false}};
+    LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
+    const lrk_status status = work(&c, argc, argv, err);
+    for (size_t i = 0; i < c.n; i++) lrk_adapter_free(&c.adapter[i]);
+    lrk_arena_free(&c.arena);
+    return status;
+}
+
+const lrk_command lrk_command_combine = {
+    .name = "combine",
+    .summary = "make one adapter of several",
+    .help = "usage: lorikeet combine ADAPTER[=WEIGHT] ... --out DIR [options]\n"
+            "\n"
+            "Adapters of one base, each with its weight (1), become one PEFT adapter.\n"
+            "\n"
+            "  --out DIR      empty or new\n"
+            "  --method M     cat: exactly the weighted sum, ranks side by side (the default);\n"
+            "                 svd: the nearest adapter to that sum of rank --rank;\n"
+            "                 linear, magnitude_prune, ties, dare_linear, dare_ties: A and B each\n"
+            "                 by themselves, as PEFT's add_weighted_adapter does under these names;\n"
+            "                 not the sum, and only for adapters of one rank\n"
+            "  --rank N       svd: rank of the result (the largest rank of an adapter)\n"
+            "  --density X    share of numbers that magnitude_prune, ties and dare keep (1)\n"
+            "  --seed N       of dare's choice (42)\n"
+            "  --threads N    default: all processors\n"
+            "  --json         print the report as JSON\n"
+            "\n"
+            "example: lorikeet combine runs/sql/adapter=0.7 runs/tone/adapter=0.3 --out both\n"
+            "         lorikeet merge --model MODEL --adapter both --out tuned.gguf\n",
+    .run = run,
+};

@@ -1,0 +1,29 @@
+# tests/cli/combine.sh -- lorikeet combine: one adapter of several, and what must be refused.
+G=$SOURCE/tests/golden/data
+A=$G/llama/adapter
+expect_exit 0 "$LORIKEET" combine "$A=0.25" "$A=.75" --out both
+grep -q '^both: PEFT adapter of 2, by cat: 14 modules, rank 8$' out || fail "report: $(cat out)"
+[ -s both/manifest.json ] && [ -s both/README.md ] || fail "no manifest"
+expect_exit 0 "$LORIKEET" generate --model "$G/llama" --adapter both --prompt x --max-tokens 2
+# An adapter and its negative are nothing.
+expect_exit 0 "$LORIKEET" combine "$A" "$A=-1" --out nothing --method svd --rank 2 --json
+grep -q '"rank": 2' out || fail "JSON: $(cat out)"
+expect_error 7 'merging changed nothing' "$LORIKEET" merge --model "$G/llama" --adapter nothing --out x
+# The same whatever the threads.
+for threads in 1 2; do
+    expect_exit 0 "$LORIKEET" combine "$A" "$G/llama/final" --out "t$threads" --method svd --threads $threads
+    expect_exit 0 "$LORIKEET" combine "$A" "$G/llama/final" --out "d$threads" --method dare_ties --density .5 --threads $threads
+done
+cmp t1/adapter_model.safetensors t2/adapter_model.safetensors || fail "svd: threads change the bytes"
+cmp d1/adapter_model.safetensors d2/adapter_model.safetensors || fail "dare_ties: threads change the bytes"
+
+expect_error 2 'expected 1 to 64 adapters, got 0' "$LORIKEET" combine --out x
+expect_error 2 "--method: 'sum' is unknown" "$LORIKEET" combine "$A" --out x --method sum
+expect_error 2 'expected ADAPTER or ADAPTER=WEIGHT' "$LORIKEET" combine "$A=much" --out x
+expect_error 2 '--rank goes with --method svd' "$LORIKEET" combine "$A" --out x --rank 2
+expect_error 2 'density is 2' "$LORIKEET" combine "$A" --out x --method ties --density 2
+expect_error 2 'not empty' "$LORIKEET" combine "$A" --out both
+expect_error 3 'gone: no such directory' "$LORIKEET" combine "$A" gone --out x
+expect_error 3 'adapter 2 is DoRA' "$LORIKEET" combine "$A" "$G/llama_dora/adapter" --out x
+expect_error 3 'in one adapter and' "$LORIKEET" combine "$A" "$G/llama_gguf_q4_k/adapter" --out x
+[ ! -e x ] || fail "a refused command left something"

@@ -1,0 +1,172 @@
+/* tests/unit/combine.c -- adapters as one: sums that are exact, what is left at random, what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "checkpoint/combine.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CASE LRK_SOURCE_DIR "/tests/golden/data/llama"
+
+static lrk_err err;
+
+static void good(lrk_status s)
+{
+    if (s != LRK_OK) fail_msg("%s", err.text);
+}
+
+static const lrk_combine_options cat = {.method = LRK_COMBINE_CAT, .density = 1.0};
+
+/* Element (o, i) of scale * B * A. */
+static double delta(const lrk_adapter_module *m, size_t o, size_t i)
+{
+    double sum = 0.0;
+    for (size_t r = 0; r < m->b.dim[1]; r++)
+        sum += (double)((const float *)lrk_row(&m->b, o))[r] * (double)((const float *)lrk_row(&m->a, r))[i];
+    return m->scale * sum;
+}
+
+static void load_two(lrk_adapter a[2])
+{
+    good(lrk_adapter_load(&a[0], CASE "/adapter", &err));
+    good(lrk_adapter_load(&a[1], CASE "/final", &err));
+}
+
+/* The largest distance from the weighted sum, over its largest element, in the first module. */
+static double distance(const lrk_adapter *out, const lrk_adapter a[2], const double weight[2])
+{
+    const lrk_adapter_module *m = &out->module[0], *x = lrk_adapter_find(&a[0], m->path),
+                             *y = lrk_adapter_find(&a[1], m->path);
+    double worst = 0.0, largest = 0.0;
+    for (size_t o = 0; o < m->b.dim[0]; o++)
+        for (size_t i = 0; i < m->a.dim[1]; i++) {
+            const double want = weight[0] * delta(x, o, i) + weight[1] * delta(y, o, i);
+            worst = fmax(worst, fabs(delta(m, o, i) - want));
+            largest = fmax(largest, fabs(want));
+        }
+    return worst / largest;
+}
+
+static void cat_and_svd_are_the_sum(void **state)
+{
+    (void)state;
+    lrk_adapter a[2], out;
+    const double weight[] = {0.7, -0.4};
+    lrk_combine_options svd = {.method = LRK_COMBINE_SVD, .rank = 8, .density = 1.0};
+    load_two(a);
+    good(lrk_combine(&out, a, weight, 2, &cat, &err));
+    assert_int_equal(out.n, 14);
+    assert_int_equal(out.rank, 8);
+    /* A is rounded once, with its weight in it: half an ulp of each of the terms */
+    assert_true(distance(&out, a, weight) < 1.2e-7 * 4);
+    lrk_adapter_free(&out);
+    /* all of the sum's ranks: nothing is cut away, and A and B are rounded once each */
+    good(lrk_combine(&out, a, weight, 2, &svd, &err));
+    assert_true(distance(&out, a, weight) < 1.2e-7 * 8);
+    lrk_adapter_free(&out);
+    svd.rank = 3;
+    good(lrk_combine(&out, a, weight, 2, &svd, &err));
+    assert_int_equal(out.module[0].a.dim[0], 3);
+    assert_true(distance(&out, a, weight) > 1e-3);
+    lrk_adapter_free(&out);
+    /* the same adapter twice has rank 4, whatever is asked for */
+    const lrk_adapter twice[] = {a[0], a[0]};
+    const double half[] = {0.5, 0.5};
+    svd.rank = 8;
+    good(lrk_combine(&out, twice, half, 2, &svd, &err));
+    assert_true(distance(&out, twice, half) < 1.2e-7 * 8);
+    const float *b = out.module[0].b.data;
+    for (size_t o = 0; o < out.module[0].b.dim[0]; o++)
+        for (size_t r = 4; r < 8; r++) assert_true(fabsf(b[o * 8 + r]) < 1e-6f);
+    lrk_adapter_free(&out);
+    lrk_adapter_free(&a[0]);
+    lrk_adapter_free(&a[1]);
+}
+
+/* Four adapters' element by hand: Yadav et al. 2023, figure 1, is the idea. */
+static void ties_by_hand(void **state)
+{
+    (void)state;
+    float x[] = {4.0f, -1.0f, 0.5f, 2.0f}, y[] = {-1.0f, -3.0f, 0.25f, -2.0f}, sum[4];
+    lrk_tensor tensor[] = {lrk_vec(LRK_F32, 4), lrk_vec(LRK_F32, 4)}, out = lrk_vec(LRK_F32, 4);
+    tensor[0].data = x;
+    tensor[1].data = y;
+    out.data = sum;
+    const lrk_tensor *const both[] = {&tensor[0], &tensor[1]};
+    const double factor[] = {1.0, 3.0};
+    const lrk_combine_side side = {both, factor, 2, 0};
+    lrk_combine_options o = {.method = LRK_COMBINE_TIES, .density = 0.5};
+    good(lrk_combine_elements(&side, &o, &out, &err));
+    /* kept: 4, 2 and -3, -2; the signs that win: +, -, + (of nothing), + (of a draw) */
+    const float ties[] = {4.0f, -9.0f, 0.0f, 2.0f}, pruned[] = {4.0f, -9.0f, 0.0f, -4.0f};
+    assert_memory_equal(sum, ties, sizeof ties);
+    o.method = LRK_COMBINE_PRUNE;
+    good(lrk_combine_elements(&side, &o, &out, &err));
+    assert_memory_equal(sum, pruned, sizeof pruned);
+}
+
+static void dare_keeps_its_share(void **state)
+{
+    (void)state;
+    enum { N = 40000 };
+    static float x[N], sum[N], again[N];
+    for (size_t i = 0; i < N; i++) x[i] = 1.0f;
+    lrk_tensor tensor = lrk_vec(LRK_F32, N), out = lrk_vec(LRK_F32, N);
+    tensor.data = x;
+    out.data = sum;
+    const lrk_tensor *const one[] = {&tensor};
+    const double factor[] = {1.0};
+    const lrk_combine_side side = {one, factor, 1, 7};
+    lrk_combine_options o = {.method = LRK_COMBINE_DARE_LINEAR, .density = 0.25, .seed = 1};
+    good(lrk_combine_elements(&side, &o, &out, &err));
+    size_t kept = 0;
+    for (size_t i = 0; i < N; i++) {
+        assert_true(fabsf(sum[i]) <= 0.0f || fabsf(sum[i] - 4.0f) <= 0.0f);
+        kept += sum[i] > 0.0f;
+    }
+    assert_true(fabs((double)kept - 0.25 * N) < 5.0 * sqrt(N * 0.25 * 0.75)); /* five standard deviations */
+    out.data = again;
+    good(lrk_combine_elements(&side, &o, &out, &err));
+    assert_memory_equal(sum, again, sizeof sum);
+    o.seed = 2;
+    good(lrk_combine_elements(&side, &o, &out, &err));
+    assert_memory_not_equal(sum, again, sizeof sum);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    lrk_adapter a[2], out;
+    const double weight[] = {1.0, 1.0};
+    const lrk_combine_options linear = {.method = LRK_COMBINE_LINEAR, .density = 1.0},
+                              none = {.method = LRK_COMBINE_TIES};
+    good(lrk_adapter_load(&a[0], CASE "/adapter", &err));
+    good(lrk_adapter_load(&a[1], LRK_SOURCE_DIR "/tests/golden/data/llama_dora/adapter", &err));
+    assert_int_equal(lrk_combine(&out, a, weight, 2, &cat, NULL), LRK_ESUPPORT);
+    lrk_adapter_free(&a[1]);
+    good(lrk_adapter_load(&a[1], CASE "/final", &err));
+    assert_int_equal(lrk_combine(&out, a, weight, 2, &none, NULL), LRK_EUSAGE);
+    a[1].module[0].a.dim[0] = a[1].module[0].b.dim[1] = 2;
+    assert_int_equal(lrk_combine(&out, a, weight, 2, &linear, NULL), LRK_EVALUE);
+    a[1].module[0].b.dim[0] = 2;
+    assert_int_equal(lrk_combine(&out, a, weight, 2, &cat, NULL), LRK_ESHAPE);
+    lrk_adapter_free(&a[0]);
+    lrk_adapter_free(&a[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cat_and_svd_are_the_sum),
+        cmocka_unit_test(ties_by_hand),
+        cmocka_unit_test(dare_keeps_its_share),
+        cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests_name("combine", tests, NULL, NULL);
+}
