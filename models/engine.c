@@ -35,10 +35,22 @@ lrk_status lrk_engine_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients,
     return gradients ? lrk_backward(e->tape, sum, &e->seed, err) : LRK_OK;
 }
 
+/* The head has room for the trained tokens that were planned. */
+static lrk_status check_trained(const lrk_engine *e, const lrk_flat_run *b, lrk_err *err)
+{
+    const size_t most = e->options.max_trained;
+    if (!most || lrk_arena_counting(&e->step)) return LRK_OK;
+    const size_t n = lrk_engine_trained(b);
+    LRK_REQUIRE(err, n <= most, LRK_EVALUE,
+                "a micro-batch trains %zu tokens, at most %zu were said when memory was planned", n, most);
+    return LRK_OK;
+}
+
 lrk_status lrk_engine_sum(lrk_engine *e, const lrk_flat_run *b, const double *seed, double **sum,
                           lrk_err *err)
 {
     const bool on_cpu = e->options.device == LRK_CPU || lrk_arena_counting(&e->step);
+    LRK_TRY(check_trained(e, b, err));
     if (seed && e->seed.data)
         lrk_device_upload(e->options.device, e->seed.data, seed, sizeof *seed);
     return on_cpu ? lrk_engine_pass(e, b, seed != NULL, sum, err)

@@ -28,7 +28,7 @@ typedef struct lrk_engine_options {
     lrk_compute compute;
     lrk_recompute recompute;
     size_t max_tokens, max_segments; /* of a micro-batch */
-    size_t max_trained;           /* trained tokens of a micro-batch; 0: not known */
+    size_t max_trained;           /* trained tokens of a micro-batch; a run with more is LRK_EVALUE; 0: not known */
     size_t max_logits;            /* rows of which lrk_engine_logits may be asked; 0: never */
     size_t cache_slots, cache_capacity; /* key-value cache for generation; 0: none */
 } lrk_engine_options;

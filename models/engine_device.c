@@ -131,7 +131,7 @@ lrk_status lrk_engine_device_logits(lrk_engine *e, const lrk_tensor **logits, lr
     return LRK_OK;
 }
 
-static size_t count_trained(const lrk_flat_run *b)
+size_t lrk_engine_trained(const lrk_flat_run *b)
 {
     size_t n = 0;
     for (size_t i = 0; i < b->n_tokens; i++) n += b->targets[i] >= 0;
@@ -155,7 +155,7 @@ lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gra
                                   lrk_err *err)
 {
     const lrk_device device = e->options.device;
-    const size_t trained = step_up(lrk_max(count_trained(b), 1), 16);
+    const size_t trained = step_up(lrk_max(lrk_engine_trained(b), 1), 16);
     const lrk_flat_run run = place(e, b);
     const lrk_engine_graph shape = {.tokens = run.n_tokens, .segments = run.n_segments,
                                     .trained = trained, .gradients = gradients};

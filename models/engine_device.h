@@ -18,6 +18,9 @@ lrk_status lrk_engine_sum(lrk_engine *e, const lrk_flat_run *b, const double *se
 lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients, double **loss,
                                   lrk_err *err);
 
+/* Trained tokens of a run in this process's memory. */
+size_t lrk_engine_trained(const lrk_flat_run *b);
+
 /* The largest run: what the options say, filled up. */
 lrk_flat_run lrk_engine_largest(const lrk_engine_options *o);
 

@@ -27,7 +27,7 @@ lrk_gemm lrk_xent_cuda_head(const lrk_call *c, const lrk_xent_layout *l, size_t 
 lrk_gemm lrk_xent_cuda_back(const lrk_call *c, const lrk_xent_layout *l, size_t m);
 lrk_gemm lrk_xent_cuda_own(const lrk_call *c, const lrk_xent_layout *l, size_t m);
 
-/* Of backward: the place of each row among the trained ones. */
+/* Of backward: i32, how many trained rows there are; LRK_ALIGN bytes on, each row's place among them. */
 size_t lrk_xent_cuda_backward_scratch(const lrk_call *c);
 
 #endif /* LRK_KERNELS_LINEAR_XENT_CUDA_H */

@@ -65,5 +65,5 @@ lrk_xent_layout lrk_xent_cuda_layout(const lrk_call *c)
 
 size_t lrk_xent_cuda_backward_scratch(const lrk_call *c)
 {
-    return lrk_rows(c->in[LRK_LINEAR_XENT_X]) * sizeof(int32_t);
+    return LRK_ALIGN + lrk_rows(c->in[LRK_LINEAR_XENT_X]) * sizeof(int32_t);
 }

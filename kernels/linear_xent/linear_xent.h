@@ -35,9 +35,10 @@ enum { LRK_LINEAR_XENT_DX, LRK_LINEAR_XENT_DW };
 
 typedef struct lrk_linear_xent_attr {
     double softcap;  /* 0: none */
-    size_t max_rows; /* trained rows are seldom more: no longer chunks than that; 0: any number. On a
-                        GPU, whose work is launched before anybody counted, never more: the loss would
-                        be NaN */
+    size_t max_rows; /* trained rows at most; 0: any number. The CPU makes its chunks no longer than that and
+                        takes more rows all the same. A GPU, whose work is launched before anybody has
+                        counted, has no room for them: the loss and the gradients of X's trained rows are
+                        NaN then, and whoever knows the numbers asks first, as models/engine.h does */
     bool train;      /* the gradient of W will be asked for */
 } lrk_linear_xent_attr;
 

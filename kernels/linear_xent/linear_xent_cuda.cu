@@ -143,7 +143,7 @@ template <typename T> static __global__ void __launch_bounds__(ROW_THREADS) row_
 }
 
 /* One block: the sum over all rows, LIST_THREADS partial sums folded in order. More rows than room was
- * made for: no loss at all. */
+ * made for: NaN. */
 static __global__ void __launch_bounds__(LIST_THREADS)
     sum_losses(const double *losses, const int32_t *count, size_t rows, double *loss)
 {
@@ -224,18 +224,20 @@ template <typename T> static void forward(const lrk_call *c)
 
 /* ---- backward ------------------------------------------------------------------------------------ */
 
-/* dx[t] += seed * saved[place[t]]; a fresh dx is written. */
+/* dx[t] += seed * saved[place[t]]; a fresh dx is written. More trained rows than `most`, for which there
+ * are gradients: NaN, and what was never written is not read. */
 template <typename T>
-static __global__ void scatter(const int32_t *place, const double *seed, const T *saved, size_t rows,
-                               size_t width, T *dx, size_t dx_stride, bool fresh, int each)
+static __global__ void scatter(const int32_t *place, const int32_t *count, const double *seed,
+                               const T *saved, size_t most, size_t rows, size_t width, T *dx,
+                               size_t dx_stride, bool fresh, int each)
 {
     const size_t groups = width / (size_t)each, at = (size_t)blockIdx.x * THREADS + threadIdx.x;
     if (at >= rows * groups) return;
     const size_t t = at / groups, col = at % groups * (size_t)each;
     const int32_t from = place[t];
     if (from < 0 && !fresh) return;
-    const float scale = (float)*seed;
-    const T *g = saved + (from < 0 ? 0 : (size_t)from) * width + col;
+    const float scale = from < 0 ? 0.0f : (size_t)*count > most ? NAN : (float)*seed;
+    const T *g = saved + (from < 0 || (size_t)from >= most ? 0 : (size_t)from) * width + col;
     T *to = dx + t * dx_stride + col;
     if (each == 1) {
         const float old = fresh ? 0.0f : lrk_value(*to);
@@ -282,14 +284,15 @@ template <typename T> static void backward(const lrk_call *c)
     else if (dw)
         launch_add_head<1>(c, dw);
     if (!dx) return;
-    int32_t *const place = static_cast<int32_t *>(c->scratch);
-    list(c, NULL, NULL, place);
+    int32_t *const count = static_cast<int32_t *>(c->scratch);
+    int32_t *const place = count + LRK_ALIGN / sizeof *count;
+    list(c, count, NULL, place);
     const int each = lrk_can_chunk(dx) && lrk_can_chunk(saved) ? lrk_chunk<T>::n : 1;
     const unsigned grid = (unsigned)lrk_ceil_div(lrk_count(dx) / (size_t)each, THREADS);
-    LRK_LAUNCH((scatter<T>), grid, THREADS, 0, place,
-               lrk_data<double>(c->dout[LRK_LINEAR_XENT_LOSS]), lrk_data<T>(saved), lrk_rows(dx),
-               lrk_cols(dx), lrk_data<T>(dx), dx->stride, (c->fresh >> LRK_LINEAR_XENT_X & 1) != 0,
-               each);
+    LRK_LAUNCH((scatter<T>), grid, THREADS, 0, place, count,
+               lrk_data<double>(c->dout[LRK_LINEAR_XENT_LOSS]), lrk_data<T>(saved),
+               lrk_xent_cuda_layout(c).rows, lrk_rows(dx), lrk_cols(dx), lrk_data<T>(dx), dx->stride,
+               (c->fresh >> LRK_LINEAR_XENT_X & 1) != 0, each);
 }
 
 LRK_CUDA_KERNEL(linear_xent, fwd, forward)

@@ -1,75 +1,14 @@
 /* tests/cuda/kernels.c -- what the op sweep does not reach of the kernels for a GPU: the optimizer, the
- * key-value cache, views with gaps, tables in GGUF blocks. The truth is the same call on the CPU. */
-#include "base/device.h"
-#include "base/quant.h"
-#include "base/rng.h"
-#include "base/size.h"
+ * key-value cache, views with gaps, tables in GGUF blocks, a head with more rows than were said. The truth is the same call on the CPU. */
+#include "cuda/both.h"
 #include "kernels/adamw/adamw.h"
 #include "kernels/cache/cache.h"
 #include "kernels/embed/embed.h"
+#include "kernels/linear_xent/linear_xent.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/segments.h"
 #include "kernels/swiglu/swiglu.h"
-
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-enum { ARENAS = 32 };
-static lrk_arena arenas[ARENAS];
-static size_t n_arenas;
-
-static int release(void **state)
-{
-    (void)state;
-    while (n_arenas) lrk_arena_free(&arenas[--n_arenas]);
-    return 0;
-}
-
-/* ---- memory -------------------------------------------------------------------------------------- */
-
-static void *on_gpu(const void *from, size_t bytes)
-{
-    lrk_err err = {0};
-    lrk_arena *a = &arenas[n_arenas++];
-    assert_true(n_arenas <= ARENAS);
-    assert_int_equal(lrk_arena_on(LRK_CUDA, a, "test", bytes, &err), LRK_OK);
-    if (from) lrk_device_upload(LRK_CUDA, a->base, from, bytes);
-    return a->base;
-}
-
-static void from_gpu(void *to, const void *from, size_t bytes)
-{
-    lrk_err err = {0};
-    assert_int_equal(lrk_device_download(LRK_CUDA, to, from, bytes, &err), LRK_OK);
-}
-
-static void draw(float *p, size_t n, uint32_t number)
-{
-    const lrk_rng r = {.seed = 5, .site = LRK_SITE_TEST, .step = number};
-    for (size_t i = 0; i < n; i++) p[i] = (float)lrk_rng_normal(r, i);
-}
-
-static void *take(size_t count, size_t size)
-{
-    void *p = lrk_heap_alloc(count, size);
-    assert_non_null(p);
-    return p;
-}
-
-/* Two results of one formula in f32, each rounded a few times on its way. */
-static void assert_near(const float *a, const float *b, size_t n, double scale)
-{
-    for (size_t i = 0; i < n; i++) {
-        const double x = (double)a[i], y = (double)b[i];
-        if (!(fabs(x - y) <= 16 * 0x1p-24 * (fabs(y) + scale)))
-            fail_msg("number %zu: %.9g, expected %.9g", i, x, y);
-    }
-}
 
 /* ---- the optimizer ------------------------------------------------------------------------------- */
 
@@ -198,22 +137,6 @@ static void not_finite(void **state)
 
 /* ---- the cache ----------------------------------------------------------------------------------- */
 
-static lrk_tensor matrix(lrk_dtype type, size_t rows, size_t cols, size_t stride, void *data)
-{
-    lrk_tensor t = lrk_mat(type, rows, cols);
-    t.name = "test";
-    t.stride = stride;
-    t.data = data;
-    return t;
-}
-
-static lrk_tensor moved(const lrk_tensor *t)
-{
-    lrk_tensor d = *t;
-    d.data = on_gpu(t->data, lrk_rows(t) * lrk_row_bytes(t->dtype, t->stride));
-    return d;
-}
-
 /* keys 0, values 1; rows are column slices. An empty segment at the end is nobody's. */
 static void append(lrk_dtype type, size_t cols)
 {
@@ -259,60 +182,6 @@ static void appends(void **state)
 }
 
 /* ---- views with gaps ----------------------------------------------------------------------------- */
-
-/* A call on the CPU and the same on the GPU: every tensor moved, then the results back and compared. */
-typedef struct both {
-    lrk_call cpu, gpu;
-    lrk_tensor there[LRK_MAX_IN + LRK_MAX_OUT + LRK_MAX_SAVED + LRK_MAX_OUT + LRK_MAX_IN];
-    size_t n;
-} both;
-
-static lrk_tensor *move(both *b, const lrk_tensor *t)
-{
-    if (!t) return NULL;
-    b->there[b->n] = moved(t);
-    return &b->there[b->n++];
-}
-
-static void bring_back(const lrk_tensor *here, const lrk_tensor *there)
-{
-    const size_t n = lrk_rows(here) * here->stride;
-    float *got = take(n, sizeof *got);
-    from_gpu(got, there->data, n * sizeof *got);
-    assert_near(got, here->data, n, 1.0); /* gaps included: nobody wrote there */
-    lrk_heap_free(got);
-}
-
-static void run_both(const lrk_op *op, both *b)
-{
-    lrk_err err = {0};
-    lrk_infer shapes;
-    assert_int_equal(lrk_op_infer(op, &b->cpu, &shapes, &err), LRK_OK);
-    b->gpu = b->cpu;
-    b->gpu.device = LRK_CUDA;
-    for (int i = 0; i < LRK_MAX_IN; i++) b->gpu.in[i] = move(b, b->cpu.in[i]);
-    for (int i = 0; i < LRK_MAX_OUT; i++) b->gpu.out[i] = move(b, b->cpu.out[i]);
-    for (int i = 0; i < LRK_MAX_SAVED; i++) b->gpu.saved[i] = move(b, b->cpu.saved[i]);
-    for (int i = 0; i < LRK_MAX_OUT; i++) b->gpu.dout[i] = move(b, b->cpu.dout[i]);
-    for (int i = 0; i < LRK_MAX_IN; i++) b->gpu.din[i] = move(b, b->cpu.din[i]);
-    lrk_infer there;
-    assert_int_equal(lrk_op_infer(op, &b->gpu, &there, &err), LRK_OK);
-    b->gpu.scratch = on_gpu(NULL, 1 + lrk_max(there.forward_scratch, there.backward_scratch));
-    void *scratch = take(1 + lrk_max(shapes.forward_scratch, shapes.backward_scratch), 1);
-    b->cpu.scratch = scratch;
-    lrk_op_forward(op, LRK_CPU, shapes.compute)(&b->cpu);
-    lrk_op_forward(op, LRK_CUDA, shapes.compute)(&b->gpu);
-    if (b->cpu.dout[0]) {
-        lrk_op_backward(op, LRK_CPU, shapes.compute)(&b->cpu);
-        lrk_op_backward(op, LRK_CUDA, shapes.compute)(&b->gpu);
-    }
-    bring_back(b->cpu.out[0], b->gpu.out[0]);
-    for (int i = 0; i < LRK_MAX_IN; i++) {
-        if (b->cpu.din[i]) bring_back(b->cpu.din[i], b->gpu.din[i]);
-    }
-    lrk_heap_free(scratch);
-    release(NULL);
-}
 
 enum { ROWS = 7 };
 
@@ -429,12 +298,66 @@ static void trained_table(void **state)
     }
 }
 
+/* ---- the head ------------------------------------------------------------------------------------ */
+
+/* More trained rows than were said: no number at all on the GPU, the right ones on the CPU. */
+static void more_trained_rows_than_said(void **state)
+{
+    (void)state;
+    enum { T = 6, C = 16, WORDS = 24 };
+    static const int32_t targets[T] = {3, -1, 0, 23, 7, 1};
+    static const lrk_linear_xent_attr any = {0}, few = {.max_rows = 2};
+    static float x[T * C], w[WORDS * C], y[T * C];
+    double loss[2], seed = 1.0;
+    float dx[2][T * C], got[T * C];
+    draw(x, T * C, 1);
+    draw(w, WORDS * C, 2);
+    lrk_tensor t[] = {matrix(LRK_F32, T, C, C, x), matrix(LRK_F32, WORDS, C, C, w), lrk_vec(LRK_I32, T),
+                      lrk_vec(LRK_F64, 1), lrk_vec(LRK_F64, 1), matrix(LRK_F32, T, C, C, y)};
+    t[2].data = (void *)(uintptr_t)targets;
+    t[4].data = &seed;
+    for (int i = 0; i < 3; i++) { /* the CPU twice, then the GPU */
+        const lrk_device d = i == 2 ? LRK_CUDA : LRK_CPU;
+        lrk_tensor here[6], dx_of = t[0];
+        lrk_infer shapes;
+        lrk_err err = {0};
+        memcpy(here, t, sizeof here);
+        here[3].data = d == LRK_CPU ? &loss[i] : on_gpu(NULL, sizeof *loss);
+        dx_of.data = d == LRK_CPU ? dx[i] : on_gpu(NULL, sizeof got);
+        for (int k = 0; d == LRK_CUDA && k < 5; k++)
+            if (k != 3) here[k] = moved(&t[k]);
+        if (d == LRK_CUDA) here[5].data = on_gpu(NULL, sizeof y);
+        lrk_call c = {.in = {&here[0], &here[1], &here[2]}, .out = {&here[3]}, .dout = {&here[4]},
+                      .saved = {&here[5]}, .din = {&dx_of}, .attr = i ? &few : &any, .device = d,
+                      .fresh = 1, .backward_follows = true};
+        assert_int_equal(lrk_op_infer(&lrk_op_linear_xent, &c, &shapes, &err), LRK_OK);
+        const size_t bytes = lrk_max(shapes.forward_scratch, shapes.backward_scratch);
+        void *room = take(bytes, 1);
+        c.scratch = d == LRK_CPU ? room : on_gpu(NULL, bytes);
+        lrk_op_forward(&lrk_op_linear_xent, d, LRK_C_F32)(&c);
+        lrk_op_backward(&lrk_op_linear_xent, d, LRK_C_F32)(&c);
+        lrk_heap_free(room);
+        if (d == LRK_CPU) continue;
+        from_gpu(loss, here[3].data, sizeof *loss);
+        from_gpu(got, dx_of.data, sizeof got);
+    }
+    assert_true(isnan(loss[0]) && isfinite(loss[1]));
+    assert_within(dx[1], dx[0], T * C, 16 * 0x1p-24);
+    for (size_t k = 0; k < T * C; k++) {
+        if (targets[k / C] < 0)
+            assert_true(got[k] == 0.0f);
+        else
+            assert_true(isnan(got[k]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(steps, release),  cmocka_unit_test_teardown(not_finite, release),
         cmocka_unit_test_teardown(appends, release), cmocka_unit_test_teardown(gaps, release),
         cmocka_unit_test_teardown(stored, release), cmocka_unit_test_teardown(trained_table, release),
+        cmocka_unit_test_teardown(more_trained_rows_than_said, release),
     };
     lrk_err err = {0};
     if (lrk_device_open(LRK_CUDA, NULL, &err) != LRK_OK) {

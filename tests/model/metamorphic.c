@@ -485,6 +485,26 @@ static void results_can_be_read_late(void **state)
     close_all(&f[1]);
 }
 
+/* The head has no room for more: an error, and not a loss that is no number. */
+static void more_trained_tokens_than_planned_are_refused(void **state)
+{
+    (void)state;
+    lrk_fixture f;
+    lrk_toy_batch t;
+    lrk_err err = {0};
+    double loss;
+    open_with(&f, &lora, LRK_KEEP_ALL, LRK_C_F32);
+    f.e.options.max_trained = 20;
+    clear(&f);
+    lrk_toy_rows(&t, (size_t[]){9, 17}, 2, 1, 0, 50); /* all but three tokens of a row: 6 and 14 */
+    assert_int_equal(lrk_engine_gradients(&f.e, &t.b, 1.0, &loss, &err), LRK_OK);
+    assert_true(isfinite(loss));
+    lrk_toy_rows(&t, (size_t[]){9, 18}, 2, 1, 0, 50);
+    assert_int_equal(lrk_engine_gradients(&f.e, &t.b, 1.0, &loss, &err), LRK_EVALUE);
+    assert_non_null(strstr(err.text, "trains 21 tokens, at most 20"));
+    close_all(&f);
+}
+
 /* A shape that comes again is replayed on a GPU, with other numbers in the same places. */
 static void a_shape_that_comes_again_gives_the_same(void **state)
 {
@@ -538,6 +558,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(b_may_learn_faster),
         cmocka_unit_test(results_can_be_read_late),
         cmocka_unit_test(a_shape_that_comes_again_gives_the_same),
+        cmocka_unit_test(more_trained_tokens_than_planned_are_refused),
     };
     int failed = 0;
     /* embedding and head of two of them are trained whole: as one, and apart */

@@ -1,5 +1,6 @@
 /* tests/model/stored.c -- a model whose matrices are stored in few bits is the model of their
- * values. */
+ * values. With the argument CUDA on a GPU, or on the emulator where that is linked: types side by side and
+ * NF4; each type alone is kernels/'s business there. */
 #include "base/nf4.h"
 #include "base/quant.h"
 #include "blocks.h"
@@ -16,30 +17,44 @@ enum { WIDE = 256, GRADIENTS = 4096 };
 
 static const lrk_lora_options lora = {.rank = 2, .alpha = 4, .seed = 3};
 
-/* type: of the matrices that find gives; plain: their values as f32 instead. twice: those of NF4.
- */
+static lrk_device device = LRK_CPU;
+
+/* type: of the matrices that find gives; mixed: a type for each name; plain: their values as f32 instead.
+ * twice: those of NF4. kind: of the toy. */
 typedef struct source {
     lrk_toy toy;
     lrk_dtype type;
-    bool plain, nf4, twice;
+    bool mixed, plain, nf4, twice;
+    int kind;
 } source;
 
 static bool is_layer(const char *name) { return strstr(name, "_proj") != NULL; }
 
+/* As in files that were made to a size: matrices of one layer differ, and so do those of its experts. */
+static lrk_dtype mixed_type(const char *name)
+{
+    static const lrk_dtype types[] = {LRK_Q4_K, LRK_Q6_K, LRK_Q8_0, LRK_F16, LRK_BF16, LRK_IQ4_XS, LRK_MXFP4};
+    uint32_t h = 0;
+    for (const char *p = name; *p; p++) h = 31 * h + (unsigned char)*p;
+    return types[h % (sizeof types / sizeof *types)];
+}
+
 static lrk_status blocks(source *s, const char *name, lrk_tensor *out, lrk_err *err)
 {
     const size_t n = lrk_count(out);
+    const lrk_dtype type = s->mixed ? mixed_type(name) : s->type;
     unsigned char *stored;
     float *value = out->data;
-    LRK_TRY(lrk_alloc(&s->toy.arena, lrk_row_bytes(s->type, n), 1, name, &stored, err));
-    if (lrk_can_quantize(s->type)) {
-        assert_true(lrk_from_f32(s->type, value, n, stored));
+    if (lrk_cols(out) % lrk_dtype_block(type)) return LRK_OK;
+    LRK_TRY(lrk_alloc(&s->toy.arena, lrk_row_bytes(type, n), 1, name, &stored, err));
+    if (lrk_can_quantize(type)) {
+        assert_true(lrk_from_f32(type, value, n, stored));
     } else {
-        lrk_test_blocks(s->type, n, strlen(name) * 131 + (unsigned char)name[13], 0.1f, stored);
+        lrk_test_blocks(type, n, strlen(name) * 131 + (unsigned char)name[13], 0.1f, stored);
     }
-    lrk_to_f32(s->type, stored, n, value);
+    lrk_to_f32(type, stored, n, value);
     if (s->plain) return LRK_OK;
-    out->dtype = s->type;
+    out->dtype = type;
     out->data = stored;
     return LRK_OK;
 }
@@ -58,7 +73,7 @@ static lrk_status find(void *ctx, const char *name, lrk_tensor *out, lrk_err *er
         LRK_TRY(lrk_nf4_quantize(out, s->twice, &packed, err));
         lrk_to_f32(packed.dtype, packed.data, lrk_count(out), value);
     }
-    return s->type == LRK_F32 ? LRK_OK : blocks(s, name, out, err);
+    return s->type == LRK_F32 && !s->mixed ? LRK_OK : blocks(s, name, out, err);
 }
 
 /* Loss and gradients of the model of s; returns the bytes of weights it made. */
@@ -68,10 +83,12 @@ static size_t measure(source s, lrk_weight_bits bits, lrk_compute compute, doubl
     lrk_toy_batch t;
     lrk_err err = {0};
     s.toy =
-        (lrk_toy){.arena = lrk_arena_growing("toy"), .type = LRK_F32, .decoder = lrk_toy_decoder(LRK_TOY_LLAMA)};
+        (lrk_toy){.arena = lrk_arena_growing("toy"), .type = LRK_F32, .decoder = lrk_toy_decoder(s.kind)};
     s.toy.decoder.width = s.toy.decoder.feed_forward = WIDE;
-    s.toy.decoder.head_size = WIDE / s.toy.decoder.heads;
-    const lrk_engine_options o = {.decoder = s.toy.decoder,
+    s.toy.decoder.experts.feed_forward = s.toy.decoder.shared = WIDE;
+    if (s.kind == LRK_TOY_LLAMA) s.toy.decoder.head_size = WIDE / s.toy.decoder.heads;
+    const lrk_engine_options o = {.device = device,
+                                  .decoder = s.toy.decoder,
                                   .find = find,
                                   .ctx = &s,
                                   .lora = &lora,
@@ -81,12 +98,13 @@ static size_t measure(source s, lrk_weight_bits bits, lrk_compute compute, doubl
                                   .max_segments = 2,
                                   .bits = bits};
     if (lrk_engine_open(&e, &o, &err) != LRK_OK) fail_msg("%s", err.text);
-    lrk_toy_fill(LRK_CPU, &e.model.parameters, 9, 0.1);
+    lrk_toy_fill(device, &e.model.parameters, 9, 0.1);
     lrk_toy_rows(&t, (size_t[]){6, 8}, 2, 1, 0, 50);
-    memset(e.model.gradients.data, 0, lrk_bytes(&e.model.gradients));
+    lrk_engine_begin(&e);
     if (lrk_engine_gradients(&e, &t.b, 1.0, loss, &err) != LRK_OK) fail_msg("%s", err.text);
     assert_true(lrk_count(&e.model.gradients) >= GRADIENTS);
-    memcpy(g, e.model.gradients.data, GRADIENTS * sizeof *g);
+    if (lrk_device_download(device, g, e.model.gradients.data, GRADIENTS * sizeof *g, &err) != LRK_OK)
+        fail_msg("%s", err.text);
     const size_t made = e.bytes.weights;
     lrk_engine_close(&e);
     lrk_arena_free(&s.toy.arena);
@@ -128,6 +146,22 @@ static void every_type_is_the_model_of_its_values(void **state)
     }
 }
 
+static void types_side_by_side_are_the_model_of_their_values(void **state)
+{
+    (void)state;
+    static const int kinds[] = {LRK_TOY_LLAMA, LRK_TOY_EXPERTS};
+    float got[GRADIENTS], want[GRADIENTS];
+    double loss, want_loss;
+    for (int k = 0; k < 2; k++) {
+        const source mixed = {.mixed = true, .kind = kinds[k]};
+        measure((source){.mixed = true, .plain = true, .kind = kinds[k]}, LRK_AS_STORED, LRK_C_F32, &want_loss, want);
+        measure(mixed, LRK_AS_STORED, LRK_C_F32, &loss, got);
+        assert_same("mixed types", loss, want_loss, got, want, 0x1p-24);
+        measure(mixed, LRK_AS_STORED, LRK_C_BF16, &loss, got);
+        assert_true(fabs(loss - want_loss) < 0.02 * want_loss);
+    }
+}
+
 static void nf4_on_loading_is_the_model_of_its_values(void **state)
 {
     (void)state;
@@ -136,27 +170,38 @@ static void nf4_on_loading_is_the_model_of_its_values(void **state)
     measure((source){.type = LRK_F32}, LRK_AS_STORED, LRK_C_F32, &full, want);
     for (int twice = 0; twice < 2; twice++) {
         const lrk_weight_bits bits = twice ? LRK_AS_NF4_TWICE : LRK_AS_NF4;
-        assert_int_equal(measure((source){.type = LRK_F32, .nf4 = true, .twice = twice},
-                                 LRK_AS_STORED, LRK_C_F32, &want_loss, want),
-                         0);
+        const size_t plain = measure((source){.type = LRK_F32, .nf4 = true, .twice = twice}, LRK_AS_STORED,
+                                     LRK_C_F32, &want_loss, want);
         const size_t made = measure((source){.type = LRK_F32}, bits, LRK_C_F32, &loss, got);
         assert_same(twice ? "nf4 twice" : "nf4", loss, want_loss, got, want, 0x1p-24);
-        /* two layers: q, o, gate, up, down are 256 x 256, k and v half of it */
-        assert_int_equal(made, 2 * 6 * WIDE * WIDE / 256 * (twice ? 140 : 144));
+        /* two layers: q, o, gate, up, down are 256 x 256, k and v half of it. The CPU copies no others. */
+        const size_t matrices = 2 * 6 * WIDE * WIDE;
+        assert_int_equal(made, plain - (device == LRK_CPU ? 0 : 4 * matrices) + matrices / 256 * (twice ? 140 : 144));
         /* near the model of 16 bits, but not it */
         assert_true(fabs(loss - full) < 0.03 * full && fabs(loss - full) > 1e-6 * full);
     }
     /* matrices that are quantized already stay */
-    measure((source){.type = LRK_Q4_K}, LRK_AS_STORED, LRK_C_F32, &want_loss, want);
-    assert_int_equal(measure((source){.type = LRK_Q4_K}, LRK_AS_NF4, LRK_C_F32, &loss, got), 0);
+    const size_t stored = measure((source){.type = LRK_Q4_K}, LRK_AS_STORED, LRK_C_F32, &want_loss, want);
+    assert_int_equal(measure((source){.type = LRK_Q4_K}, LRK_AS_NF4, LRK_C_F32, &loss, got), stored);
     assert_true(loss == want_loss);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_type_is_the_model_of_its_values),
+    lrk_err err = {0};
+    if (argc > 1 && strcmp(argv[1], "CUDA") == 0) {
+        device = LRK_CUDA;
+        if (lrk_device_open(device, NULL, &err) != LRK_OK) {
+            fprintf(stderr, "%s\n", err.text);
+            return 1;
+        }
+    }
+    const struct CMUnitTest everywhere[] = {
+        cmocka_unit_test(types_side_by_side_are_the_model_of_their_values),
         cmocka_unit_test(nf4_on_loading_is_the_model_of_its_values),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest alone[] = {cmocka_unit_test(every_type_is_the_model_of_its_values)};
+    int failed = cmocka_run_group_tests(everywhere, NULL, NULL);
+    if (device == LRK_CPU) failed += cmocka_run_group_tests(alone, NULL, NULL);
+    return failed;
 }
