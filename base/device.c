@@ -2,7 +2,9 @@
 #include "base/device.h"
 
 #include "base/size.h"
+#include "base/threads.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -179,6 +181,53 @@ lrk_status lrk_mailbox_take(lrk_mailbox *b, void *to, lrk_err *err)
 size_t lrk_mailbox_waiting(const lrk_mailbox *b)
 {
     return b->posted - b->taken;
+}
+
+struct lrk_sending {
+    const lrk_parcel *parcel;
+    size_t n;
+    atomic_bool stop;
+    lrk_beside *thread;
+};
+
+static void send_all(void *ctx)
+{
+    lrk_sending *s = ctx;
+    for (size_t i = 0; i < s->n; i++) {
+        const lrk_parcel *p = &s->parcel[i];
+        for (size_t done = 0; done < p->bytes; done += LRK_SENT_AT_ONCE) {
+            if (atomic_load(&s->stop)) return;
+            if (!lrk_cuda_backend.send((char *)p->to + done, (const char *)p->from + done,
+                                       lrk_min(LRK_SENT_AT_ONCE, p->bytes - done)))
+                return;
+        }
+    }
+}
+
+lrk_status lrk_send_begin(lrk_device d, const lrk_parcel *parcel, size_t n, lrk_sending **out, lrk_err *err)
+{
+    LRK_ASSERT(d != LRK_CPU);
+    *out = NULL;
+    LRK_TRY(lrk_cuda_backend.send_begin(err));
+    lrk_sending *s = lrk_heap_alloc(1, sizeof *s);
+    LRK_REQUIRE(err, s, LRK_ENOMEM, "memory: no room for copies to the GPU");
+    s->parcel = parcel;
+    s->n = n;
+    const lrk_status status = lrk_beside_begin(send_all, s, &s->thread, err);
+    if (status == LRK_OK)
+        *out = s;
+    else
+        lrk_heap_free(s);
+    return status;
+}
+
+void lrk_send_end(lrk_sending *s, bool stop)
+{
+    if (!s) return;
+    if (stop) atomic_store(&s->stop, true);
+    lrk_beside_end(s->thread);
+    lrk_cuda_backend.send_end();
+    lrk_heap_free(s);
 }
 
 void lrk_device_draw(lrk_device d, uint64_t seed, uint32_t step)

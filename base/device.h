@@ -2,7 +2,8 @@
  *
  * Memory of a device is one piece for each arena (lrk_arena_on). All work for a device, kernels and
  * copies alike, is done in the order in which it was asked for; on the GPU it is only queued, and
- * the calls return at once. What waits: lrk_device_download and lrk_device_sync.
+ * the calls return at once. What waits: lrk_device_download and lrk_device_sync. Only copies that say so
+ * (lrk_send_begin) go beside it.
  *
  * Errors of a GPU come late and stay: the first one is kept, everything after it does nothing, and
  * the next lrk_device_sync or lrk_device_download reports it (LRK_EGPU). A process that saw one
@@ -51,6 +52,20 @@ lrk_status lrk_device_download(lrk_device d, void *to, const void *from, size_t 
 void lrk_device_copy(lrk_device d, void *to, const void *from, size_t bytes); /* overlaps: down */
 void lrk_device_zero(lrk_device d, void *to, size_t bytes);
 
+/* Many copies to the device by a thread of their own, beside what the caller does: what is read, from the
+ * disk too where a file is mapped, goes through two pieces of pinned memory in turns and up on a stream of
+ * its own. Nobody asks the device for anything meanwhile. end waits until all is read, or, with `stop`, for
+ * the piece under way; whatever is asked for after it comes after the copies. `parcel` lives as long.
+ * Errors: LRK_EGPU where there is no pinned memory, LRK_ENOMEM; those of the copies are the device's. */
+typedef struct lrk_parcel {
+    void *to;
+    const void *from;
+    size_t bytes;
+} lrk_parcel;
+typedef struct lrk_sending lrk_sending;
+lrk_status lrk_send_begin(lrk_device d, const lrk_parcel *parcel, size_t n, lrk_sending **out, lrk_err *err);
+void lrk_send_end(lrk_sending *s, bool stop); /* NULL is fine */
+
 /* Waits for everything asked for so far; reports the first error. */
 lrk_status lrk_device_sync(lrk_device d, lrk_err *err);
 
@@ -80,6 +95,9 @@ size_t lrk_mailbox_waiting(const lrk_mailbox *b); /* posts that were not taken *
  * that runs at once takes all from its lrk_rng. The CPU does always; there nothing happens here. */
 void lrk_device_draw(lrk_device d, uint64_t seed, uint32_t step);
 
+/* What one call of `send` takes at most. */
+enum { LRK_SENT_AT_ONCE = 4 << 20 };
+
 /* What a device does; base/device_cuda.cu has the GPU's. */
 typedef struct lrk_device_backend {
     lrk_status (*open)(lrk_device_info *info, lrk_err *err);
@@ -100,6 +118,9 @@ typedef struct lrk_device_backend {
     void (*post)(void *to, const void *from, size_t bytes, int slot); /* slot < LRK_POSTS */
     void (*arrived)(int slot); /* waits for that copy */
     void (*draw)(uint64_t seed, uint32_t step);
+    lrk_status (*send_begin)(lrk_err *err);
+    bool (*send)(void *to, const void *from, size_t bytes); /* one piece; false: the copies failed */
+    void (*send_end)(void);
 } lrk_device_backend;
 
 #endif /* LRK_BASE_DEVICE_H */

@@ -11,7 +11,10 @@ enum { OLDEST_CHIP = 80 };
 
 /* What goes up lies in pinned memory first, so that the caller need not wait: PIECES of them take
  * turns, and only when all are under way does a caller wait for the oldest. */
-enum { PIECES = 8, PIECE_BYTES = 4 << 20 };
+enum { PIECES = 8, PIECE_BYTES = LRK_SENT_AT_ONCE };
+
+/* Pieces of what a thread sends: one is filled while the other is copied. */
+enum { SENT_PIECES = 2 };
 
 typedef struct lrk_cuda {
     bool open, recording;
@@ -20,7 +23,12 @@ typedef struct lrk_cuda {
     cudaEvent_t gone[PIECES];   /* the piece was copied */
     cudaEvent_t here[LRK_POSTS]; /* the letter has arrived */
     int next;
-    cudaStream_t stream;
+    unsigned char *sending; /* SENT_PIECES of PIECE_BYTES */
+    cudaEvent_t sent[SENT_PIECES];
+    int next_sent;
+    cudaError_t send_error; /* of the thread that sends; read when it has ended */
+    cudaStream_t stream, side;
+    cudaEvent_t crossing; /* from one stream to the other */
     cudaError_t error; /* the first one */
     const char *where; /* what it happened in */
     lrk_device_info info;
@@ -71,6 +79,9 @@ static cudaError_t open_buffers(void)
         e = cudaEventCreateWithFlags(&gpu.gone[i], cudaEventDisableTiming);
     for (int i = 0; i < LRK_POSTS && e == cudaSuccess; i++)
         e = cudaEventCreateWithFlags(&gpu.here[i], cudaEventDisableTiming);
+    for (int i = 0; i < SENT_PIECES && e == cudaSuccess; i++)
+        e = cudaEventCreateWithFlags(&gpu.sent[i], cudaEventDisableTiming);
+    if (e == cudaSuccess) e = cudaEventCreateWithFlags(&gpu.crossing, cudaEventDisableTiming);
     if (e == cudaSuccess) e = cudaMalloc((void **)&gpu.draws, sizeof *gpu.draws);
     if (e == cudaSuccess) e = cudaMemsetAsync(gpu.draws, 0, sizeof *gpu.draws, gpu.stream);
     return e;
@@ -92,6 +103,7 @@ static lrk_status open_gpu(lrk_err *err)
                 "device: cpu",
                 p.name, p.major, p.minor, OLDEST_CHIP / 10, OLDEST_CHIP % 10);
     e = cudaStreamCreateWithFlags(&gpu.stream, cudaStreamNonBlocking);
+    if (e == cudaSuccess) e = cudaStreamCreateWithFlags(&gpu.side, cudaStreamNonBlocking);
     if (e == cudaSuccess) e = open_buffers();
     if (e != cudaSuccess) return no_gpu(e, err);
     (void)cudaDriverGetVersion(&gpu.info.driver);
@@ -254,6 +266,48 @@ static void forget(lrk_recording *r)
     lrk_heap_free(r);
 }
 
+/* ---- the side stream ----------------------------------------------------------------------------- */
+
+/* What is asked for on `later` from now on waits for all that `earlier` has been asked for. */
+static void cross(cudaStream_t earlier, cudaStream_t later)
+{
+    if (!lrk_cuda_failed()) lrk_cuda_note(cudaEventRecord(gpu.crossing, earlier), "cudaEventRecord");
+    if (!lrk_cuda_failed())
+        lrk_cuda_note(cudaStreamWaitEvent(later, gpu.crossing, 0), "cudaStreamWaitEvent");
+}
+
+/* The pinned memory stays: copies may be under way long after the thread has ended. */
+static lrk_status send_begin(lrk_err *err)
+{
+    if (!gpu.sending) gpu.sending = (unsigned char *)pinned((size_t)SENT_PIECES * PIECE_BYTES);
+    LRK_REQUIRE(err, gpu.sending, LRK_EGPU, "GPU: no pinned memory for copies");
+    gpu.send_error = cudaSuccess;
+    cross(gpu.stream, gpu.side);
+    return LRK_OK;
+}
+
+static bool send(void *to, const void *from, size_t bytes)
+{
+    const int i = gpu.next_sent;
+    unsigned char *piece = gpu.sending + (size_t)i * PIECE_BYTES;
+    gpu.next_sent = (i + 1) % SENT_PIECES;
+    cudaError_t e = cudaEventSynchronize(gpu.sent[i]);
+    if (e == cudaSuccess) {
+        memcpy(piece, from, bytes);
+        e = cudaMemcpyAsync(to, piece, bytes, cudaMemcpyHostToDevice, gpu.side);
+    }
+    if (e == cudaSuccess) e = cudaEventRecord(gpu.sent[i], gpu.side);
+    gpu.send_error = e;
+    return e == cudaSuccess;
+}
+
+static void send_end(void)
+{
+    lrk_cuda_note(gpu.send_error, "copying the weights");
+    cross(gpu.side, gpu.stream);
+}
+
 extern "C" const lrk_device_backend lrk_cuda_backend = {
     open_device, take,   give_back, upload, download, copy, zero,    sync, failed, record_begin,
-    record_end,  replay, forget,    pinned, unpin,    post, arrived, draw};
+    record_end,  replay, forget,    pinned, unpin,    post, arrived, draw, send_begin,
+    send,        send_end};

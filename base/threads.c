@@ -9,6 +9,8 @@
  */
 #include "base/threads.h"
 
+#include "base/arena.h"
+
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -144,6 +146,41 @@ void lrk_parallel(size_t n, lrk_task f, void *ctx)
         return;
     }
     for (size_t i = 0; i < n; i++) f(ctx, i, 0);
+}
+
+struct lrk_beside {
+    pthread_t thread;
+    void (*f)(void *ctx);
+    void *ctx;
+};
+
+static void *beside(void *p)
+{
+    const lrk_beside *b = p;
+    b->f(b->ctx);
+    return NULL;
+}
+
+lrk_status lrk_beside_begin(void (*f)(void *ctx), void *ctx, lrk_beside **out, lrk_err *err)
+{
+    lrk_beside *b = lrk_heap_alloc(1, sizeof *b);
+    *out = NULL;
+    LRK_REQUIRE(err, b, LRK_ENOMEM, "memory: no room for a thread");
+    b->f = f;
+    b->ctx = ctx;
+    if (pthread_create(&b->thread, NULL, beside, b) != 0) {
+        lrk_heap_free(b);
+        return lrk_fail(err, LRK_ENOMEM, "the system gives no more threads");
+    }
+    *out = b;
+    return LRK_OK;
+}
+
+void lrk_beside_end(lrk_beside *b)
+{
+    if (!b) return;
+    pthread_join(b->thread, NULL);
+    lrk_heap_free(b);
 }
 
 static int processors(void)

@@ -6,6 +6,8 @@
  */
 #ifndef LRK_BASE_THREADS_H
 #define LRK_BASE_THREADS_H
+#include "base/status.h"
+
 #include <stddef.h>
 
 enum { LRK_MAX_THREADS = 256 };
@@ -14,6 +16,12 @@ enum { LRK_MAX_THREADS = 256 };
 typedef void (*lrk_task)(void *ctx, size_t task, int worker);
 
 void lrk_parallel(size_t n, lrk_task f, void *ctx);
+
+/* A function that runs beside its caller, on a thread of its own, until it returns. LRK_ENOMEM: no thread
+ * can be had. end waits for it; NULL is fine. */
+typedef struct lrk_beside lrk_beside;
+lrk_status lrk_beside_begin(void (*f)(void *ctx), void *ctx, lrk_beside **out, lrk_err *err);
+void lrk_beside_end(lrk_beside *b);
 
 int lrk_threads(void);
 void lrk_threads_set(int n); /* 0: one for each processor this process may run on */

@@ -91,7 +91,7 @@ static lrk_status plan(const lrk_recipe *recipe, bool json, lrk_err *err)
 {
     lrk_session s;
     lrk_plan p;
-    LRK_TRY(lrk_session_open(&s, recipe, err));
+    LRK_TRY(lrk_session_open(&s, recipe, false, err));
     lrk_status status = lrk_plan_make(&p, &s, true, err);
     if (status == LRK_OK && json) status = print_json(&p, &s, err);
     else if (status == LRK_OK) lrk_print_plan(&p, &s);

@@ -144,11 +144,11 @@ static lrk_status take_moment(lrk_engine *e, lrk_tensor *moment, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status build(lrk_engine *e, lrk_err *err)
+static lrk_status build(lrk_engine *e, lrk_weight_way way, lrk_err *err)
 {
     const lrk_engine_options *o = &e->options;
     const lrk_model_options options = {.compute = o->compute, .lora = o->lora, .train = o->train,
-                                       .bits = o->bits};
+                                       .bits = o->bits, .way = way};
     LRK_TRY(lrk_model_build(&e->model, &o->decoder, o->find, o->ctx, &options,
                             (lrk_model_memory){o->device, &e->frozen, &e->run}, err));
     e->model.loss.max_rows = o->max_trained;
@@ -189,7 +189,7 @@ static lrk_status plan(lrk_engine *e, const lrk_engine_options *o, lrk_err *err)
     e->run = lrk_arena_count("run");
     e->step = lrk_arena_count("step");
     e->scratch = lrk_arena_count("scratch");
-    LRK_TRY(build(e, err));
+    LRK_TRY(build(e, LRK_WEIGHTS_COPIED, err));
     LRK_TRY(count_passes(e, err));
     e->bytes.frozen = e->frozen.peak - e->bytes.weights;
     e->bytes.step = e->step.peak;
@@ -206,10 +206,11 @@ lrk_status lrk_engine_plan(const lrk_engine_options *o, lrk_engine_bytes *bytes,
     return status;
 }
 
-static lrk_status take_memory(lrk_engine *e, size_t run, lrk_err *err)
+static lrk_status take_memory(lrk_engine *e, size_t run, bool ahead, lrk_err *err)
 {
     const lrk_device device = e->options.device;
-    LRK_TRY(lrk_arena_on(device, &e->frozen, "frozen", e->bytes.weights + e->bytes.frozen, err));
+    if (!ahead)
+        LRK_TRY(lrk_arena_on(device, &e->frozen, "frozen", e->bytes.weights + e->bytes.frozen, err));
     LRK_TRY(lrk_arena_on(device, &e->run, "run", run, err));
     LRK_TRY(lrk_arena_on(device, &e->step, "step", e->bytes.step, err));
     /* A number of rows between those that were counted may need some more workspace than both; room
@@ -225,8 +226,9 @@ lrk_status lrk_engine_open(lrk_engine *e, const lrk_engine_options *o, lrk_err *
     const size_t run = counted.run.peak;
     *e = (lrk_engine){.options = *o, .bytes = counted.bytes};
     lrk_engine_close(&counted);
-    if (status == LRK_OK) status = take_memory(e, run, err);
-    if (status == LRK_OK) status = build(e, err);
+    const bool ahead = status == LRK_OK && lrk_engine_take_ahead(e);
+    if (status == LRK_OK) status = take_memory(e, run, ahead, err);
+    if (status == LRK_OK) status = build(e, ahead ? LRK_WEIGHTS_THERE : LRK_WEIGHTS_COPIED, err);
     if (status != LRK_OK) lrk_engine_close(e);
     return status;
 }

@@ -17,6 +17,14 @@
  * SwiGLU, which are cheap to compute again; or one result a layer, the layer computed again. */
 typedef enum lrk_recompute { LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS } lrk_recompute;
 
+/* Weights on their way to a device before the engine that will take them is opened: the frozen arena is
+ * taken and filled by a thread (lrk_send_begin), and sizes of the run need not be known yet. */
+typedef struct lrk_weights_ahead {
+    lrk_arena frozen;
+    lrk_weight_list list;
+    lrk_sending *sending; /* NULL: nothing was begun, or it is over */
+} lrk_weights_ahead;
+
 typedef struct lrk_engine_options {
     lrk_device device;            /* open (base/device.h), but for plans */
     lrk_decoder decoder;
@@ -31,6 +39,8 @@ typedef struct lrk_engine_options {
     size_t max_trained;           /* trained tokens of a micro-batch; a run with more is LRK_EVALUE; 0: not known */
     size_t max_logits;            /* rows of which lrk_engine_logits may be asked; 0: never */
     size_t cache_slots, cache_capacity; /* key-value cache for generation; 0: none */
+    lrk_weights_ahead *ahead;     /* begun with the same device, decoder, find, lora, train, bits and compute;
+                                     lrk_engine_open takes what is there; NULL: nothing is */
 } lrk_engine_options;
 
 /* Bytes by class. */
@@ -101,6 +111,12 @@ typedef struct lrk_flat_run {
     const int32_t *ids, *targets, *segments;
     size_t n_tokens, n_segments;
 } lrk_flat_run;
+
+/* Begins with the weights of the model that will be opened with these options. Until lrk_engine_open or
+ * lrk_weights_ahead_end nobody may ask the device for anything. An error leaves nothing begun; not on the
+ * CPU, which reads weights where they lie. */
+lrk_status lrk_weights_ahead_begin(lrk_weights_ahead *w, const lrk_engine_options *o, lrk_err *err);
+void lrk_weights_ahead_end(lrk_weights_ahead *w); /* also when nothing was begun; stops what is under way */
 
 lrk_status lrk_engine_plan(const lrk_engine_options *o, lrk_engine_bytes *bytes, lrk_err *err);
 

@@ -18,6 +18,9 @@ lrk_status lrk_engine_sum(lrk_engine *e, const lrk_flat_run *b, const double *se
 lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients, double **loss,
                                   lrk_err *err);
 
+/* The frozen arena with the weights that were sent ahead, if any were; waits until they are read. */
+bool lrk_engine_take_ahead(lrk_engine *e);
+
 /* Trained tokens of a run in this process's memory. */
 size_t lrk_engine_trained(const lrk_flat_run *b);
 

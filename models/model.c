@@ -36,7 +36,8 @@ static lrk_status expect(const lrk_builder *b, const lrk_tensor *t, const char *
 static lrk_status put(const lrk_builder *b, const float *numbers, lrk_tensor *out, lrk_err *err)
 {
     LRK_TRY(lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err));
-    if (out->data) lrk_device_upload(b->memory.device, out->data, numbers, lrk_bytes(out));
+    if (out->data && b->options->way != LRK_WEIGHTS_LISTED)
+        lrk_device_upload(b->memory.device, out->data, numbers, lrk_bytes(out));
     return LRK_OK;
 }
 
@@ -50,7 +51,7 @@ static lrk_status vector(const lrk_builder *b, const char *name, size_t n, float
     LRK_TRY(expect(b, &stored, name, 1, n, err));
     *out = lrk_vec(LRK_F32, n);
     out->name = stored.name;
-    if (lrk_arena_counting(b->memory.frozen))
+    if (lrk_arena_counting(b->memory.frozen) || b->options->way == LRK_WEIGHTS_LISTED)
         return lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err);
     float *numbers = lrk_heap_alloc(n, sizeof *numbers);
     LRK_REQUIRE(err, numbers, LRK_ENOMEM, "memory: no room for %s", name);
@@ -68,6 +69,19 @@ static lrk_status take_weight(const lrk_builder *b, lrk_tensor *out, lrk_err *er
     return lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err);
 }
 
+static lrk_status list(lrk_weight_list *l, const lrk_tensor *to, const void *stored, lrk_err *err)
+{
+    if (l->n == l->capacity) {
+        const size_t capacity = l->capacity ? 2 * l->capacity : 256;
+        lrk_parcel *grown = lrk_heap_grow(l->parcel, capacity, sizeof *grown);
+        LRK_REQUIRE(err, grown, LRK_ENOMEM, "memory: no room for a list of weights");
+        l->parcel = grown;
+        l->capacity = capacity;
+    }
+    l->parcel[l->n++] = (lrk_parcel){to->data, stored, lrk_bytes(to)};
+    return LRK_OK;
+}
+
 static lrk_status matrix(const lrk_builder *b, const char *name, size_t rows, size_t cols,
                          lrk_tensor *out, lrk_err *err)
 {
@@ -76,7 +90,9 @@ static lrk_status matrix(const lrk_builder *b, const char *name, size_t rows, si
     if (b->memory.device == LRK_CPU) return LRK_OK;
     const void *stored = out->data;
     LRK_TRY(take_weight(b, out, err));
-    if (out->data && stored) lrk_device_upload(b->memory.device, out->data, stored, lrk_bytes(out));
+    if (!out->data || !stored || b->options->way == LRK_WEIGHTS_THERE) return LRK_OK;
+    if (b->options->way == LRK_WEIGHTS_LISTED) return list(b->options->list, out, stored, err);
+    lrk_device_upload(b->memory.device, out->data, stored, lrk_bytes(out));
     return LRK_OK;
 }
 
@@ -86,7 +102,7 @@ static lrk_status quantize(const lrk_builder *b, const lrk_tensor *stored, lrk_t
 {
     const bool twice = b->options->bits == LRK_AS_NF4_TWICE, here = b->memory.device == LRK_CPU;
     LRK_TRY(take_weight(b, out, err));
-    if (!out->data || !stored->data) return LRK_OK;
+    if (!out->data || !stored->data || b->options->way == LRK_WEIGHTS_LISTED) return LRK_OK;
     lrk_tensor made = *out;
     if (!here) made.data = lrk_heap_alloc(lrk_bytes(out), 1);
     LRK_REQUIRE(err, made.data, LRK_ENOMEM, "memory: no room for %s", out->name);

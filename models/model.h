@@ -84,11 +84,22 @@ typedef struct lrk_model {
  * matrices stay, and so do rows that are no whole number of blocks. */
 typedef enum lrk_weight_bits { LRK_AS_STORED, LRK_AS_NF4, LRK_AS_NF4_TWICE } lrk_weight_bits;
 
+/* How matrices that are stored as they are get to a device that is not the CPU: while the model is built;
+ * by somebody else, who gets a list of them, and then nothing at all is copied; or they are there, from
+ * such a list of the same model in the same frozen arena. */
+typedef enum lrk_weight_way { LRK_WEIGHTS_COPIED, LRK_WEIGHTS_LISTED, LRK_WEIGHTS_THERE } lrk_weight_way;
+typedef struct lrk_weight_list {
+    lrk_parcel *parcel; /* from the heap: the caller's to free, after errors too */
+    size_t n, capacity;
+} lrk_weight_list;
+
 typedef struct lrk_model_options {
     lrk_compute compute;
     const lrk_lora_options *lora; /* NULL: the base alone */
     bool train;                   /* gradients are wanted */
     lrk_weight_bits bits;
+    lrk_weight_way way;
+    lrk_weight_list *list;        /* with LRK_WEIGHTS_LISTED */
 } lrk_model_options;
 
 typedef struct lrk_model_memory {

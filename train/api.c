@@ -72,7 +72,7 @@ int lorikeet_plan_recipe(const char *recipe, const char *const *overrides, size_
     lrk_plan p;
     lrk_arena a = lrk_arena_growing("recipe");
     lrk_status status = lrk_recipe_load(&r, &a, recipe, overrides, n, &err);
-    if (status == LRK_OK) status = lrk_session_open(&s, &r, &err);
+    if (status == LRK_OK) status = lrk_session_open(&s, &r, false, &err);
     if (status == LRK_OK) status = lrk_plan_make(&p, &s, false, &err);
     if (status == LRK_OK) copy_plan(&p, &s, plan);
     lrk_session_close(&s);

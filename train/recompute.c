@@ -8,10 +8,10 @@
 static size_t budget(const lrk_session *s)
 {
     const double limit = s->recipe->gpu_memory_limit;
-    lrk_device_info info;
+    lrk_device_info info = s->gpu;
     if (s->device == LRK_CPU) return lrk_memory_available() / 10 * 9;
     if (limit > 0.0) return (size_t)(limit * 1e9);
-    if (lrk_device_open(s->device, &info, NULL) != LRK_OK) return SIZE_MAX;
+    if (!s->ahead.sending && lrk_device_open(s->device, &info, NULL) != LRK_OK) return SIZE_MAX;
     return info.free / 10 * 9;
 }
 

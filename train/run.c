@@ -37,9 +37,9 @@ static lrk_status begin(lrk_training *t, bool resume, lrk_err *err)
 static lrk_status train(lrk_training *t, bool resume, void (*begins)(void), lrk_err *err)
 {
     lrk_session *s = t->session;
-    LRK_TRY(lrk_device_open(s->device, NULL, err));
+    LRK_TRY(lrk_base_check_finite(&s->base, err)); /* reads what is on its way to a GPU meanwhile */
+    if (!s->ahead.sending) LRK_TRY(lrk_device_open(s->device, NULL, err));
     LRK_TRY(lrk_engine_open(t->engine, &s->engine, err));
-    LRK_TRY(lrk_base_check_finite(&s->base, err));
     if (begins) begins();
     LRK_TRY(begin(t, resume, err));
     lrk_verbose("first step begins %.2f s after the start", lrk_process_seconds());
@@ -54,7 +54,7 @@ lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn tol
     lrk_engine e = {0};
     lrk_run_dir dir = {0};
     lrk_plan plan;
-    LRK_TRY(lrk_session_open(&s, recipe, err));
+    LRK_TRY(lrk_session_open(&s, recipe, true, err));
     lrk_training t = {.session = &s, .engine = &e, .dir = &dir, .optimizer = optimizer_of(recipe)};
     lrk_status status = lrk_plan_make(&plan, &s, false, err);
     if (status == LRK_OK) status = lrk_run_dir_open(&dir, recipe->output_dir, recipe, resume, err);

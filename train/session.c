@@ -127,20 +127,29 @@ static lrk_status choose_engine(lrk_session *s, lrk_err *err)
                                         [LRK_COMPUTE_BF16] = "bf16"};
     lrk_compute compute;
     LRK_TRY(lrk_compute_choose(types[s->recipe->compute_dtype], s->device, &compute, err));
-    const lrk_batch_limits *t = lrk_batches_limits(s->train);
     s->engine = (lrk_engine_options){.device = s->device, .decoder = s->base.decoder, .find = lrk_base_find,
                                      .ctx = &s->base, .lora = &s->lora, .train = true,
                                      .bits = weight_bits(s),
-                                     .compute = compute,
-                                     .max_tokens = t->micro_tokens,
-                                     .max_segments = t->micro_segments,
-                                     .max_trained = t->micro_trained};
-    if (!s->eval) return LRK_OK;
-    const lrk_batch_limits *e = lrk_batches_limits(s->eval);
-    s->engine.max_tokens = lrk_max(s->engine.max_tokens, e->micro_tokens);
-    s->engine.max_segments = lrk_max(s->engine.max_segments, e->micro_segments);
-    s->engine.max_trained = lrk_max(s->engine.max_trained, e->micro_trained);
+                                     .compute = compute};
     return LRK_OK;
+}
+
+static void size_engine(lrk_session *s)
+{
+    const lrk_batch_limits *const limits[] = {lrk_batches_limits(s->train),
+                                              s->eval ? lrk_batches_limits(s->eval) : NULL};
+    for (int i = 0; i < 2 && limits[i]; i++) {
+        s->engine.max_tokens = lrk_max(s->engine.max_tokens, limits[i]->micro_tokens);
+        s->engine.max_segments = lrk_max(s->engine.max_segments, limits[i]->micro_segments);
+        s->engine.max_trained = lrk_max(s->engine.max_trained, limits[i]->micro_trained);
+    }
+}
+
+/* Weights go to a GPU while text is read. What stands against it is told when the engine is opened. */
+static void send_weights(lrk_session *s)
+{
+    if (s->device == LRK_CPU || lrk_device_open(s->device, &s->gpu, NULL) != LRK_OK) return;
+    if (lrk_weights_ahead_begin(&s->ahead, &s->engine, NULL) == LRK_OK) s->engine.ahead = &s->ahead;
 }
 
 static void choose_schedule(lrk_session *s)
@@ -156,7 +165,7 @@ static void choose_schedule(lrk_session *s)
         s->schedule.warmup = (uint64_t)ceil(r->warmup_ratio * (double)steps);
 }
 
-static lrk_status open_all(lrk_session *s, lrk_err *err)
+static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
     LRK_TRY(choose_device(s, err));
@@ -166,6 +175,11 @@ static lrk_status open_all(lrk_session *s, lrk_err *err)
     LRK_TRY(lrk_recipe_sha256(r, s->recipe_sha256, err));
     LRK_TRY(lrk_base_open(&s->base, r->base_model, err));
     lrk_weights_sha256(s->base.weights, s->base_sha256);
+    LRK_TRY(choose_adapter(s, err));
+    LRK_REQUIRE(err, !s->lora.whole || !r->export_adapter_gguf, LRK_EUSAGE,
+                "export.adapter_gguf: a GGUF adapter cannot hold what lora_modules_to_save trains; use export.gguf");
+    LRK_TRY(choose_engine(s, err));
+    if (runs) send_weights(s);
     LRK_TRY(lrk_text_open(&s->text, r->base_model, err));
     LRK_TRY(lrk_text_check_rows(&s->text, s->base.decoder.vocabulary, r->base_model, err));
     LRK_TRY(open_batches(s, err));
@@ -173,25 +187,23 @@ static lrk_status open_all(lrk_session *s, lrk_err *err)
                 "export.%s: there are no held-out rows to measure on; name some in test_datasets, or set "
                 "val_set_size",
                 r->export_max_kl > 0.0 ? "max_kl" : "min_top1");
-    LRK_TRY(choose_adapter(s, err));
-    LRK_REQUIRE(err, !s->lora.whole || !r->export_adapter_gguf, LRK_EUSAGE,
-                "export.adapter_gguf: a GGUF adapter cannot hold what lora_modules_to_save trains; use export.gguf");
-    LRK_TRY(choose_engine(s, err));
+    size_engine(s);
     LRK_TRY(lrk_recompute_choose(s, err));
     choose_schedule(s);
     return LRK_OK;
 }
 
-lrk_status lrk_session_open(lrk_session *s, const lrk_recipe *recipe, lrk_err *err)
+lrk_status lrk_session_open(lrk_session *s, const lrk_recipe *recipe, bool runs, lrk_err *err)
 {
     *s = (lrk_session){.recipe = recipe};
-    const lrk_status status = open_all(s, err);
+    const lrk_status status = open_all(s, runs, err);
     if (status != LRK_OK) lrk_session_close(s);
     return status;
 }
 
 void lrk_session_close(lrk_session *s)
 {
+    lrk_weights_ahead_end(&s->ahead);
     lrk_batches_close(s->train);
     lrk_batches_close(s->eval);
     s->train = s->eval = NULL;

@@ -23,12 +23,15 @@ typedef struct lrk_session {
     lrk_adapter start;         /* lora_model_dir; n == 0: a fresh adapter */
     lrk_lora_options lora;
     lrk_engine_options engine;
+    lrk_weights_ahead ahead;   /* of a run on a GPU */
+    lrk_device_info gpu;       /* as it was before them */
     lrk_schedule schedule;
     char recipe_sha256[65], base_sha256[65];
 } lrk_session;
 
-/* A session is not moved once it is open. */
-lrk_status lrk_session_open(lrk_session *s, const lrk_recipe *recipe, lrk_err *err);
+/* A session is not moved once it is open. runs: an engine will be opened with s->engine, so that weights
+ * begin their way to a GPU at once; until then nobody else asks the GPU for anything. */
+lrk_status lrk_session_open(lrk_session *s, const lrk_recipe *recipe, bool runs, lrk_err *err);
 void lrk_session_close(lrk_session *s); /* may be called twice, and on a zeroed one */
 
 /* Steps between two evaluations, and between two checkpoints; 0: none but at the end. */

@@ -4,13 +4,17 @@ usage: gpu_model.py > docs/gpu-model.md
 """
 from shapes import SHAPES, linears
 
-# Dense bf16 products with f32 sums, TFLOP/s; memory, GB/s; by NVIDIA's data sheets.
+# Dense bf16 products with f32 sums, TFLOP/s; memory, GB/s; where both stand.
 CARDS = [
-    ("A100 SXM 80 GB", 312, 2039, "A100 data sheet"),
-    ("H100 SXM", 989, 3350, "H100 data sheet, half of the figure with sparsity"),
-    ("H200 SXM", 989, 4800, "H200 data sheet, likewise"),
-    ("RTX 4090", 165.2, 1008, "Ada architecture white paper"),
-    ("B200", 2250, 8000, "DGX B200 data sheet, an eighth, half of the figure with sparsity"),
+    ("A100 SXM 80 GB", 312, 2039, "[1](https://glennklockwood.com/garden/processors/A100), after NVIDIA's data sheet; "
+     "[2](https://www.thundercompute.com/blog/nvidia-a100-specs-full-guide) for memory"),
+    ("H100 SXM", 989, 3350, "[1](https://glennklockwood.com/garden/processors/h100), "
+     "[2](https://www.codesota.com/hardware/h100); half of the figure with sparsity"),
+    ("H200 SXM", 989, 4800, "[1](https://glennklockwood.com/garden/processors/h100): products as the H100; "
+     "[2](https://www.saulelectric.com/nvidia-h200.html) for memory"),
+    ("RTX 4090", 165.2, 1008, "[1](https://waredb.com/processor/nvidia-geforce-rtx-4090)"),
+    ("B200", 2250, 8000, "[1](https://glennklockwood.com/garden/processors/B200), on the HGX board at 1000 W; "
+     "[2](https://hmc-tech.com/gpus/nvidia-b200-vs-nvidia-b100) has 7700 GB/s"),
 ]
 RANK, CHUNK, E = 16, 512, 2  # rank; rows of the head at once; bytes of bf16
 
@@ -86,7 +90,8 @@ the bytes that it must move, over what the card can do; the larger of the two ti
 of them trained, r 16 on all linear layers, bf16, everything kept for backward. A measured step is slower;
 `docs/gpu-results.md` is where it stands beside this.
 
-Limits, from NVIDIA's data sheets (dense bf16 products summed in f32; memory):
+Limits (dense bf16 products summed in f32; memory), each looked up where the table says: pages that repeat
+NVIDIA's data sheets, not the sheets themselves. None was measured here.
 
 | card | TFLOP/s | GB/s | source |
 |---|---|---|---|""")
@@ -104,13 +109,31 @@ Not modelled:
   on the device, which is most of the time of SmolLM2-135M on a fast card: multiply the launches of its table.
 - What data sheets leave out: large products reach 75 to 85 % of the figure at the clock that the card
   holds, thin ones far less; memory gives about 90 %. Attention here uses `mma`, which on Hopper reaches
-  about six tenths of what its own `wgmma` does, and on B200 less than that of `tcgen05`.
+  about six tenths of what its own `wgmma` does, and on B200 less than that of `tcgen05`. Rules of thumb, not
+  verified.
 - Tiles that do not fill the card (T = 2048 on narrow layers), and results still in the L2 cache, which make
   small kernels faster than the bytes say.
 - Weights that are stored quantized: a panel is decoded to bf16 before its product, in each pass, 2 bytes
   written and read for each weight.
 - Whether it fits: `lorikeet plan` says that to the byte, for a card that is not there too.
-- Uploading a batch and reading the loss, which happen beside the step.""")
+- Uploading a batch and reading the loss, which happen beside the step.
+
+## Before the first step
+
+Weights go to the card while tokenizer and rows are read (`base/device.h`, lrk_send_begin): a thread reads the
+mapped file into two pinned pieces of 4 MB in turns, a stream of its own takes them up, and the first kernel
+waits for an event behind the last. What that saves is the shorter of the two times. Sending takes the bytes
+over the slowest of: the disk, where the file is not in the page cache; one thread's copy, about 10 GB/s
+(assumed); the bus, 32 GB/s in one direction for sixteen lanes of PCIe 4, 64 for PCIe 5
+([1](https://glennklockwood.com/garden/processors/A100), [2](https://glennklockwood.com/garden/processors/h100)).
+
+| weights | GB | from the page cache, s | from a disk of 3 GB/s, s |
+|---|---|---|---|""")
+for name, size in (("SmolLM2-135M, bf16", 0.27), ("Llama-3.2-1B, bf16", 2.47), ("Llama-3.1-8B, bf16", 16.06)):
+    print(f"| {name} | {size} | {size / 10:.2f} | {size / 3:.2f} |")
+print("""
+Rows that were tokenized before leave little time to save; reading a large data set the first time hides all
+of it. The processor looks for weights that are NaN meanwhile, in the same pages.""")
 for name in ("SmolLM2-135M", "Llama-3.2-1B", "Llama-3.1-8B"):
     for t in (2048, 8192):
         table(name, t)

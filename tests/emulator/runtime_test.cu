@@ -86,6 +86,33 @@ static void events(void **)
     assert_int_equal(cudaStreamDestroy(other), cudaSuccess);
 }
 
+/* A stream that is early overtakes what it does not wait for, and nothing else. */
+static void early_streams(void **)
+{
+    cudaStream_t other;
+    cudaEvent_t ready;
+    float *host, *p = zeros();
+    setenv("LRK_EMULATOR_STREAMS", "early", 1);
+    assert_int_equal(cudaMallocHost(&host, N * sizeof *host), cudaSuccess);
+    assert_int_equal(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking), cudaSuccess);
+    assert_int_equal(cudaEventCreate(&ready), cudaSuccess);
+    for (bool wait : {false, true}) {
+        LRK_LAUNCH(add, 1, N, 0, p, 1.0f);
+        assert_int_equal(cudaEventRecord(ready, the_stream), cudaSuccess);
+        LRK_LAUNCH(add, 1, N, 0, p, 10.0f);
+        if (wait) assert_int_equal(cudaStreamWaitEvent(other, ready, 0), cudaSuccess);
+        assert_int_equal(cudaMemcpyAsync(host, p, N * sizeof *p, cudaMemcpyDeviceToHost, other),
+                         cudaSuccess);
+        assert_int_equal(cudaStreamSynchronize(the_stream), cudaSuccess);
+        assert_true(host[0] == (wait ? 12.0f : 0.0f)); /* right behind the event */
+    }
+    unsetenv("LRK_EMULATOR_STREAMS");
+    assert_int_equal(cudaEventDestroy(ready), cudaSuccess);
+    assert_int_equal(cudaStreamDestroy(other), cudaSuccess);
+    assert_int_equal(cudaFreeHost(host), cudaSuccess);
+    expect_silence();
+}
+
 /* ---- graphs -----------------------------------------------------------------------------------
  */
 
@@ -344,6 +371,7 @@ int main(void)
         cmocka_unit_test(pinned_memory_is_read_late),
         cmocka_unit_test(pageable_memory_is_read_at_once),
         cmocka_unit_test(events),
+        cmocka_unit_test(early_streams),
         cmocka_unit_test(graph_is_replayed),
         cmocka_unit_test(capture_is_broken),
         cmocka_unit_test(host_errors),

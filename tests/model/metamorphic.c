@@ -22,19 +22,27 @@ typedef struct lrk_fixture {
     lrk_engine e;
 } lrk_fixture;
 
-static void open_with(lrk_fixture *f, const lrk_lora_options *adapters, lrk_recompute recompute,
-                      lrk_compute compute)
+static void open_ahead(lrk_fixture *f, const lrk_lora_options *adapters, lrk_recompute recompute,
+                       lrk_compute compute, lrk_weights_ahead *ahead)
 {
     lrk_err err = {0};
     f->toy = (lrk_toy){.arena = lrk_arena_growing("toy"),
                        .type = compute == LRK_C_BF16 ? LRK_BF16 : LRK_F32,
                        .decoder = lrk_toy_decoder(kind)};
-    const lrk_engine_options o = {.device = device, .decoder = f->toy.decoder, .find = lrk_toy_find, .ctx = &f->toy,
-                                  .lora = adapters, .train = adapters != NULL, .compute = compute,
-                                  .recompute = recompute, .max_tokens = 128, .max_segments = 8,
-                                  .max_logits = 128};
+    lrk_engine_options o = {.device = device, .decoder = f->toy.decoder, .find = lrk_toy_find, .ctx = &f->toy,
+                            .lora = adapters, .train = adapters != NULL, .compute = compute,
+                            .recompute = recompute, .max_tokens = 128, .max_segments = 8,
+                            .max_logits = 128};
+    if (ahead && lrk_weights_ahead_begin(ahead, &o, &err) != LRK_OK) fail_msg("%s", err.text);
+    o.ahead = ahead;
     if (lrk_engine_open(&f->e, &o, &err) != LRK_OK) fail_msg("%s", err.text);
     if (adapters) lrk_toy_fill(device, &f->e.model.parameters, 9, 0.1);
+}
+
+static void open_with(lrk_fixture *f, const lrk_lora_options *adapters, lrk_recompute recompute,
+                      lrk_compute compute)
+{
+    open_ahead(f, adapters, recompute, compute, NULL);
 }
 
 static void close_all(lrk_fixture *f)
@@ -485,6 +493,30 @@ static void results_can_be_read_late(void **state)
     close_all(&f[1]);
 }
 
+/* On a GPU: the same bits as those of an engine that copies its weights itself. */
+static void weights_sent_ahead_are_the_weights(void **state)
+{
+    (void)state;
+    lrk_fixture f;
+    lrk_toy_batch t;
+    lrk_weights_ahead ahead;
+    float *want = NULL;
+    if (device == LRK_CPU) skip();
+    lrk_toy_rows(&t, (size_t[]){9, 17}, 2, 1, 0, 50);
+    for (int i = 0; i < 2; i++) {
+        open_ahead(&f, &lora, LRK_KEEP_ALL, LRK_C_BF16, i ? &ahead : NULL);
+        clear(&f);
+        gradients(&f, &t.b, 1.0);
+        if (i)
+            assert_gradients_equal(&f, want);
+        else
+            want = copy_gradients(&f);
+        close_all(&f);
+    }
+    lrk_weights_ahead_end(&ahead);
+    free(want);
+}
+
 /* The head has no room for more: an error, and not a loss that is no number. */
 static void more_trained_tokens_than_planned_are_refused(void **state)
 {
@@ -558,6 +590,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(b_may_learn_faster),
         cmocka_unit_test(results_can_be_read_late),
         cmocka_unit_test(a_shape_that_comes_again_gives_the_same),
+        cmocka_unit_test(weights_sent_ahead_are_the_weights),
         cmocka_unit_test(more_trained_tokens_than_planned_are_refused),
     };
     int failed = 0;

@@ -1,0 +1,93 @@
+/* tests/cuda/copies.c -- copies that go beside the work of a GPU. On the emulator, whose streams do as late
+ * as possible what was asked of them, and one of them as early as possible (LRK_EMULATOR_STREAMS=early), a
+ * wait that is missing shows as a wrong number or as memory that nobody has written. */
+#include "cuda/both.h"
+
+#include <string.h>
+
+enum { PARCELS = 5 };
+
+/* Sizes of one byte, of a piece and of several. */
+static const size_t sizes[PARCELS] = {1, LRK_SENT_AT_ONCE, 3 * LRK_SENT_AT_ONCE + 12345, 64, LRK_SENT_AT_ONCE + 1};
+
+static void parcels_new(lrk_parcel *p)
+{
+    for (size_t i = 0; i < PARCELS; i++) {
+        unsigned char *from = take(sizes[i], 1);
+        for (size_t k = 0; k < sizes[i]; k++) from[k] = (unsigned char)(k * 31 + (k >> 12) + i);
+        p[i] = (lrk_parcel){on_gpu(NULL, sizes[i]), from, sizes[i]};
+    }
+}
+
+static void parcels_free(const lrk_parcel *p)
+{
+    for (size_t i = 0; i < PARCELS; i++) lrk_heap_free((void *)(uintptr_t)p[i].from);
+}
+
+/* What is asked for behind the end finds all that was sent. */
+static void what_was_sent_is_there(void **state)
+{
+    (void)state;
+    lrk_parcel p[PARCELS];
+    lrk_sending *s;
+    lrk_err err = {0};
+    unsigned char *used[PARCELS];
+    parcels_new(p);
+    for (size_t i = 0; i < PARCELS; i++) used[i] = on_gpu(NULL, sizes[i]);
+    assert_int_equal(lrk_send_begin(LRK_CUDA, p, PARCELS, &s, &err), LRK_OK);
+    lrk_send_end(s, false);
+    for (size_t i = 0; i < PARCELS; i++) {
+        unsigned char *got = take(sizes[i], 1);
+        lrk_device_copy(LRK_CUDA, used[i], p[i].to, sizes[i]);
+        from_gpu(got, used[i], sizes[i]);
+        assert_memory_equal(got, p[i].from, sizes[i]);
+        lrk_heap_free(got);
+    }
+    parcels_free(p);
+}
+
+/* What is being written is not overtaken. */
+static void what_was_asked_for_before_comes_before(void **state)
+{
+    (void)state;
+    lrk_parcel p[PARCELS];
+    lrk_sending *s;
+    lrk_err err = {0};
+    unsigned char got[64];
+    parcels_new(p);
+    lrk_device_zero(LRK_CUDA, p[3].to, sizes[3]);
+    assert_int_equal(lrk_send_begin(LRK_CUDA, &p[3], 1, &s, &err), LRK_OK);
+    lrk_send_end(s, false);
+    from_gpu(got, p[3].to, sizeof got);
+    assert_memory_equal(got, p[3].from, sizeof got);
+    parcels_free(p);
+}
+
+static void a_stop_ends_it(void **state)
+{
+    (void)state;
+    lrk_parcel p[PARCELS];
+    lrk_sending *s;
+    lrk_err err = {0};
+    parcels_new(p);
+    assert_int_equal(lrk_send_begin(LRK_CUDA, p, PARCELS, &s, &err), LRK_OK);
+    lrk_send_end(s, true);
+    assert_int_equal(lrk_device_sync(LRK_CUDA, &err), LRK_OK);
+    lrk_send_end(NULL, true);
+    parcels_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(what_was_sent_is_there, release),
+        cmocka_unit_test_teardown(what_was_asked_for_before_comes_before, release),
+        cmocka_unit_test_teardown(a_stop_ends_it, release),
+    };
+    lrk_err err = {0};
+    if (lrk_device_open(LRK_CUDA, NULL, &err) != LRK_OK) {
+        print_message("skipped: %s\n", err.text);
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
