@@ -98,6 +98,7 @@ static lrk_status open_gpu(lrk_err *err)
     if (e != cudaSuccess) return no_gpu(e, err);
     memcpy(gpu.info.name, p.name, sizeof gpu.info.name - 1);
     gpu.info.chip = 10 * p.major + p.minor;
+    gpu.info.processors = p.multiProcessorCount;
     LRK_REQUIRE(err, gpu.info.chip >= OLDEST_CHIP, LRK_EGPU,
                 "device: cuda: %s has compute capability %d.%d, at least %d.%d is needed; use "
                 "device: cpu",

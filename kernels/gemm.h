@@ -23,7 +23,9 @@
  * number of threads.
  *
  * On a GPU the sums are cuBLASLt's: tensor cores for bf16, never TF32 for f32; its algorithm is
- * chosen once for a shape and sums in a fixed order.
+ * chosen once for a shape, by the library's own order and not by a clock, and sums in a fixed order: the
+ * same library on the same chip gives the same bits in every process. With LRK_GPU_PRODUCTS=FILE times choose,
+ * and FILE keeps what they chose for all later runs.
  *
  * Memory: lrk_gemm_scratch bytes, LRK_ALIGN aligned, from the caller. Nothing is allocated; on a GPU
  * not after the first product of a shape.

@@ -1,10 +1,16 @@
 /* kernels/gemm/cublaslt.cu -- products through cuBLASLt, and the choice of its algorithms. */
 #include "kernels/gemm/cublaslt.cuh"
 #include "kernels/gemm/cublaslt_api.cuh"
+extern "C" {
+#include "base/log.h"
+#include "kernels/gemm/choices.h"
+}
+
+#include <stdio.h>
 
 /* FASTER: in hundredths, the time at which a later candidate is taken before an earlier one: noise
  * should not decide. */
-enum { PLACES = 1024, CANDIDATES = 8, RUNS = 4, FASTER = 93, MOST_ALIGNED = LRK_ALIGN };
+enum { PLACES = 1024, CANDIDATES = 8, RUNS = 4, FASTER = 93, MOST_ALIGNED = LRK_ALIGN, KEY_TEXT = 320 };
 
 /* What an algorithm is chosen for: all that the library looks at. Compared as bytes. */
 struct shape_key {
@@ -27,6 +33,9 @@ static struct {
     bool loaded, open;
     lrk_lt_api call;
     cublasLtHandle_t handle;
+    lrk_device_info gpu;
+    bool timing;
+    lrk_choices choices;
     shape_place place[PLACES];
 } lt;
 
@@ -44,6 +53,9 @@ lrk_status lrk_lt_open(lrk_err *err)
     LRK_REQUIRE(err, lt.call.Create(&lt.handle) == CUBLAS_STATUS_SUCCESS, LRK_EGPU,
                 "device: cuda: cuBLASLt %zu does not start on this GPU and driver; use device: cpu",
                 lt.call.GetVersion());
+    LRK_TRY(lrk_device_open(LRK_CUDA, &lt.gpu, err));
+    lrk_choices_open(&lt.choices, lrk_env("LRK_GPU_PRODUCTS"));
+    lt.timing = lt.choices.path != NULL;
     lt.open = true;
     return LRK_OK;
 }
@@ -199,12 +211,13 @@ static float time_of(const shape_place *s, const cublasLtMatmulAlgo_t *algorithm
     return ms;
 }
 
+/* The index; negative: no times can be taken now. */
 static int fastest(const shape_place *s, const cublasLtMatmulHeuristicResult_t *result, int n,
                    const lrk_lt_product *p)
 {
     void *const c = p->accumulate ? p->trial : p->c;
     cudaEvent_t event[2];
-    if (n < 2 || !c || recording()) return 0;
+    if (n < 2 || !c || recording()) return n < 2 ? 0 : -1;
     lrk_cuda_note(cudaEventCreate(&event[0]), "cudaEventCreate");
     lrk_cuda_note(cudaEventCreate(&event[1]), "cudaEventCreate");
     int best = 0;
@@ -218,6 +231,30 @@ static int fastest(const shape_place *s, const cublasLtMatmulHeuristicResult_t *
     lrk_cuda_note(cudaEventDestroy(event[0]), "cudaEventDestroy");
     lrk_cuda_note(cudaEventDestroy(event[1]), "cudaEventDestroy");
     return best;
+}
+
+static void write_key(const shape_key *k, char out[KEY_TEXT])
+{
+    snprintf(out, KEY_TEXT, "%d/%d %d %zu | %zu %zu %zu %zu %zu %zu %zu %u %u %u %d %d %d %d", lt.gpu.chip,
+             lt.gpu.processors, lt.gpu.driver, lt.call.GetVersion(), k->m, k->n, k->k, k->a_stride,
+             k->b_stride, k->c_stride, k->workspace, k->a_align, k->b_align, k->c_align, k->type,
+             k->c_type, k->a_transposed, k->b_transposed);
+}
+
+/* Which of the n proposals: the first, unless times are asked for. They are looked up, or taken now where
+ * that can be done. */
+static int choice(const shape_place *s, const cublasLtMatmulHeuristicResult_t *result, int n,
+                  const lrk_lt_product *p)
+{
+    char key[KEY_TEXT];
+    if (!lt.timing) return 0;
+    write_key(&s->key, key);
+    int rank = lrk_choices_find(&lt.choices, key);
+    if (rank >= 0 && rank < n) return rank;
+    rank = fastest(s, result, n, p);
+    if (rank < 0) return 0;
+    lrk_choices_keep(&lt.choices, key, rank);
+    return rank;
 }
 
 /* Where the shape's choice lies; made now if it is new. NULL: there is none. */
@@ -236,7 +273,7 @@ static const shape_place *choose(const lrk_lt_product *p)
         forget(s);
         return NULL;
     }
-    s->algorithm = result[fastest(s, result, n, p)].algo;
+    s->algorithm = result[choice(s, result, n, p)].algo;
     s->taken = true;
     return s;
 }

@@ -1,9 +1,11 @@
 /* kernels/gemm/cublaslt.cuh -- cuBLASLt: opened at run time, asked for one product at a time.
  *
  * Algorithms are looked for the first time that a shape comes by, and kept for the life of the
- * process: only such as sum in a fixed order (no split of k, or partial sums in the workspace). If no
- * graph is being recorded then, those that the library proposes are timed on the buffers of the call,
- * and a later one must be clearly faster to be taken before an earlier one.
+ * process: only such as sum in a fixed order (no split of k, or partial sums in the workspace). It is the
+ * first that the library proposes, in every process the same, so that one command gives the same bits.
+ * Where LRK_GPU_PRODUCTS names a file (choices.h), it is the one that was the fastest on the buffers of
+ * the first call, by this process or by one before it; a later one must be clearly faster to be taken
+ * before an earlier one, and while a graph is recorded nothing is timed.
  */
 #ifndef LRK_KERNELS_GEMM_CUBLASLT_CUH
 #define LRK_KERNELS_GEMM_CUBLASLT_CUH

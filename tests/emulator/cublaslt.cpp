@@ -1,8 +1,11 @@
-/* tests/emulator/cublaslt.cpp -- matrix products in the place of cuBLASLt. Sums run in double, in
- * the order of k; the result is rounded once. */
+/* tests/emulator/cublaslt.cpp -- matrix products in the place of cuBLASLt. Sums run in the order of k: by the
+ * first algorithm in double, by the second in f32, so that a choice shows in the bits. LRK_EMULATOR_SLOW=1
+ * or 2 makes one of them slow. */
 #include "runtime.h"
 
 #include <cublasLt.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 enum { SCRATCH = 4096 }; /* what the second algorithm wants */
 
@@ -27,6 +30,7 @@ struct lrk_emulated_preference {
 
 /* In cublasLtMatmulAlgo_t. */
 enum { ALGORITHM_ID, ALGORITHM_WORKSPACE, ALGORITHM_ALIGNMENT };
+enum { FIRST = 0x1a7, SECOND };
 
 struct operand {
     const char *data;
@@ -39,6 +43,7 @@ struct multiplication {
     float alpha, beta;
     void *workspace;
     size_t workspace_bytes;
+    bool second; /* the algorithm */
 };
 
 /* ---- descriptions -----------------------------------------------------------------------------
@@ -196,7 +201,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
         memset(r, 0, sizeof *r);
         r->workspaceSize = i * SCRATCH;
         r->wavesCount = 1.0f;
-        r->algo.data[ALGORITHM_ID] = 0x1a7 + (uint64_t)i;
+        r->algo.data[ALGORITHM_ID] = FIRST + (uint64_t)i;
         r->algo.data[ALGORITHM_WORKSPACE] = r->workspaceSize;
         for (int o = 0; o < 4; o++)
             r->algo.data[ALGORITHM_ALIGNMENT + o] = preference->alignment[o];
@@ -257,6 +262,7 @@ static void column_sum(const multiplication &p, const float *a, const float *b, 
             for (size_t i = 0; i < m; i++) s[i] += (double)a[i * k + h] * right;
         else
             for (size_t i = 0; i < m; i++) s[i] += (double)a[h * m + i] * right;
+        for (size_t i = 0; p.second && i < m; i++) s[i] = (double)(float)s[i];
     }
 }
 
@@ -286,6 +292,8 @@ static void multiply_one(const multiplication &p, int64_t batch)
 
 static void multiply(const multiplication &p)
 {
+    const char *slow = getenv("LRK_EMULATOR_SLOW");
+    if (slow && *slow == (p.second ? '2' : '1')) usleep(500);
     if (p.workspace_bytes) emulator_fill(p.workspace, 0xff, p.workspace_bytes);
     if (p.product.bias)
         emulator_library_read(p.product.bias,
@@ -319,7 +327,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
                               const cublasLtMatmulAlgo_t *algorithm, void *workspace,
                               size_t workspace_bytes, cudaStream_t stream)
 {
-    multiplication p = {*product, {}, {}, {}, {}, 0.0f, 0.0f, workspace, 0};
+    multiplication p = {*product, {}, {}, {}, {}, 0.0f, 0.0f, workspace, 0, false};
     p.a = {static_cast<const char *>(a), *a_layout};
     p.b = {static_cast<const char *>(b), *b_layout};
     p.c = {static_cast<const char *>(c), *c_layout};
@@ -333,6 +341,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
     uint64_t alignment[4];
     for (int i = 0; i < 4; i++)
         alignment[i] = algorithm ? algorithm->data[ALGORITHM_ALIGNMENT + i] : 1;
+    p.second = algorithm && algorithm->data[ALGORITHM_ID] == SECOND;
     p.workspace_bytes = algorithm ? algorithm->data[ALGORITHM_WORKSPACE] : 0;
     if (p.workspace_bytes > workspace_bytes) return CUBLAS_STATUS_INVALID_VALUE;
     check_operand(p.a, alignment[0], "a of cublasLtMatmul");
