@@ -169,5 +169,6 @@ lrk_status lrk_backward(lrk_tape *t, lrk_var *loss, const lrk_tensor *seed, lrk_
         lrk_node *n = &t->nodes[i];
         if (n->needs_grad && reached(n)) node_backward(t, n);
     }
+    lrk_aside_rejoin(t);
     return lrk_tape_status(t, err);
 }

@@ -11,6 +11,7 @@ static void replay_segment(lrk_tape *t, int segment)
 {
     const lrk_segment *s = &t->segments[segment];
     t->replayed = segment;
+    lrk_aside_replay(t, (size_t)segment);
     for (int i = s->first; i < s->end; i++) {
         lrk_node *n = &t->nodes[i];
         for (int k = 0; k < LRK_MAX_OUT; k++) move(t, n->out[k], segment);

@@ -30,9 +30,15 @@ typedef struct lrk_slot {
     const lrk_var *owner; /* whose numbers it holds now */
 } lrk_slot;
 
+/* Where the kept result of a segment is: on the device; put aside; or on its way back. */
+typedef enum lrk_whereabouts { LRK_HERE, LRK_AWAY, LRK_COMING } lrk_whereabouts;
+
 typedef struct lrk_segment {
     int first, end; /* nodes */
     size_t bytes;   /* of everything in it */
+    lrk_var *keep;
+    void *slot, *host; /* where keep lies on the device, and aside */
+    lrk_whereabouts where;
 } lrk_segment;
 
 struct lrk_tape {
@@ -66,6 +72,13 @@ void lrk_node_forward(lrk_tape *t, lrk_node *n);
 
 /* Makes sure that the numbers of v are in memory, computing them again if need be. */
 void lrk_tape_restore(lrk_tape *t, const lrk_var *v);
+
+/* With a host arena: before segment i is recorded; where its kept result goes; before it is computed again;
+ * at the end of a pass. */
+void lrk_aside_begin(lrk_tape *t, size_t i);
+bool lrk_aside_end(lrk_tape *t, size_t i, lrk_var *keep);
+void lrk_aside_replay(lrk_tape *t, size_t i);
+void lrk_aside_rejoin(lrk_tape *t);
 
 /* Scratch memory for a kernel, valid until the next call. */
 lrk_status lrk_tape_scratch(lrk_tape *t, size_t bytes, void **out);

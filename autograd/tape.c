@@ -32,6 +32,7 @@ void lrk_tape_free(lrk_tape *t)
 void lrk_tape_begin(lrk_tape *t, bool gradients)
 {
     lrk_arena_reset(t->memory.step, t->floor);
+    if (t->memory.host) lrk_arena_reset(t->memory.host, 0);
     t->held = t->floor;
     t->gradients = gradients;
     t->n_vars = t->n_nodes = t->n_buffers = t->n_segments = 0;
@@ -277,12 +278,14 @@ void lrk_tape_segment_begin(lrk_tape *t)
     t->open_segment = (int)t->n_segments;
     t->segment_base = lrk_arena_mark(t->memory.step);
     t->segments[t->n_segments++] = (lrk_segment){.first = (int)t->n_nodes};
+    lrk_aside_begin(t, t->n_segments - 1);
 }
 
 lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep)
 {
     if (t->err.status != LRK_OK || !keep) return NULL;
-    lrk_segment *s = &t->segments[t->open_segment];
+    const size_t number = (size_t)t->open_segment;
+    lrk_segment *s = &t->segments[number];
     s->end = (int)t->n_nodes;
     s->bytes = lrk_arena_mark(t->memory.step) - t->segment_base;
     t->open_segment = -1;
@@ -292,7 +295,11 @@ lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep)
     lrk_arena *step = t->memory.step;
     /* not through lrk_arena_reset: its debug poison would hit the numbers that are still to move */
     step->used = t->gradients ? t->segment_base : t->held;
-    if (lrk_alloc(step, bytes, 1, "kept result", &keep->value.data, &t->err) != LRK_OK) return NULL;
+    if (lrk_aside_end(t, number, keep))
+        keep->value.data = s->slot;
+    else if (lrk_alloc(step, bytes, 1, "kept result", &keep->value.data, &t->err) != LRK_OK)
+        return NULL;
+    s->slot = keep->value.data;
     if (kept) lrk_device_copy(t->memory.device, keep->value.data, kept, bytes);
     return keep;
 }

@@ -20,6 +20,11 @@
  *   segments  of a piece between lrk_tape_segment_begin and _end only the last result is kept; the
  *             others are computed again, all at once, when backward arrives there
  *
+ * Putting aside. With a host arena, kept results of segments that backward will not need soon go to this
+ * process's memory while the next segment is computed, and come back, one segment ahead, while the one
+ * behind runs backward: on the device two of them take turns. The kept result of a segment is then read
+ * by the next segment alone, the last one's by what follows.
+ *
  * Errors. The first one stays in the tape; after it lrk_apply returns NULL and takes NULL, so a
  * model's forward reads like its formula; lrk_tape_status or lrk_backward report it.
  */
@@ -45,6 +50,7 @@ typedef struct lrk_var {
 
 typedef struct lrk_tape_memory {
     lrk_arena *step, *scratch; /* both fixed or both counting */
+    lrk_arena *host;           /* likewise, and pinned (base/device.h); NULL: nothing is put aside */
     lrk_device device;
 } lrk_tape_memory;
 

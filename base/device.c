@@ -54,6 +54,36 @@ lrk_status lrk_arena_on(lrk_device d, lrk_arena *a, const char *name, size_t byt
     return LRK_OK;
 }
 
+lrk_status lrk_arena_pinned(lrk_device d, lrk_arena *a, const char *name, size_t bytes, lrk_err *err)
+{
+    LRK_ASSERT(d != LRK_CPU);
+    *a = (lrk_arena){.name = name};
+    if (bytes == 0) return LRK_OK;
+    a->base = lrk_cuda_backend.pinned(bytes);
+    LRK_REQUIRE(err, a->base, LRK_ENOMEM, "memory: no %.1f MB that a GPU can reach for '%s'", (double)bytes / 1e6, name);
+    a->capacity = bytes;
+    a->give_back = lrk_cuda_backend.unpin;
+    return LRK_OK;
+}
+
+void lrk_device_put_aside(lrk_device d, void *pinned, const void *from, size_t bytes)
+{
+    LRK_ASSERT(d != LRK_CPU);
+    lrk_cuda_backend.aside(pinned, from, bytes, false);
+}
+
+void lrk_device_bring_back(lrk_device d, void *to, const void *pinned, size_t bytes)
+{
+    LRK_ASSERT(d != LRK_CPU);
+    lrk_cuda_backend.aside(to, pinned, bytes, true);
+}
+
+void lrk_device_rejoin(lrk_device d)
+{
+    LRK_ASSERT(d != LRK_CPU);
+    lrk_cuda_backend.rejoin();
+}
+
 void lrk_device_upload(lrk_device d, void *to, const void *from, size_t bytes)
 {
     if (d == LRK_CPU)

@@ -3,7 +3,7 @@
  * Memory of a device is one piece for each arena (lrk_arena_on). All work for a device, kernels and
  * copies alike, is done in the order in which it was asked for; on the GPU it is only queued, and
  * the calls return at once. What waits: lrk_device_download and lrk_device_sync. Only copies that say so
- * (lrk_send_begin) go beside it.
+ * (lrk_send_begin, lrk_device_put_aside) go beside it.
  *
  * Errors of a GPU come late and stay: the first one is kept, everything after it does nothing, and
  * the next lrk_device_sync or lrk_device_download reports it (LRK_EGPU). A process that saw one
@@ -67,11 +67,22 @@ typedef struct lrk_sending lrk_sending;
 lrk_status lrk_send_begin(lrk_device d, const lrk_parcel *parcel, size_t n, lrk_sending **out, lrk_err *err);
 void lrk_send_end(lrk_sending *s, bool stop); /* NULL is fine */
 
+/* A fixed arena in pinned memory of this process, which a GPU reads and writes beside its work. LRK_ENOMEM:
+ * there is not as much. Not on the CPU. */
+lrk_status lrk_arena_pinned(lrk_device d, lrk_arena *a, const char *name, size_t bytes, lrk_err *err);
+
+/* Copies between the device's memory and a pinned arena, on a stream of their own: each begins when what
+ * was asked for before it is done, and goes on beside what is asked for after it, until rejoin, behind which
+ * everything waits for them. Every copy is rejoined. They may be recorded. */
+void lrk_device_put_aside(lrk_device d, void *pinned, const void *from, size_t bytes);
+void lrk_device_bring_back(lrk_device d, void *to, const void *pinned, size_t bytes);
+void lrk_device_rejoin(lrk_device d);
+
 /* Waits for everything asked for so far; reports the first error. */
 lrk_status lrk_device_sync(lrk_device d, lrk_err *err);
 
 /* Work written down once and done many times, with one call for thousands of kernels. Between begin
- * and end, what is asked for is recorded instead of done: kernels, copies within the device and zeros,
+ * and end, what is asked for is recorded instead of done: kernels, copies within the device and aside, zeros,
  * with the addresses and sizes they have now. Nothing else may be asked for meanwhile. end gives NULL
  * where that did not succeed; what was recorded was not done then either. The CPU records nothing. */
 typedef struct lrk_recording lrk_recording;
@@ -122,6 +133,8 @@ typedef struct lrk_device_backend {
     lrk_status (*send_begin)(lrk_err *err);
     bool (*send)(void *to, const void *from, size_t bytes); /* one piece; false: the copies failed */
     void (*send_end)(void);
+    void (*aside)(void *to, const void *from, size_t bytes, bool up);
+    void (*rejoin)(void);
 } lrk_device_backend;
 
 #endif /* LRK_BASE_DEVICE_H */

@@ -63,11 +63,17 @@ static lrk_status report(lrk_err *err)
 static lrk_status no_gpu(cudaError_t e, lrk_err *err)
 {
     (void)cudaGetLastError();
-    if (e == cudaErrorInsufficientDriver)
+    int driver = 0; /* 0: none is installed */
+    (void)cudaDriverGetVersion(&driver);
+    if (e == cudaErrorInsufficientDriver && driver)
         return lrk_fail(err, LRK_EGPU,
-                        "device: cuda: the NVIDIA driver is missing or too old for CUDA %d.%d; "
+                        "device: cuda: the NVIDIA driver knows CUDA %d.%d, the program is made for %d.%d; "
                         "install a newer one, or use device: cpu",
-                        CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+                        driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+                        CUDART_VERSION % 1000 / 10);
+    if (!driver)
+        return lrk_fail(err, LRK_EGPU,
+                        "device: cuda: no NVIDIA driver is installed; install one, or use device: cpu");
     return lrk_fail(err, LRK_EGPU, "device: cuda: no GPU answers (%s); use device: cpu",
                     cudaGetErrorString(e));
 }
@@ -308,7 +314,21 @@ static void send_end(void)
     cross(gpu.side, gpu.stream);
 }
 
+static void aside(void *to, const void *from, size_t bytes, bool up)
+{
+    cross(gpu.stream, gpu.side);
+    if (!lrk_cuda_failed())
+        lrk_cuda_note(cudaMemcpyAsync(to, from, bytes, up ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost,
+                                      gpu.side),
+                      "cudaMemcpyAsync");
+}
+
+static void rejoin(void)
+{
+    cross(gpu.side, gpu.stream);
+}
+
 extern "C" const lrk_device_backend lrk_cuda_backend = {
     open_device, take,   give_back, upload, download, copy, zero,    sync, failed, record_begin,
     record_end,  replay, forget,    pinned, unpin,    post, arrived, draw, send_begin,
-    send,        send_end};
+    send,        send_end, aside,  rejoin};

@@ -18,7 +18,8 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
 {
     static const char *const kept[] = {[LRK_KEEP_ALL] = "everything kept",
                                        [LRK_KEEP_COSTLY] = "norms and SwiGLU computed again",
-                                       [LRK_KEEP_LAYERS] = "layers computed again"};
+                                       [LRK_KEEP_LAYERS] = "layers computed again",
+                                       [LRK_KEEP_AWAY] = "layers computed again, their results put aside"};
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
     const lrk_engine_bytes *e = &p->bytes.engine;
     const lrk_token_report *t = &s->train_data.total;
@@ -46,9 +47,11 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
     row("kernel workspace", e->scratch);
     if (s->device == LRK_CPU) row("program and data", p->bytes.process);
     row("peak", p->bytes.total);
-    if (s->device != LRK_CPU)
+    if (s->device != LRK_CPU) {
         printf("memory of this process\n  %-26s %10.1f MB, and the weights while they are copied\n",
                "program and data", (double)p->bytes.process / 1e6);
+        row("results put aside, pinned", e->host);
+    }
     printf("work      %.1f TFLOP", p->flops / 1e12);
     if (p->seconds > 0.0) {
         char text[32];
@@ -72,6 +75,7 @@ static lrk_status print_json(const lrk_plan *p, const lrk_session *s, lrk_err *e
     lrk_json_set_count(bytes, "batch", e->batch);
     lrk_json_set_count(bytes, "activations", e->step);
     lrk_json_set_count(bytes, "workspace", e->scratch);
+    lrk_json_set_count(bytes, "host", e->host);
     lrk_json_set_count(bytes, "process", p->bytes.process);
     lrk_json_set_count(bytes, "total", p->bytes.total);
     lrk_json_set(o, "bytes", bytes);

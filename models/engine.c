@@ -28,7 +28,7 @@ lrk_status lrk_engine_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients,
     const lrk_tensor targets = vector_of(b->targets, b->n_tokens, "targets");
     lrk_tape_begin(e->tape, gradients);
     const lrk_pass p = {.tape = e->tape, .model = &e->model, .ids = &ids, .segments = &segments,
-                        .recompute = !gradients || e->options.recompute == LRK_KEEP_LAYERS};
+                        .recompute = !gradients || e->options.recompute >= LRK_KEEP_LAYERS};
     lrk_var *sum = lrk_model_loss(&p, lrk_model_hidden(&p), &targets);
     LRK_TRY(lrk_tape_status(e->tape, err));
     *loss = sum->value.data;
@@ -144,6 +144,11 @@ static lrk_status take_moment(lrk_engine *e, lrk_tensor *moment, lrk_err *err)
     return LRK_OK;
 }
 
+static bool puts_aside(const lrk_engine_options *o)
+{
+    return o->recompute == LRK_KEEP_AWAY && o->device != LRK_CPU;
+}
+
 static lrk_status build(lrk_engine *e, lrk_weight_way way, lrk_err *err)
 {
     const lrk_engine_options *o = &e->options;
@@ -176,7 +181,7 @@ static lrk_status build(lrk_engine *e, lrk_weight_way way, lrk_err *err)
         LRK_TRY(lrk_engine_device_open(e, err));
     }
     e->bytes.batch = lrk_arena_mark(&e->run) - cache;
-    const lrk_tape_memory memory = {&e->step, &e->scratch, o->device};
+    const lrk_tape_memory memory = {&e->step, &e->scratch, puts_aside(o) ? &e->host : NULL, o->device};
     LRK_TRY(lrk_tape_new(&e->tape, memory, err));
     lrk_tape_recompute_cheap(e->tape, o->recompute == LRK_KEEP_COSTLY);
     return LRK_OK;
@@ -189,11 +194,13 @@ static lrk_status plan(lrk_engine *e, const lrk_engine_options *o, lrk_err *err)
     e->run = lrk_arena_count("run");
     e->step = lrk_arena_count("step");
     e->scratch = lrk_arena_count("scratch");
+    e->host = lrk_arena_count("host");
     LRK_TRY(build(e, LRK_WEIGHTS_COPIED, err));
     LRK_TRY(count_passes(e, err));
     e->bytes.frozen = e->frozen.peak - e->bytes.weights;
     e->bytes.step = e->step.peak;
     e->bytes.scratch = e->scratch.peak;
+    e->bytes.host = e->host.peak;
     return LRK_OK;
 }
 
@@ -213,6 +220,8 @@ static lrk_status take_memory(lrk_engine *e, size_t run, bool ahead, lrk_err *er
         LRK_TRY(lrk_arena_on(device, &e->frozen, "frozen", e->bytes.weights + e->bytes.frozen, err));
     LRK_TRY(lrk_arena_on(device, &e->run, "run", run, err));
     LRK_TRY(lrk_arena_on(device, &e->step, "step", e->bytes.step, err));
+    if (puts_aside(&e->options))
+        LRK_TRY(lrk_arena_pinned(device, &e->host, "results put aside", e->bytes.host, err));
     /* A number of rows between those that were counted may need some more workspace than both; room
      * that is never touched costs nothing. */
     const size_t spare = e->bytes.scratch / 4 + (4u << 20);
@@ -245,6 +254,7 @@ void lrk_engine_close(lrk_engine *e)
     lrk_arena_free(&e->run);
     lrk_arena_free(&e->step);
     lrk_arena_free(&e->scratch);
+    lrk_arena_free(&e->host);
 }
 
 size_t lrk_engine_total(const lrk_engine_bytes *b)

@@ -14,8 +14,9 @@
 #include "models/model.h"
 
 /* What is kept of a forward pass until backward: everything; all but the results of norms and of
- * SwiGLU, which are cheap to compute again; or one result a layer, the layer computed again. */
-typedef enum lrk_recompute { LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS } lrk_recompute;
+ * SwiGLU, which are cheap to compute again; one result a layer, the layer computed again; or that, in this
+ * process's memory, two layers' on a GPU (on the CPU the same as the one before). */
+typedef enum lrk_recompute { LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS, LRK_KEEP_AWAY } lrk_recompute;
 
 /* Weights on their way to a device before the engine that will take them is opened: the frozen arena is
  * taken and filled by a thread (lrk_send_begin), and sizes of the run need not be known yet. */
@@ -52,6 +53,7 @@ typedef struct lrk_engine_bytes {
     size_t batch;     /* ids, targets, segments on the device */
     size_t step;      /* activations, saved results, gradients of activations */
     size_t scratch;   /* workspace of kernels */
+    size_t host;      /* pinned memory of this process: results of layers that were put aside */
 } lrk_engine_bytes;
 
 /* A run of tokens on a device that is not the CPU: i32, for the largest run. */
@@ -93,7 +95,7 @@ typedef struct lrk_engine_graph {
 
 typedef struct lrk_engine {
     lrk_engine_options options;
-    lrk_arena frozen, run, step, scratch;
+    lrk_arena frozen, run, step, scratch, host;
     lrk_model model;
     lrk_tensor moment[2]; /* f32, as long as the parameters, zero at first; rank 0 in inference */
     lrk_kv_cache cache;

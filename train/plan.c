@@ -55,7 +55,7 @@ static double count_flops(const lrk_session *s, size_t trainable)
     const double own = trains_head(s) ? 2.0 * head : 0.0;
     const double tokens = (double)l->tokens, length = l->rows ? tokens / (double)l->rows : 0.0;
     const double A = (double)d->layers * 2.0 * (double)(d->heads * d->head_size) * length;
-    const double again = s->engine.recompute == LRK_KEEP_LAYERS ? 2.0 * N + A + 2.0 * P : 0.0;
+    const double again = s->engine.recompute >= LRK_KEEP_LAYERS ? 2.0 * N + A + 2.0 * P : 0.0;
     return tokens * (4.0 * N + 3.5 * A + 6.0 * P + again) + (double)l->trained * (4.0 * head + own);
 }
 

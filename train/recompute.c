@@ -17,14 +17,14 @@ static size_t budget(const lrk_session *s)
 
 lrk_status lrk_recompute_choose(lrk_session *s, lrk_err *err)
 {
-    static const lrk_recompute policy[] = {LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS};
+    static const lrk_recompute policy[] = {LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS, LRK_KEEP_AWAY};
     const int asked = s->recipe->gradient_checkpointing;
     if (asked != LRK_RECOMPUTE_AUTO) {
         s->engine.recompute = policy[asked - LRK_RECOMPUTE_NONE];
         return LRK_OK;
     }
-    const size_t most = budget(s);
-    for (size_t i = 0; i < sizeof policy / sizeof *policy; i++) {
+    const size_t most = budget(s), n = s->device == LRK_CPU ? 3 : 4; /* nothing is away from the CPU */
+    for (size_t i = 0; i < n; i++) {
         lrk_engine_bytes bytes;
         s->engine.recompute = policy[i];
         LRK_TRY(lrk_engine_plan(&s->engine, &bytes, err));

@@ -11,7 +11,9 @@ expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda
 grep -q "bf16 on the GPU" out || fail "the plan does not say where: $(cat out)"
 grep -q "memory of the GPU, everything kept" out || fail "no memory of the GPU: $(cat out)"
 expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda gpu_memory_limit=0.0001
-grep -q "layers computed again" out || fail "the limit changes nothing: $(cat out)"
+grep -q "layers computed again, their results put aside" out || fail "the limit changes nothing: $(cat out)"
+expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda gradient_checkpointing=layer --json
+grep -q '"host": 0' out || fail "results are put aside that need not be: $(cat out)"
 expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda --json
 grep -q '"device": "CUDA"' out || fail "no device: $(cat out)"
 grep -qE '"copied": [1-9][0-9]+' out || fail "no weights on the GPU: $(cat out)"
@@ -20,6 +22,7 @@ grep -q '"copied": 0' out || fail "weights are copied on the CPU: $(cat out)"
 
 "$LORIKEET" doctor --json | grep -q '"ready": true' && skip "there is a GPU here"
 expect_error 6 "device: cuda" "$LORIKEET" train recipe.yaml output_dir=run device=cuda
+grep -q "^  peak" out || fail "no memory before the end: $(cat out)"
 expect_error 6 "device: cuda" "$LORIKEET" generate --model "$SOURCE/tests/golden/data/llama" --prompt x --device cuda
 expect_error 2 "expected auto, cpu or cuda" "$LORIKEET" verify "$SOURCE/tests/golden/data/llama" --device tpu
 expect_exit 0 "$LORIKEET" plan recipe.yaml device=auto

@@ -77,12 +77,46 @@ static void a_stop_ends_it(void **state)
     parcels_free(p);
 }
 
+/* Numbers go aside as they were, come back as they are wanted, and the work in between does not notice. */
+static void what_was_put_aside_comes_back(void **state)
+{
+    (void)state;
+    enum { N = 3 * LRK_SENT_AT_ONCE / 2 };
+    lrk_arena aside;
+    lrk_err err = {0};
+    unsigned char *first = take(N, 1), *got = take(N, 1);
+    for (size_t i = 0; i < N; i++) first[i] = (unsigned char)(i * 7 + (i >> 9));
+    unsigned char *there = on_gpu(NULL, N), *source = on_gpu(first, N), *seen = on_gpu(NULL, N);
+    assert_int_equal(lrk_arena_pinned(LRK_CUDA, &aside, "aside", N, &err), LRK_OK);
+    for (int recorded = 0; recorded < 2; recorded++) {
+        lrk_device_zero(LRK_CUDA, there, N);
+        if (recorded) lrk_device_record_begin(LRK_CUDA);
+        lrk_device_copy(LRK_CUDA, there, source, N); /* asked for before */
+        lrk_device_put_aside(LRK_CUDA, aside.base, there, N);
+        lrk_device_rejoin(LRK_CUDA);
+        lrk_device_zero(LRK_CUDA, there, N); /* and behind it */
+        lrk_device_bring_back(LRK_CUDA, there, aside.base, N);
+        lrk_device_rejoin(LRK_CUDA);
+        lrk_device_copy(LRK_CUDA, seen, there, N);
+        lrk_recording *r = recorded ? lrk_device_record_end(LRK_CUDA) : NULL;
+        if (recorded) assert_non_null(r);
+        if (recorded) lrk_device_replay(LRK_CUDA, r);
+        from_gpu(got, seen, N);
+        assert_memory_equal(got, first, N);
+        lrk_device_forget(LRK_CUDA, r);
+    }
+    lrk_arena_free(&aside);
+    lrk_heap_free(first);
+    lrk_heap_free(got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(what_was_sent_is_there, release),
         cmocka_unit_test_teardown(what_was_asked_for_before_comes_before, release),
         cmocka_unit_test_teardown(a_stop_ends_it, release),
+        cmocka_unit_test_teardown(what_was_put_aside_comes_back, release),
     };
     lrk_err err = {0};
     if (lrk_device_open(LRK_CUDA, NULL, &err) != LRK_OK) {

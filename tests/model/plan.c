@@ -131,6 +131,7 @@ static double token_bytes(const lrk_decoder *d, lrk_recompute r)
     const double ends = 2 * C + 4 * (double)d->head_size + (2 * C + 4) + 2 * C;
     const double gradients = gradient_bytes(d);
     if (r == LRK_KEEP_LAYERS) return ends + 2 * C * L + layer_bytes(d, r) + gradients;
+    if (r == LRK_KEEP_AWAY) return ends + 2 * C * 2 + layer_bytes(d, r) + gradients; /* two take turns */
     const double shared = r == LRK_KEEP_COSTLY ? 2 * C + 2 * F : 0.0; /* norms, and SwiGLU, take turns */
     return ends + L * layer_bytes(d, r) + shared + gradients;
 }
@@ -154,6 +155,7 @@ static void check(lrk_giant *g, size_t tokens, lrk_recompute r)
            d->width, tokens, lrk_dtype_name(g->type), (int)r, (double)b.weights / 1e6, got / 1e6,
            want / 1e6, (double)b.scratch / 1e6, (double)lrk_engine_total(&b) / 1e6);
     assert_true(got > 0.999 * want && got < 1.001 * want);
+    assert_int_equal(b.host, r == LRK_KEEP_AWAY ? (d->layers - 2) * tokens * 2 * d->width : 0);
 }
 
 static void twelve_cases(void **state)
@@ -167,7 +169,7 @@ static void twelve_cases(void **state)
         for (size_t t = 0; t < 2; t++)
             for (size_t tokens = 2048; tokens <= 8192; tokens *= 4) {
                 models[m].type = types[m][t];
-                for (lrk_recompute r = LRK_KEEP_ALL; r <= LRK_KEEP_LAYERS; r++)
+                for (lrk_recompute r = LRK_KEEP_ALL; r <= LRK_KEEP_AWAY; r++)
                     check(&models[m], tokens, r);
             }
 }
