@@ -24,7 +24,7 @@ typedef struct gpu {
     bool driver, card;  /* NVIDIA's kernel driver; a card on the bus */
     bool ready;         /* training would use it */
     lrk_device_info info;
-    char text[2000];
+    char text[2200];
 } gpu;
 
 /* The first word of a small file, or "". */
@@ -54,7 +54,7 @@ static bool card_on_the_bus(lrk_arena *a)
     return false;
 }
 
-/* What there is, or the first thing that is missing, and how to mend it. */
+/* What there is, or all that is missing, and how to mend it. */
 static gpu look_for_gpu(lrk_arena *a)
 {
     gpu g = {.driver = lrk_is_file("/proc/driver/nvidia/version"), .card = card_on_the_bus(a)};
@@ -68,16 +68,14 @@ static gpu look_for_gpu(lrk_arena *a)
                  g.info.name, g.info.chip / 10, g.info.chip % 10, (double)g.info.free / 1e9,
                  (double)g.info.memory / 1e9, g.info.driver / 1000, g.info.driver % 1000 / 10,
                  g.info.runtime / 1000, g.info.runtime % 1000 / 10);
-    else if (g.card && !g.driver)
-        snprintf(g.text, sizeof g.text,
-                 "a card, but no driver (apt-get install nvidia-driver, from non-free)");
-    else if (!g.card && !g.driver)
-        snprintf(g.text, sizeof g.text, "none");
     else
-        snprintf(g.text, sizeof g.text, "%s",
-                 built ? why.text
-                       : "driver found, but this program was built without GPU kernels: build it "
-                         "where nvcc and cublasLt.h are installed");
+        snprintf(g.text, sizeof g.text, "%s, %s%s%s",
+                 g.card ? "an NVIDIA card" : "no NVIDIA card on the bus",
+                 g.driver ? "a driver"
+                 : g.card ? "but no driver (apt-get install nvidia-driver, from non-free)"
+                          : "no driver",
+                 !built ? "; built without GPU kernels, which need nvcc and cublasLt.h" : g.driver ? "; " : "",
+                 built && g.driver ? why.text : "");
     return g;
 }
 
