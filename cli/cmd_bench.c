@@ -63,7 +63,7 @@ static void print_profile(lrk_engine *e)
     lrk_op_time rows[32];
     const size_t n = lrk_tape_times(e->tape, rows, 32);
     for (size_t i = 0; i < n; i++)
-        printf("  %-14s forward %8.3f s   backward %8.3f s\n", rows[i].op->name, rows[i].forward_s,
+        printf("  %-14s forward %9.6f s   backward %9.6f s\n", rows[i].op->name, rows[i].forward_s,
                rows[i].backward_s);
 }
 
