@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_REPEATS = 100 };
+enum { MAX_REPEATS = 100, MAX_TOKENS = 1 << 24 };
 
 typedef struct lrk_bench {
     const char *model, *train, *device, *dtype;
@@ -54,8 +54,9 @@ static void record(lrk_bench *b, const char *what, size_t tokens, double *second
 
 static lrk_engine_options options(lrk_bench *b, const lrk_lora_options *lora)
 {
-    return (lrk_engine_options){.device = b->where, .decoder = b->base.decoder, .find = lrk_base_find, .ctx = &b->base,
-                                .lora = lora, .compute = b->compute};
+    return (lrk_engine_options){.device = b->where, .decoder = b->base.decoder,
+                                .find = lrk_base_find, .ctx = &b->base, .lora = lora,
+                                .compute = b->compute};
 }
 
 static void print_profile(lrk_engine *e)
@@ -72,8 +73,9 @@ static lrk_status parse_shape(const char *text, size_t *rows, size_t *length, lr
     char *end = NULL;
     const long long n = strtoll(text, &end, 10);
     const long long t = *end == ',' ? strtoll(end + 1, &end, 10) : 0;
-    LRK_REQUIRE(err, n > 0 && t > 1 && *end == '\0' && n < 65536 && t < (1 << 20), LRK_EUSAGE,
-                "--train %s: expected rows and tokens of a row, as in 1,512", text);
+    LRK_REQUIRE(err, n > 0 && t > 1 && *end == '\0' && n < 65536 && t <= MAX_TOKENS / n, LRK_EUSAGE,
+                "--train %s: expected rows and tokens of a row, as in 1,512, at most %d tokens in all",
+                text, MAX_TOKENS);
     *rows = (size_t)n;
     *length = (size_t)t;
     return LRK_OK;
@@ -249,6 +251,9 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                 "--repeats %zu: expected 1 to %d", b.repeats, MAX_REPEATS);
     LRK_REQUIRE(err, b.threads <= LRK_MAX_THREADS, LRK_EUSAGE, "--threads %zu: at most %d",
                 b.threads, LRK_MAX_THREADS);
+    LRK_REQUIRE(err, b.prefill <= MAX_TOKENS && b.decode <= MAX_TOKENS, LRK_EUSAGE,
+                "--prefill and --decode: at most %d tokens", MAX_TOKENS);
+    LRK_REQUIRE(err, !b.profile || !b.json, LRK_EUSAGE, "--profile is for people, without --json");
     if (!b.train && !b.prefill && !b.decode) {
         b.train = "1,512";
         b.prefill = 512;

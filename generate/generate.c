@@ -141,7 +141,7 @@ static lrk_status take_tokens(lrk_scheduler *s, const lrk_tensor *logits, lrk_er
         lrk_slot_state *t = &s->slot[s->row_slot[r]];
         uint32_t *last = &t->token[t->produced];
         LRK_TRY(lrk_sample_token(&s->g->sampler, logits->dtype, lrk_row(logits, r), V,
-                           (uint32_t)t->sequence, t->entered, s->work, last, err));
+                                 (uint32_t)t->sequence, t->entered, s->work, last, err));
         if (ends(s->g, *last)) {
             finish(s, t, true);
             continue;
@@ -167,7 +167,7 @@ static lrk_status run_all(lrk_scheduler *s, lrk_err *err)
         if (!s->n_ids) return LRK_OK;
         if (s->g->stop && s->g->stop()) return lrk_fail(err, LRK_STOPPED, "stopped");
         const lrk_flat_run b = {.ids = s->ids, .segments = s->segments, .n_tokens = s->n_ids,
-                                   .n_segments = s->n_segments};
+                                .n_segments = s->n_segments};
         /* a run without a row that is asked for still fills the cache */
         const size_t n_rows = lrk_max(s->n_rows, 1);
         if (!s->n_rows) s->rows[0] = 0;

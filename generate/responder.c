@@ -124,8 +124,8 @@ lrk_status lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity
     lrk_engine_close(&r->engine);
     r->engine_open = false;
     const lrk_lora_options lora = lrk_adapter_options(&r->adapter);
-    const lrk_engine_options o = {.device = r->options.device, .decoder = r->base.decoder, .find = lrk_base_find,
-                                  .ctx = &r->base, .lora = r->options.adapter ? &lora : NULL,
+    const lrk_engine_options o = {.device = r->options.device, .decoder = r->base.decoder,
+                                  .find = lrk_base_find, .ctx = &r->base, .lora = r->options.adapter ? &lora : NULL,
                                   .compute = r->options.compute,
                                   .max_tokens = lrk_max(slots, run_tokens),
                                   .max_segments = slots, .max_logits = slots, .cache_slots = slots,
@@ -204,12 +204,13 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
         answers[i].n = 0;
         answers[i].finished = answers[i].begun = false;
     }
-    const size_t capacity = longest + how->max_tokens;
-    if (status == LRK_OK && capacity > r->base.decoder.max_positions)
+    const size_t positions = r->base.decoder.max_positions;
+    if (status == LRK_OK && (longest > positions || how->max_tokens > positions - longest))
         status = lrk_fail(err, LRK_EVALUE,
                           "the longest prompt has %zu tokens, with %zu new ones it exceeds the "
                           "model's %zu positions",
-                          longest, how->max_tokens, r->base.decoder.max_positions);
+                          longest, how->max_tokens, positions);
+    const size_t capacity = longest + how->max_tokens;
     const size_t slots = lrk_min(how->slots ? how->slots : LRK_ANSWER_SLOTS, lrk_max(n, 1));
     if (status == LRK_OK)
         status = lrk_responder_reserve(r, slots, capacity,

@@ -13,13 +13,22 @@ static float logit_at(lrk_dtype type, const void *logits, size_t i)
                             : ((const float *)logits)[i];
 }
 
+/* The largest would be chosen, or divide by itself, whatever the others say. */
+static lrk_status check(float z, size_t i, lrk_err *err)
+{
+    LRK_REQUIRE(err, z < INFINITY, LRK_ENUMERIC,
+                "logit %zu is %s: the model or the adapter holds NaN or infinity", i,
+                isnan(z) ? "not a number" : "infinite");
+    return LRK_OK;
+}
+
 static lrk_status greedy(lrk_dtype type, const void *logits, size_t n, uint32_t *id, lrk_err *err)
 {
     size_t best = 0;
     float largest = -INFINITY;
     for (size_t i = 0; i < n; i++) {
         const float z = logit_at(type, logits, i);
-        LRK_REQUIRE(err, !isnan(z), LRK_ENUMERIC, "logit %zu is not a number: the model or the adapter holds NaN or infinity", i);
+        LRK_TRY(check(z, i, err));
         if (z > largest) {
             largest = z;
             best = i;
@@ -38,13 +47,13 @@ static int by_logit(const void *a, const void *b)
 }
 
 lrk_status lrk_sample_token(const lrk_sampler *s, lrk_dtype type, const void *logits, size_t n,
-                      uint32_t sequence, uint64_t position, lrk_candidate *work, uint32_t *id,
-                      lrk_err *err)
+                            uint32_t sequence, uint64_t position, lrk_candidate *work, uint32_t *id,
+                            lrk_err *err)
 {
     if (s->temperature <= 0.0) return greedy(type, logits, n, id, err);
     for (size_t i = 0; i < n; i++) {
         work[i] = (lrk_candidate){logit_at(type, logits, i), (uint32_t)i};
-        LRK_REQUIRE(err, !isnan(work[i].logit), LRK_ENUMERIC, "logit %zu is not a number: the model or the adapter holds NaN or infinity", i);
+        LRK_TRY(check(work[i].logit, i, err));
     }
     qsort(work, n, sizeof *work, by_logit);
     const size_t kept = s->top_k ? lrk_min(s->top_k, n) : n;

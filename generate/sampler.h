@@ -18,14 +18,15 @@ typedef struct lrk_sampler {
 } lrk_sampler;
 
 /* One row of logits, f32 or bf16, n of them. work: n pairs of memory for sorting, unused (may be
- * NULL) at temperature 0. LRK_ENUMERIC when a logit is NaN. */
+ * NULL) at temperature 0. LRK_ENUMERIC when a logit is NaN or infinite; minus
+ * infinity is never chosen. */
 typedef struct lrk_candidate {
     float logit;
     uint32_t id;
 } lrk_candidate;
 
 lrk_status lrk_sample_token(const lrk_sampler *s, lrk_dtype type, const void *logits, size_t n,
-                      uint32_t sequence, uint64_t position, lrk_candidate *work, uint32_t *id,
-                      lrk_err *err);
+                            uint32_t sequence, uint64_t position, lrk_candidate *work, uint32_t *id,
+                            lrk_err *err);
 
 #endif /* LRK_GENERATE_SAMPLER_H */

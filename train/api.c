@@ -182,10 +182,13 @@ int lorikeet_merge(const char *base, const char *adapter, const char *out, const
     lrk_adapter a = {0};
     lrk_merge_report report;
     lrk_merge_options o = {.out = out, .gguf = ends_in_gguf(out)};
+    char known[256];
     lrk_status status = LRK_OK;
     if (type) {
         o.type = lrk_file_type_find(type);
-        if (!o.type) status = lrk_fail(&err, LRK_EUSAGE, "%s: unknown type", type);
+        lrk_file_type_list(known, sizeof known);
+        if (!o.type)
+            status = lrk_fail(&err, LRK_EUSAGE, "type '%s' is unknown; known are %s", type, known);
     }
     if (status == LRK_OK) status = lrk_weights_open(&w, base, &err);
     if (status == LRK_OK) status = lrk_adapter_load(&a, adapter, &err);

@@ -224,6 +224,8 @@ lrk_status lrk_run_dir_best(lrk_run_dir *d, bool *found, uint64_t *step, double 
         *eval_loss = lrk_json_number(loss);
     }
     lrk_json_free(v);
-    LRK_REQUIRE(err, good, LRK_EINPUT, "%s: expected step and eval_loss", path);
+    LRK_REQUIRE(err, good, LRK_EINPUT, "%s: expected step and eval_loss; remove the file, the next better evaluation writes it "
+                "anew",
+                path);
     return LRK_OK;
 }
