@@ -111,11 +111,11 @@ static size_t measure(source s, lrk_weight_bits bits, lrk_compute compute, doubl
     return made;
 }
 
-/* Two ways of the same sums: about sqrt(256) roundings in each of some 20 products in a row. */
-static void assert_same(const char *what, double loss, double want_loss, const float *g,
-                        const float *want, double eps)
+/* The same sums, cut elsewhere where blocks are long: some 20 products in a row with 256 terms each, a rounding of
+ * 2^-24 a term as a random walk of sqrt(20 * 256) = 71.6 steps, on both sides. */
+static void assert_same(const char *what, double loss, double want_loss, const float *g, const float *want)
 {
-    const double bound = 16.0 * 20.0 * eps;
+    const double bound = 2.0 * 71.6 * 0x1p-24;
     double worst = 0.0, largest = 0.0;
     for (size_t i = 0; i < GRADIENTS; i++) {
         worst = fmax(worst, fabs((double)g[i] - (double)want[i]));
@@ -138,11 +138,12 @@ static void every_type_is_the_model_of_its_values(void **state)
         measure((source){.type = (lrk_dtype)t, .plain = true}, LRK_AS_STORED, LRK_C_F32, &want_loss,
                 want);
         measure((source){.type = (lrk_dtype)t}, LRK_AS_STORED, LRK_C_F32, &loss, got);
-        assert_same(lrk_dtype_name((lrk_dtype)t), loss, want_loss, got, want, 0x1p-24);
+        assert_same(lrk_dtype_name((lrk_dtype)t), loss, want_loss, got, want);
         if (lrk_can_quantize((lrk_dtype)t)) continue;
-        /* the same weights, rounded to bf16 on their way */
+        /* Both factors rounded to bf16 in 5 products in a row, 2 sublayers of 2 layers and the head:
+         * sqrt(10) * 2^-9 / sqrt(3) = 3.6e-3 of the logits, which the loss is as large as; four times that. */
         measure((source){.type = (lrk_dtype)t}, LRK_AS_STORED, LRK_C_BF16, &loss, got);
-        assert_true(fabs(loss - want_loss) < 0.02 * want_loss);
+        assert_true(fabs(loss - want_loss) < 0.0144 * want_loss);
     }
 }
 
@@ -156,7 +157,7 @@ static void types_side_by_side_are_the_model_of_their_values(void **state)
         const source mixed = {.mixed = true, .kind = kinds[k]};
         measure((source){.mixed = true, .plain = true, .kind = kinds[k]}, LRK_AS_STORED, LRK_C_F32, &want_loss, want);
         measure(mixed, LRK_AS_STORED, LRK_C_F32, &loss, got);
-        assert_same("mixed types", loss, want_loss, got, want, 0x1p-24);
+        assert_same("mixed types", loss, want_loss, got, want);
         measure(mixed, LRK_AS_STORED, LRK_C_BF16, &loss, got);
         assert_true(fabs(loss - want_loss) < 0.02 * want_loss);
     }
@@ -173,11 +174,12 @@ static void nf4_on_loading_is_the_model_of_its_values(void **state)
         const size_t plain = measure((source){.type = LRK_F32, .nf4 = true, .twice = twice}, LRK_AS_STORED,
                                      LRK_C_F32, &want_loss, want);
         const size_t made = measure((source){.type = LRK_F32}, bits, LRK_C_F32, &loss, got);
-        assert_same(twice ? "nf4 twice" : "nf4", loss, want_loss, got, want, 0x1p-24);
+        assert_same(twice ? "nf4 twice" : "nf4", loss, want_loss, got, want);
         /* two layers: q, o, gate, up, down are 256 x 256, k and v half of it. The CPU copies no others. */
         const size_t matrices = 2 * 6 * WIDE * WIDE;
         assert_int_equal(made, plain - (device == LRK_CPU ? 0 : 4 * matrices) + matrices / 256 * (twice ? 140 : 144));
-        /* near the model of 16 bits, but not it */
+        /* Near the model of 16 bits, but not it: the 16 values are 9 % off in the mean, 4 sublayers in a row make
+         * 18 % of logits of size 1, the mean over 10 trained tokens 6 % of 1, of a loss near 4 1.5 %; twice that. */
         assert_true(fabs(loss - full) < 0.03 * full && fabs(loss - full) > 1e-6 * full);
     }
     /* matrices that are quantized already stay */

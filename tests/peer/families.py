@@ -89,7 +89,8 @@ def check(path, case):
     for n, ids in enumerate(rows_of(case)):
         worst = max(worst, (model(ids).logits[0] - expected[f"logits.base.row{n}"]).abs().max().item())
     print(f"{path}: largest difference of a logit {worst:.1e}")
-    return worst <= 1e-4
+    # Weights of 32 bits keep theirs; norms that are stored as 1 + w lose 2^-24, 13 of them, of logits up to 5.
+    return worst <= 1e-6
 
 
 def around_tokenizer(source, out):
