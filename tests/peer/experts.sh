@@ -9,17 +9,17 @@ peer() { "$python" "$SOURCE/tests/peer/$1.py" "${@:2}" 2>peer.err || { cat peer.
 
 # there_and_back BASE CASE: the adapter of the case, written again and merged
 there_and_back() {
-    "$LORIKEET" export --adapter "$2/adapter" --base "$1" --peft again
-    peer load_peft adapter "$1" again "$2"
-    "$LORIKEET" merge --model "$1" --adapter "$2/adapter" --out merged
-    peer load_peft merged merged "$2"
-    rm -rf again merged
+    local name=${2##*/}
+    "$LORIKEET" export --adapter "$2/adapter" --base "$1" --peft "again_$name"
+    "$LORIKEET" merge --model "$1" --adapter "$2/adapter" --out "merged_$name"
+    printf '%s\n' "adapter $1 again_$name $2" "merged merged_$name $2" >>checks
 }
 for case in mixtral qwen3_moe; do
     peer experts each "$G/$case" "each_$case"
     there_and_back "$G/$case" "each_$case"
 done
 for case in mixtral_experts qwen3_moe_experts; do there_and_back "$G/$case" "$G/$case"; done
+peer load_peft checks
 
 # trained here: every linear layer; stacks and a router; a dense layer's feed-forward block alone
 peer experts model "$G/llama" moe

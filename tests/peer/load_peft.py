@@ -1,56 +1,73 @@
 """Our adapters in PEFT and our merged directories in transformers, against recorded logits.
 
-usage: load_peft.py adapter BASE-DIR ADAPTER-DIR CASE-DIR | merged MODEL-DIR CASE-DIR
-       load_peft.py shapes BASE-DIR ADAPTER-DIR: PEFT makes the tensors of our adapter of its configuration
-       load_peft.py weights BASE-DIR ADAPTER-DIR MERGED-DIR: PEFT merges to the weights that we merged to
+usage: load_peft.py CHECKS    a file with a check a line, so that torch is loaded once for all of them:
+       adapter BASE-DIR ADAPTER-DIR CASE-DIR    logits of base + adapter
+       merged MODEL-DIR CASE-DIR                logits of a merged model
+       shapes BASE-DIR ADAPTER-DIR              PEFT makes the tensors of our adapter of its configuration
+       weights BASE-DIR ADAPTER-DIR MERGED-DIR  PEFT merges to the weights that we merged to
 """
 import json
-import math
 import sys
 
 import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 torch.set_num_threads(1)
-mode, path, *rest = sys.argv[1:]
-case = rest[-1]
-if mode == "shapes":
-    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(path), LoraConfig.from_pretrained(case))
+
+def shapes(base, adapter):
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig.from_pretrained(adapter))
     want = {name: tuple(t.shape) for name, t in get_peft_model_state_dict(model, save_embedding_layers=False).items()}
-    got = {name: tuple(t.shape) for name, t in load_file(case + "/adapter_model.safetensors").items()}
-    print(f"{mode} {case}: {len(got)} tensors")
-    sys.exit(got != want)
-if mode == "weights":
-    from peft import PeftModel
+    got = {name: tuple(t.shape) for name, t in load_file(adapter + "/adapter_model.safetensors").items()}
+    return float(got != want), 0.0
 
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-    want = PeftModel.from_pretrained(model, rest[0]).merge_and_unload().state_dict()
-    got = load_file(case + "/model.safetensors")
-    worst = max((want[name] - tensor).abs().max().item() for name, tensor in got.items())
-    print(f"{mode} {case}: largest difference of a weight {worst:.2e}")
-    sys.exit(worst > 1e-6)  # one rounding of weights below 4, summed in another order
-model = AutoModelForCausalLM.from_pretrained(path, dtype="auto", attn_implementation="eager")
-if mode == "adapter":
-    from peft import PeftModel
 
-    model = PeftModel.from_pretrained(model, rest[0])
-model = model.float().eval()
-expected = load_file(case + "/expected.safetensors")
-worst = 0.0
-for n, row in enumerate(json.load(open(case + "/batch.json"))["rows"]):
+def weights(base, adapter, merged):
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    want = PeftModel.from_pretrained(model, adapter).merge_and_unload().state_dict()
+    got = load_file(merged + "/model.safetensors")
+    # one rounding of weights below 4, summed in another order
+    return max((want[name] - tensor).abs().max().item() for name, tensor in got.items()), 1e-6
+
+
+def load(path):
+    # f32 holds every stored number, and what is trained whole in f32 stays so
+    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def logits(model, case):
     with torch.no_grad():
-        got = model(torch.tensor([row["input_ids"]])).logits[0]
-    worst = max(worst, (got - expected[f"logits.adapter.row{n}"].float()).abs().max().item())
-print(f"{mode} {path}: largest difference of a logit {worst:.2e}")
-# As tests/golden/README.md has it for f32. A merge rounds each bf16 matrix once more, by 2^-9 at the most: as many
-# independent moves of the logits, none above 2^-9 of the largest.
-allowed = 2e-4
-if mode == "merged" and "bf16" in case:
-    matrices = sum("lora_A" in name for name in load_file(case + "/adapter/adapter_model.safetensors"))
-    largest = max(t.abs().max().item() for name, t in expected.items() if name.startswith("logits.adapter"))
-    allowed = math.sqrt(matrices) * 2**-9 * largest
-print(f"allowed {allowed:.2e}")
-sys.exit(worst > allowed)
+        return [model(torch.tensor([row["input_ids"]])).logits[0]
+                for row in json.load(open(case + "/batch.json"))["rows"]]
+
+
+def furthest(got, want):
+    return max((a - b.float()).abs().max().item() for a, b in zip(got, want))
+
+
+def recorded(case):
+    expected = load_file(case + "/expected.safetensors")
+    return [expected[f"logits.adapter.row{n}"] for n in range(len(json.load(open(case + "/batch.json"))["rows"]))]
+
+
+# 2e-4: as tests/golden/README.md has it for f32
+def adapter(base, adapter, case):
+    return furthest(logits(PeftModel.from_pretrained(load(base), adapter), case), recorded(case)), 2e-4
+
+
+# A merge into bf16 rounds: there what PEFT merged and saved says what is right.
+def merged(path, case):
+    bf16 = AutoConfig.from_pretrained(path).dtype == torch.bfloat16
+    want = logits(load(case + "/merged"), case) if bf16 else recorded(case)
+    return furthest(logits(load(path), case), want), 2e-4
+
+
+failed = 0
+for line in open(sys.argv[1]):
+    check, *where = line.split()
+    error, allowed = {"adapter": adapter, "merged": merged, "shapes": shapes, "weights": weights}[check](*where)
+    failed += not error <= allowed
+    print(f"{'ok  ' if error <= allowed else 'FAIL'} {error:.2e} of {allowed:.2e}  {line.strip()}")
+sys.exit(failed > 0)

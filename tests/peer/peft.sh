@@ -6,19 +6,21 @@ python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
 G=$SOURCE/tests/golden/data
 export HF_HUB_OFFLINE=1
 
+# check MODE WHERE...: is looked at with all others, at the end
+check() { printf '%s\n' "$*" >>checks; }
+
 for case in llama llama_qv llama_bf16 llama_dora llama_patterns mistral llama_bf16_save \
     llama_save_embedding qwen2_save_head gemma2_save; do
-    "$LORIKEET" export --adapter "$G/$case/adapter" --base "$G/$case" --peft adapter
-    "$python" "$SOURCE/tests/peer/load_peft.py" adapter "$G/$case" adapter "$G/$case" || fail "PEFT: $case"
-    "$LORIKEET" merge --model "$G/$case" --adapter "$G/$case/adapter" --out merged
-    "$python" "$SOURCE/tests/peer/load_peft.py" merged merged "$G/$case" || fail "transformers: $case"
-    rm -rf adapter merged
+    "$LORIKEET" export --adapter "$G/$case/adapter" --base "$G/$case" --peft "adapter_$case"
+    "$LORIKEET" merge --model "$G/$case" --adapter "$G/$case/adapter" --out "merged_$case"
+    check adapter "$G/$case" "adapter_$case" "$G/$case"
+    check merged "merged_$case" "$G/$case"
 done
 # patterns, layers and whole modules: PEFT makes the same tensors of the configuration that training writes
 printf '{"prompt": "q", "completion": " and an answer"}\n' >rows.jsonl
 made() {
     "$LORIKEET" train recipe.yaml --quiet output_dir="$1" "${@:2}" >out || fail "$1: not trained"
-    "$python" "$SOURCE/tests/peer/load_peft.py" shapes "$G/llama" "$1/adapter" || fail "PEFT: $1"
+    check shapes "$G/llama" "$1/adapter"
 }
 printf '%s\n' "base_model: $G/llama" 'datasets: [{path: rows.jsonl}]' 'lora_r: 2' 'max_steps: 1' 'learning_rate: 1e-2' >recipe.yaml
 made patterns "rank_pattern={'layers\.0\.mlp\..*': 3, down_proj: 4}" 'alpha_pattern={q_proj: 5}'
@@ -30,17 +32,18 @@ made whole 'lora_modules_to_save=[embed_tokens,lm_head]' 'lora_target_modules=[q
 cp -r "$G/llama/adapter" part
 chmod -R u+w part
 sed -i 's/"lora_alpha": 8,/"lora_alpha": 10.1,/' part/adapter_config.json
-"$LORIKEET" export --adapter part --peft adapter
-grep -q '"lora_alpha": 10\.[01]' adapter/adapter_config.json || fail "another alpha: $(cat adapter/adapter_config.json)"
-"$LORIKEET" merge --model "$G/llama" --adapter part --out merged
-"$python" "$SOURCE/tests/peer/load_peft.py" weights "$G/llama" adapter merged || fail "PEFT: alpha 10.1"
-rm -rf adapter merged
+"$LORIKEET" export --adapter part --peft fraction
+grep -q '"lora_alpha": 10\.[01]' fraction/adapter_config.json || fail "another alpha: $(cat fraction/adapter_config.json)"
+"$LORIKEET" merge --model "$G/llama" --adapter part --out merged_fraction
+check weights "$G/llama" fraction merged_fraction
+
 "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out sharded --shard-mb 0.1
 [ -e sharded/model.safetensors.index.json ] || fail "no shards"
-"$python" "$SOURCE/tests/peer/load_peft.py" merged sharded "$G/llama" || fail "transformers: sharded"
+check merged sharded "$G/llama"
 # from a GGUF base, whose config.json is made here
 "$LORIKEET" merge --model "$G/llama_gguf_f32/model.gguf" --adapter "$G/llama_gguf_f32/adapter" \
-    --out merged
-"$python" "$SOURCE/tests/peer/load_peft.py" merged merged "$G/llama_gguf_f32" || fail "transformers: GGUF base"
+    --out merged_gguf
+check merged merged_gguf "$G/llama_gguf_f32"
 "$LORIKEET" merge --model "$G/llama_rope_llama3" --adapter "$G/llama_rope_llama3/adapter" --out rope
-"$python" "$SOURCE/tests/peer/load_peft.py" merged rope "$G/llama_rope_llama3" || fail "transformers: llama3"
+check merged rope "$G/llama_rope_llama3"
+"$python" "$SOURCE/tests/peer/load_peft.py" checks 2>peer.err || { tail -n 5 peer.err; fail "PEFT or transformers"; }
