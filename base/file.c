@@ -8,10 +8,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static int open_read(const char *path, int more)
@@ -298,6 +300,72 @@ lrk_status lrk_dir_clear(const char *path, lrk_err *err)
     }
     lrk_arena_free(&a);
     return status;
+}
+
+char *lrk_path_absolute(lrk_arena *a, const char *path)
+{
+    char *real = realpath(path, NULL), *copy = lrk_strdup(a, real ? real : path);
+    free(real);
+    return copy;
+}
+
+uint64_t lrk_disk_free(const char *path)
+{
+    char at[4096];
+    struct statvfs fs;
+    if (snprintf(at, sizeof at, "%s", path) >= (int)sizeof at) return 0;
+    while (statvfs(at, &fs) != 0) {
+        char *slash = strrchr(at, '/');
+        if (errno != ENOENT || strcmp(at, ".") == 0) return 0;
+        if (!slash)
+            memcpy(at, ".", 2);
+        else
+            slash[slash == at] = '\0';
+    }
+    return (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+bool lrk_folder_writable(const char *path)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    const size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+    if (n >= sizeof folder) return false;
+    memcpy(folder, path, n);
+    folder[n] = '\0';
+    return access(n ? folder : ".", W_OK | X_OK) == 0;
+}
+
+/* Nobody else can have put anything into it. */
+static bool private_dir(const char *path)
+{
+    struct stat st;
+    const bool there = mkdir(path, 0700) == 0 || errno == EEXIST;
+    return there && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+           (st.st_mode & 022) == 0 && access(path, W_OK | X_OK) == 0;
+}
+
+/* parent/below/name, made; NULL where that cannot be. */
+static char *dir_below(lrk_arena *a, const char *parent, const char *below, const char *name)
+{
+    if (!parent || *parent != '/') return NULL; /* relative ones are to be ignored, the standard says */
+    const char *folder = below ? lrk_path_join(a, parent, below) : parent;
+    if (!folder || lrk_mkdir(folder, NULL) != LRK_OK) return NULL;
+    char *path = lrk_path_join(a, folder, name);
+    return path && private_dir(path) ? path : NULL;
+}
+
+lrk_status lrk_cache_dir(lrk_arena *a, char **path, lrk_err *err)
+{
+    char name[48];
+    const char *tmp = lrk_env("TMPDIR");
+    snprintf(name, sizeof name, "lorikeet-%lu", (unsigned long)geteuid());
+    *path = dir_below(a, lrk_env("XDG_CACHE_HOME"), NULL, "lorikeet");
+    if (!*path) *path = dir_below(a, lrk_env("HOME"), ".cache", "lorikeet");
+    if (!*path) *path = dir_below(a, tmp && *tmp ? tmp : "/tmp", NULL, name);
+    LRK_REQUIRE(err, *path, LRK_EIO,
+                "no directory for caches: none of XDG_CACHE_HOME, ~/.cache and TMPDIR can be written");
+    return LRK_OK;
 }
 
 lrk_status lrk_scratch_dir(lrk_arena *a, char **path, lrk_err *err)

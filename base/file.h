@@ -62,6 +62,10 @@ lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err); /* mis
 lrk_status lrk_remove(const char *path, lrk_err *err);     /* or an empty directory; missing is fine */
 lrk_status lrk_rename(const char *from, const char *to, lrk_err *err); /* + sync of the directory */
 
+/* Bytes free for this user in the file system of a path, or of the nearest folder above it that is there; 0
+ * where the system does not tell. */
+uint64_t lrk_disk_free(const char *path);
+
 /* Brings a file that some library wrote to the disk, before it is renamed. */
 lrk_status lrk_sync(const char *path, lrk_err *err);
 
@@ -76,8 +80,19 @@ lrk_status lrk_dir_clear(const char *path, lrk_err *err);
 lrk_status lrk_scratch_dir(lrk_arena *a, char **path, lrk_err *err);
 lrk_status lrk_scratch_remove(const char *path, lrk_err *err);
 
+/* Whether files can be made in the folder of this path. */
+bool lrk_folder_writable(const char *path);
+
+/* A directory of this user for what can be made again: lorikeet/ in XDG_CACHE_HOME, else in ~/.cache,
+ * else lorikeet-<user id>/ in TMPDIR or /tmp; made if it is not there, in a. LRK_EIO where none can be
+ * written. */
+lrk_status lrk_cache_dir(lrk_arena *a, char **path, lrk_err *err);
+
 /* "dir/name" in a; NULL when memory is out. */
 char *lrk_path_join(lrk_arena *a, const char *dir, const char *name);
+
+/* The path from the root, without links, in a; as it stands where the file is not there. */
+char *lrk_path_absolute(lrk_arena *a, const char *path);
 
 /* An exclusive lock on a file, held until close or the end of the process, whatever its end. Taken
  * by someone else: LRK_ELOCKED naming the holder's process id. */

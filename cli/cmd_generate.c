@@ -206,6 +206,7 @@ static lrk_status answer_file(lrk_generate_command *c, lrk_err *err)
 
 static lrk_status check(lrk_generate_command *c, lrk_err *err)
 {
+    LRK_REQUIRE(err, c->max_tokens, LRK_EUSAGE, "--max-tokens: expected at least 1");
     const int sources = (c->prompt != NULL) + (c->message != NULL) + (c->prompts != NULL);
     LRK_REQUIRE(err, sources == 1, LRK_EUSAGE, "expected one of --prompt, --message, --prompts");
     LRK_REQUIRE(err, (c->prompts != NULL) == (c->out != NULL), LRK_EUSAGE,

@@ -1,4 +1,5 @@
 /* cli/cmd_recipe.c -- lorikeet recipe schema | check | explain. */
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/recipe_schema.h"
 #include "recipes/recipe.h"
@@ -33,6 +34,18 @@ static lrk_status schema(int argc, char **argv, lrk_err *err)
     return print(&b, s, err);
 }
 
+/* Paths are looked for where training would; a recipe may be written before they are there. */
+static void list_missing(const lrk_recipe *r, lrk_buf *b)
+{
+    const lrk_recipe_datasets *const lists[] = {&r->datasets, &r->test_datasets};
+    if (!lrk_is_file(r->base_model) && !lrk_is_dir(r->base_model))
+        lrk_buf_printf(b, "not there: base_model %s\n", r->base_model);
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < lists[k]->n; i++)
+            if (!lrk_is_file(lists[k]->item[i].path))
+                lrk_buf_printf(b, "not there: %s %s\n", k ? "test_datasets" : "datasets", lists[k]->item[i].path);
+}
+
 static lrk_status check(int argc, char **argv, lrk_err *err)
 {
     bool resolved = false;
@@ -53,6 +66,7 @@ static lrk_status check(int argc, char **argv, lrk_err *err)
         s = lrk_recipe_print(&r, &b, err);
     else
         lrk_buf_printf(&b, "%s: fine (%s)\n", argv[0], hash);
+    if (!resolved) list_missing(&r, &b);
 out:
     s = print(&b, s, err);
     lrk_arena_free(&a);
@@ -85,7 +99,8 @@ static const lrk_command table[] = {
      .summary = "read a recipe, report every mistake",
      .help = "usage: lorikeet recipe check RECIPE.yaml [key=value ...] [--resolved]\n"
              "\n"
-             "Reads a recipe as training would and reports every mistake with line and column.\n"
+             "Reads a recipe as training would and reports every mistake with line and column. Files that\n"
+             "it names and that are not there are listed; that is no mistake.\n"
              "\n"
              "  --resolved   print the recipe with every default filled in\n"
              "\n"

@@ -13,6 +13,38 @@ static void print_plan(const lrk_plan *plan, const lrk_session *session)
     fflush(stdout);
 }
 
+static void print_outputs(const lrk_recipe *r)
+{
+    printf("outputs   %s/" LRK_RUN_ADAPTER, r->output_dir);
+    if (r->export_adapter_gguf) printf(", %s/" LRK_RUN_ADAPTER_GGUF, r->output_dir);
+    if (r->export_merged) printf(", %s/" LRK_RUN_MERGED, r->output_dir);
+    for (size_t i = 0; i < r->export_gguf.n; i++) printf(", %s/merged-%s.gguf", r->output_dir, r->export_gguf.item[i]);
+    printf("\n");
+}
+
+static void print_summary(const lrk_run_summary *u, const lrk_session *s)
+{
+    const lrk_recipe *r = s->recipe;
+    const bool chat = s->train_data.n && s->train_data.chat[0];
+    char time[32];
+    printf("trained   %llu steps", (unsigned long long)u->steps);
+    if (u->steps < u->total) printf(" of %llu", (unsigned long long)u->total);
+    if (u->now && u->now < u->steps) printf(", %llu of them now", (unsigned long long)u->now);
+    lrk_duration(u->seconds, time, sizeof time);
+    if (u->now)
+        printf(": %llu tokens in %s, %.0f tok/s", (unsigned long long)u->tokens, time,
+               u->seconds > 0.0 ? (double)u->tokens / u->seconds : 0.0);
+    printf("\n");
+    if (u->trained) printf("loss      %.3f at first, %.3f in the last step\n", u->first_loss, u->last_loss);
+    if (u->evaluated)
+        printf("eval      %.4f at the end, best %.4f after step %llu\n", u->eval_loss, u->best_loss,
+               (unsigned long long)u->best_step);
+    print_outputs(r);
+    printf("next      lorikeet eval %s\n", r->output_dir);
+    printf("          lorikeet generate --model %s --adapter %s/" LRK_RUN_ADAPTER " --%s \"...\"\n", r->base_model,
+           r->output_dir, chat ? "message" : "prompt");
+}
+
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     bool resume = false, verbose = false, quiet = false;
@@ -27,7 +59,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     lrk_status status = lrk_recipe_load(&recipe, &a, argv[0], (const char *const *)argv + 1,
                                         (size_t)argc - 1, err);
     if (status == LRK_OK)
-        status = lrk_run_recipe(&recipe, resume, print_plan, lrk_signals_install, err);
+        status = lrk_run_recipe(&recipe, resume, quiet ? NULL : print_plan, lrk_signals_install,
+                                quiet ? NULL : print_summary, err);
     lrk_arena_free(&a);
     return status;
 }
@@ -44,7 +77,7 @@ const lrk_command lrk_command_train = {
             "nothing to save, and it ends the program.\n"
             "\n"
             "  --resume    go on from the newest whole checkpoint in output_dir\n"
-            "  --quiet     warnings only\n"
+            "  --quiet     warnings and errors only, no plan and no summary\n"
             "  --verbose   more about what happens\n"
             "\n"
             "example: lorikeet train recipes/plume.yaml learning_rate=5e-4 output_dir=runs/try\n",

@@ -94,8 +94,10 @@ static lrk_json *pairs(lrk_dataset *d, const uint64_t m[LRK_MAX_SPLITS][LRK_MAX_
     return list;
 }
 
-static lrk_status print_json(lrk_dataset *d, const lrk_check_report *r, lrk_err *err)
+/* tokens: they were counted, by a model. */
+static lrk_status print_json(lrk_dataset *d, const lrk_check_report *r, bool tokens, lrk_err *err)
 {
+    enum { OF_ROWS = 2 };
     const struct {
         const char *name;
         uint64_t value;
@@ -113,8 +115,12 @@ static lrk_status print_json(lrk_dataset *d, const lrk_check_report *r, lrk_err 
         lrk_json_set_count(twice, name, r->equal_rows[i][i]);
     }
     lrk_json_set(o, "kind", lrk_json_new_string(lrk_dataset_kind(d), strlen(lrk_dataset_kind(d))));
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        lrk_json_set_count(o, counts[i].name, counts[i].value);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        if (i < OF_ROWS || tokens)
+            lrk_json_set_count(o, counts[i].name, counts[i].value);
+        else
+            lrk_json_set(o, counts[i].name, lrk_json_new_null());
+    }
     lrk_json_set(o, "splits", splits);
     lrk_json_set(o, "duplicates", twice);
     lrk_json_set(o, "equal_rows", pairs(d, r->equal_rows));
@@ -152,14 +158,14 @@ lrk_status lrk_data_check_run(int argc, char **argv, lrk_err *err)
     const lrk_check_options o = {v.model.tokenizer, v.chat, sequence_len};
     lrk_status s = lrk_data_check(v.data, &o, &r, err);
     if (s == LRK_OK && json)
-        s = print_json(v.data, &r, err);
+        s = print_json(v.data, &r, model != NULL, err);
     else if (s == LRK_OK) {
         print_splits(v.data, &r);
         print_lengths(&r);
         print_problems(&r);
     }
     if (s == LRK_OK && !lrk_check_passed(&r))
-        s = lrk_fail(err, LRK_EINPUT, "%s: %" PRIu64 " of %" PRIu64 " rows can never be trained",
+        s = lrk_fail(err, LRK_EINPUT, "%s: %" PRIu64 " of %" PRIu64 " rows cannot be trained as they are",
                      argv[0], r.no_answer + r.failed + r.untrained + r.too_long, r.rows);
     lrk_check_free(&r);
     lrk_data_view_close(&v);

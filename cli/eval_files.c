@@ -3,12 +3,14 @@
 
 #include <string.h>
 
+/* One without width is not known: too few rows. */
 static lrk_json *interval(lrk_interval i)
 {
+    const bool known = i.low < i.high;
     lrk_json *o = lrk_json_object();
     lrk_json_set(o, "value", lrk_json_new_real(i.value));
-    lrk_json_set(o, "low", lrk_json_new_real(i.low));
-    lrk_json_set(o, "high", lrk_json_new_real(i.high));
+    lrk_json_set(o, "low", known ? lrk_json_new_real(i.low) : lrk_json_new_null());
+    lrk_json_set(o, "high", known ? lrk_json_new_real(i.high) : lrk_json_new_null());
     return o;
 }
 

@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define X(name) &lrk_command_##name,
@@ -71,18 +73,37 @@ static void hold_standard_streams(void)
             (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+/* Every line of a message says what it is; a run that was told to stop made no error. */
+static void complain(lrk_status s, const char *text)
+{
+    const char *prefix = s == LRK_STOPPED ? "" : "error: ";
+    for (const char *end; *text; text = *end ? end + 1 : end) {
+        end = text + strcspn(text, "\n");
+        fprintf(stderr, "%s%.*s\n", prefix, (int)(end - text), text);
+    }
+}
+
+static bool reader_is_gone(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO};
+    struct stat st;
+    return fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode) && poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 int main(int argc, char **argv)
 {
     lrk_err err = {0};
     hold_standard_streams();
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported below */
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, noticed below */
 
     lrk_status s = lrk_cpu_check_env(&err);
     if (s == LRK_OK) s = dispatch(argc, argv, &err);
     errno = 0;
-    if ((fflush(stdout) != 0 || ferror(stdout)) && s == LRK_OK)
+    const bool lost = fflush(stdout) != 0 || ferror(stdout);
+    if (lost && reader_is_gone()) return 128 + SIGPIPE; /* as programs end that the signal ends */
+    if (lost && s == LRK_OK)
         s = lrk_fail(&err, LRK_EIO, "standard output: %s",
                      errno ? strerror(errno) : "an earlier write failed");
-    if (s != LRK_OK) fprintf(stderr, "lorikeet: %s\n", err.status ? err.text : lrk_status_text(s));
+    if (s != LRK_OK) complain(s, err.status ? err.text : lrk_status_text(s));
     return lrk_exit_code(s);
 }

@@ -257,7 +257,9 @@ lrk_status lrk_schema_explain(const char *key, lrk_buf *b, lrk_err *err)
     for (const lrk_key *g = lrk_recipe_keys; g->name; g++)
         if (g->kind != LRK_KEY_SECTION && strncmp(g->name, key, n) == 0 && g->name[n] == '.')
             explain(g, "", b);
-    const lrk_key *d = lrk_key_find(lrk_dataset_keys, key);
+    const char *dot = strchr(key, '.');
+    const bool row = dot && (strncmp(key, "datasets.", 9) == 0 || strncmp(key, "test_datasets.", 14) == 0);
+    const lrk_key *d = lrk_key_find(lrk_dataset_keys, row ? dot + 1 : key);
     if (d) explain(d, "in an entry of datasets: ", b);
 
     for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++)

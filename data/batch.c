@@ -323,6 +323,8 @@ void lrk_batches_close(lrk_batches *b)
 
 const lrk_batch_limits *lrk_batches_limits(const lrk_batches *b) { return &b->limits; }
 
+size_t lrk_batches_rows(const lrk_batches *b) { return b->n_rows; }
+
 /* ---- one step ---- */
 
 /* Appends a row to micro-batch m, whose arrays have room. */

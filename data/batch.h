@@ -69,6 +69,7 @@ lrk_status lrk_batches_open(lrk_batches **out, lrk_tokens *const *sets, size_t n
 void lrk_batches_close(lrk_batches *b); /* NULL is fine */
 
 const lrk_batch_limits *lrk_batches_limits(const lrk_batches *b);
+size_t lrk_batches_rows(const lrk_batches *b); /* of an epoch: without those held out, or only those */
 
 /* *step is NULL at the end of the run. */
 lrk_status lrk_batches_next(lrk_batches *b, const lrk_step **step, lrk_err *err);

@@ -296,6 +296,20 @@ static lrk_status head_of_answer(const lrk_chat_options *o, const lrk_json *cont
     return lrk_buf_check(head, err);
 }
 
+/* The turn without content that a template, which failed, may have stumbled over: None there too. */
+static lrk_status blame_null(const lrk_json *messages, lrk_status s, lrk_err *err)
+{
+    for (size_t i = 0; s == LRK_EINPUT && err && i < lrk_json_size(messages); i++) {
+        const lrk_json *content = lrk_json_get(lrk_json_at(messages, i), "content");
+        if (content && !lrk_json_is(content, LRK_JSON_NULL)) continue;
+        return lrk_err_prefix(err, s,
+                              "messages[%zu].content is %s, and the chat template is not made for that; write "
+                              "\"\" there, or choose another chat_template",
+                              i, content ? "null" : "missing");
+    }
+    return s;
+}
+
 static lrk_status conversation(const lrk_chat_options *o, const lrk_part *parts, size_t n,
                                lrk_chat_text *out, lrk_err *err)
 {
@@ -315,7 +329,7 @@ static lrk_status conversation(const lrk_chat_options *o, const lrk_part *parts,
     lrk_buf head = {0};
     if (s == LRK_OK && o->template && !o->train_on_inputs)
         s = head_of_answer(o, context, messages, &head, err);
-    if (s == LRK_OK) s = render(o, context, parts, n, &head, out, err);
+    if (s == LRK_OK) s = blame_null(messages, render(o, context, parts, n, &head, out, err), err);
     lrk_buf_free(&head);
     if (s == LRK_OK && !o->train_on_inputs) s = check_trained(o, messages, parts, n, out, err);
     lrk_json_free(context);

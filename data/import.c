@@ -3,9 +3,11 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "data/cache.h"
 #include "data/shapes_private.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct importer {
@@ -14,6 +16,7 @@ typedef struct importer {
     lrk_dataset_writer *w;
     lrk_arena arena;
     lrk_shaping shaping;
+    unsigned seen; /* of the names that were given */
 } importer;
 
 lrk_status lrk_import_line(const char *text, size_t n, const char *where, size_t line,
@@ -24,6 +27,8 @@ lrk_status lrk_import_line(const char *text, size_t n, const char *where, size_t
         text += 3;
         n -= 3;
     }
+    LRK_REQUIRE(err, line > 1 || n < 2 || memcmp(text, "\x1f\x8b", 2) != 0, LRK_EINPUT,
+                "%s: is compressed by gzip; unpack it first: gunzip -k", where);
     const size_t bad = lrk_utf8_check(text, n);
     LRK_REQUIRE(err, bad == n, LRK_EINPUT,
                 "%s:%zu: byte %zu is not UTF-8 (0x%02x); convert the file, iconv -t UTF-8", where,
@@ -34,6 +39,10 @@ lrk_status lrk_import_line(const char *text, size_t n, const char *where, size_t
         err, line > 1 || lead >= n || text[lead] != '[', LRK_EINPUT,
         "%s:%zu: a JSON list; expected JSON Lines, one object a line: jq -c '.[]' makes them",
         where, line);
+    LRK_REQUIRE(err, line > 1 || strchr("{\"[", text[lead]) || !memchr(text, ',', n), LRK_EINPUT,
+                "%s:1: no JSON, but commas: a CSV file? Expected JSON Lines, one object a line, as "
+                "{\"prompt\": ..., \"completion\": ...}",
+                where);
     return lrk_json_parse_line(row, text, n, where, line, err);
 }
 
@@ -91,6 +100,8 @@ static lrk_status import_row(importer *im, size_t input, size_t line, const lrk_
     size_t n = 0;
     if (im->shaping.shape == LRK_SHAPE_AUTO)
         LRK_TRY(lrk_shape_recognize(row, &im->shaping.shape, err));
+    if (!im->report->input_rows[input])
+        im->shaping.answer = lrk_shape_answer(im->shaping.shape, row);
     const lrk_status s = lrk_shape_apply(&im->shaping, row, a, &parts, &n, err);
     if (s == LRK_EINPUT && !im->o->prompt && im->report->input_rows[input])
         return lrk_err_prefix(err, s, "as a row of shape %s, like the first",
@@ -109,6 +120,7 @@ static lrk_status import_named(importer *im, size_t input, size_t line, lrk_json
                                lrk_err *err)
 {
     lrk_json *named;
+    lrk_member_names_look(&im->shaping.names, row, &im->seen);
     LRK_TRY(lrk_shape_rename(&im->shaping, row, &named, err));
     const lrk_status s = import_row(im, input, line, named, a, err);
     lrk_json_free(named);
@@ -147,6 +159,7 @@ static lrk_status import_input(importer *im, size_t input, lrk_err *err)
 {
     lrk_lines *l;
     im->shaping.shape = im->o->prompt ? LRK_SHAPE_FIELDS : im->o->shape;
+    if (im->shaping.shape == LRK_SHAPE_AUTO && im->shaping.names.prompt) im->shaping.shape = LRK_SHAPE_PROMPT;
     LRK_TRY(lrk_lines_open(&l, im->o->inputs[input].path, LRK_MAX_LINE, err));
     const lrk_status s = import_lines(im, input, l, err);
     lrk_lines_close(l);
@@ -189,6 +202,8 @@ static lrk_status run(importer *im, lrk_err *err)
     }
     LRK_TRY(lrk_dataset_create(&im->w, im->o->out, err));
     for (size_t i = 0; i < im->o->n_inputs; i++) LRK_TRY(import_input(im, i, err));
+    const char *unseen = lrk_member_names_unseen(&im->shaping.names, im->seen);
+    LRK_REQUIRE(err, !unseen, LRK_EINPUT, "--names: no row has a member '%.60s'", unseen);
     return commit(im, err);
 }
 
@@ -216,28 +231,28 @@ static void put_options(lrk_buf *b, const lrk_import_options *o)
                        texts[i] ? texts[i] : "");
 }
 
-static lrk_status cached_name(const char *path, const lrk_map *m, const lrk_import_options *o,
-                              const char *cache_dir, lrk_arena *a, char **out, lrk_err *err)
+/* "-<16 digits>.h5" */
+static lrk_status cached_tail(const lrk_map *m, const lrk_import_options *o, char tail[24], lrk_err *err)
 {
     char data[65], key[65];
     lrk_buf b = {0};
-    const char *slash = strrchr(path, '/');
     lrk_sha256_hex(m->data, m->size, data);
     lrk_buf_printf(&b, "import %d\n%s\n", LRK_DATASET_VERSION, data);
     put_options(&b, o);
-    if (!b.failed) lrk_sha256_hex(b.data, b.n, key);
-    lrk_status s = lrk_buf_check(&b, err);
-    b.n = 0;
-    if (s == LRK_OK && cache_dir)
-        lrk_buf_printf(&b, "%s/%s-%.16s.h5", cache_dir, slash ? slash + 1 : path, key);
-    else if (s == LRK_OK)
-        lrk_buf_printf(&b, "%s-%.16s.h5", path, key);
-    if (s == LRK_OK) s = lrk_buf_check(&b, err);
-    if (s == LRK_OK) *out = lrk_strdup(a, b.data);
+    const lrk_status s = lrk_buf_check(&b, err);
+    if (s == LRK_OK) lrk_sha256_hex(b.data, b.n, key);
     lrk_buf_free(&b);
     LRK_TRY(s);
-    LRK_REQUIRE(err, *out, LRK_ENOMEM, "memory: no room for a path");
-    return cache_dir ? lrk_mkdir(cache_dir, err) : LRK_OK;
+    snprintf(tail, 24, "-%.16s.h5", key);
+    return LRK_OK;
+}
+
+static bool is_whole(const char *path)
+{
+    lrk_dataset *d;
+    if (!lrk_is_file(path) || lrk_dataset_open(&d, path, NULL) != LRK_OK) return false;
+    lrk_dataset_close(d);
+    return true;
 }
 
 static bool names_given(const lrk_member_names *m)
@@ -252,7 +267,8 @@ lrk_status lrk_import_cached(const char *path, const lrk_import_options *o, cons
     lrk_map m;
     LRK_TRY(lrk_map_open(&m, path, err));
     const bool hdf5 = m.size >= 4 && memcmp(m.data, "\211HDF", 4) == 0;
-    lrk_status s = hdf5 ? LRK_OK : cached_name(path, &m, o, cache_dir, a, dataset, err);
+    char tail[24];
+    const lrk_status s = hdf5 ? LRK_OK : cached_tail(&m, o, tail, err);
     lrk_map_close(&m);
     LRK_TRY(s);
     if (hdf5) {
@@ -265,11 +281,11 @@ lrk_status lrk_import_cached(const char *path, const lrk_import_options *o, cons
         LRK_REQUIRE(err, *dataset, LRK_ENOMEM, "memory: no room for a path");
         return LRK_OK;
     }
-    lrk_dataset *d;
-    if (lrk_is_file(*dataset) && lrk_dataset_open(&d, *dataset, NULL) == LRK_OK) {
-        lrk_dataset_close(d);
-        return LRK_OK;
-    }
+    if (cache_dir) LRK_TRY(lrk_mkdir(cache_dir, err));
+    LRK_TRY(lrk_cache_name(path, tail, cache_dir, a, dataset, err));
+    if (is_whole(*dataset)) return LRK_OK;
+    if (!cache_dir) LRK_TRY(lrk_cache_place(path, tail, a, dataset, err));
+    if (is_whole(*dataset)) return LRK_OK;
     const lrk_import_input in = {path, NULL};
     lrk_import_options one = *o;
     lrk_import_report report;

@@ -64,7 +64,8 @@ static lrk_status unknown_shape(const lrk_json *row, lrk_err *err)
         err, LRK_EINPUT,
         "the row has members %s; expected messages, conversations, prompt and completion, "
         "instruction "
-        "and output, or text; say how to use others: --prompt '{...}' --completion '{...}'",
+        "and output, or text; say how to use others: --prompt '{...}' --completion '{...}', in a recipe "
+        "the keys prompt and completion of the entry",
         members.data ? members.data : "?");
     lrk_buf_free(&members);
     return s;
@@ -90,7 +91,7 @@ lrk_status lrk_shape_recognize(const lrk_json *row, lrk_shape *out, lrk_err *err
     for (int i = 1; i < LRK_SHAPE_END; i++) {
         if (!fits[i]) continue;
         LRK_REQUIRE(err, found == LRK_SHAPE_AUTO, LRK_EINPUT,
-                    "the row could be of shape %s or %s; choose with --shape", names[found],
+                    "the row could be of shape %s or %s; choose with --shape, in a recipe with type", names[found],
                     names[i]);
         found = (lrk_shape)i;
     }
@@ -250,10 +251,22 @@ static lrk_status apply_fields(const lrk_shaping *s, const lrk_json *row, lrk_ar
     return LRK_OK;
 }
 
-static lrk_status apply_prompt(const lrk_json *row, lrk_part *parts, lrk_err *err)
+const char *lrk_shape_answer(lrk_shape shape, const lrk_json *row)
+{
+    static const char *const known[] = {"completion", "output", "response"};
+    const bool prompts = shape == LRK_SHAPE_PROMPT;
+    if (!prompts && shape != LRK_SHAPE_INSTRUCTION) return NULL;
+    for (size_t i = prompts ? 0 : 1; i < sizeof known / sizeof *known; i++)
+        if (has(row, known[i]) && (!prompts || (strcmp(known[i], "output") == 0) == !has(row, "prompt")))
+            return known[i];
+    return NULL;
+}
+
+static lrk_status apply_prompt(const lrk_shaping *s, const lrk_json *row, lrk_part *parts, lrk_err *err)
 {
     const bool prompt = has(row, "prompt");
-    const char *answer = !prompt ? "output" : has(row, "completion") ? "completion" : "response";
+    const char *answer = lrk_shape_answer(LRK_SHAPE_PROMPT, row);
+    if (!answer) answer = s->answer ? s->answer : prompt ? "completion" : "output";
     parts[0] = (lrk_part){.role = LRK_ROLE_PROMPT, .train = LRK_TRAIN_BY_ROLE};
     parts[1] = (lrk_part){.role = LRK_ROLE_COMPLETION, .train = LRK_TRAIN_BY_ROLE};
     LRK_REQUIRE(err, has(row, prompt ? "prompt" : "input"), LRK_EINPUT,
@@ -271,11 +284,11 @@ lrk_status lrk_shape_apply(const lrk_shaping *s, const lrk_json *row, lrk_arena 
     if (s->shape == LRK_SHAPE_MESSAGES || s->shape == LRK_SHAPE_SHAREGPT ||
         s->shape == LRK_SHAPE_INSTRUCTION ||
         (s->shape == LRK_SHAPE_PROMPT && lrk_json_is(prompt, LRK_JSON_ARRAY)))
-        return lrk_shape_turns(s->shape, row, a, parts, n, err);
+        return lrk_shape_turns(s, row, a, parts, n, err);
     LRK_TRY(lrk_alloc(a, 2, sizeof **parts, "parts", parts, err));
     *n = 2;
     if (s->shape == LRK_SHAPE_FIELDS) return apply_fields(s, row, a, *parts, err);
-    if (s->shape == LRK_SHAPE_PROMPT) return apply_prompt(row, *parts, err);
+    if (s->shape == LRK_SHAPE_PROMPT) return apply_prompt(s, row, *parts, err);
     *n = 1;
     (*parts)[0] = (lrk_part){.role = LRK_ROLE_RAW, .train = LRK_TRAIN_BY_ROLE};
     return lrk_member_text(row, "text", true, &(*parts)[0], err);

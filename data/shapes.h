@@ -59,6 +59,7 @@ lrk_status lrk_fields_parse(const char *text, const char *what, lrk_arena *a, lr
  * and completion too, in rows of that shape. role and content are inside messages. */
 typedef struct lrk_member_names {
     const char *messages, *role, *content, *system, *instruction, *input, *output, *text;
+    bool prompt; /* the two were named prompt and completion: the rows are of that shape */
 } lrk_member_names;
 
 /* "messages=talk,role=from": ours = theirs; prompt and completion are instruction and output. The
@@ -66,8 +67,13 @@ typedef struct lrk_member_names {
 lrk_status lrk_member_names_parse(const char *text, lrk_arena *a, lrk_member_names *out,
                                   lrk_err *err);
 
+/* Notes in *seen, one bit a name, which names the row has; the first of which none has had, or NULL. */
+void lrk_member_names_look(const lrk_member_names *m, const lrk_json *row, unsigned *seen);
+const char *lrk_member_names_unseen(const lrk_member_names *m, unsigned seen);
+
 typedef struct lrk_shaping {
     lrk_shape shape;
+    const char *answer; /* what the first row calls its answer: "completion", "response"; NULL: not known */
     lrk_fields prompt, completion; /* for LRK_SHAPE_FIELDS */
     lrk_member_names names;
 } lrk_shaping;
@@ -80,6 +86,9 @@ lrk_status lrk_shape_rename(const lrk_shaping *s, lrk_json *row, lrk_json **out,
  * empty answers and rows in which nothing could be trained; the message begins with the member. */
 lrk_status lrk_shape_apply(const lrk_shaping *s, const lrk_json *row, lrk_arena *a,
                            lrk_part **parts, size_t *n, lrk_err *err);
+
+/* What the row calls its answer, in its shape; static, NULL where it has none. */
+const char *lrk_shape_answer(lrk_shape shape, const lrk_json *row);
 
 /* Whether a top-level member plays a part; the others are dropped by the import, which says so. */
 bool lrk_shape_uses(const lrk_shaping *s, const char *member);

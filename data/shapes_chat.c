@@ -256,8 +256,9 @@ static lrk_status add_sharegpt(turns *t, const lrk_json *row, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status add_alpaca(turns *t, const lrk_json *row, lrk_err *err)
+static lrk_status add_alpaca(turns *t, const lrk_shaping *s, const lrk_json *row, lrk_err *err)
 {
+    const char *said = lrk_shape_answer(LRK_SHAPE_INSTRUCTION, row);
     lrk_part user = {.role = LRK_ROLE_USER, .train = LRK_TRAIN_BY_ROLE}, input = {0};
     lrk_part answer = {.role = LRK_ROLE_ASSISTANT, .train = LRK_TRAIN_BY_ROLE};
     LRK_REQUIRE(err, lrk_json_size(lrk_json_get(row, "history")) == 0, LRK_ESUPPORT,
@@ -266,16 +267,16 @@ static lrk_status add_alpaca(turns *t, const lrk_json *row, lrk_err *err)
     LRK_TRY(lrk_member_text(row, "instruction", true, &user, err));
     LRK_TRY(
         lrk_member_text(row, lrk_json_get(row, "input") ? "input" : "context", false, &input, err));
-    LRK_TRY(lrk_member_text(row, lrk_json_get(row, "output") ? "output" : "response", true, &answer,
-                            err));
+    if (!said) said = s->answer ? s->answer : "output";
+    LRK_TRY(lrk_member_text(row, said, true, &answer, err));
     if (!lrk_blank(input.text, input.n)) {
         lrk_buf b = {0};
         lrk_buf_append(&b, user.text, user.n);
         lrk_buf_puts(&b, "\n\n");
         lrk_buf_append(&b, input.text, input.n);
-        const lrk_status s = lrk_keep(t->a, &b, &user, err);
+        const lrk_status kept = lrk_keep(t->a, &b, &user, err);
         lrk_buf_free(&b);
-        LRK_TRY(s);
+        LRK_TRY(kept);
     }
     add(t, user);
     add(t, answer);
@@ -306,9 +307,10 @@ static lrk_status check_trainable(const turns *t, lrk_err *err)
     return LRK_OK;
 }
 
-lrk_status lrk_shape_turns(lrk_shape shape, const lrk_json *row, lrk_arena *a, lrk_part **parts,
+lrk_status lrk_shape_turns(const lrk_shaping *s, const lrk_json *row, lrk_arena *a, lrk_part **parts,
                            size_t *n, lrk_err *err)
 {
+    const lrk_shape shape = s->shape;
     const lrk_json *list = lrk_json_get(row, shape == LRK_SHAPE_MESSAGES   ? "messages"
                                              : shape == LRK_SHAPE_SHAREGPT ? "conversations"
                                                                            : "prompt");
@@ -324,7 +326,7 @@ lrk_status lrk_shape_turns(lrk_shape shape, const lrk_json *row, lrk_arena *a, l
     } else if (shape == LRK_SHAPE_SHAREGPT) {
         LRK_TRY(add_sharegpt(&t, row, err));
     } else if (shape == LRK_SHAPE_INSTRUCTION) {
-        LRK_TRY(add_alpaca(&t, row, err));
+        LRK_TRY(add_alpaca(&t, s, row, err));
     } else {
         LRK_TRY(add_messages(&t, list, "prompt", false, err));
         LRK_TRY(add_messages(&t, completion, "completion", true, err));

@@ -26,6 +26,7 @@ static lrk_status parse_name(char *pair, lrk_member_names *out, lrk_err *err)
         if (strcmp(table[i].ours, pair) != 0) continue;
         LRK_REQUIRE(err, !*table[i].theirs, LRK_EUSAGE, "--names: %s: given twice", pair);
         *table[i].theirs = equals + 1;
+        out->prompt |= strcmp(pair, "prompt") == 0 || strcmp(pair, "completion") == 0;
         return LRK_OK;
     }
     return lrk_fail(err, LRK_EUSAGE,
@@ -47,6 +48,44 @@ lrk_status lrk_member_names_parse(const char *text, lrk_arena *a, lrk_member_nam
         next = comma ? comma + 1 : NULL;
     }
     return LRK_OK;
+}
+
+static bool in_turns(const lrk_json *row, const char *name)
+{
+    for (void *i = lrk_json_begin(row); i; i = lrk_json_next(row, i)) {
+        const lrk_json *list = lrk_json_value(i);
+        const size_t n = lrk_json_is(list, LRK_JSON_ARRAY) ? lrk_json_size(list) : 0;
+        for (size_t k = 0; k < n; k++)
+            if (lrk_json_get(lrk_json_at(list, k), name)) return true;
+    }
+    return false;
+}
+
+enum { NAMES = 8, OF_TURNS = 2 };
+
+static void list_names(const lrk_member_names *m, const char *out[NAMES])
+{
+    const char *const all[NAMES] = {m->role,        m->content, m->messages, m->system,
+                                    m->instruction, m->input,   m->output,   m->text};
+    memcpy(out, all, sizeof all);
+}
+
+void lrk_member_names_look(const lrk_member_names *m, const lrk_json *row, unsigned *seen)
+{
+    const char *name[NAMES];
+    list_names(m, name);
+    for (unsigned i = 0; i < NAMES; i++)
+        if (name[i] && (i < OF_TURNS ? in_turns(row, name[i]) : lrk_json_get(row, name[i]) != NULL))
+            *seen |= 1u << i;
+}
+
+const char *lrk_member_names_unseen(const lrk_member_names *m, unsigned seen)
+{
+    const char *name[NAMES];
+    list_names(m, name);
+    for (unsigned i = 0; i < NAMES; i++)
+        if (name[i] && !(seen & 1u << i)) return name[i];
+    return NULL;
 }
 
 typedef struct rename_rule {

@@ -14,7 +14,7 @@ lrk_status lrk_member_text(const lrk_json *object, const char *key, bool require
 lrk_status lrk_keep(lrk_arena *a, const lrk_buf *b, lrk_part *out, lrk_err *err);
 
 /* The shapes that become turns. */
-lrk_status lrk_shape_turns(lrk_shape shape, const lrk_json *row, lrk_arena *a, lrk_part **parts,
+lrk_status lrk_shape_turns(const lrk_shaping *s, const lrk_json *row, lrk_arena *a, lrk_part **parts,
                            size_t *n, lrk_err *err);
 
 #endif /* LRK_DATA_SHAPES_PRIVATE_H */

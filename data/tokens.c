@@ -6,10 +6,12 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/size.h"
+#include "data/cache.h"
 #include "data/h5.h"
 #include "data/tokens_private.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Up to this size all ids and masks are held: rows are read in random order, and each read of a
@@ -143,21 +145,6 @@ static lrk_status make_key(const char *path, const char *split, const lrk_tokeni
     if (s == LRK_OK) lrk_sha256_hex(b.data, b.n, key);
     lrk_buf_free(&b);
     return s;
-}
-
-static lrk_status make_path(lrk_tokens *t, const char *data, const char *dir, lrk_err *err)
-{
-    lrk_buf b = {0};
-    const char *slash = strrchr(data, '/');
-    if (dir)
-        lrk_buf_printf(&b, "%s/%s", dir, slash ? slash + 1 : data);
-    else
-        lrk_buf_puts(&b, data);
-    lrk_buf_printf(&b, ".tokens-%.8s.h5", t->key);
-    t->path = b.failed ? NULL : lrk_strdup(&t->arena, b.data);
-    lrk_buf_free(&b);
-    LRK_REQUIRE(err, t->path, LRK_ENOMEM, "memory: no room for a path");
-    return dir ? lrk_mkdir(dir, err) : LRK_OK;
 }
 
 /* A whole column of u64 into the arena. */
@@ -303,23 +290,36 @@ static lrk_status open_split(const char *path, const char *split, lrk_token_job 
     return s;
 }
 
+/* report.cached: what lies at t->path is what is wanted. */
+static lrk_status look_for(lrk_tokens *t, const lrk_tokenizer *tokenizer, lrk_err *err)
+{
+    lrk_err why = {0};
+    if (!lrk_is_file(t->path)) return LRK_OK;
+    const lrk_status s = read_cache(t, tokenizer, &why);
+    t->report.cached = s == LRK_OK;
+    if (s == LRK_OK) return LRK_OK;
+    if (s == LRK_ENOMEM) return lrk_fail(err, s, "%s", why.text);
+    lrk_verbose("token cache is made anew: %s", why.text);
+    forget(t);
+    return LRK_OK;
+}
+
 static lrk_status open_tokens(lrk_tokens *t, const char *path, const char *split,
                               lrk_token_job *job, lrk_err *err)
 {
     LRK_TRY(open_split(path, split, job, err));
     LRK_TRY(make_key(path, split, job->tokenizer, job->o, t->key, err));
-    LRK_TRY(make_path(t, path, job->o->cache_dir, err));
-    if (lrk_is_file(t->path)) {
-        lrk_err why = {0};
-        const lrk_status s = read_cache(t, job->tokenizer, &why);
-        if (s == LRK_OK) {
-            t->report.cached = true;
-            return LRK_OK;
-        }
-        if (s == LRK_ENOMEM) return lrk_fail(err, s, "%s", why.text);
-        lrk_verbose("token cache is made anew: %s", why.text);
-        forget(t);
-    }
+    char tail[24];
+    const char *dir = job->o->cache_dir;
+    snprintf(tail, sizeof tail, ".tokens-%.8s.h5", t->key);
+    if (dir) LRK_TRY(lrk_mkdir(dir, err));
+    LRK_TRY(lrk_cache_name(path, tail, dir, &t->arena, &t->path, err));
+    LRK_TRY(look_for(t, job->tokenizer, err));
+    if (t->report.cached) return LRK_OK;
+    const char *beside = t->path;
+    if (!dir) LRK_TRY(lrk_cache_place(path, tail, &t->arena, &t->path, err));
+    if (t->path != beside) LRK_TRY(look_for(t, job->tokenizer, err));
+    if (t->report.cached) return LRK_OK;
     job->path = t->path;
     job->key = t->key;
     LRK_TRY(lrk_tokens_write(job, err));

@@ -1,6 +1,7 @@
 /* data/tokens.h -- a split of a data set as token ids and loss masks, cached beside the file.
  *
- * The cache is "<data set>.tokens-<8 digits>.h5", in its folder or another. Its key is a SHA-256
+ * The cache is "<data set>.tokens-<8 digits>.h5", in its folder, or where that cannot be written in the
+ * user's cache directory (data/cache.h). It may be deleted. Its key is a SHA-256
  * over everything that decides its content: the bytes of the data set, the split, tokenizer,
  * template, masking, sequence_len, what happens to long rows, and the version of this format. A
  * cache with another key is never used, a damaged one neither; both are written anew. The data set

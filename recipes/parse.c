@@ -41,13 +41,14 @@ static lrk_status syntax(builder *b)
     return fail_at(b, p->problem_mark, problem);
 }
 
-/* A key is a plain scalar that no earlier key of its map equals. */
+/* A key is a plain scalar that no earlier key of its map equals; those of the recipe itself are compared when
+ * they are read, with all other mistakes. */
 static lrk_status take_key(builder *b, const yaml_event_t *e)
 {
     const char *text = (const char *)e->data.scalar.value;
     if (strcmp(text, "<<") == 0)
         return fail_at(b, e->start_mark, "merge keys (<<) are not used in recipes; write it out");
-    for (const lrk_yaml *k = b->open[b->depth - 1]->child; k; k = k->next)
+    for (const lrk_yaml *k = b->open[b->depth - 1]->child; k && b->depth > 1; k = k->next)
         if (strcmp(k->key, text) == 0)
             return lrk_fail(b->err, LRK_EUSAGE, "%s:%zu:%zu: %s: given twice, first in line %zu",
                             b->name, e->start_mark.line + 1, e->start_mark.column + 1, text,

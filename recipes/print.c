@@ -153,6 +153,21 @@ static const lrk_recipe_datasets *list_of(const lrk_key *k, const lrk_recipe *r)
     return (const void *)((const char *)r + k->offset);
 }
 
+bool lrk_recipe_gives(const lrk_recipe *r, const char *key)
+{
+    return r->given[lrk_key_find(lrk_recipe_keys, key) - lrk_recipe_keys];
+}
+
+/* The adapter that training starts from decides it, and the recipe says nothing. */
+static bool left_to_adapter(const lrk_recipe *r, const lrk_key *k)
+{
+    static const char *const keys[] = {"lora_r", "lora_alpha", "lora_target_modules", "lora_target_parameters",
+                                       "exclude_modules", "peft_use_rslora", "peft_use_dora"};
+    for (size_t i = 0; r->lora_model_dir && i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(keys[i], k->name) == 0) return !r->given[k - lrk_recipe_keys];
+    return false;
+}
+
 /* headings: for people; otherwise only the keys that may change the result */
 static void put_recipe(lrk_buf *b, const lrk_recipe *r, bool headings)
 {
@@ -164,6 +179,7 @@ static void put_recipe(lrk_buf *b, const lrk_recipe *r, bool headings)
             continue;
         }
         if (!headings && !k->result) continue;
+        if (headings && left_to_adapter(r, k)) continue;
         const char *dot = strchr(k->name, '.');
         const size_t n = dot ? (size_t)(dot - k->name) : 0;
         if (n && (n != group_n || memcmp(k->name, group, n) != 0))

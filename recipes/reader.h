@@ -6,7 +6,7 @@
 #include "recipes/recipe.h"
 #include "recipes/schema.h"
 
-enum { LRK_MOST_KEYS = 96, LRK_MOST_MISTAKES = 20 };
+enum { LRK_MOST_MISTAKES = 20 };
 
 typedef struct lrk_reader {
     lrk_recipe *recipe;

@@ -38,8 +38,22 @@ static void note(const lrk_reader *r, const lrk_yaml *at, const char *text, cons
 {
     lrk_buf place = {0};
     put_place(&place, r, at);
-    lrk_note("%s%s: %s", place.data ? place.data : "", text, what);
+    lrk_note("note: %s%s: %s", place.data ? place.data : "", text, what);
     lrk_buf_free(&place);
+}
+
+/* A value of a key of ours that others have, and that another stands for here. */
+static void take_instead(const lrk_reader *r, const lrk_key *k, lrk_yaml *node, const char *shown)
+{
+    if (node->kind != LRK_YAML_SCALAR) return;
+    for (const lrk_foreign_key *f = lrk_values_instead; f->name; f++) {
+        if (strcmp(f->name, k->name) != 0 || strcmp(f->given, node->text) != 0) continue;
+        char text[160];
+        snprintf(text, sizeof text, "%s: %s", f->given, f->why);
+        note(r, node, shown, text);
+        node->text = f->value;
+        return;
+    }
 }
 
 static void unknown(lrk_reader *r, const lrk_yaml *node, const char *shown)
@@ -124,6 +138,7 @@ static void read_dataset(lrk_reader *r, lrk_recipe_dataset *d, const lrk_yaml *m
             unknown_in_row(r, node, shown);
             continue;
         }
+        if (lrk_yaml_null(node)) continue;
         const lrk_yaml **first = &given[k - lrk_dataset_keys];
         if (*first)
             lrk_mistake(r, node, shown, "given twice, first as %s", (*first)->key);
@@ -137,7 +152,6 @@ static void read_dataset(lrk_reader *r, lrk_recipe_dataset *d, const lrk_yaml *m
 static void read_datasets(lrk_reader *r, const lrk_key *k, const lrk_yaml *node)
 {
     lrk_recipe_datasets *list = (void *)((char *)r->recipe + k->offset);
-    if (lrk_yaml_null(node)) return;
     if (node->kind != LRK_YAML_LIST) {
         lrk_mistake(r, node, k->name, "expected a list of data sets, as in [{path: rows.h5}]");
         return;
@@ -162,13 +176,18 @@ static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
         unknown(r, node, shown);
         return;
     }
+    /* "key:" in a file is not set; key= on the command line is a slip, but for lists of data */
+    if (lrk_yaml_null(node) && (node->line || k->kind == LRK_KEY_DATASETS)) return;
     const lrk_yaml **first = &r->given[k - lrk_recipe_keys];
     if (*first) {
-        lrk_mistake(r, node, shown, "given twice, first as %s in line %zu", (*first)->key,
-                    (*first)->line);
+        const bool same = strcmp((*first)->key, node->key) == 0;
+        lrk_mistake(r, node, shown, "given twice, first %s%s%sin line %zu", same ? "" : "as ",
+                    same ? "" : (*first)->key, same ? "" : " ", (*first)->line);
         return;
     }
     *first = node;
+    r->recipe->given[k - lrk_recipe_keys] = true;
+    take_instead(r, k, node, shown);
     if (strcmp(k->name, shown) != 0 && lrk_key_find(lrk_recipe_keys, shown)) {
         char text[96];
         snprintf(text, sizeof text, "is called %s here", k->name);
@@ -221,11 +240,22 @@ static lrk_status report(lrk_reader *r)
     return lrk_fail(r->err, LRK_EUSAGE, "%s", r->mistakes.data);
 }
 
+/* Objects, one a line. */
+static bool is_rows(const char *text)
+{
+    const char *at = text + strspn(text, " \t\r\n"), *line = at;
+    if (*at != '{' || (at[1 + strspn(at + 1, " \t")] != '"' && at[1] != '}')) return false;
+    line = strchr(at, '\n');
+    return line && line[1] == '{'; /* a single object may be a recipe: JSON is YAML */
+}
+
 lrk_status lrk_recipe_parse(lrk_recipe *recipe, lrk_arena *a, const char *text, size_t n,
                             const char *name, const char *const *overrides, size_t n_overrides,
                             lrk_err *err)
 {
     lrk_yaml *root;
+    LRK_REQUIRE(err, !is_rows(text), LRK_EUSAGE,
+                "%s: holds rows of JSON, which are data; a recipe is YAML that names them under datasets", name);
     LRK_TRY(lrk_yaml_parse(&root, a, text, n, name, err));
     if (lrk_yaml_null(root)) *root = (lrk_yaml){.kind = LRK_YAML_MAP, .line = 1, .column = 1};
     LRK_REQUIRE(err, root->kind == LRK_YAML_MAP, LRK_EUSAGE,

@@ -75,9 +75,13 @@ typedef struct lrk_recipe_datasets {
 
 typedef lrk_recipe_datasets lrk_member_DATASETS;
 
-/* Members are named as the keys are: recipe->lora_r, recipe->export_gguf. */
+enum { LRK_MOST_KEYS = 96 };
+
+/* Members are named as the keys are: recipe->lora_r, recipe->export_gguf. given: by row of lrk_recipe_keys
+ * (recipes/schema.h), whether the recipe has the key. */
 typedef struct lrk_recipe {
 #include "recipes/schema.def"
+    bool given[LRK_MOST_KEYS];
 } lrk_recipe;
 
 #undef SECTION
@@ -95,7 +99,10 @@ lrk_status lrk_recipe_parse(lrk_recipe *r, lrk_arena *a, const char *text, size_
                             const char *name, const char *const *overrides, size_t n_overrides,
                             lrk_err *err);
 
-/* The recipe with every default, as YAML that reads back to the same recipe. */
+bool lrk_recipe_gives(const lrk_recipe *r, const char *key);
+
+/* The recipe with every default, but for what the adapter of lora_model_dir decides, as YAML that reads back
+ * to the same recipe. */
 lrk_status lrk_recipe_print(const lrk_recipe *r, lrk_buf *b, lrk_err *err);
 
 /* SHA-256 over the keys that may change the result; equal runs have equal hashes. */

@@ -40,6 +40,7 @@ const lrk_key lrk_dataset_keys[] = {
 #define ROW(name, neutral, why)
 #define TRANSLATE(name, given, key, ours)
 #define REFUSED(key, value, why)
+#define INSTEAD(key, value, ours, why)
 const lrk_foreign_key lrk_foreign_keys[] = {
 #include "recipes/foreign.def"
     {.name = NULL}};
@@ -65,6 +66,14 @@ const lrk_foreign_key lrk_translated_keys[] = {
 #define TRANSLATE(name, given, key, ours)
 #define REFUSED(key, value, why) {#key, value, NULL, NULL, why},
 const lrk_foreign_key lrk_refused_values[] = {
+#include "recipes/foreign.def"
+    {.name = NULL}};
+#undef REFUSED
+#undef INSTEAD
+
+#define REFUSED(key, value, why)
+#define INSTEAD(key, given, ours, why) {#key, given, NULL, ours, why},
+const lrk_foreign_key lrk_values_instead[] = {
 #include "recipes/foreign.def"
     {.name = NULL}};
 

@@ -41,6 +41,7 @@ extern const lrk_foreign_key lrk_foreign_keys[]; /* FOREIGN: given holds the neu
 extern const lrk_foreign_key lrk_foreign_rows[]; /* ROW: the same in an entry of datasets */
 extern const lrk_foreign_key lrk_translated_keys[];
 extern const lrk_foreign_key lrk_refused_values[]; /* name is a key of ours */
+extern const lrk_foreign_key lrk_values_instead[]; /* too; value is taken for given, why is told */
 
 /* The row that name, or one of its aliases, stands for; NULL where there is none. */
 const lrk_key *lrk_key_find(const lrk_key *table, const char *name);

@@ -87,7 +87,11 @@ static const char *text_of(lrk_reader *r, const lrk_yaml *node, const char *show
     double d;
     const bool typed = node->line > 0; /* what stands on the command line is text as it is */
     if (node->kind != LRK_YAML_SCALAR || lrk_yaml_null(node)) {
-        lrk_mistake(r, node, shown, "expected text, got %s", kind_of(node));
+        const char *mend = node->kind == LRK_YAML_SCALAR ? ""
+                           : typed                       ? "; put it in quotes"
+                                                         : "; put it in quotes inside those of the shell, "
+                                                           "key='\"{...}\"'";
+        lrk_mistake(r, node, shown, "expected text, got %s%s", kind_of(node), mend);
     } else if (typed && node->plain &&
                (boolean(node->text) || boolean_in_disguise(node->text) ||
                 lrk_text_real(node->text, &d))) {

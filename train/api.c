@@ -87,7 +87,7 @@ int lorikeet_train(const char *recipe, const char *const *overrides, size_t n,
     lrk_recipe r;
     lrk_arena a = lrk_arena_growing("recipe");
     lrk_status status = lrk_recipe_load(&r, &a, recipe, overrides, n, &err);
-    if (status == LRK_OK) status = lrk_run_recipe(&r, options && options->resume, NULL, NULL, &err);
+    if (status == LRK_OK) status = lrk_run_recipe(&r, options && options->resume, NULL, NULL, NULL, &err);
     lrk_arena_free(&a);
     return finish(status, &err, error);
 }

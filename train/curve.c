@@ -161,12 +161,14 @@ static void evaluations(lrk_buf *b, const frame *f, const lrk_curve *c)
 static void legend(lrk_buf *b, const lrk_curve *c)
 {
     lrk_buf_printf(b,
-                   "<g transform=\"translate(%d,38)\"><path d=\"M0 -4h22\" stroke=\"" TRAIN
-                   "\" stroke-width=\"2.5\"/><text x=\"30\" fill=\"" INK "\">training</text>",
-                   WIDTH - RIGHT - 222);
+                   "<g transform=\"translate(%d,38)\"><path d=\"M0 -4h22\" stroke=\"" TRAIN_RAW
+                   "\" stroke-width=\"1\"/><text x=\"30\" fill=\"" INK "\">training</text>"
+                   "<path d=\"M96 -4h22\" stroke=\"" TRAIN "\" stroke-width=\"2.5\"/><text x=\"126\" fill=\"" INK
+                   "\">its mean</text>",
+                   WIDTH - RIGHT - 298);
     if (c->n_eval)
-        lrk_buf_puts(b, "<circle cx=\"118\" cy=\"-4\" r=\"4\" fill=\"" EVAL
-                        "\"/><text x=\"130\" fill=\"" INK "\">evaluation</text>");
+        lrk_buf_puts(b, "<circle cx=\"206\" cy=\"-4\" r=\"4\" fill=\"" EVAL
+                        "\"/><text x=\"218\" fill=\"" INK "\">evaluation</text>");
     lrk_buf_puts(b, "</g>\n");
 }
 

@@ -255,6 +255,30 @@ static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk
     return status;
 }
 
+static lrk_status holds(lrk_training *t, const char *name, bool *there, lrk_err *err)
+{
+    const char *path = lrk_run_dir_file(t->dir, name);
+    LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+    *there = *there && lrk_is_file(path);
+    return LRK_OK;
+}
+
+lrk_status lrk_training_is_finished(lrk_training *t, bool *there, lrk_err *err)
+{
+    const lrk_recipe *r = t->session->recipe;
+    char name[64];
+    *there = true;
+    LRK_TRY(holds(t, LRK_RUN_ADAPTER "/" LRK_MODEL_CARD, there, err)); /* written last */
+    if (r->export_adapter_gguf) LRK_TRY(holds(t, LRK_RUN_ADAPTER_GGUF, there, err));
+    if (r->export_merged) LRK_TRY(holds(t, LRK_RUN_MERGED "/config.json", there, err));
+    for (size_t i = 0; i < r->export_gguf.n; i++) {
+        snprintf(name, sizeof name, "merged-%s.gguf", r->export_gguf.item[i]);
+        LRK_TRY(holds(t, name, there, err));
+    }
+    if (r->export_merged || r->export_gguf.n) LRK_TRY(holds(t, LRK_CERTIFICATE, there, err));
+    return LRK_OK;
+}
+
 lrk_status lrk_training_finish(lrk_training *t, lrk_err *err)
 {
     lrk_adapter a;

@@ -205,12 +205,25 @@ static lrk_status steps(lrk_training *t, lrk_err *err)
     return LRK_OK;
 }
 
+/* The mean loss of a run that goes on begins where it was. */
+static lrk_status begin_progress(lrk_training *t, lrk_err *err)
+{
+    lrk_curve c = {0};
+    lrk_arena a = lrk_arena_growing("progress");
+    lrk_progress_begin(&t->progress, t->session->schedule.total);
+    const bool before = t->state.step && lrk_is_file(t->dir->metrics);
+    const lrk_status status = before ? lrk_metrics_read(&c, &a, t->dir->metrics, err) : LRK_OK;
+    for (size_t i = 0; i < c.n_train; i++) lrk_progress_recall(&t->progress, c.train[i].loss);
+    lrk_arena_free(&a);
+    return status;
+}
+
 lrk_status lrk_training_run(lrk_training *t, lrk_err *err)
 {
     t->started = lrk_seconds();
     t->last_elapsed = 0.0;
     t->optimizer.steps = t->state.step;
-    lrk_progress_begin(&t->progress, t->session->schedule.total);
+    LRK_TRY(begin_progress(t, err));
     const lrk_status status = steps(t, err);
     lrk_progress_end();
     return status;

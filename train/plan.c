@@ -3,9 +3,8 @@
 
 #include "base/clock.h"
 #include "base/size.h"
-#include "kernels/gemm.h"
-
-#include <string.h>
+#include "checkpoint/file_type.h"
+#include "train/pace.h"
 
 /* The bytes of weights that a pass touches: all of them; a tied embedding counts once. */
 static size_t weight_bytes(const lrk_weights *w)
@@ -59,36 +58,6 @@ static double count_flops(const lrk_session *s, size_t trainable)
     return tokens * (4.0 * N + 3.5 * A + 6.0 * P + again) + (double)l->trained * (4.0 * head + own);
 }
 
-/* GFLOP/s of a product like those of the feed-forward part, f32 or bf16 as the run will compute. */
-static lrk_status measure_speed(const lrk_session *s, double *gflops, lrk_err *err)
-{
-    const lrk_decoder *d = &s->base.decoder;
-    const lrk_dtype t = lrk_compute_dtype(s->engine.compute);
-    const size_t m = 256, n = lrk_min(d->feed_forward, 2048), k = lrk_min(d->width, 2048);
-    lrk_arena a = lrk_arena_growing("measure");
-    lrk_gemm g = {.m = m, .n = n, .k = k, .a = {.dtype = t, .stride = k},
-                  .b = {.dtype = t, .stride = k, .transposed = true}, .c_dtype = t, .c_stride = n,
-                  .alpha = 1.0};
-    void *x, *w, *scratch;
-    lrk_status status = lrk_alloc(&a, m, lrk_row_bytes(t, k), "measure", &x, err);
-    if (status == LRK_OK) status = lrk_alloc(&a, n, lrk_row_bytes(t, k), "measure", &w, err);
-    if (status == LRK_OK) status = lrk_alloc(&a, m, lrk_row_bytes(t, n), "measure", &g.c, err);
-    if (status == LRK_OK)
-        status = lrk_alloc(&a, lrk_gemm_scratch(&g), 1, "measure", &scratch, err);
-    double best = 0.0;
-    for (int i = 0; status == LRK_OK && i < 5; i++) {
-        g.a.data = x;
-        g.b.data = w;
-        const double start = lrk_seconds();
-        lrk_gemm_run(&g, scratch);
-        const double rate = 2e-9 * (double)m * (double)n * (double)k / (lrk_seconds() - start);
-        best = rate > best ? rate : best;
-    }
-    *gflops = best;
-    lrk_arena_free(&a);
-    return status;
-}
-
 /* The file holds the weights of the model, and no others. */
 static lrk_status check_names(const lrk_session *s, lrk_err *err)
 {
@@ -103,11 +72,38 @@ static lrk_status check_names(const lrk_session *s, lrk_err *err)
     return status;
 }
 
+/* The base in one type: its matrices, whose rows are whole blocks nearly always. */
+static size_t base_bytes(const lrk_session *s, lrk_dtype type)
+{
+    const size_t sample = 256 * 1024;
+    return (size_t)((double)lrk_decoder_parameters(&s->base.decoder) * (double)lrk_row_bytes(type, sample) /
+                    (double)sample);
+}
+
+static lrk_plan_disk count_disk(const lrk_session *s, size_t trainable)
+{
+    const lrk_recipe *r = s->recipe;
+    const size_t parameters = trainable * sizeof(float);
+    const uint64_t steps = s->schedule.total, every = lrk_session_save_steps(s);
+    const uint64_t written = (every ? steps / every : 0) + 1 + (s->eval ? 1 : 0);
+    const size_t kept = lrk_max(r->save_total_limit, 2) + 1 + (s->eval ? 1 : 0);
+    lrk_plan_disk d = {.checkpoints = 3 * parameters * (written < kept ? (size_t)written : kept),
+                       .adapter = parameters * (r->export_adapter_gguf ? 2 : 1)};
+    if (r->export_merged) d.merged += base_bytes(s, LRK_F16);
+    for (size_t i = 0; i < r->export_gguf.n; i++) {
+        const lrk_file_type *t = lrk_file_type_find(r->export_gguf.item[i]);
+        d.merged += base_bytes(s, t ? t->dtype : LRK_F16);
+    }
+    return d;
+}
+
+size_t lrk_plan_disk_total(const lrk_plan_disk *d)
+{
+    return d->checkpoints + d->adapter + d->merged;
+}
+
 lrk_status lrk_plan_make(lrk_plan *p, lrk_session *s, bool measure, lrk_err *err)
 {
-    /* norms, attention and memory traffic beside the products: the share of the rate of a bare
-     * product that a whole step was measured to reach */
-    const double share = 0.75;
     *p = (lrk_plan){0};
     p->bytes.process = process_bytes(s->base.weights);
     LRK_TRY(lrk_engine_plan(&s->engine, &p->bytes.engine, err));
@@ -117,9 +113,7 @@ lrk_status lrk_plan_make(lrk_plan *p, lrk_session *s, bool measure, lrk_err *err
     p->bytes.total = lrk_engine_total(&p->bytes.engine);
     if (s->device == LRK_CPU) p->bytes.total += p->bytes.weights + p->bytes.process;
     p->trainable = count_trainable(&p->bytes.engine);
+    p->disk = count_disk(s, p->trainable);
     p->flops = count_flops(s, p->trainable);
-    if (!measure || s->device != LRK_CPU) return LRK_OK;
-    LRK_TRY(measure_speed(s, &p->gflops, err));
-    p->seconds = p->flops / (p->gflops * 1e9 * share);
-    return LRK_OK;
+    return measure && s->device == LRK_CPU ? lrk_pace_measure(&p->seconds, s, p->trainable, err) : LRK_OK;
 }

@@ -23,9 +23,14 @@ static lrk_status begin(lrk_training *t, bool resume, lrk_err *err)
     else
         LRK_TRY(lrk_model_start(&t->engine->model, s->recipe->seed, err));
     if (resume) LRK_TRY(lrk_run_state_newest(t->dir, &t->state, s, t->engine, &found, err));
+    if (resume && !found) lrk_note("note: no checkpoint in %s: beginning at step 1", t->dir->path);
     if (found) {
+        const unsigned long long step = t->state.step, total = s->schedule.total;
         LRK_TRY(lrk_batches_seek(s->train, t->state.cursor, err));
-        lrk_note("going on after step %llu", (unsigned long long)t->state.step);
+        if (step == total)
+            lrk_note("%s: is finished (%llu of %llu steps)", t->dir->path, step, total);
+        else
+            lrk_note("going on after step %llu of %llu", step, total);
         /* The state is saved first and best.json after it; a run killed between the two has none. */
         if (t->state.evaluated && t->state.best_step == t->state.step)
             LRK_TRY(lrk_run_dir_set_best(t->dir, t->state.best_step, t->state.best_loss, err));
@@ -34,7 +39,35 @@ static lrk_status begin(lrk_training *t, bool resume, lrk_err *err)
     return lrk_run_dir_begin(t->dir, s->recipe, err);
 }
 
-static lrk_status train(lrk_training *t, bool resume, void (*begins)(void), lrk_err *err)
+static void warn_of_disk(const lrk_plan *p, const lrk_recipe *r)
+{
+    const uint64_t free = lrk_disk_free(r->output_dir), need = lrk_plan_disk_total(&p->disk);
+    if (free && free < need)
+        lrk_warn("%s: the run leaves about %.1f GB there, and the file system has %.1f GB free", r->output_dir,
+                 (double)need / 1e9, (double)free / 1e9);
+}
+
+static lrk_status sum_up(const lrk_training *t, uint64_t before, lrk_done_fn done, lrk_err *err)
+{
+    lrk_run_summary r = {.steps = t->state.step, .total = t->session->schedule.total,
+                         .now = t->state.step - before, .tokens = t->progress.all_tokens,
+                         .seconds = t->progress.all_seconds, .evaluated = t->state.evaluated,
+                         .best_loss = t->state.best_loss, .best_step = t->state.best_step};
+    lrk_arena a = lrk_arena_growing("summary");
+    lrk_curve c = {0};
+    const bool there = lrk_is_file(t->dir->metrics);
+    const lrk_status status = there ? lrk_metrics_read(&c, &a, t->dir->metrics, err) : LRK_OK;
+    r.trained = c.n_train > 0;
+    r.evaluated = r.evaluated && c.n_eval > 0;
+    if (r.trained) r.first_loss = c.train[0].loss;
+    if (r.trained) r.last_loss = c.train[c.n_train - 1].loss;
+    if (r.evaluated) r.eval_loss = c.eval[c.n_eval - 1].loss;
+    if (status == LRK_OK) done(&r, t->session);
+    lrk_arena_free(&a);
+    return status;
+}
+
+static lrk_status train(lrk_training *t, bool resume, void (*begins)(void), lrk_done_fn done, lrk_err *err)
 {
     lrk_session *s = t->session;
     LRK_TRY(lrk_base_check_finite(&s->base, err)); /* reads what is on its way to a GPU meanwhile */
@@ -43,12 +76,16 @@ static lrk_status train(lrk_training *t, bool resume, void (*begins)(void), lrk_
     if (begins) begins();
     LRK_TRY(begin(t, resume, err));
     lrk_verbose("first step begins %.2f s after the start", lrk_process_seconds());
+    const uint64_t before = t->state.step;
+    bool there = false;
     LRK_TRY(lrk_training_run(t, err));
-    return lrk_training_finish(t, err);
+    if (before && before == t->state.step) LRK_TRY(lrk_training_is_finished(t, &there, err));
+    if (!there) LRK_TRY(lrk_training_finish(t, err));
+    return done ? sum_up(t, before, done, err) : LRK_OK;
 }
 
 lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn told,
-                          void (*begins)(void), lrk_err *err)
+                          void (*begins)(void), lrk_done_fn done, lrk_err *err)
 {
     lrk_session s;
     lrk_engine e = {0};
@@ -60,7 +97,8 @@ lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn tol
     if (status == LRK_OK) status = lrk_run_dir_open(&dir, recipe->output_dir, recipe, resume, err);
     if (status == LRK_OK) {
         if (told) told(&plan, &s);
-        status = train(&t, resume, begins, err);
+        warn_of_disk(&plan, recipe);
+        status = train(&t, resume, begins, done, err);
         lrk_run_dir_close(&dir);
     }
     lrk_engine_close(&e);

@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "generate/responder.h"
 #include "train/recompute.h"
+#include "train/start.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,6 +33,16 @@ static lrk_batch_options batch_options(const lrk_recipe *r)
     };
 }
 
+/* The key of tokens is a hash of the data set among others. */
+static void warn_of_known_rows(const lrk_session *s)
+{
+    for (size_t i = 0; i < s->eval_data.n; i++)
+        for (size_t k = 0; k < s->train_data.n; k++)
+            if (strcmp(lrk_tokens_key(s->eval_data.set[i]), lrk_tokens_key(s->train_data.set[k])) == 0)
+                lrk_warn("test_datasets: %s holds the rows that are trained on: its loss says nothing of new ones",
+                         s->recipe->test_datasets.item[i].path);
+}
+
 static lrk_status open_batches(lrk_session *s, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
@@ -47,6 +58,7 @@ static lrk_status open_batches(lrk_session *s, lrk_err *err)
     if (held_out)
         return lrk_batches_open(&s->eval, s->train_data.set, s->train_data.n, &o, err);
     LRK_TRY(lrk_corpus_open(&s->eval_data, r, &r->test_datasets, &s->text, err));
+    warn_of_known_rows(s);
     return lrk_batches_open(&s->eval, s->eval_data.set, s->eval_data.n, &o, err);
 }
 
@@ -70,17 +82,9 @@ static lrk_status choose_whole(const lrk_session *s, unsigned *bits, lrk_err *er
     return LRK_OK;
 }
 
-static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
+static lrk_status open_targets(lrk_session *s, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
-    if (r->lora_model_dir) {
-        LRK_TRY(lrk_adapter_load(&s->start, r->lora_model_dir, err));
-        LRK_TRY(lrk_adapter_check_base(&s->start, s->base.weights, false, err));
-        s->lora = lrk_adapter_options(&s->start);
-        s->lora.dropout = r->lora_dropout;
-        s->lora.seed = r->seed;
-        return LRK_OK;
-    }
     const lrk_strings *t = &r->lora_target_modules, *x = &r->exclude_modules, *p = &r->lora_target_parameters;
     LRK_TRY(lrk_targets_open(&s->targets, "lora_target_modules", t->item, t->n, t->scalar, err));
     if (p->n) {
@@ -91,7 +95,28 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
         LRK_TRY(lrk_targets_open(&s->excluded, "exclude_modules", x->item, x->n, x->scalar, err));
         s->targets.exclude = &s->excluded;
     }
-    LRK_TRY(lrk_targets_refine(&s->targets, r, err));
+    return lrk_targets_refine(&s->targets, r, err);
+}
+
+static lrk_status start_from(lrk_session *s, const char *path, lrk_err *err)
+{
+    const lrk_recipe *r = s->recipe;
+    const bool given = lrk_recipe_gives(r, "lora_target_modules") || lrk_recipe_gives(r, "exclude_modules");
+    LRK_TRY(lrk_adapter_load(&s->start, path, err));
+    LRK_TRY(lrk_adapter_check_base(&s->start, s->base.weights, false, err));
+    if (given) LRK_TRY(open_targets(s, err));
+    LRK_TRY(lrk_start_check(&s->start, r, given ? &s->targets : NULL, &s->base.decoder, err));
+    s->lora = lrk_adapter_options(&s->start);
+    s->lora.dropout = r->lora_dropout;
+    s->lora.seed = r->seed;
+    return LRK_OK;
+}
+
+static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
+{
+    const lrk_recipe *r = s->recipe;
+    if (r->lora_model_dir) return start_from(s, r->lora_model_dir, err);
+    LRK_TRY(open_targets(s, err));
     unsigned whole;
     LRK_TRY(choose_whole(s, &whole, err));
     s->lora = (lrk_lora_options){.rank = r->lora_r, .alpha = r->lora_alpha,
@@ -136,8 +161,9 @@ static lrk_status choose_engine(lrk_session *s, lrk_err *err)
 
 static void size_engine(lrk_session *s)
 {
+    const bool evaluates = s->eval && s->recipe->eval_strategy != LRK_EVAL_NO;
     const lrk_batch_limits *const limits[] = {lrk_batches_limits(s->train),
-                                              s->eval ? lrk_batches_limits(s->eval) : NULL};
+                                              evaluates ? lrk_batches_limits(s->eval) : NULL};
     for (int i = 0; i < 2 && limits[i]; i++) {
         s->engine.max_tokens = lrk_max(s->engine.max_tokens, limits[i]->micro_tokens);
         s->engine.max_segments = lrk_max(s->engine.max_segments, limits[i]->micro_segments);
@@ -163,6 +189,9 @@ static void choose_schedule(lrk_session *s)
                                  .total = steps};
     if (r->warmup_ratio > 0.0)
         s->schedule.warmup = (uint64_t)ceil(r->warmup_ratio * (double)steps);
+    if (s->schedule.warmup >= steps)
+        lrk_warn("the run has %llu steps and warms up for %llu: it never reaches learning_rate",
+                 (unsigned long long)steps, (unsigned long long)s->schedule.warmup);
 }
 
 static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)

@@ -30,9 +30,24 @@ import() {
 expect_exit 0 import d.h5
 grep -qF 'members not used: id' out || fail "an unused member is not named"
 
+printf 'a\n' | gzip >rows.gz
+expect_error 3 'rows.gz: is compressed by gzip; unpack it first' "$LORIKEET" data import rows.gz --out gz.h5
+printf 'prompt,completion\nx,y\n' >rows.csv
+expect_error 3 'rows.csv:1: no JSON, but commas: a CSV file?' "$LORIKEET" data import rows.csv --out csv.h5
+
 # other names of members
 "$LORIKEET" data import train.jsonl --out named.h5 --names prompt=nl,completion=target \
     --shape prompt_completion >out || fail "--names is not understood"
+printf '{"descr": "how many?", "js": " f()"}\n' >js.jsonl
+expect_exit 0 "$LORIKEET" data import js.jsonl --out js.h5 --names prompt=descr,completion=js
+grep -qF 'js.jsonl: 1 rows, prompt_completion' out || fail "prompt and completion were named: $(cat out)"
+expect_error 3 "--names: no row has a member 'talk'" \
+    "$LORIKEET" data import test.jsonl --out talk.h5 --prompt '{nl}' --completion '{target}' --names messages=talk
+for answer in completion response; do
+    { printf '{"prompt": "p", "%s": "c"}\n' $answer; printf '{"prompt": "x"}\n'; } >lacks.jsonl
+    expect_error 3 "lacks.jsonl:2: as a row of shape prompt_completion, like the first: $answer: is missing" \
+        "$LORIKEET" data import lacks.jsonl --out lacks.h5
+done
 expect_error 2 "'question' is unknown; there are" \
     "$LORIKEET" data import train.jsonl --out named.h5 --names question=nl
 
@@ -62,8 +77,11 @@ grep -q "$(printf '\033')" out && fail "an escape character was printed"
 # check: leaks are told, rows that are too long or without an answer fail
 expect_exit 0 "$LORIKEET" data check d.h5 --model "$T"
 grep -qF 'leak: 1 rows of test are also in train' out || { cat out >&2; fail "a leak was not found"; }
-expect_error 3 'd.h5: 4 of 4 rows can never be trained' \
+expect_error 3 'd.h5: 4 of 4 rows cannot be trained as they are' \
     "$LORIKEET" data check d.h5 --model "$T" --sequence-len 12
+expect_exit 0 "$LORIKEET" data check d.h5 --json
+grep -qF '"tokens": null' out || fail "tokens without a model: $(cat out)"
+expect_exit 3 "$LORIKEET" data check d.h5 --model "$T" --sequence-len 12
 grep -qF 'more than sequence_len 12' out || fail "the long rows are not listed"
 expect_exit 0 "$LORIKEET" data check d.h5 --json
 tr -d ' \n' <out | grep -qF '"splits":{"test":1,"train":3}' || fail "the figures are wrong: $(cat out)"
@@ -80,6 +98,14 @@ printf '{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "c
 expect_exit 0 "$LORIKEET" data import chat.jsonl --out chat.h5
 expect_exit 0 "$LORIKEET" data show chat.h5 --model "$T"
 grep -qF 'assistant' out || fail "turns are not listed"
+
+# content null beside tool calls: a template that cannot put it together is not the only one to blame
+printf '%s' '{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": null, "tool_calls": [' \
+    '{"type": "function", "function": {"name": "f", "arguments": {}}}]}, {"role": "tool", "content": "1"}, ' \
+    '{"role": "assistant", "content": "a"}]}' >calls.jsonl
+expect_exit 0 "$LORIKEET" data import calls.jsonl --out calls.h5
+expect_error 3 'calls.jsonl:1: messages[1].content is null, and the chat template is not made for that; write ""' \
+    "$LORIKEET" data show calls.h5 --model "$T" --chat-template chatml
 
 # every write, sync and rename that fails leaves what was there before
 cp d.h5 before.h5

@@ -30,6 +30,7 @@ grep -qF '{"id": "a", "pred": ' asked || fail "the row's own id does not reach t
 grep -qF '"gold": "three"}' asked || fail "gold: $(cat asked)"
 [ "$(wc -l <wrong.jsonl)" = 2 ] || fail "failures: $(cat wrong.jsonl)"
 grep -qF '"id": 3' wrong.jsonl || fail "failures: $(cat wrong.jsonl)"
+grep -qF '"low": null' report.json || fail "three rows and an interval: $(cat report.json)"
 grep -qF '"mcnemar_p": 1.0' report.json || fail "report: $(cat report.json)"
 
 # Of a long question the end is shown: there it says what is asked.

@@ -33,9 +33,6 @@ got=0
 "$LORIKEET" --help >&- 2>err || got=$?
 [ "$got" = 4 ] || fail "closed standard output: exit $got, expected 4"
 
-# a reader that leaves: the program reports a failed write and is not killed
-{ got=0; "$LORIKEET" --help 2>err || got=$?; echo "$got" >rc; } | true
-case $(cat rc) in
-0 | 4) ;; # 0 where everything fitted into the pipe before the reader left
-*) fail "closed pipe: exit $(cat rc)" ;;
-esac
+# a reader that leaves: the program ends as one that the signal ends, without a word
+{ sleep 0.3; got=0; "$LORIKEET" --help 2>err || got=$?; echo "$got" >rc; } | true
+[ "$(cat rc)" = 141 ] && [ ! -s err ] || fail "closed pipe: exit $(cat rc), $(cat err)"

@@ -55,7 +55,10 @@ bad 'lora_r: 8.5' 'lora_r: expected a whole number of at least 1 and at most 409
 bad 'lora_r: "8"' 'got the text 8'
 bad 'lora_r: eight' 'got the word eight'
 bad 'lora_r: [8]' 'got a list'
-bad 'lora_r:' 'got nothing'
+accept 'lora_r:
+early_stopping_patience:
+export: {gguf: }
+output_dir: ~'
 bad 'lora_r: 0x10' 'got the word 0x10'
 bad 'lora_r: 99999999999999999999999' 'lora_r: expected a whole number'
 bad 'learning_rate: .inf' 'learning_rate: expected a number above 0 and at most 10, got the word .inf'
@@ -71,7 +74,6 @@ bad 'output_dir: 12' 'output_dir: expected text, got the number 12; put it in qu
 bad 'output_dir: ""' 'output_dir: an empty path'
 bad 'output_dir: "a\u0007b"' 'output_dir: a control character in the text'
 bad 'lr_scheduler: cosin' 'lr_scheduler: expected one of constant, linear, cosine, got the word cosin'
-bad 'optimizer: adamw_8bit' 'optimizer: adamw_8bit: the moments of an adapter are small'
 bad 'roles_to_train: {a: b}' 'roles_to_train: expected list of words, got a map'
 bad 'roles_to_train: [user, user]' 'roles_to_train: user stands there twice'
 bad 'export: {gguf: [q9_0]}' 'export.gguf: expected a list of f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k_s, q3_k_m, q3_k_l, q4_k_s, q4_k_m, q5_k_s, q5_k_m, q6_k, iq4_nl, iq4_xs, got the word q9_0'
@@ -138,13 +140,29 @@ expect_error 2 'more than 4096 YAML events' "$LORIKEET" recipe check r.yaml
 # ---- several mistakes at once
 printf '%s\nlora_r: 0\nlora_alpha: x\nfoo_bar_baz: 1\n' "$good" >r.yaml
 expect_exit 2 "$LORIKEET" recipe check r.yaml
-[ "$(wc -l <err)" = 3 ] || fail "expected three mistakes, got: $(cat err)"
+[ "$(grep -c '^error: r.yaml:' err)" = 3 ] || fail "expected three mistakes, got: $(cat err)"
 { echo "$good"; for i in $(seq 30); do echo "zzzzzz_$i: 1"; done; } >r.yaml
 expect_error 2 'and 10 more' "$LORIKEET" recipe check r.yaml
 
+printf 'lora_r: 8\nlora_r: 9\nlora_alpha: x\n%s\n' "$good" >r.yaml
+expect_error 2 'r.yaml:2:1: lora_r: given twice, first in line 1' "$LORIKEET" recipe check r.yaml
+grep -qF 'r.yaml:3:1: lora_alpha: expected' err || fail "the reader stops at a key given twice: $(cat err)"
+printf '{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n' >r.jsonl
+expect_error 2 'r.jsonl: holds rows of JSON, which are data' "$LORIKEET" recipe check r.jsonl
+accept ''
+grep -qF 'not there: base_model m' out && grep -qF 'not there: datasets rows.h5' out || fail "missing files: $(cat out)"
+expect_exit 0 "$LORIKEET" recipe explain datasets.path test_datasets.prompt
+grep -qF 'in an entry of datasets: ' out || fail "explain: $(cat out)"
+
 # ---- names of other tools
 accept 'lora_rank: 8'
-grep -qF 'r.yaml:3:1: lora_rank: is called lora_r here' err || fail "no note: $(cat err)"
+grep -qF 'note: r.yaml:3:1: lora_rank: is called lora_r here' err || fail "no note: $(cat err)"
+for optimizer in adamw_bnb_8bit adamw_8bit paged_adamw_8bit paged_adamw_32bit; do
+    accept "optimizer: $optimizer"
+    grep -qF "note: r.yaml:3:1: optimizer: $optimizer: AdamW with moments in f32 is used" err || fail "no note: $(cat err)"
+done
+accept 'pad_to_sequence_len: true'
+grep -qF 'note: r.yaml:3:1: pad_to_sequence_len: there is no padding' err || fail "no note: $(cat err)"
 accept 'bf16: auto'
 accept 'load_in_4bit: false'
 accept 'flash_attention: true'
@@ -162,6 +180,8 @@ command_line 'lora_r' 'command line: lora_r: expected key=value'
 command_line 'lora_r.x=1' 'command line: lora_r: expected a whole number'
 command_line 'datasets.7.path=x' 'command line: datasets.7.path: there is nothing called 7 in it'
 command_line 'lora_target_modules=[a' 'command line:'
+command_line 'datasets.0.completion={js}' "datasets.completion: expected text, got a map; put it in quotes inside those of the shell"
+bad 'validator: {command: {a}}' 'validator.command: expected text, got a map; put it in quotes'
 accept 'lora_r: 4' lora_rank=8 lora_target_modules='[q_proj, v_proj]' datasets.0.path=other.h5 \
     datasets.1.path=more.h5 export.gguf='[q8_0]' validator.command='./check -' output_dir=12 --resolved
 for line in 'lora_r: 8' 'lora_target_modules: \[q_proj, v_proj\]' '  - path: other.h5' '  - path: more.h5' \

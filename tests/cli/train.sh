@@ -28,6 +28,17 @@ E
 train=("$LORIKEET" train recipe.yaml)
 
 expect_exit 0 "${train[@]}"
+cp err first.err
+grep -qF 'data      10 rows + 2 held out, ' out || fail "rows: $(cat out)"
+grep -qE '^trained   4 steps: [0-9]+ tokens in 0:[0-9]+, [0-9]+ tok/s$' out || fail "no summary: $(cat out)"
+grep -qE '^loss      [0-9.]+ at first, [0-9.]+ in the last step$' out || fail "no losses: $(cat out)"
+grep -qE '^eval      [0-9.]+ at the end, best [0-9.]+ after step [24]$' out || fail "no evaluation: $(cat out)"
+grep -qF 'outputs   run/adapter, run/adapter.gguf, run/merged, run/merged-q8_0.gguf' out || fail "outputs: $(cat out)"
+grep -qF 'next      lorikeet eval run' out && grep -qF -- '--adapter run/adapter --prompt "..."' out || fail "next: $(cat out)"
+grep -qE '4/4  mean loss ' err || fail "progress: $(cat err)"
+grep -qF '>its mean<' run/loss.svg || fail "the legend names one line"
+planned=$(sed -n 's/^disk .* checkpoints \([0-9.]*\), adapter \([0-9.]*\), merged \([0-9.]*\)$/\1 \2 \3/p' out)
+[ -n "$planned" ] || fail "no disk: $(cat out)"
 for f in recipe.resolved.yaml metrics.jsonl loss.svg best.json adapter/adapter_model.safetensors \
     adapter/adapter_config.json adapter.gguf merged/model.safetensors merged/tokenizer.json \
     merged-q8_0.gguf ckpt-00000004.safetensors; do
@@ -57,6 +68,16 @@ cmp dora/adapter/adapter_model.safetensors dora2/adapter/adapter_model.safetenso
     fail "a DoRA run that was resumed has another adapter"
 expect_exit 0 "${dora[@]}" output_dir=dora3 lora_model_dir=dora/adapter
 expect_exit 0 "${dora[@]}" output_dir=dora6 lora_target_modules=[q_proj,up_proj]
+# The adapter it starts from decides rank, scale and modules; a recipe that says otherwise is told.
+start=("$LORIKEET" plan recipe.yaml peft_use_dora=true lora_model_dir=dora/adapter)
+expect_exit 0 "${start[@]}"
+expect_error 2 'lora_r is 16, but the adapter of lora_model_dir, dora/adapter, has 4' "${start[@]}" lora_r=16
+expect_error 2 'lora_alpha is 9, but the adapter' "${start[@]}" lora_alpha=9
+expect_error 2 'peft_use_dora is false, but the adapter' "${start[@]}" peft_use_dora=false
+expect_error 2 'lora_target_modules leaves out model.layers.0.self_attn.k_proj' "${start[@]}" lora_target_modules=q_proj
+grep -v lora_ recipe.yaml >bare.yaml
+expect_exit 0 "$LORIKEET" recipe check bare.yaml lora_model_dir=dora/adapter --resolved
+! grep -q lora_r: out || fail "the resolved recipe says what the adapter decides: $(cat out)"
 expect_exit 0 "${dora[@]}" output_dir=dora4 lora_dropout=0.1 gradient_checkpointing=none
 expect_exit 0 "${dora[@]}" output_dir=dora5 lora_dropout=0.1 gradient_checkpointing=layer
 numbers() { tail -c +$(($(od -An -tu8 -N8 "$1") + 9)) "$1"; } # the header names the recipe, which differs
@@ -88,6 +109,30 @@ expect_error 2 'cannot hold what lora_modules_to_save trains' "${train[@]}" outp
 expect_exit 0 "${train[@]}" output_dir=chat datasets.0.path=chat.jsonl compute_dtype=bf16 export.merged=false
 [ -s chat/adapter/adapter_model.safetensors ] || fail "no adapter from conversations"
 [ ! -e chat/merged ] || fail "merged, though nobody asked"
+
+# Resumed where there is nothing, in the middle, and at the end.
+expect_exit 0 "${train[@]}" output_dir=fresh --resume --quiet
+[ ! -s out ] && [ ! -s err ] || fail "--quiet says: $(cat out err)"
+rm -rf fresh
+expect_exit 0 "${train[@]}" output_dir=fresh --resume
+grep -qF 'note: no checkpoint in fresh: beginning at step 1' err || fail "no note: $(cat err)"
+expect_exit 0 "${train[@]}" output_dir=fresh --resume
+grep -qF 'fresh: is finished (4 of 4 steps)' err || fail "no word: $(cat err)"
+! grep -q 'fresh/adapter' err || fail "written again: $(cat err)"
+rm -r fresh/ckpt-00000004.safetensors fresh/adapter
+expect_exit 0 "${train[@]}" output_dir=fresh --resume
+grep -qF 'going on after step 2 of 4' err && grep -qE '^trained   4 steps, 2 of them now' out || fail "$(cat out err)"
+[ "$(grep -o '4/4  mean loss [0-9.]*' err)" = "$(grep -o '4/4  mean loss [0-9.]*' first.err)" ] ||
+    fail "the mean loss jumps: $(cat err)"
+"$LORIKEET" plan recipe.yaml warmup_steps=4 2>&1 >/dev/null | grep -qF 'warms up for 4' || fail "no warning of a long warm-up"
+"$LORIKEET" plan recipe.yaml val_set_size=0 test_datasets='[{path: rows.jsonl}]' 2>&1 >/dev/null |
+    grep -qF 'test_datasets: rows.jsonl holds the rows that are trained on' || fail "no warning of known rows"
+
+# The time comes from one layer, whichever has an adapter.
+for layer in 0 1; do
+    expect_exit 0 "$LORIKEET" plan recipe.yaml "lora_target_modules=.*layers\.$layer\..*" --json
+    grep -qE '"seconds": [0-9.e-]*[1-9]' out || fail "no time: $(cat out)"
+done
 
 # A finished run: not over it, resumed without harm, not with another recipe.
 expect_error 2 'run: not empty' "${train[@]}"
@@ -131,6 +176,23 @@ wait $trainer || status=$?
 [ $status = 143 ] || fail "stopped while it imported, $status: $(cat early.err)"
 [ ! -e early ] || fail "stopped while it imported, it left $(ls -A early)"
 rm many.jsonl*
+
+# A folder that cannot be written: what is made from the rows is kept elsewhere, and found there again.
+as=()
+[ "$(id -u)" != 0 ] || as=(setpriv --reuid=65534 --clear-groups)
+if chmod 755 . && "${as[@]}" "$LORIKEET" --version >/dev/null 2>&1; then
+    mkdir shut shut2 home && cp rows.jsonl shut/ && cp rows.jsonl shut2/ && chmod 555 shut shut2 && chmod 777 home
+    for again in 1 2; do
+        for folder in shut shut2; do
+            XDG_CACHE_HOME=$PWD/home expect_exit 0 "${as[@]}" "$LORIKEET" plan recipe.yaml datasets.0.path=$folder/rows.jsonl
+            [ "$(grep -c '^note: shut' err)" = $((2 - again)) ] || fail "notes: $(cat err)"
+        done
+    done
+    [ "$(ls home/lorikeet | wc -l)" = 4 ] || fail "caches: $(ls home/lorikeet)"
+    XDG_CACHE_HOME= HOME=/nowhere TMPDIR=/nowhere expect_error 4 'no directory for caches' \
+        "${as[@]}" "$LORIKEET" plan recipe.yaml datasets.0.path=shut/rows.jsonl
+    chmod 755 shut shut2
+fi
 
 # What must be refused before anything is written.
 plain=(val_set_size=0 eval_steps=0 eval_strategy=no)

@@ -101,8 +101,7 @@ static void templates_make_prompts_of_any_row(void **state)
 static void members_may_have_other_names(void **state)
 {
     (void)state;
-    const lrk_member_names chat = {
-        .messages = "talk", .role = "from", .content = "value", .system = "persona"};
+    const lrk_member_names chat = {.messages = "talk", .role = "from", .content = "value"};
     const lrk_member_names pair = {.instruction = "nl", .output = "target"};
     const lrk_member_names plain = {.text = "body"};
     becomes("{\"talk\": [{\"from\": \"human\", \"value\": \"q\"}, {\"from\": \"gpt\", \"value\": "
@@ -121,6 +120,9 @@ static void members_may_have_other_names(void **state)
                             (lrk_import_options){.names = plain}, &r, &err),
                      LRK_EINPUT);
     assert_non_null(strstr(err.text, "in.jsonl:1: body: is to be 'text', but"));
+    const lrk_member_names nowhere = {.text = "body", .system = "persona"};
+    assert_int_equal(import("{\"body\": \"t\"}", (lrk_import_options){.names = nowhere}, &r, &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "no row has a member 'persona'"));
 }
 
 static void a_cached_import_is_made_once(void **state)

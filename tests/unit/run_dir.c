@@ -195,7 +195,23 @@ static void progress_line(void **state)
     lrk_progress_end();
     lrk_progress_format(&p, &r, text, sizeof text);
     assert_string_equal(
-        text, "100/235  loss 0.250  lr 9.1e-04  500 tok/s (250 trained)  ETA 4:30  412 MB");
+        text, "100/235  mean loss 0.250  lr 9.1e-04  500 tok/s (250 trained)  ETA 4:30  412 MB");
+}
+
+static void a_loss_that_climbs_is_warned_of_once(void **state)
+{
+    (void)state;
+    lrk_progress p;
+    lrk_step_record r = {.loss = 2.0, .tokens = 1, .trained_tokens = 1, .seconds = 1.0};
+    lrk_log_level(0);
+    lrk_progress_begin(&p, 100);
+    for (r.step = 1; r.step <= 20; r.step++) lrk_progress_step(&p, &r);
+    assert_false(p.warned);
+    r.loss = 9.0;
+    for (; r.step <= 24; r.step++) lrk_progress_step(&p, &r);
+    assert_false(p.warned); /* the mean is below 1 + 2 * 2 */
+    for (; r.step <= 40; r.step++) lrk_progress_step(&p, &r);
+    assert_true(p.warned);
 }
 
 static void durations(void **state)
@@ -240,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(left_overs_are_removed, remove_all, remove_all),
         cmocka_unit_test_setup_teardown(checkpoints_rotate, remove_all, remove_all),
         cmocka_unit_test(progress_line),
+        cmocka_unit_test(a_loss_that_climbs_is_warned_of_once),
         cmocka_unit_test(durations),
         cmocka_unit_test(first_signal_asks_second_ends),
     };

@@ -17,7 +17,7 @@ WHOLE = gguf(KEYS, [T, ("u", [32], 8, bytes(34))])
 
 
 def alone(name, says, content):
-    bad("gguf/" + name, INSPECT, "^lorikeet: x: .*(" + says + ")", {"x": content})
+    bad("gguf/" + name, INSPECT, "^error: x: .*(" + says + ")", {"x": content})
 
 
 def keyed(name, says, *keys, **more):

@@ -31,7 +31,7 @@ def config(name, says, content, base=LLAMA):
     more = (
         {} if base == LLAMA else {"m/" + n: Link(base + "/" + n) for n in os.listdir(base) if n.startswith(("ex", "b"))}
     )
-    bad("config/" + name, argv, r"^lorikeet: m\b.*(" + says + ")", {**model(base=base, config_json=content), **more})
+    bad("config/" + name, argv, r"^error: m\b.*(" + says + ")", {**model(base=base, config_json=content), **more})
 
 
 config("missing", "config.json is missing", None)
@@ -164,7 +164,7 @@ def tokenizer(name, says, content, argv=TOKENIZE):
     bad(
         "tokenizer/" + name,
         argv,
-        r"^lorikeet: m/tokenizer.json: .*(%s)|^lorikeet: m/tokenizer.json:\d+:\d+: .*(%s)" % (says, says),
+        r"^error: m/tokenizer.json: .*(%s)|^error: m/tokenizer.json:\d+:\d+: .*(%s)" % (says, says),
         model(tokenizer_json=content),
     )
 
@@ -282,7 +282,7 @@ def chat(name, says, tconfig=None, template=None, argv=None):
     bad(
         "chat/" + name,
         argv or ["render", "--model", "m", "--messages", "c.json"],
-        r"^lorikeet: .*(%s)" % says,
+        r"^error: .*(%s)" % says,
         dict(files, **{"c.json": '[{"role": "user", "content": "a"}]'}),
     )
 

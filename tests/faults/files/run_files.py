@@ -36,7 +36,7 @@ H5 = made()["d.h5"]
 
 
 def data(name, says, content, argv=("data", "check", "d.h5")):
-    bad("hdf5/" + name, list(argv), r"^lorikeet: (datasets: )?d\.h5.*(" + says + ")", {**model(), "d.h5": content})
+    bad("hdf5/" + name, list(argv), r"^error: (datasets: )?d\.h5.*(" + says + ")", {**model(), "d.h5": content})
 
 
 for k, n in enumerate(
@@ -139,7 +139,7 @@ resumed(
 )
 resumed("recipe_missing", "recipe.resolved.yaml", code=2, files={"run/recipe.resolved.yaml": None})
 resumed("lock_directory", "LOCK", code=4, files={"run/LOCK": Directory()})
-bad("resume/output_file", TRAIN + ["output_dir=file"], "file", {**model(), "file": "mine"}, 4)
+bad("resume/output_file", TRAIN + ["output_dir=file"], "file", {**model(), "file": "mine"}, 2)
 bad("resume/not_empty", TRAIN, "run: not empty", {**model(), "run/mine": "x"}, 2)
 
 # ---- golden directories ----

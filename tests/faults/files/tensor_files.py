@@ -32,7 +32,7 @@ DATA = bytes(20)
 
 
 def alone(name, says, content):
-    bad("safetensors/" + name, INSPECT, r"^lorikeet: x(:\d+:\d+)?: .*(" + says + ")", {"x": content})
+    bad("safetensors/" + name, INSPECT, r"^error: x(:\d+:\d+)?: .*(" + says + ")", {"x": content})
 
 
 WHOLE = safetensors(TWO, DATA)
@@ -156,7 +156,7 @@ UP = "model.layers.1.mlp.up_proj.weight"
 
 def weights(name, says, header=HEADER, data=NUMBERS, argv=None, code=3):
     content = header if isinstance(header, bytes) else safetensors(header, data)
-    bad("weights/" + name, argv or next(COMMANDS), r"^lorikeet: .*" + says, model(model_safetensors=content), code)
+    bad("weights/" + name, argv or next(COMMANDS), r"^error: .*" + says, model(model_safetensors=content), code)
 
 
 def renamed(old, new):
