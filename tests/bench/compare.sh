@@ -42,7 +42,7 @@ peer() { # NAME ARGUMENT...
 ours_plume() { # NAME DTYPE
     rm -rf "$out/run"
     "$lorikeet" train recipes/plume.yaml base_model="$model" output_dir="$out/run" threads="$threads" \
-        compute_dtype="$2" max_steps=7 warmup_ratio=0 evals_per_epoch=0 load_best_model_at_end=false export.merged=false \
+        compute_dtype="$2" micro_batch_size=16 gradient_checkpointing=mlp max_steps=7 warmup_ratio=0 evals_per_epoch=0 load_best_model_at_end=false export.merged=false \
         export.adapter_gguf=false 'export.gguf=[]' --verbose >"$out/log" 2>&1
     python3 - "$1" "$out/run/metrics.jsonl" "$out/log" >>"$out/rows" <<'PY'
 import json, re, sys
