@@ -120,7 +120,7 @@ Not modelled:
   bytes a number each. Of SmolLM2-135M that is 840 launches, of Llama-3.1-8B 896 and 0.5 GB.
 - A bias is added by a launch of its own, which reads and writes the result once more: 2 x 2 bytes for each of
   its numbers (38 MB a layer for q, k and v of Qwen2.5-7B at 2048 tokens). cuBLASLt could add it before
-  it stores, but takes it in bf16, other numbers than the CPU's.
+  it stores; whether from f32, so that the numbers are the CPU's, was not tried.
 - Whether it fits: `lorikeet plan` says that to the byte, for a card that is not there too.
 - Uploading a batch and reading the loss, which happen beside the step.
 

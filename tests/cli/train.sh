@@ -180,17 +180,19 @@ rm many.jsonl*
 # A folder that cannot be written: what is made from the rows is kept elsewhere, and found there again.
 as=()
 [ "$(id -u)" != 0 ] || as=(setpriv --reuid=65534 --clear-groups)
-if chmod 755 . && "${as[@]}" "$LORIKEET" --version >/dev/null 2>&1; then
+mkdir base && cp "$G"/*.json "$G/model.safetensors" base/ && chmod -R a+rX base && chmod 755 .
+if "${as[@]}" "$LORIKEET" inspect base/model.safetensors >/dev/null 2>&1; then
     mkdir shut shut2 home && cp rows.jsonl shut/ && cp rows.jsonl shut2/ && chmod 555 shut shut2 && chmod 777 home
     for again in 1 2; do
         for folder in shut shut2; do
-            XDG_CACHE_HOME=$PWD/home expect_exit 0 "${as[@]}" "$LORIKEET" plan recipe.yaml datasets.0.path=$folder/rows.jsonl
+            XDG_CACHE_HOME=$PWD/home expect_exit 0 "${as[@]}" "$LORIKEET" plan recipe.yaml base_model=base \
+                datasets.0.path=$folder/rows.jsonl
             [ "$(grep -c '^note: shut' err)" = $((2 - again)) ] || fail "notes: $(cat err)"
         done
     done
     [ "$(ls home/lorikeet | wc -l)" = 4 ] || fail "caches: $(ls home/lorikeet)"
     XDG_CACHE_HOME= HOME=/nowhere TMPDIR=/nowhere expect_error 4 'no directory for caches' \
-        "${as[@]}" "$LORIKEET" plan recipe.yaml datasets.0.path=shut/rows.jsonl
+        "${as[@]}" "$LORIKEET" plan recipe.yaml base_model=base datasets.0.path=shut/rows.jsonl
     chmod 755 shut shut2
 fi
 

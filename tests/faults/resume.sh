@@ -83,6 +83,7 @@ same() {
 stop_when() {
     local file=$1 pattern=$2 count=$3 got=0
     shift 3
+    rm -f err # what the run before it said counts for nothing
     "$@" >out 2>err &
     local pid=$!
     for _ in $(seq 2000); do
