@@ -326,6 +326,17 @@ lrk_status lrk_json_dump(const lrk_json *v, int indent, lrk_buf *b, lrk_err *err
     return lrk_buf_check(b, err);
 }
 
+lrk_status lrk_json_save(const lrk_json *v, const char *path, lrk_err *err)
+{
+    lrk_buf text = {0};
+    lrk_status status = lrk_json_dump(v, 2, &text, err);
+    lrk_buf_puts(&text, "\n");
+    if (status == LRK_OK) status = lrk_buf_check(&text, err);
+    if (status == LRK_OK) status = lrk_file_write(path, text.data, text.n, err);
+    lrk_buf_free(&text);
+    return status;
+}
+
 void lrk_json_quote(lrk_buf *b, const char *s, size_t n)
 {
     static const char hex[] = "0123456789abcdef";

@@ -32,6 +32,8 @@ lrk_status lrk_json_parse(lrk_json **out, const char *text, size_t n, const char
 lrk_status lrk_json_parse_line(lrk_json **out, const char *text, size_t n, const char *where,
                                size_t line, lrk_err *err);
 lrk_status lrk_json_load(lrk_json **out, const char *path, size_t max_bytes, lrk_err *err);
+/* Indented by two, with a newline at the end; whole or not at all. */
+lrk_status lrk_json_save(const lrk_json *v, const char *path, lrk_err *err);
 void lrk_json_free(lrk_json *v); /* drops one reference; NULL is fine */
 lrk_json *lrk_json_ref(lrk_json *v);
 

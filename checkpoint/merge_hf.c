@@ -88,14 +88,8 @@ static size_t shard_end(const lrk_merge_job *job, size_t first)
 static lrk_status write_json(lrk_merge_job *job, const char *name, const lrk_json *v, lrk_err *err)
 {
     const char *path;
-    lrk_buf b = {0};
-    lrk_status status = out_path(job, name, &path, err);
-    if (status == LRK_OK) status = lrk_json_dump(v, 2, &b, err);
-    lrk_buf_puts(&b, "\n");
-    if (status == LRK_OK) status = lrk_buf_check(&b, err);
-    if (status == LRK_OK) status = lrk_file_write(path, b.data, b.n, err);
-    lrk_buf_free(&b);
-    return status;
+    LRK_TRY(out_path(job, name, &path, err));
+    return lrk_json_save(v, path, err);
 }
 
 static lrk_status write_weights(lrk_merge_job *job, lrk_err *err)

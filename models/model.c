@@ -522,7 +522,7 @@ static lrk_status embedding_and_head(const lrk_builder *b, lrk_err *err)
     lrk_model *m = b->m;
     const lrk_decoder *d = &m->decoder;
     const unsigned bits = b->options->lora ? b->options->lora->whole : 0;
-    m->as_one = d->tied && bits > LRK_WHOLE_AS_ONE;
+    m->as_one = lrk_whole_as_one(bits, d->tied);
     if (m->as_one) return whole(b, LRK_EMBEDDING_PATH, rows, err);
     if (bits & LRK_WHOLE_EMBEDDING)
         LRK_TRY(whole(b, LRK_EMBEDDING_PATH, rows, err));

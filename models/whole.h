@@ -18,6 +18,12 @@
 /* Bits. AS_ONE: tied models train one copy, whichever is named; it means nothing to others. */
 enum { LRK_WHOLE_EMBEDDING = 1, LRK_WHOLE_HEAD = 2, LRK_WHOLE_AS_ONE = 4 };
 
+/* Whether one copy stands for both. */
+static inline bool lrk_whole_as_one(unsigned bits, bool tied)
+{
+    return tied && bits > LRK_WHOLE_AS_ONE;
+}
+
 typedef struct lrk_whole {
     const char *path;            /* of the module; static */
     lrk_tensor stored;           /* as the base has it, in this process's memory */

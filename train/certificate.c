@@ -125,14 +125,9 @@ lrk_json *lrk_certificate_json(const lrk_certificate *c)
 
 lrk_status lrk_certificate_write(const lrk_certificate *c, const char *path, lrk_err *err)
 {
-    lrk_buf text = {0};
     lrk_json *v = lrk_certificate_json(c);
-    lrk_status status = lrk_json_dump(v, 2, &text, err);
+    const lrk_status status = lrk_json_save(v, path, err);
     lrk_json_free(v);
-    lrk_buf_puts(&text, "\n");
-    if (status == LRK_OK) status = lrk_buf_check(&text, err);
-    if (status == LRK_OK) status = lrk_file_write(path, text.data, text.n, err);
-    lrk_buf_free(&text);
     return status;
 }
 

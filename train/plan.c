@@ -35,14 +35,14 @@ static size_t count_trainable(const lrk_engine_bytes *b)
 static double whole(const lrk_session *s)
 {
     const unsigned bits = s->lora.whole;
-    if (s->base.decoder.tied && bits > LRK_WHOLE_AS_ONE) return 1.0;
+    if (lrk_whole_as_one(bits, s->base.decoder.tied)) return 1.0;
     return (bits & LRK_WHOLE_EMBEDDING ? 1.0 : 0.0) + (bits & LRK_WHOLE_HEAD ? 1.0 : 0.0);
 }
 
 static bool trains_head(const lrk_session *s)
 {
     const unsigned bits = s->lora.whole;
-    return bits & LRK_WHOLE_HEAD || (s->base.decoder.tied && bits > LRK_WHOLE_AS_ONE);
+    return bits & LRK_WHOLE_HEAD || lrk_whole_as_one(bits, s->base.decoder.tied);
 }
 
 static double count_flops(const lrk_session *s, size_t trainable)

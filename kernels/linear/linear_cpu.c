@@ -1,51 +1,17 @@
 /* kernels/linear/linear_cpu.c -- bias and dropout around the products. */
 #include "base/size.h"
 #include "base/threads.h"
+#include "kernels/dropout/rows.h"
 #include "kernels/linear/products.h"
 #include "kernels/real.h"
 
 void LRK_KERNEL(linear, fwd)(const lrk_call *c);
 void LRK_KERNEL(linear, bwd)(const lrk_call *c);
 
-enum { ROWS_PER_TASK = 32 };
-
-typedef struct lrk_mask_job {
-    const lrk_tensor *from, *to;
-    const lrk_linear_attr *attr;
-    bool add;
-} lrk_mask_job;
-
-/* Element e of the mask: 0 with probability p, else 1 / (1 - p). Element numbers count over the
- * whole matrix, so that a row's mask does not depend on how rows are shared out. */
-static void mask_rows(void *ctx, size_t task, int worker)
-{
-    (void)worker;
-    const lrk_mask_job *job = ctx;
-    const size_t width = lrk_cols(job->from), rows = lrk_rows(job->from);
-    const size_t end = lrk_min(rows, (task + 1) * ROWS_PER_TASK);
-    const uint32_t limit = (uint32_t)(job->attr->dropout * 4294967296.0);
-    const lrk_real keep = (lrk_real)(1.0 / (1.0 - job->attr->dropout));
-    for (size_t t = task * ROWS_PER_TASK; t < end; t++) {
-        const lrk_store *from = lrk_row(job->from, t);
-        lrk_store *to = lrk_row(job->to, t);
-        uint32_t four[4] = {0};
-        uint64_t block = UINT64_MAX;
-        for (size_t i = 0; i < width; i++) {
-            const uint64_t e = (uint64_t)t * width + i;
-            if (e / 4 != block) {
-                block = e / 4;
-                lrk_rng_block(*job->attr->rng, block, four);
-            }
-            const lrk_real v = four[e % 4] < limit ? 0 : keep * lrk_get(from, i);
-            lrk_put(to, i, job->add ? lrk_get(to, i) + v : v);
-        }
-    }
-}
-
 static void apply_mask(const lrk_call *c, const lrk_tensor *from, const lrk_tensor *to, bool add)
 {
-    lrk_mask_job job = {from, to, c->attr, add};
-    lrk_parallel(lrk_ceil_div(lrk_rows(from), ROWS_PER_TASK), mask_rows, &job);
+    const lrk_linear_attr *a = c->attr;
+    lrk_dropout_rows((lrk_dropout_job){from, to, a->dropout, a->rng, false, add});
 }
 
 static lrk_real bias_at(const lrk_tensor *bias, size_t i)

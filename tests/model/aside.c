@@ -68,14 +68,7 @@ static void results_put_aside_change_no_bit(void **state)
 
 int main(int argc, char **argv)
 {
-    lrk_err err = {0};
-    if (argc > 1 && strcmp(argv[1], "CUDA") == 0) {
-        device = LRK_CUDA;
-        if (lrk_device_open(device, NULL, &err) != LRK_OK) {
-            fprintf(stderr, "%s\n", err.text);
-            return 1;
-        }
-    }
+    if (!lrk_toy_device(argc, argv, &device)) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(results_put_aside_change_no_bit)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

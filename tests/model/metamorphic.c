@@ -170,38 +170,6 @@ static bool select_without_experts(void *ctx, const char *path, size_t *rank, do
     return !strstr(path, ".experts.");
 }
 
-static bool select_shared(void *ctx, const char *path, size_t *rank, double *alpha)
-{
-    (void)ctx, (void)rank, (void)alpha;
-    return strstr(path, ".shared_expert.");
-}
-
-static bool select_routed(void *ctx, const char *path, size_t *rank, double *alpha)
-{
-    (void)ctx, (void)rank, (void)alpha;
-    return strstr(path, ".experts.") && !strstr(path, "_up_proj") && !strstr(path, "experts.down_proj");
-}
-
-/* Neither DoRA nor dropout beside experts, routed ones and a shared one behind a gate: refused by name. */
-static void experts_refuse_what_their_adapters_have_not(void **state)
-{
-    (void)state;
-    lrk_toy toy = {.arena = lrk_arena_growing("toy"), .type = LRK_F32, .decoder = lrk_toy_decoder(LRK_TOY_EXPERTS)};
-    toy.decoder.gated_shared = true;
-    for (int i = 0; i < 4 && kind == LRK_TOY_EXPERTS; i++) {
-        lrk_lora_options o = {.rank = 2, .alpha = 2, .select = i < 2 ? select_shared : select_routed};
-        lrk_engine_bytes bytes;
-        lrk_err err = {0};
-        o.dora = i % 2;
-        o.dropout = i % 2 ? 0.0 : 0.1;
-        const lrk_engine_options e = {.device = device, .decoder = toy.decoder, .find = lrk_toy_find, .ctx = &toy,
-                                      .lora = &o, .train = true, .max_tokens = 8, .max_segments = 1};
-        assert_int_equal(lrk_engine_plan(&e, &bytes, &err), LRK_ESUPPORT);
-        assert_non_null(strstr(err.text, i % 2 ? "DoRA beside experts is not supported" : "whose adapters have none"));
-    }
-    lrk_arena_free(&toy.arena);
-}
-
 static void recomputing_changes_no_bit(void **state)
 {
     (void)state;
@@ -578,18 +546,10 @@ static void a_shape_that_comes_again_gives_the_same(void **state)
 
 int main(int argc, char **argv)
 {
-    lrk_err err = {0};
-    if (argc > 1 && strcmp(argv[1], "CUDA") == 0) {
-        device = LRK_CUDA;
-        if (lrk_device_open(device, NULL, &err) != LRK_OK) {
-            fprintf(stderr, "%s\n", err.text);
-            return 1;
-        }
-    }
+    if (!lrk_toy_device(argc, argv, &device)) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adapters_that_start_at_zero_change_no_logit),
         cmocka_unit_test(gradient_is_the_slope_of_the_loss),
-        cmocka_unit_test(experts_refuse_what_their_adapters_have_not),
         cmocka_unit_test(recomputing_changes_no_bit),
         cmocka_unit_test(backward_ends_at_the_lowest_adapter),
         cmocka_unit_test(threads_change_no_bit),

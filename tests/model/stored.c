@@ -190,14 +190,7 @@ static void nf4_on_loading_is_the_model_of_its_values(void **state)
 
 int main(int argc, char **argv)
 {
-    lrk_err err = {0};
-    if (argc > 1 && strcmp(argv[1], "CUDA") == 0) {
-        device = LRK_CUDA;
-        if (lrk_device_open(device, NULL, &err) != LRK_OK) {
-            fprintf(stderr, "%s\n", err.text);
-            return 1;
-        }
-    }
+    if (!lrk_toy_device(argc, argv, &device)) return 1;
     const struct CMUnitTest everywhere[] = {
         cmocka_unit_test(types_side_by_side_are_the_model_of_their_values),
         cmocka_unit_test(nf4_on_loading_is_the_model_of_its_values),

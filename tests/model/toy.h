@@ -10,6 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The device that the first argument names: CUDA, or the CPU where there is none. False, with the reason on
+ * standard error, where it does not open. */
+static inline bool lrk_toy_device(int argc, char **argv, lrk_device *device)
+{
+    lrk_err err = {0};
+    if (argc < 2 || strcmp(argv[1], "CUDA") != 0) return true;
+    *device = LRK_CUDA;
+    if (lrk_device_open(*device, NULL, &err) == LRK_OK) return true;
+    fprintf(stderr, "%s\n", err.text);
+    return false;
+}
+
 typedef struct lrk_toy {
     lrk_arena arena;
     lrk_dtype type;
