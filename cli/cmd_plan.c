@@ -48,7 +48,7 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
     row("activations", e->step);
     row("kernel workspace", e->scratch);
     if (s->device == LRK_CPU) row("program and data", p->bytes.process);
-    row("peak, at most", p->bytes.total);
+    row("peak", p->bytes.total);
     if (s->device != LRK_CPU) {
         printf("memory of this process\n  %-26s %10.1f MB, and the weights while they are copied\n",
                "program and data", (double)p->bytes.process / 1e6);
@@ -136,9 +136,9 @@ const lrk_command lrk_command_plan = {
             "\n"
             "Prints what a run will need: bytes of memory by class, steps, tokens, work, and the time\n"
             "of the steps, which follows from a step of one layer that is timed now. Memory is that of\n"
-            "the largest micro-batch, with all workspace that kernels may ask for: runs stay below it,\n"
-            "by up to 5 %, or exceed it by no more than 1 % and 8 MB of libraries. Reads the data, the\n"
-            "headers of the model's files, and of the weights those of that layer and the head.\n"
+            "the largest micro-batch, with all workspace that kernels may ask for; the peak of a run is\n"
+            "within 1 % and 8 MB of it. Reads the data, the headers of the model's files, and of the\n"
+            "weights those of that layer and the head.\n"
             "\n"
             "  --json   the figures as JSON\n"
             "\n"

@@ -36,7 +36,7 @@ void lrk_progress_format(const lrk_progress *p, const lrk_step_record *r, char *
     snprintf(out, size, "%llu/%llu  mean loss %.3f  lr %.1e  %.0f tok/s (%.0f trained)  ETA %s  %zu MB",
              (unsigned long long)r->step, (unsigned long long)p->total,
              p->loss_weight > 0 ? p->loss / p->loss_weight : r->loss, r->learning_rate,
-             p->tokens / seconds, p->trained / seconds, left, r->peak_bytes >> 20);
+             p->tokens / seconds, p->trained / seconds, left, r->peak_bytes / 1000000);
 }
 
 void lrk_progress_recall(lrk_progress *p, double loss)

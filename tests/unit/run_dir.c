@@ -188,7 +188,7 @@ static void progress_line(void **state)
                          .tokens = 1000,
                          .trained_tokens = 500,
                          .seconds = 2.0,
-                         .peak_bytes = (size_t)412 << 20};
+                         .peak_bytes = 412900000};
     lrk_log_level(0);
     lrk_progress_begin(&p, 235);
     for (int i = 0; i < 3; i++) lrk_progress_step(&p, &r);
