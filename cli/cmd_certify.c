@@ -1,5 +1,6 @@
 /* cli/cmd_certify.c -- `lorikeet certify`: how far merged models are from base + adapter. */
 #include "base/file.h"
+#include "base/log.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "cli/exam_args.h"
@@ -73,7 +74,9 @@ static lrk_status measure(certify_command *c, lrk_err *err)
     to->min_top1 = c->min_top1 > 0.0 ? c->min_top1 : r->export_min_top1;
     to->stop = lrk_stop_requested;
     lrk_signals_install();
-    return lrk_certify(to, err);
+    const lrk_status status = lrk_certify(to, err);
+    if (status == LRK_STOPPED) lrk_note("nothing is kept of a certificate: the same command begins anew");
+    return status;
 }
 
 static lrk_status report(const certify_command *c, lrk_err *err)
@@ -100,7 +103,6 @@ static lrk_status certify(certify_command *c, int argc, char **argv, lrk_err *er
     if (run) c->args.run = argv[0];
     LRK_REQUIRE(err, c->args.run || (argc && c->args.data), LRK_EUSAGE,
                 "expected a run directory, or --model, --data and the models to look at");
-    LRK_REQUIRE(err, c->threads <= LRK_MAX_THREADS, LRK_EUSAGE, "--threads: at most %d", LRK_MAX_THREADS);
     LRK_TRY(lrk_exam_args_resolve(&c->args, err));
     lrk_threads_set((int)c->threads);
     LRK_TRY(outputs(c, argv + run, (size_t)(argc - run), err));
@@ -112,20 +114,20 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     certify_command c = {.device = "auto", .rows = 32, .args = {.arena = lrk_arena_growing("certify")}};
     const lrk_option table[] = {
-        {"model", LRK_OPTION_STRING, &c.args.model, false},
-        {"adapter", LRK_OPTION_STRING, &c.args.adapter, false},
-        {"data", LRK_OPTION_STRING, &c.args.data, false},
-        {"split", LRK_OPTION_STRING, &c.args.split, false},
-        {"prompt", LRK_OPTION_STRING, &c.args.prompt, false},
-        {"completion", LRK_OPTION_STRING, &c.args.completion, false},
-        {"chat-template", LRK_OPTION_STRING, &c.args.chat_template, false},
-        {"rows", LRK_OPTION_SIZE, &c.rows, false},
-        {"max-kl", LRK_OPTION_REAL, &c.max_kl, false},
-        {"min-top1", LRK_OPTION_REAL, &c.min_top1, false},
-        {"out", LRK_OPTION_STRING, &c.out, false},
-        {"json", LRK_OPTION_FLAG, &c.json, false},
-        {"device", LRK_OPTION_STRING, &c.device, false},
-        {"threads", LRK_OPTION_SIZE, &c.threads, false},
+        {"model", LRK_OPTION_STRING, &c.args.model, false, NULL},
+        {"adapter", LRK_OPTION_STRING, &c.args.adapter, false, NULL},
+        {"data", LRK_OPTION_STRING, &c.args.data, false, NULL},
+        {"split", LRK_OPTION_STRING, &c.args.split, false, NULL},
+        {"prompt", LRK_OPTION_STRING, &c.args.prompt, false, NULL},
+        {"completion", LRK_OPTION_STRING, &c.args.completion, false, NULL},
+        {"chat-template", LRK_OPTION_STRING, &c.args.chat_template, false, NULL},
+        {"rows", LRK_OPTION_SIZE, &c.rows, false, NULL},
+        {"max-kl", LRK_OPTION_REAL, &c.max_kl, false, "(0,100]"},
+        {"min-top1", LRK_OPTION_REAL, &c.min_top1, false, "(0,1]"},
+        {"out", LRK_OPTION_STRING, &c.out, false, NULL},
+        {"json", LRK_OPTION_FLAG, &c.json, false, NULL},
+        {"device", LRK_OPTION_STRING, &c.device, false, NULL},
+        {"threads", LRK_OPTION_SIZE, &c.threads, false, LRK_RANGE_THREADS},
     };
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
     const lrk_status status = certify(&c, argc, argv, err);
@@ -162,7 +164,7 @@ const lrk_command lrk_command_certify = {
             "  --out FILE         the certificate as JSON\n"
             "  --json             the same on standard output instead of the table\n"
             "  --device D         auto (the GPU where there is one), cpu or cuda\n"
-            "  --threads K        threads (one for each processor)\n"
+            "  --threads K        threads (0: one for each processor)\n"
             "\n"
             "example: lorikeet certify runs/plume runs/plume/merged-q4_k_m.gguf --max-kl 0.05\n",
     .run = run,

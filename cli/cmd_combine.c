@@ -65,7 +65,6 @@ static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
                 "--method: '%s' is unknown; cat, svd, linear, magnitude_prune, ties, dare_linear or dare_ties",
                 c->method);
     LRK_REQUIRE(err, !c->rank || c->options.method == LRK_COMBINE_SVD, LRK_EUSAGE, "--rank goes with --method svd");
-    LRK_REQUIRE(err, c->threads <= LRK_MAX_THREADS, LRK_EUSAGE, "--threads: at most %d", LRK_MAX_THREADS);
     LRK_TRY(lrk_output_is_free(c->out, true, err));
     lrk_threads_set((int)c->threads);
     c->options.rank = c->rank;
@@ -84,13 +83,13 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     combine_command c = {.method = "cat", .seed = 42, .options = {.density = 1.0},
                          .arena = lrk_arena_growing("combine")};
-    const lrk_option table[] = {{"out", LRK_OPTION_STRING, &c.out, true},
-                                {"method", LRK_OPTION_STRING, &c.method, false},
-                                {"rank", LRK_OPTION_SIZE, &c.rank, false},
-                                {"density", LRK_OPTION_REAL, &c.options.density, false},
-                                {"seed", LRK_OPTION_SIZE, &c.seed, false},
-                                {"threads", LRK_OPTION_SIZE, &c.threads, false},
-                                {"json", LRK_OPTION_FLAG, &c.json, false}};
+    const lrk_option table[] = {{"out", LRK_OPTION_STRING, &c.out, true, NULL},
+                                {"method", LRK_OPTION_STRING, &c.method, false, NULL},
+                                {"rank", LRK_OPTION_SIZE, &c.rank, false, LRK_RANGE_RANK},
+                                {"density", LRK_OPTION_REAL, &c.options.density, false, "(0,1]"},
+                                {"seed", LRK_OPTION_SIZE, &c.seed, false, NULL},
+                                {"threads", LRK_OPTION_SIZE, &c.threads, false, LRK_RANGE_THREADS},
+                                {"json", LRK_OPTION_FLAG, &c.json, false, NULL}};
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
     const lrk_status status = work(&c, argc, argv, err);
     for (size_t i = 0; i < c.n; i++) lrk_adapter_free(&c.adapter[i]);
@@ -114,7 +113,7 @@ const lrk_command lrk_command_combine = {
             "  --rank N       svd: rank of the result (the largest rank of an adapter)\n"
             "  --density X    share of numbers that magnitude_prune, ties and dare keep (1)\n"
             "  --seed N       of dare's choice (42)\n"
-            "  --threads N    default: all processors\n"
+            "  --threads N    threads (0: one for each processor)\n"
             "  --json         print the report as JSON\n"
             "\n"
             "example: lorikeet combine runs/sql/adapter=0.7 runs/tone/adapter=0.3 --out both\n"

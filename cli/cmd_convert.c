@@ -3,8 +3,6 @@
 #include "cli/merge_run.h"
 #include "generate/manifest.h"
 
-#include <stdio.h>
-
 /* A PEFT directory becomes a file, a file becomes a directory. */
 static lrk_status convert(const lrk_merge_args *m, const lrk_weights *base, lrk_adapter *a,
                           lrk_err *err)
@@ -16,8 +14,9 @@ static lrk_status convert(const lrk_merge_args *m, const lrk_weights *base, lrk_
     LRK_TRY(peft ? lrk_adapter_save_gguf(a, base, m->o.out, err)
                  : lrk_adapter_save(a, m->o.out, err));
     if (!peft) LRK_TRY(lrk_manifest_describe(m->o.out, "PEFT adapter", base, a, NULL, err));
-    printf("%s: %s adapter, %zu modules\n", m->o.out, peft ? "GGUF" : "PEFT", a->n);
-    return LRK_OK;
+    const lrk_adapter_outputs said = {.gguf = peft ? m->o.out : NULL, .peft = peft ? NULL : m->o.out,
+                                      .modules = a->n, .json = m->json};
+    return lrk_print_adapter_outputs(&said, err);
 }
 
 static lrk_status convert_adapter(const lrk_merge_args *m, lrk_err *err)
@@ -67,8 +66,8 @@ const lrk_command lrk_command_convert = {
         "                   made from its metadata: same ids, but not the original files\n"
         "  --shard-mb N     largest file of a directory of weights, default 5000\n"
         "  --any-base       accept an adapter that was trained on other weights of this shape\n"
-        "  --threads N      default: all processors\n"
-        "  --json           print the report on weights as JSON\n"
+        "  --threads N      threads (0: one for each processor)\n"
+        "  --json           print the report as JSON\n"
         "\n"
         "example: lorikeet convert --model model.gguf --out model-hf\n",
     .run = run,

@@ -70,13 +70,13 @@ static lrk_status run_import(int argc, char **argv, lrk_err *err)
     lrk_import_report report;
     const char *shape = "auto", *names = NULL;
     bool json = false;
-    const lrk_option options[] = {{"out", LRK_OPTION_STRING, &o.out, true},
-                                  {"shape", LRK_OPTION_STRING, &shape, false},
-                                  {"prompt", LRK_OPTION_STRING, &o.prompt, false},
-                                  {"completion", LRK_OPTION_STRING, &o.completion, false},
-                                  {"names", LRK_OPTION_STRING, &names, false},
-                                  {"val-fraction", LRK_OPTION_REAL, &o.val_fraction, false},
-                                  {"json", LRK_OPTION_FLAG, &json, false}};
+    const lrk_option options[] = {{"out", LRK_OPTION_STRING, &o.out, true, NULL},
+                                  {"shape", LRK_OPTION_STRING, &shape, false, NULL},
+                                  {"prompt", LRK_OPTION_STRING, &o.prompt, false, NULL},
+                                  {"completion", LRK_OPTION_STRING, &o.completion, false, NULL},
+                                  {"names", LRK_OPTION_STRING, &names, false, NULL},
+                                  {"val-fraction", LRK_OPTION_REAL, &o.val_fraction, false, "[0,1)"},
+                                  {"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc >= 1 && argc <= LRK_MAX_INPUTS, LRK_EUSAGE,
                 "data import: expected 1 to %d input files (\"-\" for standard input), got %d",

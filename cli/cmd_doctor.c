@@ -79,9 +79,11 @@ static gpu look_for_gpu(lrk_arena *a)
     return g;
 }
 
+enum { LABEL = 17 };
+
 static void print_facts(const fact *facts, size_t n)
 {
-    for (size_t i = 0; i < n; i++) printf("%-12s %s\n", facts[i].name, facts[i].value);
+    for (size_t i = 0; i < n; i++) printf("%-*s %s\n", LABEL, facts[i].name, facts[i].value);
 }
 
 static lrk_status print_json(const fact *facts, size_t n, const fact *libraries, size_t n_libraries,
@@ -107,7 +109,7 @@ static lrk_status print_json(const fact *facts, size_t n, const fact *libraries,
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     bool json = false;
-    const lrk_option options[] = {{"json", LRK_OPTION_FLAG, &json, false}};
+    const lrk_option options[] = {{"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, 1, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "doctor: %s: nothing was expected here", argv[0]);
 
@@ -123,8 +125,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     const fact facts[] = {
         {"version", LRK_VERSION},
         {"cpu", lrk_cpu_model()},
-        {"level", lrk_isa_name(lrk_cpu())},
-        {"level_of_cpu", lrk_isa_name(lrk_cpu_hardware())},
+        {"instructions", lrk_isa_name(lrk_cpu())},
+        {"best_instructions", lrk_isa_name(lrk_cpu_hardware())},
         {"compute_auto", lrk_cpu_has_bf16() ? "bf16" : "f32"},
     };
     const fact more[] = {
@@ -147,7 +149,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
         print_facts(facts, n);
         print_facts(more, sizeof more / sizeof *more);
         print_facts(libraries, n_libraries);
-        printf("%-12s %s\n", "gpu", g.text);
+        printf("%-*s %s\n", LABEL, "gpu", g.text);
     }
     lrk_arena_free(&a);
     return s;
@@ -159,10 +161,12 @@ const lrk_command lrk_command_doctor = {
     .help =
         "usage: lorikeet doctor [--json]\n"
         "\n"
-        "Says what the processor can do and which instructions are used (LRK_CPU=scalar, avx2,\n"
-        "avx512 or amx lowers the level), what compute_dtype: auto means here, how many\n"
-        "threads work, how much memory there is, which libraries were found, and whether a\n"
-        "GPU is there.\n"
+        "Says which vector instructions are used (instructions) and which the processor has at\n"
+        "best (best_instructions; LRK_CPU=scalar, avx2, avx512 or amx makes the program use less),\n"
+        "what compute_dtype: auto means here (compute_auto), how many threads work, how much memory\n"
+        "there is, which libraries were found, and whether a GPU is there.\n"
+        "\n"
+        "  --json  the same as JSON\n"
         "\n"
         "example: LRK_CPU=avx2 lorikeet doctor\n",
     .run = run};

@@ -1,5 +1,7 @@
 /* cli/cmd_eval.c -- `lorikeet eval`: how well base and tuned model answer. */
+#include "base/file.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "cli/eval_report.h"
@@ -20,6 +22,7 @@ typedef struct lrk_eval_command {
     lrk_exam exam;
     lrk_validator *judge;
     lrk_writer *report_file, *failure_file;
+    lrk_journal *journal;
 } lrk_eval_command;
 
 /* Neither output may be a file of rows, nor the other one. */
@@ -45,8 +48,6 @@ static lrk_status resolve(lrk_eval_command *c, lrk_err *err)
     if (!c->max_tokens) c->max_tokens = 256;
     LRK_TRY(check_outputs(c, err));
     LRK_REQUIRE(err, !c->no_base || a->adapter, LRK_EUSAGE, "--no-base goes with an adapter");
-    LRK_REQUIRE(err, c->threads <= LRK_MAX_THREADS && c->batch <= 256, LRK_EUSAGE,
-                "--threads and --batch: at most 256");
     return LRK_OK;
 }
 
@@ -68,11 +69,55 @@ static lrk_status open_all(lrk_eval_command *c, lrk_err *err)
     return c->validator ? lrk_validator_open(&c->judge, c->validator, err) : LRK_OK;
 }
 
+static lrk_status put_key(lrk_json *key, const char *name, const lrk_responder *r, lrk_err *err)
+{
+    lrk_json *of;
+    LRK_TRY(lrk_responder_key(r, &of, err));
+    lrk_json_set(key, name, of);
+    return LRK_OK;
+}
+
+/* Losses and answers are kept as they are finished, beside what is to be written or in the run directory: a
+ * command that is stopped goes on with the rest. Without such a place nothing is kept. */
+static lrk_status open_journal(lrk_eval_command *c, lrk_err *err)
+{
+    lrk_sha256 hash;
+    unsigned char digest[32];
+    char hex[65];
+    const char *stem = c->out ? c->out : c->failures ? c->failures : NULL;
+    if (!stem && c->args.run) {
+        stem = lrk_path_join(&c->args.arena, c->args.run, "eval");
+        LRK_REQUIRE(err, stem, LRK_ENOMEM, "memory: no room for a path");
+    }
+    if (!stem || !lrk_folder_writable(stem)) return LRK_OK;
+    lrk_json *key = lrk_json_object();
+    lrk_status s = put_key(key, "base", &c->responder[0], err);
+    if (s == LRK_OK && c->args.adapter) s = put_key(key, "tuned", &c->responder[1], err);
+    if (s != LRK_OK) {
+        lrk_json_free(key);
+        return s;
+    }
+    lrk_sha256_begin(&hash);
+    for (size_t i = 0; i < c->exam.n; i++) {
+        const lrk_exam_row *r = &c->exam.row[i];
+        lrk_sha256_add(&hash, &r->n, sizeof r->n);
+        lrk_sha256_add(&hash, r->ids, r->n * sizeof *r->ids);
+        lrk_sha256_add(&hash, r->mask, r->n);
+    }
+    lrk_sha256_end(&hash, digest);
+    lrk_hex(digest, sizeof digest, hex);
+    lrk_json_set_text(key, "rows", hex);
+    lrk_json_set_count(key, "base_rows", c->base_rows);
+    lrk_json_set_count(key, "max_tokens", c->max_tokens);
+    lrk_json_set_count(key, "batch", c->batch);
+    return lrk_journal_open(&c->journal, stem, key, err);
+}
+
 static lrk_status make_scores(lrk_eval_command *c, size_t *n, lrk_err *err)
 {
     lrk_score_options o = {.name = "base", .validator = c->judge, .max_tokens = c->max_tokens,
                            .rows = c->args.adapter ? c->base_rows : 0, .slots = c->batch,
-                           .stop = lrk_stop_requested};
+                           .stop = lrk_stop_requested, .journal = c->journal};
     *n = 0;
     if (!c->no_base) LRK_TRY(lrk_score_make(&c->score[(*n)++], &c->responder[0], &c->exam, &o, err));
     lrk_responder_close(&c->responder[0]);
@@ -101,8 +146,12 @@ static lrk_status evaluate(lrk_eval_command *c, lrk_err *err)
 {
     size_t n, failures;
     LRK_TRY(open_all(c, err));
+    LRK_TRY(open_journal(c, err));
     lrk_signals_install();
-    LRK_TRY(make_scores(c, &n, err));
+    const lrk_status made = make_scores(c, &n, err);
+    if (made == LRK_STOPPED && !c->journal)
+        lrk_note("nothing is kept: losses and answers are with --out, --failures or a run directory");
+    LRK_TRY(made);
     const lrk_eval_report r = {.model = c->args.model, .adapter = c->args.adapter, .data = c->args.data,
                                .validator = c->validator, .exam = &c->exam, .score = c->score,
                                .n_scores = n};
@@ -112,6 +161,8 @@ static lrk_status evaluate(lrk_eval_command *c, lrk_err *err)
         lrk_note("%s: %zu wrong answers", c->failures, failures);
     }
     LRK_TRY(write_report(c, &r, err));
+    lrk_journal_close(c->journal, true);
+    c->journal = NULL;
     if (c->json) return LRK_OK;
     lrk_print_eval(&r);
     lrk_print_eval_examples(&r, c->examples);
@@ -120,6 +171,7 @@ static lrk_status evaluate(lrk_eval_command *c, lrk_err *err)
 
 static void close_all(lrk_eval_command *c)
 {
+    lrk_journal_close(c->journal, false);
     lrk_writer_close(c->report_file);
     lrk_writer_close(c->failure_file);
     lrk_validator_close(c->judge);
@@ -135,28 +187,28 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     lrk_eval_command c = {.device = "auto", .dtype = "auto", .args = {.arena = lrk_arena_growing("eval")}};
     const lrk_option table[] = {
-        {"model", LRK_OPTION_STRING, &c.args.model, false},
-        {"adapter", LRK_OPTION_STRING, &c.args.adapter, false},
-        {"any-base", LRK_OPTION_FLAG, &c.any_base, false},
-        {"data", LRK_OPTION_STRING, &c.args.data, false},
-        {"split", LRK_OPTION_STRING, &c.args.split, false},
-        {"prompt", LRK_OPTION_STRING, &c.args.prompt, false},
-        {"completion", LRK_OPTION_STRING, &c.args.completion, false},
-        {"chat-template", LRK_OPTION_STRING, &c.args.chat_template, false},
-        {"validator", LRK_OPTION_STRING, &c.validator, false},
-        {"group-by", LRK_OPTION_STRING, &c.group_by, false},
-        {"rows", LRK_OPTION_SIZE, &c.rows, false},
-        {"base-rows", LRK_OPTION_SIZE, &c.base_rows, false},
-        {"no-base", LRK_OPTION_FLAG, &c.no_base, false},
-        {"max-tokens", LRK_OPTION_SIZE, &c.max_tokens, false},
-        {"examples", LRK_OPTION_SIZE, &c.examples, false},
-        {"failures", LRK_OPTION_STRING, &c.failures, false},
-        {"out", LRK_OPTION_STRING, &c.out, false},
-        {"json", LRK_OPTION_FLAG, &c.json, false},
-        {"device", LRK_OPTION_STRING, &c.device, false},
-        {"dtype", LRK_OPTION_STRING, &c.dtype, false},
-        {"threads", LRK_OPTION_SIZE, &c.threads, false},
-        {"batch", LRK_OPTION_SIZE, &c.batch, false},
+        {"model", LRK_OPTION_STRING, &c.args.model, false, NULL},
+        {"adapter", LRK_OPTION_STRING, &c.args.adapter, false, NULL},
+        {"any-base", LRK_OPTION_FLAG, &c.any_base, false, NULL},
+        {"data", LRK_OPTION_STRING, &c.args.data, false, NULL},
+        {"split", LRK_OPTION_STRING, &c.args.split, false, NULL},
+        {"prompt", LRK_OPTION_STRING, &c.args.prompt, false, NULL},
+        {"completion", LRK_OPTION_STRING, &c.args.completion, false, NULL},
+        {"chat-template", LRK_OPTION_STRING, &c.args.chat_template, false, NULL},
+        {"validator", LRK_OPTION_STRING, &c.validator, false, NULL},
+        {"group-by", LRK_OPTION_STRING, &c.group_by, false, NULL},
+        {"rows", LRK_OPTION_SIZE, &c.rows, false, NULL},
+        {"base-rows", LRK_OPTION_SIZE, &c.base_rows, false, NULL},
+        {"no-base", LRK_OPTION_FLAG, &c.no_base, false, NULL},
+        {"max-tokens", LRK_OPTION_SIZE, &c.max_tokens, false, LRK_RANGE_TOKENS},
+        {"examples", LRK_OPTION_SIZE, &c.examples, false, NULL},
+        {"failures", LRK_OPTION_STRING, &c.failures, false, NULL},
+        {"out", LRK_OPTION_STRING, &c.out, false, NULL},
+        {"json", LRK_OPTION_FLAG, &c.json, false, NULL},
+        {"device", LRK_OPTION_STRING, &c.device, false, NULL},
+        {"dtype", LRK_OPTION_STRING, &c.dtype, false, NULL},
+        {"threads", LRK_OPTION_SIZE, &c.threads, false, LRK_RANGE_THREADS},
+        {"batch", LRK_OPTION_SIZE, &c.batch, false, LRK_RANGE_BATCH},
     };
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
     LRK_REQUIRE(err, argc <= 1, LRK_EUSAGE, "unexpected argument %s", argv[1]);
@@ -200,10 +252,12 @@ const lrk_command lrk_command_eval = {
             "  --json             the figures as JSON on standard output instead of the table\n"
             "  --device D         auto (the GPU where there is one), cpu or cuda\n"
             "  --dtype D          auto, f32 or bf16\n"
-            "  --threads K        threads (one for each processor)\n"
+            "  --threads K        threads (0: one for each processor)\n"
             "  --batch N          answers under way at a time (16)\n"
             "\n"
-            "An answer ends at an end token, and at a newline where no right answer has one.\n"
+            "An answer ends at an end token, and at a newline where no right answer has one. Losses and\n"
+            "answers are kept as they are finished, in FILE.partial-* beside --out or --failures or in\n"
+            "the run directory: where the command was stopped, the same one goes on with the rest.\n"
             "\n"
             "example: lorikeet eval runs/plume --data examples/plume/test.jsonl --group-by level \\\n"
             "             --validator 'build/release/examples/plume/plume check' --examples 10\n",

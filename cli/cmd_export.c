@@ -5,11 +5,9 @@
 #include "generate/manifest.h"
 #include "generate/ollama.h"
 
-#include <stdio.h>
-
 typedef struct request {
     const char *adapter, *base, *gguf, *peft, *ollama, *from, *chat_template;
-    bool any_base;
+    bool any_base, json;
     lrk_json *manifest; /* of the adapter, or NULL; what it knows goes on */
 } request;
 
@@ -55,26 +53,23 @@ static lrk_status work(const request *q, const lrk_adapter *a, lrk_err *err)
     if (status == LRK_OK && q->ollama) status = save_bundle(q, a, base, err);
     lrk_weights_close(base);
     if (status != LRK_OK) return status;
-    if (q->gguf) printf("%s: GGUF adapter, %zu modules\n", q->gguf, a->n);
-    if (q->peft) printf("%s: PEFT adapter, %zu modules\n", q->peft, a->n);
-    if (q->ollama)
-        printf("%s: Modelfile and adapter; ollama create NAME -f %s/" LRK_MODELFILE "\n", q->ollama,
-               q->ollama);
-    return LRK_OK;
+    const lrk_adapter_outputs said = {q->gguf, q->peft, q->ollama, a->n, q->json};
+    return lrk_print_adapter_outputs(&said, err);
 }
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     request q = {0};
-    const lrk_option options[] = {{"adapter", LRK_OPTION_STRING, &q.adapter, true},
-                                  {"base", LRK_OPTION_STRING, &q.base, false},
-                                  {"model", LRK_OPTION_STRING, &q.base, false},
-                                  {"gguf", LRK_OPTION_STRING, &q.gguf, false},
-                                  {"peft", LRK_OPTION_STRING, &q.peft, false},
-                                  {"ollama", LRK_OPTION_STRING, &q.ollama, false},
-                                  {"chat-template", LRK_OPTION_STRING, &q.chat_template, false},
-                                  {"from", LRK_OPTION_STRING, &q.from, false},
-                                  {"any-base", LRK_OPTION_FLAG, &q.any_base, false}};
+    const lrk_option options[] = {{"adapter", LRK_OPTION_STRING, &q.adapter, true, NULL},
+                                  {"base", LRK_OPTION_STRING, &q.base, false, NULL},
+                                  {"model", LRK_OPTION_STRING, &q.base, false, NULL},
+                                  {"gguf", LRK_OPTION_STRING, &q.gguf, false, NULL},
+                                  {"peft", LRK_OPTION_STRING, &q.peft, false, NULL},
+                                  {"ollama", LRK_OPTION_STRING, &q.ollama, false, NULL},
+                                  {"chat-template", LRK_OPTION_STRING, &q.chat_template, false, NULL},
+                                  {"from", LRK_OPTION_STRING, &q.from, false, NULL},
+                                  {"any-base", LRK_OPTION_FLAG, &q.any_base, false, NULL},
+                                  {"json", LRK_OPTION_FLAG, &q.json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "export: %s: nothing was expected here", argv[0]);
     LRK_REQUIRE(err, q.gguf || q.peft || q.ollama, LRK_EUSAGE,
@@ -103,7 +98,7 @@ const lrk_command lrk_command_export = {
     .name = "export",
     .summary = "write an adapter as GGUF (llama.cpp, Ollama) or PEFT",
     .help = "usage: lorikeet export --adapter A [--base M] [--gguf FILE] [--peft DIR]\n"
-            "                       [--ollama DIR [--from NAME]]\n"
+            "                       [--ollama DIR [--from NAME]] [--json]\n"
             "\n"
             "  --adapter A  PEFT adapter directory\n"
             "  --base M     (or --model M) the base model it was trained on, directory or GGUF file;\n"
@@ -116,6 +111,7 @@ const lrk_command lrk_command_export = {
             "               was trained with, else the base's own\n"
             "  --from NAME  no copy: Ollama has the base under this name\n"
             "  --any-base   accept an adapter that was trained on other weights of this shape\n"
+            "  --json       print the report as JSON\n"
             "\n"
             "example: lorikeet export --adapter runs/plume/adapter --base model.gguf --gguf "
             "plume.gguf\n",

@@ -2,8 +2,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "base/threads.h"
 #include "cli/command.h"
+#include "cli/json_out.h"
 #include "generate/responder.h"
 #include "train/signals.h"
 
@@ -17,7 +19,7 @@ typedef struct lrk_generate_command {
         *chat_template;
     size_t max_tokens, top_k, seed, threads, batch;
     double temperature, top_p;
-    bool any_base;
+    bool any_base, json;
     lrk_responder r;
 } lrk_generate_command;
 
@@ -27,6 +29,19 @@ static lrk_answering how(const lrk_generate_command *c)
                                        .top_p = c->top_p, .seed = c->seed},
                            .max_tokens = c->max_tokens, .slots = c->batch,
                            .stop = lrk_stop_requested};
+}
+
+/* "text" and "ids" of an answer. */
+static lrk_status put_answer(const lrk_generate_command *c, const lrk_answer *a, lrk_json *row, lrk_err *err)
+{
+    lrk_buf text = {0};
+    const lrk_status status = lrk_responder_decode(&c->r, a, &text, err);
+    lrk_json *ids = lrk_json_array();
+    for (size_t k = 0; k < a->n; k++) lrk_json_add(ids, lrk_json_new_integer(a->ids[k]));
+    lrk_json_set(row, "text", lrk_json_new_string(text.data ? text.data : "", text.n));
+    lrk_json_set(row, "ids", ids);
+    lrk_buf_free(&text);
+    return status;
 }
 
 /* ---- one prompt, streamed ---- */
@@ -53,16 +68,29 @@ static lrk_status prompt_ids(lrk_generate_command *c, lrk_ids *ids, lrk_err *err
     return lrk_responder_message(&c->r, c->system, c->message, ids, err);
 }
 
+static lrk_status print_json(const lrk_generate_command *c, const lrk_answer *a, lrk_err *err)
+{
+    lrk_json *row = lrk_json_object();
+    lrk_json_set_count(row, "prompt_tokens", a->prompt.n);
+    lrk_json_set(row, "finished", lrk_json_new_bool(a->finished));
+    const lrk_status status = put_answer(c, a, row, err);
+    if (status == LRK_OK) return lrk_print_json(row, err);
+    lrk_json_free(row);
+    return status;
+}
+
 static lrk_status answer_one(lrk_generate_command *c, lrk_err *err)
 {
     lrk_answer a = {0};
     lrk_printer p = {.tokenizer = c->r.text.tokenizer};
     lrk_answering h = how(c);
-    h.token = print_token;
+    h.token = c->json ? NULL : print_token;
     h.ctx = &p;
     lrk_status status = prompt_ids(c, &a.prompt, err);
     if (status == LRK_OK) status = lrk_responder_answer(&c->r, &a, 1, &h, err);
-    if (status == LRK_OK) {
+    if (status == LRK_OK && c->json) {
+        status = print_json(c, &a, err);
+    } else if (status == LRK_OK) {
         p.text.n = 0;
         lrk_stream_end(&p.stream, &p.text);
         if (p.text.n) fwrite(p.text.data, 1, p.text.n, stdout);
@@ -138,18 +166,14 @@ static lrk_status read_prompts(lrk_generate_command *c, lrk_prompt_list *l, lrk_
 static lrk_status write_answers(const lrk_generate_command *c, const lrk_prompt_list *l, lrk_err *err)
 {
     lrk_writer *w;
-    lrk_buf text = {0}, line = {0};
+    lrk_buf line = {0};
     LRK_TRY(lrk_writer_open(&w, c->out, err));
     lrk_status status = LRK_OK;
     for (size_t i = 0; status == LRK_OK && i < l->n; i++) {
-        const lrk_answer *a = &l->answer[i];
-        text.n = line.n = 0;
-        status = lrk_responder_decode(&c->r, a, &text, err);
-        lrk_json *row = lrk_json_object(), *ids = lrk_json_array();
-        for (size_t k = 0; k < a->n; k++) lrk_json_add(ids, lrk_json_new_integer(a->ids[k]));
+        lrk_json *row = lrk_json_object();
+        line.n = 0;
         lrk_json_set(row, "id", lrk_json_ref(l->id[i]));
-        lrk_json_set(row, "text", lrk_json_new_string(text.data ? text.data : "", text.n));
-        lrk_json_set(row, "ids", ids);
+        status = put_answer(c, &l->answer[i], row, err);
         if (status == LRK_OK) status = lrk_json_dump(row, 0, &line, err);
         lrk_json_free(row);
         lrk_buf_puts(&line, "\n");
@@ -158,9 +182,34 @@ static lrk_status write_answers(const lrk_generate_command *c, const lrk_prompt_
     }
     if (status == LRK_OK) status = lrk_writer_commit(w, err);
     lrk_writer_close(w);
-    lrk_buf_free(&text);
     lrk_buf_free(&line);
     return status;
+}
+
+/* Answers are kept as they are finished: a command that is stopped goes on with the rest. */
+static lrk_status open_journal(const lrk_generate_command *c, const lrk_prompt_list *l, lrk_journal **journal,
+                               lrk_err *err)
+{
+    lrk_json *key;
+    lrk_sha256 hash;
+    unsigned char digest[32];
+    char hex[65];
+    LRK_TRY(lrk_responder_key(&c->r, &key, err));
+    lrk_sha256_begin(&hash);
+    for (size_t i = 0; i < l->n; i++) {
+        const lrk_ids *ids = &l->answer[i].prompt;
+        lrk_sha256_add(&hash, &ids->n, sizeof ids->n);
+        lrk_sha256_add(&hash, ids->id, ids->n * sizeof *ids->id);
+    }
+    lrk_sha256_end(&hash, digest);
+    lrk_hex(digest, sizeof digest, hex);
+    lrk_json_set_text(key, "prompts", hex);
+    lrk_json_set_count(key, "max_tokens", c->max_tokens);
+    lrk_json_set(key, "temperature", lrk_json_new_real(c->temperature));
+    lrk_json_set_count(key, "top_k", c->top_k);
+    lrk_json_set(key, "top_p", lrk_json_new_real(c->top_p));
+    lrk_json_set_count(key, "seed", c->seed);
+    return lrk_journal_open(journal, c->out, key, err);
 }
 
 typedef struct lrk_answer_progress {
@@ -190,11 +239,14 @@ static lrk_status answer_file(lrk_generate_command *c, lrk_err *err)
     lrk_answering h = how(c);
     h.token = show_progress;
     h.ctx = &progress;
+    h.part = "answers";
     lrk_status status = read_prompts(c, &l, err);
     progress.of = l.n;
+    if (status == LRK_OK && l.n) status = open_journal(c, &l, &h.journal, err);
     if (status == LRK_OK && l.n) status = lrk_responder_answer(&c->r, l.answer, l.n, &h, err);
     lrk_log_line_end();
     if (status == LRK_OK) status = write_answers(c, &l, err);
+    lrk_journal_close(h.journal, status == LRK_OK);
     for (size_t i = 0; i < l.n; i++) {
         lrk_answer_free(&l.answer[i]);
         lrk_json_free(l.id[i]);
@@ -206,19 +258,14 @@ static lrk_status answer_file(lrk_generate_command *c, lrk_err *err)
 
 static lrk_status check(lrk_generate_command *c, lrk_err *err)
 {
-    LRK_REQUIRE(err, c->max_tokens, LRK_EUSAGE, "--max-tokens: expected at least 1");
     const int sources = (c->prompt != NULL) + (c->message != NULL) + (c->prompts != NULL);
     LRK_REQUIRE(err, sources == 1, LRK_EUSAGE, "expected one of --prompt, --message, --prompts");
     LRK_REQUIRE(err, (c->prompts != NULL) == (c->out != NULL), LRK_EUSAGE,
                 "--prompts and --out go together");
     if (c->prompts) LRK_TRY(lrk_check_apart(c->out, c->prompts, err));
+    LRK_REQUIRE(err, !c->json || !c->prompts, LRK_EUSAGE,
+                "--json goes with --prompt and --message; OUT is JSON anyway");
     LRK_REQUIRE(err, !c->system || c->message, LRK_EUSAGE, "--system goes with --message");
-    LRK_REQUIRE(err, c->temperature >= 0.0 && c->temperature <= 100.0, LRK_EUSAGE,
-                "--temperature %g: expected 0 to 100", c->temperature);
-    LRK_REQUIRE(err, c->top_p > 0.0 && c->top_p <= 1.0, LRK_EUSAGE,
-                "--top-p %g: expected more than 0, at most 1", c->top_p);
-    LRK_REQUIRE(err, c->threads <= LRK_MAX_THREADS && c->batch <= 256, LRK_EUSAGE,
-                "--threads and --batch: at most 256");
     return LRK_OK;
 }
 
@@ -226,24 +273,25 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     lrk_generate_command c = {.device = "auto", .dtype = "auto", .max_tokens = 256, .top_p = 1.0};
     const lrk_option table[] = {
-        {"model", LRK_OPTION_STRING, &c.model, true},
-        {"adapter", LRK_OPTION_STRING, &c.adapter, false},
-        {"any-base", LRK_OPTION_FLAG, &c.any_base, false},
-        {"prompt", LRK_OPTION_STRING, &c.prompt, false},
-        {"message", LRK_OPTION_STRING, &c.message, false},
-        {"system", LRK_OPTION_STRING, &c.system, false},
-        {"prompts", LRK_OPTION_STRING, &c.prompts, false},
-        {"out", LRK_OPTION_STRING, &c.out, false},
-        {"chat-template", LRK_OPTION_STRING, &c.chat_template, false},
-        {"max-tokens", LRK_OPTION_SIZE, &c.max_tokens, false},
-        {"temperature", LRK_OPTION_REAL, &c.temperature, false},
-        {"top-k", LRK_OPTION_SIZE, &c.top_k, false},
-        {"top-p", LRK_OPTION_REAL, &c.top_p, false},
-        {"seed", LRK_OPTION_SIZE, &c.seed, false},
-        {"device", LRK_OPTION_STRING, &c.device, false},
-        {"dtype", LRK_OPTION_STRING, &c.dtype, false},
-        {"threads", LRK_OPTION_SIZE, &c.threads, false},
-        {"batch", LRK_OPTION_SIZE, &c.batch, false},
+        {"model", LRK_OPTION_STRING, &c.model, true, NULL},
+        {"adapter", LRK_OPTION_STRING, &c.adapter, false, NULL},
+        {"any-base", LRK_OPTION_FLAG, &c.any_base, false, NULL},
+        {"prompt", LRK_OPTION_STRING, &c.prompt, false, NULL},
+        {"message", LRK_OPTION_STRING, &c.message, false, NULL},
+        {"system", LRK_OPTION_STRING, &c.system, false, NULL},
+        {"prompts", LRK_OPTION_STRING, &c.prompts, false, NULL},
+        {"out", LRK_OPTION_STRING, &c.out, false, NULL},
+        {"chat-template", LRK_OPTION_STRING, &c.chat_template, false, NULL},
+        {"max-tokens", LRK_OPTION_SIZE, &c.max_tokens, false, LRK_RANGE_TOKENS},
+        {"temperature", LRK_OPTION_REAL, &c.temperature, false, "[0,100]"},
+        {"top-k", LRK_OPTION_SIZE, &c.top_k, false, NULL},
+        {"top-p", LRK_OPTION_REAL, &c.top_p, false, "(0,1]"},
+        {"seed", LRK_OPTION_SIZE, &c.seed, false, NULL},
+        {"device", LRK_OPTION_STRING, &c.device, false, NULL},
+        {"dtype", LRK_OPTION_STRING, &c.dtype, false, NULL},
+        {"threads", LRK_OPTION_SIZE, &c.threads, false, LRK_RANGE_THREADS},
+        {"json", LRK_OPTION_FLAG, &c.json, false, NULL},
+        {"batch", LRK_OPTION_SIZE, &c.batch, false, LRK_RANGE_BATCH},
     };
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "unexpected argument %s", argv[0]);
@@ -275,6 +323,8 @@ const lrk_command lrk_command_generate = {
             "  --prompts IN       lines {\"id\", \"prompt\"} or {\"id\", \"messages\"}\n"
             "  --out OUT          lines {\"id\", \"text\", \"ids\"}, in the same order; replaced where\n"
             "                     it is there\n"
+            "                     Answers are kept in OUT.partial-* as they are finished: where the\n"
+            "                     command was stopped, the same one goes on with the rest\n"
             "  --chat-template T  a template's name or file instead of the model's own\n"
             "  --max-tokens N     new tokens at most (256)\n"
             "  --temperature X    0: always the likeliest token (0)\n"
@@ -283,8 +333,9 @@ const lrk_command lrk_command_generate = {
             "  --seed N           of the choices (0)\n"
             "  --device D         auto (the GPU where there is one), cpu or cuda\n"
             "  --dtype D          auto, f32 or bf16\n"
-            "  --threads K        threads (one for each processor)\n"
+            "  --threads K        threads (0: one for each processor)\n"
             "  --batch N          prompts under way at a time (16)\n"
+            "  --json             one prompt: text, ids and whether it ended by itself, as JSON\n"
             "\n"
             "example: lorikeet generate --model models/base.gguf --adapter runs/plume/adapter \\\n"
             "             --prompt $'Question: slowest routes today\\nPlume:\\n'\n"

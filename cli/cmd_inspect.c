@@ -7,6 +7,7 @@
 #include "train/run_dir.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SHOWN = 100 }; /* characters of a value that people see */
@@ -15,7 +16,7 @@ enum { SHOWN = 100 }; /* characters of a value that people see */
 typedef struct view {
     lrk_arena arena;
     lrk_json *root;    /* kind, path, facts */
-    lrk_json *tensors; /* array of objects: name, type, shape, bytes */
+    lrk_json *tensors; /* array of objects: name, type, shape, bytes; in the order of the layers */
     uint64_t parameters, bytes;
 } view;
 
@@ -265,6 +266,29 @@ static lrk_status print_table(const view *v, lrk_err *err)
     return LRK_OK;
 }
 
+/* ---- the order of people: blk.2 before blk.10 ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    const char *x = lrk_json_string(lrk_json_get(*(lrk_json *const *)a, "name"), NULL);
+    const char *y = lrk_json_string(lrk_json_get(*(lrk_json *const *)b, "name"), NULL);
+    return x && y ? strverscmp(x, y) : 0;
+}
+
+static lrk_status sort_tensors(view *v, lrk_err *err)
+{
+    const size_t n = lrk_json_size(v->tensors);
+    lrk_json **row;
+    LRK_TRY(lrk_alloc(&v->arena, n + 1, sizeof *row, "tensors", &row, err));
+    lrk_json *sorted = lrk_json_array();
+    for (size_t i = 0; i < n; i++) row[i] = lrk_json_at(v->tensors, i);
+    qsort(row, n, sizeof *row, by_name);
+    for (size_t i = 0; i < n; i++) lrk_json_add(sorted, lrk_json_ref(row[i]));
+    lrk_json_free(v->tensors);
+    v->tensors = sorted;
+    return LRK_OK;
+}
+
 static lrk_status print_json(const view *v, lrk_err *err)
 {
     lrk_json_set_count(v->root, "parameters", v->parameters);
@@ -276,7 +300,7 @@ static lrk_status print_json(const view *v, lrk_err *err)
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     bool json = false;
-    const lrk_option options[] = {{"json", LRK_OPTION_FLAG, &json, false}};
+    const lrk_option options[] = {{"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, 1, &argc, argv, err));
     LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "inspect: expected one PATH, got %d", argc);
     const char *path = argv[0];
@@ -286,6 +310,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     lrk_json_set(v.root, "path", lrk_json_c_string(path));
     lrk_status status =
         lrk_is_dir(path) ? inspect_directory(&v, path, err) : inspect_file(&v, path, err);
+    if (status == LRK_OK) status = sort_tensors(&v, err);
     if (status == LRK_OK) status = json ? print_json(&v, err) : print_table(&v, err);
     lrk_json_free(v.root);
     lrk_json_free(v.tensors);

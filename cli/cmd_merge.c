@@ -55,7 +55,7 @@ const lrk_command lrk_command_merge = {
             "                   made from its metadata: same ids, but not the original files\n"
             "  --shard-mb N     largest file of a directory, default 5000\n"
             "  --any-base       accept an adapter that was trained on other weights of this shape\n"
-            "  --threads N      default: all processors\n"
+            "  --threads N      threads (0: one for each processor)\n"
             "  --json           print the report as JSON\n"
             "\n"
             "example: lorikeet merge --model model.gguf --adapter runs/plume/adapter --out "

@@ -117,7 +117,7 @@ static lrk_status plan(const lrk_recipe *recipe, bool json, lrk_err *err)
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     bool json = false;
-    const lrk_option table[] = {{"json", LRK_OPTION_FLAG, &json, false}};
+    const lrk_option table[] = {{"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(table, 1, &argc, argv, err));
     LRK_REQUIRE(err, argc >= 1, LRK_EUSAGE, "expected a recipe");
     lrk_recipe recipe;

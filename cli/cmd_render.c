@@ -121,13 +121,13 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     request q = {0};
     work w = {0};
     const lrk_option options[] = {
-        {"template", LRK_OPTION_STRING, &q.template_path, false},
-        {"model", LRK_OPTION_STRING, &q.model_path, false},
-        {"context", LRK_OPTION_STRING, &q.context_path, false},
-        {"messages", LRK_OPTION_STRING, &q.messages_path, false},
-        {"now", LRK_OPTION_STRING, &q.now, false},
-        {"generation-prompt", LRK_OPTION_FLAG, &q.generation_prompt, false},
-        {"spans", LRK_OPTION_FLAG, &q.spans, false}};
+        {"template", LRK_OPTION_STRING, &q.template_path, false, NULL},
+        {"model", LRK_OPTION_STRING, &q.model_path, false, NULL},
+        {"context", LRK_OPTION_STRING, &q.context_path, false, NULL},
+        {"messages", LRK_OPTION_STRING, &q.messages_path, false, NULL},
+        {"now", LRK_OPTION_STRING, &q.now, false, NULL},
+        {"generation-prompt", LRK_OPTION_FLAG, &q.generation_prompt, false, NULL},
+        {"spans", LRK_OPTION_FLAG, &q.spans, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "render: %s: nothing was expected here", argv[0]);
     LRK_REQUIRE(err, !q.template_path != !q.model_path, LRK_EUSAGE,

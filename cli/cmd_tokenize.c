@@ -114,16 +114,23 @@ static lrk_status read_input(lrk_buf *text, lrk_err *err)
     return lrk_buf_check(text, err);
 }
 
+/* What an id stands for by itself. */
+static lrk_status piece_text(const lrk_tokenizer *t, uint32_t id, lrk_buf *piece, lrk_err *err)
+{
+    lrk_stream alone = {.begun = true};
+    piece->n = 0;
+    LRK_TRY(lrk_stream_push(t, &alone, id, false, piece, err));
+    lrk_stream_end(&alone, piece);
+    return LRK_OK;
+}
+
 /* One line: each id with the text it stands for. */
 static lrk_status show(const lrk_tokenizer *t, const lrk_ids *ids, lrk_buf *b, lrk_err *err)
 {
     lrk_buf piece = {.n = 0};
     lrk_status s = LRK_OK;
     for (size_t i = 0; s == LRK_OK && i < ids->n; i++) {
-        lrk_stream alone = {.begun = true};
-        piece.n = 0;
-        s = lrk_stream_push(t, &alone, ids->id[i], false, &piece, err);
-        lrk_stream_end(&alone, &piece);
+        s = piece_text(t, ids->id[i], &piece, err);
         lrk_buf_printf(b, "%s%" PRIu32 " ", i ? ", " : "", ids->id[i]);
         lrk_json_quote(b, piece.n ? piece.data : "", piece.n);
     }
@@ -132,13 +139,33 @@ static lrk_status show(const lrk_tokenizer *t, const lrk_ids *ids, lrk_buf *b, l
     return s;
 }
 
-static lrk_status encode_input(const lrk_tokenizer *t, bool special, lrk_err *err)
+/* The same as JSON. */
+static lrk_status show_json(const lrk_tokenizer *t, const lrk_ids *ids, lrk_buf *b, lrk_err *err)
+{
+    lrk_buf piece = {.n = 0};
+    lrk_json *list = lrk_json_array();
+    lrk_status s = LRK_OK;
+    for (size_t i = 0; s == LRK_OK && i < ids->n; i++) {
+        lrk_json *token = lrk_json_object();
+        s = piece_text(t, ids->id[i], &piece, err);
+        lrk_json_set_count(token, "id", ids->id[i]);
+        lrk_json_set(token, "text", lrk_json_new_string(piece.n ? piece.data : "", piece.n));
+        lrk_json_add(list, token);
+    }
+    if (s == LRK_OK) s = lrk_json_dump(list, 0, b, err);
+    lrk_buf_puts(b, "\n");
+    lrk_json_free(list);
+    lrk_buf_free(&piece);
+    return s;
+}
+
+static lrk_status encode_input(const lrk_tokenizer *t, bool special, bool json, lrk_err *err)
 {
     lrk_buf text = {.n = 0}, b = {.n = 0};
     lrk_ids ids = {.n = 0};
     lrk_status s = read_input(&text, err);
     if (s == LRK_OK) s = lrk_encode(t, text.data, text.n, special, &ids, err);
-    if (s == LRK_OK) s = show(t, &ids, &b, err);
+    if (s == LRK_OK) s = json ? show_json(t, &ids, &b, err) : show(t, &ids, &b, err);
     lrk_buf_free(&text);
     lrk_ids_free(&ids);
     return print(&b, s, err);
@@ -147,11 +174,12 @@ static lrk_status encode_input(const lrk_tokenizer *t, bool special, lrk_err *er
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     const char *model = NULL, *texts = NULL, *ids = NULL;
-    bool no_special = false;
-    const lrk_option options[] = {{"model", LRK_OPTION_STRING, &model, true},
-                                  {"texts", LRK_OPTION_STRING, &texts, false},
-                                  {"ids", LRK_OPTION_STRING, &ids, false},
-                                  {"no-special", LRK_OPTION_FLAG, &no_special, false}};
+    bool no_special = false, json = false;
+    const lrk_option options[] = {{"model", LRK_OPTION_STRING, &model, true, NULL},
+                                  {"texts", LRK_OPTION_STRING, &texts, false, NULL},
+                                  {"ids", LRK_OPTION_STRING, &ids, false, NULL},
+                                  {"no-special", LRK_OPTION_FLAG, &no_special, false, NULL},
+                                  {"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "tokenize: %s: nothing was expected here", argv[0]);
     LRK_REQUIRE(err, !texts || !ids, LRK_EUSAGE, "tokenize: --texts and --ids: one of them");
@@ -163,7 +191,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     else if (ids)
         s = decode_file(m.tokenizer, ids, err);
     else
-        s = encode_input(m.tokenizer, !no_special, err);
+        s = encode_input(m.tokenizer, !no_special, json, err);
     lrk_text_close(&m);
     return s;
 }
@@ -171,7 +199,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 const lrk_command lrk_command_tokenize = {
     .name = "tokenize",
     .summary = "turn text into token ids, or ids into text",
-    .help = "usage: lorikeet tokenize --model PATH [--texts FILE | --ids FILE] [--no-special]\n"
+    .help = "usage: lorikeet tokenize --model PATH [--texts FILE | --ids FILE] [--no-special] [--json]\n"
             "\n"
             "Gives the ids that the model's own tokenizer gives. Without a file, reads text from\n"
             "standard input and prints one line of ids with what they stand for.\n"
@@ -180,6 +208,7 @@ const lrk_command lrk_command_tokenize = {
             "  --texts FILE   JSON, an array of strings; prints an array of arrays of ids\n"
             "  --ids FILE     JSON, an array of arrays of ids; prints an array of strings\n"
             "  --no-special   adds no token that begins or ends a text\n"
+            "  --json         without a file: an array of ids and texts; with one, JSON comes anyway\n"
             "\n"
             "Texts of special tokens (<|im_end|>) become these tokens, with --no-special as well.\n"
             "\n"

@@ -1,6 +1,7 @@
 /* cli/cmd_train.c -- `lorikeet train`. */
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/json_out.h"
 #include "cli/plan_table.h"
 #include "train/run.h"
 #include "train/signals.h"
@@ -22,11 +23,12 @@ static void print_outputs(const lrk_recipe *r)
     printf("\n");
 }
 
-static void print_summary(const lrk_run_summary *u, const lrk_session *s)
+static lrk_status print_summary(const lrk_run_summary *u, const lrk_session *s, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
     const bool chat = s->train_data.n && s->train_data.chat[0];
     char time[32];
+    (void)err;
     printf("trained   %llu steps", (unsigned long long)u->steps);
     if (u->steps < u->total) printf(" of %llu", (unsigned long long)u->total);
     if (u->now && u->now < u->steps) printf(", %llu of them now", (unsigned long long)u->now);
@@ -43,14 +45,39 @@ static void print_summary(const lrk_run_summary *u, const lrk_session *s)
     printf("next      lorikeet eval %s\n", r->output_dir);
     printf("          lorikeet generate --model %s --adapter %s/" LRK_RUN_ADAPTER " --%s \"...\"\n", r->base_model,
            r->output_dir, chat ? "message" : "prompt");
+    return LRK_OK;
+}
+
+static void set_known(lrk_json *o, const char *name, bool known, double value)
+{
+    lrk_json_set(o, name, known ? lrk_json_new_real(value) : lrk_json_new_null());
+}
+
+static lrk_status print_summary_json(const lrk_run_summary *u, const lrk_session *s, lrk_err *err)
+{
+    lrk_json *o = lrk_json_object();
+    lrk_json_set_text(o, "output_dir", s->recipe->output_dir);
+    lrk_json_set_count(o, "steps", u->steps);
+    lrk_json_set_count(o, "total_steps", u->total);
+    lrk_json_set_count(o, "steps_now", u->now);
+    lrk_json_set_count(o, "tokens_now", u->tokens);
+    lrk_json_set(o, "seconds_now", lrk_json_new_real(u->seconds));
+    set_known(o, "first_loss", u->trained, u->first_loss);
+    set_known(o, "last_loss", u->trained, u->last_loss);
+    set_known(o, "eval_loss", u->evaluated, u->eval_loss);
+    set_known(o, "best_loss", u->evaluated, u->best_loss);
+    lrk_json_set(o, "best_step",
+                 u->evaluated ? lrk_json_new_integer((int64_t)u->best_step) : lrk_json_new_null());
+    return lrk_print_json(o, err);
 }
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
-    bool resume = false, verbose = false, quiet = false;
-    const lrk_option table[] = {{"resume", LRK_OPTION_FLAG, &resume, false},
-                                {"verbose", LRK_OPTION_FLAG, &verbose, false},
-                                {"quiet", LRK_OPTION_FLAG, &quiet, false}};
+    bool resume = false, verbose = false, quiet = false, json = false;
+    const lrk_option table[] = {{"resume", LRK_OPTION_FLAG, &resume, false, NULL},
+                                {"verbose", LRK_OPTION_FLAG, &verbose, false, NULL},
+                                {"quiet", LRK_OPTION_FLAG, &quiet, false, NULL},
+                                {"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
     LRK_REQUIRE(err, argc >= 1, LRK_EUSAGE, "expected a recipe");
     if (verbose || quiet) lrk_log_level(quiet ? 0 : 2);
@@ -59,8 +86,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     lrk_status status = lrk_recipe_load(&recipe, &a, argv[0], (const char *const *)argv + 1,
                                         (size_t)argc - 1, err);
     if (status == LRK_OK)
-        status = lrk_run_recipe(&recipe, resume, quiet ? NULL : print_plan, lrk_signals_install,
-                                quiet ? NULL : print_summary, err);
+        status = lrk_run_recipe(&recipe, resume, quiet || json ? NULL : print_plan, lrk_signals_install,
+                                json ? print_summary_json : quiet ? NULL : print_summary, err);
     lrk_arena_free(&a);
     return status;
 }
@@ -68,7 +95,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 const lrk_command lrk_command_train = {
     .name = "train",
     .summary = "train an adapter as a recipe says",
-    .help = "usage: lorikeet train RECIPE.yaml [key=value ...] [--resume]\n"
+    .help = "usage: lorikeet train RECIPE.yaml [key=value ...] [--resume] [--json]\n"
             "\n"
             "Trains LoRA adapters on a frozen model. key=value overrides a key of the recipe;\n"
             "`lorikeet recipe schema` lists them. The directory output_dir receives the resolved\n"
@@ -79,6 +106,7 @@ const lrk_command lrk_command_train = {
             "  --resume    go on from the newest whole checkpoint in output_dir\n"
             "  --quiet     warnings and errors only, no plan and no summary\n"
             "  --verbose   more about what happens\n"
+            "  --json      the summary as JSON in place of plan and summary\n"
             "\n"
             "example: lorikeet train recipes/plume.yaml learning_rate=5e-4 output_dir=runs/try\n",
     .run = run,

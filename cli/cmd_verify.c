@@ -43,8 +43,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     bool json = false;
     const char *name = "cpu";
-    const lrk_option table[] = {{"json", LRK_OPTION_FLAG, &json, false},
-                                {"device", LRK_OPTION_STRING, &name, false}};
+    const lrk_option table[] = {{"json", LRK_OPTION_FLAG, &json, false, NULL},
+                                {"device", LRK_OPTION_STRING, &name, false, NULL}};
     LRK_TRY(lrk_options_parse(table, 2, &argc, argv, err));
     LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "expected one directory");
     lrk_report report;

@@ -37,11 +37,17 @@ typedef struct lrk_option {
     lrk_option_kind kind;
     void *target;
     bool required;
+    const char *range; /* of a number, as in recipes/schema.def: "[1,256]", "(0,1]"; NULL: any */
 } lrk_option;
 
+#define LRK_RANGE_THREADS "[0,256]"
+#define LRK_RANGE_BATCH "[1,256]"
+#define LRK_RANGE_TOKENS "[1,1048576]"
+#define LRK_RANGE_RANK "[1,4096]"
+
 /* Options may stand anywhere, as "--name value" or "--name=value"; "--" ends them. What is left is
- * moved to the front of argv and counted in *argc. Unknown option: LRK_EUSAGE, with the nearest
- * known name. */
+ * moved to the front of argv and counted in *argc. Unknown option, or a number out of its range:
+ * LRK_EUSAGE, with the nearest known name or the range. */
 lrk_status lrk_options_parse(const lrk_option *options, size_t n, int *argc, char **argv,
                              lrk_err *err);
 

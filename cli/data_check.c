@@ -138,12 +138,12 @@ lrk_status lrk_data_check_run(int argc, char **argv, lrk_err *err)
     const char *model = NULL, *chat_template = NULL, *thinking = NULL;
     size_t sequence_len = 0;
     bool inputs = false, json = false;
-    const lrk_option options[] = {{"model", LRK_OPTION_STRING, &model, false},
-                                  {"chat-template", LRK_OPTION_STRING, &chat_template, false},
-                                  {"sequence-len", LRK_OPTION_SIZE, &sequence_len, false},
-                                  {"train-on-inputs", LRK_OPTION_FLAG, &inputs, false},
-                                  {"thinking-blocks", LRK_OPTION_STRING, &thinking, false},
-                                  {"json", LRK_OPTION_FLAG, &json, false}};
+    const lrk_option options[] = {{"model", LRK_OPTION_STRING, &model, false, NULL},
+                                  {"chat-template", LRK_OPTION_STRING, &chat_template, false, NULL},
+                                  {"sequence-len", LRK_OPTION_SIZE, &sequence_len, false, LRK_RANGE_TOKENS},
+                                  {"train-on-inputs", LRK_OPTION_FLAG, &inputs, false, NULL},
+                                  {"thinking-blocks", LRK_OPTION_STRING, &thinking, false, NULL},
+                                  {"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "data check: expected one data set, got %d", argc);
     LRK_REQUIRE(err, model || !sequence_len, LRK_EUSAGE,

@@ -217,15 +217,15 @@ static lrk_status show(lrk_data_view *v, const show_options *o, lrk_arena *a, lr
 lrk_status lrk_data_show_run(int argc, char **argv, lrk_err *err)
 {
     show_options o = {0};
-    const lrk_option options[] = {{"model", LRK_OPTION_STRING, &o.model, true},
-                                  {"row", LRK_OPTION_SIZE, &o.row, false},
-                                  {"split", LRK_OPTION_STRING, &o.split, false},
-                                  {"chat-template", LRK_OPTION_STRING, &o.chat_template, false},
-                                  {"sequence-len", LRK_OPTION_SIZE, &o.sequence_len, false},
-                                  {"train-on-inputs", LRK_OPTION_FLAG, &o.train_on_inputs, false},
-                                  {"thinking-blocks", LRK_OPTION_STRING, &o.thinking, false},
-                                  {"tokens", LRK_OPTION_FLAG, &o.tokens, false},
-                                  {"json", LRK_OPTION_FLAG, &o.json, false}};
+    const lrk_option options[] = {{"model", LRK_OPTION_STRING, &o.model, true, NULL},
+                                  {"row", LRK_OPTION_SIZE, &o.row, false, NULL},
+                                  {"split", LRK_OPTION_STRING, &o.split, false, NULL},
+                                  {"chat-template", LRK_OPTION_STRING, &o.chat_template, false, NULL},
+                                  {"sequence-len", LRK_OPTION_SIZE, &o.sequence_len, false, LRK_RANGE_TOKENS},
+                                  {"train-on-inputs", LRK_OPTION_FLAG, &o.train_on_inputs, false, NULL},
+                                  {"thinking-blocks", LRK_OPTION_STRING, &o.thinking, false, NULL},
+                                  {"tokens", LRK_OPTION_FLAG, &o.tokens, false, NULL},
+                                  {"json", LRK_OPTION_FLAG, &o.json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "data show: expected one data set, got %d", argc);
     lrk_data_view v;

@@ -63,23 +63,21 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
     char types[256];
     lrk_merge_options *o = &m->o;
     *m = (lrk_merge_args){.model = NULL};
-    const lrk_option options[] = {{"model", LRK_OPTION_STRING, &m->model, false},
-                                  {"base", LRK_OPTION_STRING, &m->model, false},
-                                  {"adapter", LRK_OPTION_STRING, &m->adapter, false},
-                                  {"out", LRK_OPTION_STRING, &o->out, true},
-                                  {"format", LRK_OPTION_STRING, &format, false},
-                                  {"chat-template", LRK_OPTION_STRING, &m->chat_template, false},
-                                  {"dtype", LRK_OPTION_STRING, &dtype, false},
-                                  {"tokenizer", LRK_OPTION_STRING, &o->tokenizer, false},
-                                  {"shard-mb", LRK_OPTION_REAL, &shard_mb, false},
-                                  {"any-base", LRK_OPTION_FLAG, &o->any_base, false},
-                                  {"threads", LRK_OPTION_SIZE, &threads, false},
-                                  {"json", LRK_OPTION_FLAG, &m->json, false}};
+    const lrk_option options[] = {{"model", LRK_OPTION_STRING, &m->model, false, NULL},
+                                  {"base", LRK_OPTION_STRING, &m->model, false, NULL},
+                                  {"adapter", LRK_OPTION_STRING, &m->adapter, false, NULL},
+                                  {"out", LRK_OPTION_STRING, &o->out, true, NULL},
+                                  {"format", LRK_OPTION_STRING, &format, false, NULL},
+                                  {"chat-template", LRK_OPTION_STRING, &m->chat_template, false, NULL},
+                                  {"dtype", LRK_OPTION_STRING, &dtype, false, NULL},
+                                  {"tokenizer", LRK_OPTION_STRING, &o->tokenizer, false, NULL},
+                                  {"shard-mb", LRK_OPTION_REAL, &shard_mb, false, "(0,1e9]"},
+                                  {"any-base", LRK_OPTION_FLAG, &o->any_base, false, NULL},
+                                  {"threads", LRK_OPTION_SIZE, &threads, false, LRK_RANGE_THREADS},
+                                  {"json", LRK_OPTION_FLAG, &m->json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "%s: %s: nothing was expected here", command, argv[0]);
     LRK_REQUIRE(err, m->model, LRK_EUSAGE, "--model is missing");
-    LRK_REQUIRE(err, threads <= LRK_MAX_THREADS, LRK_EUSAGE, "--threads: at most %d",
-                LRK_MAX_THREADS);
     m->ollama = format && strcmp(format, "ollama") == 0;
     LRK_REQUIRE(err,
                 !format || m->ollama || strcmp(format, "hf") == 0 || strcmp(format, "gguf") == 0,
@@ -92,8 +90,7 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
                 types);
     m->gguf_said = format || ends_with(o->out, ".gguf");
     o->gguf = format ? m->ollama || strcmp(format, "gguf") == 0 : ends_with(o->out, ".gguf");
-    LRK_REQUIRE(err, shard_mb >= 0 && shard_mb <= 1e9, LRK_EUSAGE,
-                "--shard-mb: %g, expected 0 to 1e9", shard_mb);
+    if (!o->gguf || m->ollama) LRK_TRY(lrk_check_directory_name(o->out, err));
     o->shard_bytes = (uint64_t)(shard_mb * 1e6);
     lrk_threads_set((int)threads);
     return LRK_OK;
@@ -160,9 +157,38 @@ lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err)
     return status;
 }
 
+lrk_status lrk_print_adapter_outputs(const lrk_adapter_outputs *o, lrk_err *err)
+{
+    if (o->json) {
+        lrk_json *v = lrk_json_object();
+        lrk_json_set_count(v, "modules", o->modules);
+        lrk_json_set_text(v, "gguf", o->gguf);
+        lrk_json_set_text(v, "peft", o->peft);
+        lrk_json_set_text(v, "ollama", o->ollama);
+        return lrk_print_json(v, err);
+    }
+    if (o->gguf) printf("%s: GGUF adapter, %zu modules\n", o->gguf, o->modules);
+    if (o->peft) printf("%s: PEFT adapter, %zu modules\n", o->peft, o->modules);
+    if (o->ollama)
+        printf("%s: Modelfile and adapter; ollama create NAME -f %s/" LRK_MODELFILE "\n", o->ollama, o->ollama);
+    return LRK_OK;
+}
+
+lrk_status lrk_check_directory_name(const char *path, lrk_err *err)
+{
+    static const char *const endings[] = {".safetensors", ".gguf", ".bin", ".pt", ".pth"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        LRK_REQUIRE(err, !ends_with(path, endings[i]), LRK_EUSAGE,
+                    "%s: a directory is written here (weights, configuration and more), not a single file; name it "
+                    "without %s",
+                    path, endings[i]);
+    return LRK_OK;
+}
+
 lrk_status lrk_output_is_free(const char *path, bool directory, lrk_err *err)
 {
     bool empty = true;
+    if (directory) LRK_TRY(lrk_check_directory_name(path, err));
     if (directory && !lrk_is_file(path)) LRK_TRY(lrk_dir_is_empty(path, &empty, err));
     LRK_REQUIRE(err, empty && !lrk_is_file(path) && (directory || !lrk_is_dir(path)), LRK_EUSAGE,
                 directory ? "%s: output directory not empty; remove it or name another one"

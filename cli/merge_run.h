@@ -22,7 +22,20 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
  * output is a directory, and prints the report. */
 lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err);
 
-/* Nothing is at path yet, but perhaps an empty directory where one is wanted; LRK_EUSAGE. */
+/* What an adapter was written as, each a path or NULL. */
+typedef struct lrk_adapter_outputs {
+    const char *gguf, *peft, *ollama;
+    size_t modules;
+    bool json;
+} lrk_adapter_outputs;
+
+lrk_status lrk_print_adapter_outputs(const lrk_adapter_outputs *o, lrk_err *err);
+
+/* A directory is to be made at path: a name that says it is a file of weights is a mistake; LRK_EUSAGE. */
+lrk_status lrk_check_directory_name(const char *path, lrk_err *err);
+
+/* Nothing is at path yet, but perhaps an empty directory where one is wanted, by a name that fits one;
+ * LRK_EUSAGE. */
 lrk_status lrk_output_is_free(const char *path, bool directory, lrk_err *err);
 
 #endif /* LRK_CLI_MERGE_RUN_H */

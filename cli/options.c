@@ -1,7 +1,9 @@
 /* cli/options.c -- options of a command, and commands below a command. */
 #include "base/arena.h"
 #include "base/text.h"
+#include "base/threads.h"
 #include "cli/command.h"
+#include "recipes/schema.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +30,26 @@ static lrk_status unknown(const lrk_option *options, size_t n, const char *name,
     return lrk_fail(err, LRK_EUSAGE, "--%s: unknown option; --help lists those there are", word);
 }
 
+_Static_assert(LRK_MAX_THREADS == 256, "LRK_RANGE_THREADS says so");
+
+/* value: NULL where the text is no number of this kind. */
+static lrk_status check_range(const lrk_option *o, const char *text, const double *value, lrk_err *err)
+{
+    const lrk_key_kind kind = o->kind == LRK_OPTION_SIZE ? LRK_KEY_SIZE : LRK_KEY_REAL;
+    const lrk_key k = {.kind = kind, .domain = o->range ? o->range : ""};
+    if (value && lrk_domain_holds(k.domain, *value)) return LRK_OK;
+    lrk_buf want = {0};
+    lrk_domain_describe(&k, &want);
+    const lrk_status s = lrk_fail(err, LRK_EUSAGE, "--%s: expected %s%s, got \"%s\"", o->name, o->range ? "" : "a ",
+                                  want.data ? want.data : "number", text);
+    lrk_buf_free(&want);
+    return s;
+}
+
 static lrk_status store(const lrk_option *o, const char *value, lrk_err *err)
 {
+    size_t size = 0;
+    double real = 0.0;
     switch (o->kind) {
     case LRK_OPTION_FLAG:
         *(bool *)o->target = true;
@@ -38,12 +58,14 @@ static lrk_status store(const lrk_option *o, const char *value, lrk_err *err)
         *(const char **)o->target = value;
         return LRK_OK;
     case LRK_OPTION_SIZE:
-        LRK_REQUIRE(err, lrk_text_size(value, o->target), LRK_EUSAGE,
-                    "--%s: expected a whole number, got \"%s\"", o->name, value);
+        if (!lrk_text_size(value, &size)) return check_range(o, value, NULL, err);
+        real = (double)size;
+        LRK_TRY(check_range(o, value, &real, err));
+        *(size_t *)o->target = size;
         return LRK_OK;
     case LRK_OPTION_REAL:
-        LRK_REQUIRE(err, lrk_text_real(value, o->target), LRK_EUSAGE,
-                    "--%s: expected a number, got \"%s\"", o->name, value);
+        LRK_TRY(check_range(o, value, lrk_text_real(value, &real) ? &real : NULL, err));
+        *(double *)o->target = real;
         return LRK_OK;
     }
     LRK_BUG("option --%s has no known kind", o->name);

@@ -230,44 +230,71 @@ lrk_status lrk_schema_json(lrk_buf *b, lrk_err *err)
     return s;
 }
 
-static void explain(const lrk_key *k, const char *prefix, lrk_buf *b)
+/* ---- one key ---- */
+
+static const char in_entry[] = "in an entry of datasets: ";
+
+static void explain(const lrk_key *k, bool entry, lrk_json *list)
 {
-    lrk_buf_printf(b, "%s%s\n    %s\n    values: ", prefix, k->name, k->doc);
-    put_domain(b, k);
-    lrk_buf_printf(b, "\n    default: %s\n", shown_default(k));
-    if (*k->aliases) lrk_buf_printf(b, "    also called: %s\n", k->aliases);
+    lrk_json *o = lrk_json_object(), *aliases = lrk_json_array();
+    lrk_buf values = {0};
+    char word[64];
+    put_domain(&values, k);
+    for (const char *rest = k->aliases; lrk_next_word(&rest, ' ', word);)
+        lrk_json_add(aliases, lrk_json_c_string(word));
+    lrk_json_set_text(o, "key", k->name);
+    lrk_json_set(o, "of_an_entry", lrk_json_new_bool(entry));
+    lrk_json_set_text(o, "meaning", k->doc);
+    lrk_json_set_text(o, "values", values.data);
+    lrk_json_set_text(o, "default", shown_default(k));
+    lrk_json_set(o, "aliases", aliases);
+    lrk_buf_free(&values);
+    lrk_json_add(list, o);
 }
 
-static void explain_foreign(const lrk_foreign_key *table, const char *key, const char *prefix,
-                            lrk_buf *b)
+static void explain_foreign(const lrk_foreign_key *table, const char *key, bool entry, lrk_json *list)
 {
     for (const lrk_foreign_key *f = table; f->name; f++) {
         if (strcmp(f->name, key) != 0) continue;
-        const char *neutral = strcmp(f->given, "*") == 0 ? "any" : *f->given ? f->given : "none";
-        lrk_buf_printf(b, "%s%s\n    a key of another tool: %s\n", prefix, key, f->why);
-        lrk_buf_printf(b, "    values at which it changes nothing: %s\n", neutral);
+        lrk_json *o = lrk_json_object();
+        lrk_json_set_text(o, "key", key);
+        lrk_json_set(o, "of_an_entry", lrk_json_new_bool(entry));
+        lrk_json_set_text(o, "of_another_tool", f->why);
+        lrk_json_set_text(o, "changes_nothing_at",
+                          strcmp(f->given, "*") == 0 ? "any" : *f->given ? f->given : "none");
+        lrk_json_add(list, o);
     }
 }
 
-lrk_status lrk_schema_explain(const char *key, lrk_buf *b, lrk_err *err)
+static void explain_translated(const char *key, lrk_json *list)
 {
-    const size_t start = b->n, n = strlen(key);
+    for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++) {
+        if (strcmp(f->name, key) != 0 || !*f->value) continue;
+        lrk_json *o = lrk_json_object();
+        lrk_json_set_text(o, "key", key);
+        lrk_json_set_text(o, "value", f->given);
+        lrk_json_set_text(o, "key_here", f->ours);
+        lrk_json_set_text(o, "value_here", f->value);
+        lrk_json_add(list, o);
+    }
+}
+
+lrk_status lrk_schema_explain(const char *key, lrk_json *list, lrk_err *err)
+{
+    const size_t start = lrk_json_size(list), n = strlen(key);
     const lrk_key *k = lrk_key_find(lrk_recipe_keys, key);
-    if (k) explain(k, "", b);
+    if (k) explain(k, false, list);
     for (const lrk_key *g = lrk_recipe_keys; g->name; g++)
         if (g->kind != LRK_KEY_SECTION && strncmp(g->name, key, n) == 0 && g->name[n] == '.')
-            explain(g, "", b);
+            explain(g, false, list);
     const char *dot = strchr(key, '.');
     const bool row = dot && (strncmp(key, "datasets.", 9) == 0 || strncmp(key, "test_datasets.", 14) == 0);
     const lrk_key *d = lrk_key_find(lrk_dataset_keys, row ? dot + 1 : key);
-    if (d) explain(d, "in an entry of datasets: ", b);
-
-    for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++)
-        if (strcmp(f->name, key) == 0 && *f->value)
-            lrk_buf_printf(b, "%s: %s\n    is %s: %s here\n", key, f->given, f->ours, f->value);
-    explain_foreign(lrk_foreign_keys, key, "", b);
-    explain_foreign(lrk_foreign_rows, key, "in an entry of datasets: ", b);
-    if (b->n > start) return LRK_OK;
+    if (d) explain(d, true, list);
+    explain_translated(key, list);
+    explain_foreign(lrk_foreign_keys, key, false, list);
+    explain_foreign(lrk_foreign_rows, key, true, list);
+    if (lrk_json_size(list) > start) return LRK_OK;
 
     lrk_nearest near = {.word = key};
     for (const lrk_key *o = lrk_recipe_keys; o->name; o++)
@@ -275,4 +302,36 @@ lrk_status lrk_schema_explain(const char *key, lrk_buf *b, lrk_err *err)
     if (near.best)
         return lrk_fail(err, LRK_EUSAGE, "%s: unknown key, did you mean %s?", key, near.best);
     return lrk_fail(err, LRK_EUSAGE, "%s: unknown key; `lorikeet recipe schema` lists all", key);
+}
+
+static const char *text(const lrk_json *o, const char *name)
+{
+    const char *s = lrk_json_string(lrk_json_get(o, name), NULL);
+    return s ? s : "";
+}
+
+static void put_explained(const lrk_json *o, lrk_buf *b)
+{
+    const lrk_json *aliases = lrk_json_get(o, "aliases");
+    if (lrk_json_get(o, "value")) {
+        lrk_buf_printf(b, "%s: %s\n    is %s: %s here\n", text(o, "key"), text(o, "value"), text(o, "key_here"),
+                       text(o, "value_here"));
+        return;
+    }
+    lrk_buf_printf(b, "%s%s\n", lrk_json_bool(lrk_json_get(o, "of_an_entry")) ? in_entry : "", text(o, "key"));
+    if (!aliases) {
+        lrk_buf_printf(b, "    a key of another tool: %s\n    values at which it changes nothing: %s\n",
+                       text(o, "of_another_tool"), text(o, "changes_nothing_at"));
+        return;
+    }
+    lrk_buf_printf(b, "    %s\n    values: %s\n    default: %s\n", text(o, "meaning"), text(o, "values"),
+                   text(o, "default"));
+    for (size_t i = 0; i < lrk_json_size(aliases); i++)
+        lrk_buf_printf(b, "%s%s", i ? " " : "    also called: ", lrk_json_string(lrk_json_at(aliases, i), NULL));
+    if (lrk_json_size(aliases)) lrk_buf_puts(b, "\n");
+}
+
+void lrk_schema_explained(const lrk_json *list, lrk_buf *b)
+{
+    for (size_t i = 0; i < lrk_json_size(list); i++) put_explained(lrk_json_at(list, i), b);
 }

@@ -102,6 +102,7 @@ static void fill_run(lrk_scheduler *s)
     size_t busy = 0;
     bool any = false, kind = false;
     for (size_t i = 0; i < o->cache_slots; i++) {
+        while (!s->slot[i].busy && s->next < s->n && s->g->known && s->g->known(s->g->ctx, s->next)) s->next++;
         if (!s->slot[i].busy && s->next < s->n)
             s->slot[i] = (lrk_slot_state){.busy = true, .sequence = s->next++,
                                           .token = s->slot[i].token};

@@ -27,6 +27,8 @@ typedef struct lrk_generation {
     lrk_token_fn token;
     void *ctx;
     bool (*stop)(void);      /* polled between runs; NULL: never */
+    /* This sequence is left out: its tokens are known already. NULL: none is. */
+    bool (*known)(void *ctx, size_t sequence);
 } lrk_generation;
 
 /* The engine must have been opened with cache slots, max_tokens >= slots, max_segments >= slots and

@@ -3,6 +3,7 @@
 
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/size.h"
 
 #include <string.h>
@@ -147,13 +148,124 @@ lrk_status lrk_responder_loss(lrk_responder *r, const lrk_flat_run *run, double 
     return lrk_engine_loss(&r->engine, run, loss, err);
 }
 
+/* Room for n ids. */
+static bool answer_room(lrk_answer *a, size_t n)
+{
+    if (n <= a->capacity) return true;
+    const size_t capacity = lrk_max(n, a->capacity ? 2 * a->capacity : 64);
+    uint32_t *ids = lrk_heap_grow(a->ids, capacity, sizeof *ids);
+    if (!ids) return false;
+    a->ids = ids;
+    a->capacity = capacity;
+    return true;
+}
+
 typedef struct lrk_collector {
     lrk_responder *r;
     lrk_answer *answers;
     const lrk_answering *how;
     lrk_buf piece;
-    bool failed;
+    lrk_status status; /* the first failure; err has its message */
+    lrk_err *err;
 } lrk_collector;
+
+/* ---- finished answers in a journal ---- */
+
+static lrk_json *ids_as_json(const lrk_answer *a)
+{
+    lrk_json *ids = lrk_json_array();
+    for (size_t i = 0; i < a->n; i++) lrk_json_add(ids, lrk_json_new_integer(a->ids[i]));
+    return ids;
+}
+
+static void keep(lrk_collector *c, size_t sequence)
+{
+    const lrk_answer *a = &c->answers[sequence];
+    if (!c->how->journal) return;
+    lrk_json *value = lrk_json_object();
+    lrk_json_set(value, "ids", ids_as_json(a));
+    lrk_json_set(value, "finished", lrk_json_new_bool(a->finished));
+    c->status = lrk_journal_add(c->how->journal, c->how->part, sequence, value, c->err);
+}
+
+static lrk_status take_back(const lrk_responder *r, const lrk_answering *how, const lrk_json *value, lrk_answer *a,
+                            lrk_err *err)
+{
+    const lrk_json *ids = lrk_json_get(value, "ids"), *finished = lrk_json_get(value, "finished");
+    const size_t n = lrk_json_size(ids);
+    if (!lrk_json_is(ids, LRK_JSON_ARRAY) || !lrk_json_is(finished, LRK_JSON_BOOL) || n > how->max_tokens || a->known)
+        return lrk_journal_damaged(how->journal, err);
+    LRK_REQUIRE(err, answer_room(a, n), LRK_ENOMEM, "memory: no room for an answer");
+    for (a->n = 0; a->n < n; a->n++) {
+        const lrk_json *id = lrk_json_at(ids, a->n);
+        if (!lrk_json_is(id, LRK_JSON_INTEGER) || lrk_json_integer(id) < 0 ||
+            (uint64_t)lrk_json_integer(id) >= r->base.decoder.vocabulary)
+            return lrk_journal_damaged(how->journal, err);
+        a->ids[a->n] = (uint32_t)lrk_json_integer(id);
+    }
+    a->finished = lrk_json_bool(finished);
+    a->known = true;
+    return LRK_OK;
+}
+
+static lrk_status restore(const lrk_responder *r, const lrk_answering *how, lrk_answer *answers, size_t n, lrk_err *err)
+{
+    const char *part;
+    const lrk_json *value;
+    size_t number;
+    for (size_t i = 0; (value = lrk_journal_piece(how->journal, i, &part, &number)); i++) {
+        if (strcmp(part, how->part) != 0) continue;
+        if (number >= n) return lrk_journal_damaged(how->journal, err);
+        LRK_TRY(take_back(r, how, value, &answers[number], err));
+    }
+    return LRK_OK;
+}
+
+static bool is_known(void *ctx, size_t sequence)
+{
+    return ((const lrk_collector *)ctx)->answers[sequence].known;
+}
+
+static lrk_status hash_file(const char *dir, const char *name, lrk_json *key, lrk_err *err)
+{
+    char hex[65];
+    lrk_map m = {0};
+    lrk_arena a = lrk_arena_growing("path");
+    const char *path = lrk_path_join(&a, dir, name);
+    lrk_status s = path ? lrk_map_open(&m, path, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (s == LRK_OK) {
+        lrk_sha256_hex(m.data, m.size, hex);
+        lrk_json_set_text(key, name, hex);
+    }
+    lrk_map_close(&m);
+    lrk_arena_free(&a);
+    return s;
+}
+
+lrk_status lrk_responder_key(const lrk_responder *r, lrk_json **out, lrk_err *err)
+{
+    char hex[65];
+    size_t n;
+    const uint32_t *ends = lrk_tokenizer_ends(r->text.tokenizer, &n);
+    lrk_json *key = lrk_json_object();
+    lrk_status s = LRK_OK;
+    lrk_json_set_text(key, "lorikeet", LRK_VERSION);
+    lrk_weights_sha256(r->base.weights, hex);
+    lrk_json_set_text(key, "model", hex);
+    lrk_sha256_hex(ends, n * sizeof *ends, hex);
+    lrk_json_set_text(key, "ends", hex);
+    lrk_json_set_text(key, "device", lrk_device_name(r->options.device));
+    lrk_json_set_text(key, "compute", lrk_compute_name(r->options.compute));
+    if (r->options.adapter) s = hash_file(r->options.adapter, LRK_ADAPTER_CONFIG, key, err);
+    if (s == LRK_OK && r->options.adapter) s = hash_file(r->options.adapter, LRK_ADAPTER_TENSORS, key, err);
+    if (s == LRK_OK)
+        *out = key;
+    else
+        lrk_json_free(key);
+    return s;
+}
+
+/* ---- tokens as they come ---- */
 
 static bool line_ends(lrk_collector *c, lrk_answer *a, uint32_t id)
 {
@@ -170,24 +282,21 @@ static bool collect(void *ctx, size_t sequence, uint32_t id, bool done)
 {
     lrk_collector *c = ctx;
     lrk_answer *a = &c->answers[sequence];
+    if (c->status != LRK_OK) return false;
     if (done) {
         a->finished = a->n < c->how->max_tokens;
+        keep(c, sequence);
         return false;
     }
-    if (a->n == a->capacity) {
-        const size_t capacity = a->capacity ? 2 * a->capacity : 64;
-        uint32_t *ids = lrk_heap_grow(a->ids, capacity, sizeof *ids);
-        if (!ids) {
-            c->failed = true;
-            return false;
-        }
-        a->ids = ids;
-        a->capacity = capacity;
+    if (!answer_room(a, a->n + 1)) {
+        c->status = lrk_fail(c->err, LRK_ENOMEM, "memory: no room for an answer");
+        return false;
     }
     a->ids[a->n++] = id;
     if (c->how->token) c->how->token(c->how->ctx, sequence, id);
     if (!c->how->stop_at_newline || !line_ends(c, a, id)) return true;
     a->finished = true;
+    keep(c, sequence);
     return false;
 }
 
@@ -202,8 +311,9 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
         prompts[i] = (lrk_prompt){answers[i].prompt.id, answers[i].prompt.n};
         longest = lrk_max(longest, prompts[i].n);
         answers[i].n = 0;
-        answers[i].finished = answers[i].begun = false;
+        answers[i].finished = answers[i].begun = answers[i].known = false;
     }
+    if (status == LRK_OK) status = restore(r, how, answers, n, err);
     const size_t positions = r->base.decoder.max_positions;
     if (status == LRK_OK && (longest > positions || how->max_tokens > positions - longest))
         status = lrk_fail(err, LRK_EVALUE,
@@ -216,13 +326,12 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
         status = lrk_responder_reserve(r, slots, capacity,
                                        lrk_min(LRK_ANSWER_RUN, lrk_max(slots * capacity, 1)), err);
     if (status == LRK_OK) {
-        lrk_collector c = {.r = r, .answers = answers, .how = how};
+        lrk_collector c = {.r = r, .answers = answers, .how = how, .err = err};
         lrk_generation g = {.sampler = how->sampler, .max_tokens = how->max_tokens,
-                            .token = collect, .ctx = &c, .stop = how->stop};
+                            .token = collect, .ctx = &c, .stop = how->stop, .known = is_known};
         g.ends = lrk_tokenizer_ends(r->text.tokenizer, &g.n_ends);
         status = lrk_generate(&r->engine, prompts, n, &g, err);
-        if (status == LRK_OK && c.failed)
-            status = lrk_fail(err, LRK_ENOMEM, "memory: no room for an answer");
+        if (status == LRK_OK) status = c.status;
         lrk_buf_free(&c.piece);
     }
     lrk_arena_free(&a);

@@ -7,6 +7,7 @@
  */
 #ifndef LRK_GENERATE_RESPONDER_H
 #define LRK_GENERATE_RESPONDER_H
+#include "base/journal.h"
 #include "generate/adapter_io.h"
 #include "generate/base_model.h"
 #include "generate/generate.h"
@@ -43,6 +44,7 @@ typedef struct lrk_answer {
     size_t n, capacity;
     bool finished; /* by an end token or a newline, not by length */
     bool begun;    /* holds more than blanks */
+    bool known;    /* from the journal */
 } lrk_answer;
 
 typedef struct lrk_answering {
@@ -51,6 +53,10 @@ typedef struct lrk_answering {
     size_t slots;       /* sequences at a time at most; 0: LRK_ANSWER_SLOTS */
     bool stop_at_newline; /* the first one behind anything but blanks */
     bool (*stop)(void); /* as in lrk_generation */
+    /* Finished answers go there, and those that are there are not asked for again; NULL: none. Its key
+     * holds lrk_responder_key, the prompts and what else is said here. */
+    lrk_journal *journal;
+    const char *part;
     /* Called for each new token where the answers are streamed; may be NULL. */
     void (*token)(void *ctx, size_t answer, uint32_t id);
     void *ctx;
@@ -83,6 +89,9 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
 lrk_status lrk_responder_decode(const lrk_responder *r, const lrk_answer *a, lrk_buf *out,
                                 lrk_err *err);
 void lrk_answer_free(lrk_answer *a);
+
+/* What answers depend on but for the prompts and lrk_answering: program, weights, adapter, arithmetic. */
+lrk_status lrk_responder_key(const lrk_responder *r, lrk_json **key, lrk_err *err);
 
 /* "auto", "f32" or "bf16". */
 lrk_status lrk_compute_choose(const char *name, lrk_device device, lrk_compute *out, lrk_err *err);

@@ -56,13 +56,13 @@ static lrk_status sum_up(const lrk_training *t, uint64_t before, lrk_done_fn don
     lrk_arena a = lrk_arena_growing("summary");
     lrk_curve c = {0};
     const bool there = lrk_is_file(t->dir->metrics);
-    const lrk_status status = there ? lrk_metrics_read(&c, &a, t->dir->metrics, err) : LRK_OK;
+    lrk_status status = there ? lrk_metrics_read(&c, &a, t->dir->metrics, err) : LRK_OK;
     r.trained = c.n_train > 0;
     r.evaluated = r.evaluated && c.n_eval > 0;
     if (r.trained) r.first_loss = c.train[0].loss;
     if (r.trained) r.last_loss = c.train[c.n_train - 1].loss;
     if (r.evaluated) r.eval_loss = c.eval[c.n_eval - 1].loss;
-    if (status == LRK_OK) done(&r, t->session);
+    if (status == LRK_OK) status = done(&r, t->session, err);
     lrk_arena_free(&a);
     return status;
 }

@@ -18,7 +18,7 @@ typedef struct lrk_run_summary {
 } lrk_run_summary;
 
 /* done: called when all outputs are there; may be NULL. */
-typedef void (*lrk_done_fn)(const lrk_run_summary *summary, const lrk_session *session);
+typedef lrk_status (*lrk_done_fn)(const lrk_run_summary *summary, const lrk_session *session, lrk_err *err);
 
 /* begins: called when all that a run needs is there, right before its first step; may be NULL. From
  * then on a stop is asked for (train/signals.h). */

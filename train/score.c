@@ -7,6 +7,7 @@
 #include "base/segments.h"
 #include "base/size.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,12 +67,40 @@ static void add_row(lrk_run_buffers *b, const lrk_exam_row *r)
     b->n_trained += r->n_trained;
 }
 
-static lrk_status loss_of_run(lrk_scorer *c, const lrk_run_buffers *b, double *sum, lrk_err *err)
+/* Part of a score in the journal: "base losses". */
+static void part_name(const lrk_scorer *c, const char *what, char out[64])
 {
+    snprintf(out, 64, "%.40s %s", c->o->name, what);
+}
+
+/* Sums that are known already; NaN for the others. */
+static lrk_status restore_losses(const lrk_scorer *c, double *sum, size_t n, lrk_err *err)
+{
+    char mine[64];
+    const char *part;
+    const lrk_json *value;
+    size_t number;
+    part_name(c, "losses", mine);
+    for (size_t i = 0; i < n; i++) sum[i] = (double)NAN;
+    for (size_t i = 0; (value = lrk_journal_piece(c->o->journal, i, &part, &number)); i++) {
+        if (strcmp(part, mine) != 0) continue;
+        if (number >= n || !lrk_json_is(value, LRK_JSON_REAL)) return lrk_journal_damaged(c->o->journal, err);
+        sum[number] = lrk_json_number(value);
+    }
+    return LRK_OK;
+}
+
+static lrk_status loss_of_run(lrk_scorer *c, const lrk_run_buffers *b, size_t number, double *sum, lrk_err *err)
+{
+    char mine[64];
     const lrk_flat_run run = {b->ids, b->targets, b->segments, b->n_tokens, b->n_segments};
+    if (!isnan(*sum)) return LRK_OK;
     LRK_TRY(stopped(c, err));
     c->tokens += b->n_tokens;
-    return lrk_responder_loss(c->r, &run, sum, err);
+    LRK_TRY(lrk_responder_loss(c->r, &run, sum, err));
+    part_name(c, "losses", mine);
+    if (!isfinite(*sum)) return LRK_OK;
+    return lrk_journal_add(c->o->journal, mine, number, lrk_json_new_real(*sum), err);
 }
 
 static lrk_status run_losses(lrk_scorer *c, lrk_run_buffers *b, double *sum, size_t *n,
@@ -84,7 +113,8 @@ static lrk_status run_losses(lrk_scorer *c, lrk_run_buffers *b, double *sum, siz
         const bool full = r && (b->n_tokens + r->n > c->run_tokens || b->n_segments == c->slots);
         if (b->n_segments && (!r || full)) {
             n[*runs] = b->n_trained;
-            LRK_TRY(loss_of_run(c, b, &sum[(*runs)++], err));
+            LRK_TRY(loss_of_run(c, b, *runs, &sum[*runs], err));
+            ++*runs;
             c->s->trained += b->n_trained;
             done += b->n_segments;
             b->n_tokens = b->n_segments = b->n_trained = 0;
@@ -108,6 +138,7 @@ static lrk_status losses(lrk_scorer *c, lrk_err *err)
         s = lrk_alloc(&a, c->slots * LRK_SEG_FIELDS, sizeof *b.segments, "segments", &b.segments, err);
     if (s == LRK_OK) s = lrk_alloc(&a, c->x->n, sizeof *sum, "losses", &sum, err);
     if (s == LRK_OK) s = lrk_alloc(&a, c->x->n, sizeof *n, "losses", &n, err);
+    if (s == LRK_OK) s = restore_losses(c, sum, c->x->n, err);
     if (s == LRK_OK) s = run_losses(c, &b, sum, n, &runs, err);
     if (s == LRK_OK) c->s->loss = lrk_ratio_mean(sum, n, runs);
     lrk_arena_free(&a);
@@ -169,9 +200,12 @@ static lrk_status take_answer(lrk_scorer *c, const lrk_answer *a, const lrk_exam
 /* Prompts are lent by the exam, so answers are freed without them. */
 static lrk_status ask_all(lrk_scorer *c, lrk_answer *answers, const size_t *row, lrk_err *err)
 {
+    char mine[64];
     const lrk_answering how = {.max_tokens = c->o->max_tokens, .slots = c->slots,
                                .stop_at_newline = c->x->one_line, .stop = c->o->stop,
+                               .journal = c->o->journal, .part = mine,
                                .token = count_token, .ctx = c};
+    part_name(c, "answers", mine);
     begin_stage(c);
     lrk_status s = lrk_responder_answer(c->r, answers, c->s->answered, &how, err);
     for (size_t i = 0; s == LRK_OK && i < c->s->answered; i++)

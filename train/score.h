@@ -40,6 +40,7 @@ typedef struct lrk_score_options {
     size_t rows;              /* some of the exam's, evenly spread; 0: all */
     size_t max_tokens, slots; /* of an answer; answers under way at a time */
     bool (*stop)(void);
+    lrk_journal *journal;     /* losses and answers go there, and are taken from there; NULL: none */
 } lrk_score_options;
 
 lrk_status lrk_score_make(lrk_score *s, lrk_responder *r, const lrk_exam *x,

@@ -62,6 +62,12 @@ model && sed -i 's/"hidden_act": "silu"/"hidden_act": "mish"/' m/config.json
 refused 3 "activation 'mish' is not supported"
 model && sed -i 's/LlamaForCausalLM/LlambForCausalLM/' m/config.json
 refused 3 'architecture LlambForCausalLM is not supported; known: LlamaForCausalLM'
+# ... before anything is said of weights, which nobody should convert in vain
+mv m/model.safetensors m/pytorch_model.bin
+refused 3 'architecture LlambForCausalLM is not supported; known: LlamaForCausalLM'
+expect_error 3 'architecture LlambForCausalLM is not supported' "$LORIKEET" generate --model m --prompt a
+model && mv m/model.safetensors m/pytorch_model.bin
+refused 3 'm: neither model.safetensors nor model.safetensors.index.json'
 
 # a NaN in the middle of a matrix
 model && printf '\x00\x00\xc0\x7f' | dd of=m/model.safetensors bs=1 seek=400000 conv=notrunc status=none

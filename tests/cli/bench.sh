@@ -13,5 +13,5 @@ grep -q '"tok_per_s": ' out || fail "no JSON: $(cat out)"
 
 expect_error 2 'expected rows and tokens' "${bench[@]}" --train 2
 expect_error 2 'at most 16777216 tokens in all' "${bench[@]}" --train 60000,1000
-expect_error 2 'at most 16777216 tokens' "${bench[@]}" --prefill 4294967297
+expect_error 2 '--prefill: expected a whole number of at least 1 and at most 16777216' "${bench[@]}" --prefill 4294967297
 expect_error 2 '--profile' "${bench[@]}" --profile --json

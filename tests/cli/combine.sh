@@ -21,7 +21,7 @@ expect_error 2 'expected 1 to 64 adapters, got 0' "$LORIKEET" combine --out x
 expect_error 2 "--method: 'sum' is unknown" "$LORIKEET" combine "$A" --out x --method sum
 expect_error 2 'expected ADAPTER or ADAPTER=WEIGHT' "$LORIKEET" combine "$A=much" --out x
 expect_error 2 '--rank goes with --method svd' "$LORIKEET" combine "$A" --out x --rank 2
-expect_error 2 'density is 2' "$LORIKEET" combine "$A" --out x --method ties --density 2
+expect_error 2 '--density: expected a number above 0 and at most 1, got "2"' "$LORIKEET" combine "$A" --out x --method ties --density 2
 expect_error 2 'not empty' "$LORIKEET" combine "$A" --out both
 expect_error 3 'gone: no such directory' "$LORIKEET" combine "$A" gone --out x
 expect_error 3 'adapter 2 is DoRA' "$LORIKEET" combine "$A" "$G/llama_dora/adapter" --out x

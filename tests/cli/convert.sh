@@ -51,7 +51,8 @@ expect_error 3 'they do not belong together' \
 # adapters: rows of q and k there and back, both files
 for case in llama llama_qv mistral gemma3 phi3 starcoder2; do
     expect_exit 0 "$LORIKEET" convert --adapter "$G/$case/adapter" --base "$G/$case" --out l.gguf
-    expect_exit 0 "$LORIKEET" convert --adapter l.gguf --base "$G/$case" --out l
+    expect_exit 0 "$LORIKEET" convert --adapter l.gguf --base "$G/$case" --out l --json
+    grep -qF '"peft": "l"' out || fail "$case: --json: $(cat out)"
     cmp l/adapter_model.safetensors "$G/$case/adapter/adapter_model.safetensors" || fail "$case: other adapter"
     expect_exit 0 "$LORIKEET" export --adapter "$G/$case/adapter" --peft p
     cmp l/adapter_config.json p/adapter_config.json || fail "$case: another configuration"

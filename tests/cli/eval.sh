@@ -68,6 +68,53 @@ echo '{"text": "one two three"}' >text.jsonl
 expect_exit 0 "$LORIKEET" eval --model "$G" --data text.jsonl --max-tokens 4
 if grep -q '^exact' out; then fail "plain text was answered"; fi
 
+# Stopped and killed in the middle of losses and answers: the same command goes on.
+for i in $(seq 150); do printf '{"prompt": "row %d", "completion": " answer %d"}\n' $i $i; done >many.jsonl
+long=("$LORIKEET" eval --model "$G" --adapter "$G/adapter" --data many.jsonl --max-tokens 20 --dtype f32 --batch 4)
+expect_exit 0 "${long[@]}" --out whole.json
+kept() { { cat stopped.json.partial-* 2>/dev/null || true; } | wc -l; }
+stop_after() { # PIECES SIGNAL STATUS
+    local got=0
+    "${long[@]}" --out stopped.json >out 2>err &
+    for _ in $(seq 600); do
+        [ "$(kept)" -lt "$1" ] || break
+        sleep 0.02
+    done
+    kill -$2 $!
+    wait $! || got=$?
+    [ $got = $3 ] || fail "stopped after $1 pieces: ended with $got: $(cat err)"
+    [ "$(kept)" -ge "$1" ] && [ ! -e stopped.json ] || fail "stopped after $1 pieces: kept $(kept)"
+}
+stop_after 3 TERM 75
+stop_after 60 KILL 137
+rm stopped.json.tmp-* # the process had no time to
+stop_after 250 TERM 75
+[ -z "$(grep -oE '"part": "[a-z ]*", "number": [0-9]*' stopped.json.partial-* | sort | uniq -d)" ] || fail "done twice"
+grep -q 'finished pieces are kept' err || fail "no word how to go on: $(cat err)"
+expect_exit 0 "${long[@]}" --out stopped.json
+cmp <(grep -v seconds whole.json) <(grep -v seconds stopped.json) || fail "stopped thrice, other figures"
+[ "$(kept)" = 0 ] || fail "a finished evaluation left its pieces"
+# Without a place for them nothing is kept, and that is said: here a slow validator is at work.
+cat >slow.sh <<'E'
+while IFS= read -r line; do
+    echo . >>begun
+    sleep 0.2
+    id=${line#*: }
+    printf '{"id": %s}\n' "${id%%, \"pred\"*}"
+done
+E
+"${ask[@]}" --validator 'sh slow.sh' >out 2>err &
+for _ in $(seq 600); do
+    [ ! -e begun ] || break
+    sleep 0.02
+done
+kill -TERM $!
+got=0
+wait $! || got=$?
+[ $got = 75 ] || fail "stopped among verdicts: ended with $got: $(cat err)"
+grep -q 'nothing is kept: losses and answers are with --out' err || fail "no word: $(cat err)"
+[ -z "$(ls -d ./*.partial-* 2>/dev/null)" ] || fail "kept: $(ls -d ./*.partial-*)"
+
 # Validators that misbehave.
 judged() { expect_error 3 "$2" "${ask[@]}" --out never.json --failures never.jsonl --validator "$1"; }
 judged true "'true' ended with status 0 without an answer"
@@ -88,5 +135,6 @@ grep -qF nowhere.jsonl err || fail "no file named: $(cat err)"
 expect_error 2 'no row has a member "colour"' "${ask[@]}" --group-by colour
 expect_error 3 'an adapter for another base' "${ask[@]}" --adapter "$G/../mistral/adapter"
 expect_error 2 '--no-base goes with an adapter' "${ask[@]}" --no-base
+expect_error 2 '--max-tokens: expected a whole number of at least 1' "$LORIKEET" eval --model "$G" --data rows.jsonl --max-tokens 0
 [ ! -e never.json ] && [ ! -e never.jsonl ] || fail "a failed evaluation left a report"
 [ "$(ls -A | grep -c tmp-)" = 0 ] || fail "a temporary file is left"

@@ -30,6 +30,42 @@ expect_exit 0 "${generate[@]}" --prompts in.jsonl --out one.jsonl --max-tokens 5
 cmp all.jsonl one.jsonl || fail "a batch changes the answers"
 expect_exit 0 "${generate[@]}" --prompts in.jsonl --out tuned.jsonl --max-tokens 5 --adapter "$G/adapter"
 if cmp -s all.jsonl tuned.jsonl; then fail "the adapter changes nothing"; fi
+[ -z "$(ls -d ./*.partial-* 2>/dev/null)" ] || fail "a finished command left $(ls -d ./*.partial-*)"
+expect_exit 0 "${generate[@]}" --prompt 'one two' --max-tokens 5 --json
+grep -qF '"finished": ' out && grep -qF '"prompt_tokens": ' out && grep -qF '"text": ' out || fail "--json: $(cat out)"
+[ "$(grep -cE '^    [0-9]+,?$' out)" = 5 ] || fail "--json, ids: $(cat out)"
+
+# Stopped and killed in the middle: the same command goes on with the rest, other commands do not.
+for i in $(seq 200); do printf '{"id": %d, "prompt": "row number %d"}\n' $i $i; done >many.jsonl
+long=("${generate[@]}" --prompts many.jsonl --max-tokens 20 --temperature 1 --batch 4)
+expect_exit 0 "${long[@]}" --out whole.jsonl
+kept() { { cat stopped.jsonl.partial-* 2>/dev/null || true; } | wc -l; }
+for how in TERM:75 KILL:137 INT:75; do
+    before=$(kept)
+    set -m # a shell's background job ignores SIGINT otherwise
+    "${long[@]}" --out stopped.jsonl >out 2>err &
+    set +m
+    for _ in $(seq 600); do
+        [ "$(kept)" -le $((before + 3)) ] || break
+        sleep 0.05
+    done
+    kill -${how%:*} $!
+    got=0
+    wait $! || got=$?
+    [ $got = ${how#*:} ] || fail "$how: ended with $got: $(cat err)"
+    [ ! -e stopped.jsonl ] || fail "$how: half of the answers look like all of them"
+    [ "$(kept)" -gt "$before" ] || fail "$how: nothing is kept"
+done
+grep -q 'stopped.jsonl.partial-[0-9a-f]*: [0-9]* finished pieces are kept; the same command goes on' err ||
+    fail "no word how to go on: $(cat err)"
+[ -z "$(grep -o '"number": [0-9]*' stopped.jsonl.partial-* | sort | uniq -d)" ] || fail "answered twice"
+expect_exit 0 "${long[@]}" --out stopped.jsonl --seed 9
+! grep -q 'going on' err || fail "another seed goes on with these answers: $(cat err)"
+expect_exit 0 "${long[@]}" --out stopped.jsonl
+grep -q 'going on with the [0-9]* pieces' err || fail "begun anew: $(cat err)"
+cmp whole.jsonl stopped.jsonl || fail "stopped thrice, other answers"
+[ "$(kept)" = 0 ] || fail "a finished command left its pieces"
+
 : >empty.jsonl
 expect_exit 0 "${generate[@]}" --prompts empty.jsonl --out none.jsonl
 [ -e none.jsonl ] && [ ! -s none.jsonl ] || fail "no prompts, but $(cat none.jsonl)"
@@ -46,8 +82,8 @@ row "{\"id\": 1, \"prompt\": \"$(printf 'qz %.0s' $(seq 200))\"}" "128 positions
 refuse 3 nowhere.jsonl --prompts nowhere.jsonl
 refuse 3 'an adapter for another base' --prompts in.jsonl --adapter "$G/../mistral/adapter"
 refuse 3 nowhere --prompts in.jsonl --adapter nowhere
-refuse 2 '--temperature -1' --prompts in.jsonl --temperature -1
-refuse 2 '--top-p' --prompts in.jsonl --top-p 1.5
+refuse 2 '--temperature: expected a number of at least 0 and at most 100, got "-1"' --prompts in.jsonl --temperature -1
+refuse 2 '--top-p: expected a number above 0' --prompts in.jsonl --top-p 1.5
 expect_error 2 '--dtype f16: expected' "$LORIKEET" generate --model "$G" --prompt x --dtype f16
 refuse 2 'did you mean --prompts' --promts in.jsonl
 cp in.jsonl kept.jsonl && ln in.jsonl twin.jsonl
@@ -61,5 +97,8 @@ expect_error 2 'expected one of --prompt, --message, --prompts' "${generate[@]}"
 expect_error 3 'the user message is not UTF-8' "${generate[@]}" --message $'a\xffb'
 expect_error 2 '--prompts and --out go together' "${generate[@]}" --prompts in.jsonl
 expect_error 3 'cannot open' "$LORIKEET" generate --model nowhere --prompt x
-[ ! -e never.jsonl ] || fail "a failed command left its output"
+refuse 2 '--json goes with --prompt and --message' --prompts in.jsonl --json
+expect_error 2 '--max-tokens: expected a whole number of at least 1' "${generate[@]}" --prompt x --max-tokens 0
+expect_error 2 '--batch: expected a whole number of at least 1' "${generate[@]}" --prompt x --batch 0
+[ -z "$(ls -d never.jsonl* 2>/dev/null)" ] || fail "a failed command left $(ls -d never.jsonl*)"
 [ "$(ls -A | grep -c tmp-)" = 0 ] || fail "a temporary file is left"

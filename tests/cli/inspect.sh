@@ -5,6 +5,18 @@ expect_exit 0 "$LORIKEET" inspect "$G/llama_gguf_q8_0/model.gguf"
 grep -qF 'llama.embedding_length: 64' out || fail "no metadata"
 grep -qE 'q8_0 +\[320, 64\] +token_embd.weight' out || fail "no tensor"
 grep -qF '21 tensors, ' out || fail "no sum"
+# layers stand by their number, not by its first digit
+header= at=0
+for i in 0 1 10 11 2; do
+    header="$header\"layers.$i.w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[$at,$((++at))]},"
+done
+header="{${header%,}}"
+printf "\\x$(printf %02x $((${#header} % 256)))\\x$(printf %02x $((${#header} / 256)))\0\0\0\0\0\0%s-----" "$header" >layers.safetensors
+expect_exit 0 "$LORIKEET" inspect layers.safetensors
+[ "$(grep -o 'layers\.[0-9][0-9]*' out | tr '\n' ' ')" = 'layers.0 layers.1 layers.2 layers.10 layers.11 ' ] ||
+    fail "order: $(cat out)"
+expect_exit 0 "$LORIKEET" inspect layers.safetensors --json
+[ "$(grep -o '"layers\.[0-9][0-9]*' out | tail -n 1)" = '"layers.11' ] || fail "order in JSON: $(cat out)"
 expect_exit 0 "$LORIKEET" inspect "$G/llama" --json
 grep -qF '"kind": "Hugging Face model"' out || fail "kind of a directory"
 grep -qE '"sha256": "[0-9a-f]{64}"' out || fail "no hash"

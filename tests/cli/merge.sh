@@ -45,10 +45,23 @@ head -c 100000 "$G/llama/model.safetensors" >cut.safetensors
 mkdir cut && mv cut.safetensors cut/model.safetensors && cp "$G/llama/config.json" cut/
 expect_error 3 'is the file truncated?' \
     "$LORIKEET" merge --model cut --adapter "$G/llama/adapter" --out x
-[ ! -e x ] || fail "a failed merge left something"
+# a directory has no name of a file, whichever command writes it
+named() { expect_error 2 "$1: a directory is written here" "$LORIKEET" "${@:2}"; }
+named x.safetensors merge --model "$G/llama" --adapter "$G/llama/adapter" --out x.safetensors
+named x.gguf merge --model "$G/llama" --adapter "$G/llama/adapter" --out x.gguf --format hf
+named x.gguf merge --model "$G/llama" --adapter "$G/llama/adapter" --out x.gguf --format ollama
+named x.safetensors convert --model "$G/llama" --out x.safetensors
+named x.safetensors combine "$G/llama/adapter" --out x.safetensors
+named x.bin export --adapter "$G/llama/adapter" --peft x.bin
+expect_error 2 '--shard-mb: expected a number above 0' \
+    "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out x --shard-mb 0
+[ -z "$(ls -d x* 2>/dev/null)" ] || fail "a failed merge left something"
 
 expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --base "$G/llama" --gguf a.gguf --peft p
 cmp p/adapter_model.safetensors "$G/llama/adapter/adapter_model.safetensors" || fail "export --peft"
+expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --base "$G/llama" --gguf b.gguf --peft q --json
+grep -qF '"modules": 14' out && grep -qF '"gguf": "b.gguf"' out && grep -qF '"peft": "q"' out || fail "--json: $(cat out)"
+rm b.gguf
 expect_exit 0 "$LORIKEET" inspect a.gguf
 grep -qF 'blk.1.attn_q.weight.lora_b' out || fail "no such tensor in the GGUF adapter"
 expect_error 2 '--gguf needs --base' "$LORIKEET" export --adapter "$G/llama/adapter" --gguf b.gguf

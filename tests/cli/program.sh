@@ -14,6 +14,14 @@ for command in $listed; do
     expect_error 2 "--no-such-option" "$LORIKEET" "$command" --no-such-option x y z
 done
 
+# --json wherever something is printed that a program might read; render's output is the text itself
+for command in $listed 'data import' 'data show' 'data check' 'recipe schema' 'recipe check' 'recipe explain'; do
+    case $command in data | recipe | render) continue ;; esac
+    expect_exit 0 "$LORIKEET" $command --help
+    grep -q -- --json out || fail "$command --help knows no --json"
+    grep -qi example out || fail "$command --help has no example"
+done
+
 expect_error 2 "a command is missing" "$LORIKEET"
 expect_error 2 "recipee: unknown command, did you mean recipe?" "$LORIKEET" recipee
 expect_exit 0 "$LORIKEET" help

@@ -151,6 +151,15 @@ printf '{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n
 expect_error 2 'r.jsonl: holds rows of JSON, which are data' "$LORIKEET" recipe check r.jsonl
 accept ''
 grep -qF 'not there: base_model m' out && grep -qF 'not there: datasets rows.h5' out || fail "missing files: $(cat out)"
+expect_exit 0 "$LORIKEET" recipe check r.yaml --json
+grep -qE '"sha256": "[0-9a-f]{64}"' out && grep -qF '"key": "datasets"' out && grep -qF '"path": "rows.h5"' out ||
+    fail "check --json: $(cat out)"
+expect_error 2 '--resolved and --json: one of them' "$LORIKEET" recipe check r.yaml --json --resolved
+expect_exit 0 "$LORIKEET" recipe explain lora_r bf16 load_in_8bit --json
+grep -qF '"lora_rank"' out && grep -qF '"key_here": "compute_dtype"' out && grep -qF '"of_another_tool": ' out ||
+    fail "explain --json: $(cat out)"
+expect_exit 0 "$LORIKEET" recipe explain warmup_steps
+grep -qF 'the first of them has rate 0' out || fail "explain: $(cat out)"
 expect_exit 0 "$LORIKEET" recipe explain datasets.path test_datasets.prompt
 grep -qF 'in an entry of datasets: ' out || fail "explain: $(cat out)"
 

@@ -25,6 +25,10 @@ grep -qE '^[0-9]+ "H", .*, 380 "<\|eot_id\|>", [0-9]+ "\\n"$' out || fail "stand
 printf '' | "$LORIKEET" tokenize --model "$data/llama" >out
 [ "$(cat out)" = '376 "<|begin_of_text|>"' ] || fail "empty input: $(cat out)"
 
+echo a | "$LORIKEET" tokenize --model "$data/llama" --json >out
+[ "$(cat out)" = '[{"id": 376, "text": "<|begin_of_text|>"}, {"id": 64, "text": "a"}, {"id": 198, "text": "\n"}]' ] ||
+    fail "--json: $(cat out)"
+
 printf 'a\xff' >bad.txt
 "$LORIKEET" tokenize --model "$data/llama" <bad.txt >out 2>err && fail "invalid UTF-8 was taken"
 grep -q 'byte 1 (0xff) is not valid UTF-8' err || fail "message: $(cat err)"

@@ -54,7 +54,8 @@ expect_exit 0 "$LORIKEET" eval run --max-tokens 1 --no-base --dtype f32
 [ "$(printf '%.3f' "$(awk '$1 == "loss" { print $2 }' out)")" = "$loss" ] || fail "training says $loss: $(cat out)"
 
 # Twice, and on one thread, gives the same bytes.
-expect_exit 0 "${train[@]}" output_dir=again threads=1
+expect_exit 0 "${train[@]}" output_dir=again threads=1 --json
+grep -qF '"steps": 4' out && grep -qE '"best_loss": [0-9.]+' out && ! grep -q '^memory' out || fail "--json: $(cat out)"
 cmp run/adapter/adapter_model.safetensors again/adapter/adapter_model.safetensors ||
     fail "the same recipe, another adapter"
 

@@ -50,7 +50,7 @@ generate_run() {
 generate_failed() {
     [ ! -e answers.jsonl ] || { [[ $1 = *sync:2* ]] && cmp -s answers.jsonl good.jsonl; } ||
         fail "$1: answers were left"
-    rm -f answers.jsonl
+    rm -f answers.jsonl answers.jsonl.partial-*
 }
 generate_fine() {
     cmp -s answers.jsonl good.jsonl || fail "$1: fine, and other answers"

@@ -14,20 +14,22 @@
 typedef struct parsed {
     bool json;
     const char *model;
-    size_t threads;
-    double temperature;
+    size_t threads, batch;
+    double temperature, top_p;
 } parsed;
 
 static lrk_status parse(parsed *p, int *argc, char **argv, lrk_err *err)
 {
     const lrk_option options[] = {
-        {"json", LRK_OPTION_FLAG, &p->json, false},
-        {"model", LRK_OPTION_STRING, &p->model, true},
-        {"threads", LRK_OPTION_SIZE, &p->threads, false},
-        {"temperature", LRK_OPTION_REAL, &p->temperature, false},
+        {"json", LRK_OPTION_FLAG, &p->json, false, NULL},
+        {"model", LRK_OPTION_STRING, &p->model, true, NULL},
+        {"threads", LRK_OPTION_SIZE, &p->threads, false, NULL},
+        {"temperature", LRK_OPTION_REAL, &p->temperature, false, NULL},
+        {"batch", LRK_OPTION_SIZE, &p->batch, false, "[1,256]"},
+        {"top-p", LRK_OPTION_REAL, &p->top_p, false, "(0,1]"},
     };
     *err = (lrk_err){0};
-    return lrk_options_parse(options, 4, argc, argv, err);
+    return lrk_options_parse(options, 6, argc, argv, err);
 }
 
 static void options_stand_anywhere(void **state)
@@ -63,6 +65,11 @@ static void bad_options_are_named(void **state)
         {{"--model=m", "--threads=0x10"}, "--threads: expected a whole number, got \"0x10\""},
         {{"--model=m", "--threads", "-1"}, "--threads: expected a whole number, got \"-1\""},
         {{"--model=m", "--temperature", "nan"}, "--temperature: expected a number"},
+        {{"--model=m", "--batch=0"}, "--batch: expected a whole number of at least 1 and at most 256, got \"0\""},
+        {{"--model=m", "--batch", "257"}, "at most 256, got \"257\""},
+        {{"--model=m", "--batch", "x"}, "--batch: expected a whole number of at least 1 and at most 256, got \"x\""},
+        {{"--model=m", "--top-p", "0"}, "--top-p: expected a number above 0 and at most 1, got \"0\""},
+        {{"--model=m", "--top-p=1.001"}, "got \"1.001\""},
         {{"--model=m", "-t"}, "-t: unknown option"},
         {{"--json"}, "--model is missing"},
     };
