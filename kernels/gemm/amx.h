@@ -37,11 +37,7 @@ void lrk_gemm_amx(const lrk_gemm *g, void *scratch);
 /* The second product of g is added to the sums before they are stored; otherwise it is left out. */
 bool lrk_gemm_amx_fuses(const lrk_gemm *g);
 
-/* pack_amx.c. To bf16, as lrk_to_f32 and lrk_f32_to_bf16, but subnormal values may become 0 (the
- * tiles take them for 0 anyway). tmp: n floats. */
-void lrk_to_bf16_amx(lrk_dtype t, const void *src, size_t n, uint16_t *dst, float *tmp);
-
-/* 16 rows of k bf16 (whole steps) to tiles of B, `step` elements from one to the next. */
+/* pack_amx.c. 16 rows of k bf16 (whole steps) to tiles of B, `step` elements from one to the next. */
 void lrk_tiles_of_rows_amx(const uint16_t *src, size_t stride, size_t k, uint16_t *dst,
                            size_t step);
 

@@ -25,13 +25,14 @@ lrk_gemm_provider lrk_gemm_provider_get(void)
 
 void lrk_gemm_provider_set(lrk_gemm_provider p) { atomic_store(&chosen, (int)p + 1); }
 
-static const lrk_gemm_isa *isa_of(lrk_isa level)
+static const lrk_gemm_isa *isa_of(const lrk_gemm *g, lrk_isa level)
 {
 #if defined(__x86_64__)
+    if (level >= LRK_AVX512_BF16 && g->a.dtype == LRK_BF16) return &lrk_gemm_avx512_bf16;
     if (level >= LRK_AVX512) return &lrk_gemm_avx512;
     if (level == LRK_AVX2) return &lrk_gemm_avx2;
 #endif
-    (void)level;
+    (void)g, (void)level;
     return &lrk_gemm_scalar;
 }
 
@@ -53,14 +54,14 @@ static size_t scratch_of(const lrk_gemm *g, lrk_isa level, size_t threads)
 #if defined(__x86_64__)
     if (in_tiles(g, level)) return lrk_gemm_amx_scratch(g, threads);
 #endif
-    return lrk_gemm_packed_scratch(g, isa_of(level), threads);
+    return lrk_gemm_packed_scratch(g, isa_of(g, level), threads);
 }
 
 static void multiply(const lrk_gemm *g, void *scratch)
 {
     const lrk_isa level = lrk_cpu();
     if (lrk_gemm_is_few(g)) {
-        lrk_gemm_few(g, isa_of(level), scratch);
+        lrk_gemm_few(g, isa_of(g, level), scratch);
         return;
     }
 #if defined(__x86_64__)
@@ -69,7 +70,7 @@ static void multiply(const lrk_gemm *g, void *scratch)
         return;
     }
 #endif
-    lrk_gemm_packed(g, isa_of(level), scratch);
+    lrk_gemm_packed(g, isa_of(g, level), scratch);
 }
 
 /* The two products of g on their own. */

@@ -148,7 +148,7 @@ static void pack_a_rows(const lrk_operand *o, size_t k, size_t part, size_t i, s
     for (size_t k0 = 0; k0 < k; k0 += part) {
         const size_t n = lrk_min(k - k0, part), whole = padded(n, LRK_TILE_K);
         for (size_t r = 0; r < rows; r++) {
-            lrk_to_bf16_amx(o->dtype, lrk_operand_at(o, i + r, k0), n, w->rows, w->tmp);
+            lrk_to_bf16_avx512_bf16(o->dtype, lrk_operand_at(o, i + r, k0), n, w->rows, w->tmp);
             memset(w->rows + n, 0, (whole - n) * sizeof *w->rows);
             uint16_t *out = dst + k0 * LRK_STRIP + r / 16 * LRK_TILE_SIZE + r % 16 * LRK_TILE_K;
             for (size_t s = 0; s < whole; s += LRK_TILE_K)
@@ -164,7 +164,7 @@ static void pack_a_columns(const lrk_operand *o, size_t k, size_t i, size_t rows
         const size_t n = lrk_min(k - k0, LRK_TILE_K);
         memset(w->rows, 0, LRK_TILE_K * LRK_STRIP * sizeof *w->rows);
         for (size_t r = 0; r < n; r++)
-            lrk_to_bf16_amx(o->dtype, lrk_operand_at(o, k0 + r, i), rows, w->rows + r * LRK_STRIP,
+            lrk_to_bf16_avx512_bf16(o->dtype, lrk_operand_at(o, k0 + r, i), rows, w->rows + r * LRK_STRIP,
                             w->tmp);
         lrk_tile_transposed_amx(w->rows, LRK_STRIP, dst);
         lrk_tile_transposed_amx(w->rows + 16, LRK_STRIP, dst + LRK_TILE_SIZE);
@@ -214,7 +214,7 @@ static void pack_b_rows(const lrk_operand *o, size_t j, size_t cols, size_t k0, 
         }
         for (size_t c = 0; c < n; c++) {
             uint16_t *row = w->rows + c * whole;
-            lrk_to_bf16_amx(o->dtype, lrk_operand_at(o, j + at + c, k0), kc, row, w->tmp);
+            lrk_to_bf16_avx512_bf16(o->dtype, lrk_operand_at(o, j + at + c, k0), kc, row, w->tmp);
             memset(row + kc, 0, (whole - kc) * sizeof *row);
         }
         memset(w->rows + n * whole, 0, (16 - n) * whole * sizeof *w->rows);
@@ -241,7 +241,7 @@ static void pack_b_columns(const lrk_operand *o, size_t j, size_t cols, size_t k
             pair[odd] = straight ? (const uint16_t *)(const void *)src : row;
             if (k + odd < kc && straight) continue;
             const size_t n = k + odd < kc ? cols : 0;
-            if (n) lrk_to_bf16_amx(o->dtype, src, n, row, w->tmp);
+            if (n) lrk_to_bf16_avx512_bf16(o->dtype, src, n, row, w->tmp);
             memset(row + n, 0, (width - n) * sizeof *row);
             pair[odd] = row;
         }

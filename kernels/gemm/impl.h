@@ -4,7 +4,9 @@
  * A product is cut as in BLIS (Van Zee, van de Geijn 2015). The micro-kernel keeps a tile of C of
  * mr x nr in registers and walks k once:
  *   AVX2     6 x 16: 12 accumulators of 8 floats, 2 of B, 1 of A, of 16 registers
- *   AVX-512 14 x 32: 28 accumulators of 16 floats, 2 of B, 1 of A, of 32 registers
+ *   AVX-512 14 x 32: 28 accumulators of 16 floats, 2 of B, 1 of A, of 32 registers; with a in bf16 on
+ *           AVX512_BF16 each element of a panel is a pair of bf16, neighbours along k, in the 32 bits
+ *           of a float, and VDPBF16PS takes the place of the multiply-add: half the steps and bytes
  * Operands come from packed panels: A as [k][rows] strips of mr rows, B as [k][columns] strips of
  * nr columns. k is cut into blocks of at most kc, so that a strip of B (kc x nr x 4 bytes: 18 and
  * 24 KiB) stays in a first-level cache of 32 KiB while strips of A (7 and 11 KiB) stream past it
@@ -31,13 +33,17 @@ typedef void (*lrk_to_f32_fn)(lrk_dtype t, const void *src, size_t n, float *dst
 
 typedef struct lrk_gemm_isa {
     size_t mr, nr, kc;
+    size_t together; /* of k in an element of a panel: 1, or 2, a pair of bf16 */
     size_t lanes; /* columns are padded to a multiple of this in packed B; divides nr */
     lrk_to_f32_fn to_f32;
+    /* with pairs: rows to bf16, tmp: n floats; and two rows to one of pairs, odd NULL: zeros */
+    void (*to_bf16)(lrk_dtype t, const void *src, size_t n, uint16_t *dst, float *tmp);
+    void (*pair)(const uint16_t *even, const uint16_t *odd, size_t n, float *dst);
     /* dst[c * dst_stride + r] = src[r * src_stride + c] */
     void (*transpose)(const float *src, size_t src_stride, size_t rows, size_t cols, float *dst,
                       size_t dst_stride);
     /* c[i,j] = (add ? c[i,j] : 0) + alpha * sum_k a[k * rows + i] * b[k * b_stride + j], rows <=
-     * mr, cols <= nr; reads whole vectors of b, cols rounded up to lanes */
+     * mr, cols <= nr, k in elements of panels; reads whole vectors of b, cols rounded up to lanes */
     void (*tile)(size_t k, const float *a, size_t rows, const float *b, size_t b_stride,
                  size_t cols, float *c, size_t stride, float alpha, bool add);
     /* the same with a[i * a_stride + k] */
@@ -48,7 +54,20 @@ typedef struct lrk_gemm_isa {
     float (*dot)(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k);
 } lrk_gemm_isa;
 
-extern const lrk_gemm_isa lrk_gemm_scalar, lrk_gemm_avx2, lrk_gemm_avx512;
+extern const lrk_gemm_isa lrk_gemm_scalar, lrk_gemm_avx2, lrk_gemm_avx512, lrk_gemm_avx512_bf16;
+
+/* Elements of a panel that hold k of an operand. */
+static inline size_t lrk_gemm_depth(const lrk_gemm_isa *isa, size_t k)
+{
+    return (k + isa->together - 1) / isa->together;
+}
+
+void lrk_transpose_avx512(const float *src, size_t src_stride, size_t rows, size_t cols, float *dst,
+                          size_t dst_stride);
+
+/* As lrk_to_f32 and lrk_f32_to_bf16, but subnormal values may become 0 (VDPBF16PS and the tiles take
+ * them for 0 anyway). tmp: n floats. */
+void lrk_to_bf16_avx512_bf16(lrk_dtype t, const void *src, size_t n, uint16_t *dst, float *tmp);
 
 void lrk_to_f32_avx2(lrk_dtype t, const void *src, size_t n, float *dst);
 void lrk_to_f32_avx512(lrk_dtype t, const void *src, size_t n, float *dst);
@@ -58,15 +77,26 @@ float lrk_dot_avx512(lrk_dtype t, const void *w, const float *x, const float *x_
 size_t lrk_gemm_packed_scratch(const lrk_gemm *g, const lrk_gemm_isa *isa, size_t threads);
 void lrk_gemm_packed(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch);
 
-/* pack.c. Rows i .. i + rows of A at depth k0 .. k0 + kc, as strips of at most mr rows, each
- * [k][rows]. tmp: mr * kc or `rows` floats, whichever is more. */
+/* pack.c, and pack_pairs.c for pairs. Rows i .. i + rows of A at k0 .. k0 + kc, as strips of at most mr
+ * rows, each [depth][rows]. tmp: mr * kc or `rows` floats, whichever is more. */
 void lrk_pack_a(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t rows, size_t k0,
                 size_t kc, size_t mr, float *dst, float *tmp);
 
-/* Columns j .. j + cols of B at depth k0 .. k0 + kc, as strips of nr columns, each [k][padded
- * width]; round: to bf16. tmp: nr * kc floats, or the padded width of cols, whichever is more. */
+/* Columns j .. j + cols of B at k0 .. k0 + kc, as strips of nr columns, each [depth][padded width];
+ * round: to bf16, as pairs always are. tmp: nr * kc floats or the padded width of cols, three times
+ * that for pairs, whichever is more. */
 void lrk_pack_b(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, size_t j, size_t cols,
                 size_t k0, size_t kc, float *dst, float *tmp);
+
+void lrk_pack_a_pairs(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t rows, size_t k0,
+                      size_t kc, size_t mr, float *dst, float *tmp);
+void lrk_pack_b_pairs(const lrk_gemm_isa *isa, const lrk_operand *b, size_t j, size_t cols, size_t k0,
+                      size_t kc, float *dst, float *tmp);
+
+/* n rows of `width` elements to strips of at most `strip` columns; the strip that begins at column c
+ * begins at dst + c * depth, and these are its rows from `row` on. */
+void lrk_cut(const float *src, size_t src_stride, size_t width, size_t n, size_t strip, size_t depth,
+             size_t row, float *dst);
 
 /* The packed width of columns of B. */
 static inline size_t lrk_gemm_padded(const lrk_gemm_isa *isa, size_t cols)

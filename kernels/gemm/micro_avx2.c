@@ -149,6 +149,7 @@ const lrk_gemm_isa lrk_gemm_avx2 = {
     .mr = MR,
     .nr = 2 * LANES,
     .kc = 288,
+    .together = 1,
     .lanes = LANES,
     .to_f32 = lrk_to_f32_avx2,
     .transpose = transpose,

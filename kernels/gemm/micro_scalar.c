@@ -99,6 +99,7 @@ const lrk_gemm_isa lrk_gemm_scalar = {
     .mr = MR,
     .nr = 2 * LANES,
     .kc = 256,
+    .together = 1,
     .lanes = LANES,
     .to_f32 = lrk_to_f32,
     .transpose = transpose,

@@ -48,10 +48,8 @@ static void copy_columns(const float *src, size_t src_stride, size_t n, size_t r
     }
 }
 
-/* n rows of `width` columns of memory to strips of at most `strip` columns; the strip that begins
- * at column c begins at dst + c * depth, and these are its rows from `row` on. */
-static void cut(const float *src, size_t src_stride, size_t width, size_t n, size_t strip,
-                size_t depth, size_t row, float *dst)
+void lrk_cut(const float *src, size_t src_stride, size_t width, size_t n, size_t strip, size_t depth,
+             size_t row, float *dst)
 {
     for (size_t c = 0; c < width; c += strip) {
         const size_t w = lrk_min(width - c, strip);
@@ -63,13 +61,17 @@ void lrk_pack_a(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t 
                 size_t kc, size_t mr, float *dst, float *tmp)
 {
     const bool f32 = a->dtype == LRK_F32;
+    if (isa->together > 1) {
+        lrk_pack_a_pairs(isa, a, i, rows, k0, kc, mr, dst, tmp);
+        return;
+    }
     if (a->transposed) {
         for (size_t k = 0; k < kc && f32; k += ALONG)
-            cut(lrk_operand_at(a, k0 + k, i), a->stride, rows, lrk_min(kc - k, ALONG), mr, kc, k,
-                dst);
+            lrk_cut(lrk_operand_at(a, k0 + k, i), a->stride, rows, lrk_min(kc - k, ALONG), mr, kc, k,
+                    dst);
         for (size_t k = 0; k < kc && !f32; k++) {
             isa->to_f32(a->dtype, lrk_operand_at(a, k0 + k, i), rows, tmp);
-            cut(tmp, 0, rows, 1, mr, kc, k, dst);
+            lrk_cut(tmp, 0, rows, 1, mr, kc, k, dst);
         }
         return;
     }
@@ -110,16 +112,20 @@ void lrk_pack_b(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, size_
 {
     const bool straight = b->dtype == LRK_F32 && !round && cols % isa->lanes == 0;
     const size_t width = lrk_gemm_padded(isa, cols);
+    if (isa->together > 1) {
+        lrk_pack_b_pairs(isa, b, j, cols, k0, kc, dst, tmp);
+        return;
+    }
     if (b->transposed) {
         pack_b_rows(isa, b, round, j, cols, k0, kc, dst, tmp);
         return;
     }
     for (size_t k = 0; k < kc && straight; k += ALONG)
-        cut(lrk_operand_at(b, k0 + k, j), b->stride, cols, lrk_min(kc - k, ALONG), isa->nr, kc, k,
-            dst);
+        lrk_cut(lrk_operand_at(b, k0 + k, j), b->stride, cols, lrk_min(kc - k, ALONG), isa->nr, kc, k,
+                dst);
     for (size_t k = 0; k < kc && !straight; k++) {
         decode(isa, b, round, k0 + k, j, cols, tmp);
         for (size_t c = cols; c < width; c++) tmp[c] = 0.0f;
-        cut(tmp, 0, width, 1, isa->nr, kc, k, dst);
+        lrk_cut(tmp, 0, width, 1, isa->nr, kc, k, dst);
     }
 }

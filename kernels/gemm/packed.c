@@ -1,4 +1,4 @@
-/* kernels/gemm/packed.c -- the plan of the f32 product and its tasks; impl.h explains it. */
+/* kernels/gemm/packed.c -- the plan of the product on vector registers and its tasks; impl.h explains it. */
 #include "kernels/gemm/impl.h"
 
 #include "base/size.h"
@@ -33,6 +33,8 @@ typedef struct job {
     size_t shared_floats, panel_floats, tmp_floats, sums_floats, worker_floats;
 } job;
 
+static size_t depth(const job *p, size_t k) { return lrk_gemm_depth(p->isa, k); }
+
 /* n cut into equal parts of at most max, each a multiple of unit. */
 static size_t balanced(size_t n, size_t max, size_t unit)
 {
@@ -46,9 +48,10 @@ static bool sums_needed(const job *p) { return p->swapped || p->g->c_dtype != LR
 /* Rows whose stride is a multiple of a large power of two fall into the same few lines of the
  * cache: a page is too much for a strip of A, 512 bytes for the hundreds of rows of a strip of B.
  */
-static bool readable(const lrk_operand *o, size_t floats)
+static bool readable(const job *p, const lrk_operand *o, size_t floats)
 {
-    return o->dtype == LRK_F32 && o->stride % floats != 0;
+    if (p->isa->together == 1) return o->dtype == LRK_F32 && o->stride % floats != 0;
+    return o->dtype == LRK_BF16 && p->k % 2 == 0 && o->stride % 2 == 0 && o->stride / 2 % floats != 0;
 }
 
 static bool rounds_b(const job *p)
@@ -60,7 +63,7 @@ static void plan_wide(job *p, size_t threads)
 {
     const size_t block = p->right.transposed ? 1 : lrk_dtype_block(p->right.dtype);
     const size_t unit = lrk_max(p->isa->nr, block);
-    const size_t rows = lrk_max(A_FLOATS / lrk_max(p->k, 1), MIN_ROWS);
+    const size_t rows = lrk_max(A_FLOATS / lrk_max(depth(p, p->k), 1), MIN_ROWS);
 
     p->chunk = balanced(p->m, rows, p->mr);
     const size_t most = p->k <= SHALLOW ? SHALLOW_COLUMNS : TILE_COLUMNS;
@@ -77,9 +80,10 @@ static void plan_wide(job *p, size_t threads)
     p->n_row_tasks = lrk_ceil_div(p->chunk, p->rows);
 
     p->flat = p->m <= FLAT_STRIPS * p->mr;
-    p->direct = p->flat && !p->right.transposed && readable(&p->right, 128) && !rounds_b(p);
-    p->shared_floats = p->chunk * p->k;
-    p->panel_floats = p->columns * p->kc;
+    p->direct = p->flat && !p->right.transposed && p->isa->together == 1 && readable(p, &p->right, 128) &&
+                !rounds_b(p);
+    p->shared_floats = p->chunk * depth(p, p->k);
+    p->panel_floats = p->columns * depth(p, p->kc);
 }
 
 static void plan_thin(job *p, size_t threads)
@@ -91,9 +95,9 @@ static void plan_thin(job *p, size_t threads)
     p->n_col_tasks = 1;
     p->rows = lrk_min(lrk_max(strips / (4 * threads), 1), PACK_ROWS / p->mr) * p->mr;
     p->n_row_tasks = lrk_ceil_div(p->m, p->rows);
-    p->direct = !p->left.transposed && readable(&p->left, 1024);
-    p->shared_floats = lrk_gemm_padded(p->isa, p->n) * p->k;
-    p->panel_floats = p->direct ? 0 : p->rows * p->kc;
+    p->direct = !p->left.transposed && readable(p, &p->left, 1024);
+    p->shared_floats = lrk_gemm_padded(p->isa, p->n) * depth(p, p->k);
+    p->panel_floats = p->direct ? 0 : p->rows * depth(p, p->kc);
 }
 
 /* dB += dY^T S: C^T has the tall operand on the right, where packing copies longer runs. */
@@ -127,7 +131,8 @@ static job plan(const lrk_gemm *g, const lrk_gemm_isa *isa, size_t threads)
     const size_t width = lrk_gemm_padded(isa, p.columns);
     p.shared_floats = lrk_aligned(p.shared_floats, 16);
     p.panel_floats = lrk_aligned(p.panel_floats, 16);
-    p.tmp_floats = lrk_aligned(lrk_max(isa->nr * p.kc, lrk_max(width, PACK_ROWS + p.mr)), 16);
+    const size_t row = lrk_max(width, PACK_ROWS + p.mr) * (isa->together > 1 ? 3 : 1);
+    p.tmp_floats = lrk_aligned(lrk_max(isa->nr * p.kc, row), 16);
     p.sums_floats = sums_needed(&p) ? lrk_aligned(p.rows * p.columns, 16) : 0;
     p.worker_floats = p.panel_floats + p.tmp_floats + p.sums_floats;
     return p;
@@ -159,7 +164,7 @@ static void pack_a_task(void *ctx, size_t task, int worker)
     for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
         const size_t kc = lrk_min(p->k - k0, p->kc);
         lrk_pack_a(p->isa, &p->left, p->row0 + i, rows, k0, kc, p->mr,
-                   p->shared + k0 * p->row_n + i * kc, workspace_of(p, worker).tmp);
+                   p->shared + depth(p, k0) * p->row_n + i * depth(p, kc), workspace_of(p, worker).tmp);
     }
 }
 
@@ -168,7 +173,7 @@ static void pack_b_task(void *ctx, size_t task, int worker)
     const job *p = ctx;
     const size_t k0 = task * p->kc, kc = lrk_min(p->k - k0, p->kc);
     lrk_pack_b(p->isa, &p->right, rounds_b(p), 0, p->n, k0, kc,
-               p->shared + k0 * lrk_gemm_padded(p->isa, p->n), workspace_of(p, worker).tmp);
+               p->shared + depth(p, k0) * lrk_gemm_padded(p->isa, p->n), workspace_of(p, worker).tmp);
 }
 
 /* Where the tiles of a task go: C itself, or sums. */
@@ -221,7 +226,7 @@ static void prepare_b(const job *p, size_t j, size_t cols, size_t k0, size_t kc,
     const size_t whole = p->direct ? cols / p->isa->nr * p->isa->nr : 0;
     if (whole < cols)
         lrk_pack_b(p->isa, &p->right, rounds_b(p), j + whole, cols - whole, k0, kc,
-                   w->panel + whole * kc, w->tmp);
+                   w->panel + whole * depth(p, kc), w->tmp);
 }
 
 static void wide_task(void *ctx, size_t task, int worker)
@@ -238,15 +243,15 @@ static void wide_task(void *ctx, size_t task, int worker)
 
     const target t = target_of(p, p->row0 + i, j, w.sums);
     for (size_t k0 = 0; k0 < p->k; k0 += p->kc) {
-        const size_t kc = lrk_min(p->k - k0, p->kc);
-        const float *a = p->shared + k0 * p->row_n + i * kc;
+        const size_t kc = lrk_min(p->k - k0, p->kc), d = depth(p, kc);
+        const float *a = p->shared + depth(p, k0) * p->row_n + i * d;
         prepare_b(p, j, cols, k0, kc, &w);
         for (size_t x = 0; x < outer; x += along ? mr : nr) {
             for (size_t y = 0; y < inner; y += along ? nr : mr) {
                 const size_t r = along ? x : y, c = along ? y : x, n = lrk_min(cols - c, nr);
                 const bool in_place = p->direct && n == nr;
-                p->isa->tile(kc, a + r * kc, lrk_min(rows - r, mr),
-                             in_place ? lrk_operand_at(&p->right, k0, j + c) : w.panel + c * kc,
+                p->isa->tile(d, a + r * d, lrk_min(rows - r, mr),
+                             in_place ? lrk_operand_at(&p->right, k0, j + c) : w.panel + c * d,
                              in_place ? p->right.stride : lrk_gemm_padded(p->isa, n), n,
                              t.c + r * t.stride + c, t.stride, t.alpha, k0 || t.add);
             }
@@ -259,14 +264,15 @@ static void wide_task(void *ctx, size_t task, int worker)
 static void strip_times(const job *p, const float *a, size_t i, size_t rows, size_t k0, size_t kc,
                         target t)
 {
-    const float *b = p->shared + k0 * lrk_gemm_padded(p->isa, p->n);
+    const float *b = p->shared + depth(p, k0) * lrk_gemm_padded(p->isa, p->n);
+    const size_t d = depth(p, kc);
     for (size_t j = 0; j < p->n; j += p->isa->nr) {
         const size_t n = lrk_min(p->n - j, p->isa->nr), width = lrk_gemm_padded(p->isa, n);
         if (p->direct)
-            p->isa->tile_direct(kc, lrk_operand_at(&p->left, i, k0), p->left.stride, rows,
-                                b + j * kc, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
+            p->isa->tile_direct(d, lrk_operand_at(&p->left, i, k0), p->left.stride / p->isa->together,
+                                rows, b + j * d, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
         else
-            p->isa->tile(kc, a, rows, b + j * kc, width, n, t.c + j, t.stride, t.alpha,
+            p->isa->tile(d, a, rows, b + j * d, width, n, t.c + j, t.stride, t.alpha,
                          k0 || t.add);
     }
 }
@@ -283,7 +289,7 @@ static void thin_task(void *ctx, size_t task, int worker)
         for (size_t i = i0; i < i1; i += p->mr) {
             target strip = t;
             strip.c += (i - i0) * t.stride;
-            strip_times(p, w.panel + (i - i0) * kc, i, lrk_min(i1 - i, p->mr), k0, kc, strip);
+            strip_times(p, w.panel + (i - i0) * depth(p, kc), i, lrk_min(i1 - i, p->mr), k0, kc, strip);
         }
     }
     store_sums(p, i0, i1 - i0, 0, p->n, w.sums);

@@ -4,6 +4,7 @@ cases=$SOURCE/tests/golden/data
 levels=scalar
 grep -qw avx2 /proc/cpuinfo && levels="$levels avx2"
 grep -qw avx512bw /proc/cpuinfo && levels="$levels avx512"
+grep -qw avx512_bf16 /proc/cpuinfo && levels="$levels avx512_bf16"
 
 for dir in "$cases"/*/; do
     expect_exit 0 "$LORIKEET" verify "$dir"

@@ -209,7 +209,7 @@ static void levels(void **state)
     (void)state;
     const lrk_isa before = lrk_cpu();
     for (lrk_isa isa = LRK_SCALAR; isa <= lrk_cpu_hardware(); isa++) {
-        const int target = isa >= LRK_AVX512 ? LRK_ON_AVX512 : (int)isa;
+        const int target = isa >= LRK_AVX512 ? LRK_ON_AVX512 : (int)isa; /* rope has none above */
         assert_int_equal(lrk_cpu_set(isa, NULL), LRK_OK);
         assert_ptr_equal(lrk_op_backward(&lrk_op_rope, LRK_CPU, LRK_C_BF16),
                          lrk_op_rope.backward[target][LRK_C_BF16]);
