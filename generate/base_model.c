@@ -32,7 +32,7 @@ static lrk_status check_config(const char *path, lrk_err *err)
     lrk_status s = file ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (s == LRK_OK && lrk_is_file(file)) {
         s = lrk_json_load(&config, file, MAX_CONFIG, err);
-        if (s == LRK_OK) s = lrk_decoder_read(&d, config, path, err);
+        if (lrk_json_is(config, LRK_JSON_OBJECT)) s = lrk_decoder_read(&d, config, path, err);
     }
     lrk_json_free(config);
     lrk_arena_free(&a);
