@@ -37,6 +37,9 @@ typedef struct lrk_merge_text {
     size_t n_files;
 } lrk_merge_text;
 
+/* In front of the name of a file that a GGUF file carries as a key. */
+#define LRK_GGUF_FILE "lorikeet."
+
 typedef struct lrk_merge_options {
     const char *out; /* a directory that is empty or not there; for GGUF a file that is not */
     bool gguf;
@@ -44,7 +47,10 @@ typedef struct lrk_merge_options {
     uint64_t shard_bytes;      /* largest file of a directory; 0: 5 GB */
     const char *tokenizer;     /* directory whose tokenizer files go with the output, or NULL */
     bool any_base;             /* see lrk_adapter_check_base */
-    const lrk_merge_file *extra; /* more files of a directory: manifest and model card */
+    const char *chat_template;   /* its text in place of the base's, where conversations were trained with
+                                    another one; NULL: the base's */
+    const lrk_merge_file *extra; /* more files: manifest and model card. In a directory one takes the place of
+                                    the base's of that name; in a GGUF file it is the key lorikeet.NAME */
     size_t n_extra;
     const lrk_merge_text *text; /* NULL: a GGUF file made from a directory has no tokenizer, and a
                                    directory made from a GGUF file only what `tokenizer` names */
@@ -83,7 +89,8 @@ void lrk_merge_report_put(const lrk_merge_report *r, lrk_json *object);
  * A directory gets config.json, generation_config.json, the tokenizer and the chat template of its
  * base, byte for byte; from a GGUF base config.json is made from the metadata, and the rest is that
  * of `tokenizer` or `text`. A GGUF file gets the keys of a GGUF base byte for byte; from a directory
- * they are made as llama.cpp's converter makes them, those of the tokenizer by `text`.
+ * they are made as llama.cpp's converter makes them, those of the tokenizer by `text`. Where
+ * chat_template is given, what said the base's says that one.
  * A failed merge leaves no file. */
 lrk_status lrk_merge(const lrk_weights *base, const lrk_adapter *adapter,
                      const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err);

@@ -3,6 +3,7 @@
 
 #include "base/size.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* general.file_type: as asked for, or that of most elements of matrices. */
@@ -23,18 +24,39 @@ static uint32_t file_type(const lrk_merge_job *job)
     return id;
 }
 
+/* What is written in place of a key of the base: extra files, and all variants of the chat template. */
+static bool replaced(const lrk_merge_options *o, const char *key)
+{
+    static const char template[] = "tokenizer.chat_template";
+    bool is = o->chat_template && strncmp(key, template, sizeof template - 1) == 0;
+    for (size_t i = 0; i < o->n_extra && strncmp(key, LRK_GGUF_FILE, sizeof LRK_GGUF_FILE - 1) == 0; i++)
+        is = is || strcmp(key + sizeof LRK_GGUF_FILE - 1, o->extra[i].name) == 0;
+    return is;
+}
+
 /* The keys of the base byte for byte, but those that describe the file. */
 static void copy_keys(const lrk_merge_job *job, lrk_gguf_writer *w)
 {
+    const char *template = job->options->chat_template;
     static const char *const own[] = {"general.file_type", "general.quantization_version",
                                       "general.alignment", "split.no",
                                       "split.count",       "split.tensors.count"};
     const lrk_gguf *g = lrk_weights_gguf(job->base);
     for (size_t i = 0; i < g->n_kv; i++) {
-        bool skip = false;
+        bool skip = replaced(job->options, g->kv[i].key);
         for (size_t k = 0; k < sizeof own / sizeof own[0]; k++)
             skip = skip || strcmp(g->kv[i].key, own[k]) == 0;
         if (!skip) lrk_gguf_put_copy(w, &g->kv[i]);
+    }
+    if (template) lrk_gguf_put_string(w, "tokenizer.chat_template", template, strlen(template));
+}
+
+static void put_extra(const lrk_merge_options *o, lrk_gguf_writer *w)
+{
+    char key[LRK_NAME_MAX];
+    for (size_t i = 0; i < o->n_extra; i++) {
+        snprintf(key, sizeof key, LRK_GGUF_FILE "%s", o->extra[i].name);
+        lrk_gguf_put_string(w, key, o->extra[i].text, o->extra[i].n);
     }
 }
 
@@ -51,6 +73,7 @@ static lrk_status put_keys(const lrk_merge_job *job, lrk_gguf_writer *w, lrk_err
         LRK_TRY(lrk_gguf_put_config(w, job->base, err));
         if (text) LRK_TRY(text->put(text->ctx, w, lrk_rows(&embedding), err));
     }
+    put_extra(job->options, w);
     lrk_gguf_put_u32(w, "general.file_type", file_type(job));
     lrk_gguf_put_u32(w, "general.quantization_version", 2);
     return LRK_OK;

@@ -209,6 +209,15 @@ static lrk_status write_files(lrk_merge_job *job, const lrk_merge_file *file, si
     return LRK_OK;
 }
 
+/* Whether a file of the base is not copied: another one goes in its place, or its template is not that of
+ * the output. */
+static bool replaced(const lrk_merge_options *o, const char *name)
+{
+    bool is = o->chat_template && strncmp(name, "chat_template.", 14) == 0;
+    for (size_t i = 0; i < o->n_extra; i++) is = is || strcmp(name, o->extra[i].name) == 0;
+    return is;
+}
+
 static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
 {
     const bool from_gguf = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
@@ -216,7 +225,7 @@ static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
     if (!from && !from_gguf) from = lrk_weights_path(job->base);
     job->report->needs_tokenizer = !from && !job->options->text;
     for (size_t i = 0; from && i < sizeof companions / sizeof companions[0]; i++)
-        LRK_TRY(copy_file(job, from, companions[i], err));
+        if (!replaced(job->options, companions[i])) LRK_TRY(copy_file(job, from, companions[i], err));
     const lrk_merge_text *text = job->options->text; /* made of that of a GGUF base */
     if (!from && text) LRK_TRY(write_files(job, text->file, text->n_files, err));
     LRK_TRY(write_files(job, job->options->extra, job->options->n_extra, err));

@@ -19,21 +19,33 @@ static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_
     lrk_arena paths = lrk_arena_growing("bundle");
     const char *adapter = lrk_path_join(&paths, q->ollama, "adapter.gguf");
     const char *copy = lrk_path_join(&paths, q->ollama, "base.gguf");
-    const char *from = q->from ? q->from : "./base.gguf";
-    lrk_status status = adapter && copy ? lrk_text_open(&text, q->base, err)
+    const char *from = q->from ? q->from : "./base.gguf", *choice = NULL;
+    lrk_status status = adapter && copy ? lrk_text_choice(q->chat_template, q->adapter, &paths, &choice, err)
                                         : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (status == LRK_OK) status = lrk_text_open(&text, q->base, err);
     if (status == LRK_OK) {
         status = lrk_mkdir(q->ollama, err);
         if (status == LRK_OK) status = lrk_adapter_save_gguf(a, base, adapter, err);
         if (status == LRK_OK && !q->from) status = lrk_file_copy(q->base, copy, err);
         if (status == LRK_OK)
-            status = lrk_ollama_write(&text, q->base, lrk_ollama_choice(q->chat_template, q->manifest),
-                                      q->ollama, from, "./adapter.gguf", err);
+            status = lrk_ollama_write(&text, q->base, choice, q->ollama, from, "./adapter.gguf", err);
         if (status == LRK_OK)
             status = lrk_manifest_describe(q->ollama, "adapter for Ollama", base, a, q->manifest, err);
         if (status != LRK_OK) lrk_ollama_remove(q->ollama);
         lrk_text_close(&text);
     }
+    lrk_arena_free(&paths);
+    return status;
+}
+
+/* The template that conversations were trained with stays beside the adapter. */
+static lrk_status copy_template(const request *q, lrk_err *err)
+{
+    lrk_arena paths = lrk_arena_growing("chat template");
+    const char *from = lrk_path_join(&paths, q->adapter, LRK_CHAT_TEMPLATE_FILE);
+    const char *to = lrk_path_join(&paths, q->peft, LRK_CHAT_TEMPLATE_FILE);
+    lrk_status status = from && to ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (status == LRK_OK && lrk_is_file(from)) status = lrk_file_copy(from, to, err);
     lrk_arena_free(&paths);
     return status;
 }
@@ -48,6 +60,7 @@ static lrk_status work(const request *q, const lrk_adapter *a, lrk_err *err)
     }
     if (status == LRK_OK && q->gguf) status = lrk_adapter_save_gguf(a, base, q->gguf, err);
     if (status == LRK_OK && q->peft) status = lrk_adapter_save(a, q->peft, err);
+    if (status == LRK_OK && q->peft) status = copy_template(q, err);
     if (status == LRK_OK && q->peft)
         status = lrk_manifest_describe(q->peft, "PEFT adapter", base, a, q->manifest, err);
     if (status == LRK_OK && q->ollama) status = save_bundle(q, a, base, err);

@@ -10,7 +10,7 @@ static lrk_status bundle(lrk_merge_args *m, lrk_err *err)
     m->bundle = m->o.out;
     LRK_TRY(lrk_output_is_free(m->bundle, true, err));
     lrk_arena a = lrk_arena_growing("bundle");
-    m->o.out = lrk_path_join(&a, m->bundle, "model.gguf");
+    m->o.out = lrk_path_join(&a, m->bundle, LRK_OLLAMA_MODEL);
     lrk_status status = m->o.out ? lrk_mkdir(m->bundle, err)
                                  : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (status == LRK_OK) {
@@ -45,7 +45,7 @@ const lrk_command lrk_command_merge = {
             "  --out PATH       NAME.gguf for a GGUF file, else a directory, empty or new\n"
             "  --format F       hf or gguf, where the name of PATH does not say it; ollama: a\n"
             "                   directory with model.gguf and the Modelfile for `ollama create`\n"
-            "  --chat-template T  of the Modelfile: a template's name or file; default: what the\n"
+            "  --chat-template T  of the output: a template's name or file; default: what the\n"
             "                   adapter was trained with, else the model's own\n"
             "  --dtype T        f32, f16, bf16; for GGUF also q8_0, q4_0, q4_1, q5_0, q5_1, q6_k,\n"
             "                   iq4_nl, iq4_xs and llama.cpp's mixes q2_k, q3_k_s, q3_k_m, q3_k_l,\n"

@@ -2,6 +2,7 @@
 #include "cli/exam_args.h"
 
 #include "base/file.h"
+#include "generate/model_text.h"
 #include "train/run_dir.h"
 
 static lrk_status from_run(lrk_exam_args *a, lrk_err *err)
@@ -60,6 +61,6 @@ lrk_status lrk_exam_args_resolve(lrk_exam_args *a, lrk_err *err)
                 "--split, --prompt and --completion go with --data");
     choose_data(a);
     a->recipe.base_model = a->model;
-    if (a->chat_template) a->recipe.chat_template = a->chat_template;
-    return LRK_OK;
+    if (a->run && !a->chat_template) return LRK_OK;
+    return lrk_text_choice(a->chat_template, a->adapter, &a->arena, &a->recipe.chat_template, err);
 }

@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "cli/json_out.h"
 #include "generate/manifest.h"
+#include "generate/model_text.h"
 #include "generate/ollama.h"
 
 #include <stdio.h>
@@ -82,8 +83,6 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
     LRK_REQUIRE(err,
                 !format || m->ollama || strcmp(format, "hf") == 0 || strcmp(format, "gguf") == 0,
                 LRK_EUSAGE, "--format: '%s' is unknown; hf, gguf or ollama", format);
-    LRK_REQUIRE(err, m->ollama || !m->chat_template, LRK_EUSAGE,
-                "--chat-template goes with --format ollama");
     lrk_file_type_list(types, sizeof types);
     o->type = dtype ? lrk_file_type_find(dtype) : NULL;
     LRK_REQUIRE(err, !dtype || o->type, LRK_EUSAGE, "--dtype: '%s' is unknown; known are %s", dtype,
@@ -109,32 +108,25 @@ static lrk_status describe(const lrk_merge_args *m, const lrk_weights *base, con
     return status;
 }
 
-/* Modelfile, manifest and card beside the GGUF file. */
-static lrk_status complete(const lrk_merge_args *m, const lrk_json *manifest, lrk_err *err)
-{
-    lrk_model_text text;
-    LRK_TRY(lrk_text_open(&text, m->o.out, err));
-    const lrk_status status =
-        lrk_ollama_write(&text, m->o.out, lrk_ollama_choice(m->chat_template, manifest), m->bundle,
-                         "./model.gguf", NULL, err);
-    lrk_text_close(&text);
-    return status == LRK_OK ? lrk_manifest_write(manifest, m->bundle, err) : status;
-}
-
 static lrk_status merge(const lrk_merge_args *m, const lrk_weights *base, const lrk_adapter *a,
                         lrk_merge_report *report, lrk_err *err)
 {
     lrk_merge_options o = m->o;
     lrk_json *manifest;
-    lrk_manifest_text text;
+    lrk_manifest_text text = {0};
+    lrk_arena arena = lrk_arena_growing("chat template");
+    const char *choice;
     LRK_TRY(describe(m, base, a, &manifest, err));
-    lrk_status status = lrk_manifest_print(manifest, &text, err);
+    lrk_status status = lrk_text_choice(m->chat_template, m->adapter, &arena, &choice, err);
+    if (status == LRK_OK) status = lrk_text_chosen(choice, &arena, &o.chat_template, err);
+    if (status == LRK_OK) status = lrk_manifest_print(manifest, &text, err);
     o.extra = text.file;
     o.n_extra = 2;
     if (status == LRK_OK) status = lrk_merge_model(base, m->adapter ? a : NULL, &o, report, err);
-    if (status == LRK_OK && m->bundle) status = complete(m, manifest, err);
+    if (status == LRK_OK && m->bundle) status = lrk_ollama_complete(m->bundle, manifest, err);
     lrk_manifest_text_free(&text);
     lrk_json_free(manifest);
+    lrk_arena_free(&arena);
     return status;
 }
 

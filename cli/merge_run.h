@@ -8,7 +8,7 @@ typedef struct lrk_merge_args {
     const char *model, *adapter; /* NULL: not given */
     bool gguf_said;              /* the form of the output is given, by --format or by its name */
     bool ollama;                 /* --format ollama: a bundle with the GGUF file in it */
-    const char *chat_template;   /* of a bundle, or NULL: what was trained with */
+    const char *chat_template;   /* of the output, or NULL: what was trained with */
     const char *bundle;          /* its directory, o.out the GGUF file in it; NULL: no bundle */
     bool json;
     lrk_merge_options o;

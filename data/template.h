@@ -31,6 +31,7 @@ lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n
 lrk_status lrk_template_load(lrk_template **out, const char *path, lrk_err *err);
 void lrk_template_free(lrk_template *t);                /* NULL is fine */
 const char *lrk_template_sha256(const lrk_template *t); /* of the source: 64 hex digits */
+const char *lrk_template_source(const lrk_template *t); /* lives as long as t */
 
 /* Whether the template knows add_generation_prompt, the question for the next answer. */
 bool lrk_template_asks(const lrk_template *t);

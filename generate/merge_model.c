@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "generate/model_text.h"
+#include "generate/swap_template.h"
 
 #include <string.h>
 
@@ -12,6 +13,7 @@ typedef struct to_gguf {
     lrk_model_text text;
     const lrk_json *config;
     const char *from;  /* for messages */
+    const char *chat_template; /* in place of the tokenizer's, or NULL */
     bool blanks_known; /* the family says which added tokens swallow blanks */
 } to_gguf;
 
@@ -84,6 +86,7 @@ static lrk_status put_tokenizer(void *ctx, lrk_gguf_writer *w, size_t rows, lrk_
     lrk_vocab v;
     const lrk_status s = lrk_tokenizer_to_vocab(x->text.tokenizer, rows, &a, &v, err);
     if (s == LRK_OK) {
+        if (x->chat_template) v.chat_template = x->chat_template;
         const size_t blanks = lrk_tokenizer_swallowing(x->text.tokenizer);
         put_vocab(x, w, &v);
         if (blanks && !x->blanks_known)
@@ -121,6 +124,7 @@ static lrk_status merge_to_gguf(const lrk_weights *base, const lrk_adapter *adap
     const lrk_arch *arch = lrk_weights_arch(base);
     to_gguf x = {.config = lrk_weights_config(base),
                  .from = o.tokenizer ? o.tokenizer : lrk_weights_path(base),
+                 .chat_template = o.chat_template,
                  .blanks_known = arch && strcmp(arch->gguf, "phi3") == 0};
     const lrk_merge_text text = {.put = put_tokenizer, .ctx = &x};
     LRK_TRY(open_text(&x, err));
@@ -206,6 +210,7 @@ static lrk_status merge_to_directory(const lrk_weights *base, const lrk_adapter 
     made m = {.n = 0};
     lrk_err why = {0};
     lrk_status s = lrk_text_from_gguf(&text, lrk_weights_gguf(base), &why);
+    if (o.chat_template) text.chat_template = NULL; /* among the extra files */
     if (s == LRK_OK) s = make_files(&m, &text, &why);
     for (size_t i = 0; i < m.n; i++) {
         m.file[i].text = m.text[i].data;
@@ -223,11 +228,42 @@ static lrk_status merge_to_directory(const lrk_weights *base, const lrk_adapter 
     return s;
 }
 
+/* ---- another template ---- */
+
+enum { MOST_EXTRA = 8 };
+
+/* The files of a directory that say the template, beside those that are given. */
+static lrk_status merge_with_template(const lrk_weights *base, const lrk_adapter *adapter, lrk_merge_options o,
+                                      lrk_merge_report *report, lrk_err *err)
+{
+    static const char config[] = "tokenizer_config.json";
+    const bool from_gguf = lrk_weights_source(base) == LRK_WEIGHTS_GGUF;
+    const char *from = o.tokenizer ? o.tokenizer : from_gguf ? NULL : lrk_weights_path(base);
+    lrk_arena a = lrk_arena_growing("path");
+    const char *path = from ? lrk_path_join(&a, from, config) : NULL;
+    lrk_merge_file file[MOST_EXTRA];
+    lrk_buf swapped = {0};
+    lrk_status s = from && !path ? lrk_fail(err, LRK_ENOMEM, "memory: no room for a path") : LRK_OK;
+    LRK_ASSERT(o.n_extra + 2 <= MOST_EXTRA);
+    for (size_t i = 0; i < o.n_extra; i++) file[i] = o.extra[i];
+    file[o.n_extra++] = (lrk_merge_file){"chat_template.jinja", o.chat_template, strlen(o.chat_template)};
+    if (s == LRK_OK && path) s = lrk_swap_template(path, o.chat_template, &swapped, err);
+    if (swapped.n) file[o.n_extra++] = (lrk_merge_file){config, swapped.data, swapped.n};
+    o.extra = file;
+    if (s == LRK_OK)
+        s = from ? lrk_merge(base, adapter, &o, report, err) : merge_to_directory(base, adapter, o, report, err);
+    lrk_buf_free(&swapped);
+    lrk_arena_free(&a);
+    return s;
+}
+
 lrk_status lrk_merge_model(const lrk_weights *base, const lrk_adapter *adapter,
                            const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err)
 {
     const bool from_gguf = lrk_weights_source(base) == LRK_WEIGHTS_GGUF;
     if (options->gguf && !from_gguf) return merge_to_gguf(base, adapter, *options, report, err);
+    if (!options->gguf && options->chat_template)
+        return merge_with_template(base, adapter, *options, report, err);
     if (!options->gguf && from_gguf && !options->tokenizer)
         return merge_to_directory(base, adapter, *options, report, err);
     return lrk_merge(base, adapter, options, report, err);

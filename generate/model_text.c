@@ -1,7 +1,11 @@
 /* generate/model_text.c -- opening tokenizer and chat template, wherever they are. */
 #include "generate/model_text.h"
 
+#include "base/file.h"
+
 #include <string.h>
+
+enum { MAX_TEMPLATE = 4 << 20 };
 
 static lrk_status specials(const lrk_gguf *g, lrk_vocab *v, lrk_err *err)
 {
@@ -228,4 +232,35 @@ lrk_status lrk_text_chat(const lrk_model_text *m, const char *choice, const char
         conversations ? lrk_chat_template(t, choice, m->chat_template, where, err) : LRK_OK;
     o->template = *t;
     return s;
+}
+
+lrk_status lrk_text_choice(const char *given, const char *adapter, lrk_arena *a, const char **choice,
+                           lrk_err *err)
+{
+    *choice = given ? given : "tokenizer_default";
+    if (given || !adapter) return LRK_OK;
+    const char *path = lrk_path_join(a, adapter, LRK_CHAT_TEMPLATE_FILE);
+    LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+    if (lrk_is_file(path)) *choice = path;
+    return LRK_OK;
+}
+
+lrk_status lrk_text_chosen(const char *choice, lrk_arena *a, const char **text, lrk_err *err)
+{
+    lrk_template *t;
+    char *data;
+    size_t n;
+    *text = NULL;
+    if (strcmp(choice, "tokenizer_default") == 0) return LRK_OK;
+    if (lrk_is_file(choice)) { /* as it is, whether it can be rendered here or not */
+        LRK_TRY(lrk_file_read(a, choice, MAX_TEMPLATE, &data, &n, err));
+        LRK_REQUIRE(err, lrk_utf8_check(data, n) == n, LRK_EINPUT, "%s: is not UTF-8", choice);
+        *text = data;
+        return LRK_OK;
+    }
+    LRK_TRY(lrk_chat_template(&t, choice, NULL, "", err));
+    *text = lrk_strdup(a, lrk_template_source(t));
+    lrk_template_free(t);
+    LRK_REQUIRE(err, *text, LRK_ENOMEM, "memory: no room for a chat template");
+    return LRK_OK;
 }

@@ -16,6 +16,9 @@
 /* The same for lrk_vocab.merges_by_id: others order these merges in ways of their own. */
 #define LRK_KEY_MERGES_BY_ID "lorikeet.tokenizer.merges_by_id"
 
+/* Beside an adapter or a merged model. */
+#define LRK_CHAT_TEMPLATE_FILE "chat_template.jinja"
+
 typedef struct lrk_model_text {
     lrk_tokenizer *tokenizer;
     const char *chat_template; /* NULL: the model has none */
@@ -35,6 +38,14 @@ void lrk_text_variables(const lrk_model_text *m, lrk_json *variables);
  * the caller to free, or NULL; texts live as long as m. */
 lrk_status lrk_text_chat(const lrk_model_text *m, const char *choice, const char *where,
                          bool conversations, lrk_template **t, lrk_chat_options *o, lrk_err *err);
+
+/* The choice that goes with an adapter: `given` where it is not NULL; else the template that lies beside
+ * the adapter (a PEFT directory, or NULL), which conversations were trained with; else the model's own. A
+ * path is in a. */
+lrk_status lrk_text_choice(const char *given, const char *adapter, lrk_arena *a, const char **choice,
+                           lrk_err *err);
+/* The text of that template, in a; NULL where it is the model's own. */
+lrk_status lrk_text_chosen(const char *choice, lrk_arena *a, const char **text, lrk_err *err);
 
 /* What an id outside means: a tokenizer larger than the model's embedding of `rows` rows. */
 lrk_status lrk_text_check_rows(const lrk_model_text *m, size_t rows, const char *path,

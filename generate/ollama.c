@@ -233,13 +233,6 @@ lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, cons
     return lrk_buf_check(out, err);
 }
 
-const char *lrk_ollama_choice(const char *given, const lrk_json *manifest)
-{
-    const lrk_json *training = lrk_json_get(manifest, "training");
-    const char *trained = lrk_json_string(lrk_json_get(training, "chat_template"), NULL);
-    return given ? given : trained ? trained : "tokenizer_default";
-}
-
 lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const char *choice,
                             const char *directory, const char *from, const char *adapter,
                             lrk_err *err)
@@ -255,9 +248,23 @@ lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const ch
     return status;
 }
 
+lrk_status lrk_ollama_complete(const char *directory, const lrk_json *manifest, lrk_err *err)
+{
+    lrk_model_text text = {0};
+    lrk_arena a = lrk_arena_growing("Modelfile");
+    const char *path = lrk_path_join(&a, directory, LRK_OLLAMA_MODEL);
+    lrk_status s = path ? lrk_text_open(&text, path, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (s == LRK_OK)
+        s = lrk_ollama_write(&text, path, "tokenizer_default", directory, "./" LRK_OLLAMA_MODEL, NULL, err);
+    if (s == LRK_OK) s = lrk_manifest_write(manifest, directory, err);
+    lrk_text_close(&text);
+    lrk_arena_free(&a);
+    return s;
+}
+
 void lrk_ollama_remove(const char *directory)
 {
-    static const char *const files[] = {"model.gguf", "base.gguf", "adapter.gguf", LRK_MODELFILE,
+    static const char *const files[] = {LRK_OLLAMA_MODEL, "base.gguf", "adapter.gguf", LRK_MODELFILE,
                                         LRK_MANIFEST, LRK_MODEL_CARD};
     lrk_arena a = lrk_arena_growing("bundle");
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

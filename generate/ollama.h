@@ -29,9 +29,9 @@ lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const ch
                             const char *directory, const char *from, const char *adapter,
                             lrk_err *err);
 
-/* The choice: `given` where it is not NULL, else that of the run in the adapter's manifest (which may
- * be NULL), else tokenizer_default. Lives as long as both. */
-const char *lrk_ollama_choice(const char *given, const lrk_json *manifest);
+/* Modelfile, manifest and model card of the model that lies there as model.gguf, by its own template. */
+#define LRK_OLLAMA_MODEL "model.gguf"
+lrk_status lrk_ollama_complete(const char *directory, const lrk_json *manifest, lrk_err *err);
 
 /* Removes what a bundle that did not come about has left, and the directory if nothing else is in it. */
 void lrk_ollama_remove(const char *directory);

@@ -79,9 +79,13 @@ lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json
                                   lrk_ids *ids, lrk_err *err)
 {
     if (!r->chat) {
-        const char *choice = r->options.chat_template;
-        LRK_TRY(lrk_text_chat(&r->text, choice ? choice : "tokenizer_default", r->options.model,
-                              true, &r->chat, &r->chat_options, err));
+        lrk_arena a = lrk_arena_growing("chat template");
+        const char *choice;
+        lrk_status s = lrk_text_choice(r->options.chat_template, r->options.adapter, &a, &choice, err);
+        if (s == LRK_OK)
+            s = lrk_text_chat(&r->text, choice, r->options.model, true, &r->chat, &r->chat_options, err);
+        lrk_arena_free(&a);
+        LRK_TRY(s);
         r->chat_options.add_generation_prompt = true;
     }
     lrk_chat_text text = {0};

@@ -21,7 +21,7 @@ enum {
 typedef struct lrk_responder_options {
     const char *model, *adapter; /* adapter: PEFT directory, or NULL */
     bool any_base;               /* see lrk_adapter_check_base */
-    const char *chat_template;   /* as in a recipe; NULL: the model's own */
+    const char *chat_template;   /* as in a recipe; NULL: see lrk_text_choice */
     lrk_device device; /* open */
     lrk_compute compute;
 } lrk_responder_options;

@@ -104,3 +104,18 @@ void lrk_corpus_close(lrk_corpus *c)
     lrk_arena_free(&c->arena);
     *c = (lrk_corpus){0};
 }
+
+const lrk_template *lrk_corpus_template(const lrk_corpus *c, const lrk_recipe *r, bool *several)
+{
+    const lrk_template *first = NULL;
+    bool own = false;
+    *several = false;
+    for (size_t i = 0; i < c->n; i++) {
+        const char *given = r->datasets.item[i].chat_template, *choice = given ? given : r->chat_template;
+        if (!c->chat[i]) continue;
+        if (!first) own = strcmp(choice, "tokenizer_default") == 0;
+        if (!first) first = c->chat[i];
+        *several |= strcmp(lrk_template_sha256(first), lrk_template_sha256(c->chat[i])) != 0;
+    }
+    return own ? NULL : first;
+}

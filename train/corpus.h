@@ -21,6 +21,10 @@ lrk_status lrk_corpus_open(lrk_corpus *c, const lrk_recipe *r, const lrk_recipe_
                            const lrk_model_text *text, lrk_err *err);
 void lrk_corpus_close(lrk_corpus *c); /* may be called twice, and on a zeroed one */
 
+/* The template that conversations of r->datasets were trained with, where it is not the model's own; else
+ * NULL. Of *several it is that of the first data set. Lives as long as c. */
+const lrk_template *lrk_corpus_template(const lrk_corpus *c, const lrk_recipe *r, bool *several);
+
 /* Where the data set of an entry lies; a JSONL entry is imported if it has to be. In a. */
 lrk_status lrk_corpus_dataset(const lrk_recipe_dataset *entry, lrk_arena *a, const char **path,
                               lrk_err *err);

@@ -126,6 +126,7 @@ static lrk_status look_for(const char *path, bool *there, lrk_err *err)
 
 /* The models that the adapter was merged into. */
 typedef struct merged_outputs {
+    const char *chat_template; /* that was trained with; NULL: the base's own */
     lrk_output *item;
     size_t n;
 } merged_outputs;
@@ -136,6 +137,7 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const lrk_m
     lrk_output *out = &outputs->item[outputs->n];
     lrk_merge_report *report = &out->report;
     lrk_merge_options o = {.out = lrk_run_dir_file(t->dir, name), .gguf = type != NULL,
+                           .chat_template = outputs->chat_template,
                            .extra = text->file, .n_extra = 2};
     LRK_REQUIRE(err, o.out, LRK_ENOMEM, "memory: no room for a path");
     bool there;
@@ -227,15 +229,26 @@ static lrk_status certify(const lrk_training *t, merged_outputs *outputs, lrk_er
 }
 
 static lrk_status export_certified(const lrk_training *t, const lrk_adapter *a,
-                                   const lrk_manifest_text *text, lrk_err *err)
+                                   const lrk_manifest_text *text, merged_outputs *outputs, lrk_err *err)
 {
-    merged_outputs outputs = {0};
-    outputs.item = lrk_heap_alloc(1 + t->session->recipe->export_gguf.n, sizeof *outputs.item);
-    LRK_REQUIRE(err, outputs.item, LRK_ENOMEM, "memory: no room for a list of outputs");
-    lrk_status status = export_merged(t, a, text, &outputs, err);
-    if (status == LRK_OK && outputs.n) status = certify(t, &outputs, err);
-    lrk_heap_free(outputs.item);
+    outputs->item = lrk_heap_alloc(1 + t->session->recipe->export_gguf.n, sizeof *outputs->item);
+    LRK_REQUIRE(err, outputs->item, LRK_ENOMEM, "memory: no room for a list of outputs");
+    lrk_status status = export_merged(t, a, text, outputs, err);
+    if (status == LRK_OK && outputs->n) status = certify(t, outputs, err);
+    lrk_heap_free(outputs->item);
     return status;
+}
+
+/* What serving has to see is what training saw. */
+static lrk_status save_template(const lrk_training *t, const char **text, lrk_err *err)
+{
+    bool several;
+    const lrk_template *chat = lrk_corpus_template(&t->session->train_data, t->session->recipe, &several);
+    const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER "/" LRK_CHAT_TEMPLATE_FILE);
+    LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+    if (several) lrk_warn("the data sets have different chat templates; outputs carry that of the first");
+    *text = chat ? lrk_template_source(chat) : NULL;
+    return *text ? lrk_file_write(path, *text, strlen(*text), err) : LRK_OK;
 }
 
 /* adapter/ with manifest and card, then what is made of it. */
@@ -243,14 +256,16 @@ static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk
                                 lrk_err *err)
 {
     lrk_manifest_text text;
+    merged_outputs outputs = {0};
     const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER), *output = "merged model";
     LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
     LRK_TRY(lrk_adapter_save(a, path, err));
+    LRK_TRY(save_template(t, &outputs.chat_template, err));
     LRK_TRY(lrk_manifest_write(manifest, path, err));
     lrk_note("%s: the adapter for PEFT", path);
     lrk_json_set(manifest, "output", lrk_json_c_string(output));
     lrk_status status = lrk_manifest_print(manifest, &text, err);
-    if (status == LRK_OK) status = export_certified(t, a, &text, err);
+    if (status == LRK_OK) status = export_certified(t, a, &text, &outputs, err);
     lrk_manifest_text_free(&text);
     return status;
 }

@@ -119,7 +119,7 @@ typedef struct lrk_jname {
 
 struct lrk_template {
     lrk_arena arena;
-    const char *name;
+    const char *name, *source;
     lrk_jnode *body;
     bool generation, asks; /* has generation blocks; reads add_generation_prompt */
     lrk_jname *names;

@@ -31,8 +31,9 @@ lrk_status lrk_template_compile(lrk_template **out, const char *source, size_t n
     lrk_sha256_hex(source, n, t->sha256);
     t->asks = mentions(source, n, "add_generation_prompt");
     t->name = lrk_strdup(&t->arena, name);
+    t->source = lrk_strndup(&t->arena, source, n);
     lrk_jtoken *tokens;
-    lrk_status s = t->name ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "%s: out of memory", name);
+    lrk_status s = t->name && t->source ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "%s: out of memory", name);
     if (s == LRK_OK) s = lrk_jlex(t, source, n, &tokens, err);
     if (s == LRK_OK) s = lrk_jparse(t, tokens, err);
     if (s == LRK_OK) s = lrk_jcheck(t, err);
@@ -63,6 +64,8 @@ void lrk_template_free(lrk_template *t)
 }
 
 const char *lrk_template_sha256(const lrk_template *t) { return t->sha256; }
+
+const char *lrk_template_source(const lrk_template *t) { return t->source; }
 
 bool lrk_template_asks(const lrk_template *t) { return t->asks; }
 
