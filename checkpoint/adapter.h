@@ -136,8 +136,10 @@ lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err
 /* The same adapter as a GGUF file for llama.cpp and what is built on it: names and the row order of
  * q and k as the base's GGUF has them; f32. Its one alpha is alpha of the first module (times
  * sqrt(R) with rslora); where other modules differ the factor goes into their B. Not expressible,
- * and refused with the advice to merge: DoRA, modules_to_save, adapters on the embedding or on a tied head. */
-lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base, const char *path,
+ * and refused with the advice to merge: DoRA, modules_to_save, adapters on the embedding or on a tied head.
+ * extra: files that it carries (checkpoint/gguf.h); generate/manifest.h knows which. */
+lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base,
+                                 const lrk_merge_file *extra, size_t n_extra, const char *path,
                                  lrk_err *err);
 
 /* The adapter of such a file, which is for this base: names and rows of Hugging Face again. Of a file

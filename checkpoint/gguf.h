@@ -107,6 +107,13 @@ lrk_status lrk_gguf_create(lrk_gguf_writer **w, lrk_err *err);
 void lrk_gguf_put_u32(lrk_gguf_writer *w, const char *key, uint32_t v);
 void lrk_gguf_put_f32(lrk_gguf_writer *w, const char *key, float v);
 void lrk_gguf_put_bool(lrk_gguf_writer *w, const char *key, bool v);
+/* A small file that goes with an output; a GGUF file carries it as the key LRK_GGUF_FILE NAME, a string. */
+#define LRK_GGUF_FILE "lorikeet."
+typedef struct lrk_merge_file {
+    const char *name, *text;
+    size_t n;
+} lrk_merge_file;
+void lrk_gguf_put_files(lrk_gguf_writer *w, const lrk_merge_file *file, size_t n);
 void lrk_gguf_put_string(lrk_gguf_writer *w, const char *key, const char *s, size_t n);
 void lrk_gguf_put_i32s(lrk_gguf_writer *w, const char *key, const int32_t *v, size_t n);
 void lrk_gguf_put_f32s(lrk_gguf_writer *w, const char *key, const float *v, size_t n);

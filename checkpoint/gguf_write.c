@@ -3,6 +3,7 @@
 
 #include "base/size.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { ALIGNMENT = 32, VERSION = 3 };
@@ -94,6 +95,15 @@ void lrk_gguf_put_string(lrk_gguf_writer *w, const char *key, const char *s, siz
     put_key(w, key);
     put(&w->keys, LRK_GGUF_STRING, 4);
     put_text(&w->keys, s, n);
+}
+
+void lrk_gguf_put_files(lrk_gguf_writer *w, const lrk_merge_file *file, size_t n)
+{
+    char key[300];
+    for (size_t i = 0; i < n; i++) {
+        snprintf(key, sizeof key, LRK_GGUF_FILE "%s", file[i].name);
+        lrk_gguf_put_string(w, key, file[i].text, file[i].n);
+    }
 }
 
 static void put_array(lrk_gguf_writer *w, const char *key, lrk_gguf_type type, size_t n)

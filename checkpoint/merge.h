@@ -23,11 +23,6 @@
 
 /* The text side of the output, from whoever knows tokenizers: generate/merge_model.h, which is the
  * way to merge a whole model. */
-typedef struct lrk_merge_file {
-    const char *name, *text;
-    size_t n;
-} lrk_merge_file;
-
 typedef struct lrk_merge_text {
     /* a GGUF file made from a directory: sets the keys of the tokenizer; rows: of the embedding */
     lrk_status (*put)(void *ctx, lrk_gguf_writer *w, size_t rows, lrk_err *err);
@@ -36,9 +31,6 @@ typedef struct lrk_merge_text {
     const lrk_merge_file *file;
     size_t n_files;
 } lrk_merge_text;
-
-/* In front of the name of a file that a GGUF file carries as a key. */
-#define LRK_GGUF_FILE "lorikeet."
 
 typedef struct lrk_merge_options {
     const char *out; /* a directory that is empty or not there; for GGUF a file that is not */

@@ -3,7 +3,6 @@
 
 #include "base/size.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* general.file_type: as asked for, or that of most elements of matrices. */
@@ -51,15 +50,6 @@ static void copy_keys(const lrk_merge_job *job, lrk_gguf_writer *w)
     if (template) lrk_gguf_put_string(w, "tokenizer.chat_template", template, strlen(template));
 }
 
-static void put_extra(const lrk_merge_options *o, lrk_gguf_writer *w)
-{
-    char key[LRK_NAME_MAX];
-    for (size_t i = 0; i < o->n_extra; i++) {
-        snprintf(key, sizeof key, LRK_GGUF_FILE "%s", o->extra[i].name);
-        lrk_gguf_put_string(w, key, o->extra[i].text, o->extra[i].n);
-    }
-}
-
 static lrk_status put_keys(const lrk_merge_job *job, lrk_gguf_writer *w, lrk_err *err)
 {
     lrk_tensor embedding;
@@ -73,7 +63,7 @@ static lrk_status put_keys(const lrk_merge_job *job, lrk_gguf_writer *w, lrk_err
         LRK_TRY(lrk_gguf_put_config(w, job->base, err));
         if (text) LRK_TRY(text->put(text->ctx, w, lrk_rows(&embedding), err));
     }
-    put_extra(job->options, w);
+    lrk_gguf_put_files(w, job->options->extra, job->options->n_extra);
     lrk_gguf_put_u32(w, "general.file_type", file_type(job));
     lrk_gguf_put_u32(w, "general.quantization_version", 2);
     return LRK_OK;

@@ -11,9 +11,13 @@ static lrk_status convert(const lrk_merge_args *m, const lrk_weights *base, lrk_
     LRK_TRY(peft ? lrk_adapter_load(a, m->adapter, err)
                  : lrk_adapter_load_gguf(a, m->adapter, base, err));
     LRK_TRY(lrk_adapter_check_base(a, base, m->o.any_base, err));
-    LRK_TRY(peft ? lrk_adapter_save_gguf(a, base, m->o.out, err)
-                 : lrk_adapter_save(a, m->o.out, err));
-    if (!peft) LRK_TRY(lrk_manifest_describe(m->o.out, "PEFT adapter", base, a, NULL, err));
+    lrk_json *from;
+    LRK_TRY(lrk_manifest_load(&from, m->adapter, err));
+    lrk_status s = peft ? lrk_manifest_save_gguf(a, base, from, m->o.out, err)
+                        : lrk_adapter_save(a, m->o.out, err);
+    if (s == LRK_OK && !peft) s = lrk_manifest_describe(m->o.out, "PEFT adapter", base, a, from, err);
+    lrk_json_free(from);
+    LRK_TRY(s);
     const lrk_adapter_outputs said = {.gguf = peft ? m->o.out : NULL, .peft = peft ? NULL : m->o.out,
                                       .modules = a->n, .json = m->json};
     return lrk_print_adapter_outputs(&said, err);

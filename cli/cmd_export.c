@@ -25,7 +25,7 @@ static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_
     if (status == LRK_OK) status = lrk_text_open(&text, q->base, err);
     if (status == LRK_OK) {
         status = lrk_mkdir(q->ollama, err);
-        if (status == LRK_OK) status = lrk_adapter_save_gguf(a, base, adapter, err);
+        if (status == LRK_OK) status = lrk_manifest_save_gguf(a, base, q->manifest, adapter, err);
         if (status == LRK_OK && !q->from) status = lrk_file_copy(q->base, copy, err);
         if (status == LRK_OK)
             status = lrk_ollama_write(&text, q->base, choice, q->ollama, from, "./adapter.gguf", err);
@@ -58,7 +58,7 @@ static lrk_status work(const request *q, const lrk_adapter *a, lrk_err *err)
         LRK_TRY(lrk_weights_open(&base, q->base, err));
         status = lrk_adapter_check_base(a, base, q->any_base, err);
     }
-    if (status == LRK_OK && q->gguf) status = lrk_adapter_save_gguf(a, base, q->gguf, err);
+    if (status == LRK_OK && q->gguf) status = lrk_manifest_save_gguf(a, base, q->manifest, q->gguf, err);
     if (status == LRK_OK && q->peft) status = lrk_adapter_save(a, q->peft, err);
     if (status == LRK_OK && q->peft) status = copy_template(q, err);
     if (status == LRK_OK && q->peft)

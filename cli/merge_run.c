@@ -99,7 +99,9 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
 static lrk_status describe(const lrk_merge_args *m, const lrk_weights *base, const lrk_adapter *a,
                            lrk_json **manifest, lrk_err *err)
 {
-    const char *output = m->bundle ? "model for Ollama" : m->adapter ? "merged model" : "converted model";
+    static const char *const outputs[2][2] = {{"converted model", "merged model"},
+                                              {"converted GGUF model", "merged GGUF model"}};
+    const char *output = m->bundle ? "model for Ollama" : outputs[m->o.gguf][m->adapter != NULL];
     lrk_json *from = NULL;
     if (m->adapter) LRK_TRY(lrk_manifest_load(&from, m->adapter, err));
     const lrk_status status =

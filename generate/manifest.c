@@ -140,14 +140,27 @@ lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weight
     return status;
 }
 
-lrk_status lrk_manifest_load(lrk_json **out, const char *directory, lrk_err *err)
+static lrk_status load_from_gguf(lrk_json **out, const char *path, lrk_arena *a, lrk_err *err)
+{
+    lrk_gguf g;
+    const char *text = NULL;
+    LRK_TRY(lrk_gguf_open(&g, path, err));
+    lrk_status status = lrk_gguf_opt_string(&g, LRK_GGUF_FILE LRK_MANIFEST, a, &text, err);
+    lrk_gguf_close(&g);
+    return status == LRK_OK && text ? lrk_json_parse(out, text, strlen(text), path, err) : status;
+}
+
+lrk_status lrk_manifest_load(lrk_json **out, const char *output, lrk_err *err)
 {
     lrk_arena a = lrk_arena_growing("manifest");
-    const char *path = lrk_path_join(&a, directory, LRK_MANIFEST);
+    const bool gguf = lrk_is_file(output);
+    const char *path = gguf ? output : lrk_path_join(&a, output, LRK_MANIFEST);
     *out = NULL;
     lrk_status status = LRK_OK;
     if (!path)
         status = lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    else if (gguf)
+        status = load_from_gguf(out, path, &a, err);
     else if (lrk_is_file(path))
         status = lrk_json_load(out, path, MAX_MANIFEST, err);
     const char *format = lrk_json_string(lrk_json_get(*out, "format"), NULL);
@@ -203,6 +216,19 @@ lrk_status lrk_manifest_describe(const char *directory, const char *output, cons
     lrk_json *m;
     LRK_TRY(lrk_manifest_new(&m, output, base, adapter, from, err));
     const lrk_status status = lrk_manifest_write(m, directory, err);
+    lrk_json_free(m);
+    return status;
+}
+
+lrk_status lrk_manifest_save_gguf(const lrk_adapter *a, const lrk_weights *base, const lrk_json *from,
+                                  const char *path, lrk_err *err)
+{
+    lrk_json *m;
+    lrk_manifest_text text = {0};
+    LRK_TRY(lrk_manifest_new(&m, "GGUF adapter", base, a, from, err));
+    lrk_status status = lrk_manifest_print(m, &text, err);
+    if (status == LRK_OK) status = lrk_adapter_save_gguf(a, base, text.file, 2, path, err);
+    lrk_manifest_text_free(&text);
     lrk_json_free(m);
     return status;
 }

@@ -4,6 +4,7 @@
  *    "base": {"name", "sha256", "license", "architecture"},
  *    "training": {...}, "data": [...], "recipe": {...}}    as far as known: train/manifest.h
  *
+ * A directory has it as a file, a GGUF file as the key LRK_GGUF_FILE manifest.json.
  * The card, README.md, is made of it: the front matter that the Hugging Face hub reads, tables, and
  * what is open. Neither holds a time or a machine: equal runs say the same.
  */
@@ -19,8 +20,8 @@
 lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weights *base,
                             const lrk_adapter *adapter, const lrk_json *from, lrk_err *err);
 
-/* That of a directory; *out NULL where there is none. LRK_EINPUT where it is no manifest. */
-lrk_status lrk_manifest_load(lrk_json **out, const char *directory, lrk_err *err);
+/* That of a directory or a GGUF file; *out NULL where there is none. LRK_EINPUT where it is no manifest. */
+lrk_status lrk_manifest_load(lrk_json **out, const char *output, lrk_err *err);
 
 /* Both texts, and the files to hand to a merge; they point into it. */
 typedef struct lrk_manifest_text {
@@ -29,6 +30,10 @@ typedef struct lrk_manifest_text {
 } lrk_manifest_text;
 lrk_status lrk_manifest_print(const lrk_json *m, lrk_manifest_text *out, lrk_err *err);
 void lrk_manifest_text_free(lrk_manifest_text *t); /* may be called on a zeroed one */
+
+/* An adapter as a GGUF file (checkpoint/adapter.h) that carries both. */
+lrk_status lrk_manifest_save_gguf(const lrk_adapter *a, const lrk_weights *base, const lrk_json *from,
+                                  const char *path, lrk_err *err);
 
 /* Both files into a directory that is there. */
 lrk_status lrk_manifest_write(const lrk_json *m, const char *directory, lrk_err *err);

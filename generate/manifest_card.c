@@ -146,7 +146,7 @@ static void put_open(const lrk_json *m, lrk_buf *out)
 void lrk_card_print(const lrk_json *m, lrk_buf *out)
 {
     const char *output = word(m, "output"), *name = word(lrk_json_get(m, "base"), "name");
-    const bool adapter = output && strstr(output, "adapter"), gguf = output && strstr(output, "Ollama");
+    const bool adapter = output && strstr(output, "adapter"), gguf = output && (strstr(output, "Ollama") || strstr(output, "GGUF"));
     put_front(m, adapter, gguf, out);
     lrk_buf_puts(out, "# ");
     put_safe(out, name ? name : "A model");

@@ -127,18 +127,33 @@ static lrk_status look_for(const char *path, bool *there, lrk_err *err)
 /* The models that the adapter was merged into. */
 typedef struct merged_outputs {
     const char *chat_template; /* that was trained with; NULL: the base's own */
+    lrk_json *manifest;
     lrk_output *item;
     size_t n;
 } merged_outputs;
 
-static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const lrk_manifest_text *text,
-                        const char *name, const char *type, merged_outputs *outputs, lrk_err *err)
+/* One of them, and what it says of itself. */
+static lrk_status write_model(const lrk_training *t, const lrk_adapter *a, const char *output,
+                              lrk_merge_options *o, merged_outputs *outputs, lrk_merge_report *report,
+                              lrk_err *err)
+{
+    lrk_manifest_text text = {0};
+    lrk_json_set(outputs->manifest, "output", lrk_json_c_string(output));
+    lrk_status status = lrk_manifest_print(outputs->manifest, &text, err);
+    o->extra = text.file;
+    o->n_extra = 2;
+    if (status == LRK_OK) status = lrk_merge_model(t->session->base.weights, a, o, report, err);
+    lrk_manifest_text_free(&text);
+    return status;
+}
+
+static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char *name, const char *type,
+                        merged_outputs *outputs, lrk_err *err)
 {
     lrk_output *out = &outputs->item[outputs->n];
     lrk_merge_report *report = &out->report;
     lrk_merge_options o = {.out = lrk_run_dir_file(t->dir, name), .gguf = type != NULL,
-                           .chat_template = outputs->chat_template,
-                           .extra = text->file, .n_extra = 2};
+                           .chat_template = outputs->chat_template};
     LRK_REQUIRE(err, o.out, LRK_ENOMEM, "memory: no room for a path");
     bool there;
     LRK_TRY(look_for(o.out, &there, err));
@@ -153,28 +168,22 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const lrk_m
         o.type = lrk_file_type_find(type);
         LRK_REQUIRE(err, o.type, LRK_EUSAGE, "export.gguf: %s: unknown type", type);
     }
-    LRK_TRY(lrk_merge_model(t->session->base.weights, a, &o, report, err));
+    LRK_TRY(write_model(t, a, type ? "merged GGUF model" : "merged model", &o, outputs, report, err));
     lrk_note("%s: %zu merged and %zu unchanged tensors, %.1f MB%s", o.out, report->merged,
              report->carried, (double)report->bytes / 1e6,
              report->needs_tokenizer ? "; put the base model's tokenizer files beside it" : "");
     return LRK_OK;
 }
 
-static lrk_status export_merged(const lrk_training *t, const lrk_adapter *a,
-                                const lrk_manifest_text *text, merged_outputs *outputs, lrk_err *err)
+static lrk_status export_merged(const lrk_training *t, const lrk_adapter *a, merged_outputs *outputs,
+                                lrk_err *err)
 {
     const lrk_recipe *r = t->session->recipe;
     char name[64];
-    if (r->export_adapter_gguf) {
-        const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER_GGUF);
-        LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
-        LRK_TRY(lrk_adapter_save_gguf(a, t->session->base.weights, path, err));
-        lrk_note("%s: the adapter for llama.cpp", path);
-    }
-    if (r->export_merged) LRK_TRY(merge(t, a, text, LRK_RUN_MERGED, NULL, outputs, err));
+    if (r->export_merged) LRK_TRY(merge(t, a, LRK_RUN_MERGED, NULL, outputs, err));
     for (size_t i = 0; i < r->export_gguf.n; i++) {
         snprintf(name, sizeof name, "merged-%s.gguf", r->export_gguf.item[i]);
-        LRK_TRY(merge(t, a, text, name, r->export_gguf.item[i], outputs, err));
+        LRK_TRY(merge(t, a, name, r->export_gguf.item[i], outputs, err));
     }
     return LRK_OK;
 }
@@ -228,15 +237,24 @@ static lrk_status certify(const lrk_training *t, merged_outputs *outputs, lrk_er
     return status;
 }
 
-static lrk_status export_certified(const lrk_training *t, const lrk_adapter *a,
-                                   const lrk_manifest_text *text, merged_outputs *outputs, lrk_err *err)
+static lrk_status export_certified(const lrk_training *t, const lrk_adapter *a, merged_outputs *outputs,
+                                   lrk_err *err)
 {
     outputs->item = lrk_heap_alloc(1 + t->session->recipe->export_gguf.n, sizeof *outputs->item);
     LRK_REQUIRE(err, outputs->item, LRK_ENOMEM, "memory: no room for a list of outputs");
-    lrk_status status = export_merged(t, a, text, outputs, err);
+    lrk_status status = export_merged(t, a, outputs, err);
     if (status == LRK_OK && outputs->n) status = certify(t, outputs, err);
     lrk_heap_free(outputs->item);
     return status;
+}
+
+static lrk_status save_gguf(const lrk_training *t, const lrk_adapter *a, const lrk_json *manifest, lrk_err *err)
+{
+    const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER_GGUF);
+    LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+    LRK_TRY(lrk_manifest_save_gguf(a, t->session->base.weights, manifest, path, err));
+    lrk_note("%s: the adapter for llama.cpp", path);
+    return LRK_OK;
 }
 
 /* What serving has to see is what training saw. */
@@ -255,19 +273,15 @@ static lrk_status save_template(const lrk_training *t, const char **text, lrk_er
 static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk_json *manifest,
                                 lrk_err *err)
 {
-    lrk_manifest_text text;
-    merged_outputs outputs = {0};
-    const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER), *output = "merged model";
+    merged_outputs outputs = {.manifest = manifest};
+    const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER);
     LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
     LRK_TRY(lrk_adapter_save(a, path, err));
     LRK_TRY(save_template(t, &outputs.chat_template, err));
     LRK_TRY(lrk_manifest_write(manifest, path, err));
     lrk_note("%s: the adapter for PEFT", path);
-    lrk_json_set(manifest, "output", lrk_json_c_string(output));
-    lrk_status status = lrk_manifest_print(manifest, &text, err);
-    if (status == LRK_OK) status = export_certified(t, a, &text, &outputs, err);
-    lrk_manifest_text_free(&text);
-    return status;
+    if (t->session->recipe->export_adapter_gguf) LRK_TRY(save_gguf(t, a, manifest, err));
+    return export_certified(t, a, &outputs, err);
 }
 
 static lrk_status holds(lrk_training *t, const char *name, bool *there, lrk_err *err)

@@ -16,7 +16,7 @@ compute_dtype: f32
 threads: 1
 seed: 7
 output_dir: run
-export: {merged: true}
+export: {merged: true, adapter_gguf: true, gguf: [f32], check_rows: 0}
 YAML
 expect_exit 0 "$LORIKEET" train recipe.yaml --quiet
 
@@ -59,6 +59,28 @@ known again
 expect_exit 0 "$LORIKEET" merge --model base --adapter run/adapter --out bundle --format ollama --threads 1
 known bundle
 card bundle 'library_name: gguf'
+
+# one file carries both in itself: key by key what a directory has as files
+inside() {
+    "$LORIKEET" inspect "$1" --json >keys.json
+    rm -rf inside && mkdir inside
+    for name in manifest.json README.md; do
+        printf '%b' "$(sed -n "s/^ *\"lorikeet\.$name\": \"\(.*\)\",\?$/\1/p" keys.json | sed 's/\\"/"/g')" >inside/$name
+    done
+    known inside
+}
+expect_exit 0 "$LORIKEET" merge --model base --adapter run/adapter --out merged.gguf --threads 1
+expect_exit 0 "$LORIKEET" export --adapter run/adapter --base base --gguf adapter.gguf
+for file in run/merged-f32.gguf merged.gguf run/adapter.gguf adapter.gguf; do inside $file; done
+has inside '"output":"GGUFadapter"'
+inside merged.gguf
+has inside '"output":"mergedGGUFmodel"'
+card inside 'library_name: gguf'
+# and it goes on from there
+expect_exit 0 "$LORIKEET" convert --adapter adapter.gguf --base base --out peft
+known peft
+expect_exit 0 "$LORIKEET" convert --adapter peft --base base --out peft.gguf
+cmp peft.gguf adapter.gguf || fail "another file"
 
 # the same run says the same
 expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=other
