@@ -20,6 +20,7 @@ static void print_outputs(const lrk_recipe *r)
     if (r->export_adapter_gguf) printf(", %s/" LRK_RUN_ADAPTER_GGUF, r->output_dir);
     if (r->export_merged) printf(", %s/" LRK_RUN_MERGED, r->output_dir);
     for (size_t i = 0; i < r->export_gguf.n; i++) printf(", %s/merged-%s.gguf", r->output_dir, r->export_gguf.item[i]);
+    for (size_t i = 0; i < r->export_ollama.n; i++) printf(", %s/ollama-%s", r->output_dir, r->export_ollama.item[i]);
     printf("\n");
 }
 

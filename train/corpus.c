@@ -105,17 +105,17 @@ void lrk_corpus_close(lrk_corpus *c)
     *c = (lrk_corpus){0};
 }
 
-const lrk_template *lrk_corpus_template(const lrk_corpus *c, const lrk_recipe *r, bool *several)
+lrk_corpus_chat lrk_corpus_template(const lrk_corpus *c, const lrk_recipe *r)
 {
+    lrk_corpus_chat out = {.choice = r->chat_template};
     const lrk_template *first = NULL;
-    bool own = false;
-    *several = false;
     for (size_t i = 0; i < c->n; i++) {
-        const char *given = r->datasets.item[i].chat_template, *choice = given ? given : r->chat_template;
+        const char *given = r->datasets.item[i].chat_template;
         if (!c->chat[i]) continue;
-        if (!first) own = strcmp(choice, "tokenizer_default") == 0;
+        if (!first && given) out.choice = given;
         if (!first) first = c->chat[i];
-        *several |= strcmp(lrk_template_sha256(first), lrk_template_sha256(c->chat[i])) != 0;
+        out.several |= strcmp(lrk_template_sha256(first), lrk_template_sha256(c->chat[i])) != 0;
     }
-    return own ? NULL : first;
+    if (first && strcmp(out.choice, "tokenizer_default") != 0) out.text = lrk_template_source(first);
+    return out;
 }

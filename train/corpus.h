@@ -21,9 +21,14 @@ lrk_status lrk_corpus_open(lrk_corpus *c, const lrk_recipe *r, const lrk_recipe_
                            const lrk_model_text *text, lrk_err *err);
 void lrk_corpus_close(lrk_corpus *c); /* may be called twice, and on a zeroed one */
 
-/* The template that conversations of r->datasets were trained with, where it is not the model's own; else
- * NULL. Of *several it is that of the first data set. Lives as long as c. */
-const lrk_template *lrk_corpus_template(const lrk_corpus *c, const lrk_recipe *r, bool *several);
+/* The template that conversations of r->datasets were trained with. Of several it is that of the first data
+ * set. Lives as long as c and r. */
+typedef struct lrk_corpus_chat {
+    const char *choice; /* as in a recipe; the recipe's where there are no conversations */
+    const char *text;   /* NULL where it is the model's own, or where there are none */
+    bool several;
+} lrk_corpus_chat;
+lrk_corpus_chat lrk_corpus_template(const lrk_corpus *c, const lrk_recipe *r);
 
 /* Where the data set of an entry lies; a JSONL entry is imported if it has to be. In a. */
 lrk_status lrk_corpus_dataset(const lrk_recipe_dataset *entry, lrk_arena *a, const char **path,

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "generate/merge_model.h"
+#include "generate/ollama.h"
 #include "train/certificate.h"
 #include "train/manifest.h"
 #include "train/signals.h"
@@ -110,13 +111,13 @@ static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
 }
 
 /* A run that is resumed after its last step has the adapter it had: what it exported stands. A
- * directory without config.json, which is written last, is one that was never finished. */
-static lrk_status look_for(const char *path, bool *there, lrk_err *err)
+ * directory without `written_last` is one that was never finished. */
+static lrk_status look_for(const char *path, const char *written_last, bool *there, lrk_err *err)
 {
     *there = lrk_is_file(path);
     if (*there || !lrk_is_dir(path)) return LRK_OK;
     lrk_arena a = lrk_arena_growing("export");
-    const char *last = lrk_path_join(&a, path, "config.json");
+    const char *last = lrk_path_join(&a, path, written_last);
     lrk_status s = last ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     *there = last && lrk_is_file(last);
     if (s == LRK_OK && !*there) s = lrk_dir_clear(path, err);
@@ -147,8 +148,9 @@ static lrk_status write_model(const lrk_training *t, const lrk_adapter *a, const
     return status;
 }
 
+/* bundle: the directory that the file lies in, or NULL. */
 static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char *name, const char *type,
-                        merged_outputs *outputs, lrk_err *err)
+                        const char *bundle, merged_outputs *outputs, lrk_err *err)
 {
     lrk_output *out = &outputs->item[outputs->n];
     lrk_merge_report *report = &out->report;
@@ -156,9 +158,9 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char 
                            .chat_template = outputs->chat_template};
     LRK_REQUIRE(err, o.out, LRK_ENOMEM, "memory: no room for a path");
     bool there;
-    LRK_TRY(look_for(o.out, &there, err));
+    LRK_TRY(bundle ? look_for(bundle, LRK_MODEL_CARD, &there, err) : look_for(o.out, "config.json", &there, err));
     out->path = o.out;
-    out->name = strrchr(o.out, '/') + 1;
+    out->name = o.out + strlen(o.out) - strlen(name);
     outputs->n++;
     if (there) {
         lrk_note("%s: is here already", o.out);
@@ -166,9 +168,14 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char 
     }
     if (type) {
         o.type = lrk_file_type_find(type);
-        LRK_REQUIRE(err, o.type, LRK_EUSAGE, "export.gguf: %s: unknown type", type);
+        LRK_REQUIRE(err, o.type, LRK_EUSAGE, "export: %s: unknown type", type);
     }
-    LRK_TRY(write_model(t, a, type ? "merged GGUF model" : "merged model", &o, outputs, report, err));
+    if (bundle) LRK_TRY(lrk_mkdir(bundle, err));
+    const char *output = bundle ? "model for Ollama" : type ? "merged GGUF model" : "merged model";
+    lrk_status status = write_model(t, a, output, &o, outputs, report, err);
+    if (status == LRK_OK && bundle) status = lrk_ollama_complete(bundle, outputs->manifest, err);
+    if (status != LRK_OK && bundle) lrk_ollama_remove(bundle);
+    LRK_TRY(status);
     lrk_note("%s: %zu merged and %zu unchanged tensors, %.1f MB%s", o.out, report->merged,
              report->carried, (double)report->bytes / 1e6,
              report->needs_tokenizer ? "; put the base model's tokenizer files beside it" : "");
@@ -180,10 +187,17 @@ static lrk_status export_merged(const lrk_training *t, const lrk_adapter *a, mer
 {
     const lrk_recipe *r = t->session->recipe;
     char name[64];
-    if (r->export_merged) LRK_TRY(merge(t, a, LRK_RUN_MERGED, NULL, outputs, err));
+    if (r->export_merged) LRK_TRY(merge(t, a, LRK_RUN_MERGED, NULL, NULL, outputs, err));
     for (size_t i = 0; i < r->export_gguf.n; i++) {
         snprintf(name, sizeof name, "merged-%s.gguf", r->export_gguf.item[i]);
-        LRK_TRY(merge(t, a, name, r->export_gguf.item[i], outputs, err));
+        LRK_TRY(merge(t, a, name, r->export_gguf.item[i], NULL, outputs, err));
+    }
+    for (size_t i = 0; i < r->export_ollama.n; i++) {
+        snprintf(name, sizeof name, "ollama-%s", r->export_ollama.item[i]);
+        const char *bundle = lrk_run_dir_file(t->dir, name);
+        LRK_REQUIRE(err, bundle, LRK_ENOMEM, "memory: no room for a path");
+        snprintf(name, sizeof name, "ollama-%s/" LRK_OLLAMA_MODEL, r->export_ollama.item[i]);
+        LRK_TRY(merge(t, a, name, r->export_ollama.item[i], bundle, outputs, err));
     }
     return LRK_OK;
 }
@@ -202,10 +216,19 @@ static lrk_status note_table(const lrk_certificate *c, lrk_err *err)
     return status;
 }
 
+/* A file, a directory with the files in it, or the bundle that a file is part of. */
 static lrk_status remove_output(const char *path, lrk_err *err)
 {
-    if (lrk_is_dir(path)) LRK_TRY(lrk_dir_clear(path, err));
-    return lrk_remove(path, err);
+    static const char part[] = "/" LRK_OLLAMA_MODEL;
+    const size_t n = strlen(path), end = sizeof part - 1;
+    lrk_arena a = lrk_arena_growing("path");
+    const bool bundle = n > end && strcmp(path + n - end, part) == 0;
+    const char *whole = bundle ? lrk_strndup(&a, path, n - end) : path;
+    lrk_status status = whole ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (status == LRK_OK && lrk_is_dir(whole)) status = lrk_dir_clear(whole, err);
+    if (status == LRK_OK) status = lrk_remove(whole, err);
+    lrk_arena_free(&a);
+    return status;
 }
 
 /* How far the merged models are from base + adapter. One past a limit does not stay. */
@@ -240,7 +263,8 @@ static lrk_status certify(const lrk_training *t, merged_outputs *outputs, lrk_er
 static lrk_status export_certified(const lrk_training *t, const lrk_adapter *a, merged_outputs *outputs,
                                    lrk_err *err)
 {
-    outputs->item = lrk_heap_alloc(1 + t->session->recipe->export_gguf.n, sizeof *outputs->item);
+    const lrk_recipe *r = t->session->recipe;
+    outputs->item = lrk_heap_alloc(1 + r->export_gguf.n + r->export_ollama.n, sizeof *outputs->item);
     LRK_REQUIRE(err, outputs->item, LRK_ENOMEM, "memory: no room for a list of outputs");
     lrk_status status = export_merged(t, a, outputs, err);
     if (status == LRK_OK && outputs->n) status = certify(t, outputs, err);
@@ -260,12 +284,9 @@ static lrk_status save_gguf(const lrk_training *t, const lrk_adapter *a, const l
 /* What serving has to see is what training saw. */
 static lrk_status save_template(const lrk_training *t, const char **text, lrk_err *err)
 {
-    bool several;
-    const lrk_template *chat = lrk_corpus_template(&t->session->train_data, t->session->recipe, &several);
     const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER "/" LRK_CHAT_TEMPLATE_FILE);
     LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
-    if (several) lrk_warn("the data sets have different chat templates; outputs carry that of the first");
-    *text = chat ? lrk_template_source(chat) : NULL;
+    *text = lrk_corpus_template(&t->session->train_data, t->session->recipe).text;
     return *text ? lrk_file_write(path, *text, strlen(*text), err) : LRK_OK;
 }
 
@@ -304,7 +325,11 @@ lrk_status lrk_training_is_finished(lrk_training *t, bool *there, lrk_err *err)
         snprintf(name, sizeof name, "merged-%s.gguf", r->export_gguf.item[i]);
         LRK_TRY(holds(t, name, there, err));
     }
-    if (r->export_merged || r->export_gguf.n) LRK_TRY(holds(t, LRK_CERTIFICATE, there, err));
+    for (size_t i = 0; i < r->export_ollama.n; i++) {
+        snprintf(name, sizeof name, "ollama-%s/" LRK_MODEL_CARD, r->export_ollama.item[i]);
+        LRK_TRY(holds(t, name, there, err));
+    }
+    if (r->export_merged || r->export_gguf.n || r->export_ollama.n) LRK_TRY(holds(t, LRK_CERTIFICATE, there, err));
     return LRK_OK;
 }
 

@@ -31,7 +31,7 @@ static lrk_status put_training(lrk_json *root, const lrk_training *t, lrk_arena 
     lrk_json_set_count(o, "seed", s->recipe->seed);
     lrk_json_set_text(o, "compute", lrk_compute_name(s->engine.compute));
     lrk_json_set_text(o, "device", lrk_device_name(s->device));
-    lrk_json_set_text(o, "chat_template", s->recipe->chat_template);
+    lrk_json_set_text(o, "chat_template", lrk_corpus_template(&s->train_data, s->recipe).choice);
     lrk_json_set_text(o, "tokenizer_sha256", lrk_tokenizer_sha256(s->text.tokenizer));
     return put_losses(o, t, a, err);
 }

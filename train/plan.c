@@ -90,8 +90,10 @@ static lrk_plan_disk count_disk(const lrk_session *s, size_t trainable)
     lrk_plan_disk d = {.checkpoints = 3 * parameters * (written < kept ? (size_t)written : kept),
                        .adapter = parameters * (r->export_adapter_gguf ? 2 : 1)};
     if (r->export_merged) d.merged += base_bytes(s, LRK_F16);
-    for (size_t i = 0; i < r->export_gguf.n; i++) {
-        const lrk_file_type *t = lrk_file_type_find(r->export_gguf.item[i]);
+    const lrk_strings *const lists[] = {&r->export_gguf, &r->export_ollama};
+    for (size_t i = 0; i < lists[0]->n + lists[1]->n; i++) {
+        const lrk_strings *list = lists[i >= lists[0]->n];
+        const lrk_file_type *t = lrk_file_type_find(list->item[i < lists[0]->n ? i : i - lists[0]->n]);
         d.merged += base_bytes(s, t ? t->dtype : LRK_F16);
     }
     return d;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "base/threads.h"
+#include "generate/ollama.h"
 #include "generate/responder.h"
 #include "train/recompute.h"
 #include "train/start.h"
@@ -194,6 +195,20 @@ static void choose_schedule(lrk_session *s)
                  (unsigned long long)steps, (unsigned long long)s->schedule.warmup);
 }
 
+/* What stands against an output in the templates is told before the run, not behind it. */
+static lrk_status check_chat(const lrk_session *s, lrk_err *err)
+{
+    const lrk_recipe *r = s->recipe;
+    const lrk_corpus_chat chat = lrk_corpus_template(&s->train_data, r);
+    lrk_buf scratch = {0};
+    if (chat.several)
+        lrk_warn("the data sets have different chat templates; outputs carry that of the first");
+    if (!r->export_ollama.n) return LRK_OK;
+    const lrk_status status = lrk_ollama_modelfile(&s->text, r->base_model, chat.choice, "", NULL, &scratch, err);
+    lrk_buf_free(&scratch);
+    return lrk_err_prefix(err, status, "export.ollama");
+}
+
 static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
@@ -216,6 +231,7 @@ static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)
                 "export.%s: there are no held-out rows to measure on; name some in test_datasets, or set "
                 "val_set_size",
                 r->export_max_kl > 0.0 ? "max_kl" : "min_top1");
+    LRK_TRY(check_chat(s, err));
     size_engine(s);
     LRK_TRY(lrk_recompute_choose(s, err));
     choose_schedule(s);

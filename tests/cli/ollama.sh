@@ -51,12 +51,31 @@ max_steps: 1
 learning_rate: 1e-2
 train_on_eos: none # <|im_end|> is no token of this vocabulary that ends a turn
 YAML
+echo -n '{% for m in messages %}{{ loop.length }}{{ m.content }}<|eot_id|>{% endfor %}' >loop.jinja
 expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=run
 expect_exit 0 "$LORIKEET" merge --model m --adapter run/adapter --out five --format ollama
 grep -qF '"<|im_start|>user\n"' five/Modelfile || fail "not chatml: $(cat five/Modelfile)"
 expect_exit 0 "$LORIKEET" merge --model m --adapter run/adapter --out six --format ollama --chat-template llama3
 grep -qF '"<|start_header_id|>user<|end_header_id|>\n\n"' six/Modelfile || fail "not llama3: $(cat six/Modelfile)"
 
+
+# ---- at the end of a run ----
+expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=last 'export.ollama=[q8_0, f16]' export.check_rows=0
+for type in q8_0 f16; do
+    [ "$(ls last/ollama-$type | LC_ALL=C sort | tr '\n' ' ')" = 'Modelfile README.md manifest.json model.gguf ' ] ||
+        fail "a bundle of $(ls last/ollama-$type)"
+    diff last/ollama-$type/Modelfile five/Modelfile || fail "another Modelfile"
+done
+grep -qF '"path": "ollama-q8_0/model.gguf"' last/certificate.json || fail "$(cat last/certificate.json)"
+rm last/ollama-f16/README.md # as if it had been stopped there
+expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=last 'export.ollama=[q8_0, f16]' export.check_rows=0 --resume
+[ -e last/ollama-f16/README.md ] || fail "not finished"
+expect_error 7 'the limit is' "$LORIKEET" train recipe.yaml --quiet output_dir=past 'export.ollama=[q4_0]' \
+    'test_datasets=[{path: c.jsonl}]' export.max_kl=1e-9
+[ ! -e past/ollama-q4_0 ] || fail "past the limit, but kept"
+expect_error 3 'export.ollama: m: its chat template puts more than fixed pieces' "$LORIKEET" train recipe.yaml \
+    output_dir=never 'export.ollama=[q8_0]' chat_template=loop.jinja
+[ ! -e never/adapter ] || fail "trained all the same"
 
 # ---- templates that no Go template here can say leave nothing ----
 refused() {
