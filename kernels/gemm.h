@@ -19,8 +19,8 @@
  *
  * Arithmetic: a in f32: products and sums in f32. a in bf16: b is rounded to bf16 (exact where it
  * is bf16 already; for a few rows, m <= 8, it may be kept exact), products exact, sums in f32.
- * Every sum runs in an order that depends on m, n, k and the instruction set alone, never on the
- * number of threads.
+ * Every sum runs in an order that depends on m, n, k, the types and ways round of the operands and
+ * the instruction set, never on the number of threads.
  *
  * On a GPU the sums are cuBLASLt's: tensor cores for bf16, never TF32 for f32; its algorithm is
  * chosen once for a shape, by the library's own order and not by a clock, and sums in a fixed order: the
