@@ -281,7 +281,9 @@ static lrk_status exec_generation(lrk_jrun *r, const lrk_jnode *n)
     if (r->out != &r->text)
         return lrk_j_fail(r, LRK_ESUPPORT,
                           "a generation block whose text does not go straight out");
+    const size_t outside = r->n_generations;
     LRK_TRY(in_scope(r, n->list));
+    r->n_generations = outside; /* a block inside of this one says nothing new */
     LRK_TRY(lrk_j_room(r, r->n_generations, &r->generations_capacity, sizeof *r->generations,
                        &r->generations));
     r->generations[r->n_generations++] = (lrk_jmark){(uint32_t)begin, (uint32_t)r->out->n, 0};

@@ -196,6 +196,9 @@ static void generations(void **state)
         "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}"
         "{{ m.content }}.</s>{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}",
         CHAT, "c0 user: q </s> |g1 assistant:one <|im_end|> two\n.</s>|g2 assistant:.</s>|");
+    spans_are("{% for m in messages %}{% generation %}<{% generation %}{{ m.content }}{% endgeneration %}>"
+              "{% endgeneration %}{% endfor %}",
+              "{\"messages\": [{\"role\": \"assistant\", \"content\": \"W\"}]}", "g0 assistant:<W>|");
 }
 
 static void limits(void **state)
