@@ -14,18 +14,19 @@ typedef struct lrk_xent_layout {
     size_t rows;   /* trained rows at most */
     size_t chunk;  /* rows of a chunk; the last one may have fewer */
     size_t stride; /* elements between rows of logits, f32 */
+    size_t behind; /* of a row: where the logits of ROWS begin */
     size_t list;   /* i32: how many trained rows there are; then, LRK_ALIGN bytes on, which */
     size_t x, logits, losses, workspace, end;
 } lrk_xent_layout;
 
 lrk_xent_layout lrk_xent_cuda_layout(const lrk_call *c);
 
-/* The products of m rows; data pointers of the chunk are the caller's to set: a and c, of `own` b too.
- * The gradient lies where its logits were, in x's type, at the front of every row. own: of a head that is
- * trained; it adds to its result. */
-lrk_gemm lrk_xent_cuda_head(const lrk_call *c, const lrk_xent_layout *l, size_t m);
-lrk_gemm lrk_xent_cuda_back(const lrk_call *c, const lrk_xent_layout *l, size_t m);
-lrk_gemm lrk_xent_cuda_own(const lrk_call *c, const lrk_xent_layout *l, size_t m);
+/* The products of m rows with w, which is W or ROWS; data pointers of the chunk are the caller's to set: a and c, of
+ * `own` b too. The gradient lies where its logits were, in x's type, at the front of every row. back: adds to the
+ * other's where w is ROWS. own: of a head that is trained; it adds to its result. */
+lrk_gemm lrk_xent_cuda_head(const lrk_call *c, const lrk_xent_layout *l, const lrk_tensor *w, size_t m);
+lrk_gemm lrk_xent_cuda_back(const lrk_call *c, const lrk_xent_layout *l, const lrk_tensor *w, size_t m);
+lrk_gemm lrk_xent_cuda_own(const lrk_call *c, const lrk_xent_layout *l, const lrk_tensor *w, size_t m);
 
 /* Of backward: i32, how many trained rows there are; LRK_ALIGN bytes on, each row's place among them. */
 size_t lrk_xent_cuda_backward_scratch(const lrk_call *c);

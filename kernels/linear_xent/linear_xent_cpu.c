@@ -14,8 +14,10 @@ typedef struct lrk_head_chunk {
     const lrk_call *call;
     size_t n; /* rows in the chunk */
     size_t vocabulary, width, stride;
+    size_t behind, some; /* where the logits of ROWS begin, and how many there are */
     lrk_store *x;     /* (n, C) gathered */
-    lrk_real *logits; /* (n, V), stride apart; turned into the gradient, of type lrk_store, in place */
+    lrk_real *logits; /* (n, V) and those of ROWS, stride apart; turned into the gradient, of type lrk_store, in
+                         place */
     double *loss;     /* (n) */
     bool gradient;
     int32_t target[LRK_XENT_MAX_CHUNK];
@@ -95,6 +97,23 @@ static void narrow(lrk_real *z, size_t n)
     }
 }
 
+/* Logits of ROWS stand for those of W. */
+static void put_rows(const lrk_head_chunk *h, lrk_real *z)
+{
+    const int32_t *index = h->some ? h->call->in[LRK_LINEAR_XENT_INDEX]->data : NULL;
+    for (size_t k = 0; k < h->some; k++) z[index[k]] = z[h->behind + k];
+}
+
+/* Gradients go back to ROWS, and W has none there. */
+static void take_rows(const lrk_head_chunk *h, lrk_real *z)
+{
+    const int32_t *index = h->some ? h->call->in[LRK_LINEAR_XENT_INDEX]->data : NULL;
+    for (size_t k = 0; k < h->some; k++) {
+        z[h->behind + k] = z[index[k]];
+        z[index[k]] = 0;
+    }
+}
+
 static void row_loss(void *ctx, size_t row, int worker)
 {
     (void)worker;
@@ -102,6 +121,7 @@ static void row_loss(void *ctx, size_t row, int worker)
     const lrk_linear_xent_attr *attr = h->call->attr;
     const size_t V = h->vocabulary, target = (size_t)h->target[row];
     lrk_real *z = h->logits + row * h->stride;
+    put_rows(h, z);
     if (attr->softcap > 0.0) soften(z, V, attr->softcap);
     const lrk_real max = row_max(z, V);
     if (!h->gradient) {
@@ -111,35 +131,39 @@ static void row_loss(void *ctx, size_t row, int worker)
     }
     h->loss[row] = attr->softcap > 0.0 ? capped_gradient(z, V, target, max, attr->softcap)
                                        : plain_gradient(z, V, target, max);
-    narrow(z, V);
+    take_rows(h, z);
+    if (h->some) memset(z + V, 0, (h->behind - V) * sizeof *z);
+    narrow(z, h->some ? h->behind + h->some : V);
 }
 
-static void multiply(const lrk_head_chunk *h, void *workspace)
+/* Logits of W, or of ROWS behind them. */
+static void multiply(const lrk_head_chunk *h, const lrk_tensor *w, size_t at, void *workspace)
 {
-    const lrk_gemm g = {.m = h->n, .n = h->vocabulary, .k = h->width,
+    const lrk_gemm g = {.m = h->n, .n = lrk_rows(w), .k = h->width,
                         .a = {h->x, LRK_REAL_DTYPE, h->width, false},
-                        .b = lrk_operand_of(h->call->in[LRK_LINEAR_XENT_W], true),
-                        .c = h->logits, .c_dtype = lrk_acc(LRK_REAL_DTYPE),
+                        .b = lrk_operand_of(w, true),
+                        .c = h->logits + at, .c_dtype = lrk_acc(LRK_REAL_DTYPE),
                         .c_stride = h->stride, .alpha = 1.0};
     lrk_gemm_run(&g, workspace);
 }
 
-static void multiply_back(const lrk_head_chunk *h, lrk_store *dx, void *workspace)
+static void multiply_back(const lrk_head_chunk *h, const lrk_tensor *w, size_t at, lrk_store *dx, void *workspace)
 {
     const size_t stride = h->stride * (sizeof(lrk_real) / sizeof(lrk_store));
-    const lrk_gemm g = {.m = h->n, .n = h->width, .k = h->vocabulary,
-                        .a = {h->logits, LRK_REAL_DTYPE, stride, false},
-                        .b = lrk_operand_of(h->call->in[LRK_LINEAR_XENT_W], false),
-                        .c = dx, .c_dtype = LRK_REAL_DTYPE, .c_stride = h->width, .alpha = 1.0};
+    const lrk_gemm g = {.m = h->n, .n = h->width, .k = lrk_rows(w),
+                        .a = {(const lrk_store *)(const void *)h->logits + at, LRK_REAL_DTYPE, stride, false},
+                        .b = lrk_operand_of(w, false),
+                        .c = dx, .c_dtype = LRK_REAL_DTYPE, .c_stride = h->width, .alpha = 1.0,
+                        .accumulate = at > 0};
     lrk_gemm_run(&g, workspace);
 }
 
-/* dW of the chunk, added to that of the chunks before. */
+/* dW, or dROWS, of the chunk, added to that of the chunks before. */
 static void multiply_own(const lrk_head_chunk *h, const lrk_tensor *dw, bool first, void *workspace)
 {
-    const size_t stride = h->stride * (sizeof(lrk_real) / sizeof(lrk_store));
-    const lrk_gemm g = {.m = h->vocabulary, .n = h->width, .k = h->n,
-                        .a = {h->logits, LRK_REAL_DTYPE, stride, true},
+    const size_t stride = h->stride * (sizeof(lrk_real) / sizeof(lrk_store)), at = h->some ? h->behind : 0;
+    const lrk_gemm g = {.m = lrk_rows(dw), .n = h->width, .k = h->n,
+                        .a = {(const lrk_store *)(const void *)h->logits + at, LRK_REAL_DTYPE, stride, true},
                         .b = {h->x, LRK_REAL_DTYPE, h->width, false},
                         .c = dw->data, .c_dtype = dw->dtype, .c_stride = h->width, .alpha = 1.0,
                         .accumulate = !first};
@@ -149,12 +173,13 @@ static void multiply_own(const lrk_head_chunk *h, const lrk_tensor *dw, bool fir
 void LRK_KERNEL(linear_xent, fwd)(const lrk_call *c)
 {
     const lrk_tensor *x = c->in[LRK_LINEAR_XENT_X], *w = c->in[LRK_LINEAR_XENT_W];
+    const lrk_tensor *some = c->in[LRK_LINEAR_XENT_ROWS];
     const int32_t *target = c->in[LRK_LINEAR_XENT_TARGET]->data;
-    const size_t T = lrk_rows(x), C = lrk_cols(x), V = lrk_rows(w);
+    const size_t T = lrk_rows(x), C = lrk_cols(x), V = lrk_rows(w), N = some ? lrk_rows(some) : 0;
     const size_t chunk = lrk_linear_xent_rows(x, w, c->attr);
     const lrk_tensor *saved = c->saved[LRK_LINEAR_XENT_DX], *dw = c->saved[LRK_LINEAR_XENT_DW];
-    lrk_head_chunk h = {.call = c, .vocabulary = V, .width = C,
-                        .stride = lrk_linear_xent_stride(V), .gradient = saved != NULL};
+    lrk_head_chunk h = {.call = c, .vocabulary = V, .width = C, .behind = lrk_linear_xent_behind(V), .some = N,
+                        .stride = lrk_linear_xent_stride(V, N), .gradient = saved != NULL};
     char *scratch = c->scratch;
     h.x = (void *)scratch;
     scratch += lrk_aligned(chunk * C * sizeof(lrk_store), LRK_ALIGN);
@@ -173,10 +198,12 @@ void LRK_KERNEL(linear_xent, fwd)(const lrk_call *c)
             h.n++;
         }
         if (!h.n) break;
-        multiply(&h, scratch);
+        multiply(&h, w, 0, scratch);
+        if (some) multiply(&h, some, h.behind, scratch);
         lrk_parallel(h.n, row_loss, &h);
         for (size_t i = 0; i < h.n; i++) total += h.loss[i];
-        if (saved) multiply_back(&h, (lrk_store *)saved->data + done * C, scratch);
+        if (saved) multiply_back(&h, w, 0, (lrk_store *)saved->data + done * C, scratch);
+        if (saved && some) multiply_back(&h, some, h.behind, (lrk_store *)saved->data + done * C, scratch);
         if (dw) multiply_own(&h, dw, done == 0, scratch);
         done += h.n;
     }
@@ -190,9 +217,10 @@ static void add_head_rows(void *ctx, size_t task, int worker)
 {
     (void)worker;
     const lrk_call *c = *(const lrk_call **)ctx;
-    const lrk_tensor *dw = c->din[LRK_LINEAR_XENT_W], *saved = c->saved[LRK_LINEAR_XENT_DW];
+    const int which = c->in[LRK_LINEAR_XENT_ROWS] ? LRK_LINEAR_XENT_ROWS : LRK_LINEAR_XENT_W;
+    const lrk_tensor *dw = c->din[which], *saved = c->saved[LRK_LINEAR_XENT_DW];
     const lrk_real seed = (lrk_real) * (const double *)c->dout[LRK_LINEAR_XENT_LOSS]->data;
-    const bool fresh = c->fresh >> LRK_LINEAR_XENT_W & 1;
+    const bool fresh = c->fresh >> which & 1;
     const size_t C = lrk_cols(dw), end = lrk_min(lrk_rows(dw), (task + 1) * HEAD_ROWS);
     for (size_t v = task * HEAD_ROWS; v < end; v++) {
         const lrk_real *from = lrk_row(saved, v);
@@ -204,9 +232,10 @@ static void add_head_rows(void *ctx, size_t task, int worker)
 
 static void add_head(const lrk_call *c)
 {
-    if (!c->din[LRK_LINEAR_XENT_W]) return;
+    const lrk_tensor *dw = c->din[c->in[LRK_LINEAR_XENT_ROWS] ? LRK_LINEAR_XENT_ROWS : LRK_LINEAR_XENT_W];
+    if (!dw) return;
     LRK_ASSERT(c->saved[LRK_LINEAR_XENT_DW]);
-    lrk_parallel(lrk_ceil_div(lrk_rows(c->din[LRK_LINEAR_XENT_W]), HEAD_ROWS), add_head_rows, &c);
+    lrk_parallel(lrk_ceil_div(lrk_rows(dw), HEAD_ROWS), add_head_rows, &c);
 }
 
 void LRK_KERNEL(linear_xent, bwd)(const lrk_call *c)

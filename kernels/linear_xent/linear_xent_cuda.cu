@@ -51,6 +51,8 @@ struct chunk {
     const int32_t *count, *list, *target;
     size_t first, rows;
     size_t vocabulary, stride; /* of the logits */
+    const int32_t *index;      /* of the n rows of the head that are trained, whose logits begin at `behind` */
+    size_t n, behind;
     float cap;                 /* 0: none */
     bool gradient;
     float *logits;
@@ -125,21 +127,40 @@ static __device__ __forceinline__ void differentiate(const chunk &k, float *z, s
     }
 }
 
+/* Gradients go back to the trained rows, and the frozen head has none there. Where they go, logits were. */
+template <typename T> static __device__ __forceinline__ void take_rows(const chunk &k, float *z)
+{
+    T *g = reinterpret_cast<T *>(z);
+    __syncthreads();
+    for (size_t i = threadIdx.x; i < k.n; i += blockDim.x) {
+        g[k.behind + i] = g[k.index[i]];
+        lrk_set(&g[k.index[i]], 0.0f);
+    }
+}
+
 /* A block for each row: its loss, then its gradient. */
 template <typename T> static __global__ void __launch_bounds__(ROW_THREADS) row_losses(chunk k)
 {
     LRK_SHARED(float, room, LANES);
     const size_t row = k.first + blockIdx.x;
-    if (row >= (size_t)*k.count) return;
     float *z = k.logits + blockIdx.x * k.stride;
+    if (row >= (size_t)*k.count) {
+        /* its logits are zeros; in a narrower type those of the trained rows lie elsewhere */
+        for (size_t i = threadIdx.x; i < k.n; i += blockDim.x) lrk_set(reinterpret_cast<T *>(z) + k.behind + i, 0.0f);
+        return;
+    }
     const size_t target = (size_t)k.target[k.list[row]];
+    for (size_t i = threadIdx.x; i < k.n; i += blockDim.x) z[k.index[i]] = z[k.behind + i];
+    if (k.n) __syncthreads();
     running mine = {-INFINITY, 0.0f};
     for (size_t v = threadIdx.x; v < k.vocabulary; v += blockDim.x) mine.add(capped(z[v], k.cap));
     const running r = whole_row(mine, room);
     if (threadIdx.x == 0)
         k.losses[row] = log((double)r.sum) - ((double)capped(z[target], k.cap) - (double)r.max);
     __syncthreads();
-    if (k.gradient) differentiate<T>(k, z, target, r);
+    if (!k.gradient) return;
+    differentiate<T>(k, z, target, r);
+    if (k.n) take_rows<T>(k, z);
 }
 
 /* One block: the sum over all rows, LIST_THREADS partial sums folded in order. More rows than room was
@@ -171,26 +192,43 @@ template <typename T> static void gather_rows(const lrk_call *c, const chunk &k,
     LRK_LAUNCH((gather<T>), grid, THREADS, 0, k, lrk_data<T>(x), x->stride, to, width, each);
 }
 
+/* Logits of w, W or ROWS, at element `at` of each row. */
+static void multiply(const lrk_call *c, const lrk_xent_layout *l, const chunk &k, const lrk_tensor *w, size_t at)
+{
+    char *const scratch = static_cast<char *>(c->scratch);
+    lrk_gemm head = lrk_xent_cuda_head(c, l, w, k.rows);
+    head.a.data = scratch + l->x;
+    head.c = k.logits + at;
+    lrk_gemm_run(&head, scratch + l->workspace);
+}
+
+/* The gradient of a chunk's rows through w, W or ROWS, whose logits were at element `at`. */
+template <typename T>
+static void multiply_back(const lrk_call *c, const lrk_xent_layout *l, const chunk &k, const lrk_tensor *w, size_t at)
+{
+    lrk_gemm back = lrk_xent_cuda_back(c, l, w, k.rows);
+    back.a.data = reinterpret_cast<const T *>(k.logits) + at;
+    back.c = lrk_data<T>(c->saved[LRK_LINEAR_XENT_DX]) + k.first * back.n;
+    lrk_gemm_run(&back, static_cast<char *>(c->scratch) + l->workspace);
+}
+
 template <typename T> static void do_chunk(const lrk_call *c, const lrk_xent_layout *l, const chunk &k)
 {
     char *const scratch = static_cast<char *>(c->scratch);
-    T *const x = reinterpret_cast<T *>(scratch + l->x);
-    gather_rows<T>(c, k, x);
-    lrk_gemm head = lrk_xent_cuda_head(c, l, k.rows);
-    head.a.data = x;
-    head.c = k.logits;
-    lrk_gemm_run(&head, scratch + l->workspace);
+    const lrk_tensor *w = c->in[LRK_LINEAR_XENT_W], *some = c->in[LRK_LINEAR_XENT_ROWS];
+    gather_rows<T>(c, k, reinterpret_cast<T *>(scratch + l->x));
+    multiply(c, l, k, w, 0);
+    if (some) multiply(c, l, k, some, k.behind);
     const unsigned threads = (unsigned)lrk_min(lrk_aligned(k.vocabulary, LANES), ROW_THREADS);
     LRK_LAUNCH((row_losses<T>), (unsigned)k.rows, threads, 0, k);
     if (!k.gradient) return;
-    lrk_gemm back = lrk_xent_cuda_back(c, l, k.rows);
-    back.a.data = k.logits;
-    back.c = lrk_data<T>(c->saved[LRK_LINEAR_XENT_DX]) + k.first * back.n;
-    lrk_gemm_run(&back, scratch + l->workspace);
+    multiply_back<T>(c, l, k, w, 0);
+    if (some) multiply_back<T>(c, l, k, some, k.behind);
     if (!c->saved[LRK_LINEAR_XENT_DW]) return;
-    lrk_gemm own = lrk_xent_cuda_own(c, l, k.rows); /* rows behind the last trained one are zeros in x */
-    own.a.data = k.logits;
-    own.b.data = x;
+    /* rows behind the last trained one are zeros in x */
+    lrk_gemm own = lrk_xent_cuda_own(c, l, some ? some : w, k.rows);
+    own.a.data = reinterpret_cast<const T *>(k.logits) + (some ? k.behind : 0);
+    own.b.data = scratch + l->x;
     own.c = lrk_data<float>(c->saved[LRK_LINEAR_XENT_DW]);
     own.accumulate = k.first > 0;
     lrk_gemm_run(&own, scratch + l->workspace);
@@ -209,6 +247,9 @@ template <typename T> static void forward(const lrk_call *c)
     k.target = lrk_data<int32_t>(c->in[LRK_LINEAR_XENT_TARGET]);
     k.vocabulary = lrk_rows(c->in[LRK_LINEAR_XENT_W]);
     k.stride = l.stride;
+    k.behind = l.behind;
+    k.n = c->in[LRK_LINEAR_XENT_ROWS] ? lrk_rows(c->in[LRK_LINEAR_XENT_ROWS]) : 0;
+    k.index = k.n ? lrk_data<const int32_t>(c->in[LRK_LINEAR_XENT_INDEX]) : NULL;
     k.cap = (float)attr->softcap;
     k.gradient = c->saved[LRK_LINEAR_XENT_DX] != NULL;
     k.logits = reinterpret_cast<float *>(scratch + l.logits);
@@ -267,18 +308,24 @@ static __global__ void add_head(const double *seed, const float *saved, float *d
     to.store(dw + i);
 }
 
+/* What of the head is trained. */
+static int learner(const lrk_call *c)
+{
+    return c->in[LRK_LINEAR_XENT_ROWS] ? LRK_LINEAR_XENT_ROWS : LRK_LINEAR_XENT_W;
+}
+
 template <int N> static void launch_add_head(const lrk_call *c, const lrk_tensor *dw)
 {
     const size_t n = lrk_count(dw);
     LRK_LAUNCH((add_head<N>), (unsigned)lrk_ceil_div(n / N, THREADS), THREADS, 0,
                lrk_data<double>(c->dout[LRK_LINEAR_XENT_LOSS]), lrk_data<float>(c->saved[LRK_LINEAR_XENT_DW]),
-               lrk_data<float>(dw), n, (c->fresh >> LRK_LINEAR_XENT_W & 1) != 0);
+               lrk_data<float>(dw), n, (c->fresh >> learner(c) & 1) != 0);
 }
 
 template <typename T> static void backward(const lrk_call *c)
 {
     const lrk_tensor *dx = c->din[LRK_LINEAR_XENT_X], *saved = c->saved[LRK_LINEAR_XENT_DX];
-    const lrk_tensor *dw = c->din[LRK_LINEAR_XENT_W];
+    const lrk_tensor *dw = c->din[learner(c)];
     if (dw && lrk_can_chunk(dw))
         launch_add_head<4>(c, dw);
     else if (dw)

@@ -14,6 +14,8 @@
 #include "kernels/dora/dora.h"
 #include "kernels/embed/embed.h"
 #include "kernels/linear_xent/linear_xent.h"
+#include "kernels/token_logits/token_logits.h"
+#include "kernels/token_rows/token_rows.h"
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/rope_table/rope_table.h"
@@ -116,6 +118,29 @@ static void wrong_shapes(void **state)
     const lrk_linear_xent_attr trained = {.train = true};
     REFUSE(&lrk_op_linear_xent, &trained, LRK_ESUPPORT, "head 'w' is bf16 and to be trained, expected f32",
            M(LRK_BF16, 2, 4, "x"), M(LRK_BF16, 9, 4, "w"), V(LRK_I32, 2, "t"));
+    const lrk_tensor x = M(LRK_BF16, 2, 4, "x"), w = M(LRK_BF16, 9, 4, "w"), t = V(LRK_I32, 2, "t");
+    REFUSE(&lrk_op_linear_xent, &trained, LRK_ESHAPE, "rows of the head and their numbers go together", x, w, t,
+           M(LRK_F32, 3, 4, "r"));
+    REFUSE(&lrk_op_linear_xent, &trained, LRK_ESHAPE, "rows 'r' are (3, 5), x 'x' has width 4", x, w, t,
+           M(LRK_F32, 3, 5, "r"), V(LRK_I32, 3, "i"));
+    REFUSE(&lrk_op_linear_xent, &trained, LRK_ESUPPORT, "rows 'r' are bf16, expected f32", x, w, t,
+           M(LRK_BF16, 3, 4, "r"), V(LRK_I32, 3, "i"));
+    REFUSE(&lrk_op_linear_xent, &trained, LRK_ESHAPE, "2 numbers of rows of type i32, expected 3", x, w, t,
+           M(LRK_F32, 3, 4, "r"), V(LRK_I32, 2, "i"));
+
+    const lrk_token_rows_attr rows = {0};
+    REFUSE(&lrk_op_token_rows, &rows, LRK_ESHAPE, "token_rows: rows 'r' are (3, 5), x 'x' has width 4", x, t,
+           M(LRK_F32, 3, 5, "r"), V(LRK_I32, 3, "i"));
+    REFUSE(&lrk_op_token_rows, &rows, LRK_ESUPPORT, "token_rows: rows 'r' are bf16, expected f32", x, t,
+           M(LRK_BF16, 3, 4, "r"), V(LRK_I32, 3, "i"));
+    REFUSE(&lrk_op_token_rows, &rows, LRK_ESHAPE, "token_rows: 3 ids of type i32, expected 2", x, V(LRK_I32, 3, "t"),
+           M(LRK_F32, 3, 4, "r"), V(LRK_I32, 3, "i"));
+    REFUSE(&lrk_op_token_rows, &rows, LRK_ESHAPE, "token_rows: 3 numbers of rows of type i64, expected 3 of type i32",
+           x, t, M(LRK_F32, 3, 4, "r"), V(LRK_I64, 3, "i"));
+    REFUSE(&lrk_op_token_logits, NULL, LRK_ESHAPE, "token_logits: 'r' has 3 rows of bf16, x 'x' has 2 of bf16", x,
+           M(LRK_BF16, 3, 2, "r"), V(LRK_I32, 2, "i"));
+    REFUSE(&lrk_op_token_logits, NULL, LRK_ESHAPE, "token_logits: 3 tokens of type i32, expected 2 of type i32", x,
+           M(LRK_BF16, 2, 2, "r"), V(LRK_I32, 3, "i"));
     REFUSE(&lrk_op_embed, &same, LRK_ESUPPORT, "embed: cannot compute in the type of 'e', f16",
            M(LRK_F16, 9, 40, "e"), V(LRK_I32, 3, "ids"));
 }
@@ -289,6 +314,23 @@ static void trained_table(void **state)
     assert_int_equal(lrk_cpu_set(level, NULL), LRK_OK);
 }
 
+/* A row that stands for padding has no gradient, and learns by no other token. */
+static void trained_padding(void **state)
+{
+    (void)state;
+    enum { WIDTH = 70, N = 6 };
+    int32_t ids[N] = {4, 2, 4, 2, 0, 4}, index[] = {2, 4};
+    static float x[N * WIDTH], rows[2 * WIDTH], got[2 * WIDTH];
+    const lrk_tensor tx = named(lrk_mat(LRK_F32, N, WIDTH), "x", x), at = named(lrk_vec(LRK_I32, N), "ids", ids);
+    const lrk_tensor tr = named(lrk_mat(LRK_F32, 2, WIDTH), "r", rows), ti = named(lrk_vec(LRK_I32, 2), "i", index);
+    lrk_tensor dr = named(tr, "dr", got);
+    const lrk_token_rows_attr a = {.padding = 1 + 2};
+    for (size_t i = 0; i < N * WIDTH; i++) x[i] = (float)(1 + i / WIDTH);
+    lrk_call c = {.in = {&tx, &at, &tr, &ti}, .dout = {&tx}, .din = {[LRK_TOKEN_ROWS_ROWS] = &dr}, .attr = &a};
+    lrk_op_backward(&lrk_op_token_rows, LRK_CPU, LRK_C_F32)(&c);
+    for (size_t i = 0; i < 2 * WIDTH; i++) assert_true(got[i] == (i < WIDTH ? 0.0f : 1.0f + 3.0f + 6.0f));
+}
+
 /* At position 30000 an f32 table must still hold the right angle, to f32's own precision. */
 static void far_position(void **state)
 {
@@ -313,7 +355,7 @@ int main(void)
         cmocka_unit_test(dora),
         cmocka_unit_test(wrong_heads),     cmocka_unit_test(empty_slots),
         cmocka_unit_test(levels),          cmocka_unit_test(quantized_table),
-        cmocka_unit_test(far_position),    cmocka_unit_test(trained_table),
+        cmocka_unit_test(far_position),    cmocka_unit_test(trained_table), cmocka_unit_test(trained_padding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,8 @@
 #include "kernels/segments.h"
 #include "kernels/softcap/softcap.h"
 #include "kernels/swiglu/swiglu.h"
+#include "kernels/token_logits/token_logits.h"
+#include "kernels/token_rows/token_rows.h"
 #include "ops/case.h"
 
 typedef double (*formula)(const call *k, size_t row, size_t column);
@@ -100,6 +102,29 @@ static double embed_formula(const call *k, size_t row, size_t column)
     return (a->scale == 0.0 ? 1.0 : a->scale) * number(&k->in[0], (size_t)id, column);
 }
 
+/* The row of a list of trained ones that stands for this id, or -1. */
+static int row_for(const lrk_tensor *index, int32_t id)
+{
+    int found = -1;
+    for (size_t i = 0; i < lrk_count(index); i++)
+        if (((const int32_t *)index->data)[i] == id) found = (int)i;
+    return found;
+}
+
+static double token_rows_formula(const call *k, size_t row, size_t column)
+{
+    const lrk_token_rows_attr *a = k->c.attr;
+    const int found = row_for(&k->in[3], ((const int32_t *)k->in[1].data)[row]);
+    if (found < 0) return number(&k->in[0], row, column);
+    return (a->scale == 0.0 ? 1.0 : a->scale) * number(&k->in[2], (size_t)found, column);
+}
+
+static double token_logits_formula(const call *k, size_t row, size_t column)
+{
+    const int found = row_for(&k->in[2], (int32_t)column);
+    return found < 0 ? number(&k->in[0], row, column) : number(&k->in[1], row, (size_t)found);
+}
+
 /* Inner product of two rows, x's after dropout where there is one. */
 static double inner(const call *k, const lrk_tensor *x, size_t row, const lrk_tensor *w, size_t o,
                     bool dropped)
@@ -137,7 +162,9 @@ static double loss_formula(const call *k, size_t row, size_t column)
     for (size_t t = 0; t < lrk_rows(x); t++) {
         double sum = 0.0, wanted = 0.0;
         for (size_t v = 0; target[t] >= 0 && v < lrk_rows(w); v++) {
-            double z = inner(k, x, t, w, v, false);
+            const int own = k->c.in[LRK_LINEAR_XENT_ROWS] ? row_for(&k->in[LRK_LINEAR_XENT_INDEX], (int32_t)v) : -1;
+            double z = own < 0 ? inner(k, x, t, w, v, false)
+                               : inner(k, x, t, &k->in[LRK_LINEAR_XENT_ROWS], (size_t)own, false);
             if (a->softcap > 0.0) z = a->softcap * tanh(z / a->softcap);
             sum += exp(z);
             if (v == (size_t)target[t]) wanted = z;
@@ -286,6 +313,18 @@ static void embed(void **state)
     compare(&lrk_op_embed, embed_formula);
 }
 
+static void token_rows(void **state)
+{
+    (void)state;
+    compare(&lrk_op_token_rows, token_rows_formula);
+}
+
+static void token_logits(void **state)
+{
+    (void)state;
+    compare(&lrk_op_token_logits, token_logits_formula);
+}
+
 static void linear(void **state)
 {
     (void)state;
@@ -305,6 +344,7 @@ int main(void)
                                        cmocka_unit_test(attention),  cmocka_unit_test(embed),
                                        cmocka_unit_test(linear),     cmocka_unit_test(linear_xent),
                                        cmocka_unit_test(layernorm),  cmocka_unit_test(scale),
-                                       cmocka_unit_test(softcap)};
+                                       cmocka_unit_test(softcap),    cmocka_unit_test(token_rows),
+                                       cmocka_unit_test(token_logits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
