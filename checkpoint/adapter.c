@@ -1,5 +1,5 @@
 /* checkpoint/adapter.c -- reading an adapter and holding it against a base. */
-#include "checkpoint/adapter.h"
+#include "checkpoint/adapter_tokens.h"
 
 #include "base/quant.h"
 
@@ -176,9 +176,19 @@ static lrk_status read_whole(lrk_adapter *a, const lrk_safetensors *s, const lrk
     const bool known = strcmp(path, "model.embed_tokens") == 0 || strcmp(path, "lm_head") == 0;
     LRK_REQUIRE(err, known, LRK_ESUPPORT,
                 "%s: modules_to_save: '%s' is not supported, only embed_tokens and lm_head", s->path, path);
+    LRK_REQUIRE(err, !lrk_adapter_find_whole(a, path), LRK_EINPUT,
+                "%s: '%s' is replaced by modules_to_save and by trainable_token_indices", s->path, path);
     LRK_ASSERT(a->n_whole < LRK_ADAPTER_WHOLE);
     a->whole[a->n_whole].path = path;
     return read_tensor(a, s, e, 2, &a->whole[a->n_whole++].weight, err);
+}
+
+static lrk_status read_rows(lrk_adapter *a, const lrk_safetensors *s, const lrk_st_entry *e, const char *path,
+                            lrk_err *err)
+{
+    lrk_tensor rows;
+    LRK_TRY(read_tensor(a, s, e, 2, &rows, err));
+    return lrk_adapter_take_rows(a, s->path, path, &rows, err);
 }
 
 /* Every name of modules_to_save is there. */
@@ -188,17 +198,17 @@ static lrk_status check_whole(const lrk_adapter *a, const char *file, lrk_err *e
         bool there = false;
         for (size_t k = 0; k < a->n_whole; k++) {
             const size_t n = strlen(a->whole[k].path), m = strlen(a->save[i]);
-            there |= m <= n && strcmp(a->whole[k].path + n - m, a->save[i]) == 0;
+            there |= !a->whole[k].rows.n && m <= n && strcmp(a->whole[k].path + n - m, a->save[i]) == 0;
         }
         LRK_REQUIRE(err, there, LRK_EINPUT, "%s: modules_to_save: no tensor of '%s' is inside", file, a->save[i]);
     }
     return LRK_OK;
 }
 
-const lrk_tensor *lrk_adapter_find_whole(const lrk_adapter *a, const char *path)
+const lrk_adapter_whole *lrk_adapter_find_whole(const lrk_adapter *a, const char *path)
 {
     for (size_t i = 0; i < a->n_whole; i++)
-        if (strcmp(a->whole[i].path, path) == 0) return &a->whole[i].weight;
+        if (strcmp(a->whole[i].path, path) == 0) return &a->whole[i];
     return NULL;
 }
 
@@ -225,6 +235,11 @@ static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err
         LRK_TRY(module_path(a, e->name, suffix_b, &path, err));
         second += path != NULL;
         if (path) continue;
+        LRK_TRY(module_path(a, e->name, LRK_ADAPTER_ROWS, &path, err));
+        if (path) {
+            LRK_TRY(read_rows(a, s, e, path, err));
+            continue;
+        }
         LRK_TRY(saved_path(a, e->name, &path, err));
         if (path) {
             LRK_TRY(read_whole(a, s, e, path, err));
@@ -243,6 +258,7 @@ static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err
     LRK_REQUIRE(err, !a->dora || !a->n_stacks, LRK_ESUPPORT,
                 "%s: use_dora beside target_parameters is not supported", s->path);
     LRK_TRY(check_whole(a, s->path, err));
+    LRK_TRY(lrk_adapter_check_rows(a, s->path, err));
     LRK_TRY(lrk_adapter_expand(a, err));
     qsort(a->module, a->n, sizeof *a->module, by_path);
     a->notes = lrk_json_ref(s->metadata);
@@ -337,14 +353,15 @@ static bool base_matrix(const lrk_weights *base, const char *path, lrk_tensor *w
 static lrk_status check_base_of_whole(const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
 {
     lrk_tensor stored;
-    const lrk_tensor *embedding = lrk_adapter_find_whole(a, "model.embed_tokens");
-    const lrk_tensor *same = lrk_adapter_find_whole(a, "lm_head");
-    if (a->tied && a->n_whole && !lrk_weights_find(base, "lm_head.weight", &stored))
-        LRK_REQUIRE(err, embedding && (!same || (lrk_same_shape(embedding, same) &&
-                                                 memcmp(embedding->data, same->data, lrk_bytes(same)) == 0)),
+    const lrk_adapter_whole *in = lrk_adapter_find_whole(a, "model.embed_tokens");
+    const lrk_adapter_whole *out = lrk_adapter_find_whole(a, "lm_head");
+    LRK_TRY(lrk_adapter_check_base_of_rows(a, base, err));
+    if (lrk_adapter_as_one(a) && a->n_whole && !lrk_weights_find(base, "lm_head.weight", &stored))
+        LRK_REQUIRE(err, in && (!out || (lrk_same_shape(&in->weight, &out->weight) &&
+                                         memcmp(in->weight.data, out->weight.data, lrk_bytes(&in->weight)) == 0)),
                     LRK_EINPUT,
-                    "an adapter for another base: ensure_weight_tying is true and %s ties its head, but embedding "
-                    "and head of the adapter differ",
+                    "an adapter for another base: embedding and head of the adapter differ, and %s, which ties its "
+                    "head, takes them as one",
                     lrk_weights_path(base));
     for (size_t i = 0; i < a->n_whole; i++) {
         const lrk_adapter_whole *k = &a->whole[i];
@@ -353,7 +370,14 @@ static lrk_status check_base_of_whole(const lrk_adapter *a, const lrk_weights *b
         LRK_REQUIRE(err, head || lrk_weights_find(base, "model.embed_tokens.weight", &w), LRK_EINPUT,
                     "an adapter for another base: it replaces '%s', which %s has not", k->path,
                     lrk_weights_path(base));
-        LRK_REQUIRE(err, lrk_same_shape(&k->weight, &w), LRK_ESHAPE,
+        const bool fits = k->rows.n ? w.rank == 2 && lrk_cols(&w) == lrk_cols(&k->weight) &&
+                                          (size_t)k->rows.id[k->rows.n - 1] < lrk_rows(&w)
+                                    : lrk_same_shape(&k->weight, &w);
+        LRK_REQUIRE(err, fits || !k->rows.n, LRK_ESHAPE,
+                    "an adapter for another base: it replaces row %d of '%s', %zu wide, and that is (%zu, %zu) in %s",
+                    k->rows.id[k->rows.n - 1], k->path, lrk_cols(&k->weight), lrk_rows(&w), lrk_cols(&w),
+                    lrk_weights_path(base));
+        LRK_REQUIRE(err, fits, LRK_ESHAPE,
                     "an adapter for another base: '%s' is (%zu, %zu) in the adapter and (%zu, %zu) in %s", k->path,
                     lrk_rows(&k->weight), lrk_cols(&k->weight), lrk_rows(&w), lrk_cols(&w), lrk_weights_path(base));
     }

@@ -13,10 +13,11 @@
  * block_sparse_moe in Mixtral), or a stack beside a parameter that holds all of them, as PEFT's
  * target_parameters have it (lrk_adapter_stack).
  *
- * Embedding and head may be replaced instead (modules_to_save): lrk_adapter_whole.
+ * Embedding and head may be replaced instead (modules_to_save), or some of their rows (trainable_token_indices):
+ * lrk_adapter_whole.
  *
  * Keys: "base_model.model." + module path + ".lora_A.weight" | ".lora_B.weight" |
- * ".lora_magnitude_vector", or ".weight" of what is replaced. Layout:
+ * ".lora_magnitude_vector", or ".weight" of what is replaced, ".token_adapter.trainable_tokens_delta" of rows. Layout:
  * github.com/huggingface/peft, docs/source/developer_guides/checkpoint.md.
  *
  * Reading is strict: every key of adapter_config.json must be one that PEFT 0.21 writes, and those
@@ -26,6 +27,7 @@
  */
 #ifndef LRK_CHECKPOINT_ADAPTER_H
 #define LRK_CHECKPOINT_ADAPTER_H
+#include "base/row_list.h"
 #include "checkpoint/weights.h"
 
 #define LRK_ADAPTER_CONFIG "adapter_config.json"
@@ -61,8 +63,15 @@ typedef struct lrk_adapter_stack {
  * stays as it was, unless `tied` says that they go on as one: both are then in the file, and equal. */
 typedef struct lrk_adapter_whole {
     const char *path;
-    lrk_tensor weight; /* f32 (V, C), contiguous */
+    lrk_tensor weight; /* f32 (V, C), contiguous; or (N, C), of some rows */
+    lrk_row_list rows; /* n 0: all of them */
 } lrk_adapter_whole;
+
+/* trainable_token_indices as read. */
+typedef struct lrk_adapter_tokens {
+    lrk_row_list rows;
+    const size_t *place; /* of each in the file */
+} lrk_adapter_tokens;
 
 enum { LRK_ADAPTER_WHOLE = 2 }; /* at most */
 
@@ -86,6 +95,7 @@ typedef struct lrk_adapter {
     const char *const *save; /* modules_to_save */
     size_t n_save;
     bool tied;               /* ensure_weight_tying */
+    lrk_adapter_tokens tokens[2]; /* of embedding and head; n 0: none */
     lrk_adapter_whole whole[LRK_ADAPTER_WHOLE];
     size_t n_whole;
     lrk_json *given;  /* to save: keys of the configuration that are written as somebody gave them (rank_pattern,
@@ -114,8 +124,12 @@ lrk_status lrk_adapter_expand(lrk_adapter *a, lrk_err *err);
 /* The module that PEFT's keys name for a stack. */
 void lrk_adapter_stack_module(const lrk_adapter *a, const lrk_adapter_stack *s, char out[LRK_NAME_MAX]);
 
-/* What stands for the weight of this path, or NULL. */
-const lrk_tensor *lrk_adapter_find_whole(const lrk_adapter *a, const char *path);
+/* What stands for the weight of this path or for some of its rows, or NULL. */
+const lrk_adapter_whole *lrk_adapter_find_whole(const lrk_adapter *a, const char *path);
+
+/* Whether embedding and head go on as one where the base ties them: ensure_weight_tying, or rows of the embedding
+ * and no others of the head. */
+bool lrk_adapter_as_one(const lrk_adapter *a);
 
 /* The module of this path, or NULL. Mixtral's names of experts and router are those of its stacks too. */
 const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path);
@@ -136,7 +150,8 @@ lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err
 /* The same adapter as a GGUF file for llama.cpp and what is built on it: names and the row order of
  * q and k as the base's GGUF has them; f32. Its one alpha is alpha of the first module (times
  * sqrt(R) with rslora); where other modules differ the factor goes into their B. Not expressible,
- * and refused with the advice to merge: DoRA, modules_to_save, adapters on the embedding or on a tied head.
+ * and refused with the advice to merge: DoRA, modules_to_save, trainable_token_indices, adapters on the embedding or
+ * on a tied head.
  * extra: files that it carries (checkpoint/gguf.h); generate/manifest.h knows which. */
 lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base,
                                  const lrk_merge_file *extra, size_t n_extra, const char *path,

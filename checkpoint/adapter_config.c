@@ -1,5 +1,5 @@
 /* checkpoint/adapter_config.c -- adapter_config.json, every key of it. */
-#include "checkpoint/adapter.h"
+#include "checkpoint/adapter_tokens.h"
 
 #include "base/module_key.h"
 #include "base/text.h"
@@ -56,7 +56,7 @@ static const struct {
     {"target_modules", READ},
     {"target_parameters", READ},
     {"task_type", READ},
-    {"trainable_token_indices", NEUTRAL},
+    {"trainable_token_indices", READ},
     {"use_bdlora", NEUTRAL},
     {"use_dora", READ},
     {"use_qalora", NEUTRAL},
@@ -164,6 +164,8 @@ static lrk_status read_targets(lrk_adapter *a, const lrk_json *root, const char 
 {
     const lrk_json *v = lrk_json_get(root, "target_modules");
     const lrk_json *p = lrk_json_get(root, "target_parameters"), *s = lrk_json_get(root, "modules_to_save");
+    const lrk_json *rows = lrk_json_get(root, "trainable_token_indices");
+    if (rows && !neutral(rows)) LRK_TRY(lrk_adapter_read_tokens(a, rows, where, err));
     if (s && !lrk_json_is(s, LRK_JSON_NULL))
         LRK_TRY(read_names(a, s, "modules_to_save", &a->save, &a->n_save, where, err));
     if (p && !lrk_json_is(p, LRK_JSON_NULL))

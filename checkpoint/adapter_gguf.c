@@ -55,9 +55,10 @@ static lrk_status check_modules(const job *j, lrk_err *err)
 {
     LRK_REQUIRE(err, !j->a->dora, LRK_ESUPPORT,
                 "a GGUF adapter cannot hold the magnitudes of use_dora; merge the adapter instead");
-    LRK_REQUIRE(err, !j->a->n_whole, LRK_ESUPPORT,
-                "a GGUF adapter cannot hold '%s' whole (modules_to_save); merge the adapter instead",
-                j->a->whole[0].path);
+    const lrk_adapter_whole *own = j->a->n_whole ? &j->a->whole[0] : NULL;
+    LRK_REQUIRE(err, !own, LRK_ESUPPORT, "a GGUF adapter cannot hold %s '%s' %s; merge the adapter instead",
+                own->rows.n ? "rows of" : "the", own->path,
+                own->rows.n ? "(trainable_token_indices)" : "whole (modules_to_save)");
     for (size_t i = 0; i < j->a->n; i++) {
         const char *path = j->a->module[i].path;
         lrk_tensor head;

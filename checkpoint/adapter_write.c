@@ -1,5 +1,5 @@
 /* checkpoint/adapter_write.c -- an adapter as PEFT writes it. */
-#include "checkpoint/adapter.h"
+#include "checkpoint/adapter_tokens.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -82,6 +82,7 @@ static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
     lrk_json_set(root, "inference_mode", lrk_json_new_bool(true));
     lrk_json_set(root, "modules_to_save", lrk_json_new_null());
     if (a->n_save) LRK_TRY(put_names(root, "modules_to_save", a->save, a->n_save, err));
+    lrk_adapter_put_tokens(a, root);
     if (a->tied) lrk_json_set(root, "ensure_weight_tying", lrk_json_new_bool(true));
     lrk_json_set(root, "layers_to_transform", lrk_json_new_null());
     lrk_json_set(root, "layers_pattern", lrk_json_new_null());
@@ -114,6 +115,11 @@ static lrk_status declare_one(lrk_st_writer *w, const char *path, const char *en
     return status;
 }
 
+static const char *whole_ending(const lrk_adapter_whole *w)
+{
+    return w->rows.n ? LRK_ADAPTER_ROWS : ".weight";
+}
+
 static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
 {
     for (void *i = lrk_json_begin(a->notes); i; i = lrk_json_next(a->notes, i)) {
@@ -129,7 +135,7 @@ static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
         if (a->dora) LRK_TRY(declare_one(w, m->path, ".lora_magnitude_vector", &m->m, err));
     }
     for (size_t i = 0; i < a->n_whole; i++)
-        LRK_TRY(declare_one(w, a->whole[i].path, ".weight", &a->whole[i].weight, err));
+        LRK_TRY(declare_one(w, a->whole[i].path, whole_ending(&a->whole[i]), &a->whole[i].weight, err));
     for (size_t i = 0; i < a->n_stacks; i++) {
         char path[LRK_NAME_MAX];
         lrk_adapter_stack_module(a, &a->stack[i], path);
@@ -145,7 +151,8 @@ static const lrk_tensor *tensor_of(const lrk_adapter *a, const char *key)
     const char *path = key + sizeof "base_model.model." - 1, *ending = strstr(path, ".lora_");
     for (size_t i = 0; !ending && i < a->n_whole; i++) {
         const size_t n = strlen(a->whole[i].path);
-        if (strncmp(a->whole[i].path, path, n) == 0 && strcmp(path + n, ".weight") == 0) return &a->whole[i].weight;
+        if (strncmp(a->whole[i].path, path, n) == 0 && strcmp(path + n, whole_ending(&a->whole[i])) == 0)
+            return &a->whole[i].weight;
     }
     for (size_t i = 0; ending && i < a->n; i++) {
         const lrk_adapter_module *m = &a->module[i];

@@ -55,7 +55,8 @@ static lrk_status check_adapter(const combining *c, size_t i, lrk_err *err)
                 "adapter %zu has adapters beside stacks of experts, which cannot be combined; merge it into its base",
                 i + 1);
     LRK_REQUIRE(err, a->n_whole == 0, LRK_ESUPPORT,
-                "adapter %zu brings an embedding or a head of its own (modules_to_save), which cannot be combined", i + 1);
+                "adapter %zu brings an embedding or a head of its own, or rows of them (modules_to_save, "
+                "trainable_token_indices), which cannot be combined", i + 1);
     LRK_REQUIRE(err, isfinite(c->weight[i]), LRK_EUSAGE, "the weight of adapter %zu is not finite", i + 1);
     LRK_REQUIRE(err, !first || !hash || strcmp(first, hash) == 0, LRK_EINPUT,
                 "adapters 1 and %zu are of different bases: they were trained on weights with hashes %.16s... and %.16s...",

@@ -263,7 +263,7 @@ static lrk_status plan_head(lrk_merge_job *job, size_t *wanted, lrk_err *err)
     const bool tied = !lrk_weights_find(job->base, "lm_head.weight", &head);
     *wanted = a ? a->n + a->n_whole : 0;
     if (!tied || !a || !a->n_whole) return LRK_OK;
-    if (a->tied) {
+    if (lrk_adapter_as_one(a)) {
         *wanted = a->n + 1;
         return LRK_OK;
     }

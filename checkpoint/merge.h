@@ -2,7 +2,7 @@
  *
  *     W' = round(W + scale * (B * A))      per element; scale in f32
  * and with DoRA, round(M[o] / |V[o]| * V[o]) for each row V[o] of that sum. An embedding or a head that the adapter
- * replaces is written in place of the base's, rounded once. Where that cuts the tie of the two, both are stored and
+ * replaces is written in place of the base's, rounded once; of some rows, these, and all others as they are. Where that cuts the tie of the two, both are stored and
  * config.json says tie_word_embeddings: false.
  * B * A is summed over the rank in its order, each step rounded to f32 as a fused multiply-add
  * rounds, so the result is that of PEFT's merge, and the same on every machine. W is the stored

@@ -62,25 +62,35 @@ static void add_delta(const lrk_adapter_module *m, size_t row, size_t cols, floa
     for (size_t c = 0; c < cols; c++) w[c] *= factor;
 }
 
+/* What an adapter has in place of this row, or NULL. */
+static const float *replacement(const lrk_merge_item *item, size_t row)
+{
+    const lrk_adapter_whole *w = item->whole;
+    if (!w) return NULL;
+    const size_t k = w->rows.n ? lrk_row_place(w->rows.id, w->rows.n, (int32_t)row) : row;
+    return k < lrk_rows(&w->weight) ? lrk_row(&w->weight, k) : NULL;
+}
+
 static void make_rows(void *ctx, size_t task, int worker)
 {
     const panel *p = ctx;
     const lrk_merge_item *item = p->item;
     const size_t cols = lrk_cols(&item->src), last = lrk_min(p->rows, (task + 1) * TASK_ROWS);
     float *w = p->scratch + 2 * cols * (size_t)worker;
-    const bool adapted = p->adapted && item->module, whole = p->adapted && item->whole;
+    const bool adapted = p->adapted && item->module;
     p->bad[task] = SIZE_MAX;
     for (size_t i = task * TASK_ROWS; i < last; i++) {
         const size_t row = p->first + i;
         const void *src = lrk_row(&item->src, src_row(item, row));
         unsigned char *out = p->out + i * p->row_bytes;
+        const float *own = p->adapted ? replacement(item, row) : NULL;
         lrk_to_f32(item->src.dtype, src, cols, w);
-        if (whole) memcpy(w, lrk_row(item->whole, row), cols * sizeof *w);
+        if (own) memcpy(w, own, cols * sizeof *w);
         if (adapted) add_delta(item->module, hf_row(item, row), cols, w, w + cols);
         for (size_t c = 0; c < cols && item->shift != 0.0f; c++) w[c] += item->shift;
         for (size_t c = 0; c < cols && p->bad[task] == SIZE_MAX; c++)
             if (!(fabsf(w[c]) <= p->limit)) p->bad[task] = row * cols + c;
-        if (item->src.dtype == item->out.dtype && !adapted && !whole && item->shift == 0.0f)
+        if (item->src.dtype == item->out.dtype && !adapted && !own && item->shift == 0.0f)
             memcpy(out, src, p->row_bytes);
         else
             (void)lrk_from_f32(item->out.dtype, w, cols, out);
@@ -229,7 +239,7 @@ lrk_status lrk_merge_stream(lrk_merge_job *job, const lrk_merge_item *item, lrk_
 
 typedef struct comparison {
     const unsigned char *written;
-    bool differs;
+    bool differs, strays; /* strays: in a row that the adapter does not replace */
     lrk_merge_change *change; /* to add to, or NULL: the first difference is enough */
 } comparison;
 
@@ -238,6 +248,9 @@ static lrk_status compare(void *ctx, const panel *p, bool *enough, lrk_err *err)
     comparison *c = ctx;
     const unsigned char *written = c->written + p->first * p->row_bytes;
     if (memcmp(written, p->out, p->rows * p->row_bytes) != 0) c->differs = true;
+    for (size_t i = 0; i < p->rows && p->item->whole; i++)
+        if (!replacement(p->item, p->first + i))
+            c->strays |= memcmp(written + i * p->row_bytes, p->out + i * p->row_bytes, p->row_bytes) != 0;
     if (c->change) return lrk_merge_change_rows(c->change, p->item, p->out, written, p->rows, err);
     *enough = c->differs;
     return LRK_OK;
@@ -252,6 +265,23 @@ static bool untouched_expert(const lrk_adapter_module *m)
     return zero;
 }
 
+/* Rows of tokens that the data had not stay as they were. */
+static lrk_status untouched_rows(const lrk_merge_item *item, bool *untouched, lrk_err *err)
+{
+    const lrk_adapter_whole *w = item->whole;
+    const size_t cols = lrk_cols(&item->src);
+    *untouched = w && w->rows.n;
+    if (!*untouched) return LRK_OK;
+    float *stored = lrk_heap_alloc(cols, sizeof *stored);
+    LRK_REQUIRE(err, stored, LRK_ENOMEM, "memory: no room for rows of '%s'", item->name);
+    for (size_t k = 0; k < w->rows.n && *untouched; k++) {
+        lrk_to_f32(item->src.dtype, lrk_row(&item->src, (size_t)w->rows.id[k]), cols, stored);
+        *untouched = memcmp(stored, lrk_row(&w->weight, k), cols * sizeof *stored) == 0;
+    }
+    lrk_heap_free(stored);
+    return LRK_OK;
+}
+
 lrk_status lrk_merge_verify(const lrk_merge_job *job, const lrk_merge_item *item, const lrk_tensor *written,
                             lrk_err *err)
 {
@@ -260,14 +290,16 @@ lrk_status lrk_merge_verify(const lrk_merge_job *job, const lrk_merge_item *item
     LRK_REQUIRE(err, written->dtype == item->out.dtype && lrk_same_shape(written, &item->out),
                 LRK_EINTERNAL, "tensor '%s' was written with another type or shape", item->name);
     LRK_TRY(walk(item, false, compare, &c, err));
-    LRK_REQUIRE(err, c.differs || !item->whole, LRK_ENUMERIC,
+    bool untouched = false;
+    if (!c.differs && item->whole) LRK_TRY(untouched_rows(item, &untouched, err));
+    LRK_REQUIRE(err, c.differs || !item->whole || untouched, LRK_ENUMERIC,
                 "tensor '%s': merging changed nothing: it was not trained, or too little for %s", item->name,
                 lrk_dtype_name(item->out.dtype));
     LRK_REQUIRE(err, c.differs || !item->module || untouched_expert(item->module), LRK_ENUMERIC,
                 "tensor '%s': merging changed nothing: its adapter is zero, or too small for %s; "
                 "is the adapter trained?",
                 item->name, lrk_dtype_name(item->out.dtype));
-    LRK_REQUIRE(err, !c.differs || item->module || item->whole, LRK_EIO,
+    LRK_REQUIRE(err, !c.strays && (!c.differs || item->module || item->whole), LRK_EIO,
                 "tensor '%s' was not written as it stands in the base: the device may be failing",
                 item->name);
     return c.change ? lrk_merge_change_note(job->report, item, &change, err) : LRK_OK;

@@ -22,7 +22,7 @@ typedef struct lrk_merge_item {
     lrk_tensor src;                   /* as stored */
     lrk_tensor out;                   /* type and shape to write; no data */
     const lrk_adapter_module *module; /* or NULL */
-    const lrk_tensor *whole;          /* what stands for src, or NULL */
+    const lrk_adapter_whole *whole;   /* what stands for src or for some of its rows, or NULL */
     lrk_row_order order;
     size_t head_dim;    /* rows of a head, where order or base_permuted matter */
     size_t first_row;   /* VALUES: where those of a head begin */

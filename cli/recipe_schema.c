@@ -12,8 +12,17 @@
 static const char *shown_default(const lrk_key *k)
 {
     if (*k->fallback) return k->fallback;
-    if (k->kind == LRK_KEY_PATTERNS) return "{}";
-    return k->kind == LRK_KEY_STRINGS || k->kind == LRK_KEY_SIZES || k->kind == LRK_KEY_DATASETS ? "[]" : "not set";
+    switch (k->kind) {
+    case LRK_KEY_PATTERNS:
+    case LRK_KEY_TOKENS:
+        return "{}";
+    case LRK_KEY_STRINGS:
+    case LRK_KEY_SIZES:
+    case LRK_KEY_DATASETS:
+        return "[]";
+    default:
+        return "not set";
+    }
 }
 
 static void put_domain(lrk_buf *b, const lrk_key *k)
@@ -170,6 +179,19 @@ static lrk_json *json_key(const lrk_key *k)
         json_interval(items, k->domain);
         lrk_json_set(o, "type", lrk_json_c_string(list ? "array" : "object"));
         lrk_json_set(o, list ? "items" : "additionalProperties", items);
+        break;
+    }
+    case LRK_KEY_TOKENS: {
+        lrk_json *ids = lrk_json_object(), *item = lrk_json_object(), *types = lrk_json_array();
+        lrk_json_set_text(item, "type", "integer");
+        json_interval(item, k->domain);
+        lrk_json_set_text(ids, "type", "array");
+        lrk_json_set(ids, "items", lrk_json_ref(item));
+        lrk_json_add(types, lrk_json_c_string("array"));
+        lrk_json_add(types, lrk_json_c_string("object"));
+        lrk_json_set(o, "type", types);
+        lrk_json_set(o, "items", item);
+        lrk_json_set(o, "additionalProperties", ids);
         break;
     }
     default:

@@ -84,9 +84,15 @@ static bool select_module(void *ctx, const char *path, size_t *rank, double *alp
 
 lrk_lora_options lrk_adapter_options(const lrk_adapter *a)
 {
-    unsigned whole = a->tied ? LRK_WHOLE_AS_ONE : 0u;
-    for (size_t i = 0; i < a->n_whole; i++) whole |= lrk_whole_named(a->whole[i].path);
-    return (lrk_lora_options){.rank = a->rank,
+    unsigned whole = lrk_adapter_as_one(a) ? LRK_WHOLE_AS_ONE : 0u;
+    lrk_row_list rows[2] = {{NULL, 0}, {NULL, 0}};
+    for (size_t i = 0; i < a->n_whole; i++) {
+        const unsigned bit = lrk_whole_named(a->whole[i].path);
+        whole |= bit;
+        rows[bit == LRK_WHOLE_HEAD] = a->whole[i].rows;
+    }
+    return (lrk_lora_options){.rows = {rows[0], rows[1]},
+                              .rank = a->rank,
                               .alpha = a->alpha,
                               .rslora = a->rslora,
                               .dora = a->dora,
@@ -172,11 +178,12 @@ lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *e
     LRK_REQUIRE(err, a->n_whole == 0 || m->n_whole, LRK_EINPUT, "the model takes no %s of the adapter", a->whole[0].path);
     for (size_t i = 0; i < m->n_whole; i++) {
         const lrk_whole *w = &m->whole[i];
-        const lrk_tensor *from = lrk_adapter_find_whole(a, w->path);
-        LRK_REQUIRE(err, from && lrk_same_shape(from, &w->weight), LRK_EINPUT,
+        const lrk_adapter_whole *from = lrk_adapter_find_whole(a, w->path);
+        LRK_REQUIRE(err, from && lrk_same_shape(&from->weight, &w->weight) && lrk_row_lists_equal(from->rows, w->rows),
+                    LRK_EINPUT,
                     "the adapter has no %s of (%zu, %zu), which the model takes", w->path, lrk_rows(&w->weight),
                     lrk_cols(&w->weight));
-        lrk_device_upload(m->device, w->weight.data, from->data, lrk_bytes(from));
+        lrk_device_upload(m->device, w->weight.data, from->weight.data, lrk_bytes(&from->weight));
     }
     lrk_model_settle(m);
     return LRK_OK;
@@ -334,21 +341,34 @@ lrk_status lrk_adapter_whole_copy(lrk_arena *arena, const lrk_model *m, lrk_tens
     return lrk_device_download(m->device, t->data, there, lrk_bytes(t), err);
 }
 
+/* A copy of the numbers of rows, which are the model's. */
+static lrk_status keep_rows(lrk_adapter *a, const lrk_row_list *rows, lrk_row_list *out, lrk_err *err)
+{
+    int32_t *id;
+    if (!rows->n) return LRK_OK;
+    LRK_TRY(lrk_alloc(&a->arena, rows->n, sizeof *id, "rows that are trained", &id, err));
+    memcpy(id, rows->id, rows->n * sizeof *id);
+    *out = (lrk_row_list){id, rows->n};
+    return LRK_OK;
+}
+
 /* The last name of each module, as PEFT's users write it. */
 static lrk_status take_whole(lrk_adapter *a, const lrk_model *m, lrk_err *err)
 {
     const char **save;
     a->n_whole = a->n_save = 0;
-    a->tied = m->as_one;
+    a->tied = m->as_one && !m->whole[0].rows.n; /* rows are as one without being asked to */
     LRK_TRY(lrk_alloc(&a->arena, LRK_ADAPTER_WHOLE, sizeof *save, "modules_to_save", &save, err));
     a->save = save;
     for (size_t i = 0; i < m->n_whole; i++) {
         lrk_tensor copy = m->whole[i].weight;
         LRK_TRY(lrk_adapter_whole_copy(&a->arena, m, &copy, err));
-        save[a->n_save++] = short_name(m->whole[i].path);
-        a->whole[a->n_whole++] = (lrk_adapter_whole){.path = m->whole[i].path, .weight = copy};
+        lrk_adapter_whole *w = &a->whole[a->n_whole++];
+        *w = (lrk_adapter_whole){.path = m->whole[i].path, .weight = copy};
+        LRK_TRY(keep_rows(a, &m->whole[i].rows, &w->rows, err));
+        if (!w->rows.n) save[a->n_save++] = short_name(m->whole[i].path);
     }
-    if (m->as_one) a->whole[a->n_whole++] = (lrk_adapter_whole){.path = LRK_HEAD_PATH, .weight = a->whole[0].weight};
+    if (a->tied) a->whole[a->n_whole++] = (lrk_adapter_whole){.path = LRK_HEAD_PATH, .weight = a->whole[0].weight};
     return LRK_OK;
 }
 

@@ -232,13 +232,24 @@ static lrk_var *layer_forward(const lrk_pass *p, size_t i, const lrk_angles *ang
     return add(p, h, norm(p, f, &n[LRK_NORM_FEED_FORWARD_OUT]));
 }
 
+/* Rows of the embedding that are trained alone. */
+static lrk_var *own_rows(const lrk_pass *p, lrk_var *h)
+{
+    const lrk_whole *w = p->model->embedding_rows;
+    if (!w) return h;
+    lrk_var *in[] = {h, lrk_constant(p->tape, p->ids),
+                     lrk_parameter(p->tape, &w->weight, w->gradient.rank ? &w->gradient : NULL),
+                     lrk_constant(p->tape, &w->index)};
+    return lrk_apply(p->tape, &lrk_op_token_rows, in, 4, &p->model->token_rows);
+}
+
 lrk_var *lrk_model_hidden(const lrk_pass *p)
 {
     const lrk_model *m = p->model;
     const lrk_angles angles = rope_tables(p);
     lrk_var *in[] = {lrk_parameter(p->tape, &m->embedding, m->d_embedding.rank ? &m->d_embedding : NULL),
                      lrk_constant(p->tape, p->ids)};
-    lrk_var *h = lrk_apply(p->tape, &lrk_op_embed, in, 2, &m->embed);
+    lrk_var *h = own_rows(p, lrk_apply(p->tape, &lrk_op_embed, in, 2, &m->embed));
     for (size_t i = 0; i < m->decoder.layers; i++) {
         if (p->hidden) p->hidden[i] = h;
         if (p->recompute) lrk_tape_segment_begin(p->tape);
@@ -261,15 +272,24 @@ static lrk_var *scaled(const lrk_pass *p, lrk_var *hidden)
 lrk_var *lrk_model_loss(const lrk_pass *p, lrk_var *hidden, const lrk_tensor *targets)
 {
     const lrk_model *m = p->model;
+    const lrk_whole *w = m->head_rows;
     lrk_var *in[] = {scaled(p, hidden), lrk_parameter(p->tape, &m->head, m->d_head.rank ? &m->d_head : NULL),
-                     lrk_constant(p->tape, targets)};
-    return lrk_apply(p->tape, &lrk_op_linear_xent, in, 3, &m->loss);
+                     lrk_constant(p->tape, targets),
+                     lrk_parameter(p->tape, w ? &w->weight : NULL, w && w->gradient.rank ? &w->gradient : NULL),
+                     lrk_constant(p->tape, w ? &w->index : NULL)};
+    return lrk_apply(p->tape, &lrk_op_linear_xent, in, 5, &m->loss);
 }
 
 lrk_var *lrk_model_logits(const lrk_pass *p, lrk_var *hidden)
 {
     lrk_var *in[] = {scaled(p, hidden), lrk_constant(p->tape, &p->model->head)};
     lrk_var *z = lrk_apply(p->tape, &lrk_op_linear, in, 2, &p->model->plain);
+    const lrk_whole *w = p->model->head_rows;
+    if (w) {
+        lrk_var *own[] = {in[0], lrk_constant(p->tape, &w->weight)}, *r;
+        r = lrk_apply(p->tape, &lrk_op_linear, own, 2, &p->model->plain);
+        z = lrk_apply(p->tape, &lrk_op_token_logits, (lrk_var *[]){z, r, lrk_constant(p->tape, &w->index)}, 3, NULL);
+    }
     if (p->model->softcap.cap <= 0.0) return z;
     return lrk_apply(p->tape, &lrk_op_softcap, (lrk_var *[]){z}, 1, &p->model->softcap);
 }

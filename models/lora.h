@@ -18,6 +18,7 @@
 #include "base/rng.h"
 #include "kernels/dropout/dropout.h"
 #include "kernels/linear/linear.h"
+#include "models/whole.h"
 
 #include <stdbool.h>
 
@@ -31,6 +32,7 @@ typedef struct lrk_lora_options {
     double dropout;
     bool rslora, dora;
     unsigned whole; /* embedding and head to be trained beside them: bits of models/whole.h */
+    lrk_row_list rows[2]; /* of the embedding, and of the head: these rows alone; n 0: all */
     uint64_t seed;
     lrk_lora_select select; /* NULL: every linear layer but the head and routers */
     void *ctx;

@@ -1,5 +1,5 @@
 /* models/model.c -- builds a model from weights that it asks for by name. */
-#include "models/model.h"
+#include "models/attributes.h"
 
 #include "base/nf4.h"
 #include "base/quant.h"
@@ -32,8 +32,8 @@ static lrk_status expect(const lrk_builder *b, const lrk_tensor *t, const char *
     return LRK_OK;
 }
 
-/* n numbers to the device, into the frozen arena. */
-static lrk_status put(const lrk_builder *b, const float *numbers, lrk_tensor *out, lrk_err *err)
+/* The numbers of *out to the device, into the frozen arena. */
+static lrk_status put(const lrk_builder *b, const void *numbers, lrk_tensor *out, lrk_err *err)
 {
     LRK_TRY(lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err));
     if (out->data && b->options->way != LRK_WEIGHTS_LISTED)
@@ -388,23 +388,25 @@ static void place_whole(lrk_model *m, size_t at)
     float *parameters = m->parameters.data, *gradients = m->gradients.data;
     for (size_t i = 0; i < m->n_whole; i++) {
         lrk_whole *w = &m->whole[i];
-        const bool embedding = strcmp(w->path, LRK_EMBEDDING_PATH) == 0;
+        const bool embedding = strcmp(w->path, LRK_EMBEDDING_PATH) == 0, rows = w->rows.n > 0;
         w->weight.data = parameters ? parameters + at : NULL;
         if (m->gradients.rank) {
             w->gradient = w->weight;
             w->gradient.data = gradients ? gradients + at : NULL;
         }
-        if (embedding || m->as_one) {
+        if (rows && (embedding || m->as_one)) m->embedding_rows = w;
+        if (rows && (!embedding || m->as_one)) m->head_rows = w;
+        if (!rows && (embedding || m->as_one)) {
             m->embedding = w->weight;
             m->d_embedding = w->gradient;
         }
-        if (!embedding || m->as_one) {
+        if (!rows && (!embedding || m->as_one)) {
             m->head = w->weight;
             m->d_head = w->gradient;
         }
         at += lrk_count(&w->weight);
     }
-    m->loss.train = m->d_head.rank > 0;
+    m->loss.train = m->d_head.rank > 0 || (m->head_rows && m->head_rows->gradient.rank > 0);
 }
 
 static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
@@ -442,57 +444,6 @@ static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
     return LRK_OK;
 }
 
-/* What embeddings are multiplied by: a number that the reference holds in the compute type. */
-static double embedding_scale(const lrk_decoder *d, lrk_compute compute)
-{
-    if (!d->sqrt_embedding) return d->embedding_scale;
-    const float root = (float)sqrt((double)d->width);
-    return (double)(compute == LRK_C_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(root)) : root);
-}
-
-/* A head of queries and keys is put in the other order, what turns in front: a permutation that leaves
- * their products alone. Values are padded to its length, and cut again. */
-static void set_latent(lrk_model *m)
-{
-    const lrk_decoder *d = &m->decoder;
-    const lrk_latent *l = &d->latent;
-    const size_t D = d->head_size, R = d->rotary, both = l->plain + l->value;
-    m->latent_norm = (lrk_rmsnorm_attr){.eps = 1e-6}; /* whatever the configuration says */
-    m->rope.interleaved = l->pairs_adjacent;
-    m->latent_q = (lrk_heads_attr){d->heads, D, {{D, l->plain, R}, {D, 0, l->plain}}};
-    m->latent_k = (lrk_heads_attr){d->heads, D, {{0, 0, R}, {both, 0, l->plain}}};
-    m->latent_v = (lrk_heads_attr){d->heads, D, {{both, l->plain, l->value}, {0, 0, 0}}};
-    m->latent_o = (lrk_heads_attr){d->heads, l->value, {{D, 0, l->value}, {0, 0, 0}}};
-}
-
-static void set_attributes(lrk_model *m, lrk_compute compute)
-{
-    const lrk_decoder *d = &m->decoder;
-    const lrk_rope *const ropes[] = {&d->rope, &d->local_rope};
-    m->norm = (lrk_rmsnorm_attr){.eps = d->norm_eps};
-    m->layer_norm = (lrk_layernorm_attr){.eps = d->norm_eps};
-    for (int i = 0; i < 2; i++) {
-        m->rope_table[i] = (lrk_rope_table_attr){.attention_factor = ropes[i]->attention_factor,
-                                                 .long_from = (size_t)ropes[i]->original};
-        m->attention[i] = (lrk_attention_attr){.heads = d->heads,
-                                               .kv_heads = d->key_heads,
-                                               .head = d->head_size,
-                                               .scale = d->attention_scale,
-                                               .window = i ? d->window : 0,
-                                               .softcap = d->attention_softcap};
-    }
-    m->rope = (lrk_rope_attr){.head = d->head_size, .interleaved = d->interleaved};
-    if (d->latent.rank) set_latent(m);
-    m->embed = (lrk_embed_attr){.compute = compute, .scale = embedding_scale(d, compute), .padding = d->padding};
-    m->gather = (lrk_embed_attr){.compute = compute, .scale = 1.0};
-    m->swiglu = (lrk_swiglu_attr){.activation = d->activation};
-    m->residual = (lrk_scale_attr){.scale = d->residual_scale};
-    m->logit = (lrk_scale_attr){.scale = d->logit_scale};
-    m->softcap = (lrk_softcap_attr){.cap = d->final_softcap};
-    m->loss.softcap = d->final_softcap;
-    m->plain = (lrk_linear_attr){.scale = 1.0};
-}
-
 static lrk_status frequencies(const lrk_builder *b, const lrk_rope *rope, lrk_tensor *out, lrk_err *err)
 {
     const size_t R = b->m->decoder.rotary;
@@ -505,15 +456,33 @@ static lrk_status frequencies(const lrk_builder *b, const lrk_rope *rope, lrk_te
     return put(b, numbers, out, err);
 }
 
-/* Embedding or head, which is trained: its stored type stays where it is. */
-static lrk_status whole(const lrk_builder *b, const char *path, const char *name, lrk_err *err)
+/* The numbers of the rows that are trained: the model's own, and on the device. */
+static lrk_status list_rows(const lrk_builder *b, const lrk_row_list *rows, lrk_whole *w, lrk_err *err)
+{
+    int32_t *id;
+    for (size_t i = 0; i < rows->n; i++)
+        LRK_REQUIRE(err, rows->id[i] >= 0 && (size_t)rows->id[i] < b->m->decoder.vocabulary, LRK_EVALUE,
+                    "row %d of %s is to be trained, but it has %zu: tokens beyond them need a model that was resized",
+                    rows->id[i], w->path, b->m->decoder.vocabulary);
+    LRK_TRY(lrk_alloc(&b->m->own, rows->n, sizeof *id, "rows that are trained", &id, err));
+    memcpy(id, rows->id, rows->n * sizeof *id);
+    w->rows = (lrk_row_list){id, rows->n};
+    w->weight.dim[0] = rows->n;
+    w->index = lrk_vec(LRK_I32, rows->n);
+    w->index.name = w->path;
+    return put(b, id, &w->index, err);
+}
+
+/* Embedding or head, which is trained, or some of its rows: its stored type stays where it is. */
+static lrk_status whole(const lrk_builder *b, const char *path, const char *name, const lrk_row_list *rows, lrk_err *err)
 {
     const lrk_decoder *d = &b->m->decoder;
     lrk_whole *w = &b->m->whole[b->m->n_whole++];
     *w = (lrk_whole){.path = path, .weight = lrk_mat(LRK_F32, d->vocabulary, d->width)};
     w->weight.name = path;
     LRK_TRY(b->find(b->ctx, name, &w->stored, err));
-    return expect(b, &w->stored, name, d->vocabulary, d->width, err);
+    LRK_TRY(expect(b, &w->stored, name, d->vocabulary, d->width, err));
+    return rows->n ? list_rows(b, rows, w, err) : LRK_OK;
 }
 
 static lrk_status embedding_and_head(const lrk_builder *b, lrk_err *err)
@@ -521,16 +490,17 @@ static lrk_status embedding_and_head(const lrk_builder *b, lrk_err *err)
     static const char rows[] = LRK_EMBEDDING_PATH ".weight", head[] = LRK_HEAD_PATH ".weight";
     lrk_model *m = b->m;
     const lrk_decoder *d = &m->decoder;
-    const unsigned bits = b->options->lora ? b->options->lora->whole : 0;
+    const lrk_lora_options none = {0}, *lora = b->options->lora ? b->options->lora : &none;
+    const unsigned bits = lora->whole;
+    const lrk_row_list *in = &lora->rows[0], *out = &lora->rows[1];
     m->as_one = lrk_whole_as_one(bits, d->tied);
-    if (m->as_one) return whole(b, LRK_EMBEDDING_PATH, rows, err);
-    if (bits & LRK_WHOLE_EMBEDDING)
-        LRK_TRY(whole(b, LRK_EMBEDDING_PATH, rows, err));
-    else
-        LRK_TRY(matrix(b, rows, d->vocabulary, d->width, &m->embedding, err));
-    if (bits & LRK_WHOLE_HEAD) return whole(b, LRK_HEAD_PATH, d->tied ? rows : head, err);
+    if (m->as_one || bits & LRK_WHOLE_EMBEDDING) LRK_TRY(whole(b, LRK_EMBEDDING_PATH, rows, in, err));
+    const bool held = !m->n_whole || in->n, as_one = m->as_one; /* the matrix of the embedding is needed */
+    if (held) LRK_TRY(matrix(b, rows, d->vocabulary, d->width, &m->embedding, err));
+    if (!as_one && bits & LRK_WHOLE_HEAD) LRK_TRY(whole(b, LRK_HEAD_PATH, d->tied ? rows : head, out, err));
+    if (as_one ? !in->n : bits & LRK_WHOLE_HEAD && !out->n) return LRK_OK;
     m->head = m->embedding;
-    if (d->tied && !(bits & LRK_WHOLE_EMBEDDING)) return LRK_OK;
+    if (d->tied && held) return LRK_OK;
     return matrix(b, d->tied ? rows : head, d->vocabulary, d->width, &m->head, err);
 }
 
@@ -552,7 +522,7 @@ lrk_status lrk_model_build(lrk_model *m, const lrk_decoder *d, lrk_weight_find f
                            const lrk_model_options *options, lrk_model_memory memory, lrk_err *err)
 {
     *m = (lrk_model){.decoder = *d, .device = memory.device, .own = lrk_arena_growing("model")};
-    set_attributes(m, options->compute);
+    lrk_model_set_attributes(m, options->compute);
     const lrk_builder b = {m, find, ctx, options, memory};
     const lrk_status status = build(&b, err);
     if (status != LRK_OK) lrk_model_free(m);

@@ -24,11 +24,12 @@
 #include "kernels/scale/scale.h"
 #include "kernels/softcap/softcap.h"
 #include "kernels/swiglu/swiglu.h"
+#include "kernels/token_logits/token_logits.h"
+#include "kernels/token_rows/token_rows.h"
 #include "models/cache.h"
 #include "models/decoder.h"
 #include "models/lora.h"
 #include "models/modules.h"
-#include "models/whole.h"
 
 /* Puts the view of a weight into *out; fails with LRK_EINPUT when there is none of this name. */
 typedef lrk_status (*lrk_weight_find)(void *ctx, const char *name, lrk_tensor *out, lrk_err *err);
@@ -50,8 +51,9 @@ typedef struct lrk_layer {
 typedef struct lrk_model {
     lrk_decoder decoder;
     lrk_device device;          /* where all of the following lies */
-    lrk_tensor embedding, head; /* (V, C), stored type; the same view when tied; f32 where trained */
+    lrk_tensor embedding, head; /* (V, C), stored type; the same view when tied; f32 where all of it is trained */
     lrk_tensor d_embedding, d_head;     /* their gradients, the same view when trained as one; rank 0: none */
+    const lrk_whole *embedding_rows, *head_rows; /* rows that stand for some of theirs, or NULL; of `whole` */
     lrk_norm_weights final_norm;        /* C */
     lrk_tensor frequencies[2];  /* f32 (R / 2), or (2, R / 2): short and long documents; [1]: local */
     lrk_layer *layers;
@@ -71,6 +73,7 @@ typedef struct lrk_model {
     lrk_rope_attr rope;
     lrk_attention_attr attention[2]; /* [1]: with a window */
     lrk_embed_attr embed, gather;    /* gather: rows as they are */
+    lrk_token_rows_attr token_rows;
     lrk_swiglu_attr swiglu;
     lrk_scale_attr residual, logit;
     lrk_softcap_attr softcap;

@@ -27,8 +27,10 @@ lrk_status lrk_whole_start(const lrk_whole *w, lrk_device device, lrk_err *err)
     LRK_REQUIRE(err, numbers, LRK_ENOMEM, "memory: no room for the start values of %s", w->path);
     for (size_t r = 0; r < rows; r += ROWS) {
         const size_t n = lrk_min(ROWS, rows - r);
-        for (size_t i = 0; i < n; i++)
-            lrk_to_f32(w->stored.dtype, lrk_row(&w->stored, r + i), cols, numbers + i * cols);
+        for (size_t i = 0; i < n; i++) {
+            const size_t row = w->rows.n ? (size_t)w->rows.id[r + i] : r + i;
+            lrk_to_f32(w->stored.dtype, lrk_row(&w->stored, row), cols, numbers + i * cols);
+        }
         lrk_device_upload(device, lrk_row(&w->weight, r), numbers, n * cols * sizeof *numbers);
     }
     lrk_heap_free(numbers);

@@ -3,11 +3,15 @@
  * PEFT's modules_to_save: an f32 copy stands for what is stored, begins as that and learns as adapters do. Of a tied
  * model one of them may be trained alone, or both apart, which cuts the tie: the other stays what it was. Trained
  * as one (PEFT's ensure_weight_tying) they stay tied, and the gradient is the sum of both uses'.
- * Source: huggingface/peft, utils/other.py, ModulesToSaveWrapper.
+ *
+ * Some rows alone (trainable_token_indices): the matrix stays frozen in the type it is stored in, the f32 copy is of
+ * these rows, and nothing as large as the vocabulary is added to.
+ * Source: huggingface/peft, utils/other.py, ModulesToSaveWrapper and TrainableTokensWrapper.
  */
 #ifndef LRK_MODELS_WHOLE_H
 #define LRK_MODELS_WHOLE_H
 #include "base/device.h"
+#include "base/row_list.h"
 #include "base/tensor.h"
 
 #include <stdbool.h>
@@ -27,7 +31,9 @@ static inline bool lrk_whole_as_one(unsigned bits, bool tied)
 typedef struct lrk_whole {
     const char *path;            /* of the module; static */
     lrk_tensor stored;           /* as the base has it, in this process's memory */
-    lrk_tensor weight, gradient; /* f32 (V, C), in the model's vectors; gradient of rank 0 in inference */
+    lrk_tensor weight, gradient; /* f32 (V, C) or (N, C), in the model's vectors; gradient of rank 0 in inference */
+    lrk_row_list rows;           /* n 0: all of them; owned by the model */
+    lrk_tensor index;            /* i32 (N), the same numbers on the device; rank 0: all rows */
 } lrk_whole;
 
 /* The bit of the module that PEFT chooses by this name: one whose path ends in it. 0: neither does. */

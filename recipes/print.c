@@ -64,6 +64,26 @@ static void put_text(lrk_buf *b, const char *s)
 
 static void put_datasets(lrk_buf *b, const lrk_recipe_datasets *list);
 
+static void put_sizes(lrk_buf *b, const lrk_sizes *list)
+{
+    lrk_buf_puts(b, "[");
+    for (size_t i = 0; i < list->n; i++) lrk_buf_printf(b, "%s%zu", i ? ", " : "", list->item[i]);
+    lrk_buf_puts(b, "]");
+}
+
+static void put_tokens(lrk_buf *b, const lrk_token_lists *map)
+{
+    const bool alone = map->n == 1 && !map->module[0];
+    if (!alone) lrk_buf_puts(b, "{");
+    for (size_t i = 0; i < map->n; i++) {
+        if (i) lrk_buf_puts(b, ", ");
+        if (!alone) put_text(b, map->module[i]);
+        if (!alone) lrk_buf_puts(b, ": ");
+        put_sizes(b, &map->ids[i]);
+    }
+    if (!alone) lrk_buf_puts(b, "}");
+}
+
 static void put_value(lrk_buf *b, const lrk_key *k, const void *base)
 {
     const void *member = (const char *)base + k->offset;
@@ -106,13 +126,12 @@ static void put_value(lrk_buf *b, const lrk_key *k, const void *base)
         lrk_buf_puts(b, "]");
         return;
     }
-    case LRK_KEY_SIZES: {
-        const lrk_sizes *list = member;
-        lrk_buf_puts(b, "[");
-        for (size_t i = 0; i < list->n; i++) lrk_buf_printf(b, "%s%zu", i ? ", " : "", list->item[i]);
-        lrk_buf_puts(b, "]");
+    case LRK_KEY_SIZES:
+        put_sizes(b, member);
         return;
-    }
+    case LRK_KEY_TOKENS:
+        put_tokens(b, member);
+        return;
     case LRK_KEY_PATTERNS: {
         const lrk_patterns *map = member;
         lrk_buf_puts(b, "{");

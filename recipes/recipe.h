@@ -31,6 +31,13 @@ typedef struct lrk_patterns {
     size_t n;
 } lrk_patterns;
 
+/* Ids of tokens, for modules that are named; one list alone, whose name is NULL, is for the embedding. */
+typedef struct lrk_token_lists {
+    const char **module;
+    lrk_sizes *ids;
+    size_t n;
+} lrk_token_lists;
+
 /* In the order of the domains in schema.def and dataset.def. */
 enum { LRK_ADAPTER_LORA };
 enum { LRK_EOS_TURN, LRK_EOS_ALL, LRK_EOS_LAST, LRK_EOS_NONE };
@@ -59,6 +66,7 @@ typedef int lrk_member_ENUM;
 typedef lrk_strings lrk_member_STRINGS;
 typedef lrk_sizes lrk_member_SIZES;
 typedef lrk_patterns lrk_member_PATTERNS;
+typedef lrk_token_lists lrk_member_TOKENS;
 
 #define SECTION(title)
 #define KEY(kind, name, ...) lrk_member_##kind name;

@@ -48,9 +48,13 @@ static void patterns(lrk_reader *r)
 static void saved(lrk_reader *r)
 {
     const lrk_recipe *p = r->recipe;
-    if (p->peft_ensure_weight_tying && !p->lora_modules_to_save.n && !p->lora_model_dir)
+    const bool rows = p->peft_trainable_token_indices.n > 0;
+    if (p->peft_ensure_weight_tying && !p->lora_modules_to_save.n && !rows && !p->lora_model_dir)
         lrk_mistake(r, given(r, "peft_ensure_weight_tying"), "peft_ensure_weight_tying",
                     "needs lora_modules_to_save: embed_tokens or lm_head");
+    if (rows && p->lora_model_dir)
+        lrk_mistake(r, given(r, "peft_trainable_token_indices"), "peft_trainable_token_indices",
+                    "the adapter of lora_model_dir says what is trained; leave this out");
     if (p->lora_modules_to_save.n && p->lora_model_dir)
         lrk_mistake(r, given(r, "lora_modules_to_save"), "lora_modules_to_save",
                     "the adapter of lora_model_dir says what is trained; leave this out");

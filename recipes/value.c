@@ -181,7 +181,8 @@ static void read_strings(lrk_reader *r, const lrk_key *k, void *member, const lr
     *(lrk_strings *)member = list;
 }
 
-static void read_sizes(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node, const char *shown)
+/* False where that was a mistake, which is told of. */
+static bool read_sizes(lrk_reader *r, const lrk_key *k, lrk_sizes *member, const lrk_yaml *node, const char *shown)
 {
     lrk_sizes list = {.n = 0};
     const bool scalar = node->kind == LRK_YAML_SCALAR;
@@ -194,11 +195,35 @@ static void read_sizes(lrk_reader *r, const lrk_key *k, void *member, const lrk_
                           lrk_text_size(e->text, &n) && lrk_domain_holds(k->domain, (double)n);
         if (!good) {
             wrong(r, k, e, shown);
-            return;
+            return false;
         }
         list.item[list.n++] = n;
     }
-    *(lrk_sizes *)member = list;
+    *member = list;
+    return true;
+}
+
+static void read_tokens(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node, const char *shown)
+{
+    lrk_token_lists map = {.n = 0};
+    const bool alone = node->kind != LRK_YAML_MAP;
+    const size_t room = !alone && node->n ? node->n : 1;
+    if (r->status == LRK_OK) r->status = lrk_alloc(r->arena, room, sizeof *map.module, "recipe", &map.module, r->err);
+    if (r->status == LRK_OK) r->status = lrk_alloc(r->arena, room, sizeof *map.ids, "recipe", &map.ids, r->err);
+    for (const lrk_yaml *e = alone ? node : node->child; e && r->status == LRK_OK; e = alone ? NULL : e->next) {
+        if (!alone && (lrk_utf8_check(e->key, strlen(e->key)) != strlen(e->key) || !printable(e->key) || !*e->key)) {
+            lrk_mistake(r, e, shown, "a key that is no text");
+            return;
+        }
+        map.module[map.n] = alone ? NULL : e->key;
+        if (!read_sizes(r, k, &map.ids[map.n], e, shown)) return;
+        if (r->status == LRK_OK && map.ids[map.n].n == 0) {
+            lrk_mistake(r, e, shown, "a list without a token");
+            return;
+        }
+        map.n++;
+    }
+    *(lrk_token_lists *)member = map;
 }
 
 static void read_patterns(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node, const char *shown)
@@ -261,7 +286,10 @@ void lrk_read_value(lrk_reader *r, const lrk_key *k, void *base, const lrk_yaml 
         read_strings(r, k, member, node, shown);
         return;
     case LRK_KEY_SIZES:
-        read_sizes(r, k, member, node, shown);
+        (void)read_sizes(r, k, member, node, shown);
+        return;
+    case LRK_KEY_TOKENS:
+        read_tokens(r, k, member, node, shown);
         return;
     case LRK_KEY_PATTERNS:
         read_patterns(r, k, member, node, shown);

@@ -31,18 +31,22 @@ static size_t count_trainable(const lrk_engine_bytes *b)
     return b->adapters / sizeof(float);
 }
 
-/* How many copies of the embedding are trained: rows are looked up, which is no product. */
-static double whole(const lrk_session *s)
+/* Rows of embedding (which 0) or head that are trained. */
+static double rows(const lrk_session *s, int which)
 {
-    const unsigned bits = s->lora.whole;
-    if (lrk_whole_as_one(bits, s->base.decoder.tied)) return 1.0;
-    return (bits & LRK_WHOLE_EMBEDDING ? 1.0 : 0.0) + (bits & LRK_WHOLE_HEAD ? 1.0 : 0.0);
+    const lrk_lora_options *o = &s->lora;
+    const bool as_one = lrk_whole_as_one(o->whole, s->base.decoder.tied);
+    const unsigned bit = as_one || which == 0 ? LRK_WHOLE_EMBEDDING : LRK_WHOLE_HEAD;
+    const size_t n = o->rows[as_one ? 0 : which].n;
+    if (!(o->whole & bit) && !as_one) return 0.0;
+    return (double)(n ? n : s->base.decoder.vocabulary);
 }
 
-static bool trains_head(const lrk_session *s)
+/* Numbers of the embedding and of the head that are trained: the former are looked up, which is no product. */
+static double whole(const lrk_session *s)
 {
-    const unsigned bits = s->lora.whole;
-    return bits & LRK_WHOLE_HEAD || lrk_whole_as_one(bits, s->base.decoder.tied);
+    const bool as_one = lrk_whole_as_one(s->lora.whole, s->base.decoder.tied);
+    return (rows(s, 0) + (as_one ? 0.0 : rows(s, 1))) * (double)s->base.decoder.width;
 }
 
 static double count_flops(const lrk_session *s, size_t trainable)
@@ -50,8 +54,9 @@ static double count_flops(const lrk_session *s, size_t trainable)
     const lrk_decoder *d = &s->base.decoder;
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
     const double head = (double)d->vocabulary * (double)d->width;
-    const double N = (double)lrk_decoder_matrix_parameters(d) - head, P = (double)trainable - whole(s) * head;
-    const double own = trains_head(s) ? 2.0 * head : 0.0;
+    const double N = (double)lrk_decoder_matrix_parameters(d) - head, P = (double)trainable - whole(s);
+    const bool some = s->lora.rows[0].n || s->lora.rows[1].n; /* beside the frozen head, which has its products too */
+    const double own = (some ? 6.0 : 2.0) * rows(s, 1) * (double)d->width;
     const double tokens = (double)l->tokens, length = l->rows ? tokens / (double)l->rows : 0.0;
     const double A = (double)d->layers * 2.0 * (double)(d->heads * d->head_size) * length;
     const double again = s->engine.recompute >= LRK_KEEP_LAYERS ? 2.0 * N + A + 2.0 * P : 0.0;

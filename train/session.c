@@ -63,26 +63,6 @@ static lrk_status open_batches(lrk_session *s, lrk_err *err)
     return lrk_batches_open(&s->eval, s->eval_data.set, s->eval_data.n, &o, err);
 }
 
-/* Embedding and head as lora_modules_to_save names them. */
-static lrk_status choose_whole(const lrk_session *s, unsigned *bits, lrk_err *err)
-{
-    const lrk_recipe *r = s->recipe;
-    const lrk_strings *names = &r->lora_modules_to_save;
-    *bits = 0;
-    for (size_t i = 0; i < names->n; i++) {
-        const unsigned named = lrk_whole_named(names->item[i]);
-        LRK_REQUIRE(err, named, LRK_EUSAGE,
-                    "lora_modules_to_save: '%s' cannot be trained whole; embed_tokens and lm_head can", names->item[i]);
-        *bits |= named;
-    }
-    if (*bits && r->peft_ensure_weight_tying) *bits |= LRK_WHOLE_AS_ONE;
-    if (*bits && *bits < LRK_WHOLE_AS_ONE && s->base.decoder.tied)
-        lrk_warn("%s ties its head to its embedding; lora_modules_to_save parts them, and a merged model stores both; "
-                 "peft_ensure_weight_tying: true trains them as one",
-                 r->base_model);
-    return LRK_OK;
-}
-
 static lrk_status open_targets(lrk_session *s, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
@@ -118,11 +98,11 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
     const lrk_recipe *r = s->recipe;
     if (r->lora_model_dir) return start_from(s, r->lora_model_dir, err);
     LRK_TRY(open_targets(s, err));
-    unsigned whole;
-    LRK_TRY(choose_whole(s, &whole, err));
+    LRK_TRY(lrk_saved_choose(&s->saved, r, &s->base.decoder, err));
     s->lora = (lrk_lora_options){.rank = r->lora_r, .alpha = r->lora_alpha,
                                  .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
-                                 .dora = r->peft_use_dora, .whole = whole, .seed = r->seed, .select = lrk_targets_select,
+                                 .dora = r->peft_use_dora, .whole = s->saved.bits,
+                                 .rows = {s->saved.rows[0], s->saved.rows[1]}, .seed = r->seed, .select = lrk_targets_select,
                                  .ctx = &s->targets};
     return LRK_OK;
 }
@@ -221,7 +201,8 @@ static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)
     lrk_weights_sha256(s->base.weights, s->base_sha256);
     LRK_TRY(choose_adapter(s, err));
     LRK_REQUIRE(err, !s->lora.whole || !r->export_adapter_gguf, LRK_EUSAGE,
-                "export.adapter_gguf: a GGUF adapter cannot hold what lora_modules_to_save trains; use export.gguf");
+                "export.adapter_gguf: a GGUF adapter cannot hold what lora_modules_to_save and "
+                "peft_trainable_token_indices train; use export.gguf");
     LRK_TRY(choose_engine(s, err));
     if (runs) send_weights(s);
     LRK_TRY(lrk_text_open(&s->text, r->base_model, err));
@@ -257,6 +238,7 @@ void lrk_session_close(lrk_session *s)
     lrk_targets_close(&s->targets);
     lrk_targets_close(&s->parameters);
     lrk_targets_close(&s->excluded);
+    lrk_saved_free(&s->saved);
     lrk_adapter_free(&s->start);
     lrk_text_close(&s->text);
     lrk_base_close(&s->base);

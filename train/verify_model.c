@@ -259,6 +259,23 @@ static lrk_status compare_module(lrk_golden *g, const lrk_engine *e, const lrk_a
     return compare_tensor(g, "gradients", 1e-4, name, m.data, lrk_count(&m), true, err);
 }
 
+/* What is trained whole, or rows of it, which a file holds in the order of trainable_token_indices. */
+static lrk_status compare_own(lrk_golden *g, const lrk_engine *e, const lrk_adapter *adapter, const lrk_whole *w,
+                              lrk_err *err)
+{
+    char name[LRK_NAME_MAX];
+    lrk_tensor gradient = w->gradient;
+    const lrk_adapter_tokens *t = &adapter->tokens[lrk_whole_named(w->path) == LRK_WHOLE_HEAD];
+    LRK_TRY(lrk_adapter_whole_copy(g->a, &e->model, &gradient, err));
+    lrk_tensor file = gradient;
+    if (w->rows.n) LRK_TRY(lrk_alloc(g->a, lrk_bytes(&file), 1, "gradient", &file.data, err));
+    for (size_t i = 0; i < w->rows.n; i++)
+        memcpy(lrk_row(&file, t->place[i]), lrk_row(&gradient, i), lrk_cols(&file) * sizeof(float));
+    snprintf(name, sizeof name, "grad.base_model.model.%s.%s", w->path,
+             w->rows.n ? "token_adapter.trainable_tokens_delta" : "weight");
+    return compare_tensor(g, "gradients", 1e-4, name, file.data, lrk_count(&file), true, err);
+}
+
 static lrk_status gradients(lrk_golden *g, lrk_engine *e, const lrk_adapter *adapter, lrk_err *err)
 {
     lrk_step_result r;
@@ -268,13 +285,8 @@ static lrk_status gradients(lrk_golden *g, lrk_engine *e, const lrk_adapter *ada
     for (size_t i = 0; i < e->model.n_adapted; i++)
         for (size_t part = 0; part < lrk_adapter_parts(e->model.adapted[i]); part++)
             LRK_TRY(compare_module(g, e, adapter, e->model.adapted[i], part, err));
-    for (size_t i = 0; i < e->model.n_whole; i++) {
-        char name[LRK_NAME_MAX];
-        lrk_tensor gradient = e->model.whole[i].gradient;
-        LRK_TRY(lrk_adapter_whole_copy(g->a, &e->model, &gradient, err));
-        snprintf(name, sizeof name, "grad.base_model.model.%s.weight", e->model.whole[i].path);
-        LRK_TRY(compare_tensor(g, "gradients", 1e-4, name, gradient.data, lrk_count(&gradient), true, err));
-    }
+    for (size_t i = 0; i < e->model.n_whole; i++)
+        LRK_TRY(compare_own(g, e, adapter, &e->model.whole[i], err));
     lrk_optimizer frozen = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     lrk_optimizer_step(&frozen, e, 0.0);
     LRK_TRY(lrk_optimizer_result(&frozen, e, &r, err));
@@ -338,11 +350,11 @@ static lrk_status compare_whole(lrk_golden *g, const lrk_engine *e, const lrk_ad
                                 const lrk_whole *w, lrk_err *err)
 {
     lrk_tensor got = w->weight;
-    const lrk_tensor *file = lrk_adapter_find_whole(want, w->path);
-    LRK_REQUIRE(err, file && lrk_same_shape(file, &got), LRK_EINPUT, "%s: %s is missing, or of another shape",
+    const lrk_adapter_whole *file = lrk_adapter_find_whole(want, w->path);
+    LRK_REQUIRE(err, file && lrk_same_shape(&file->weight, &got), LRK_EINPUT, "%s: %s is missing, or of another shape",
                 path_in(g, "final"), w->path);
     LRK_TRY(lrk_adapter_whole_copy(g->a, &e->model, &got, err));
-    lrk_report_error(g->report, check, furthest(file->data, got.data, lrk_count(&got)), w->path);
+    lrk_report_error(g->report, check, furthest(file->weight.data, got.data, lrk_count(&got)), w->path);
     return LRK_OK;
 }
 

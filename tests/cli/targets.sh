@@ -66,3 +66,35 @@ refused "layers_pattern: needs layers_to_transform" 'layers_pattern=[h]'
 refused "selects no layer of this model" 'layers_to_transform=[1]' 'layers_pattern=[h]'
 refused "layers_to_transform: needs names in lora_target_modules" 'layers_to_transform=[1]' 'lora_target_modules=.*q_proj'
 refused "rank_pattern: the adapter of lora_model_dir says it" 'rank_pattern={q_proj: 3}' lora_model_dir=ranks/adapter
+
+# rows of embedding and head
+rows() { sed -n '/"trainable_token_indices"/,/[]}],$/p' "$1/adapter/adapter_config.json" | tr -d ' \n'; }
+got=$(trained tokens '[q_proj]' 'peft_trainable_token_indices=[7, 3, 300]')
+[ "$(rows tokens)" = '"trainable_token_indices":[3,7,300],' ] || fail "tokens: $(rows tokens)"
+expect_exit 0 "$LORIKEET" inspect tokens/adapter
+grep -q '\[3, 64\] .*embed_tokens.token_adapter.trainable_tokens_delta' out || fail "no three rows: $(cat out)"
+got=$(trained ends '[q_proj]' 'trainable_token_indices={lm_head: [5, 4], embed_tokens: 3}')
+case $(config ends) in
+*'"lm_head":[4,5]'*) ;;
+*) fail "tokens of both: $(config ends)" ;;
+esac
+refused "peft_trainable_token_indices: 384, but the rows of" 'peft_trainable_token_indices=[384]'
+refused "peft_trainable_token_indices: 3 stands there twice" 'peft_trainable_token_indices=[3, 4, 3]'
+refused "peft_trainable_token_indices: 'norm' has no tokens" 'peft_trainable_token_indices={norm: [3]}'
+refused "peft_trainable_token_indices: a list without a token" 'peft_trainable_token_indices=[]'
+refused "peft_trainable_token_indices: expected a list of whole numbers, or map from modules" 'peft_trainable_token_indices=[x]'
+refused "'embed_tokens' is named twice, or trained whole" 'peft_trainable_token_indices=[3]' 'lora_modules_to_save=[embed_tokens]'
+refused "the adapter of lora_model_dir says what is trained" 'peft_trainable_token_indices=[3]' lora_model_dir=ranks/adapter
+refused "cannot hold what lora_modules_to_save and peft_trainable_token_indices train" \
+    'peft_trainable_token_indices=[3]' export.adapter_gguf=true
+tied="base_model=$SOURCE/tests/golden/data/llama_tied"
+refused "beside lora_modules_to_save is not supported where" "$tied" 'peft_trainable_token_indices=[3]' 'lora_modules_to_save=[lm_head]'
+refused "names other tokens of embedding and head" "$tied" peft_ensure_weight_tying=true \
+    'peft_trainable_token_indices={embed_tokens: [3], lm_head: [4]}'
+# a run goes on from such an adapter, and a merged model differs from its base in those rows alone
+got=$(trained further '[q_proj]' lora_model_dir=tokens/adapter)
+[ "$(rows further)" = '"trainable_token_indices":[3,7,300],' ] || fail "further: $(rows further)"
+base=$SOURCE/tests/golden/data/llama_gguf_q4_1/model.gguf
+got=$(trained blocks '[q_proj]' "base_model=$base" 'peft_trainable_token_indices=[3, 7]')
+expect_exit 0 "$LORIKEET" merge --model "$base" --adapter blocks/adapter --format gguf --out blocks.gguf
+expect_exit 0 "$LORIKEET" generate --model blocks.gguf --prompt q --max-tokens 2

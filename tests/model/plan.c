@@ -192,11 +192,38 @@ static void eight_billion_fit(void **state)
     assert_true(total(LRK_Q4_K, 2048, LRK_KEEP_LAYERS) < 9000000000u);
 }
 
+/* Rows of a tied embedding of 8 billion that are trained: their numbers and nothing as large as the vocabulary. */
+static void rows_cost_their_numbers(void **state)
+{
+    (void)state;
+    enum { ROWS = 10, WIDTH = 2048, VOCABULARY = 128256 };
+    lrk_giant g = {decoder(16, WIDTH, 32, 8, 8192, VOCABULARY, true), LRK_Q4_K};
+    int32_t id[ROWS];
+    for (int32_t i = 0; i < ROWS; i++) id[i] = 1000 * i;
+    const lrk_lora_options lora = {.rank = RANK, .alpha = 32.0};
+    lrk_lora_options some = lora;
+    some.whole = LRK_WHOLE_EMBEDDING | LRK_WHOLE_AS_ONE;
+    some.rows[0] = (lrk_row_list){id, ROWS};
+    lrk_engine_options o = options(&g, &lora, 2048, LRK_KEEP_LAYERS);
+    lrk_engine_bytes plain, b;
+    assert_int_equal(lrk_engine_plan(&o, &plain, NULL), LRK_OK);
+    o.lora = &some;
+    assert_int_equal(lrk_engine_plan(&o, &b, NULL), LRK_OK);
+    assert_int_equal(b.weights, plain.weights);
+    assert_int_equal(b.adapters - plain.adapters, ROWS * WIDTH * sizeof(float));
+    assert_int_equal(b.gradients - plain.gradients, ROWS * WIDTH * sizeof(float));
+    assert_int_equal(b.moments - plain.moments, 2 * ROWS * WIDTH * sizeof(float));
+    /* the gradient that the head keeps of them, and the states below the first layer, which have one now */
+    assert_true(b.step - plain.step <= ROWS * WIDTH * sizeof(float) + 2048 * 2 * WIDTH);
+    assert_true(b.scratch - plain.scratch < VOCABULARY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(twelve_cases),
         cmocka_unit_test(eight_billion_fit),
+        cmocka_unit_test(rows_cost_their_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

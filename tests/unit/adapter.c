@@ -321,6 +321,114 @@ static void test_whole_refused(void **state)
     clean();
 }
 
+/* Rows of embedding and head: sorted here, whatever order the file has; what is written reads back. */
+static void test_rows(void **state)
+{
+    (void)state;
+    static const int32_t in[] = {4, 8, 17, 33, 34, 50, 51, 70, 80, 95}, out[] = {3, 20, 50, 61, 95};
+    static const size_t place[] = {1, 7, 2, 8, 9, 3, 4, 6, 5, 0}; /* in the golden's list */
+    lrk_adapter a, b;
+    lrk_safetensors s;
+    lrk_tensor rows;
+    lrk_weights *base = NULL;
+    lrk_err err = {0};
+    load_ok(&a, GOLDEN "llama_tokens/adapter");
+    const lrk_adapter_whole *w = lrk_adapter_find_whole(&a, "model.embed_tokens");
+    assert_true(a.n_whole == 2 && !lrk_adapter_as_one(&a));
+    assert_true(lrk_row_lists_equal(w->rows, (lrk_row_list){in, 10}));
+    assert_true(lrk_row_lists_equal(lrk_adapter_find_whole(&a, "lm_head")->rows, (lrk_row_list){out, 5}));
+    assert_int_equal(lrk_st_open(&s, GOLDEN "llama_tokens/adapter/adapter_model.safetensors", &err), LRK_OK);
+    const char *key = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta";
+    assert_int_equal(lrk_st_view(&s, lrk_st_find(&s, key), &rows, &err), LRK_OK);
+    for (size_t i = 0; i < 10; i++)
+        assert_memory_equal(lrk_row(&w->weight, i), lrk_row(&rows, place[i]), lrk_cols(&rows) * sizeof(float));
+    lrk_st_close(&s);
+    if (lrk_adapter_save(&a, "unit_a", &err) != LRK_OK) fail_msg("%s", err.text);
+    load_ok(&b, "unit_a");
+    for (size_t i = 0; i < 2; i++) {
+        const lrk_adapter_whole *again = lrk_adapter_find_whole(&b, a.whole[i].path);
+        assert_true(lrk_row_lists_equal(again->rows, a.whole[i].rows));
+        assert_memory_equal(again->weight.data, a.whole[i].weight.data, lrk_bytes(&again->weight));
+    }
+    assert_int_equal(lrk_weights_open(&base, GOLDEN "llama_tokens", &err), LRK_OK);
+    assert_int_equal(lrk_adapter_check_base(&b, base, true, &err), LRK_OK);
+    assert_int_equal(lrk_adapter_save_gguf(&b, base, NULL, 0, "unit_a.gguf", &err), LRK_ESUPPORT);
+    assert_non_null(strstr(err.text, "(trainable_token_indices); merge the adapter instead"));
+    ((int32_t *)(uintptr_t)lrk_adapter_find_whole(&b, "lm_head")->rows.id)[4] = 96;
+    err = (lrk_err){0};
+    assert_int_equal(lrk_adapter_check_base(&b, base, true, &err), LRK_ESHAPE);
+    assert_non_null(strstr(err.text, "it replaces row 96 of 'lm_head'"));
+    lrk_weights_close(base);
+    lrk_adapter_free(&a);
+    lrk_adapter_free(&b);
+    clean();
+}
+
+/* The configuration of a case, edited, beside the tensors of a case. */
+static void edit_config(const char *name, const char *from, const char *to, const char *tensors)
+{
+    char path[300];
+    lrk_arena text = lrk_arena_growing("test");
+    lrk_buf b = {0};
+    char *whole;
+    size_t n;
+    mix(name, tensors);
+    snprintf(path, sizeof path, GOLDEN "%s/adapter/adapter_config.json", name);
+    assert_int_equal(lrk_file_read(&text, path, 1 << 20, &whole, &n, NULL), LRK_OK);
+    const char *at = strstr(whole, from);
+    assert_non_null(at);
+    lrk_buf_printf(&b, "%.*s%s%s", (int)(at - whole), whole, to, at + strlen(from));
+    assert_int_equal(lrk_file_write("unit_a/adapter_config.json", b.data, b.n, NULL), LRK_OK);
+    lrk_buf_free(&b);
+    lrk_arena_free(&text);
+}
+
+/* trainable_token_indices and the tensors contradict each other, or the base. */
+static void test_rows_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *from, *to, *tensors;
+        lrk_status status;
+        const char *says;
+    } cases[] = {
+        {"llama_tokens", "[3, 50, 95, 20, 61]", "[3, 50, 95, 20]", "llama_tokens", LRK_ESHAPE, "'lm_head' has 5 rows inside"},
+        {"llama_tokens", "\"lm_head\"", "\"norm\"", "llama_tokens", LRK_ESUPPORT, "'norm' is not supported, only"},
+        {"llama_tokens", "\"lm_head\"", "\"model.embed_tokens\"", "llama_tokens", LRK_EINPUT, "is named twice"},
+        {"gemma2_tokens", "70, 71, 30", "70, 71, 71", "gemma2_tokens", LRK_EINPUT, "71 stands there twice"},
+        {"gemma2_tokens", "70, 71, 30", "70, 71, -1", "gemma2_tokens", LRK_EINPUT, "entry 9 is not the id of a token"},
+        {"gemma2_tokens", "70, 71, 30", "70, 71, 2147483647", "gemma2_tokens", LRK_EINPUT, "entry 9 is not the id"},
+        {"gemma2_tokens", "\"modules_to_save\": null", "\"modules_to_save\": [\"embed_tokens\"]", "gemma2_tokens",
+         LRK_EINPUT, "modules_to_save: no tensor of 'embed_tokens'"},
+        {"llama_bf16_save", "\"trainable_token_indices\": null", "\"trainable_token_indices\": [1]", "llama_bf16_save",
+         LRK_EINPUT, "no rows of 'model.embed_tokens' are inside"},
+        {"llama_bf16_save", "\"modules_to_save\"", "\"modules_to_save\"", "llama_tokens", LRK_EINPUT,
+         "which trainable_token_indices of adapter_config.json does not name"},
+    };
+    lrk_adapter a;
+    lrk_weights *base = NULL;
+    assert_int_equal(lrk_mkdir("unit_a", NULL), LRK_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lrk_err err = {0};
+        edit_config(cases[i].name, cases[i].from, cases[i].to, cases[i].tensors);
+        if (lrk_adapter_load(&a, "unit_a", &err) != cases[i].status || !strstr(err.text, cases[i].says))
+            fail_msg("%zu: %s", i, err.text);
+    }
+    /* the head's rows are not there: the embedding's, of a base that ties them */
+    lrk_err err = {0};
+    static const char list[] = "[0, 95, 12, 13, 40, 41, 42, 70, 71, 30]";
+    char both[200];
+    snprintf(both, sizeof both, "{\"embed_tokens\": %s, \"lm_head\": %s}", list, list);
+    edit_config("gemma2_tokens", list, both, "gemma2_tokens");
+    load_ok(&a, "unit_a");
+    assert_true(lrk_adapter_as_one(&a) && a.n_whole == 1);
+    assert_int_equal(lrk_weights_open(&base, GOLDEN "gemma2_tokens", &err), LRK_OK);
+    assert_int_equal(lrk_adapter_check_base(&a, base, true, &err), LRK_OK);
+    lrk_weights_close(base);
+    lrk_adapter_free(&a);
+    clean();
+}
+
 static void test_base(void **state)
 {
     (void)state;
@@ -406,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_patterns), cmocka_unit_test(test_mixed_ranks),
         cmocka_unit_test(test_refused),  cmocka_unit_test(test_base),
         cmocka_unit_test(test_whole),    cmocka_unit_test(test_whole_refused),
+        cmocka_unit_test(test_rows),     cmocka_unit_test(test_rows_refused),
         cmocka_unit_test(test_gguf)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,7 +136,7 @@ static void same_ends(const char *x, const char *y)
     lrk_weights_close(b);
 }
 
-/* Embedding and head that an adapter replaces: PEFT's file, from a directory and over GGUF, and no more tie. */
+/* Embedding and head that an adapter replaces, or rows of them: PEFT's file, from a directory and over GGUF, and no more tie. */
 static void test_whole_like_peft(void **state)
 {
     (void)state;
@@ -144,7 +144,7 @@ static void test_whole_like_peft(void **state)
         const char *name;
         bool tied;
     } cases[] = {{"llama_bf16_save", false}, {"llama_save_embedding", false}, {"qwen2_save_head", false},
-                 {"gemma2_save", true}};
+                 {"gemma2_save", true}, {"llama_tokens", false}, {"gemma2_tokens", true}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char base[300], adapter[300], want[300];
         lrk_weights *w = NULL;

@@ -79,6 +79,29 @@ static void patterns(void **state)
     lrk_buf_free(&b);
 }
 
+/* Ids of tokens: a list, or lists by module; printed so that they read back. */
+static void tokens(void **state)
+{
+    (void)state;
+    lrk_recipe r, again;
+    lrk_err err = {0};
+    for (int i = 0; i < 2; i++) {
+        lrk_buf b = {0};
+        read(&r, i ? BASE "trainable_token_indices: {embed_tokens: [7, 3], lm_head: 5}\n"
+                   : BASE "peft_trainable_token_indices: [9, 2]\n");
+        assert_int_equal(lrk_recipe_print(&r, &b, &err), LRK_OK);
+        read(&again, b.data);
+        lrk_buf_free(&b);
+        const lrk_token_lists *t = &again.peft_trainable_token_indices;
+        assert_int_equal(t->n, i ? 2 : 1);
+        if (i) assert_string_equal(t->module[1], "lm_head");
+        if (!i) assert_null(t->module[0]);
+        assert_int_equal(t->ids[0].n, 2);
+        assert_int_equal(t->ids[0].item[0], i ? 7 : 9);
+        if (i) assert_int_equal(t->ids[1].item[0], 5);
+    }
+}
+
 static void every_kind(void **state)
 {
     (void)state;
@@ -214,7 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
-        cmocka_unit_test(patterns), cmocka_unit_test(every_kind),
+        cmocka_unit_test(patterns), cmocka_unit_test(tokens), cmocka_unit_test(every_kind),
         cmocka_unit_test(hashes),
         cmocka_unit_test(evaluation_follows),
         cmocka_unit_test(domains),
