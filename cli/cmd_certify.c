@@ -9,6 +9,7 @@
 #include "generate/model_text.h"
 #include "train/certificate.h"
 #include "train/run_dir.h"
+#include "train/session.h"
 #include "train/signals.h"
 
 #include <stdio.h>
@@ -70,6 +71,7 @@ static lrk_status measure(certify_command *c, lrk_err *err)
     to->exam = &c->exam;
     to->model = c->args.model;
     to->adapter = c->args.adapter;
+    to->bits = lrk_recipe_bits(r);
     to->max_kl = c->max_kl > 0.0 ? c->max_kl : r->export_max_kl;
     to->min_top1 = c->min_top1 > 0.0 ? c->min_top1 : r->export_min_top1;
     to->stop = lrk_stop_requested;

@@ -20,7 +20,7 @@ static lrk_status certify_output(const lrk_certificate *c, lrk_fidelity_model *r
     char line[400];
     snprintf(line, sizeof line, "%s against base + adapter on %zu rows", o->name, c->exam->n);
     lrk_log_line(line);
-    LRK_TRY(lrk_fidelity_open(&model, o->path, NULL, c->device, c->exam, err));
+    LRK_TRY(lrk_fidelity_open(&model, o->path, NULL, LRK_AS_STORED, c->device, c->exam, err));
     const lrk_status status =
         lrk_fidelity_measure(&o->fidelity, reference, model, c->exam, c->stop, err);
     lrk_fidelity_close(model);
@@ -33,7 +33,7 @@ lrk_status lrk_certify(const lrk_certificate *c, lrk_err *err)
 {
     lrk_fidelity_model *reference;
     if (!c->exam || c->n == 0) return LRK_OK;
-    LRK_TRY(lrk_fidelity_open(&reference, c->model, c->adapter, c->device, c->exam, err));
+    LRK_TRY(lrk_fidelity_open(&reference, c->model, c->adapter, c->bits, c->device, c->exam, err));
     lrk_status status = LRK_OK;
     for (size_t i = 0; status == LRK_OK && i < c->n; i++)
         status = certify_output(c, reference, &c->output[i], err);
@@ -51,8 +51,8 @@ void lrk_certificate_table(const lrk_certificate *c, lrk_buf *out)
         if ((int)strlen(c->output[i].name) > width) width = (int)strlen(c->output[i].name);
     if (!c->n || !c->output[0].measured) return;
     const lrk_fidelity *first = &c->output[0].fidelity;
-    lrk_buf_printf(out, "against base + adapter (loss %.4f) on %zu rows, %zu tokens:\n",
-                   first->reference_loss, first->rows, first->tokens);
+    lrk_buf_printf(out, "against base%s + adapter (loss %.4f) on %zu rows, %zu tokens:\n",
+                   c->bits == LRK_AS_STORED ? "" : " in NF4", first->reference_loss, first->rows, first->tokens);
     lrk_buf_printf(out, "%-*s  %9s  %9s  %11s  %7s\n", width, "output", "KL mean", "KL 99 %", "same top-1",
                    "loss");
     for (size_t i = 0; i < c->n; i++) {
@@ -110,6 +110,7 @@ lrk_json *lrk_certificate_json(const lrk_certificate *c)
     lrk_json_set(root, "program", program);
     lrk_json_set_text(reference, "model", c->model);
     lrk_json_set_text(reference, "adapter", c->adapter);
+    if (c->bits != LRK_AS_STORED) lrk_json_set_text(reference, "held_in", "nf4");
     lrk_json_set(root, "reference", reference);
     if (c->n && c->output[0].measured) {
         lrk_json_set_count(root, "rows", c->output[0].fidelity.rows);

@@ -2,7 +2,7 @@
  *
  * certificate.json:
  *   {"format": "lorikeet-certificate", "version": 1, "program": {name, version},
- *    "reference": {"model", "adapter"}, "rows", "tokens", "limits": {"max_kl", "min_top1"},
+ *    "reference": {"model", "adapter", "held_in": "nf4" where it was}, "rows", "tokens", "limits": {"max_kl", "min_top1"},
  *    "outputs": [{"path", "bytes", "merged", "carried", "change": [{"layer", "largest", "relative", "tensor"}],
  *                 "kl": {"mean", "p99", "max"}, "top1": {"value", "low", "high", "count", "of"},
  *                 "loss", "reference_loss", "kept"}]}
@@ -26,6 +26,7 @@ typedef struct lrk_output {
 
 typedef struct lrk_certificate {
     const char *model, *adapter; /* the reference; adapter may be NULL */
+    lrk_weight_bits bits;        /* as the adapter's training held the reference: a merge is into what is stored */
     lrk_device device;           /* open */
     const lrk_exam *exam;        /* NULL: nothing is measured */
     double max_kl, min_top1;     /* an output past one of them fails; 0: no limit */

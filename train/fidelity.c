@@ -24,7 +24,7 @@ static size_t looked_at(const lrk_exam_row *r)
 }
 
 static lrk_status open_model(lrk_fidelity_model *m, const char *model, const char *adapter,
-                             lrk_device device, const lrk_exam *x, lrk_err *err)
+                             lrk_weight_bits bits, lrk_device device, const lrk_exam *x, lrk_err *err)
 {
     lrk_lora_options lora;
     LRK_TRY(lrk_base_open(&m->base, model, err));
@@ -36,7 +36,7 @@ static lrk_status open_model(lrk_fidelity_model *m, const char *model, const cha
     if (adapter) lora = lrk_adapter_options(&m->adapter);
     const lrk_engine_options o = {.device = device, .decoder = m->base.decoder, .find = lrk_base_find,
                                   .ctx = &m->base, .lora = adapter ? &lora : NULL,
-                                  .compute = LRK_C_F32, .max_tokens = x->longest_row,
+                                  .bits = bits, .compute = LRK_C_F32, .max_tokens = x->longest_row,
                                   .max_segments = 1, .max_logits = LRK_FIDELITY_POSITIONS};
     LRK_TRY(lrk_engine_open(&m->engine, &o, err));
     LRK_TRY(lrk_base_check_names(&m->base, &m->engine.model, err));
@@ -44,11 +44,11 @@ static lrk_status open_model(lrk_fidelity_model *m, const char *model, const cha
 }
 
 lrk_status lrk_fidelity_open(lrk_fidelity_model **out, const char *model, const char *adapter,
-                             lrk_device device, const lrk_exam *x, lrk_err *err)
+                             lrk_weight_bits bits, lrk_device device, const lrk_exam *x, lrk_err *err)
 {
     lrk_fidelity_model *m = lrk_heap_alloc(1, sizeof *m);
     LRK_REQUIRE(err, m, LRK_ENOMEM, "memory: no room to open %s", model);
-    const lrk_status status = open_model(m, model, adapter, device, x, err);
+    const lrk_status status = open_model(m, model, adapter, bits, device, x, err);
     if (status == LRK_OK)
         *out = m;
     else

@@ -13,15 +13,17 @@
 #ifndef LRK_TRAIN_FIDELITY_H
 #define LRK_TRAIN_FIDELITY_H
 #include "base/device.h"
+#include "models/model.h"
 #include "train/exam.h"
 #include "train/interval.h"
 
 /* A model that stays open while others are held against it: engines are not moved. */
 typedef struct lrk_fidelity_model lrk_fidelity_model;
 
-/* A base (Hugging Face directory or GGUF file), with a PEFT adapter or NULL; room for the rows of x. */
+/* A base (Hugging Face directory or GGUF file), held as `bits` says, with a PEFT adapter or NULL; room for the
+ * rows of x. */
 lrk_status lrk_fidelity_open(lrk_fidelity_model **out, const char *model, const char *adapter,
-                             lrk_device device, const lrk_exam *x, lrk_err *err);
+                             lrk_weight_bits bits, lrk_device device, const lrk_exam *x, lrk_err *err);
 void lrk_fidelity_close(lrk_fidelity_model *m); /* NULL is fine */
 
 typedef struct lrk_fidelity {

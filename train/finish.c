@@ -238,7 +238,7 @@ static lrk_status certify(const lrk_training *t, merged_outputs *outputs, lrk_er
     const lrk_recipe *r = s->recipe;
     lrk_exam exam = {0};
     lrk_certificate c = {.model = r->base_model, .adapter = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER),
-                         .device = s->device, .max_kl = r->export_max_kl,
+                         .bits = lrk_recipe_bits(r), .device = s->device, .max_kl = r->export_max_kl,
                          .min_top1 = r->export_min_top1, .stop = lrk_stop_requested,
                          .output = outputs->item, .n = outputs->n};
     const char *path = lrk_run_dir_file(t->dir, LRK_CERTIFICATE);

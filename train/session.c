@@ -117,13 +117,9 @@ static bool has_plain_matrix(const lrk_weights *w)
     return false;
 }
 
-static lrk_weight_bits weight_bits(const lrk_session *s)
+lrk_weight_bits lrk_recipe_bits(const lrk_recipe *r)
 {
-    const lrk_recipe *r = s->recipe;
     if (!r->load_in_4bit) return LRK_AS_STORED;
-    if (!has_plain_matrix(s->base.weights))
-        lrk_warn("load_in_4bit: %s is quantized already; its weights stay as they are",
-                 r->base_model);
     return r->bnb_4bit_use_double_quant ? LRK_AS_NF4_TWICE : LRK_AS_NF4;
 }
 
@@ -132,10 +128,12 @@ static lrk_status choose_engine(lrk_session *s, lrk_err *err)
     static const char *const types[] = {[LRK_COMPUTE_AUTO] = "auto", [LRK_COMPUTE_F32] = "f32",
                                         [LRK_COMPUTE_BF16] = "bf16"};
     lrk_compute compute;
+    if (s->recipe->load_in_4bit && !has_plain_matrix(s->base.weights))
+        lrk_warn("load_in_4bit: %s is quantized already; its weights stay as they are", s->recipe->base_model);
     LRK_TRY(lrk_compute_choose(types[s->recipe->compute_dtype], s->device, &compute, err));
     s->engine = (lrk_engine_options){.device = s->device, .decoder = s->base.decoder, .find = lrk_base_find,
                                      .ctx = &s->base, .lora = &s->lora, .train = true,
-                                     .bits = weight_bits(s),
+                                     .bits = lrk_recipe_bits(s->recipe),
                                      .compute = compute};
     return LRK_OK;
 }

@@ -36,6 +36,9 @@ typedef struct lrk_session {
 lrk_status lrk_session_open(lrk_session *s, const lrk_recipe *recipe, bool runs, lrk_err *err);
 void lrk_session_close(lrk_session *s); /* may be called twice, and on a zeroed one */
 
+/* How a recipe holds the frozen matrices that are stored in 16 or 32 bits. */
+lrk_weight_bits lrk_recipe_bits(const lrk_recipe *r);
+
 /* Steps between two evaluations, and between two checkpoints; 0: none but at the end. */
 uint64_t lrk_session_eval_steps(const lrk_session *s);
 uint64_t lrk_session_save_steps(const lrk_session *s);

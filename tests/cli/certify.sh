@@ -27,6 +27,20 @@ expect_exit 0 "$LORIKEET" certify run run/merged
 grep -qE '^run/merged +[0-9.e-]+ +[0-9.e-]+ +100.00 %' out || fail "no row: $(cat out)"
 [ "$(grep -c gguf out)" = 0 ] || fail "one was named: $(cat out)"
 
+# A base that training held in NF4 is the reference as it was held: its loss is that of the run's last evaluation,
+# and the merged model, which is made of what is stored, is some way from it.
+expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=four load_in_4bit=true 'export.gguf=[]'
+grep -q 'against base in NF4 + adapter' err || fail "no word of NF4: $(cat err)"
+grep -qF '"held_in": "nf4"' four/certificate.json || fail "certificate: $(cat four/certificate.json)"
+number() { sed -n "s/.*\"$1\": \([0-9.e-]*\).*/\1/p" "$2" | tail -n 1; }
+last=$(grep '"kind": "eval"' four/metrics.jsonl | tail -n 1 >eval.json && number eval_loss eval.json)
+# printed with six digits behind the point; f32 sums of 2 rows differ by less
+awk -v a="$last" -v b="$(number reference_loss four/certificate.json)" 'BEGIN { exit !(a - b < 2e-6 && b - a < 2e-6) }' ||
+    fail "the reference has loss $(number reference_loss four/certificate.json), the run had $last"
+awk -v kl="$(number mean four/certificate.json)" 'BEGIN { exit !(kl > 1e-5) }' || fail "no way from NF4: $(cat four/certificate.json)"
+expect_exit 0 "$LORIKEET" certify four --json
+cmp <(figures out) <(figures four/certificate.json) || fail "certify finds other figures: $(cat out)"
+
 # A limit: the output does not stay, the adapter does, and the certificate says why.
 expect_error 7 'nats a token away from base + adapter, the limit is 1e-05' \
     "$LORIKEET" train recipe.yaml output_dir=strict export.max_kl=1e-5

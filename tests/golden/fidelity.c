@@ -119,8 +119,8 @@ static void base_against_tuned(void **state)
     open_rows(&x);
     const truth want = recorded(&x);
     const double n = (double)want.tokens;
-    good(lrk_fidelity_open(&tuned, CASE, CASE "/adapter", LRK_CPU, &x, &err));
-    good(lrk_fidelity_open(&base, CASE, NULL, LRK_CPU, &x, &err));
+    good(lrk_fidelity_open(&tuned, CASE, CASE "/adapter", LRK_AS_STORED, LRK_CPU, &x, &err));
+    good(lrk_fidelity_open(&base, CASE, NULL, LRK_AS_STORED, LRK_CPU, &x, &err));
     good(lrk_fidelity_measure(&f, tuned, base, &x, NULL, &err));
     assert_int_equal(f.rows, ROWS);
     assert_int_equal(f.tokens, want.tokens);
@@ -177,8 +177,8 @@ static void refusals(void **state)
     lrk_fidelity_model *llama, *mistral;
     open_rows(&x);
     err = (lrk_err){0};
-    good(lrk_fidelity_open(&llama, CASE, NULL, LRK_CPU, &x, &err));
-    good(lrk_fidelity_open(&mistral, LRK_SOURCE_DIR "/tests/golden/data/mistral", NULL, LRK_CPU, &x, &err));
+    good(lrk_fidelity_open(&llama, CASE, NULL, LRK_AS_STORED, LRK_CPU, &x, &err));
+    good(lrk_fidelity_open(&mistral, LRK_SOURCE_DIR "/tests/golden/data/mistral", NULL, LRK_AS_STORED, LRK_CPU, &x, &err));
     assert_int_equal(lrk_fidelity_measure(&f, llama, mistral, &x, NULL, &err), LRK_ESHAPE);
     assert_non_null(strstr(err.text, "tokens in its vocabulary"));
     assert_int_equal(lrk_fidelity_measure(&f, llama, llama, &x, at_once, NULL), LRK_STOPPED);
