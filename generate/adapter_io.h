@@ -39,7 +39,11 @@ bool lrk_adapter_find_pair(const lrk_adapter *a, const lrk_model *m, const lrk_p
                            lrk_adapter_pair_view *out);
 
 /* Fills module[] and target[] with the model's adapters, in the arena of a. The other fields are the
- * caller's. */
+ * caller's. Adapters that began as a part of their weights (models/principal.h) are of twice the rank here, for the
+ * unchanged weights: rank, alpha and patterns of the file are those of lrk_adapter_doubled. */
 lrk_status lrk_adapter_from_model(lrk_adapter *a, const lrk_model *m, lrk_err *err);
+
+/* The alpha that keeps the scale at twice the rank. */
+double lrk_adapter_doubled(double alpha, bool rslora);
 
 #endif /* LRK_GENERATE_ADAPTER_IO_H */

@@ -34,6 +34,17 @@ static const lrk_tensor *part(const lrk_tensor *t, size_t first, size_t n, lrk_t
     return room;
 }
 
+/* -s B0 A0 x, those rows of it (models/principal.h). */
+static lrk_var *taken_out(const lrk_pass *p, const lrk_projection *w, size_t first, size_t n, lrk_var *x)
+{
+    lrk_tape *t = p->tape;
+    lrk_tensor b0;
+    lrk_var *s = lrk_apply(t, &lrk_op_linear, (lrk_var *[]){x, lrk_constant(t, &w->a0)}, 2, &p->model->plain);
+    s = lrk_apply(t, &lrk_op_scale, &s, 1, &w->fixed);
+    lrk_var *in[] = {s, lrk_constant(t, part(&w->b0, first, n, &b0))};
+    return lrk_apply(t, &lrk_op_linear, in, 2, &p->model->plain);
+}
+
 /* Rows first .. first + n - 1 of the projection's result. */
 static lrk_var *project_rows(const lrk_pass *p, const lrk_projection *w, size_t first, size_t n,
                              lrk_var *x)
@@ -45,6 +56,10 @@ static lrk_var *project_rows(const lrk_pass *p, const lrk_projection *w, size_t 
                      lrk_parameter(t, w->adapted ? &w->a : NULL, w->da.rank ? &w->da : NULL),
                      lrk_parameter(t, w->adapted ? part(&w->b, first, n, &b) : NULL,
                                    part(&w->db, first, n, &db))};
+    if (w->a0.rank) {
+        lrk_var *both[] = {lrk_apply(t, &lrk_op_linear, in, 5, &w->attr), taken_out(p, w, first, n, x)};
+        return lrk_apply(t, &lrk_op_add, both, 2, NULL);
+    }
     if (!w->m.rank) return lrk_apply(t, &lrk_op_linear, in, 5, &w->attr);
     const bool drops = w->attr.dropout > 0.0;
     if (drops) in[LRK_LINEAR_X] = lrk_apply(t, &lrk_op_dropout, &x, 1, &w->mask[0]);

@@ -8,7 +8,8 @@
  *
  * norm is a constant of a step: kernels/weight_norm/ computes it after each change of A and B.
  *
- * Start: B = 0, A uniform in +-1/sqrt(in), which is PEFT's kaiming_uniform with a = sqrt(5). The
+ * Start: B = 0, A uniform in +-1/sqrt(in), which is PEFT's kaiming_uniform with a = sqrt(5); or a part of W, which is
+ * then taken out of it (models/principal.h). The
  * scale is computed here and nowhere else. Experts' adapters have neither dropout nor DoRA, as PEFT's
  * (ParamWrapper): a model with both is refused. Source: Hu et al. 2021; Kalajdzievski 2023 (rsLoRA);
  * Liu et al. 2024 (DoRA).
@@ -18,6 +19,7 @@
 #include "base/rng.h"
 #include "kernels/dropout/dropout.h"
 #include "kernels/linear/linear.h"
+#include "kernels/scale/scale.h"
 #include "models/whole.h"
 
 #include <stdbool.h>
@@ -26,11 +28,18 @@
  * adapter, and with which rank and alpha: *rank and *alpha hold the defaults. */
 typedef bool (*lrk_lora_select)(void *ctx, const char *path, size_t *rank, double *alpha);
 
+typedef enum lrk_begin_kind { LRK_BEGIN_PLAIN, LRK_BEGIN_PISSA, LRK_BEGIN_OLORA } lrk_begin_kind;
+typedef struct lrk_beginning {
+    lrk_begin_kind kind;
+    int rounds; /* of PiSSA's search; below 0: as many as it takes */
+} lrk_beginning;
+
 typedef struct lrk_lora_options {
     size_t rank;
     double alpha;
     double dropout;
     bool rslora, dora;
+    lrk_beginning begin;
     unsigned whole; /* embedding and head to be trained beside them: bits of models/whole.h */
     lrk_row_list rows[2]; /* of the embedding, and of the head: these rows alone; n 0: all */
     uint64_t seed;
@@ -50,6 +59,9 @@ typedef struct lrk_projection {
     double alpha;
     lrk_tensor a, b;      /* f32, in the run arena */
     lrk_tensor m, norm;   /* f32 (out), there too; rank 0: no DoRA */
+    lrk_tensor a0, b0;    /* like a and b, in the frozen arena: A0 and -B0 of models/principal.h; rank 0: none */
+    lrk_scale_attr fixed; /* of them */
+    lrk_tensor stored;    /* beside them: weight as it is stored, in this process's memory */
     lrk_tensor da, db, dm; /* gradients of a, b, m; rank 0 in inference */
     lrk_linear_attr attr;
     lrk_linear_attr whole;    /* DoRA: the same without dropout, which is a matter of `mask` there: what */

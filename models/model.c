@@ -3,6 +3,8 @@
 
 #include "base/nf4.h"
 #include "base/quant.h"
+#include "base/size.h"
+#include "models/principal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -160,6 +162,23 @@ static uint32_t site_of(size_t layer, int which)
     return (uint32_t)(layer * LRK_QKV + (size_t)which);
 }
 
+/* Of a projection whose adapter begins as a part of its weight. */
+static lrk_status begin_inside(const lrk_builder *b, lrk_projection *p, const char *name, bool experts, lrk_err *err)
+{
+    const size_t least = lrk_min(lrk_rows(&p->weight), lrk_cols(&p->weight));
+    LRK_REQUIRE(err, !experts, LRK_ESUPPORT,
+                "peft_init_lora_weights: adapters of experts (%s) begin with B = 0 only, in PEFT too; say true, or leave "
+                "experts out of lora_target_modules",
+                p->path);
+    LRK_REQUIRE(err, !p->m.rank, LRK_ESUPPORT,
+                "peft_init_lora_weights: DoRA begins with B = 0 only; say true, or peft_use_dora: false");
+    LRK_REQUIRE(err, p->rank <= least, LRK_EVALUE, "%s: a matrix with %zu directions has no part of rank %zu", p->path,
+                least, p->rank);
+    p->a0.rank = p->b0.rank = 2;
+    p->fixed = (lrk_scale_attr){p->attr.scale};
+    return b->find(b->ctx, name, &p->stored, err);
+}
+
 static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_err *err)
 {
     lrk_projection *p = &b->m->layers[layer].projection[which];
@@ -176,6 +195,7 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     LRK_TRY((router ? matrix : linear)(b, name, rows, cols, &p->weight, err));
     snprintf(name, sizeof name, "%s.bias", path);
     if (module.bias) LRK_TRY(vector(b, name, rows, 0.0f, &p->bias, err));
+    snprintf(name, sizeof name, "%s.weight", path);
     p->layer = layer;
     p->which = which;
     p->dropout.site = site_of(layer, which) | LRK_SITE_DROPOUT;
@@ -204,7 +224,7 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     for (int rest = 0; rest < 2; rest++)
         p->mask[rest] = (lrk_dropout_attr){.p = lora->dropout, .rng = &p->dropout, .rest = rest};
     b->m->n_adapted++;
-    return LRK_OK;
+    return lora->begin.kind ? begin_inside(b, p, name, shared, err) : LRK_OK;
 }
 
 /* Whether the matrices of all experts are chosen, by their names. */
@@ -262,6 +282,7 @@ static lrk_status set_stack(const lrk_builder *b, lrk_projection *p, size_t rows
     LRK_REQUIRE(err, !lora->dora, LRK_ESUPPORT,
                 "DoRA beside experts is not supported (%s), in PEFT neither; leave experts out of lora_target_modules",
                 p->path);
+    if (lora->begin.kind) LRK_TRY(begin_inside(b, p, NULL, true, err));
     p->attr = (lrk_linear_attr){.scale = lrk_lora_scale(p->rank, p->alpha, lora->rslora)};
     layer->experts.scale[p->which - LRK_GATE] = p->attr.scale;
     b->m->n_adapted++;
@@ -382,6 +403,15 @@ static lrk_status take_norm(const lrk_builder *b, lrk_projection *p, lrk_err *er
     return lrk_alloc(b->memory.run, lrk_bytes(&p->norm), 1, p->path, &p->norm.data, err);
 }
 
+static lrk_status take_fixed(const lrk_builder *b, lrk_projection *p, lrk_err *err)
+{
+    if (!p->a0.rank) return LRK_OK;
+    p->a0 = p->a;
+    p->b0 = p->b;
+    LRK_TRY(lrk_alloc(b->memory.frozen, lrk_bytes(&p->a0), 1, p->path, &p->a0.data, err));
+    return lrk_alloc(b->memory.frozen, lrk_bytes(&p->b0), 1, p->path, &p->b0.data, err);
+}
+
 /* What is trained whole, at element `at` of the vectors. */
 static void place_whole(lrk_model *m, size_t at)
 {
@@ -439,6 +469,7 @@ static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
         slice(m, m->adapted[i], at);
         at += adapter_size(m->adapted[i]);
         LRK_TRY(take_norm(b, m->adapted[i], err));
+        LRK_TRY(take_fixed(b, m->adapted[i], err));
     }
     place_whole(m, at);
     return LRK_OK;
@@ -522,6 +553,7 @@ lrk_status lrk_model_build(lrk_model *m, const lrk_decoder *d, lrk_weight_find f
                            const lrk_model_options *options, lrk_model_memory memory, lrk_err *err)
 {
     *m = (lrk_model){.decoder = *d, .device = memory.device, .own = lrk_arena_growing("model")};
+    if (options->lora) m->begin = options->lora->begin;
     lrk_model_set_attributes(m, options->compute);
     const lrk_builder b = {m, find, ctx, options, memory};
     const lrk_status status = build(&b, err);
@@ -538,7 +570,8 @@ void lrk_model_free(lrk_model *m)
 lrk_status lrk_model_start(lrk_model *m, uint64_t seed, lrk_err *err)
 {
     for (size_t i = 0; i < m->n_adapted; i++)
-        LRK_TRY(lrk_lora_start(m->adapted[i], m->device, seed, err));
+        LRK_TRY(m->begin.kind ? lrk_principal_start(m->adapted[i], m->device, &m->begin, seed, err)
+                              : lrk_lora_start(m->adapted[i], m->device, seed, err));
     for (size_t i = 0; i < m->n_whole; i++) LRK_TRY(lrk_whole_start(&m->whole[i], m->device, err));
     return LRK_OK;
 }

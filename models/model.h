@@ -21,7 +21,6 @@
 #include "kernels/rmsnorm/rmsnorm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/rope_table/rope_table.h"
-#include "kernels/scale/scale.h"
 #include "kernels/softcap/softcap.h"
 #include "kernels/swiglu/swiglu.h"
 #include "kernels/token_logits/token_logits.h"
@@ -63,6 +62,7 @@ typedef struct lrk_model {
     lrk_whole whole[2];
     size_t n_whole;
     bool as_one;                      /* whole[0] is embedding and head */
+    lrk_beginning begin;
     lrk_tensor parameters, gradients; /* f32 (n); no gradients in inference */
     size_t weight_bytes;              /* of weights in the frozen arena: copied to the device, NF4 */
 

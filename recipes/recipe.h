@@ -40,6 +40,12 @@ typedef struct lrk_token_lists {
 
 /* In the order of the domains in schema.def and dataset.def. */
 enum { LRK_ADAPTER_LORA };
+enum {
+    LRK_INIT_TRUE,
+    LRK_INIT_PISSA,
+    LRK_INIT_PISSA_1, /* then 2, 4, ... 64 rounds */
+    LRK_INIT_OLORA = LRK_INIT_PISSA_1 + 7
+};
 enum { LRK_EOS_TURN, LRK_EOS_ALL, LRK_EOS_LAST, LRK_EOS_NONE };
 enum { LRK_EXCESS_RAISE, LRK_EXCESS_DROP, LRK_EXCESS_TRUNCATE };
 enum { LRK_OPTIMIZER_ADAMW };

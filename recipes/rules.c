@@ -52,6 +52,12 @@ static void saved(lrk_reader *r)
     if (p->peft_ensure_weight_tying && !p->lora_modules_to_save.n && !rows && !p->lora_model_dir)
         lrk_mistake(r, given(r, "peft_ensure_weight_tying"), "peft_ensure_weight_tying",
                     "needs lora_modules_to_save: embed_tokens or lm_head");
+    if (p->peft_init_lora_weights != LRK_INIT_TRUE && p->lora_model_dir)
+        lrk_mistake(r, given(r, "peft_init_lora_weights"), "peft_init_lora_weights",
+                    "the adapter of lora_model_dir is where training begins; leave this out");
+    if (p->peft_init_lora_weights != LRK_INIT_TRUE && p->peft_use_dora)
+        lrk_mistake(r, given(r, "peft_init_lora_weights"), "peft_init_lora_weights",
+                    "DoRA begins with B = 0 only; say true, or peft_use_dora: false");
     if (rows && p->lora_model_dir)
         lrk_mistake(r, given(r, "peft_trainable_token_indices"), "peft_trainable_token_indices",
                     "the adapter of lora_model_dir says what is trained; leave this out");

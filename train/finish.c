@@ -60,21 +60,23 @@ static void note(lrk_json *notes, const char *key, const char *value)
     lrk_json_set(notes, key, lrk_json_c_string(value));
 }
 
-static lrk_json *pattern_object(const lrk_patterns *p)
+static lrk_json *pattern_object(const lrk_patterns *p, double factor)
 {
     lrk_json *o = lrk_json_object();
-    for (size_t i = 0; i < p->n; i++)
-        lrk_json_set(o, p->key[i], p->value[i] == floor(p->value[i]) ? lrk_json_new_integer((int64_t)p->value[i])
-                                                                     : lrk_json_new_real(p->value[i]));
+    for (size_t i = 0; i < p->n; i++) {
+        const double v = factor * p->value[i];
+        lrk_json_set(o, p->key[i], v == floor(v) ? lrk_json_new_integer((int64_t)v) : lrk_json_new_real(v));
+    }
     return o;
 }
 
 /* What the recipe says of ranks and layers, in its own words. */
-static lrk_json *given(const lrk_recipe *r)
+static lrk_json *given(const lrk_recipe *r, bool doubled)
 {
+    const double rank = doubled ? 2.0 : 1.0, alpha = doubled ? lrk_adapter_doubled(1.0, r->peft_use_rslora) : 1.0;
     lrk_json *o = lrk_json_object(), *layers = lrk_json_array(), *names = lrk_json_array();
-    if (r->rank_pattern.n) lrk_json_set(o, "rank_pattern", pattern_object(&r->rank_pattern));
-    if (r->alpha_pattern.n) lrk_json_set(o, "alpha_pattern", pattern_object(&r->alpha_pattern));
+    if (r->rank_pattern.n) lrk_json_set(o, "rank_pattern", pattern_object(&r->rank_pattern, rank));
+    if (r->alpha_pattern.n) lrk_json_set(o, "alpha_pattern", pattern_object(&r->alpha_pattern, alpha));
     for (size_t i = 0; i < r->layers_to_transform.n; i++)
         lrk_json_add(layers, lrk_json_new_integer((int64_t)r->layers_to_transform.item[i]));
     for (size_t i = 0; i < r->layers_pattern.n; i++) lrk_json_add(names, lrk_json_c_string(r->layers_pattern.item[i]));
@@ -92,13 +94,17 @@ static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
     char number[32];
     *a = (lrk_adapter){.base_model = r->base_model, .rank = r->lora_r, .alpha = r->lora_alpha,
                        .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
-                       .dora = r->peft_use_dora, .given = given(r),
+                       .dora = r->peft_use_dora, .given = given(r, s->lora.begin.kind != LRK_BEGIN_PLAIN),
                        .arena = lrk_arena_growing("adapter")};
     if (s->start.n) {
         a->rank = s->start.rank;
         a->alpha = s->start.alpha;
         a->rslora = s->start.rslora;
         a->dora = s->start.dora;
+    }
+    if (s->lora.begin.kind) {
+        a->rank *= 2;
+        a->alpha = lrk_adapter_doubled(a->alpha, a->rslora);
     }
     LRK_TRY(lrk_adapter_from_model(a, &t->engine->model, err));
     a->notes = lrk_json_object();

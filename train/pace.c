@@ -175,6 +175,7 @@ lrk_status lrk_pace_measure(double *seconds, const lrk_session *s, size_t traina
     lrk_lora_options lora = s->lora;
     if (lora.select) lora.select = select_module;
     lora.ctx = &x;
+    if (lora.begin.kind == LRK_BEGIN_PISSA) lora.begin.rounds = 0; /* what is timed begins anywhere */
     const lrk_shape_of_run shape = mean_shape(s);
     lrk_engine_options o = s->engine;
     o.decoder.layers = 1;

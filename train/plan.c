@@ -60,7 +60,8 @@ static double count_flops(const lrk_session *s, size_t trainable)
     const double tokens = (double)l->tokens, length = l->rows ? tokens / (double)l->rows : 0.0;
     const double A = (double)d->layers * 2.0 * (double)(d->heads * d->head_size) * length;
     const double again = s->engine.recompute >= LRK_KEEP_LAYERS ? 2.0 * N + A + 2.0 * P : 0.0;
-    return tokens * (4.0 * N + 3.5 * A + 6.0 * P + again) + (double)l->trained * (4.0 * head + own);
+    const double fixed = s->lora.begin.kind ? 4.0 * P : 0.0; /* a second pair that is not trained */
+    return tokens * (4.0 * N + 3.5 * A + 6.0 * P + fixed + again) + (double)l->trained * (4.0 * head + own);
 }
 
 /* The file holds the weights of the model, and no others. */
@@ -93,7 +94,7 @@ static lrk_plan_disk count_disk(const lrk_session *s, size_t trainable)
     const uint64_t written = (every ? steps / every : 0) + 1 + (s->eval ? 1 : 0);
     const size_t kept = lrk_max(r->save_total_limit, 2) + 1 + (s->eval ? 1 : 0);
     lrk_plan_disk d = {.checkpoints = 3 * parameters * (written < kept ? (size_t)written : kept),
-                       .adapter = parameters * (r->export_adapter_gguf ? 2 : 1)};
+                       .adapter = parameters * (r->export_adapter_gguf ? 2 : 1) * (s->lora.begin.kind ? 2 : 1)};
     if (r->export_merged) d.merged += base_bytes(s, LRK_F16);
     const lrk_strings *const lists[] = {&r->export_gguf, &r->export_ollama};
     for (size_t i = 0; i < lists[0]->n + lists[1]->n; i++) {

@@ -93,6 +93,14 @@ static lrk_status start_from(lrk_session *s, const char *path, lrk_err *err)
     return LRK_OK;
 }
 
+/* As peft_init_lora_weights says. */
+static lrk_beginning beginning(int word)
+{
+    if (word == LRK_INIT_TRUE) return (lrk_beginning){.kind = LRK_BEGIN_PLAIN};
+    if (word == LRK_INIT_OLORA) return (lrk_beginning){.kind = LRK_BEGIN_OLORA};
+    return (lrk_beginning){LRK_BEGIN_PISSA, word == LRK_INIT_PISSA ? -1 : 1 << (word - LRK_INIT_PISSA_1)};
+}
+
 static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
@@ -101,6 +109,7 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
     LRK_TRY(lrk_saved_choose(&s->saved, r, &s->base.decoder, err));
     s->lora = (lrk_lora_options){.rank = r->lora_r, .alpha = r->lora_alpha,
                                  .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
+                                 .begin = beginning(r->peft_init_lora_weights),
                                  .dora = r->peft_use_dora, .whole = s->saved.bits,
                                  .rows = {s->saved.rows[0], s->saved.rows[1]}, .seed = r->seed, .select = lrk_targets_select,
                                  .ctx = &s->targets};

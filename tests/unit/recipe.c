@@ -199,6 +199,8 @@ static const struct {
     int value;
     const char *word;
 } choices[] = {
+    {"peft_init_lora_weights", LRK_INIT_PISSA_1 + 6, "pissa_niter_64"},
+    {"peft_init_lora_weights", LRK_INIT_OLORA, "olora"},
     {"train_on_eos", LRK_EOS_TURN, "turn"},
     {"train_on_eos", LRK_EOS_NONE, "none"},
     {"excess_length_strategy", LRK_EXCESS_TRUNCATE, "truncate"},
