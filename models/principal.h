@@ -11,7 +11,7 @@
  *
  * The triplets come out of subspace iteration with a block of random vectors (Halko et al. 2011): products with W run
  * in f32, as those of a pass, from the stored type; the rest in f64. Signs of pairs are arbitrary, and mean nothing.
- * Source: Meng et al. 2024 (PiSSA); Büyükakyüz 2024 (OLoRA).
+ * Source: Meng et al. 2024 (PiSSA); Buyukakyuz 2024 (OLoRA).
  */
 #ifndef LRK_MODELS_PRINCIPAL_H
 #define LRK_MODELS_PRINCIPAL_H

@@ -76,16 +76,39 @@ static lrk_flat_run whole(const lrk_golden *g)
     return (lrk_flat_run){g->ids, g->targets, g->segments, g->n_tokens, g->n_rows};
 }
 
+static const lrk_beginning plain = {.kind = LRK_BEGIN_PLAIN};
+
 static double number(const lrk_json *object, const char *key)
 {
     return lrk_json_number(lrk_json_get(object, key));
 }
 
-/* An engine with the adapter of a directory (NULL: the base alone). */
-static lrk_status open_engine(lrk_golden *g, lrk_engine *e, const lrk_base_model *base,
-                              const lrk_adapter *adapter, lrk_err *err)
+/* How adapters begin in the recorded training: where they take a part of the weight, init/ and final/ are what PEFT
+ * converted, of twice the rank. */
+static lrk_beginning beginning(const lrk_json *train)
 {
-    const lrk_lora_options lora = adapter ? lrk_adapter_options(adapter) : (lrk_lora_options){0};
+    const char *word = lrk_json_string(lrk_json_get(train, "init_lora_weights"), NULL);
+    if (word && strcmp(word, "pissa") == 0) return (lrk_beginning){LRK_BEGIN_PISSA, -1};
+    return (lrk_beginning){.kind = word && strcmp(word, "olora") == 0 ? LRK_BEGIN_OLORA : LRK_BEGIN_PLAIN};
+}
+
+static bool select_half(void *ctx, const char *path, size_t *rank, double *alpha)
+{
+    const lrk_lora_options doubled = lrk_adapter_options(ctx);
+    if (!doubled.select(doubled.ctx, path, rank, alpha)) return false;
+    *rank /= 2;
+    *alpha /= lrk_adapter_doubled(1.0, doubled.rslora);
+    return true;
+}
+
+/* An engine with the adapter of a directory (NULL: the base alone), or, where its adapters begin otherwise, with what
+ * they begin as. */
+static lrk_status open_engine(lrk_golden *g, lrk_engine *e, const lrk_base_model *base,
+                              const lrk_adapter *adapter, lrk_beginning begin, lrk_err *err)
+{
+    lrk_lora_options lora = adapter ? lrk_adapter_options(adapter) : (lrk_lora_options){0};
+    lora.begin = begin;
+    if (begin.kind) lora.select = select_half;
     const lrk_engine_options o = {.device = g->report->device, .decoder = base->decoder, .find = lrk_base_find,
                                   .ctx = (void *)(uintptr_t)base, .lora = adapter ? &lora : NULL,
                                   .train = adapter != NULL, .compute = LRK_C_F32,
@@ -94,7 +117,8 @@ static lrk_status open_engine(lrk_golden *g, lrk_engine *e, const lrk_base_model
                                   .cache_capacity = CAPACITY};
     LRK_TRY(lrk_engine_open(e, &o, err));
     lrk_status status = lrk_base_check_names(base, &e->model, err);
-    if (status == LRK_OK && adapter) status = lrk_adapter_into_model(adapter, &e->model, err);
+    if (status == LRK_OK && begin.kind) status = lrk_model_start(&e->model, 1, err);
+    if (status == LRK_OK && adapter && !begin.kind) status = lrk_adapter_into_model(adapter, &e->model, err);
     if (status != LRK_OK) lrk_engine_close(e);
     return status;
 }
@@ -358,6 +382,43 @@ static lrk_status compare_whole(lrk_golden *g, const lrk_engine *e, const lrk_ad
     return LRK_OK;
 }
 
+static double signed_gap(const float *want, const float *got, size_t stride, size_t n, float sign)
+{
+    double worst = 0.0;
+    for (size_t i = 0; i < n * stride; i += stride)
+        worst = fmax(worst, fabs((double)(sign * got[i]) - (double)want[i]));
+    return worst;
+}
+
+/* Of adapters that began as a part of the weight, as they are written: pair by pair, whose signs are arbitrary. */
+static lrk_status compare_pairs(lrk_golden *g, const lrk_engine *e, const char *dir, const char *name,
+                                double tolerance, lrk_err *err)
+{
+    lrk_adapter want = {0};
+    LRK_TRY(lrk_adapter_load(&want, path_in(g, dir), err));
+    lrk_check *check = lrk_report_check(g->report, name, tolerance);
+    lrk_adapter got = {.rslora = want.rslora, .arena = lrk_arena_growing("adapter")};
+    lrk_status status = lrk_adapter_from_model(&got, &e->model, err);
+    for (size_t m = 0; status == LRK_OK && m < want.n; m++) {
+        const lrk_adapter_module *x = &want.module[m], *y = lrk_adapter_find(&got, x->path);
+        const size_t R = lrk_rows(&x->a), in = lrk_cols(&x->a), out = lrk_rows(&x->b);
+        if (!y || !lrk_same_shape(&x->a, &y->a) || !lrk_same_shape(&x->b, &y->b))
+            status = lrk_fail(err, LRK_EINPUT, "%s: %s has another shape", path_in(g, dir), x->path);
+        for (size_t r = 0; status == LRK_OK && r < R; r++) {
+            const float *fixed = lrk_row(&x->a, r % (R / 2) + R / 2), *ours = lrk_row(&y->a, r % (R / 2) + R / 2);
+            double dot = 0.0;
+            for (size_t i = 0; i < in; i++) dot += (double)fixed[i] * (double)ours[i];
+            const float sign = dot < 0.0 ? -1.0f : 1.0f;
+            lrk_report_error(g->report, check,
+                             fmax(signed_gap(lrk_row(&x->a, r), lrk_row(&y->a, r), 1, in, sign),
+                                  signed_gap((float *)x->b.data + r, (float *)y->b.data + r, R, out, sign)), x->path);
+        }
+    }
+    lrk_adapter_free(&got);
+    lrk_adapter_free(&want);
+    return status;
+}
+
 /* The adapter after the ten steps against final/. */
 static lrk_status compare_final(lrk_golden *g, const lrk_engine *e, lrk_err *err)
 {
@@ -382,7 +443,7 @@ static lrk_status compare_final(lrk_golden *g, const lrk_engine *e, lrk_err *err
 static lrk_status check_base(lrk_golden *g, lrk_err *err)
 {
     lrk_engine e = {0};
-    LRK_TRY(open_engine(g, &e, &g->base, NULL, err));
+    LRK_TRY(open_engine(g, &e, &g->base, NULL, plain, err));
     lrk_status status = logits(g, &e, "base", err);
     if (status == LRK_OK) status = losses(g, &e, "base", err);
     if (status == LRK_OK) status = greedy(g, &e, "base", err);
@@ -396,7 +457,7 @@ static lrk_status check_adapter(lrk_golden *g, lrk_err *err)
     lrk_engine e = {0};
     if (!lrk_is_dir(path_in(g, "adapter"))) return LRK_OK;
     lrk_status status = lrk_adapter_load(&adapter, path_in(g, "adapter"), err);
-    if (status == LRK_OK) status = open_engine(g, &e, &g->base, &adapter, err);
+    if (status == LRK_OK) status = open_engine(g, &e, &g->base, &adapter, plain, err);
     if (status == LRK_OK) status = logits(g, &e, "adapter", err);
     if (status == LRK_OK) status = losses(g, &e, "adapter", err);
     if (status == LRK_OK) status = greedy(g, &e, "adapter", err);
@@ -413,11 +474,15 @@ static lrk_status check_training(lrk_golden *g, lrk_err *err)
     const lrk_json *train = lrk_json_get(g->expected, "train");
     if (!train || !lrk_is_dir(path_in(g, "init"))) return LRK_OK;
     lrk_status status = lrk_adapter_load(&adapter, path_in(g, "init"), err);
-    if (status == LRK_OK) status = open_engine(g, &e, &g->base, &adapter, err);
-    /* B is zero, so the states are those of the base; the taps need a pass that keeps them */
+    const lrk_beginning begin = beginning(train);
+    if (status == LRK_OK) status = open_engine(g, &e, &g->base, &adapter, begin, err);
+    /* vectors in f32: roundings of the largest value over the gap to the next one, of some hundredths */
+    if (status == LRK_OK && begin.kind) status = compare_pairs(g, &e, "init", "train.start", 1e-4, err);
+    /* B is zero, or what was taken out, so the states are those of the base; the taps need a pass that keeps them */
     if (status == LRK_OK) status = hidden(g, &e, err);
     if (status == LRK_OK) status = ten_steps(g, &e, train, err);
-    if (status == LRK_OK && lrk_is_dir(path_in(g, "final"))) status = compare_final(g, &e, err);
+    if (status == LRK_OK && lrk_is_dir(path_in(g, "final")))
+        status = begin.kind ? compare_pairs(g, &e, "final", "train.final", 2e-3, err) : compare_final(g, &e, err);
     lrk_engine_close(&e);
     lrk_adapter_free(&adapter);
     return status;
@@ -431,7 +496,7 @@ static lrk_status merged_loss(lrk_golden *g, const char *dir, double want, lrk_e
     double sum;
     const lrk_flat_run run = whole(g);
     LRK_TRY(lrk_base_open(&merged, dir, err));
-    lrk_status status = open_engine(g, &e, &merged, NULL, err);
+    lrk_status status = open_engine(g, &e, &merged, NULL, plain, err);
     if (status == LRK_OK) status = lrk_engine_loss(&e, &run, &sum, err);
     if (status == LRK_OK)
         compare_number(g, "loss.merged", 1e-5, sum / (double)g->trained, want, "merged/");

@@ -98,3 +98,25 @@ base=$SOURCE/tests/golden/data/llama_gguf_q4_1/model.gguf
 got=$(trained blocks '[q_proj]' "base_model=$base" 'peft_trainable_token_indices=[3, 7]')
 expect_exit 0 "$LORIKEET" merge --model "$base" --adapter blocks/adapter --format gguf --out blocks.gguf
 expect_exit 0 "$LORIKEET" generate --model blocks.gguf --prompt q --max-tokens 2
+
+# adapters that begin as a part of the weight: written for the unchanged one, of twice the rank
+got=$(trained pissa '[q_proj,v_proj]' init_lora_weights=pissa 'rank_pattern={q_proj: 3}' 'alpha_pattern={v_proj: 5}')
+case $(config pissa) in
+*'"r":4,"lora_alpha":64,'*'"rank_pattern":{"q_proj":6},"alpha_pattern":{"v_proj":10}'*'"init_lora_weights":true'*) ;;
+*) fail "pissa: $(config pissa)" ;;
+esac
+expect_exit 0 "$LORIKEET" inspect pissa/adapter
+grep -q '\[6, 64\] .*layers.0.self_attn.q_proj.lora_A' out || fail "no rank of 6: $(cat out)"
+got=$(trained olora '[q_proj]' pissa_init=true "base_model=$base" export.adapter_gguf=true)
+expect_exit 0 "$LORIKEET" generate --model "$base" --adapter olora/adapter --prompt q --max-tokens 2
+refused "the adapter of lora_model_dir is where training begins" init_lora_weights=olora lora_model_dir=ranks/adapter
+refused "DoRA begins with B = 0 only" init_lora_weights=olora peft_use_dora=true
+refused "peft_init_lora_weights" init_lora_weights=corda
+# what was taken out is found again when a run goes on: the same bits
+steps='num_epochs=3 max_steps=3 save_steps=1 save_total_limit=3'
+got=$(trained straight '[q_proj]' init_lora_weights=pissa_niter_4 $steps)
+cp -r straight resumed
+rm -r resumed/ckpt-00000003.safetensors resumed/adapter
+expect_exit 0 "$LORIKEET" train recipe.yaml --quiet --resume output_dir=resumed 'lora_target_modules=[q_proj]' \
+    init_lora_weights=pissa_niter_4 $steps
+cmp straight/adapter/adapter_model.safetensors resumed/adapter/adapter_model.safetensors || fail "a resumed run differs"

@@ -10,7 +10,8 @@ export HF_HUB_OFFLINE=1
 check() { printf '%s\n' "$*" >>checks; }
 
 for case in llama llama_qv llama_bf16 llama_dora llama_patterns mistral llama_bf16_save \
-    llama_save_embedding qwen2_save_head gemma2_save llama_tokens gemma2_tokens qwen2_tokens; do
+    llama_save_embedding qwen2_save_head gemma2_save llama_tokens gemma2_tokens qwen2_tokens \
+    llama_pissa phi3_olora; do
     "$LORIKEET" export --adapter "$G/$case/adapter" --base "$G/$case" --peft "adapter_$case"
     "$LORIKEET" merge --model "$G/$case" --adapter "$G/$case/adapter" --out "merged_$case"
     check adapter "$G/$case" "adapter_$case" "$G/$case"
@@ -29,6 +30,8 @@ made last 'layers_to_transform=1' peft_use_dora=true
 made whole 'lora_modules_to_save=[embed_tokens,lm_head]' 'lora_target_modules=[q_proj]'
 made tokens 'peft_trainable_token_indices=[7, 3, 300]' 'lora_target_modules=[q_proj]'
 made more_tokens 'peft_trainable_token_indices={embed_tokens: [3], lm_head: [5, 4]}' 'lora_target_modules=[q_proj]'
+made pissa init_lora_weights=pissa "rank_pattern={'layers\.0\.mlp\..*': 3, down_proj: 4}" 'alpha_pattern={q_proj: 5}'
+made olora init_lora_weights=olora peft_use_rslora=true
 
 # an alpha with a fraction
 cp -r "$G/llama/adapter" part

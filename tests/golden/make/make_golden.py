@@ -175,8 +175,10 @@ def saved_name(name):
     return name.removesuffix(".weight") if "lora_magnitude_vector" in name else name
 
 
-def save_adapter(model, folder, case):
-    model.save_pretrained(folder, save_embedding_layers=False)
+def save_adapter(model, folder, case, began=None):
+    """began: what it began as, for PEFT to convert it to one for the unchanged base."""
+    model.save_pretrained(folder, save_embedding_layers=False,
+                          path_initial_model_for_weight_conversion=str(began) if began else None)
     (folder / "README.md").unlink(missing_ok=True)
     path = folder / "adapter_config.json"
     data = json.loads(path.read_text())
@@ -196,13 +198,22 @@ def make_adapters(case, reference_folder, folder):
     fields = dict(r=4, lora_alpha=8, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM") | copy.deepcopy(case.lora)
     fields.setdefault("target_modules", linear_targets(base))
     torch.manual_seed(seed_of(case, "init"))
+    if case.start:
+        fields["init_lora_weights"] = case.start
     model = get_peft_model(base, LoraConfig(**fields)).eval()
-    save_adapter(model, folder / "init", case)
+    if case.start:
+        raw = raw_start(folder)
+        model.save_pretrained(raw)
+        save_adapter(model, folder / "init", case, raw)
+    else:
+        save_adapter(model, folder / "init", case)
     draw = generator(case, "adapter")
     with torch.no_grad():
         for name, p in sorted(reference.trainable(model).items()):
             noise = torch.randn(p.shape, generator=draw)
-            if "lora_A" in name:
+            if case.start:
+                p.add_(0.1 * noise)
+            elif "lora_A" in name:
                 p.copy_(noise / p.shape[1] ** 0.5)
             elif "lora_B" in name:
                 p.copy_(0.15 * noise)
@@ -210,7 +221,19 @@ def make_adapters(case, reference_folder, folder):
                 p.mul_(1.0 + 0.1 * noise)
             else:
                 p.add_(0.05 * noise)
-    save_adapter(model, folder / "adapter", case)
+    save_adapter(model, folder / "adapter", case, raw_start(folder) if case.start else None)
+
+
+def raw_start(folder):
+    """Where PEFT keeps what an adapter began as: a name that it does not take for a scheme of its own."""
+    return folder / "began"
+
+
+def started(case, reference_folder, folder):
+    """A model whose base has been changed, and its adapter at the start."""
+    config = LoraConfig.from_pretrained(raw_start(folder))
+    config.init_lora_weights, config.inference_mode = case.start, False
+    return get_peft_model(load(reference_folder), config).eval()
 
 
 def with_adapter(base, folder, config=None, train=True):
@@ -266,17 +289,23 @@ def measure(case, folder, reference_folder, rows):
         tensors[f"grad.{saved_name(name)}"] = g.float()
 
     # training, from init/
-    model = with_adapter(load(reference_folder), folder / "init")
+    def beginning():
+        return started(case, reference_folder, folder) if case.start else with_adapter(load(reference_folder), folder / "init")
+
+    model = beginning()
     steps32, _ = reference.train(model, rows, case.lr)
     last32 = {n: p.detach() for n, p in reference.trainable(model).items()}
-    model = with_adapter(load(reference_folder), folder / "init").double()
+    model = beginning().double()
     with reference.Float64():
         steps, final_loss = reference.train(model, rows, case.lr)
     last = {n: p.detach() for n, p in reference.trainable(model).items()}
     out["train"] = {"optimizer": "AdamW", "lr": case.lr, "betas": reference.BETAS, "eps": reference.EPS,
                     "weight_decay": reference.DECAY, "max_grad_norm": reference.CLIP, "schedule": "cosine",
                     "warmup_steps": reference.WARMUP, "total_steps": reference.STEPS, "steps": steps, "final_loss": final_loss}
-    save_adapter(model.float(), folder / "final", case)
+    if case.start:
+        out["train"]["init_lora_weights"] = case.start
+    save_adapter(model.float(), folder / "final", case, raw_start(folder) if case.start else None)
+    shutil.rmtree(raw_start(folder), ignore_errors=True)
 
     # merged
     if case.merged:
