@@ -14,8 +14,8 @@ double lrk_dot(const double *x, const double *y, size_t n);
 void lrk_subtract(double *x, double f, const double *y, size_t n); /* x -= f y */
 
 /* m = Q R by Gram and Schmidt, twice over, which is enough (Giraud et al. 2005). Q takes the place of m's first
- * columns, whose number m->cols becomes; R, zero before or NULL, is (R->rows >= columns of m, m->cols). A column that the
- * ones before it span adds none. */
+ * columns, whose number m->cols becomes; R, zero before or NULL, is (R->rows >= columns of m, m->cols). A column
+ * that the ones before it span adds none. */
 void lrk_orthonormalize(lrk_columns *m, lrk_columns *R);
 
 /* m becomes U S, v, square and zero before, becomes V, of m = U S V^T: one-sided Jacobi (Hestenes 1958). */

@@ -24,9 +24,10 @@ static lrk_status read_ids(const lrk_json *list, numbered *to, const char *where
     const size_t n = lrk_json_size(list);
     for (size_t i = 0; i < n; i++) {
         const lrk_json *v = lrk_json_at(list, i);
-        LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_INTEGER) && lrk_json_integer(v) >= 0 && lrk_json_integer(v) < INT32_MAX,
-                    LRK_EINPUT, "%s: trainable_token_indices: entry %zu is not the id of a token", where, i);
-        to[i] = (numbered){(int32_t)lrk_json_integer(v), i};
+        const int64_t id = lrk_json_is(v, LRK_JSON_INTEGER) ? lrk_json_integer(v) : -1;
+        LRK_REQUIRE(err, id >= 0 && id < INT32_MAX, LRK_EINPUT,
+                    "%s: trainable_token_indices: entry %zu is not the id of a token", where, i);
+        to[i] = (numbered){(int32_t)id, i};
     }
     qsort(to, n, sizeof *to, by_id);
     for (size_t i = 1; i < n; i++)
@@ -71,7 +72,8 @@ lrk_status lrk_adapter_read_tokens(lrk_adapter *a, const lrk_json *v, const char
             if (k > 0 && k <= n && strcmp(paths[w] + n - k, name) == 0) which = w;
         }
         LRK_REQUIRE(err, which >= 0, LRK_ESUPPORT,
-                    "%s: trainable_token_indices: '%.100s' is not supported, only embed_tokens and lm_head", where, name);
+                    "%s: trainable_token_indices: '%.100s' is not supported, only embed_tokens and lm_head", where,
+                    name);
         LRK_TRY(read_list(a, lrk_json_value(i), which, where, err));
     }
     return LRK_OK;

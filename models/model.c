@@ -167,8 +167,8 @@ static lrk_status begin_inside(const lrk_builder *b, lrk_projection *p, const ch
 {
     const size_t least = lrk_min(lrk_rows(&p->weight), lrk_cols(&p->weight));
     LRK_REQUIRE(err, !experts, LRK_ESUPPORT,
-                "peft_init_lora_weights: adapters of experts (%s) begin with B = 0 only, in PEFT too; say true, or leave "
-                "experts out of lora_target_modules",
+                "peft_init_lora_weights: adapters of experts (%s) begin with B = 0 only; say true, or leave experts "
+                "out of lora_target_modules",
                 p->path);
     LRK_REQUIRE(err, !p->m.rank, LRK_ESUPPORT,
                 "peft_init_lora_weights: DoRA begins with B = 0 only; say true, or peft_use_dora: false");
@@ -505,7 +505,7 @@ static lrk_status list_rows(const lrk_builder *b, const lrk_row_list *rows, lrk_
 }
 
 /* Embedding or head, which is trained, or some of its rows: its stored type stays where it is. */
-static lrk_status whole(const lrk_builder *b, const char *path, const char *name, const lrk_row_list *rows, lrk_err *err)
+static lrk_status whole(const lrk_builder *b, const char *path, const char *name, lrk_row_list rows, lrk_err *err)
 {
     const lrk_decoder *d = &b->m->decoder;
     lrk_whole *w = &b->m->whole[b->m->n_whole++];
@@ -513,7 +513,7 @@ static lrk_status whole(const lrk_builder *b, const char *path, const char *name
     w->weight.name = path;
     LRK_TRY(b->find(b->ctx, name, &w->stored, err));
     LRK_TRY(expect(b, &w->stored, name, d->vocabulary, d->width, err));
-    return rows->n ? list_rows(b, rows, w, err) : LRK_OK;
+    return rows.n ? list_rows(b, &rows, w, err) : LRK_OK;
 }
 
 static lrk_status embedding_and_head(const lrk_builder *b, lrk_err *err)
@@ -525,10 +525,10 @@ static lrk_status embedding_and_head(const lrk_builder *b, lrk_err *err)
     const unsigned bits = lora->whole;
     const lrk_row_list *in = &lora->rows[0], *out = &lora->rows[1];
     m->as_one = lrk_whole_as_one(bits, d->tied);
-    if (m->as_one || bits & LRK_WHOLE_EMBEDDING) LRK_TRY(whole(b, LRK_EMBEDDING_PATH, rows, in, err));
+    if (m->as_one || bits & LRK_WHOLE_EMBEDDING) LRK_TRY(whole(b, LRK_EMBEDDING_PATH, rows, *in, err));
     const bool held = !m->n_whole || in->n, as_one = m->as_one; /* the matrix of the embedding is needed */
     if (held) LRK_TRY(matrix(b, rows, d->vocabulary, d->width, &m->embedding, err));
-    if (!as_one && bits & LRK_WHOLE_HEAD) LRK_TRY(whole(b, LRK_HEAD_PATH, d->tied ? rows : head, out, err));
+    if (!as_one && bits & LRK_WHOLE_HEAD) LRK_TRY(whole(b, LRK_HEAD_PATH, d->tied ? rows : head, *out, err));
     if (as_one ? !in->n : bits & LRK_WHOLE_HEAD && !out->n) return LRK_OK;
     m->head = m->embedding;
     if (d->tied && held) return LRK_OK;

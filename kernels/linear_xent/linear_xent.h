@@ -18,7 +18,8 @@
  * computing the logits again.
  * Softmax in f32 (f64 in f64) whatever the compute type; the sum of the losses in f64.
  *
- * T: rows of X.  C: model width.  V: vocabulary.  N: trained rows of the head.  Source: the gradient of a chunk made in its forward pass as in
+ * T: rows of X.  C: model width.  V: vocabulary.  N: trained rows of the head.
+ * Source: the gradient of a chunk made in its forward pass as in
  * Liger Kernel (Hsu et al., 2024); no logits of all rows as in Wijmans et al., "Cut your losses", 2024.
  */
 #ifndef LRK_KERNELS_LINEAR_XENT_H
@@ -74,8 +75,8 @@ static inline size_t lrk_linear_xent_stride(size_t vocabulary, size_t n)
 size_t lrk_linear_xent_rows(const lrk_tensor *x, const lrk_tensor *w,
                             const lrk_linear_xent_attr *attr);
 
-/* infer: LRK_ESHAPE where W or ROWS are not as wide as X, or TARGET and INDEX are not one i32 a row; LRK_ESUPPORT for a W that
- * no kernel of the device reads; LRK_EVALUE for a cap below 0. Scratch memory: the gathered rows and the
+/* infer: LRK_ESHAPE where W or ROWS are not as wide as X, or TARGET and INDEX are not one i32 a row; LRK_ESUPPORT
+ * for a W that no kernel of the device reads; LRK_EVALUE for a cap below 0. Scratch memory: the gathered rows and the
  * logits of one chunk, and the workspace of a product. */
 extern const lrk_op lrk_op_linear_xent;
 

@@ -159,7 +159,8 @@ static void refused(void **state)
     for (int i = 0; i < 2; i++) {
         lrk_engine_bytes bytes;
         lrk_err err = {0};
-        lrk_toy toy = {.arena = lrk_arena_growing("toy"), .decoder = lrk_toy_decoder(i ? LRK_TOY_EXPERTS : LRK_TOY_LLAMA)};
+        lrk_toy toy = {.arena = lrk_arena_growing("toy"),
+                       .decoder = lrk_toy_decoder(i ? LRK_TOY_EXPERTS : LRK_TOY_LLAMA)};
         const lrk_engine_options o = {.decoder = toy.decoder, .find = lrk_toy_find, .ctx = &toy, .max_tokens = 8,
                                       .max_segments = 1, .lora = i ? &experts : &dora};
         assert_int_equal(lrk_engine_plan(&o, &bytes, &err), LRK_ESUPPORT);
