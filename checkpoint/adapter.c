@@ -287,6 +287,20 @@ static lrk_status load(lrk_adapter *a, lrk_arena *paths, const char *directory, 
     return status;
 }
 
+lrk_status lrk_adapter_parse(lrk_adapter *a, const char *config, size_t n, const void *tensors, size_t size,
+                             const char *where, lrk_err *err)
+{
+    lrk_safetensors s;
+    LRK_TRY(lrk_adapter_parse_config(a, config, n, where, err));
+    lrk_status status = lrk_st_parse(&s, tensors, size, where, err);
+    if (status == LRK_OK) {
+        status = read_tensors(a, &s, err);
+        lrk_st_close(&s);
+    }
+    if (status != LRK_OK) lrk_adapter_free(a);
+    return status;
+}
+
 lrk_status lrk_adapter_load(lrk_adapter *a, const char *directory, lrk_err *err)
 {
     lrk_arena paths = lrk_arena_growing("adapter paths");

@@ -108,6 +108,9 @@ typedef struct lrk_adapter {
 lrk_status lrk_adapter_load(lrk_adapter *a, const char *directory, lrk_err *err);
 void lrk_adapter_free(lrk_adapter *a); /* may be called twice, and on a zeroed one */
 
+/* The same from the bytes of both files. */
+lrk_status lrk_adapter_parse(lrk_adapter *a, const char *config, size_t n, const void *tensors, size_t size,
+                             const char *where, lrk_err *err);
 /* The configuration alone: everything but modules and notes. */
 lrk_status lrk_adapter_parse_config(lrk_adapter *a, const char *text, size_t n, const char *where,
                                     lrk_err *err);

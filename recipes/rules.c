@@ -118,11 +118,13 @@ static void data(lrk_reader *r)
         lrk_mistake(r, given(r, "micro_batch_tokens"), "micro_batch_tokens",
                     "%zu is less than one row of sequence_len (%zu)", p->micro_batch_tokens,
                     p->sequence_len);
-    const bool named = strcmp(p->chat_template, "tokenizer_default") == 0 ||
-                       strcmp(p->chat_template, "chatml") == 0;
-    if (!named && !ends_with(p->chat_template, ".jinja"))
+    static const char *const templates[] = {"tokenizer_default", "chatml", "llama3", "alpaca"};
+    bool named = ends_with(p->chat_template, ".jinja");
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)
+        named = named || strcmp(p->chat_template, templates[i]) == 0;
+    if (!named)
         lrk_mistake(r, given(r, "chat_template"), "chat_template",
-                    "expected tokenizer_default, chatml or a file that ends in .jinja, got %s",
+                    "expected tokenizer_default, chatml, llama3, alpaca or a file that ends in .jinja, got %s",
                     p->chat_template);
 }
 

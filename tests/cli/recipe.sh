@@ -114,7 +114,7 @@ bad 'val_set_size: 0.1
 eval_strategy: steps' 'eval_strategy: steps needs eval_steps'
 bad 'lora_target_modules: [all-linear, q_proj]' 'all-linear stands alone'
 bad 'lora_target_modules: []' 'lora_target_modules: no module is named'
-bad 'chat_template: llama3' 'chat_template: expected tokenizer_default, chatml or a file that ends in .jinja'
+bad 'chat_template: llama4' 'chat_template: expected tokenizer_default, chatml, llama3, alpaca or a file that ends in .jinja'
 
 # ---- YAML that recipes do not use
 whole 'a: &x 1\n' 'r.yaml:1:4: anchors (&name) are not used in recipes'
@@ -174,6 +174,8 @@ accept 'pad_to_sequence_len: true'
 grep -qF 'note: r.yaml:3:1: pad_to_sequence_len: there is no padding' err || fail "no note: $(cat err)"
 accept 'bf16: auto'
 accept 'load_in_4bit: false'
+accept 'chat_template: llama3'
+accept 'chat_template: alpaca'
 accept 'flash_attention: true'
 grep -qF 'flash_attention: attention always works in blocks' err || fail "no note: $(cat err)"
 accept 'deepspeed:'
