@@ -1,6 +1,7 @@
 /* generate/merge_model.c -- tokenizers from directories to GGUF and back, around a merge. */
 #include "generate/merge_model.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "generate/model_text.h"
 #include "generate/swap_template.h"
@@ -230,7 +231,60 @@ static lrk_status merge_to_directory(const lrk_weights *base, const lrk_adapter 
 
 /* ---- another template ---- */
 
-enum { MOST_EXTRA = 8 };
+enum { MOST_EXTRA = 8, MAX_SETTINGS = 1 << 20 };
+
+/* Adds an id to a list of ends, once. */
+static bool add_end(lrk_json *list, int64_t id)
+{
+    for (size_t i = 0; i < lrk_json_size(list); i++)
+        if (lrk_json_integer(lrk_json_at(list, i)) == id) return false;
+    lrk_json_add(list, lrk_json_new_integer(id));
+    return true;
+}
+
+/* generation_config.json with the tokens that end a turn of this template, where the base does not end on
+ * them; out stays empty where it does. */
+static lrk_status put_ends(const lrk_model_text *text, const char *template, const lrk_json *config, lrk_json *settings,
+                           lrk_buf *out, lrk_err *err)
+{
+    static const char key[] = "eos_token_id";
+    size_t n;
+    const uint32_t *ends = lrk_tokenizer_ends(text->tokenizer, &n);
+    const lrk_json *old = lrk_json_get(lrk_json_get(settings, key) ? settings : config, key);
+    lrk_json *list = lrk_json_array();
+    bool more = false;
+    if (lrk_json_is(old, LRK_JSON_INTEGER)) add_end(list, lrk_json_integer(old));
+    for (size_t i = 0; lrk_json_is(old, LRK_JSON_ARRAY) && i < lrk_json_size(old); i++)
+        add_end(list, lrk_json_integer(lrk_json_at(old, i)));
+    for (size_t i = 0; i < n; i++)
+        if (strstr(template, lrk_token_text(text->tokenizer, ends[i], NULL))) more |= add_end(list, ends[i]);
+    if (!more) {
+        lrk_json_free(list);
+        return LRK_OK;
+    }
+    lrk_json_set(settings, key, list);
+    LRK_TRY(lrk_json_dump(settings, 2, out, err));
+    lrk_buf_puts(out, "\n");
+    return lrk_buf_check(out, err);
+}
+
+static lrk_status swap_ends(const char *from, const char *template, const lrk_json *config, lrk_buf *out, lrk_err *err)
+{
+    lrk_arena a = lrk_arena_growing("path");
+    lrk_model_text text = {0};
+    lrk_json *settings = NULL;
+    const char *path = lrk_path_join(&a, from, "generation_config.json");
+    lrk_status s = path ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (s == LRK_OK && lrk_is_file(path)) s = lrk_json_load(&settings, path, MAX_SETTINGS, err);
+    if (s == LRK_OK && !settings) settings = lrk_json_object();
+    /* a tokenizer that is not known here has no ends to tell */
+    if (s == LRK_OK && lrk_text_open(&text, from, NULL) == LRK_OK)
+        s = put_ends(&text, template, config, settings, out, err);
+    lrk_text_close(&text);
+    lrk_json_free(settings);
+    lrk_arena_free(&a);
+    return s;
+}
 
 /* The files of a directory that say the template, beside those that are given. */
 static lrk_status merge_with_template(const lrk_weights *base, const lrk_adapter *adapter, lrk_merge_options o,
@@ -242,17 +296,20 @@ static lrk_status merge_with_template(const lrk_weights *base, const lrk_adapter
     lrk_arena a = lrk_arena_growing("path");
     const char *path = from ? lrk_path_join(&a, from, config) : NULL;
     lrk_merge_file file[MOST_EXTRA];
-    lrk_buf swapped = {0};
+    lrk_buf swapped = {0}, ends = {0};
     lrk_status s = from && !path ? lrk_fail(err, LRK_ENOMEM, "memory: no room for a path") : LRK_OK;
-    LRK_ASSERT(o.n_extra + 2 <= MOST_EXTRA);
+    LRK_ASSERT(o.n_extra + 3 <= MOST_EXTRA);
     for (size_t i = 0; i < o.n_extra; i++) file[i] = o.extra[i];
     file[o.n_extra++] = (lrk_merge_file){"chat_template.jinja", o.chat_template, strlen(o.chat_template)};
     if (s == LRK_OK && path) s = lrk_swap_template(path, o.chat_template, &swapped, err);
     if (swapped.n) file[o.n_extra++] = (lrk_merge_file){config, swapped.data, swapped.n};
+    if (s == LRK_OK && from) s = swap_ends(from, o.chat_template, lrk_weights_config(base), &ends, err);
+    if (ends.n) file[o.n_extra++] = (lrk_merge_file){"generation_config.json", ends.data, ends.n};
     o.extra = file;
     if (s == LRK_OK)
         s = from ? lrk_merge(base, adapter, &o, report, err) : merge_to_directory(base, adapter, o, report, err);
     lrk_buf_free(&swapped);
+    lrk_buf_free(&ends);
     lrk_arena_free(&a);
     return s;
 }

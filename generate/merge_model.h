@@ -9,6 +9,8 @@
  *                       chat_template.jinja, made from the metadata, unless options.tokenizer names
  *                       a directory that has the originals. Of a vocabulary that is not known
  *                       nothing is made: report.needs_tokenizer says so
+ * and with another chat_template, in a directory, chat_template.jinja, the member of tokenizer_config.json where
+ * it has one, and in generation_config.json the ids of the end tokens that this template names: serving stops there.
  */
 #ifndef LRK_GENERATE_MERGE_MODEL_H
 #define LRK_GENERATE_MERGE_MODEL_H

@@ -40,6 +40,17 @@ rm run/merged/chat_template.jinja
 says run/merged
 cmp m/tokenizer.json run/merged/tokenizer.json
 
+# a turn's end that the base does not end on is one of the output
+for stops in '{"eos_token_id": 2, "top_k": 5}' '{"eos_token_id": [2, 3]}' ''; do
+    rm -rf m2 ends && cp -r m m2 && rm -f m2/generation_config.json
+    [ -z "$stops" ] || echo "$stops" >m2/generation_config.json
+    sed -i 's/"eos_token_id": 380/"eos_token_id": 2/' m2/config.json
+    expect_exit 0 "$LORIKEET" merge --model m2 --out ends --chat-template trained.jinja --any-base
+    tr -d ' \n' <ends/generation_config.json | grep -qE '"eos_token_id":\[2,(3,)?380\]' ||
+        fail "$stops: $(cat ends/generation_config.json)"
+done
+cmp m/generation_config.json run/merged/generation_config.json || fail "its end was there before"
+
 # what is made of the adapter later
 for out in later later.gguf; do
     expect_exit 0 "$LORIKEET" merge --model m --adapter run/adapter --out $out
