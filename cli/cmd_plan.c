@@ -42,6 +42,7 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
     row("weights", e->weights);
     row("derived from weights", e->frozen);
     row("adapters", e->adapters);
+    row("the same in bf16", e->shadow);
     row("their gradients", e->gradients);
     row("optimizer moments", e->moments);
     row("batch", e->batch);
@@ -77,6 +78,7 @@ static lrk_status print_json(const lrk_plan *p, const lrk_session *s, lrk_err *e
     lrk_json_set_count(bytes, "copied", e->weights);
     lrk_json_set_count(bytes, "derived", e->frozen);
     lrk_json_set_count(bytes, "adapters", e->adapters);
+    lrk_json_set_count(bytes, "shadow", e->shadow);
     lrk_json_set_count(bytes, "gradients", e->gradients);
     lrk_json_set_count(bytes, "moments", e->moments);
     lrk_json_set_count(bytes, "batch", e->batch);

@@ -186,7 +186,7 @@ lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *e
                     lrk_cols(&w->weight));
         lrk_device_upload(m->device, w->weight.data, from->weight.data, lrk_bytes(&from->weight));
     }
-    lrk_model_settle(m);
+    lrk_model_settle(m, false);
     return LRK_OK;
 }
 

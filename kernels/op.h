@@ -76,6 +76,7 @@ typedef struct lrk_sample_in {
     int32_t limit;
     const int32_t *data;
     bool adapter; /* f32 even when the call computes in bf16: LoRA factors and their gradients */
+    bool shadow;  /* an adapter that comes in the compute type; its gradient is f32 all the same */
     bool frozen;  /* no gradient asked for */
 } lrk_sample_in;
 

@@ -51,10 +51,12 @@ static lrk_var *project_rows(const lrk_pass *p, const lrk_projection *w, size_t 
 {
     lrk_tape *t = p->tape;
     lrk_tensor weight, bias, b, db, m, dm, norm;
+    const lrk_tensor *const side_a = w->shadow_a.rank ? &w->shadow_a : &w->a;
+    const lrk_tensor *const side_b = w->shadow_b.rank ? &w->shadow_b : &w->b;
     lrk_var *shift = lrk_constant(t, part(&w->bias, first, n, &bias));
     lrk_var *in[] = {x, lrk_constant(t, part(&w->weight, first, n, &weight)), w->m.rank ? NULL : shift,
-                     lrk_parameter(t, w->adapted ? &w->a : NULL, w->da.rank ? &w->da : NULL),
-                     lrk_parameter(t, w->adapted ? part(&w->b, first, n, &b) : NULL,
+                     lrk_parameter(t, w->adapted ? side_a : NULL, w->da.rank ? &w->da : NULL),
+                     lrk_parameter(t, w->adapted ? part(side_b, first, n, &b) : NULL,
                                    part(&w->db, first, n, &db))};
     if (w->a0.rank) {
         lrk_var *both[] = {lrk_apply(t, &lrk_op_linear, in, 5, &w->attr), taken_out(p, w, first, n, x)};
@@ -284,11 +286,14 @@ static lrk_var *scaled(const lrk_pass *p, lrk_var *hidden)
     return lrk_apply(p->tape, &lrk_op_scale, (lrk_var *[]){hidden}, 1, a);
 }
 
+/* As the products of a pass read it. */
+static const lrk_tensor *head(const lrk_model *m) { return m->shadow_head.rank ? &m->shadow_head : &m->head; }
+
 lrk_var *lrk_model_loss(const lrk_pass *p, lrk_var *hidden, const lrk_tensor *targets)
 {
     const lrk_model *m = p->model;
     const lrk_whole *w = m->head_rows;
-    lrk_var *in[] = {scaled(p, hidden), lrk_parameter(p->tape, &m->head, m->d_head.rank ? &m->d_head : NULL),
+    lrk_var *in[] = {scaled(p, hidden), lrk_parameter(p->tape, head(m), m->d_head.rank ? &m->d_head : NULL),
                      lrk_constant(p->tape, targets),
                      lrk_parameter(p->tape, w ? &w->weight : NULL, w && w->gradient.rank ? &w->gradient : NULL),
                      lrk_constant(p->tape, w ? &w->index : NULL)};
@@ -297,7 +302,7 @@ lrk_var *lrk_model_loss(const lrk_pass *p, lrk_var *hidden, const lrk_tensor *ta
 
 lrk_var *lrk_model_logits(const lrk_pass *p, lrk_var *hidden)
 {
-    lrk_var *in[] = {scaled(p, hidden), lrk_constant(p->tape, &p->model->head)};
+    lrk_var *in[] = {scaled(p, hidden), lrk_constant(p->tape, head(p->model))};
     lrk_var *z = lrk_apply(p->tape, &lrk_op_linear, in, 2, &p->model->plain);
     const lrk_whole *w = p->model->head_rows;
     if (w) {

@@ -160,7 +160,8 @@ static lrk_status build(lrk_engine *e, lrk_weight_way way, lrk_err *err)
     e->bytes.weights = e->model.weight_bytes;
     const size_t before = lrk_arena_mark(&e->run);
     e->bytes.gradients = o->train ? lrk_bytes(&e->model.parameters) : 0;
-    e->bytes.adapters = before - e->bytes.gradients;
+    e->bytes.shadow = e->model.shadow.rank ? lrk_bytes(&e->model.shadow) : 0;
+    e->bytes.adapters = before - e->bytes.gradients - e->bytes.shadow;
     for (int i = 0; o->train && i < 2; i++) LRK_TRY(take_moment(e, &e->moment[i], err));
     const size_t moments = lrk_arena_mark(&e->run);
     if (o->cache_slots)
@@ -259,6 +260,6 @@ void lrk_engine_close(lrk_engine *e)
 
 size_t lrk_engine_total(const lrk_engine_bytes *b)
 {
-    return b->weights + b->frozen + b->adapters + b->gradients + b->moments + b->cache + b->batch +
+    return b->weights + b->frozen + b->adapters + b->shadow + b->gradients + b->moments + b->cache + b->batch +
            b->step + b->scratch;
 }

@@ -57,6 +57,7 @@ typedef struct lrk_projection {
     size_t rank;
     double alpha;
     lrk_tensor a, b;      /* f32, in the run arena */
+    lrk_tensor shadow_a, shadow_b; /* the same in bf16, for passes; rank 0: they read a and b */
     lrk_tensor m, norm;   /* f32 (out), there too; rank 0: no DoRA */
     lrk_tensor a0, b0;    /* like a and b, in the frozen arena: A0 and -B0 of models/principal.h; rank 0: none */
     lrk_scale_attr fixed; /* of them */

@@ -116,7 +116,7 @@ static lrk_status quantize(const lrk_builder *b, const lrk_tensor *stored, lrk_t
     return status;
 }
 
-/* The matrix of a linear layer. */
+/* The matrix of a linear layer, or of an expert. */
 static lrk_status linear(const lrk_builder *b, const char *name, size_t rows, size_t cols,
                          lrk_tensor *out, lrk_err *err)
 {
@@ -332,7 +332,7 @@ static lrk_status experts(const lrk_builder *b, size_t i, lrk_err *err)
             const bool down = which == LRK_DOWN;
             lrk_expert_path(d, i, e, which, path);
             snprintf(name, sizeof name, "%s.weight", path);
-            LRK_TRY(matrix(b, name, down ? C : F, down ? F : C, &view[(size_t)(which - LRK_GATE) * E + e], err));
+            LRK_TRY(linear(b, name, down ? C : F, down ? F : C, &view[(size_t)(which - LRK_GATE) * E + e], err));
         }
     }
     LRK_TRY(adapt_experts(b, i, err));
@@ -369,6 +369,18 @@ static size_t adapter_size(const lrk_projection *p)
     return adapter_rows(p) * lrk_cols(&p->weight) + p->rank * rows + (p->m.rank ? rows : 0);
 }
 
+/* The shadow of a matrix at element `at` of the parameters; rank 0 where there is none. */
+static lrk_tensor shadow_of(const lrk_model *m, const lrk_tensor *t, size_t at)
+{
+    enum { CHUNK = 8 }; /* elements in 16 bytes */
+    lrk_tensor s = *t;
+    if (!m->shadow.rank || at + lrk_count(t) > lrk_count(&m->shadow) || at % CHUNK || t->stride % CHUNK)
+        return (lrk_tensor){0};
+    s.dtype = LRK_BF16;
+    s.data = m->shadow.data ? (uint16_t *)m->shadow.data + at : NULL;
+    return s;
+}
+
 /* A (rank, in), B (out, rank) and M (out) of p at element `at` of the vectors. */
 static void slice(const lrk_model *m, lrk_projection *p, size_t at)
 {
@@ -378,6 +390,8 @@ static void slice(const lrk_model *m, lrk_projection *p, size_t at)
     p->b = lrk_mat(LRK_F32, lrk_rows(&p->weight), p->rank);
     if (p->m.rank) p->m = lrk_vec(LRK_F32, lrk_rows(&p->weight));
     p->a.name = p->b.name = p->m.name = p->path;
+    p->shadow_a = shadow_of(m, &p->a, at);
+    p->shadow_b = shadow_of(m, &p->b, at + a);
     if (m->gradients.rank) {
         p->da = p->a;
         p->db = p->b;
@@ -433,10 +447,33 @@ static void place_whole(lrk_model *m, size_t at)
         if (!rows && (!embedding || m->as_one)) {
             m->head = w->weight;
             m->d_head = w->gradient;
+            m->shadow_head = shadow_of(m, &w->weight, at);
         }
         at += lrk_count(&w->weight);
     }
     m->loss.train = m->d_head.rank > 0 || (m->head_rows && m->head_rows->gradient.rank > 0);
+}
+
+/* Places for all parameters. Rows of an embedding are looked up: of that alone no shadow is taken. */
+static lrk_status take_vectors(const lrk_builder *b, size_t adapters, lrk_err *err)
+{
+    lrk_model *m = b->m;
+    size_t total = adapters;
+    bool head = false;
+    for (size_t i = 0; i < m->n_whole; i++) {
+        total += lrk_count(&m->whole[i].weight);
+        if (!m->whole[i].rows.n) head = head || m->as_one || strcmp(m->whole[i].path, LRK_HEAD_PATH) == 0;
+    }
+    m->parameters = lrk_vec(LRK_F32, total);
+    m->parameters.name = "adapters";
+    LRK_TRY(lrk_alloc(b->memory.run, total, sizeof(float), "adapters", &m->parameters.data, err));
+    if (!b->options->train) return LRK_OK;
+    m->gradients = m->parameters;
+    LRK_TRY(lrk_alloc(b->memory.run, total, sizeof(float), "adapter gradients", &m->gradients.data, err));
+    if (m->device == LRK_CPU || b->options->compute != LRK_C_BF16) return LRK_OK;
+    m->shadow = lrk_vec(LRK_BF16, head ? total : adapters);
+    m->shadow.name = "adapters in bf16";
+    return lrk_alloc(b->memory.run, lrk_bytes(&m->shadow), 1, m->shadow.name, &m->shadow.data, err);
 }
 
 static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
@@ -456,15 +493,7 @@ static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
             total += adapter_size(p);
         }
     }
-    for (size_t i = 0; i < m->n_whole; i++) total += lrk_count(&m->whole[i].weight);
-    m->parameters = lrk_vec(LRK_F32, total);
-    m->parameters.name = "adapters";
-    if (b->options->train) m->gradients = m->parameters;
-    LRK_TRY(lrk_alloc(b->memory.run, total, sizeof(float), "adapters",
-                      &m->parameters.data, err));
-    if (b->options->train)
-        LRK_TRY(lrk_alloc(b->memory.run, total, sizeof(float), "adapter gradients",
-                          &m->gradients.data, err));
+    LRK_TRY(take_vectors(b, total, err));
     for (size_t i = 0; i < m->n_adapted; i++) {
         slice(m, m->adapted[i], at);
         at += adapter_size(m->adapted[i]);
@@ -565,36 +594,4 @@ void lrk_model_free(lrk_model *m)
 {
     lrk_arena_free(&m->own);
     *m = (lrk_model){.own = m->own};
-}
-
-lrk_status lrk_model_start(lrk_model *m, uint64_t seed, lrk_err *err)
-{
-    for (size_t i = 0; i < m->n_adapted; i++)
-        LRK_TRY(m->begin.kind ? lrk_principal_start(m->adapted[i], m->device, &m->begin, seed, err)
-                              : lrk_lora_start(m->adapted[i], m->device, seed, err));
-    for (size_t i = 0; i < m->n_whole; i++) LRK_TRY(lrk_whole_start(&m->whole[i], m->device, err));
-    return LRK_OK;
-}
-
-void lrk_model_settle(const lrk_model *m)
-{
-    for (size_t i = 0; i < m->n_adapted; i++)
-        if (m->adapted[i]->m.rank) lrk_lora_norm(m->adapted[i], m->device);
-}
-
-void lrk_model_set_dropout(lrk_model *m, uint64_t seed, uint32_t count)
-{
-    for (size_t i = 0; i < m->n_adapted; i++) {
-        m->adapted[i]->dropout.seed = seed;
-        m->adapted[i]->dropout.step = count;
-    }
-    lrk_device_draw(m->device, seed, count);
-}
-
-void lrk_model_enable_dropout(lrk_model *m, double p)
-{
-    for (size_t i = 0; i < m->n_adapted; i++) {
-        lrk_projection *a = m->adapted[i];
-        a->attr.dropout = a->mask[0].p = a->mask[1].p = p;
-    }
 }

@@ -4,7 +4,10 @@
  * callback, so it never knows the file format. On the CPU they stay where they are, in a mapped file; on
  * another device they are copied there. Norm weights, which are small, are converted to f32. All adapter weights lie in one vector, their gradients in another, in
  * the order of `adapted`: A, then B, then M of each projection; then what is trained whole. The optimizer sees two
- * vectors.
+ * vectors. On a GPU, where passes compute in bf16, they multiply with a copy of the first in that type, its shadow,
+ * which the optimizer writes: rounded once a step, not by a launch in front of every product. An A or B whose rows do
+ * not begin on 16 bytes there is read from the parameters all the same, and so is all in inference and on the CPU,
+ * whose products round what they pack.
  *
  * On counting arenas the same build counts the same bytes and touches no weight.
  */
@@ -53,6 +56,7 @@ typedef struct lrk_model {
     lrk_tensor embedding, head; /* (V, C), stored type; the same view when tied; f32 where all of it is trained */
     lrk_tensor d_embedding, d_head;     /* their gradients, the same view when trained as one; rank 0: none */
     const lrk_whole *embedding_rows, *head_rows; /* rows that stand for some of theirs, or NULL; of `whole` */
+    lrk_tensor shadow_head;             /* of a head that is trained; rank 0: none */
     lrk_norm_weights final_norm;        /* C */
     lrk_tensor frequencies[2];  /* f32 (R / 2), or (2, R / 2): short and long documents; [1]: local */
     lrk_layer *layers;
@@ -64,6 +68,7 @@ typedef struct lrk_model {
     bool as_one;                      /* whole[0] is embedding and head */
     lrk_beginning begin;
     lrk_tensor parameters, gradients; /* f32 (n); no gradients in inference */
+    lrk_tensor shadow;                /* bf16: of the adapters, and where the head is trained of all; rank 0: none */
     size_t weight_bytes;              /* of weights in the frozen arena: copied to the device, NF4 */
 
     lrk_rmsnorm_attr norm, latent_norm;
@@ -83,8 +88,8 @@ typedef struct lrk_model {
 } lrk_model;
 
 /* How the matrices of linear layers are held: as they are stored; or those of 16 and 32 bits as NF4
- * (base/nf4.h), made while the model is built, in the frozen arena. Embedding, head and quantized
- * matrices stay, and so do rows that are no whole number of blocks. */
+ * (base/nf4.h), made while the model is built, in the frozen arena, each expert's by themselves. Embedding, head,
+ * routers and quantized matrices stay, and so do rows that are no whole number of blocks. */
 typedef enum lrk_weight_bits { LRK_AS_STORED, LRK_AS_NF4, LRK_AS_NF4_TWICE } lrk_weight_bits;
 
 /* How matrices that are stored as they are get to a device that is not the CPU: while the model is built;
@@ -123,8 +128,8 @@ bool lrk_model_knows(const lrk_model *m, const char *name);
 lrk_status lrk_model_start(lrk_model *m, uint64_t seed, lrk_err *err);
 
 /* To be called after each change of the parameters: what passes take as constants follows from them, the
- * norms of DoRA. */
-void lrk_model_settle(const lrk_model *m);
+ * norms of DoRA, and the shadow, unless whoever changed them wrote it. lrk_model_start does it itself. */
+void lrk_model_settle(const lrk_model *m, bool shadow_is_written);
 
 /* Dropout masks of the next micro-batch, a function of the two numbers: a resumed run draws what it
  * would have drawn. count: the step; seed tells its micro-batches apart. */

@@ -9,10 +9,16 @@ static void step_part(const lrk_engine *e, const lrk_adamw *a, const lrk_adamw_v
 {
     float *p = (float *)e->model.parameters.data + first, *g = (float *)e->model.gradients.data + first;
     float *m = (float *)e->moment[0].data + first, *v = (float *)e->moment[1].data + first;
-    if (there)
-        lrk_adamw_step_cuda(a, there, p, g, m, v, NULL, n);
-    else
+    const size_t shadowed = e->model.shadow.rank ? lrk_count(&e->model.shadow) : 0;
+    uint16_t *const shadow = first < shadowed ? (uint16_t *)e->model.shadow.data + first : NULL;
+    if (shadow && n > shadowed - first) {
+        step_part(e, a, there, first, shadowed - first);
+        step_part(e, a, there, shadowed, first + n - shadowed);
+    } else if (there) {
+        lrk_adamw_step_cuda(a, there, p, g, m, v, shadow, n);
+    } else {
         lrk_adamw_step(a, p, g, m, v, n);
+    }
 }
 
 /* One side of every projection: A, or what follows it, B and M. What is trained whole learns as A does. */
@@ -87,7 +93,7 @@ void lrk_optimizer_step(lrk_optimizer *o, lrk_engine *e, double rate)
         step_on_cpu(o, e, &a, &v);
     else
         step_on_gpu(o, e, &a, &v);
-    lrk_model_settle(&e->model);
+    lrk_model_settle(&e->model, true);
     lrk_engine_post(e);
     o->steps++;
 }

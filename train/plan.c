@@ -28,7 +28,7 @@ static size_t process_bytes(const lrk_weights *w)
 
 static size_t count_trainable(const lrk_engine_bytes *b)
 {
-    return b->adapters / sizeof(float);
+    return b->gradients / sizeof(float); /* adapters hold DoRA's norms too */
 }
 
 /* Rows of embedding (which 0) or head that are trained. */

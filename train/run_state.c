@@ -133,7 +133,7 @@ static lrk_status take(const lrk_state *file, const char *path, lrk_run_state *s
 {
     LRK_TRY(check_identity(path, file->facts, s, e, err));
     LRK_TRY(read_state(file, e, err));
-    lrk_model_settle(&e->model);
+    lrk_model_settle(&e->model, false);
     *state = (lrk_run_state){.step = count(file->facts, "step"),
                              .cursor = {count(file->facts, "epoch"), count(file->facts, "position"),
                                         count(file->facts, "step")},

@@ -45,11 +45,13 @@ size_t lrk_norm_chunk(size_t n);
 size_t lrk_norm_scratch(size_t n);
 
 /* All pointers but o are the device's; of o only beta1, beta2 and eps are read. shadow: where the new
- * parameters are written as bf16 too, or NULL. There where the program was built with CUDA. */
+ * parameters are written as bf16 too, or NULL; lrk_shadow_cuda writes it of parameters that came from elsewhere.
+ * There where the program was built with CUDA. */
 __attribute__((weak)) void lrk_norm_cuda(const float *g, size_t n, void *scratch,
                                          lrk_adamw_values *values);
 __attribute__((weak)) void lrk_adamw_step_cuda(const lrk_adamw *o, const lrk_adamw_values *values,
                                                float *p, const float *g, float *m, float *v,
                                                uint16_t *shadow, size_t n);
+__attribute__((weak)) void lrk_shadow_cuda(const float *p, uint16_t *shadow, size_t n);
 
 #endif /* LRK_KERNELS_ADAMW_H */

@@ -84,6 +84,19 @@ static __global__ void update(factors f, const lrk_adamw_values *values, float *
     }
 }
 
+template <int N> static __global__ void round_all(const float *p, lrk_bf16 *shadow, size_t n)
+{
+    LRK_FOR_ITEMS(i, n / N)
+    {
+        lrk_pack<float, N> from;
+        lrk_pack<lrk_bf16, N> to;
+        from.load(p + i * N);
+#pragma unroll
+        for (int k = 0; k < N; k++) to.set(k, from.get(k));
+        to.store(shadow + i * N);
+    }
+}
+
 static bool aligned(const void *p, size_t bytes)
 {
     return (uintptr_t)p % bytes == 0;
@@ -102,4 +115,15 @@ extern "C" void lrk_adamw_step_cuda(const lrk_adamw *o, const lrk_adamw_values *
         LRK_LAUNCH(update<WIDE>, w.grid, w.block, 0, f, values, p, g, m, v, as_bf16, n);
     else
         LRK_LAUNCH(update<1>, w.grid, w.block, 0, f, values, p, g, m, v, as_bf16, n);
+}
+
+extern "C" void lrk_shadow_cuda(const float *p, uint16_t *shadow, size_t n)
+{
+    lrk_bf16 *as_bf16 = reinterpret_cast<lrk_bf16 *>(shadow);
+    const bool wide = n % WIDE == 0 && aligned(p, 16) && aligned(shadow, 8);
+    const lrk_walk w = lrk_walk_over(1, wide ? n / WIDE : n);
+    if (wide)
+        LRK_LAUNCH(round_all<WIDE>, w.grid, w.block, 0, p, as_bf16, n);
+    else
+        LRK_LAUNCH(round_all<1>, w.grid, w.block, 0, p, as_bf16, n);
 }

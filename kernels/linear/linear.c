@@ -7,6 +7,15 @@
 
 LRK_DECLARE_KERNELS(linear);
 
+static lrk_status check_type(const lrk_call *c, const lrk_tensor *t, lrk_err *err)
+{
+    const lrk_dtype compute = c->in[LRK_LINEAR_X]->dtype;
+    LRK_REQUIRE(err, t->dtype == compute || t->dtype == lrk_acc(compute), LRK_ESUPPORT,
+                "linear: the adapter of '%s' is %s, expected %s or the type of x", c->in[LRK_LINEAR_W]->name,
+                lrk_dtype_name(t->dtype), lrk_dtype_name(lrk_acc(compute)));
+    return LRK_OK;
+}
+
 static lrk_status check_adapter(const lrk_call *c, lrk_err *err)
 {
     const lrk_tensor *w = c->in[LRK_LINEAR_W], *a = c->in[LRK_LINEAR_A], *b = c->in[LRK_LINEAR_B];
@@ -19,6 +28,8 @@ static lrk_status check_adapter(const lrk_call *c, lrk_err *err)
                 LRK_ESHAPE, "linear: adapter A (%zu, %zu), B (%zu, %zu) does not fit '%s' (%zu, %zu)",
                 lrk_rows(a), lrk_cols(a), lrk_rows(b), lrk_cols(b), w->name, lrk_rows(w),
                 lrk_cols(w));
+    LRK_TRY(check_type(c, a, err));
+    LRK_TRY(check_type(c, b, err));
     LRK_REQUIRE(err, attr && attr->dropout >= 0.0 && attr->dropout < 1.0, LRK_EVALUE,
                 "linear: dropout must be at least 0 and less than 1");
     LRK_REQUIRE(err, attr->dropout == 0.0 || attr->rng, LRK_EVALUE,
@@ -52,6 +63,7 @@ static const lrk_rng mask = {.seed = 5, .site = LRK_SITE_TEST};
 static const lrk_linear_attr plain = {.scale = 1.0}, scaled = {.scale = 0.5},
                              dropped = {.scale = 2.0, .dropout = 0.25, .rng = &mask};
 #define ADAPTER(r, c) {.dim = {r, c}, .adapter = true}
+#define SHADOW(r, c) {.dim = {r, c}, .adapter = true, .shadow = true}
 static const lrk_sample samples[] = {
     {.name = "one element", .in = {{{1, 1}}, {{1, 1}}}, .attr = &plain},
     {.name = "no adapter, odd shape, bias", .in = {{{5, 7}}, {{3, 7}}, {{3}}}, .attr = &plain},
@@ -67,6 +79,9 @@ static const lrk_sample samples[] = {
     {.name = "frozen weight, as in training",
      .in = {{{64, 96}}, {{80, 96}, .frozen = true}, {{0}}, ADAPTER(16, 96), ADAPTER(80, 16)},
      .attr = &scaled},
+    {.name = "adapter in the compute type",
+     .in = {{{64, 96}}, {{80, 96}, .frozen = true}, {{80}, .frozen = true}, SHADOW(16, 96), SHADOW(80, 16)},
+     .attr = &dropped},
 };
 
 const lrk_op lrk_op_linear = {

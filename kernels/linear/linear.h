@@ -22,8 +22,8 @@
 /*   in[X]     (T, in)    compute type
  *   in[W]     (out, in)  compute type, or any stored type: f32, f16, bf16, GGUF blocks
  *   in[BIAS]  (out)      f32 or compute type; may be absent
- *   in[A]     (R, in)    f32 (f64 in f64); A and B are both there or both absent
- *   in[B]     (out, R)   f32 (f64 in f64)
+ *   in[A]     (R, in)    f32 (f64 in f64), or the compute type, which spares rounding them in front of each
+ *   in[B]     (out, R)   product; A and B are both there or both absent; their gradients are f32 (f64 in f64)
  *   out[Y]    (T, out)   like X
  *   saved[S]  (T, R)     like X; only with an adapter
  */
@@ -41,7 +41,7 @@ typedef struct lrk_linear_attr {
 } lrk_linear_attr;
 
 /* infer: LRK_ESHAPE where W, bias, A and B do not fit each other, or one of A and B is missing; LRK_ESUPPORT for a
- * W that no kernel of the device reads; LRK_EVALUE for a dropout out of range or without rng. */
+ * W that no kernel of the device reads, and for A and B in another type; LRK_EVALUE for a dropout out of range or without rng. */
 extern const lrk_op lrk_op_linear;
 
 #endif /* LRK_KERNELS_LINEAR_H */

@@ -93,12 +93,13 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
                 "linear_xent: softcap must not be negative");
     LRK_TRY(check_rows(c, err));
     const lrk_tensor *some = c->in[LRK_LINEAR_XENT_ROWS], *learns = some ? some : w;
-    LRK_REQUIRE(err, !attr->train || learns->dtype == lrk_acc(x->dtype), LRK_ESUPPORT,
-                "linear_xent: head '%s' is %s and to be trained, expected %s", w->name, lrk_dtype_name(w->dtype),
-                lrk_dtype_name(lrk_acc(x->dtype)));
+    const lrk_dtype wide = lrk_acc(x->dtype);
+    LRK_REQUIRE(err, !attr->train || learns->dtype == wide || (!some && w->dtype == x->dtype), LRK_ESUPPORT,
+                "linear_xent: head '%s' is %s and to be trained, expected %s or the type of x", w->name,
+                lrk_dtype_name(w->dtype), lrk_dtype_name(wide));
     p->out[LRK_LINEAR_XENT_LOSS] = lrk_vec(LRK_F64, 1);
     p->saved[LRK_LINEAR_XENT_DX] = lrk_like(x);
-    if (attr->train) p->saved[LRK_LINEAR_XENT_DW] = lrk_mat(learns->dtype, lrk_rows(learns), lrk_cols(learns));
+    if (attr->train) p->saved[LRK_LINEAR_XENT_DW] = lrk_mat(wide, lrk_rows(learns), lrk_cols(learns));
     if (c->device == LRK_CUDA) {
         p->forward_scratch = lrk_xent_cuda_layout(c).end;
         p->backward_scratch = lrk_xent_cuda_backward_scratch(c);
@@ -112,6 +113,7 @@ static const lrk_linear_xent_attr plain = {0}, capped = {.softcap = 2.0}, traine
                                   trained_capped = {.softcap = 2.0, .train = true};
 #define FROZEN(v, c) {.dim = {v, c}, .frozen = true}
 #define TRAINED(v, c) {.dim = {v, c}, .adapter = true}
+#define SHADOW(v, c) {.dim = {v, c}, .adapter = true, .shadow = true}
 #define TARGETS(n, v) {.dim = {n}, .fill = LRK_FILL_TARGET, .limit = v}
 #define INDEX(list) {.dim = {sizeof(list) / sizeof *(list)}, .fill = LRK_FILL_DATA, .data = (list)}
 static const int32_t first[] = {0}, some[] = {0, 5, 36}, most[] = {0, 1, 2, 3, 5, 7, 8, 9, 10, 11, 12, 13, 15};
@@ -135,6 +137,9 @@ static const lrk_sample samples[] = {
      .attr = &trained_capped},
     {.name = "trained rows, more than one chunk",
      .in = {{{1100, 8}}, FROZEN(16, 8), TARGETS(1100, 16), TRAINED(13, 8), INDEX(most)},
+     .attr = &trained},
+    {.name = "trained head in the compute type",
+     .in = {{{30, 16}}, SHADOW(40, 16), TARGETS(30, 40)},
      .attr = &trained},
 };
 

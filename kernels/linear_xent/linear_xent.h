@@ -27,7 +27,8 @@
 #include "kernels/op.h"
 
 /*   in[X]       (T, C)  compute type
- *   in[W]       (V, C)  compute type or any stored type; f32 (f64 in f64) where it is trained
+ *   in[W]       (V, C)  compute type or any stored type; f32 (f64 in f64) or the compute type where it is trained,
+ *                       and its gradient f32 (f64 in f64)
  *   in[TARGET]  (T)     i32, below V; negative: the row is not trained
  *   in[ROWS]    (N, C)  f32 (f64 in f64); absent: the head is W
  *   in[INDEX]   (N)     i32 in [0, V), none twice: the caller has checked them; beside ROWS

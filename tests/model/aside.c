@@ -31,7 +31,7 @@ static result measure(size_t layers, lrk_recompute how)
                                   .lora = &lora, .train = true, .compute = LRK_C_F32, .recompute = how,
                                   .max_tokens = MOST_TOKENS, .max_segments = 4};
     if (lrk_engine_open(&e, &o, &err) != LRK_OK) fail_msg("%s", err.text);
-    lrk_toy_fill(device, &e.model.parameters, 9, 0.1);
+    lrk_toy_adapters(&e.model);
     const size_t n = lrk_count(&e.model.gradients);
     result r = {malloc(PASSES * n * sizeof(float)), PASSES * n * sizeof(float), e.bytes.step, e.bytes.host};
     for (size_t pass = 0; pass < PASSES; pass++) {

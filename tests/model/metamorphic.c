@@ -42,7 +42,7 @@ static void open_ahead(lrk_fixture *f, const lrk_lora_options *adapters, lrk_rec
     if (lrk_engine_open(&f->e, &o, &err) != LRK_OK) fail_msg("%s", err.text);
     if (!adapters) return;
     if (adapters->begin.kind && lrk_model_start(&f->e.model, 1, &err) != LRK_OK) fail_msg("%s", err.text);
-    lrk_toy_fill(device, &f->e.model.parameters, 9, 0.1);
+    lrk_toy_adapters(&f->e.model);
 }
 
 static void open_with(lrk_fixture *f, const lrk_lora_options *adapters, lrk_recompute recompute,

@@ -137,6 +137,13 @@ static inline void lrk_toy_fill(lrk_device device, const lrk_tensor *t, uint64_t
     free(p);
 }
 
+/* Adapters, and what is trained whole, that are not at their start. */
+static inline void lrk_toy_adapters(const lrk_model *m)
+{
+    lrk_toy_fill(m->device, &m->parameters, 9, 0.1);
+    lrk_model_settle(m, false);
+}
+
 typedef struct lrk_toy_batch {
     int32_t ids[256], targets[256], segments[32 * LRK_SEG_FIELDS];
     lrk_flat_run b;

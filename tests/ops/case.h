@@ -120,7 +120,8 @@ static inline void set(const lrk_tensor *t, size_t i, double v)
     }
 }
 
-/* Number e of input i; adapter inputs stay f32 in every run but f64, so theirs are f32 numbers. */
+/* Number e of input i; adapter inputs stay f32 in every run but f64, so theirs are f32 numbers, and where
+ * they come rounded the sample's are f32 still. */
 static inline double drawn(const lrk_sample *s, int i, size_t e)
 {
     const lrk_sample_in *in = &s->in[i];
@@ -152,12 +153,19 @@ static inline lrk_tensor place(call *k, lrk_tensor t)
 static inline lrk_tensor input_tensor(const lrk_sample_in *in, lrk_dtype type)
 {
     lrk_tensor t = {.name = "sample"};
-    t.dtype = is_integer(in) ? LRK_I32 : in->adapter ? lrk_acc(type) : type;
+    t.dtype = is_integer(in) ? LRK_I32 : in->adapter && !in->shadow ? lrk_acc(type) : type;
     while (t.rank < LRK_MAX_RANK && in->dim[t.rank]) {
         t.dim[t.rank] = in->dim[t.rank];
         t.rank++;
     }
     t.stride = lrk_cols(&t);
+    return t;
+}
+
+static inline lrk_tensor gradient_tensor(const lrk_sample_in *in, const lrk_tensor *value)
+{
+    lrk_tensor t = lrk_like(value);
+    if (in->shadow) t.dtype = lrk_acc(t.dtype);
     return t;
 }
 
@@ -215,7 +223,7 @@ static inline lrk_status call_new(call *k, const lrk_op *op, const lrk_sample *s
     }
     for (int i = 0; i < op->n_in; i++) {
         if (!has_gradient(s, i)) continue;
-        k->din[i] = place(k, lrk_like(&k->in[i]));
+        k->din[i] = place(k, gradient_tensor(&s->in[i], &k->in[i]));
         k->c.din[i] = &k->din[i];
         memset(k->din[i].data, 0, lrk_bytes(&k->din[i]));
     }

@@ -13,6 +13,7 @@
 #include "kernels/attention/attention.h"
 #include "kernels/dora/dora.h"
 #include "kernels/embed/embed.h"
+#include "kernels/linear/linear.h"
 #include "kernels/linear_xent/linear_xent.h"
 #include "kernels/token_logits/token_logits.h"
 #include "kernels/token_rows/token_rows.h"
@@ -116,8 +117,11 @@ static void wrong_shapes(void **state)
     REFUSE(&lrk_op_embed, &embed, LRK_ESHAPE, "no multiple of 32, the block of q8_0",
            M(LRK_Q8_0, 9, 40, "e"), V(LRK_I32, 3, "ids"));
     const lrk_linear_xent_attr trained = {.train = true};
-    REFUSE(&lrk_op_linear_xent, &trained, LRK_ESUPPORT, "head 'w' is bf16 and to be trained, expected f32",
-           M(LRK_BF16, 2, 4, "x"), M(LRK_BF16, 9, 4, "w"), V(LRK_I32, 2, "t"));
+    const lrk_linear_attr linear = {.scale = 1.0};
+    REFUSE(&lrk_op_linear_xent, &trained, LRK_ESUPPORT, "head 'w' is f16 and to be trained, expected f32 or",
+           M(LRK_BF16, 2, 4, "x"), M(LRK_F16, 9, 4, "w"), V(LRK_I32, 2, "t"));
+    REFUSE(&lrk_op_linear, &linear, LRK_ESUPPORT, "the adapter of 'w' is bf16, expected f32 or the type of x",
+           M(LRK_F32, 2, 4, "x"), M(LRK_F32, 3, 4, "w"), {0}, M(LRK_F32, 2, 4, "a"), M(LRK_BF16, 3, 2, "b"));
     const lrk_tensor x = M(LRK_BF16, 2, 4, "x"), w = M(LRK_BF16, 9, 4, "w"), t = V(LRK_I32, 2, "t");
     REFUSE(&lrk_op_linear_xent, &trained, LRK_ESHAPE, "rows of the head and their numbers go together", x, w, t,
            M(LRK_F32, 3, 4, "r"));
