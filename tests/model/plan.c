@@ -147,6 +147,7 @@ static void check(lrk_giant *g, size_t tokens, lrk_recompute r)
     const size_t numbers = adapter_numbers(d) * sizeof(float);
     assert_int_equal(b.weights, lrk_row_bytes(g->type, matrix_elements(d)));
     assert_int_equal(b.adapters, numbers);
+    assert_int_equal(b.shadow, numbers / 2);
     assert_int_equal(b.gradients, numbers);
     assert_int_equal(b.moments, 2 * numbers);
     const double want = token_bytes(d, r) * (double)tokens, got = (double)b.step;
@@ -174,13 +175,14 @@ static void twelve_cases(void **state)
             }
 }
 
-static size_t total(lrk_dtype type, size_t tokens, lrk_recompute r)
+static size_t total(lrk_dtype type, lrk_weight_bits bits, size_t tokens, lrk_recompute r)
 {
     lrk_giant g = {decoder(32, 4096, 32, 8, 14336, 128256, false), type};
     const lrk_lora_options lora = {.rank = RANK, .alpha = 32.0};
-    const lrk_engine_options o = options(&g, &lora, tokens, r);
+    lrk_engine_options o = options(&g, &lora, tokens, r);
     lrk_engine_bytes b;
     lrk_err err = {0};
+    o.bits = bits;
     if (lrk_engine_plan(&o, &b, &err) != LRK_OK) fail_msg("%s", err.text);
     return lrk_engine_total(&b);
 }
@@ -188,8 +190,10 @@ static size_t total(lrk_dtype type, size_t tokens, lrk_recompute r)
 static void eight_billion_fit(void **state)
 {
     (void)state;
-    assert_true(total(LRK_BF16, 8192, LRK_KEEP_COSTLY) < (size_t)41 << 30);
-    assert_true(total(LRK_Q4_K, 2048, LRK_KEEP_LAYERS) < 9000000000u);
+    assert_true(total(LRK_BF16, LRK_AS_STORED, 8192, LRK_KEEP_COSTLY) < (size_t)41 << 30);
+    assert_true(total(LRK_Q4_K, LRK_AS_STORED, 2048, LRK_KEEP_LAYERS) < 9000000000u);
+    assert_true(total(LRK_BF16, LRK_AS_NF4_TWICE, 2048, LRK_KEEP_LAYERS) < 8500000000u);
+    assert_true(total(LRK_BF16, LRK_AS_NF4, 2048, LRK_KEEP_LAYERS) < 8500000000u);
 }
 
 /* Rows of a tied embedding of 8 billion that are trained: their numbers and nothing as large as the vocabulary. */
