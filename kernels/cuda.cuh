@@ -51,6 +51,12 @@ extern "C" {
     type *const name = reinterpret_cast<type *>(lrk_dynamic)
 #endif
 
+/* A template argument of kernels whose dynamic shared memory follows from their other ones: what they are launched
+ * with, and, as a part of their names, what scripts/cuda-report counts for them. */
+template <int BYTES> struct lrk_takes {
+    static const int bytes = BYTES;
+};
+
 enum { LRK_WARP = 32 };
 #define LRK_ALL_LANES 0xffffffffu
 

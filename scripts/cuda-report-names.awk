@@ -1,5 +1,6 @@
 # base/dtype.def, then rows of cuda-report.awk with their names demangled: a short name in front, as
-# attention/attention_dq<tensor_cores<64,2,64>>, then chip and figures.
+# attention/attention_dq<tensor_cores<64,2,64>>, then chip and figures. A template argument lrk_takes<n>
+# (kernels/cuda.cuh) is dynamic shared memory: it leaves the name and is added to the static.
 BEGIN { FS = OFS = "\t" }
 FNR == NR {
     if (match($0, /"[a-z0-9_]+"/)) dtype[n_dtypes++] = substr($0, RSTART + 1, RLENGTH - 2)
@@ -22,6 +23,10 @@ FNR == NR {
     gsub(/float/, "f32", name)
     gsub(/, /, ",", name)
     gsub(/ >/, ">", name)
+    if (match(name, /,lrk_takes<[0-9]+>/)) {
+        $8 += substr(name, RSTART + 11, RLENGTH - 12)
+        name = substr(name, 1, RSTART - 1) substr(name, RSTART + RLENGTH)
+    }
     row = (path[1] == "kernels" ? path[2] : path[1]) "/" name OFS $2
     for (i = 4; i <= NF; i++) row = row OFS $i
     print row

@@ -1,7 +1,7 @@
 # Rows of cuda-report-names.awk, as a table (mode print), as docs/cuda-resources.md (markdown), compared with
 # that file, which comes first then (check), or only what spills (spills). rare: kernels that may.
 #
-# Occupancy is what registers, static shared memory and threads allow, by the limits of the CUDA C++
+# Occupancy is what registers, shared memory and threads allow, by the limits of the CUDA C++
 # Programming Guide, "Technical Specifications per Compute Capability": 65536 registers a processor, given
 # out to a warp in units of 256, a quarter of them to each of four partitions.
 BEGIN {
@@ -96,12 +96,12 @@ function print_markdown(    i, c, line) {
     print "`rope_table`), or needs more registers than this table says."
     print ""
     print "Several figures in a cell are for sm_80/89/90/100/120. Registers are a thread's; spilled, stack and shared"
-    print "(static shared memory, of a block) are bytes. Threads are the launch bound; (256) where there is none, the"
-    print "largest block that such kernels get. Occupancy is what registers, static shared memory and threads"
-    print "allow; `attention_forward`, `attention_dq` and `attention_dkv` take dynamic shared memory on top, listed by"
-    print "head size in `kernels/attention/attention_cuda.cu` and `attention_backward_cuda.cu`, so for them it is a"
-    print "bound from above. The rest counts instructions, in parentheses those inside loops: tensor-core products,"
-    print "asynchronous copies to shared memory, loads and stores of 16 bytes, accesses to local memory."
+    print "(static and dynamic shared memory of a block, the latter where a kernel says it in its name, `lrk_takes` of"
+    print "`kernels/cuda.cuh`) are bytes. Threads are the launch bound; (256) where there is none, the largest block that"
+    print "such kernels get. Occupancy is what registers, shared memory and threads allow. `experts/choose` takes 9 bytes"
+    print "a warp for each expert and group on top, which a model decides. The rest counts instructions, in parentheses"
+    print "those inside loops: tensor-core products, asynchronous copies to shared memory, loads and stores of 16 bytes,"
+    print "accesses to local memory."
     print ""
     line = "| kernel |"
     for (c = 1; c <= n_cells; c++) line = line " " title[c] " |"

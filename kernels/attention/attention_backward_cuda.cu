@@ -120,7 +120,7 @@ static __device__ __forceinline__ void gradients_by_key(const problem &p, typena
 
 /* ---- dQ ------------------------------------------------------------------------------------------ */
 
-template <class E>
+template <class E, class S>
 static __global__ void __launch_bounds__(E::threads, 1)
     attention_dq(const backward_job<typename E::stored> job)
 {
@@ -211,7 +211,7 @@ static __device__ __forceinline__ void put_key(const backward_job<typename E::st
 }
 
 /* W: columns of dK and dV that a block gathers, all or a half; blockIdx.z: which, and which split. */
-template <class E, int W>
+template <class E, int W, class S>
 static __global__ void __launch_bounds__(E::threads, 1)
     attention_dkv(const backward_job<typename E::stored> job)
 {
@@ -300,11 +300,9 @@ static __global__ void __launch_bounds__(256) attention_fold(const backward_job<
 
 /* ---- launches ------------------------------------------------------------------------------------ */
 
-/* Of shared memory: a block's own two tensors, and two in tiles. */
-template <class E> static size_t pair_elements(void)
-{
-    return (2 * E::rows + 2 * E::stages * E::columns) * E::stride + E::room;
-}
+/* A block's own two tensors, and two in tiles. */
+template <class E>
+using taking_pairs = taking<E, (2 * E::rows + 2 * E::stages * E::columns) * E::stride>;
 
 /* E for blocks of queries, F for blocks of keys. */
 template <class E, class F, int W> static void backward_with(backward_job<typename E::stored> job)
@@ -315,8 +313,8 @@ template <class E, class F, int W> static void backward_with(backward_job<typena
     LRK_LAUNCH(attention_delta<E>, dim3((unsigned)lrk_ceil_div(rows, 4), heads),
                dim3(128), 0, job);
     if (job.dq.data)
-        LAUNCH_WITH(E, attention_dq<E>, dim3(pieces(rows, E::rows, p.segments), heads), pair_elements<E>(),
-                    job);
+        LAUNCH_WITH(E, (attention_dq<E, taking_pairs<E>>), dim3(pieces(rows, E::rows, p.segments), heads),
+                    taking_pairs<E>, job);
     if (!job.dk.data && !job.dv.data) return;
     job.parts = (int)lrk_ceil_div((size_t)p.head, W);
     if (job.sums && p.keys != p.tokens) /* rows of no segment */
@@ -324,7 +322,7 @@ template <class E, class F, int W> static void backward_with(backward_job<typena
                         (size_t)job.splits * 2 * (size_t)p.keys * width * sizeof(float));
     const dim3 grid(pieces((size_t)p.keys, F::rows, p.segments), heads,
                     (unsigned)(job.parts * job.splits));
-    LAUNCH_WITH(F, (attention_dkv<F, W>), grid, pair_elements<F>(), job);
+    LAUNCH_WITH(F, (attention_dkv<F, W, taking_pairs<F>>), grid, taking_pairs<F>, job);
     if (job.sums)
         LRK_LAUNCH(attention_fold<typename E::stored>,
                    dim3((unsigned)lrk_ceil_div((size_t)p.keys * width, 256), 2), dim3(256), 0, job);
@@ -336,14 +334,8 @@ template <class E> static void backward_with(const backward_job<typename E::stor
 }
 
 /* By head size, as forward; at 256 a block of keys gathers half of the columns. No engine spills on
- * sm_80 to sm_120. 99 KiB of shared memory, at 256, is all that a block can have on sm_89 and sm_120.
- *
- *   width                     64   80   96  128  256   plain: 64  128  256
- *   registers, sm_90, dQ     216  167  174  191  238         118  139  147
- *                     dK dV  209  228  248  252  242         154  186  188
- *   shared memory, KiB, dQ    54   44   52   68   99          39   71   66
- *                       dK dV 36   44   52   68   99          39   71   66
- */
+ * sm_80 to sm_120 (docs/cuda-resources.md). 99 KiB of shared memory, at 256, is all that a block can have on
+ * sm_89 and sm_120. */
 static void backward_pick(const backward_job<lrk_bf16> &job)
 {
     const int head = job.p.head;

@@ -91,7 +91,7 @@ static __device__ __forceinline__ void write_rows(const forward_job<typename E::
 
 /* While a tile's scores are made its values arrive, and while its values are gathered the keys of the
  * next. */
-template <class E>
+template <class E, class S>
 static __global__ void __launch_bounds__(E::threads, 1)
     attention_forward(const forward_job<typename E::stored> job)
 {
@@ -189,8 +189,8 @@ template <class E> static void forward_with(forward_job<typename E::stored> job)
     const problem p = job.p = in_units_of<E>(job.p);
     const size_t rows = (size_t)p.tokens * p.heads.group;
     const dim3 grid(pieces(rows, E::rows, p.segments), (unsigned)p.kv_heads, (unsigned)job.splits);
-    LAUNCH_WITH(E, attention_forward<E>, grid,
-                (E::rows + 2 * E::columns) * E::stride + E::room, job);
+    typedef taking<E, (E::rows + 2 * E::columns) * E::stride> shared;
+    LAUNCH_WITH(E, (attention_forward<E, shared>), grid, shared, job);
     if (job.splits > 1)
         LRK_LAUNCH(attention_join<E>,
                    dim3((unsigned)lrk_ceil_div(rows, 4), (unsigned)p.kv_heads), dim3(128), 0, job);
@@ -198,12 +198,7 @@ template <class E> static void forward_with(forward_job<typename E::stored> job)
 
 /* By head size: the smallest that fits. Two tiles of 16 rows for a warp halve what it reads of the keys
  * from shared memory, as long as O and the scores stay in registers. No engine spills on sm_80 to
- * sm_120; by registers two blocks fit a processor, of the plain ones three or four.
- *
- *   width                64   80   96  128  256   plain: 64  128  256
- *   registers, sm_90    245  223  241  185  254         118  147  158
- *   shared memory, KiB   36   33   39   51   66          30   54   50
- */
+ * sm_120; what they take, and how many blocks fit a processor: docs/cuda-resources.md. */
 static void forward_pick(const forward_job<lrk_bf16> &job)
 {
     const int head = job.p.head;

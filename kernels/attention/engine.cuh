@@ -38,14 +38,17 @@ static __device__ __forceinline__ T *query_row(const problem &p, const matrix<T>
            (kv_head * p.heads.group + head) * p.head;
 }
 
-/* Launches a kernel that uses `elements` of dynamic shared memory. */
-#define LAUNCH_WITH(E, kernel, grid, elements, job)                                             \
+/* What a kernel of E takes of dynamic shared memory, in elements. */
+template <class E, int ELEMENTS>
+using taking = lrk_takes<(ELEMENTS + E::room) * (int)sizeof(typename E::element)>;
+
+/* Launches a kernel that takes S. */
+#define LAUNCH_WITH(E, kernel, grid, S, job)                                                    \
     do {                                                                                        \
-        const size_t bytes = (elements) * sizeof(typename E::element);                          \
         lrk_cuda_note(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, \
-                                           (int)bytes),                                         \
+                                           S::bytes),                                           \
                       "cudaFuncSetAttribute");                                                  \
-        LRK_LAUNCH(kernel, grid, dim3(E::threads), bytes, job);                                 \
+        LRK_LAUNCH(kernel, grid, dim3(E::threads), (size_t)S::bytes, job);                      \
     } while (0)
 
 /* At most so many pieces of `rows` rows do `total` rows in some segments give. */
