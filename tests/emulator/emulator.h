@@ -14,18 +14,20 @@
  *   streams.cpp  streams, events, graphs
  *   cublaslt.cpp matrix products
  *
- * What is found is written to stderr with the kernel, block and thread, and the process aborts.
- * Found are: bounds          an access outside of every allocation and shared array uninitialized
- * a read of shared or device memory that nobody wrote race            two threads of a launch at
- * one byte, one of them writing, with no barrier between
- *                   (__syncthreads in a block, __syncwarp in a warp; atomics do not race each
- * other) misaligned      a pointer that is not aligned for its type copy            data of
- * cp.async touched before the wait launch          a grid, block or shared memory size that no chip
- * takes barrier         a __syncthreads that some thread of the block misses warp            a warp
- * operation whose mask leaves out the caller or names a lane that does not come, or a shuffle from
- * a lane that the mask does not name refused         a float atomic, __activemask host host code
- * that touches device memory, or hands it to the wrong call leftover        a launch while an error
- * of an earlier call was never asked for
+ * What is found is written to stderr with the kernel, block and thread, and the process aborts. Found are:
+ *   bounds         an access outside of every allocation and shared array
+ *   uninitialized  a read of shared or device memory that nobody wrote
+ *   race           two threads of a launch at one byte, one of them writing, with no barrier between
+ *                  (__syncthreads in a block, __syncwarp in a warp; atomics do not race each other)
+ *   misaligned     a pointer that is not aligned for its type
+ *   copy           data of cp.async touched before the wait
+ *   launch         a grid, block or shared memory size that no chip takes
+ *   barrier        a __syncthreads that some thread of the block misses
+ *   warp           a warp operation whose mask leaves out the caller or names a lane that does not come, or a
+ *                  shuffle from a lane that the mask does not name
+ *   refused        a float atomic, __activemask
+ *   host           host code that touches device memory, or hands it to the wrong call
+ *   leftover       a launch while an error of an earlier call was never asked for
  *
  * A thread of a block that ended counts as missing at a barrier. Memory given to the threads is not
  * cleared. Streams are lazy: work is done when somebody waits for it, so that host code that

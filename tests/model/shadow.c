@@ -121,6 +121,10 @@ static void a_shadow_is_what_rounding_gives(void **state)
     check(&lora, 16.0, all + 1);
     lora.whole = LRK_WHOLE_EMBEDDING | LRK_WHOLE_AS_ONE;
     check(&lora, 0.0, all + 1);
+    static const int32_t some[] = {3, 7, 41};
+    lora.rows[0] = lora.rows[1] = (lrk_row_list){some, 3}; /* of few rows there is none */
+    check(&lora, 0.0, all);
+    lora.rows[0] = lora.rows[1] = (lrk_row_list){0};
     lora.whole = 0;
     lora.dora = true;
     check(&lora, 0.0, all);
