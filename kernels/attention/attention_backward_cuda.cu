@@ -342,7 +342,7 @@ static void backward_pick(const backward_job<lrk_bf16> &job)
     if (!job.p.whole)
         backward_with<plain<lrk_bf16, 256, 16>>(job);
     else if (head <= 64)
-        backward_with<tensor_cores<64, 1, 64>, tensor_cores<64, 1, 32>, 64>(job);
+        backward_with<tensor_cores<64, 1, 48>, tensor_cores<64, 1, 32>, 64>(job);
     else if (head <= 80)
         backward_with<tensor_cores<80, 1, 32>>(job);
     else if (head <= 96)

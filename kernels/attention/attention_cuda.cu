@@ -198,7 +198,8 @@ template <class E> static void forward_with(forward_job<typename E::stored> job)
 
 /* By head size: the smallest that fits. Two tiles of 16 rows for a warp halve what it reads of the keys
  * from shared memory, as long as O and the scores stay in registers. No engine spills on sm_80 to
- * sm_120; what they take, and how many blocks fit a processor: docs/cuda-resources.md. */
+ * sm_120; what they take, and how many blocks fit a processor: docs/cuda-resources.md. Tiles of 48 at 128, and of
+ * dQ at 64, are the largest of which two blocks fit the 100 KiB of sm_89 and sm_120. */
 static void forward_pick(const forward_job<lrk_bf16> &job)
 {
     const int head = job.p.head;
@@ -211,7 +212,7 @@ static void forward_pick(const forward_job<lrk_bf16> &job)
     else if (head <= 96)
         forward_with<tensor_cores<96, 2, 32>>(job);
     else if (head <= 128)
-        forward_with<tensor_cores<128, 1, 64>>(job);
+        forward_with<tensor_cores<128, 1, 48>>(job);
     else
         forward_with<tensor_cores<256, 1, 32>>(job);
 }
