@@ -4,7 +4,6 @@
 #include "base/nf4.h"
 #include "base/quant.h"
 #include "base/size.h"
-#include "models/principal.h"
 
 #include <math.h>
 #include <stdio.h>
