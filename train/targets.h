@@ -2,7 +2,9 @@
  *
  *   a list     names; a module is chosen when its path equals one or ends in ".name"
  *   a pattern  a regular expression that matches the whole path
- *   all-linear every linear layer but the head and the routers of experts, which are trained when named
+ *   all-linear every linear layer but the head and the routers of experts, which are trained when named (PEFT 0.21
+ *              adapts them where transformers 5 holds experts in one parameter, in Mixtral, Qwen3-MoE and DeepSeek,
+ *              and leaves router and experts out in Qwen2-MoE: here all families are alike)
  * lora_target_parameters adds parameters that hold all experts of a layer (models/modules.h); all-linear leaves the
  * experts to it. exclude_modules takes modules away again, by the same rules. layers_to_transform keeps those of some
  * layers, whose number stands behind a name that layers_pattern gives ("layers" where it gives none); rank_pattern and

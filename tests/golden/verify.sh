@@ -63,6 +63,10 @@ without deepseek_v3 's/"routed_scaling_factor": 1.7/"routed_scaling_factor": 1.0
     's/"mscale_all_dim": 0.8/"mscale_all_dim": 1.0/' 's/"rope_interleave": true/"rope_interleave": false/'
 without deepseek_v2 's/"routed_scaling_factor": 2.0/"routed_scaling_factor": 1.0/' \
     's/"topk_method": "group_limited_greedy"/"topk_method": "greedy"/' 's/"topk_group": 2/"topk_group": 3/'
+without deepseek_v2_yarn 's/"mscale": 1.0/"mscale": 0.5/' 's/"mscale_all_dim": 0.5/"mscale_all_dim": 0.8/'
+without qwen3_moe_dense 's/"norm_topk_prob": false/"norm_topk_prob": true/'
+without smollm3_list 's/"no_rope_layers": \[0, 1, 1\]/"no_rope_layers": [1, 1, 1]/' \
+    's/\["full_attention", "sliding_attention"/["sliding_attention", "full_attention"/'
 without llama_linear 's/"factor": 3.0/"factor": 2.0/'
 
 # a changed number is noticed: exit 7, and the table says which
