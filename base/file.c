@@ -330,10 +330,18 @@ bool lrk_folder_writable(const char *path)
     char folder[4096];
     const char *slash = strrchr(path, '/');
     const size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+    errno = ENAMETOOLONG;
     if (n >= sizeof folder) return false;
     memcpy(folder, path, n);
     folder[n] = '\0';
     return access(n ? folder : ".", W_OK | X_OK) == 0;
+}
+
+lrk_status lrk_check_output(const char *path, lrk_err *err)
+{
+    LRK_REQUIRE(err, !lrk_is_dir(path), LRK_EUSAGE, "%s: is a directory, expected the name of a file", path);
+    LRK_REQUIRE(err, lrk_folder_writable(path), LRK_EIO, "%s: cannot create: %s", path, strerror(errno));
+    return LRK_OK;
 }
 
 /* Nobody else can have put anything into it. */

@@ -24,6 +24,7 @@ struct lrk_writer {
 
 lrk_status lrk_writer_open(lrk_writer **out, const char *path, lrk_err *err)
 {
+    LRK_REQUIRE(err, !lrk_is_dir(path), LRK_EUSAGE, "%s: is a directory, expected the name of a file", path);
     lrk_writer *w = lrk_heap_alloc(1, sizeof *w);
     LRK_REQUIRE(err, w, LRK_ENOMEM, "memory: no buffer to write %s", path);
     w->fd = -1;

@@ -277,6 +277,9 @@ static lrk_status load(lrk_adapter *a, lrk_arena *paths, const char *directory, 
                 "%s: is a file, expected a PEFT adapter directory; `lorikeet convert` makes one of a GGUF adapter",
                 directory);
     LRK_REQUIRE(err, lrk_is_dir(directory), LRK_EINPUT, "%s: no such directory, or not for you to read", directory);
+    const char *inside = lrk_path_join(paths, directory, "adapter/" LRK_ADAPTER_CONFIG);
+    LRK_REQUIRE(err, !inside || lrk_is_file(config) || !lrk_is_file(inside), LRK_EINPUT,
+                "%s: adapter_config.json is missing; did you mean %s/adapter?", directory, directory);
     LRK_REQUIRE(err, lrk_is_file(config), LRK_EINPUT,
                 "%s: no adapter: adapter_config.json is missing, or not for you to read", directory);
     LRK_TRY(lrk_file_read(paths, config, MAX_CONFIG, &text, &n, err));

@@ -106,6 +106,7 @@ static lrk_status certify(certify_command *c, int argc, char **argv, lrk_err *er
     LRK_REQUIRE(err, c->args.run || (argc && c->args.data), LRK_EUSAGE,
                 "expected a run directory, or --model, --data and the models to look at");
     LRK_TRY(lrk_exam_args_resolve(&c->args, err));
+    if (c->out) LRK_TRY(lrk_check_output(c->out, err));
     lrk_threads_set((int)c->threads);
     LRK_TRY(outputs(c, argv + run, (size_t)(argc - run), err));
     LRK_TRY(measure(c, err));

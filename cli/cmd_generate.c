@@ -263,6 +263,7 @@ static lrk_status check(lrk_generate_command *c, lrk_err *err)
     LRK_REQUIRE(err, (c->prompts != NULL) == (c->out != NULL), LRK_EUSAGE,
                 "--prompts and --out go together");
     if (c->prompts) LRK_TRY(lrk_check_apart(c->out, c->prompts, err));
+    if (c->out) LRK_TRY(lrk_check_output(c->out, err));
     LRK_REQUIRE(err, !c->json || !c->prompts, LRK_EUSAGE,
                 "--json goes with --prompt and --message; OUT is JSON anyway");
     LRK_REQUIRE(err, !c->system || c->message, LRK_EUSAGE, "--system goes with --message");

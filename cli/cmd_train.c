@@ -3,6 +3,8 @@
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "cli/plan_table.h"
+#include "data/dataset.h"
+#include "train/corpus.h"
 #include "train/run.h"
 #include "train/signals.h"
 
@@ -22,6 +24,22 @@ static void print_outputs(const lrk_recipe *r)
     for (size_t i = 0; i < r->export_gguf.n; i++) printf(", %s/merged-%s.gguf", r->output_dir, r->export_gguf.item[i]);
     for (size_t i = 0; i < r->export_ollama.n; i++) printf(", %s/ollama-%s", r->output_dir, r->export_ollama.item[i]);
     printf("\n");
+}
+
+/* Do the rows begin with a turn of the system? Then a question without one is another question. */
+static bool rows_have_system(const lrk_session *s)
+{
+    lrk_arena a = lrk_arena_growing("row");
+    lrk_dataset *d = NULL;
+    lrk_record r = {0};
+    const char *path;
+    bool found = false;
+    if (s->recipe->datasets.n && lrk_corpus_dataset(&s->recipe->datasets.item[0], &a, &path, NULL) == LRK_OK &&
+        lrk_dataset_open(&d, path, NULL) == LRK_OK)
+        found = lrk_dataset_read(d, 0, &a, &r, NULL) == LRK_OK && r.n_parts && r.parts[0].role == LRK_ROLE_SYSTEM;
+    lrk_dataset_close(d);
+    lrk_arena_free(&a);
+    return found;
 }
 
 static lrk_status print_summary(const lrk_run_summary *u, const lrk_session *s, lrk_err *err)
@@ -44,8 +62,8 @@ static lrk_status print_summary(const lrk_run_summary *u, const lrk_session *s, 
                (unsigned long long)u->best_step);
     print_outputs(r);
     printf("next      lorikeet eval %s\n", r->output_dir);
-    printf("          lorikeet generate --model %s --adapter %s/" LRK_RUN_ADAPTER " --%s \"...\"\n", r->base_model,
-           r->output_dir, chat ? "message" : "prompt");
+    printf("          lorikeet generate --model %s --adapter %s/" LRK_RUN_ADAPTER "%s --%s \"...\"\n", r->base_model,
+           r->output_dir, chat && rows_have_system(s) ? " --system \"...\"" : "", chat ? "message" : "prompt");
     return LRK_OK;
 }
 

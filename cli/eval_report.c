@@ -182,16 +182,26 @@ static size_t piece(const char *s, size_t n, size_t columns)
 
 enum { INDENT = 17, LINES = 3 };
 
-/* Where the last LINES lines of a long text begin: the end of a question is what was asked. */
+/* Behind the line that *text begins with, and the blanks after it. */
+static size_t line_of(const char **text, size_t *n)
+{
+    const size_t k = piece(*text, *n, WIDTH - INDENT - 4);
+    *text += k;
+    *n -= k;
+    while (*n && (**text == '\n' || **text == ' ')) ++*text, --*n;
+    return k;
+}
+
+/* Where the last LINES lines of a text begin: the end of a question is what was asked. */
 static const char *last_lines(const char *text)
 {
-    const size_t n = strlen(text), room = LINES * (WIDTH - INDENT - 4) - 24;
-    if (n <= room) return text;
-    const char *const first = text + n - room, *at = first;
-    while (*at && at[-1] != ' ' && at[-1] != '\n') at++;
-    if (*at) return at;
-    for (at = first; ((unsigned char)*at & 0xc0) == 0x80;) at++; /* one long word: at a character */
-    return at;
+    const char *start[LINES] = {text};
+    size_t lines = 0;
+    for (size_t n = strlen(text); n; lines++) {
+        start[lines % LINES] = text;
+        line_of(&text, &n);
+    }
+    return lines > LINES ? start[lines % LINES] : start[0];
 }
 
 static void print_wrapped(const char *label, const char *text)
@@ -200,12 +210,10 @@ static void print_wrapped(const char *label, const char *text)
     printf("   %-*s", INDENT - 3, label);
     if (!n) putchar('\n');
     for (int line = 0; n; line++) {
-        size_t k = piece(text, n, WIDTH - INDENT - 4);
+        const char *const at = text;
+        const size_t k = line_of(&text, &n);
         if (line) printf("%*s", INDENT, "");
-        put_text(text, k && text[k - 1] == ' ' ? k - 1 : k);
-        text += k;
-        n -= k;
-        while (n && (*text == '\n' || *text == ' ')) text++, n--;
+        put_text(at, k && at[k - 1] == ' ' ? k - 1 : k);
         if (n && line + 1 == LINES) {
             printf(" ...");
             n = 0;

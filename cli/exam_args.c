@@ -20,7 +20,10 @@ static lrk_status from_run(lrk_exam_args *a, lrk_err *err)
                     a->run, path);
         a->adapter = adapter;
     }
-    if (!a->model) a->model = a->recipe.base_model;
+    if (a->model) return LRK_OK;
+    a->model = a->recipe.base_model;
+    LRK_REQUIRE(err, lrk_is_file(a->model) || lrk_is_dir(a->model), LRK_EINPUT,
+                "%s: its base model %s is not there, seen from this directory; name it with --model", a->run, a->model);
     return LRK_OK;
 }
 

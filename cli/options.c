@@ -19,7 +19,7 @@ static const lrk_option *find(const lrk_option *options, size_t n, const char *n
 static lrk_status unknown(const lrk_option *options, size_t n, const char *name, size_t length,
                           lrk_err *err)
 {
-    char word[64];
+    char word[64] = "";
     snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1),
              name);
     lrk_nearest near = {.word = word};
@@ -27,6 +27,11 @@ static lrk_status unknown(const lrk_option *options, size_t n, const char *name,
     if (near.best)
         return lrk_fail(err, LRK_EUSAGE, "--%s: unknown option, did you mean --%s?", word,
                         near.best);
+    char key[sizeof word];
+    for (size_t i = 0; i < sizeof word; i++) key[i] = word[i] == '-' ? '_' : word[i];
+    if (lrk_key_meant(key))
+        return lrk_fail(err, LRK_EUSAGE, "--%s: unknown option; a key of a recipe is given without dashes: %s=VALUE",
+                        word, key);
     return lrk_fail(err, LRK_EUSAGE, "--%s: unknown option; --help lists those there are", word);
 }
 

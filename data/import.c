@@ -127,30 +127,69 @@ static lrk_status import_named(importer *im, size_t input, size_t line, lrk_json
     return s;
 }
 
+static lrk_status import_text(importer *im, size_t input, const char *where, size_t line, const char *text, size_t n,
+                              lrk_err *err)
+{
+    lrk_json *row = NULL;
+    LRK_TRY(lrk_import_line(text, n, where, line, &row, err));
+    if (!row) {
+        im->report->blank_lines++;
+        return LRK_OK;
+    }
+    lrk_arena a = lrk_arena_growing("row");
+    const lrk_status s = import_named(im, input, line, row, &a, err);
+    lrk_arena_free(&a);
+    lrk_json_free(row);
+    if (s == LRK_OK || s == LRK_EIO || s == LRK_ENOMEM) return s;
+    return lrk_err_prefix(err, s, "%s:%zu", where, line);
+}
+
+/* Rows that are wrong, so that all are mended at once; the messages of the first of them. */
+typedef struct bad_rows {
+    uint64_t n;
+    lrk_status status;
+    lrk_buf text;
+} bad_rows;
+
+static void add_bad(bad_rows *b, lrk_status s, const lrk_err *why)
+{
+    enum { LISTED = 8, ROOM = 1800 };
+    if (!b->n++) b->status = s;
+    if (b->n > 1 && (b->n > LISTED || b->text.n + strlen(why->text) > ROOM)) return;
+    lrk_buf_printf(&b->text, "%s%s", b->text.n ? "\n" : "", why->text);
+}
+
+static lrk_status read_rows(importer *im, size_t input, const char *where, lrk_lines *l, bad_rows *bad, lrk_err *err)
+{
+    for (size_t line = 1;; line++) {
+        char *text;
+        size_t n = 0;
+        lrk_err why = {0};
+        lrk_status s = lrk_lines_next(l, &text, &n, err);
+        if (s == LRK_EINPUT) return lrk_err_prefix(err, s, "%s:%zu", where, line);
+        LRK_TRY(s);
+        if (!text) return LRK_OK;
+        s = import_text(im, input, where, line, text, n, &why);
+        if (s == LRK_OK) continue;
+        /* where no row was right so far, the file is wrong and not its rows */
+        if (s == LRK_EIO || s == LRK_ENOMEM || !im->report->input_rows[input]) return lrk_fail(err, s, "%s", why.text);
+        add_bad(bad, s, &why);
+    }
+}
+
 static lrk_status import_lines(importer *im, size_t input, lrk_lines *l, lrk_err *err)
 {
     const char *path = im->o->inputs[input].path;
     const char *where = strcmp(path, "-") == 0 ? "standard input" : path;
-    for (size_t line = 1;; line++) {
-        char *text;
-        size_t n = 0;
-        lrk_json *row = NULL;
-        lrk_status s = lrk_lines_next(l, &text, &n, err);
-        if (s == LRK_EINPUT) return lrk_err_prefix(err, s, "%s:%zu", where, line);
-        LRK_TRY(s);
-        if (!text) break;
-        LRK_TRY(lrk_import_line(text, n, where, line, &row, err));
-        if (!row) {
-            im->report->blank_lines++;
-            continue;
-        }
-        lrk_arena a = lrk_arena_growing("row");
-        s = import_named(im, input, line, row, &a, err);
-        lrk_arena_free(&a);
-        lrk_json_free(row);
-        if (s == LRK_EIO || s == LRK_ENOMEM) return s;
-        if (s != LRK_OK) return lrk_err_prefix(err, s, "%s:%zu", where, line);
-    }
+    bad_rows bad = {0};
+    lrk_status s = read_rows(im, input, where, l, &bad, err);
+    if (s == LRK_OK && bad.n) s = lrk_buf_check(&bad.text, err);
+    if (s == LRK_OK && bad.n > 1)
+        s = lrk_fail(err, bad.status, "%s\n%s: %" PRIu64 " rows are wrong", bad.text.data, where, bad.n);
+    else if (s == LRK_OK && bad.n)
+        s = lrk_fail(err, bad.status, "%s", bad.text.data);
+    lrk_buf_free(&bad.text);
+    LRK_TRY(s);
     LRK_REQUIRE(err, im->report->input_rows[input], LRK_EINPUT, "%s: there is no row", where);
     return LRK_OK;
 }

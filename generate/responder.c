@@ -88,6 +88,11 @@ lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json
         LRK_TRY(s);
         r->chat_options.add_generation_prompt = true;
     }
+    const size_t n = lrk_json_size(messages);
+    const char *last = n ? lrk_json_string(lrk_json_get(lrk_json_at(messages, n - 1), "role"), NULL) : NULL;
+    LRK_REQUIRE(err, !last || strcmp(last, "assistant") != 0, LRK_EINPUT,
+                "messages: the last turn is the assistant's, so the model would see the answer and write another "
+                "one; leave that turn out");
     lrk_chat_text text = {0};
     LRK_TRY(lrk_chat_messages(&r->chat_options, messages, tools, &text, err));
     const lrk_status status = encode(r, text.text.data ? text.text.data : "", text.text.n,

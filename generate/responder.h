@@ -68,7 +68,8 @@ void lrk_responder_close(lrk_responder *r); /* may be called twice, and on a zer
 /* The ids of a plain prompt, as training tokenizes it: bos in front where the tokenizer puts it. */
 lrk_status lrk_responder_text(const lrk_responder *r, const char *text, size_t n, lrk_ids *ids,
                               lrk_err *err);
-/* Of a conversation, through the chat template, with the generation prompt. */
+/* Of a conversation, through the chat template, with the generation prompt. LRK_EINPUT where it ends with
+ * a turn of the assistant: it has its answer. */
 lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json *tools,
                                   lrk_ids *ids, lrk_err *err);
 /* Of a conversation of one message, behind a system message where `system` is not NULL. LRK_EINPUT

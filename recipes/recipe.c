@@ -278,6 +278,16 @@ lrk_status lrk_recipe_load(lrk_recipe *r, lrk_arena *a, const char *path,
 {
     char *text;
     size_t n;
+    lrk_map m;
+    LRK_TRY(lrk_map_open(&m, path, err));
+    const bool binary = m.size && memchr(m.data, 0, m.size < 64 ? m.size : 64);
+    n = m.size;
+    lrk_map_close(&m);
+    LRK_REQUIRE(err, n <= MOST_BYTES, LRK_EINPUT,
+                "%s: %zu bytes, at most %d are accepted: a recipe names models and data sets (base_model, datasets)",
+                path, n, MOST_BYTES);
+    LRK_REQUIRE(err, !binary, LRK_EUSAGE,
+                "%s: is no text; a recipe is YAML, and names models and data sets (base_model, datasets)", path);
     LRK_TRY(lrk_file_read(a, path, MOST_BYTES, &text, &n, err));
     return lrk_recipe_parse(r, a, text, n, path, overrides, n_overrides, err);
 }

@@ -112,7 +112,14 @@ static lrk_status check_identity(const char *path, const lrk_json *facts, const 
     for (void *i = lrk_json_begin(now); status == LRK_OK && i; i = lrk_json_next(now, i)) {
         const char *key = lrk_json_key(i, NULL), *is = lrk_json_string(lrk_json_value(i), NULL);
         const char *was = lrk_json_string(lrk_json_get(facts, key), NULL);
-        if (!was || strcmp(was, is) != 0)
+        const bool tokens = strncmp(key, "tokens.", 7) == 0;
+        if (tokens && (!was || strcmp(was, is) != 0))
+            status = lrk_fail(err, LRK_EINPUT,
+                              "%s: the rows of datasets.%s are other ones, or have other tokens (tokenizer, template, "
+                              "what is trained), than when it was saved: the run cannot go on; start another in a new "
+                              "output_dir",
+                              path, key + 7);
+        else if (!was || strcmp(was, is) != 0)
             status = lrk_fail(err, LRK_EINPUT,
                               "%s: %s has changed since (%.16s, now %.16s): the run cannot go on; "
                               "start another in a new output_dir",

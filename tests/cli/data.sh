@@ -119,3 +119,16 @@ for n in 1 2 3 5 8 12 16 17 18; do
         [ "$(ls -A | grep -c tmp-)" = 0 ] || fail "$kind:$n left a temporary file"
     done
 done
+
+# Rows that are wrong are told all at once, each with its line; a file whose first row is wrong is another thing.
+{
+    echo '{"prompt": "a", "completion": "b"}'
+    for i in $(seq 12); do echo '{"prompt": "a"}'; done
+    echo '{"prompt": "a", "completion": "b"'
+} >wrong.jsonl
+expect_error 3 'wrong.jsonl: 13 rows are wrong' "$LORIKEET" data import wrong.jsonl --out wrong.h5
+grep -qF 'error: wrong.jsonl:2: ' err && grep -qF 'error: wrong.jsonl:9: ' err && [ "$(wc -l <err)" = 9 ] || fail "$(cat err)"
+sed 1d wrong.jsonl >first.jsonl
+expect_exit 3 "$LORIKEET" data import first.jsonl --out wrong.h5
+[ "$(wc -l <err)" = 1 ] || fail "the first row is wrong: $(cat err)"
+[ ! -e wrong.h5 ] || fail "a failed import left a data set"

@@ -63,6 +63,10 @@ cat >chat.jsonl <<'E'
 E
 expect_exit 0 "$LORIKEET" eval --model "$G" --data chat.jsonl --max-tokens 4 --examples 1
 grep -qE '^   gold +two$' out || fail "the last turn is not the answer: $(cat out)"
+# What was asked stands at the end of a conversation: the beginning is left out, not the end.
+printf '{"messages": [{"role": "system", "content": "one\\ntwo\\nthree\\nfour"}, {"role": "user", "content": "the very question"}, {"role": "assistant", "content": "x"}]}\n' >told.jsonl
+expect_exit 0 "$LORIKEET" eval --model "$G" --data told.jsonl --max-tokens 2 --examples 1
+grep -q 'the very question' out || fail "the question is not shown: $(cat out)"
 # Plain text has no question.
 echo '{"text": "one two three"}' >text.jsonl
 expect_exit 0 "$LORIKEET" eval --model "$G" --data text.jsonl --max-tokens 4
@@ -135,6 +139,8 @@ grep -qF nowhere.jsonl err || fail "no file named: $(cat err)"
 expect_error 2 'no row has a member "colour"' "${ask[@]}" --group-by colour
 expect_error 3 'an adapter for another base' "${ask[@]}" --adapter "$G/../mistral/adapter"
 expect_error 2 '--no-base goes with an adapter' "${ask[@]}" --no-base
+mkdir folder
+expect_error 2 'folder: is a directory, expected the name of a file' "${ask[@]}" --failures folder
 expect_error 2 '--max-tokens: expected a whole number of at least 1' "$LORIKEET" eval --model "$G" --data rows.jsonl --max-tokens 0
 [ ! -e never.json ] && [ ! -e never.jsonl ] || fail "a failed evaluation left a report"
 [ "$(ls -A | grep -c tmp-)" = 0 ] || fail "a temporary file is left"

@@ -76,6 +76,8 @@ row '{"id": 1}' 'bad.jsonl:2: expected {"id", "prompt"} or {"id", "messages"}'
 row '{"prompt": "x"}' 'bad.jsonl:2: expected'
 row '{"id": 1, "prompt": "x", "messages": []}' 'bad.jsonl:2: expected'
 row '{"id": 1, "prompt": ' 'bad.jsonl:2'
+row '{"id": 1, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}' \
+    "bad.jsonl:2: messages: the last turn is the assistant's"
 row '{"id": 1, "prompt": 7}' 'bad.jsonl:2: expected'
 row "$(printf '{"id": 1, "prompt": "\377"}')" 'bad.jsonl:2'
 row "{\"id\": 1, \"prompt\": \"$(printf 'qz %.0s' $(seq 200))\"}" "128 positions"
@@ -97,6 +99,11 @@ expect_error 2 'expected one of --prompt, --message, --prompts' "${generate[@]}"
 expect_error 3 'the user message is not UTF-8' "${generate[@]}" --message $'a\xffb'
 expect_error 2 '--prompts and --out go together' "${generate[@]}" --prompts in.jsonl
 expect_error 3 'cannot open' "$LORIKEET" generate --model nowhere --prompt x
+mkdir folder
+expect_error 2 'folder: is a directory, expected the name of a file' "${generate[@]}" --prompts in.jsonl --out folder
+expect_error 4 'nodir/x: cannot create' "${generate[@]}" --prompts in.jsonl --out nodir/x
+mkdir -p run/adapter && cp "$G/adapter"/* run/adapter
+expect_error 3 'run: adapter_config.json is missing; did you mean run/adapter?' "${generate[@]}" --adapter run --prompt x
 refuse 2 '--json goes with --prompt and --message' --prompts in.jsonl --json
 expect_error 2 '--max-tokens: expected a whole number of at least 1' "${generate[@]}" --prompt x --max-tokens 0
 expect_error 2 '--batch: expected a whole number of at least 1' "${generate[@]}" --prompt x --batch 0

@@ -132,6 +132,11 @@ whole 'a: "\xff"\n' 'r.yaml: byte'
 whole '- a\n' 'r.yaml:1:1: a recipe is a map of keys'
 head -c 40000 /dev/zero | tr '\0' '[' >r.yaml
 expect_error 2 'nested deeper than 16 levels' timeout 10 "$LORIKEET" recipe check r.yaml
+printf '\211HDF\r\n\032\n\0\0\0\0' >rows.h5x
+expect_error 2 'rows.h5x: is no text; a recipe is YAML' "$LORIKEET" recipe check rows.h5x
+expect_error 2 '--output_dir: unknown option; a key of a recipe is given without dashes: output_dir=VALUE' \
+    "$LORIKEET" recipe check r.yaml --output_dir=x
+expect_error 2 'without dashes: output_dir=VALUE' "$LORIKEET" recipe check r.yaml --output-dir x
 head -c 70000 /dev/zero | tr '\0' '#' >r.yaml
 expect_error 3 "at most 65536" "$LORIKEET" recipe check r.yaml
 { echo -n 'a: ['; seq -s, 5000 | tr -d "\n"; echo ']'; } >r.yaml

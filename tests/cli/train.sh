@@ -147,6 +147,16 @@ cmp run/merged/model.safetensors again/merged/model.safetensors || fail "another
 [ -s run/merged/config.json ] && [ -s run/merged-q8_0.gguf ] || fail "not exported again"
 [ "$(grep -c '"learning_rate"' run/metrics.jsonl)" = 4 ] || fail "metrics grew: $(cat run/metrics.jsonl)"
 
+# The summary says how to ask as the rows do; other rows cannot go on; a model is looked for from here.
+sed 's/"messages": \[/&{"role": "system", "content": "s"}, /' chat.jsonl >told.jsonl
+told=("${train[@]}" output_dir=told datasets.0.path=told.jsonl export.merged=false export.gguf=[])
+expect_exit 0 "${told[@]}" max_steps=2
+grep -qF -- '/adapter --system "..." --message "..."' out || fail "no --system: $(cat out)"
+sed -i '1s/"s"/"t"/' told.jsonl
+expect_error 3 'the rows of datasets.0 are other ones' "${told[@]}" max_steps=2 --resume
+sed 's/^base_model: .*/base_model: elsewhere/' told/recipe.resolved.yaml >r && mv r told/recipe.resolved.yaml
+expect_error 3 'told: its base model elsewhere is not there' "$LORIKEET" eval told
+
 # A second trainer in the same directory; the first one stops when told to, and could go on.
 "${train[@]}" output_dir=busy max_steps=1000000 num_epochs=1000000 eval_steps=0 eval_strategy=no \
     save_steps=0 saves_per_epoch=0 2>busy.err >busy.out &
