@@ -40,12 +40,17 @@ static lrk_status name_of(const job *j, const lrk_adapter_module *m, const char 
     char gguf[LRK_NAME_MAX], half[LRK_NAME_MAX];
     int expert = LRK_NO_EXPERT;
     const int n = snprintf(hf, LRK_NAME_MAX, "%s.weight", m->path);
-    /* a matrix that GGUF cuts in two, or holds as part of another, takes no adapter there */
-    LRK_REQUIRE(err,
-                n > 0 && n < LRK_NAME_MAX && !lrk_name_is_latent(hf, half, gguf) &&
-                    lrk_name_to_gguf(j->arch, hf, gguf, &expert) && expert == LRK_NO_EXPERT,
-                LRK_ESUPPORT, "module '%s' has no name in GGUF; merge the adapter instead",
+    LRK_REQUIRE(err, n > 0 && n < LRK_NAME_MAX, LRK_EINPUT, "module '%s': name too long", m->path);
+    LRK_REQUIRE(err, !lrk_name_is_latent(hf, half, gguf), LRK_ESUPPORT,
+                "module '%s': GGUF holds its matrix as two, which llama.cpp multiplies without adapters; merge the "
+                "adapter instead",
                 m->path);
+    LRK_REQUIRE(err, !strstr(m->path, ".experts."), LRK_ESUPPORT,
+                "module '%s': GGUF holds all experts of a layer in one tensor, beside which this program writes no "
+                "adapter; merge the adapter instead",
+                m->path);
+    LRK_REQUIRE(err, lrk_name_to_gguf(j->arch, hf, gguf, &expert), LRK_ESUPPORT,
+                "module '%s' has no name in GGUF; merge the adapter instead", m->path);
     const int k = snprintf(out, LRK_NAME_MAX, "%.280s%s", gguf, side);
     LRK_REQUIRE(err, k > 0 && k < LRK_NAME_MAX, LRK_EINPUT, "module '%s': name too long", m->path);
     return LRK_OK;

@@ -72,6 +72,11 @@ head -c 20000 l.gguf >cut.gguf
 expect_error 3 'truncated' "$LORIKEET" convert --adapter cut.gguf --base "$G/llama" --out x
 expect_error 3 'its merges are not those that scores give' "$LORIKEET" convert --model "$G/mistral" --out x.gguf
 expect_error 3 'tokenizer.json: missing' "$LORIKEET" convert --model "$G/olmo2" --out x.gguf
+expect_error 3 "self_attn.kv_b_proj': GGUF holds its matrix as two" \
+    "$LORIKEET" convert --adapter "$G/deepseek_v2/adapter" --base "$G/deepseek_v2" --out no.gguf
+expect_error 3 "GGUF holds all experts of a layer in one tensor" \
+    "$LORIKEET" convert --adapter "$G/mixtral_experts/adapter" --base "$G/mixtral_experts" --out no.gguf
+[ ! -e no.gguf ] || fail "a refused adapter is there"
 expect_error 3 "proj.bias' has no name in GGUF of architecture smollm3" \
     "$LORIKEET" convert --model "$G/smollm3" --tokenizer small --out x.gguf
 [ ! -e x ] && [ ! -e x.gguf ] || fail "a failed conversion left something"
