@@ -181,7 +181,8 @@ bool lrk_recipe_gives(const lrk_recipe *r, const char *key)
 static bool left_to_adapter(const lrk_recipe *r, const lrk_key *k)
 {
     static const char *const keys[] = {"lora_r", "lora_alpha", "lora_target_modules", "lora_target_parameters",
-                                       "exclude_modules", "peft_use_rslora", "peft_use_dora"};
+                                       "exclude_modules", "peft_use_rslora", "peft_use_dora",
+                                       "rank_pattern", "alpha_pattern", "layers_to_transform", "layers_pattern"};
     for (size_t i = 0; r->lora_model_dir && i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i], k->name) == 0) return !r->given[k - lrk_recipe_keys];
     return false;
