@@ -97,3 +97,9 @@ void lrk_nearest_offer(lrk_nearest *n, const char *name)
     n->best = name;
     n->distance = distance;
 }
+
+bool lrk_ends_with(const char *s, const char *ending)
+{
+    const size_t n = strlen(s), e = strlen(ending);
+    return n >= e && strcmp(s + n - e, ending) == 0;
+}

@@ -28,4 +28,6 @@ typedef struct lrk_nearest {
 
 void lrk_nearest_offer(lrk_nearest *n, const char *name);
 
+bool lrk_ends_with(const char *s, const char *ending);
+
 #endif /* LRK_BASE_TEXT_H */

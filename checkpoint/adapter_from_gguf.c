@@ -6,6 +6,7 @@
 #include "checkpoint/adapter.h"
 
 #include "base/quant.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,12 +23,6 @@ typedef struct source {
     size_t head_dim;
     double alpha; /* of the file */
 } source;
-
-static bool ends_with(const char *s, const char *ending)
-{
-    const size_t n = strlen(s), e = strlen(ending);
-    return n > e && strcmp(s + n - e, ending) == 0;
-}
 
 static lrk_status check_kind(source *s, lrk_err *err)
 {
@@ -77,7 +72,7 @@ static lrk_status name_of(const source *s, const char *tensor, char hf[LRK_NAME_
     bool experts = false;
     const size_t n = strlen(tensor) - (sizeof ".lora_a" - 1);
     snprintf(gguf, sizeof gguf, "%.*s", (int)n, tensor);
-    LRK_REQUIRE(err, lrk_name_to_hf(s->arch, gguf, 0, hf, &experts) && ends_with(hf, ".weight"),
+    LRK_REQUIRE(err, lrk_name_to_hf(s->arch, gguf, 0, hf, &experts) && lrk_ends_with(hf, ".weight"),
                 LRK_ESUPPORT, "%s: tensor '%s' is not known for architecture %s", s->g.path, tensor,
                 s->arch->gguf);
     LRK_REQUIRE(err, !experts && strcmp(gguf, "token_embd.weight") != 0, LRK_ESUPPORT,
@@ -155,7 +150,7 @@ static lrk_status read_module(source *s, const lrk_gguf_info *info, bool own, lr
 static lrk_status guess_config(source *s, lrk_err *err)
 {
     for (size_t i = 0; i < s->g.n_tensors && !s->a->rank; i++)
-        if (ends_with(s->g.tensor[i].name, ".lora_a")) s->a->rank = s->g.tensor[i].dim[0];
+        if (lrk_ends_with(s->g.tensor[i].name, ".lora_a")) s->a->rank = s->g.tensor[i].dim[0];
     LRK_REQUIRE(err, s->a->rank && s->a->rank <= MAX_RANK, LRK_EINPUT, "%s: no adapter inside",
                 s->g.path);
     s->a->alpha = s->alpha > 0 ? fmax(round(s->alpha), 1) : (double)s->a->rank;
@@ -196,11 +191,11 @@ static lrk_status read_file(source *s, lrk_err *err)
     size_t second = 0;
     for (size_t i = 0; i < s->g.n_tensors; i++) {
         const lrk_gguf_info *info = &s->g.tensor[i];
-        if (ends_with(info->name, ".lora_b")) {
+        if (lrk_ends_with(info->name, ".lora_b")) {
             second++;
             continue;
         }
-        LRK_REQUIRE(err, ends_with(info->name, ".lora_a"), LRK_ESUPPORT,
+        LRK_REQUIRE(err, lrk_ends_with(info->name, ".lora_a"), LRK_ESUPPORT,
                     "%s: tensor '%s' is neither lora_a nor lora_b", s->g.path, info->name);
         LRK_TRY(read_module(s, info, own, err));
     }

@@ -2,20 +2,15 @@
 #include "checkpoint/adapter.h"
 
 #include "base/size.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), e = strlen(end);
-    return n >= e && strcmp(s + n - e, end) == 0;
-}
-
 static bool is_down(const lrk_adapter_stack *s)
 {
-    return ends_with(s->path, ".down_proj");
+    return lrk_ends_with(s->path, ".down_proj");
 }
 
 void lrk_adapter_stack_module(const lrk_adapter *a, const lrk_adapter_stack *s, char out[LRK_NAME_MAX])

@@ -1,6 +1,8 @@
 /* checkpoint/names.c -- the tables of architectures and names, and the order of rows. */
 #include "checkpoint/names.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,9 +157,7 @@ bool lrk_name_is_qk(const char *hf, bool *query)
 
 bool lrk_name_is_norm(const char *hf)
 {
-    static const char ending[] = "norm.weight";
-    const size_t n = strlen(hf), e = sizeof ending - 1;
-    return n > e && strcmp(hf + n - e, ending) == 0;
+    return lrk_ends_with(hf, "norm.weight");
 }
 
 bool lrk_name_is_router(const char *gguf)

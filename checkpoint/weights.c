@@ -5,6 +5,7 @@
 #include "base/quant.h"
 #include "base/sha256.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "base/threads.h"
 
 #include <math.h>
@@ -39,10 +40,8 @@ static bool plain_shard_name(const char *name)
 {
     static const char allowed[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    static const char ending[] = ".safetensors";
-    const size_t n = strlen(name), e = sizeof ending - 1;
-    return n > e && n < 256 && name[0] != '.' && strspn(name, allowed) == n &&
-           strcmp(name + n - e, ending) == 0;
+    const size_t n = strlen(name);
+    return n < 256 && name[0] != '.' && strspn(name, allowed) == n && lrk_ends_with(name, ".safetensors");
 }
 
 /* Fills file[] with every shard of the map, each once. */
@@ -154,9 +153,7 @@ static lrk_status align(lrk_weights *w, lrk_tensor *t, lrk_err *err)
 /* Buffers that old checkpoints stored although they follow from the configuration. */
 static bool derived(const char *name)
 {
-    static const char ending[] = ".rotary_emb.inv_freq";
-    const size_t n = strlen(name), e = sizeof ending - 1;
-    return n > e && strcmp(name + n - e, ending) == 0;
+    return lrk_ends_with(name, ".rotary_emb.inv_freq");
 }
 
 static lrk_status list_files(lrk_weights *w, lrk_err *err)

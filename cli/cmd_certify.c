@@ -1,6 +1,7 @@
 /* cli/cmd_certify.c -- `lorikeet certify`: how far merged models are from base + adapter. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "cli/exam_args.h"
@@ -29,10 +30,8 @@ typedef struct certify_command {
 
 static bool is_merged(const char *name)
 {
-    const size_t n = strlen(name), ending = sizeof ".gguf" - 1;
     return strcmp(name, LRK_RUN_MERGED) == 0 ||
-           (strncmp(name, LRK_RUN_MERGED "-", sizeof LRK_RUN_MERGED) == 0 && n > ending &&
-            strcmp(name + n - ending, ".gguf") == 0);
+           (strncmp(name, LRK_RUN_MERGED "-", sizeof LRK_RUN_MERGED) == 0 && lrk_ends_with(name, ".gguf"));
 }
 
 /* Those that are named, else those that the run left. */

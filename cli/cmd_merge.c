@@ -28,6 +28,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     lrk_merge_args m;
     LRK_TRY(lrk_merge_parse(&m, "merge", argc, argv, err));
+    if (m.image) return lrk_merge_image_run(&m, err);
     return m.ollama ? bundle(&m, err) : lrk_merge_run(&m, err);
 }
 
@@ -39,6 +40,10 @@ const lrk_command lrk_command_merge = {
             "Writes a new model, W + scale * B * A in f32, rounded or quantized once. The files\n"
             "are read back: every adapted tensor must differ from the base, every other one must\n"
             "be equal to it; otherwise the command fails and leaves nothing.\n"
+            "\n"
+            "Where M is a single safetensors file, an image model (Stable Diffusion 1, 2, XL and what\n"
+            "is named like them: a whole checkpoint, or the file of a part as diffusers has them), A\n"
+            "is a LoRA file as kohya's scripts or diffusers write it, and PATH a safetensors file.\n"
             "\n"
             "  --model M        base: a Hugging Face directory or a GGUF file\n"
             "  --adapter A      PEFT adapter directory; without it the model is only converted\n"
@@ -55,6 +60,8 @@ const lrk_command lrk_command_merge = {
             "                   made from its metadata: same ids, but not the original files\n"
             "  --shard-mb N     largest file of a directory, default 5000\n"
             "  --any-base       accept an adapter that was trained on other weights of this shape\n"
+            "  --part P         of an image model: merge what the adapter has for unet, text_encoder or\n"
+            "                   text_encoder_2 alone\n"
             "  --threads N      threads (0: one for each processor)\n"
             "  --json           print the report as JSON\n"
             "\n"

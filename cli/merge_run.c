@@ -2,6 +2,7 @@
 #include "cli/merge_run.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "cli/json_out.h"
 #include "generate/manifest.h"
@@ -10,12 +11,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-static bool ends_with(const char *s, const char *ending)
-{
-    const size_t n = strlen(s), e = strlen(ending);
-    return n >= e && strcmp(s + n - e, ending) == 0;
-}
 
 /* The element that moved furthest, and the layer that moved most against its own size. */
 static void print_change(const lrk_merge_report *r)
@@ -33,8 +28,7 @@ static void print_change(const lrk_merge_report *r)
     putchar('\n');
 }
 
-static lrk_status print_report(const lrk_merge_options *o, const lrk_merge_report *r, bool json,
-                               lrk_err *err)
+lrk_status lrk_merge_print(const lrk_merge_options *o, const lrk_merge_report *r, bool json, lrk_err *err)
 {
     if (!json) {
         printf("%s: ", o->out);
@@ -74,6 +68,7 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
                                   {"tokenizer", LRK_OPTION_STRING, &o->tokenizer, false, NULL},
                                   {"shard-mb", LRK_OPTION_REAL, &shard_mb, false, "(0,1e9]"},
                                   {"any-base", LRK_OPTION_FLAG, &o->any_base, false, NULL},
+                                  {"part", LRK_OPTION_STRING, &m->part, false, NULL},
                                   {"threads", LRK_OPTION_SIZE, &threads, false, LRK_RANGE_THREADS},
                                   {"json", LRK_OPTION_FLAG, &m->json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
@@ -87,9 +82,11 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
     o->type = dtype ? lrk_file_type_find(dtype) : NULL;
     LRK_REQUIRE(err, !dtype || o->type, LRK_EUSAGE, "--dtype: '%s' is unknown; known are %s", dtype,
                 types);
-    m->gguf_said = format || ends_with(o->out, ".gguf");
-    o->gguf = format ? m->ollama || strcmp(format, "gguf") == 0 : ends_with(o->out, ".gguf");
-    if (!o->gguf || m->ollama) LRK_TRY(lrk_check_directory_name(o->out, err));
+    m->gguf_said = format || lrk_ends_with(o->out, ".gguf");
+    o->gguf = format ? m->ollama || strcmp(format, "gguf") == 0 : lrk_ends_with(o->out, ".gguf");
+    m->image = strcmp(command, "merge") == 0 && lrk_ends_with(m->model, ".safetensors") && !lrk_is_dir(m->model);
+    LRK_REQUIRE(err, !m->part || m->image, LRK_EUSAGE, "--part goes with an image model, a single safetensors file");
+    if ((!o->gguf || m->ollama) && !m->image) LRK_TRY(lrk_check_directory_name(o->out, err));
     o->shard_bytes = (uint64_t)(shard_mb * 1e6);
     lrk_threads_set((int)threads);
     return LRK_OK;
@@ -140,7 +137,7 @@ lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err)
     LRK_TRY(lrk_weights_open(&base, m->model, err));
     lrk_status status = m->adapter ? lrk_adapter_load(&a, m->adapter, err) : LRK_OK;
     if (status == LRK_OK) status = merge(m, base, &a, &report, err);
-    if (status == LRK_OK) status = print_report(&m->o, &report, m->json, err);
+    if (status == LRK_OK) status = lrk_merge_print(&m->o, &report, m->json, err);
     if (status == LRK_OK && report.needs_tokenizer)
         lrk_note("%s holds weights and configuration; the tokenizer of the GGUF base is of a kind "
                  "that tokenizer.json cannot describe here, so put the files of the original "
@@ -172,7 +169,7 @@ lrk_status lrk_check_directory_name(const char *path, lrk_err *err)
 {
     static const char *const endings[] = {".safetensors", ".gguf", ".bin", ".pt", ".pth"};
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        LRK_REQUIRE(err, !ends_with(path, endings[i]), LRK_EUSAGE,
+        LRK_REQUIRE(err, !lrk_ends_with(path, endings[i]), LRK_EUSAGE,
                     "%s: a directory is written here (weights, configuration and more), not a single file; name it "
                     "without %s",
                     path, endings[i]);

@@ -10,6 +10,8 @@ typedef struct lrk_merge_args {
     bool ollama;                 /* --format ollama: a bundle with the GGUF file in it */
     const char *chat_template;   /* of the output, or NULL: what was trained with */
     const char *bundle;          /* its directory, o.out the GGUF file in it; NULL: no bundle */
+    bool image;       /* the base is a single safetensors file: an image model */
+    const char *part; /* of it */
     bool json;
     lrk_merge_options o;
 } lrk_merge_args;
@@ -21,6 +23,11 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
 /* Merges, or converts where there is no adapter, writes Modelfile, manifest and model card where the
  * output is a directory, and prints the report. */
 lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err);
+
+/* The same for an image model (merge_image_run.c). */
+lrk_status lrk_merge_image_run(const lrk_merge_args *m, lrk_err *err);
+
+lrk_status lrk_merge_print(const lrk_merge_options *o, const lrk_merge_report *r, bool json, lrk_err *err);
 
 /* What an adapter was written as, each a path or NULL. */
 typedef struct lrk_adapter_outputs {

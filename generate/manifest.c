@@ -103,18 +103,24 @@ static void put_adapter(lrk_json *root, const lrk_adapter *a)
     lrk_json_set(root, "adapter", o);
 }
 
-lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weights *base,
-                            const lrk_adapter *adapter, const lrk_json *from, lrk_err *err)
+lrk_json *lrk_manifest_blank(const char *output)
 {
-    static const char *const kept[] = {"training", "data", "recipe"};
-    lrk_arena a = lrk_arena_growing("manifest");
-    lrk_json *root = lrk_json_object(), *program = lrk_json_object(), *object = lrk_json_object();
+    lrk_json *root = lrk_json_object(), *program = lrk_json_object();
     lrk_json_set_text(root, "format", FORMAT);
     lrk_json_set(root, "version", lrk_json_new_integer(1));
     lrk_json_set_text(root, "output", output);
     lrk_json_set_text(program, "name", "lorikeet");
     lrk_json_set_text(program, "version", LRK_VERSION);
     lrk_json_set(root, "program", program);
+    return root;
+}
+
+lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weights *base,
+                            const lrk_adapter *adapter, const lrk_json *from, lrk_err *err)
+{
+    static const char *const kept[] = {"training", "data", "recipe"};
+    lrk_arena a = lrk_arena_growing("manifest");
+    lrk_json *root = lrk_manifest_blank(output), *object = lrk_json_object();
     lrk_json_set(root, "base", object);
     lrk_status status = LRK_OK;
     const lrk_json *known = lrk_json_get(from, "base");

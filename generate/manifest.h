@@ -15,6 +15,9 @@
 #define LRK_MANIFEST "manifest.json"
 #define LRK_MODEL_CARD "README.md"
 
+/* Format, version, output and program: the beginning of each. */
+lrk_json *lrk_manifest_blank(const char *output);
+
 /* A manifest for the caller to free. base NULL: the adapter's word on it. adapter NULL: none. What was
  * there of training, data and recipe in `from` (the adapter's own manifest, or NULL) is taken over. */
 lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weights *base,

@@ -1,13 +1,9 @@
 /* models/model_names.c -- which weights belong to a model. */
 #include "models/model.h"
 
-#include <string.h>
+#include "base/text.h"
 
-static bool ends_with(const char *name, const char *end)
-{
-    const size_t n = strlen(name), e = strlen(end);
-    return n >= e && strcmp(name + n - e, end) == 0;
-}
+#include <string.h>
 
 /* Whether name is that of the weight of the module at path, or of its bias where it has one. */
 static bool is_of(const char *name, const char *path, bool bias)
@@ -50,7 +46,7 @@ bool lrk_model_knows(const lrk_model *m, const char *name)
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(name, others[i]) == 0) return true;
     }
-    if (ends_with(name, ".rotary_emb.inv_freq")) return true;
+    if (lrk_ends_with(name, ".rotary_emb.inv_freq")) return true;
     if (is_of(name, "model.norm", m->final_norm.bias.rank)) return true;
     for (size_t i = 0; i < m->decoder.layers; i++) {
         if (layer_knows(m, i, name)) return true;

@@ -2,6 +2,8 @@
  */
 #include "recipes/reader.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 static const lrk_yaml *given(const lrk_reader *r, const char *name)
@@ -74,12 +76,6 @@ static void missing(lrk_reader *r)
         lrk_mistake(r, NULL, "datasets", "is missing, as in datasets: [{path: rows.h5}]");
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 /* Shape and templates are for JSONL; a data set that was imported has been shaped. */
 static void rows(lrk_reader *r, const char *name, const lrk_recipe_datasets *list)
 {
@@ -91,7 +87,7 @@ static void rows(lrk_reader *r, const char *name, const lrk_recipe_datasets *lis
         if (d->prompt && d->type != LRK_ROWS_AUTO)
             lrk_mistake(r, given(r, name), name, "%s: prompt stands beside type; give one of them",
                         d->path);
-        if (shaped && (ends_with(d->path, ".h5") || ends_with(d->path, ".hdf5")))
+        if (shaped && (lrk_ends_with(d->path, ".h5") || lrk_ends_with(d->path, ".hdf5")))
             lrk_mistake(r, given(r, name), name,
                         "%s: type, prompt and completion are for JSONL; an imported data set has "
                         "its shape",
@@ -119,7 +115,7 @@ static void data(lrk_reader *r)
                     "%zu is less than one row of sequence_len (%zu)", p->micro_batch_tokens,
                     p->sequence_len);
     static const char *const templates[] = {"tokenizer_default", "chatml", "llama3", "alpaca"};
-    bool named = ends_with(p->chat_template, ".jinja");
+    bool named = lrk_ends_with(p->chat_template, ".jinja");
     for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)
         named = named || strcmp(p->chat_template, templates[i]) == 0;
     if (!named)

@@ -1,0 +1,142 @@
+/* checkpoint/image_names.c -- one manner of naming image models from the others. */
+#include "checkpoint/image_names.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const parts[LRK_IMAGE_PARTS] = {"", "unet", "text_encoder", "text_encoder_2", "another part"};
+
+const char *lrk_image_part_name(lrk_image_part part) { return parts[part]; }
+
+lrk_image_part lrk_image_part_find(const char *name)
+{
+    lrk_image_part p = LRK_IMAGE_UNET;
+    while (p < LRK_IMAGE_OTHER && strcmp(parts[p], name) != 0) p++;
+    return p < LRK_IMAGE_OTHER ? p : LRK_IMAGE_PARTS;
+}
+
+typedef struct prefix {
+    const char *text;
+    lrk_image_part part;
+} prefix;
+
+static const prefix of_adapter[] = {
+    {"lora_unet_", LRK_IMAGE_UNET},
+    {"lora_te_", LRK_IMAGE_TEXT},
+    {"lora_te1_", LRK_IMAGE_TEXT},
+    {"lora_te2_", LRK_IMAGE_TEXT_2},
+    {"unet.", LRK_IMAGE_UNET},
+    {"transformer.", LRK_IMAGE_UNET},
+    {"text_encoder.", LRK_IMAGE_TEXT},
+    {"text_encoder_2.", LRK_IMAGE_TEXT_2},
+};
+
+static const prefix of_base[] = {
+    {"model.diffusion_model.", LRK_IMAGE_UNET},
+    {"cond_stage_model.transformer.", LRK_IMAGE_TEXT},
+    {"cond_stage_model.", LRK_IMAGE_OTHER},
+    {"conditioner.embedders.0.transformer.", LRK_IMAGE_TEXT},
+    {"conditioner.embedders.", LRK_IMAGE_OTHER},
+    {"first_stage_model.", LRK_IMAGE_OTHER},
+};
+
+bool lrk_image_flat(const char *name, size_t n, bool adapter, lrk_image_part *part, char flat[LRK_FLAT_MAX])
+{
+    const prefix *list = adapter ? of_adapter : of_base;
+    const size_t n_list = adapter ? sizeof of_adapter / sizeof *of_adapter : sizeof of_base / sizeof *of_base;
+    *part = LRK_IMAGE_ANY;
+    for (size_t i = 0; i < n_list; i++) {
+        const size_t k = strlen(list[i].text);
+        if (n <= k || strncmp(name, list[i].text, k) != 0) continue;
+        *part = list[i].part;
+        name += k;
+        n -= k;
+        break;
+    }
+    if (n >= LRK_FLAT_MAX) return false;
+    for (size_t i = 0; i < n; i++) flat[i] = name[i] == '.' ? '_' : name[i];
+    flat[n] = '\0';
+    return true;
+}
+
+/* What a residual block calls its layers. */
+static void residual(const char *layer, char *out, size_t room)
+{
+    static const char *const names[][2] = {
+        {"norm1", "in_layers_0"}, {"conv1", "in_layers_2"},           {"norm2", "out_layers_0"},
+        {"conv2", "out_layers_3"}, {"time_emb_proj", "emb_layers_1"}, {"conv_shortcut", "skip_connection"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(layer, names[i][0]) == 0) layer = names[i][1];
+    snprintf(out, room, "%s", layer);
+}
+
+/* "KIND_i_resnets_j_LAYER" and the like: i, j and what follows. */
+static bool numbered(const char *flat, const char *format, unsigned *i, unsigned *j, const char **rest)
+{
+    int end = 0;
+    if (sscanf(flat, format, i, j, &end) < 1 || end == 0 || *i > 99 || *j > 99) return false;
+    *rest = flat + end;
+    return true;
+}
+
+/* Levels of two blocks going down and of three going up, as all of these models have. */
+static bool in_blocks(const char *flat, char out[LRK_FLAT_MAX])
+{
+    unsigned i = 0, j = 0;
+    const char *rest;
+    char layer[LRK_FLAT_MAX];
+    if (numbered(flat, "down_blocks_%u_resnets_%u_%n", &i, &j, &rest)) {
+        residual(rest, layer, sizeof layer);
+        snprintf(out, LRK_FLAT_MAX, "input_blocks_%u_0_%.200s", 3 * i + j + 1, layer);
+    } else if (numbered(flat, "down_blocks_%u_attentions_%u_%n", &i, &j, &rest)) {
+        snprintf(out, LRK_FLAT_MAX, "input_blocks_%u_1_%.200s", 3 * i + j + 1, rest);
+    } else if (numbered(flat, "down_blocks_%u_downsamplers_%u_conv%n", &i, &j, &rest) && !*rest) {
+        snprintf(out, LRK_FLAT_MAX, "input_blocks_%u_0_op", 3 * i + 3);
+    } else if (numbered(flat, "up_blocks_%u_resnets_%u_%n", &i, &j, &rest)) {
+        residual(rest, layer, sizeof layer);
+        snprintf(out, LRK_FLAT_MAX, "output_blocks_%u_0_%.200s", 3 * i + j, layer);
+    } else if (numbered(flat, "up_blocks_%u_attentions_%u_%n", &i, &j, &rest)) {
+        snprintf(out, LRK_FLAT_MAX, "output_blocks_%u_1_%.200s", 3 * i + j, rest);
+    } else if (numbered(flat, "up_blocks_%u_upsamplers_%u_conv%n", &i, &j, &rest) && !*rest) {
+        snprintf(out, LRK_FLAT_MAX, "output_blocks_%u_up_conv", 3 * i + 2);
+    } else if (numbered(flat, "output_blocks_%u_%u_conv%n", &i, &j, &rest) && !*rest) {
+        /* number 1 or 2, by whether the level has attention */
+        snprintf(out, LRK_FLAT_MAX, "output_blocks_%u_up_conv", i);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool in_the_middle(const char *flat, char out[LRK_FLAT_MAX])
+{
+    char layer[LRK_FLAT_MAX];
+    const char attention[] = "mid_block_attentions_0_", first[] = "mid_block_resnets_0_",
+               second[] = "mid_block_resnets_1_";
+    if (strncmp(flat, attention, sizeof attention - 1) == 0) {
+        snprintf(out, LRK_FLAT_MAX, "middle_block_1_%.200s", flat + sizeof attention - 1);
+        return true;
+    }
+    const bool is_first = strncmp(flat, first, sizeof first - 1) == 0;
+    if (!is_first && strncmp(flat, second, sizeof second - 1) != 0) return false;
+    residual(flat + sizeof first - 1, layer, sizeof layer);
+    snprintf(out, LRK_FLAT_MAX, "middle_block_%d_%.200s", is_first ? 0 : 2, layer);
+    return true;
+}
+
+void lrk_image_original(const char *flat, char original[LRK_FLAT_MAX])
+{
+    static const char *const names[][2] = {
+        {"conv_in", "input_blocks_0_0"},
+        {"conv_out", "out_2"},
+        {"time_embedding_linear_1", "time_embed_0"},
+        {"time_embedding_linear_2", "time_embed_2"},
+        {"add_embedding_linear_1", "label_emb_0_0"},
+        {"add_embedding_linear_2", "label_emb_0_2"},
+    };
+    if (in_blocks(flat, original) || in_the_middle(flat, original)) return;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(flat, names[i][0]) == 0) flat = names[i][1];
+    snprintf(original, LRK_FLAT_MAX, "%s", flat);
+}

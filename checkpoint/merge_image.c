@@ -1,0 +1,243 @@
+/* checkpoint/merge_image.c -- which tensor takes which module; the file out, and its ledger. */
+#include "checkpoint/merge_image.h"
+
+#include "base/log.h"
+#include "base/size.h"
+#include "checkpoint/merge_tensor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Weights of the base by flat name, in its own manner and in the original's. */
+typedef struct image_index {
+    lrk_lookup own, original;
+    lrk_image_part *part; /* of each tensor of the file */
+} image_index;
+
+typedef struct image_job {
+    const lrk_image_adapter *adapter;
+    const lrk_image_merge *how;
+    const lrk_safetensors *base;
+    image_index index;
+    lrk_tensor *shape; /* of each tensor of the file, to declare: items are matrices */
+    lrk_merge_job merge;
+} image_job;
+
+static lrk_status index_base(image_job *job, lrk_err *err)
+{
+    static const char ending[] = ".weight";
+    const lrk_safetensors *s = job->base;
+    image_index *x = &job->index;
+    lrk_arena *a = &job->merge.arena;
+    LRK_TRY(lrk_alloc(a, s->n, sizeof *x->part, "parts of the base", &x->part, err));
+    LRK_TRY(lrk_alloc(a, s->n, sizeof *x->own.row, "names of the base", &x->own.row, err));
+    LRK_TRY(lrk_alloc(a, s->n, sizeof *x->original.row, "names of the base", &x->original.row, err));
+    for (size_t i = 0; i < s->n; i++) {
+        const lrk_st_entry *e = &s->entry[i];
+        const size_t n = strlen(e->name), k = sizeof ending - 1;
+        char flat[LRK_FLAT_MAX], original[LRK_FLAT_MAX];
+        if (n <= k || strcmp(e->name + n - k, ending) != 0 || e->rank < 2) continue;
+        if (!lrk_image_flat(e->name, n - k, false, &x->part[i], flat) || x->part[i] == LRK_IMAGE_OTHER) continue;
+        lrk_image_original(flat, original);
+        x->own.row[x->own.n++] = (lrk_lookup_row){lrk_strdup(a, flat), i};
+        x->original.row[x->original.n++] = (lrk_lookup_row){lrk_strdup(a, original), i};
+        LRK_REQUIRE(err, x->own.row[x->own.n - 1].name && x->original.row[x->original.n - 1].name, LRK_ENOMEM,
+                    "memory: no room for names of the base");
+    }
+    const char *twice = lrk_lookup_sort(&x->own);
+    LRK_REQUIRE(err, !twice, LRK_EINPUT, "%s: two weights are '%s' where dots are underscores", s->path, twice);
+    if (lrk_lookup_sort(&x->original)) x->original.n = 0; /* not laid out as the original's levels are */
+    return LRK_OK;
+}
+
+/* The tensor that a module is for, or (size_t)-1. */
+static size_t target_of(const image_index *x, const lrk_image_module *m)
+{
+    char original[LRK_FLAT_MAX];
+    size_t at = lrk_lookup_find(&x->own, m->flat);
+    if (at == (size_t)-1) {
+        lrk_image_original(m->flat, original);
+        at = lrk_lookup_find(&x->original, original);
+    }
+    if (at == (size_t)-1) return at;
+    const lrk_image_part p = x->part[at];
+    return p == LRK_IMAGE_ANY || m->part == LRK_IMAGE_ANY || p == m->part ? at : (size_t)-1;
+}
+
+static lrk_status check_fit(const lrk_merge_item *item, const lrk_adapter_module *m, lrk_err *err)
+{
+    const lrk_dtype t = item->src.dtype;
+    LRK_REQUIRE(err, t == LRK_F32 || t == LRK_F16 || t == LRK_BF16, LRK_ESUPPORT,
+                "tensor '%s' is %s; an adapter merges into f32, f16 and bf16", item->name, lrk_dtype_name(t));
+    LRK_REQUIRE(err, m->b.dim[0] == item->src.dim[0] && m->a.dim[1] == item->src.dim[1], LRK_ESHAPE,
+                "module '%s' changes %zu x %zu elements, tensor '%s' has %zu x %zu: an adapter for another model",
+                m->path, m->b.dim[0], m->a.dim[1], item->name, item->src.dim[0], item->src.dim[1]);
+    LRK_REQUIRE(err, !item->module, LRK_EINPUT,
+                "modules '%s' and '%s' are both for tensor '%s'; where the file is one part of a model, say which with "
+                "--part",
+                item->module->path, m->path, item->name);
+    return LRK_OK;
+}
+
+static lrk_status assign(image_job *job, lrk_err *err)
+{
+    const char *first = NULL;
+    size_t missing = 0;
+    for (size_t i = 0; i < job->adapter->n; i++) {
+        const lrk_image_module *m = &job->adapter->module[i];
+        if (job->how->part && m->part != job->how->part) continue;
+        const size_t at = target_of(&job->index, m);
+        if (at == (size_t)-1) {
+            first = first ? first : m->m.path;
+            missing++;
+            continue;
+        }
+        LRK_TRY(check_fit(&job->merge.item[at], &m->m, err));
+        job->merge.item[at].module = &m->m;
+        job->merge.report->merged++;
+    }
+    LRK_REQUIRE(err, !missing, LRK_EINPUT,
+                "%s: has no tensor for %zu modules of the adapter, the first is '%s'; --part unet, text_encoder or "
+                "text_encoder_2 merges the modules of that part alone",
+                job->base->path, missing, first);
+    LRK_REQUIRE(err, job->merge.report->merged, LRK_EINPUT, "the adapter has no module for %s",
+                lrk_image_part_name(job->how->part));
+    return LRK_OK;
+}
+
+/* Every tensor as a matrix, as stored. */
+static lrk_status list_items(image_job *job, lrk_err *err)
+{
+    lrk_merge_job *m = &job->merge;
+    m->n = job->base->n;
+    LRK_TRY(lrk_alloc(&m->arena, m->n + 1, sizeof *m->item, "merge plan", &m->item, err));
+    LRK_TRY(lrk_alloc(&m->arena, m->n + 1, sizeof *job->shape, "merge plan", &job->shape, err));
+    for (size_t i = 0; i < m->n; i++) {
+        lrk_merge_item *item = &m->item[i];
+        lrk_tensor *t = &job->shape[i];
+        LRK_TRY(lrk_st_view(job->base, &job->base->entry[i], t, err));
+        if (!lrk_st_aligned(t) && lrk_bytes(t)) {
+            void *copy;
+            LRK_TRY(lrk_alloc(&m->arena, lrk_bytes(t), 1, t->name, &copy, err));
+            memcpy(copy, t->data, lrk_bytes(t));
+            t->data = copy;
+        }
+        const size_t n = lrk_count(t), rows = t->rank && t->dim[0] ? t->dim[0] : 1;
+        *item = (lrk_merge_item){.name = t->name, .out_name = t->name, .src = lrk_mat(t->dtype, rows, n / rows)};
+        item->src.name = t->name;
+        item->src.data = t->data;
+        item->out = lrk_like(&item->src);
+    }
+    return LRK_OK;
+}
+
+static bool is_float(lrk_dtype t) { return t == LRK_F32 || t == LRK_F16 || t == LRK_BF16; }
+
+static lrk_status plan(image_job *job, lrk_err *err)
+{
+    lrk_merge_job *m = &job->merge;
+    LRK_TRY(list_items(job, err));
+    LRK_TRY(index_base(job, err));
+    LRK_TRY(assign(job, err));
+    for (size_t i = 0; i < m->n; i++) {
+        if (job->how->type && is_float(m->item[i].src.dtype)) m->item[i].out.dtype = job->how->type->dtype;
+        job->shape[i].dtype = m->item[i].out.dtype;
+        m->report->bytes += lrk_bytes(&m->item[i].out);
+    }
+    m->report->carried = m->n - m->report->merged;
+    m->report->files = 1;
+    return LRK_OK;
+}
+
+static lrk_status to_file(void *ctx, const void *data, size_t n, lrk_err *err)
+{
+    return lrk_st_write(ctx, data, n, err);
+}
+
+/* Stays as it is, byte by byte. */
+static bool carried(const lrk_merge_item *item)
+{
+    return !item->module && item->src.dtype == item->out.dtype;
+}
+
+static lrk_status copy_metadata(const image_job *job, lrk_st_writer *w, lrk_err *err)
+{
+    lrk_json *of = job->base->metadata;
+    for (void *i = of ? lrk_json_begin(of) : NULL; i; i = lrk_json_next(of, i)) {
+        size_t n;
+        const char *key = lrk_json_key(i, &n);
+        if (strcmp(key, "format") != 0)
+            LRK_TRY(lrk_st_note(w, key, lrk_json_string(lrk_json_value(i), NULL), err));
+    }
+    return job->how->manifest ? lrk_st_note(w, "lorikeet.manifest", job->how->manifest, err) : LRK_OK;
+}
+
+static lrk_status write_file(image_job *job, lrk_st_writer *w, lrk_err *err)
+{
+    LRK_TRY(copy_metadata(job, w, err));
+    for (size_t i = 0; i < job->merge.n; i++)
+        LRK_TRY(lrk_st_declare(w, job->merge.item[i].name, &job->shape[i], err));
+    LRK_TRY(lrk_st_begin(w, job->how->out, err));
+    for (const char *next; (next = lrk_st_next(w));) {
+        const lrk_merge_item *item = &job->merge.item[lrk_lookup_find(&job->base->lookup, next)];
+        if (carried(item))
+            LRK_TRY(lrk_st_write(w, item->src.data, lrk_bytes(&item->src), err));
+        else
+            LRK_TRY(lrk_merge_stream(&job->merge, item, to_file, w, err));
+    }
+    return lrk_st_commit(w, err);
+}
+
+static lrk_status verify(const image_job *job, lrk_err *err)
+{
+    lrk_safetensors s;
+    LRK_TRY(lrk_st_open(&s, job->how->out, err));
+    lrk_status status = LRK_OK;
+    for (size_t i = 0; i < s.n && status == LRK_OK; i++) {
+        lrk_tensor t;
+        const lrk_merge_item *item = &job->merge.item[lrk_lookup_find(&job->base->lookup, s.entry[i].name)];
+        status = lrk_st_view(&s, &s.entry[i], &t, err);
+        if (status != LRK_OK) break;
+        t.rank = 2;
+        t.dim[0] = item->out.dim[0];
+        t.dim[1] = t.stride = item->out.dim[1];
+        if (!carried(item))
+            status = lrk_merge_verify(&job->merge, item, &t, err);
+        else if (s.entry[i].end - s.entry[i].begin != lrk_bytes(&item->src) ||
+                 memcmp(t.data, item->src.data, lrk_bytes(&item->src)) != 0)
+            status = lrk_fail(err, LRK_EIO, "tensor '%s' was not written as it stands in the base: the device may be "
+                                            "failing", item->name);
+    }
+    lrk_st_close(&s);
+    return status;
+}
+
+static lrk_status run(image_job *job, lrk_err *err)
+{
+    lrk_st_writer *w = NULL;
+    LRK_TRY(plan(job, err));
+    LRK_TRY(lrk_st_create(&w, err));
+    lrk_status status = write_file(job, w, err);
+    lrk_st_writer_close(w);
+    lrk_log_line_end();
+    if (status != LRK_OK) return status;
+    status = verify(job, err);
+    if (status != LRK_OK) (void)lrk_remove(job->how->out, NULL);
+    return status;
+}
+
+lrk_status lrk_merge_image(const lrk_image_adapter *a, const lrk_image_merge *how, lrk_merge_report *report,
+                           lrk_err *err)
+{
+    *report = (lrk_merge_report){0};
+    LRK_REQUIRE(err, !lrk_is_file(how->out) && !lrk_is_dir(how->out), LRK_EUSAGE,
+                "%s: exists already; remove it or name another file", how->out);
+    LRK_REQUIRE(err, !how->type || !lrk_dtype_quantized(how->type->dtype), LRK_EUSAGE,
+                "%s: a safetensors file can hold f32, f16 and bf16", how->type->name);
+    image_job job = {.adapter = a, .how = how, .base = how->base,
+                     .merge = {.report = report, .arena = lrk_arena_growing("merge")}};
+    lrk_status status = run(&job, err);
+    if (status == LRK_ENUMERIC) lrk_err_prefix(err, status, "%s", how->base->path);
+    lrk_arena_free(&job.merge.arena);
+    return status;
+}

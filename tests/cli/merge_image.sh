@@ -1,0 +1,48 @@
+# tests/cli/merge_image.sh -- LoRA files of image models: what merges, what is refused. Numbers: peer/images.sh.
+C=$SOURCE/tests/fuzz/corpus/fuzz_image_adapter
+
+# safetensors FILE NAME SHAPE ELEMENTS ...: zeros in f32
+safetensors() {
+    local file=$1 header at=0 end parts=()
+    shift
+    while [ $# -gt 0 ]; do
+        end=$((at + 4 * $3))
+        parts+=("\"$1\":{\"dtype\":\"F32\",\"shape\":$2,\"data_offsets\":[$at,$end]}")
+        at=$end
+        shift 3
+    done
+    header="{$(IFS=,; echo "${parts[*]}")}"
+    { printf '%b' "$(printf '\\x%02x\\x%02x' $((${#header} % 256)) $((${#header} / 256)))"; head -c 6 /dev/zero
+      printf '%s' "$header"; head -c "$at" /dev/zero; } >"$file"
+}
+safetensors unet.safetensors down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight '[4,3]' 12 \
+    mid_block.resnets.1.conv1.weight '[4,3,3,3]' 108 mid_block.resnets.1.conv1.bias '[4]' 4
+merge() { "$LORIKEET" merge --model unet.safetensors --adapter "$1" --out "$2" "${@:3}"; }
+
+expect_exit 0 merge "$C/kohya" merged.safetensors --part unet
+grep -qF 'merged.safetensors: 2 tensors merged, 1 unchanged' out || fail "no report: $(cat out)"
+expect_exit 0 "$LORIKEET" inspect merged.safetensors
+grep -qF 'merged image model' out || fail "no manifest: $(cat out)"
+expect_exit 0 merge "$C/kohya" half.safetensors --part unet --dtype f16 --json
+grep -qF '"merged": 2' out || fail "no JSON: $(cat out)"
+
+expect_error 2 'exists already' merge "$C/kohya" merged.safetensors --part unet
+expect_error 2 "--part: 'vae' is unknown" merge "$C/kohya" x.safetensors --part vae
+expect_error 2 'expected the name of a safetensors file' merge "$C/kohya" x
+expect_error 2 'can hold f32, f16 and bf16' merge "$C/kohya" x.safetensors --part unet --dtype q8_0
+expect_error 3 'has no tensor for 1 modules of the adapter' merge "$C/kohya" x.safetensors
+expect_error 3 'the adapter has no module for text_encoder_2' merge "$C/kohya" x.safetensors --part text_encoder_2
+expect_error 2 'for a language model name its directory' merge "$SOURCE/tests/golden/data/llama/adapter" x.safetensors
+expect_error 3 'keeps alpha in adapter_config.json' \
+    merge "$SOURCE/tests/golden/data/llama/adapter/adapter_model.safetensors" x.safetensors
+safetensors dora.safetensors lora_unet_mid_block_resnets_1_conv1.dora_scale '[4]' 4
+expect_error 3 "'lora_unet_mid_block_resnets_1_conv1.dora_scale' is no part of a LoRA" merge dora.safetensors x.safetensors
+safetensors half.lora lora_unet_mid_block_resnets_1_conv1.lora_up.weight '[4,2,1,1]' 8
+expect_error 3 "module 'lora_unet_mid_block_resnets_1_conv1' has no lora_down" merge half.lora x.safetensors
+safetensors other.lora lora_unet_mid_block_resnets_1_conv1.lora_up.weight '[5,1,1,1]' 5 \
+    lora_unet_mid_block_resnets_1_conv1.lora_down.weight '[1,3,3,3]' 27
+expect_error 3 'an adapter for another model' merge other.lora x.safetensors
+safetensors zero.lora lora_unet_mid_block_resnets_1_conv1.lora_up.weight '[4,1,1,1]' 4 \
+    lora_unet_mid_block_resnets_1_conv1.lora_down.weight '[1,3,3,3]' 27
+expect_error 7 'merging changed nothing' merge zero.lora x.safetensors
+[ ! -e x.safetensors ] || fail "a merge that failed left a file"
