@@ -15,7 +15,8 @@ typedef struct search {
     const lrk_projection *p;
     lrk_arena arena;
     size_t K;
-    lrk_columns x, y, turned, before; /* turned (K, K): how y became orthogonal; before: x when it was last looked at */
+    lrk_columns x, y, basis, before; /* basis: of x; before: x when it was last looked at */
+    lrk_columns core, turned;        /* (K, K): of x in its basis; how y's columns are turned with x's */
     float *narrow[2];                 /* x and y as products take and give them */
     double *length, *column;
     size_t *index;
@@ -44,6 +45,8 @@ static lrk_status open_search(search *s, const lrk_projection *p, size_t K, lrk_
     LRK_TRY(make(s, &s->x, in, err));
     LRK_TRY(make(s, &s->before, in, err));
     LRK_TRY(make(s, &s->y, out, err));
+    LRK_TRY(make(s, &s->basis, in, err));
+    LRK_TRY(make(s, &s->core, K, err));
     LRK_TRY(make(s, &s->turned, K, err));
     LRK_TRY(lrk_alloc(&s->arena, K * in, sizeof(float), "vectors", &s->narrow[0], err));
     LRK_TRY(lrk_alloc(&s->arena, K * out, sizeof(float), "vectors", &s->narrow[1], err));
@@ -66,8 +69,10 @@ static void multiply(search *s, bool forward)
     for (size_t i = 0; i < to->rows * s->K; i++) to->at[i] = (double)s->narrow[forward][i];
 }
 
-static lrk_status orthonormal(const search *s, const lrk_columns *m, lrk_err *err)
+/* The columns of y. */
+static lrk_status orthonormal(const search *s, lrk_err *err)
 {
+    const lrk_columns *m = &s->y;
     lrk_columns q = *m;
     lrk_orthonormalize(&q, NULL);
     LRK_REQUIRE(err, q.cols >= s->p->rank, LRK_ENUMERIC,
@@ -78,12 +83,22 @@ static lrk_status orthonormal(const search *s, const lrk_columns *m, lrk_err *er
     return LRK_OK;
 }
 
-/* x = W^T y, turned so that its columns are orthogonal: values times vectors of the right side. */
+/* x = W^T y, turned so that its columns are orthogonal: values times vectors of the right side. In a basis, x = Q R, it
+ * is R that is turned, which is small. */
 static void look(search *s)
 {
+    const size_t K = s->K, n = s->x.rows;
     multiply(s, false);
-    memset(s->turned.at, 0, s->K * s->K * sizeof *s->turned.at);
-    lrk_decompose(&s->x, &s->turned);
+    memcpy(s->basis.at, s->x.at, n * K * sizeof *s->x.at);
+    memset(s->core.at, 0, K * K * sizeof *s->core.at);
+    memset(s->turned.at, 0, K * K * sizeof *s->turned.at);
+    lrk_columns q = s->basis;
+    lrk_orthonormalize(&q, &s->core);
+    lrk_decompose(&s->core, &s->turned);
+    memset(s->x.at, 0, n * K * sizeof *s->x.at);
+    for (size_t j = 0; j < K; j++)
+        for (size_t k = 0; k < q.cols; k++)
+            lrk_subtract(lrk_column(&s->x, j), -lrk_column(&s->core, j)[k], lrk_column(&q, k), n);
     lrk_longest(&s->x, s->length, s->index, s->p->rank);
     for (size_t i = 0; i < s->p->rank; i++) {
         const double *x = lrk_column(&s->x, s->index[i]);
@@ -91,7 +106,7 @@ static void look(search *s)
     }
 }
 
-/* Whether the space of the r longest is the one of the last look: to an angle of 1e-6. Its vectors are kept. */
+/* Whether the space of the r longest is the one of the last look: to an angle of 1e-5. Its vectors are kept. */
 static bool stands(search *s)
 {
     const size_t r = s->p->rank, n = s->x.rows;
@@ -108,7 +123,7 @@ static bool stands(search *s)
         const double *x = lrk_column(&s->x, s->index[i]);
         for (size_t k = 0; k < n; k++) lrk_column(&s->before, i)[k] = x[k] / s->length[i];
     }
-    return apart <= 1e-12;
+    return apart <= 1e-10;
 }
 
 /* So many rounds of subspace iteration, or, below 0, as many as it takes. */
@@ -118,14 +133,13 @@ static lrk_status iterate(search *s, int rounds, uint64_t seed, lrk_err *err)
     for (size_t i = 0; i < s->x.rows * s->K; i++) s->x.at[i] = lrk_rng_normal(rng, i);
     for (int round = 0;; round++) {
         multiply(s, true);
-        LRK_TRY(orthonormal(s, &s->y, err));
+        LRK_TRY(orthonormal(s, err));
         if (rounds >= 0 ? round == rounds : round % LOOK == 0) {
             look(s);
             if (rounds >= 0 || stands(s) || round == MOST_ROUNDS) return LRK_OK;
         } else {
             multiply(s, false);
         }
-        LRK_TRY(orthonormal(s, &s->x, err));
     }
 }
 
@@ -150,7 +164,7 @@ static lrk_status take_columns(search *s, float *a, float *b, lrk_err *err)
     memset(s->x.at, 0, in * r * sizeof *s->x.at);
     for (size_t i = 0; i < r; i++) lrk_column(&s->x, i)[i] = 1.0;
     multiply(s, true);
-    LRK_TRY(orthonormal(s, &s->y, err));
+    LRK_TRY(orthonormal(s, err));
     multiply(s, false);
     for (size_t i = 0; i < r * in; i++) a[i] = (float)s->x.at[i];
     for (size_t i = 0; i < r; i++)
