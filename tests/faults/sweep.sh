@@ -117,7 +117,8 @@ expect_exit 0 import_run
 cp rows.h5 before.h5
 expect_exit 0 generate_run
 mv answers.jsonl good.jsonl
-expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=whole
+expect_exit 0 "$LORIKEET" train recipe.yaml --quiet # under the same name: GGUF files hold the recipe
+mv run whole
 got=0 # the process dies where it would go on after the first checkpoint
 for n in $(seq 5 60); do
     rm -rf run
