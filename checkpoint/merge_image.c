@@ -5,7 +5,6 @@
 #include "base/size.h"
 #include "checkpoint/merge_tensor.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Weights of the base by flat name, in its own manner and in the original's. */
