@@ -29,6 +29,7 @@ grep -qF '"merged": 2' out || fail "no JSON: $(cat out)"
 expect_error 2 'exists already' merge "$C/kohya" merged.safetensors --part unet
 expect_error 2 "--part: 'vae' is unknown" merge "$C/kohya" x.safetensors --part vae
 expect_error 2 'expected the name of a safetensors file' merge "$C/kohya" x
+expect_error 2 '--format goes with a language model' merge "$C/kohya" x.safetensors --part unet --format gguf
 expect_error 2 'can hold f32, f16 and bf16' merge "$C/kohya" x.safetensors --part unet --dtype q8_0
 expect_error 3 'has no tensor for 1 modules of the adapter' merge "$C/kohya" x.safetensors
 expect_error 3 'the adapter has no module for text_encoder_2' merge "$C/kohya" x.safetensors --part text_encoder_2
