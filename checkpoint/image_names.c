@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LONGEST = 200 }; /* flat name that may get another number: none of these models has such a long one */
+
 static const char *const parts[LRK_IMAGE_PARTS] = {"", "unet", "text_encoder", "text_encoder_2", "another part"};
 
 const char *lrk_image_part_name(lrk_image_part part) { return parts[part]; }
@@ -71,13 +73,28 @@ static void residual(const char *layer, char *out, size_t room)
     snprintf(out, room, "%s", layer);
 }
 
-/* "KIND_i_resnets_j_LAYER" and the like: i, j and what follows. */
-static bool numbered(const char *flat, const char *format, unsigned *i, unsigned *j, const char **rest)
+static bool number(const char **s, unsigned *out)
 {
-    int end = 0;
-    if (sscanf(flat, format, i, j, &end) < 1 || end == 0 || *i > 99 || *j > 99) return false;
-    *rest = flat + end;
+    unsigned n = 0;
+    int digits = 0;
+    for (; **s >= '0' && **s <= '9'; digits++) n = n * 10 + (unsigned)(*(*s)++ - '0');
+    *out = n;
+    return digits == 1 || digits == 2;
+}
+
+static bool word(const char **s, const char *w)
+{
+    const size_t n = strlen(w);
+    if (strncmp(*s, w, n) != 0) return false;
+    *s += n;
     return true;
+}
+
+/* "KIND_i_WHAT_j" and what follows */
+static bool numbered(const char *flat, const char *kind, unsigned *i, const char *what, unsigned *j, const char **rest)
+{
+    *rest = flat;
+    return word(rest, kind) && number(rest, i) && word(rest, what) && number(rest, j);
 }
 
 /* Levels of two blocks going down and of three going up, as all of these models have. */
@@ -86,21 +103,21 @@ static bool in_blocks(const char *flat, char out[LRK_FLAT_MAX])
     unsigned i = 0, j = 0;
     const char *rest;
     char layer[LRK_FLAT_MAX];
-    if (numbered(flat, "down_blocks_%u_resnets_%u_%n", &i, &j, &rest)) {
+    if (numbered(flat, "down_blocks_", &i, "_resnets_", &j, &rest) && word(&rest, "_")) {
         residual(rest, layer, sizeof layer);
-        snprintf(out, LRK_FLAT_MAX, "input_blocks_%u_0_%.200s", 3 * i + j + 1, layer);
-    } else if (numbered(flat, "down_blocks_%u_attentions_%u_%n", &i, &j, &rest)) {
-        snprintf(out, LRK_FLAT_MAX, "input_blocks_%u_1_%.200s", 3 * i + j + 1, rest);
-    } else if (numbered(flat, "down_blocks_%u_downsamplers_%u_conv%n", &i, &j, &rest) && !*rest) {
+        snprintf(out, LRK_FLAT_MAX, "input_blocks_%u_0_%.*s", 3 * i + j + 1, LONGEST, layer);
+    } else if (numbered(flat, "down_blocks_", &i, "_attentions_", &j, &rest) && word(&rest, "_")) {
+        snprintf(out, LRK_FLAT_MAX, "input_blocks_%u_1_%.*s", 3 * i + j + 1, LONGEST, rest);
+    } else if (numbered(flat, "down_blocks_", &i, "_downsamplers_", &j, &rest) && strcmp(rest, "_conv") == 0) {
         snprintf(out, LRK_FLAT_MAX, "input_blocks_%u_0_op", 3 * i + 3);
-    } else if (numbered(flat, "up_blocks_%u_resnets_%u_%n", &i, &j, &rest)) {
+    } else if (numbered(flat, "up_blocks_", &i, "_resnets_", &j, &rest) && word(&rest, "_")) {
         residual(rest, layer, sizeof layer);
-        snprintf(out, LRK_FLAT_MAX, "output_blocks_%u_0_%.200s", 3 * i + j, layer);
-    } else if (numbered(flat, "up_blocks_%u_attentions_%u_%n", &i, &j, &rest)) {
-        snprintf(out, LRK_FLAT_MAX, "output_blocks_%u_1_%.200s", 3 * i + j, rest);
-    } else if (numbered(flat, "up_blocks_%u_upsamplers_%u_conv%n", &i, &j, &rest) && !*rest) {
+        snprintf(out, LRK_FLAT_MAX, "output_blocks_%u_0_%.*s", 3 * i + j, LONGEST, layer);
+    } else if (numbered(flat, "up_blocks_", &i, "_attentions_", &j, &rest) && word(&rest, "_")) {
+        snprintf(out, LRK_FLAT_MAX, "output_blocks_%u_1_%.*s", 3 * i + j, LONGEST, rest);
+    } else if (numbered(flat, "up_blocks_", &i, "_upsamplers_", &j, &rest) && strcmp(rest, "_conv") == 0) {
         snprintf(out, LRK_FLAT_MAX, "output_blocks_%u_up_conv", 3 * i + 2);
-    } else if (numbered(flat, "output_blocks_%u_%u_conv%n", &i, &j, &rest) && !*rest) {
+    } else if (numbered(flat, "output_blocks_", &i, "_", &j, &rest) && strcmp(rest, "_conv") == 0) {
         /* number 1 or 2, by whether the level has attention */
         snprintf(out, LRK_FLAT_MAX, "output_blocks_%u_up_conv", i);
     } else {
@@ -115,13 +132,13 @@ static bool in_the_middle(const char *flat, char out[LRK_FLAT_MAX])
     const char attention[] = "mid_block_attentions_0_", first[] = "mid_block_resnets_0_",
                second[] = "mid_block_resnets_1_";
     if (strncmp(flat, attention, sizeof attention - 1) == 0) {
-        snprintf(out, LRK_FLAT_MAX, "middle_block_1_%.200s", flat + sizeof attention - 1);
+        snprintf(out, LRK_FLAT_MAX, "middle_block_1_%.*s", LONGEST, flat + sizeof attention - 1);
         return true;
     }
     const bool is_first = strncmp(flat, first, sizeof first - 1) == 0;
     if (!is_first && strncmp(flat, second, sizeof second - 1) != 0) return false;
     residual(flat + sizeof first - 1, layer, sizeof layer);
-    snprintf(out, LRK_FLAT_MAX, "middle_block_%d_%.200s", is_first ? 0 : 2, layer);
+    snprintf(out, LRK_FLAT_MAX, "middle_block_%d_%.*s", is_first ? 0 : 2, LONGEST, layer);
     return true;
 }
 
@@ -135,7 +152,8 @@ void lrk_image_original(const char *flat, char original[LRK_FLAT_MAX])
         {"add_embedding_linear_1", "label_emb_0_0"},
         {"add_embedding_linear_2", "label_emb_0_2"},
     };
-    if (in_blocks(flat, original) || in_the_middle(flat, original)) return;
+    const bool short_enough = strlen(flat) <= LONGEST;
+    if (short_enough && (in_blocks(flat, original) || in_the_middle(flat, original))) return;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(flat, names[i][0]) == 0) flat = names[i][1];
     snprintf(original, LRK_FLAT_MAX, "%s", flat);

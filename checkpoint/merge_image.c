@@ -63,11 +63,13 @@ static size_t target_of(const image_index *x, const lrk_image_module *m)
     return p == LRK_IMAGE_ANY || m->part == LRK_IMAGE_ANY || p == m->part ? at : (size_t)-1;
 }
 
+static bool is_float(lrk_dtype t) { return t == LRK_F32 || t == LRK_F16 || t == LRK_BF16; }
+
 static lrk_status check_fit(const lrk_merge_item *item, const lrk_adapter_module *m, lrk_err *err)
 {
-    const lrk_dtype t = item->src.dtype;
-    LRK_REQUIRE(err, t == LRK_F32 || t == LRK_F16 || t == LRK_BF16, LRK_ESUPPORT,
-                "tensor '%s' is %s; an adapter merges into f32, f16 and bf16", item->name, lrk_dtype_name(t));
+    LRK_REQUIRE(err, is_float(item->src.dtype), LRK_ESUPPORT,
+                "tensor '%s' is %s; an adapter merges into f32, f16 and bf16", item->name,
+                lrk_dtype_name(item->src.dtype));
     LRK_REQUIRE(err, m->b.dim[0] == item->src.dim[0] && m->a.dim[1] == item->src.dim[1], LRK_ESHAPE,
                 "module '%s' changes %zu x %zu elements, tensor '%s' has %zu x %zu: an adapter for another model",
                 m->path, m->b.dim[0], m->a.dim[1], item->name, item->src.dim[0], item->src.dim[1]);
@@ -82,6 +84,7 @@ static lrk_status assign(image_job *job, lrk_err *err)
 {
     const char *first = NULL;
     size_t missing = 0;
+    bool trained = false;
     for (size_t i = 0; i < job->adapter->n; i++) {
         const lrk_image_module *m = &job->adapter->module[i];
         if (job->how->part && m->part != job->how->part) continue;
@@ -93,6 +96,8 @@ static lrk_status assign(image_job *job, lrk_err *err)
         }
         LRK_TRY(check_fit(&job->merge.item[at], &m->m, err));
         job->merge.item[at].module = &m->m;
+        job->merge.item[at].may_stay = true;
+        trained = trained || !lrk_merge_is_zero(&m->m);
         job->merge.report->merged++;
     }
     LRK_REQUIRE(err, !missing, LRK_EINPUT,
@@ -101,6 +106,7 @@ static lrk_status assign(image_job *job, lrk_err *err)
                 job->base->path, missing, first);
     LRK_REQUIRE(err, job->merge.report->merged, LRK_EINPUT, "the adapter has no module for %s",
                 lrk_image_part_name(job->how->part));
+    LRK_REQUIRE(err, trained, LRK_ENUMERIC, "merging changed nothing: every lora_up is zero; is the adapter trained?");
     return LRK_OK;
 }
 
@@ -129,8 +135,6 @@ static lrk_status list_items(image_job *job, lrk_err *err)
     }
     return LRK_OK;
 }
-
-static bool is_float(lrk_dtype t) { return t == LRK_F32 || t == LRK_F16 || t == LRK_BF16; }
 
 static lrk_status plan(image_job *job, lrk_err *err)
 {
@@ -165,7 +169,7 @@ static lrk_status copy_metadata(const image_job *job, lrk_st_writer *w, lrk_err 
     for (void *i = of ? lrk_json_begin(of) : NULL; i; i = lrk_json_next(of, i)) {
         size_t n;
         const char *key = lrk_json_key(i, &n);
-        if (strcmp(key, "format") != 0)
+        if (strcmp(key, "format") != 0 && !strstr(key, "hash"))
             LRK_TRY(lrk_st_note(w, key, lrk_json_string(lrk_json_value(i), NULL), err));
     }
     return job->how->manifest ? lrk_st_note(w, "lorikeet.manifest", job->how->manifest, err) : LRK_OK;
@@ -187,26 +191,33 @@ static lrk_status write_file(image_job *job, lrk_st_writer *w, lrk_err *err)
     return lrk_st_commit(w, err);
 }
 
+/* A tensor that was written, as its item has it. */
+static lrk_status verify_one(const image_job *job, const lrk_safetensors *s, const lrk_st_entry *e, lrk_err *err)
+{
+    lrk_tensor t;
+    const size_t at = lrk_lookup_find(&job->base->lookup, e->name);
+    LRK_REQUIRE(err, at < job->merge.n, LRK_EIO, "tensor '%s' was written under another name: the device may be failing",
+                e->name);
+    const lrk_merge_item *item = &job->merge.item[at];
+    LRK_TRY(lrk_st_view(s, e, &t, err));
+    t.rank = 2;
+    t.dim[0] = item->out.dim[0];
+    t.dim[1] = t.stride = item->out.dim[1];
+    if (!carried(item)) return lrk_merge_verify(&job->merge, item, &t, err);
+    const size_t bytes = lrk_bytes(&item->src);
+    LRK_REQUIRE(err, e->end - e->begin == bytes && memcmp(t.data, item->src.data, bytes) == 0, LRK_EIO,
+                "tensor '%s' was not written as it stands in the base: the device may be failing", item->name);
+    return LRK_OK;
+}
+
 static lrk_status verify(const image_job *job, lrk_err *err)
 {
     lrk_safetensors s;
     LRK_TRY(lrk_st_open(&s, job->how->out, err));
     lrk_status status = LRK_OK;
-    for (size_t i = 0; i < s.n && status == LRK_OK; i++) {
-        lrk_tensor t;
-        const lrk_merge_item *item = &job->merge.item[lrk_lookup_find(&job->base->lookup, s.entry[i].name)];
-        status = lrk_st_view(&s, &s.entry[i], &t, err);
-        if (status != LRK_OK) break;
-        t.rank = 2;
-        t.dim[0] = item->out.dim[0];
-        t.dim[1] = t.stride = item->out.dim[1];
-        if (!carried(item))
-            status = lrk_merge_verify(&job->merge, item, &t, err);
-        else if (s.entry[i].end - s.entry[i].begin != lrk_bytes(&item->src) ||
-                 memcmp(t.data, item->src.data, lrk_bytes(&item->src)) != 0)
-            status = lrk_fail(err, LRK_EIO, "tensor '%s' was not written as it stands in the base: the device may be "
-                                            "failing", item->name);
-    }
+    if (s.n != job->merge.n)
+        status = lrk_fail(err, LRK_EIO, "%s: %zu tensors were written, expected %zu", s.path, s.n, job->merge.n);
+    for (size_t i = 0; i < s.n && status == LRK_OK; i++) status = verify_one(job, &s, &s.entry[i], err);
     lrk_st_close(&s);
     return status;
 }

@@ -5,8 +5,10 @@
  *
  * The base is a whole model in the original's layout, or a part in that of diffusers
  * (unet/diffusion_pytorch_model.safetensors, text_encoder/model.safetensors). The ledger: every module of the
- * adapter is used exactly once, or that of `part`; every targeted tensor differs from the base and every other
- * one is equal to it, on the file that was written, read back. Nothing stays where that fails.
+ * adapter is used exactly once, or that of `part`; every targeted tensor differs from the base (but where
+ * lora_up is zero, as trainers leave parts that were switched off) and every other one is equal to it, on the
+ * file that was written, read back. Nothing stays where that fails. The base's metadata go along, but for
+ * hashes, which were those of other weights.
  */
 #ifndef LRK_CHECKPOINT_MERGE_IMAGE_H
 #define LRK_CHECKPOINT_MERGE_IMAGE_H

@@ -256,13 +256,18 @@ static lrk_status compare(void *ctx, const panel *p, bool *enough, lrk_err *err)
     return LRK_OK;
 }
 
-/* An expert that no token of the data chose stays as it was. */
-static bool untouched_expert(const lrk_adapter_module *m)
+bool lrk_merge_is_zero(const lrk_adapter_module *m)
 {
     const float *b = m->b.data;
-    bool zero = strstr(m->path, ".experts.") != NULL;
+    bool zero = true;
     for (size_t i = 0; zero && i < lrk_count(&m->b); i++) zero = fabsf(b[i]) <= 0.0f;
     return zero;
+}
+
+/* An expert that no token of the data chose stays as it was. */
+static bool left_alone(const lrk_merge_item *item)
+{
+    return (item->may_stay || strstr(item->module->path, ".experts.")) && lrk_merge_is_zero(item->module);
 }
 
 /* Rows of tokens that the data had not stay as they were. */
@@ -295,7 +300,7 @@ lrk_status lrk_merge_verify(const lrk_merge_job *job, const lrk_merge_item *item
     LRK_REQUIRE(err, c.differs || !item->whole || untouched, LRK_ENUMERIC,
                 "tensor '%s': merging changed nothing: it was not trained, or too little for %s", item->name,
                 lrk_dtype_name(item->out.dtype));
-    LRK_REQUIRE(err, c.differs || !item->module || untouched_expert(item->module), LRK_ENUMERIC,
+    LRK_REQUIRE(err, c.differs || !item->module || left_alone(item), LRK_ENUMERIC,
                 "tensor '%s': merging changed nothing: its adapter is zero, or too small for %s; "
                 "is the adapter trained?",
                 item->name, lrk_dtype_name(item->out.dtype));

@@ -28,6 +28,7 @@ typedef struct lrk_merge_item {
     size_t first_row;   /* VALUES: where those of a head begin */
     bool base_permuted; /* rows of src are in GGUF's order: B's must follow */
     float shift;        /* added to every element: norms of GGUF are 1 + w */
+    bool may_stay;      /* as it was, where the module's B is zero */
     size_t part, parts; /* of a tensor of experts in GGUF; parts 0: a tensor of its own */
 } lrk_merge_item;
 
@@ -57,6 +58,8 @@ lrk_status lrk_merge_stream(lrk_merge_job *job, const lrk_merge_item *item, lrk_
  * change, or another one did. How far it changed goes into the report. */
 lrk_status lrk_merge_verify(const lrk_merge_job *job, const lrk_merge_item *item,
                             const lrk_tensor *written, lrk_err *err);
+
+bool lrk_merge_is_zero(const lrk_adapter_module *m); /* its B is */
 
 /* Adds n rows of the output, as the base alone would be and as they are (merge_change.c). */
 lrk_status lrk_merge_change_rows(lrk_merge_change *c, const lrk_merge_item *item, const void *base,

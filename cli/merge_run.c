@@ -85,7 +85,13 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
     m->gguf_said = format || lrk_ends_with(o->out, ".gguf");
     o->gguf = format ? m->ollama || strcmp(format, "gguf") == 0 : lrk_ends_with(o->out, ".gguf");
     m->image = strcmp(command, "merge") == 0 && lrk_ends_with(m->model, ".safetensors") && !lrk_is_dir(m->model);
-    LRK_REQUIRE(err, !format || !m->image, LRK_EUSAGE, "--format goes with a language model, not with an image model");
+    const char *foreign = format             ? "--format"
+                          : m->chat_template ? "--chat-template"
+                          : o->tokenizer     ? "--tokenizer"
+                          : shard_mb > 0     ? "--shard-mb"
+                          : o->any_base      ? "--any-base"
+                                             : NULL;
+    LRK_REQUIRE(err, !foreign || !m->image, LRK_EUSAGE, "%s goes with a language model, not with an image model", foreign);
     LRK_REQUIRE(err, !m->part || m->image, LRK_EUSAGE, "--part goes with an image model, a single safetensors file");
     if ((!o->gguf || m->ollama) && !m->image) LRK_TRY(lrk_check_directory_name(o->out, err));
     o->shard_bytes = (uint64_t)(shard_mb * 1e6);

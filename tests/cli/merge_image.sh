@@ -46,4 +46,5 @@ expect_error 3 'an adapter for another model' merge other.lora x.safetensors
 safetensors zero.lora lora_unet_mid_block_resnets_1_conv1.lora_up.weight '[4,1,1,1]' 4 \
     lora_unet_mid_block_resnets_1_conv1.lora_down.weight '[1,3,3,3]' 27
 expect_error 7 'merging changed nothing' merge zero.lora x.safetensors
+expect_error 2 '--shard-mb goes with a language model' merge "$C/kohya" x.safetensors --part unet --shard-mb 5
 [ ! -e x.safetensors ] || fail "a merge that failed left a file"

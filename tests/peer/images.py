@@ -82,7 +82,8 @@ def make(dir):
         key = "lora_unet_" + n.replace(".", "_")
         plain.update({key + ".lora_down.weight": down, key + ".lora_up.weight": up, key + ".alpha": torch.tensor(float(RANK))})
         if w.dim() == 2:
-            dotted.update({f"unet.{n}.lora_A.weight": down, f"unet.{n}.lora_B.weight": up})
+            off = 0.0 if "mid_block" in n else 1.0  # a trainer may switch a part off: the rest merges
+            dotted.update({f"unet.{n}.lora_A.weight": down, f"unet.{n}.lora_B.weight": off * up})
     for n, m in t.named_modules():
         if n.endswith(("q_proj", "fc1")):
             n = "text_model." + n.removeprefix("text_model.")
