@@ -11,6 +11,7 @@
  *
  * The triplets come out of subspace iteration with a block of random vectors (Halko et al. 2011): products with W run
  * in f32, as those of a pass, from the stored type; the rest in f64. Signs of pairs are arbitrary, and mean nothing.
+ * Where the r-th and the next value are so near that 256 rounds do not part them, either is as good and it stops.
  * Source: Meng et al. 2024 (PiSSA); Buyukakyuz 2024 (OLoRA).
  */
 #ifndef LRK_MODELS_PRINCIPAL_H
