@@ -97,12 +97,17 @@ void lrk_hex(const unsigned char *bytes, size_t n, char *out)
     out[2 * n] = '\0';
 }
 
+void lrk_sha256_end_hex(lrk_sha256 *h, char hex[65])
+{
+    unsigned char digest[32];
+    lrk_sha256_end(h, digest);
+    lrk_hex(digest, sizeof digest, hex);
+}
+
 void lrk_sha256_hex(const void *data, size_t n, char hex[65])
 {
     lrk_sha256 h;
-    unsigned char digest[32];
     lrk_sha256_begin(&h);
     lrk_sha256_add(&h, data, n);
-    lrk_sha256_end(&h, digest);
-    lrk_hex(digest, sizeof digest, hex);
+    lrk_sha256_end_hex(&h, hex);
 }

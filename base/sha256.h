@@ -14,7 +14,8 @@ void lrk_sha256_begin(lrk_sha256 *h);
 void lrk_sha256_add(lrk_sha256 *h, const void *data, size_t n);
 void lrk_sha256_end(lrk_sha256 *h, unsigned char digest[32]);
 
-/* 64 hexadecimal digits and a NUL. */
+/* 64 hexadecimal digits and a NUL: of what was added, and of n bytes. */
+void lrk_sha256_end_hex(lrk_sha256 *h, char hex[65]);
 void lrk_sha256_hex(const void *data, size_t n, char hex[65]);
 void lrk_hex(const unsigned char *bytes, size_t n, char *out /* 2n + 1 */);
 

@@ -30,9 +30,7 @@ static void begin(lrk_sha256 *h, const char *facts)
 
 static void end(lrk_sha256 *h, char hex[65])
 {
-    unsigned char digest[32];
-    lrk_sha256_end(h, digest);
-    lrk_hex(digest, sizeof digest, hex);
+    lrk_sha256_end_hex(h, hex);
 }
 
 static lrk_status write_state(lrk_st_writer *w, const char *path, const lrk_tensor *const *tensors,

@@ -246,6 +246,16 @@ bool lrk_st_aligned(const lrk_tensor *view)
     return size < 2 || (uintptr_t)view->data % size == 0;
 }
 
+lrk_status lrk_st_align(lrk_tensor *view, lrk_arena *a, lrk_err *err)
+{
+    void *copy;
+    if (lrk_st_aligned(view) || !lrk_bytes(view)) return LRK_OK;
+    LRK_TRY(lrk_alloc(a, lrk_bytes(view), 1, view->name, &copy, err));
+    memcpy(copy, view->data, lrk_bytes(view));
+    view->data = copy;
+    return LRK_OK;
+}
+
 const char *lrk_st_metadata(const lrk_safetensors *s, const char *key)
 {
     return lrk_json_string(lrk_json_get(s->metadata, key), NULL);

@@ -58,12 +58,14 @@ const lrk_st_entry *lrk_st_find(const lrk_safetensors *s, const char *name); /* 
 
 /* A view of the tensor in the mapped file: read-only although data is not const. LRK_ESUPPORT for a
  * dtype that we do not compute with (named), or a rank above LRK_MAX_RANK. Headers of any length
- * are legal, so data may lie at any address: see lrk_st_aligned before reading numbers in place. */
+ * are legal, so data may lie at any address: lrk_st_align before reading numbers in place. */
 lrk_status lrk_st_view(const lrk_safetensors *s, const lrk_st_entry *e, lrk_tensor *view,
                        lrk_err *err);
 
 /* data is at a multiple of its element's size (up to 8). */
 bool lrk_st_aligned(const lrk_tensor *view);
+/* Where it is not, the view becomes one of a copy in a: numbers can be read in place after it. */
+lrk_status lrk_st_align(lrk_tensor *view, lrk_arena *a, lrk_err *err);
 
 /* A value of __metadata__, or NULL. */
 const char *lrk_st_metadata(const lrk_safetensors *s, const char *key);

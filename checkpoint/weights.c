@@ -139,17 +139,6 @@ static lrk_status open_files(lrk_weights *w, lrk_err *err)
     return open_index(w, index, err);
 }
 
-/* Numbers are read in place, so a tensor behind a header of odd length is copied. */
-static lrk_status align(lrk_weights *w, lrk_tensor *t, lrk_err *err)
-{
-    void *copy;
-    if (lrk_st_aligned(t) || !lrk_bytes(t)) return LRK_OK;
-    LRK_TRY(lrk_alloc(&w->arena, lrk_bytes(t), 1, t->name, &copy, err));
-    memcpy(copy, t->data, lrk_bytes(t));
-    t->data = copy;
-    return LRK_OK;
-}
-
 /* Buffers that old checkpoints stored although they follow from the configuration. */
 static bool derived(const char *name)
 {
@@ -166,7 +155,7 @@ static lrk_status list_files(lrk_weights *w, lrk_err *err)
             const lrk_st_entry *e = &w->file[f].entry[i];
             if (derived(e->name)) continue;
             LRK_TRY(lrk_st_view(&w->file[f], e, &w->tensor[w->n], err));
-            LRK_TRY(align(w, &w->tensor[w->n], err));
+            LRK_TRY(lrk_st_align(&w->tensor[w->n], &w->arena, err));
             w->n++;
         }
     }
@@ -331,7 +320,6 @@ void lrk_weights_sha256(const lrk_weights *w, char hex[65])
 {
     static const char domain[] = "lorikeet base 1";
     lrk_sha256 h;
-    unsigned char digest[32];
     lrk_sha256_begin(&h);
     lrk_sha256_add(&h, domain, sizeof domain);
     for (size_t i = 0; i < w->n; i++) {
@@ -354,8 +342,7 @@ void lrk_weights_sha256(const lrk_weights *w, char hex[65])
             lrk_sha256_add(&h, p + bytes - SAMPLE, SAMPLE);
         }
     }
-    lrk_sha256_end(&h, digest);
-    lrk_hex(digest, sizeof digest, hex);
+    lrk_sha256_end_hex(&h, hex);
 }
 
 /* ---- finite ---- */

@@ -82,7 +82,6 @@ static lrk_status put_key(lrk_json *key, const char *name, const lrk_responder *
 static lrk_status open_journal(lrk_eval_command *c, lrk_err *err)
 {
     lrk_sha256 hash;
-    unsigned char digest[32];
     char hex[65];
     const char *stem = c->out ? c->out : c->failures ? c->failures : NULL;
     if (!stem && c->args.run) {
@@ -104,8 +103,7 @@ static lrk_status open_journal(lrk_eval_command *c, lrk_err *err)
         lrk_sha256_add(&hash, r->ids, r->n * sizeof *r->ids);
         lrk_sha256_add(&hash, r->mask, r->n);
     }
-    lrk_sha256_end(&hash, digest);
-    lrk_hex(digest, sizeof digest, hex);
+    lrk_sha256_end_hex(&hash, hex);
     lrk_json_set_text(key, "rows", hex);
     lrk_json_set_count(key, "base_rows", c->base_rows);
     lrk_json_set_count(key, "max_tokens", c->max_tokens);

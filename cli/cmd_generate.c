@@ -192,7 +192,6 @@ static lrk_status open_journal(const lrk_generate_command *c, const lrk_prompt_l
 {
     lrk_json *key;
     lrk_sha256 hash;
-    unsigned char digest[32];
     char hex[65];
     LRK_TRY(lrk_responder_key(&c->r, &key, err));
     lrk_sha256_begin(&hash);
@@ -201,8 +200,7 @@ static lrk_status open_journal(const lrk_generate_command *c, const lrk_prompt_l
         lrk_sha256_add(&hash, &ids->n, sizeof ids->n);
         lrk_sha256_add(&hash, ids->id, ids->n * sizeof *ids->id);
     }
-    lrk_sha256_end(&hash, digest);
-    lrk_hex(digest, sizeof digest, hex);
+    lrk_sha256_end_hex(&hash, hex);
     lrk_json_set_text(key, "prompts", hex);
     lrk_json_set_count(key, "max_tokens", c->max_tokens);
     lrk_json_set(key, "temperature", lrk_json_new_real(c->temperature));

@@ -207,7 +207,6 @@ lrk_status lrk_dataset_add(lrk_dataset_writer *w, const char *split, uint32_t so
 
 static lrk_status write_ends(lrk_dataset_writer *w, const char *sources, size_t n, lrk_err *err)
 {
-    unsigned char digest[32];
     char hex[65];
     lrk_h5_column *c;
     LRK_TRY(lrk_h5_column_create(w->f, "/provenance/sources", LRK_H5_U8, 1, &c, err));
@@ -220,8 +219,7 @@ static lrk_status write_ends(lrk_dataset_writer *w, const char *sources, size_t 
         *p = NULL;
         LRK_TRY(lrk_h5_column_close(c, err));
     }
-    lrk_sha256_end(&w->content, digest);
-    lrk_hex(digest, 32, hex);
+    lrk_sha256_end_hex(&w->content, hex);
     LRK_TRY(lrk_h5_set_string(w->f, "/", "lrk.format", LRK_DATASET_FORMAT, err));
     LRK_TRY(lrk_h5_set_u64(w->f, "/", "lrk.version", LRK_DATASET_VERSION, err));
     LRK_TRY(lrk_h5_set_string(w->f, "/", "lrk.kind", w->kind, err));

@@ -343,10 +343,8 @@ lrk_status lrk_dataset_verify(lrk_dataset *d, lrk_err *err)
         lrk_arena_free(&a);
         LRK_TRY(s);
     }
-    unsigned char digest[32];
     char hex[65];
-    lrk_sha256_end(&content, digest);
-    lrk_hex(digest, 32, hex);
+    lrk_sha256_end_hex(&content, hex);
     LRK_REQUIRE(err, strcmp(hex, d->sha256) == 0, LRK_EINPUT,
                 "%s: the content hash is %.16s..., lrk.content_sha256 says %.16s...; import again",
                 lrk_dataset_path(d), hex, d->sha256);

@@ -30,13 +30,8 @@ void lrk_report_unsupported(lrk_report *r, const char *name, const char *why)
 lrk_status lrk_report_view(lrk_report *r, const lrk_safetensors *file, const lrk_st_entry *entry,
                            lrk_tensor *out, lrk_err *err)
 {
-    void *copy;
     LRK_TRY(lrk_st_view(file, entry, out, err));
-    if (lrk_st_aligned(out) || !lrk_bytes(out)) return LRK_OK;
-    LRK_TRY(lrk_alloc(&r->arena, lrk_bytes(out), 1, out->name, &copy, err));
-    memcpy(copy, out->data, lrk_bytes(out));
-    out->data = copy;
-    return LRK_OK;
+    return lrk_st_align(out, &r->arena, err);
 }
 
 void lrk_report_error(lrk_report *r, lrk_check *c, double error, const char *note)

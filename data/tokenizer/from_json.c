@@ -192,7 +192,6 @@ static lrk_status build(lrk_tokenizer **out, lrk_carved *file, lrk_err *err)
 static void identify(lrk_tokenizer *t, const lrk_buf *rest)
 {
     lrk_sha256 h;
-    unsigned char digest[32];
     lrk_sha256_begin(&h);
     lrk_sha256_add(&h, rest->data, rest->n);
     for (size_t i = 0; i < t->n; i++) {
@@ -205,8 +204,7 @@ static void identify(lrk_tokenizer *t, const lrk_buf *rest)
     lrk_sha256_add(&h, t->prefix, t->n_prefix * sizeof *t->prefix);
     lrk_sha256_add(&h, "|", 1);
     lrk_sha256_add(&h, t->suffix, t->n_suffix * sizeof *t->suffix);
-    lrk_sha256_end(&h, digest);
-    lrk_hex(digest, sizeof digest, t->sha256);
+    lrk_sha256_end_hex(&h, t->sha256);
 }
 
 /* beside: read the files that lie beside `path` too. */

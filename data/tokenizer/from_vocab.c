@@ -130,7 +130,6 @@ static void add_text(hashing *x, const char *s, size_t n)
 static void identify(lrk_tokenizer *t, const lrk_vocab *v)
 {
     hashing x = {.n = 0};
-    unsigned char digest[32];
     lrk_sha256_begin(&x.h);
     add_text(&x, v->model, strlen(v->model));
     add_text(&x, v->pre ? v->pre : "", v->pre ? strlen(v->pre) : 0);
@@ -148,8 +147,7 @@ static void identify(lrk_tokenizer *t, const lrk_vocab *v)
     lrk_sha256_add(&x.h, t->prefix, t->n_prefix * sizeof *t->prefix);
     lrk_sha256_add(&x.h, "|", 1);
     lrk_sha256_add(&x.h, t->suffix, t->n_suffix * sizeof *t->suffix);
-    lrk_sha256_end(&x.h, digest);
-    lrk_hex(digest, sizeof digest, t->sha256);
+    lrk_sha256_end_hex(&x.h, t->sha256);
 }
 
 /* GGUF has no place for the flags of added tokens; these are known by the architecture. */

@@ -590,8 +590,7 @@ int main(int argc, char **argv)
                 {LRK_TOY_EXPERTS, LRK_WHOLE_HEAD, {{NULL, 0}, {some, 7}}, {0}},
                 {LRK_TOY_FUSED, 0, {{NULL, 0}, {NULL, 0}}, {LRK_BEGIN_PISSA, 2}}};
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
-        /* no op of its own: linear, scale and add; emulator/golden.sh trains such a start */
-        if (runs[i].begin.kind && device == LRK_CUDA) continue;
+        if (runs[i].begin.kind && device == LRK_CUDA) continue; /* no op of its own; emulator/golden.sh trains such a start */
         kind = runs[i].kind;
         lora.whole = runs[i].whole;
         memcpy(lora.rows, runs[i].rows, sizeof lora.rows);
