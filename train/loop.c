@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "train/comm.h"
 #include "train/curve.h"
 #include "train/metrics.h"
 #include "train/signals.h"
@@ -27,7 +28,7 @@ static lrk_flat_run run_of(const lrk_micro_batch *m)
 static lrk_status train_step(lrk_training *t, const lrk_step *step, lrk_step_record *r, lrk_err *err)
 {
     lrk_engine *e = t->engine;
-    const double share = 1.0 / (double)step->n_trained;
+    const double share = lrk_comm_share(step->n_trained);
     lrk_engine_begin(e);
     for (size_t i = 0; i < step->n_micro; i++) {
         const lrk_flat_run run = run_of(&step->micro[i]);
@@ -58,7 +59,7 @@ lrk_status lrk_evaluate(lrk_training *t, double *loss, uint64_t *trained, lrk_er
         *trained += step->n_trained;
         if (lrk_stop_requested()) break;
     }
-    *loss = *trained ? sum / (double)*trained : 0.0;
+    *loss = lrk_comm_mean(sum, *trained);
     return LRK_OK;
 }
 
@@ -128,7 +129,7 @@ static lrk_status finish_step(lrk_training *t, lrk_err *err)
     lrk_step_result result;
     LRK_TRY(lrk_optimizer_result(&t->optimizer, t->engine, &result, err));
     const double now = lrk_seconds() - t->started;
-    r->loss = result.loss / (double)r->trained_tokens;
+    r->loss = lrk_comm_mean(result.loss, r->trained_tokens);
     r->grad_norm = result.grad_norm;
     r->seconds = now - t->last_elapsed;
     r->elapsed = t->last_elapsed = now;
