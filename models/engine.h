@@ -5,8 +5,8 @@
  * same, takes the four arenas in one piece each, and builds again. After that nothing is allocated.
  *
  * On a GPU a run is copied to the device, and filled up with a segment of tokens that are not trained, so
- * that few shapes occur; the passes over a shape are recorded once (base/device.h) and replayed. What
- * is added changes no result.
+ * that few shapes occur; the passes over a shape are recorded once (base/device.h) and replayed, and so is the
+ * optimizer's work. What is added changes no result.
  */
 #ifndef LRK_MODELS_ENGINE_H
 #define LRK_MODELS_ENGINE_H
@@ -83,14 +83,20 @@ typedef struct lrk_engine_step {
     size_t posts, takes;
 } lrk_engine_step;
 
+/* Work of lrk_engine_repeat. */
+typedef struct lrk_repeated {
+    size_t times; /* it was asked for */
+    lrk_recording *recording;
+} lrk_repeated;
+
 enum { LRK_MAX_GRAPHS = 64 };
 
-/* The passes over runs of one shape, recorded when the shape comes a second time. */
+/* The passes over runs of one shape. */
 typedef struct lrk_engine_graph {
-    size_t tokens, segments, trained, seen;
+    size_t tokens, segments, trained;
     bool gradients;
     double *loss; /* on the device */
-    lrk_recording *recording;
+    lrk_repeated passes;
 } lrk_engine_graph;
 
 typedef struct lrk_engine {
@@ -104,6 +110,7 @@ typedef struct lrk_engine {
     void *norm_parts;     /* workspace of lrk_norm_cuda */
     lrk_engine_batch batch;
     lrk_engine_graph *graphs; /* LRK_MAX_GRAPHS of them, where the device records */
+    lrk_repeated update[2];   /* the optimizer's: where B learns at a rate of its own, where it does not */
     lrk_tape *tape;
     lrk_engine_bytes bytes;
 } lrk_engine;
@@ -144,7 +151,14 @@ lrk_status lrk_engine_gradients(lrk_engine *e, const lrk_flat_run *b, double see
 void lrk_engine_begin(lrk_engine *e); /* gradients are zero */
 lrk_status lrk_engine_add(lrk_engine *e, const lrk_flat_run *b, double seed, lrk_err *err);
 void lrk_engine_post(lrk_engine *e);
+
 lrk_status lrk_engine_take(lrk_engine *e, lrk_adamw_values *values, double *loss, lrk_err *err);
+
+/* Work of a GPU that asks for the same each time: done as it is the first time, for kernels and libraries make
+ * themselves ready in it, and while kernels are timed (lrk_tape_profile); else recorded, once, and replayed. Where
+ * `work` fails, nothing of it is done or recorded. */
+typedef lrk_status (*lrk_engine_work)(void *ctx, lrk_err *err);
+lrk_status lrk_engine_repeat(lrk_engine *e, lrk_repeated *r, lrk_engine_work work, void *ctx, lrk_err *err);
 
 /* Logits of the given rows of the run (ascending), (n_rows, V) in the compute type, valid until the
  * next call. With use_cache, keys and values go to the cache and come from it. */

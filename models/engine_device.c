@@ -65,8 +65,12 @@ lrk_status lrk_engine_device_open(lrk_engine *e, lrk_err *err)
 void lrk_engine_device_close(lrk_engine *e)
 {
     for (size_t i = 0; e->graphs && i < LRK_MAX_GRAPHS; i++)
-        lrk_device_forget(e->options.device, e->graphs[i].recording);
+        lrk_device_forget(e->options.device, e->graphs[i].passes.recording);
     e->graphs = NULL;
+    for (int i = 0; i < 2; i++) {
+        lrk_device_forget(e->options.device, e->update[i].recording);
+        e->update[i] = (lrk_repeated){0};
+    }
 }
 
 /* n numbers, and `fill` behind them up to `all`. */
@@ -143,7 +147,7 @@ static lrk_engine_graph *graph_of(lrk_engine *e, const lrk_engine_graph *shape)
 {
     for (size_t i = 0; i < LRK_MAX_GRAPHS; i++) {
         lrk_engine_graph *g = &e->graphs[i];
-        if (!g->seen) *g = *shape;
+        if (!g->passes.times) *g = *shape;
         if (g->tokens == shape->tokens && g->segments == shape->segments &&
             g->trained == shape->trained && g->gradients == shape->gradients)
             return g;
@@ -151,27 +155,48 @@ static lrk_engine_graph *graph_of(lrk_engine *e, const lrk_engine_graph *shape)
     return NULL;
 }
 
+lrk_status lrk_engine_repeat(lrk_engine *e, lrk_repeated *r, lrk_engine_work work, void *ctx, lrk_err *err)
+{
+    const lrk_device device = e->options.device;
+    if (r->times++ == 0 || lrk_tape_profiled(e->tape)) return work(ctx, err);
+    if (!r->recording) {
+        lrk_device_record_begin(device);
+        const lrk_status status = work(ctx, err);
+        lrk_recording *const recording = lrk_device_record_end(device);
+        if (status != LRK_OK) lrk_device_forget(device, recording);
+        LRK_TRY(status);
+        if (!recording) return work(ctx, err); /* there was no memory for it; or the device failed */
+        r->recording = recording;
+    }
+    lrk_device_replay(device, r->recording);
+    return LRK_OK;
+}
+
+typedef struct lrk_device_passes {
+    lrk_engine *e;
+    lrk_flat_run run;
+    bool gradients;
+    double **loss;
+} lrk_device_passes;
+
+static lrk_status pass(void *ctx, lrk_err *err)
+{
+    const lrk_device_passes *p = ctx;
+    return lrk_engine_pass(p->e, &p->run, p->gradients, p->loss, err);
+}
+
 lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients, double **loss,
                                   lrk_err *err)
 {
-    const lrk_device device = e->options.device;
     const size_t trained = step_up(lrk_max(lrk_engine_trained(b), 1), 16);
     const lrk_flat_run run = place(e, b);
     const lrk_engine_graph shape = {.tokens = run.n_tokens, .segments = run.n_segments,
                                     .trained = trained, .gradients = gradients};
     lrk_engine_graph *g = graph_of(e, &shape);
+    lrk_device_passes p = {e, run, gradients, g ? &g->loss : loss};
     e->model.loss.max_rows = trained;
-    /* the first run of a shape goes kernel by kernel: libraries make themselves ready in it; so does one
-     * whose kernels are timed */
-    if (!g || g->seen++ == 0 || lrk_tape_profiled(e->tape)) return lrk_engine_pass(e, &run, gradients, loss, err);
-    if (!g->recording) {
-        lrk_device_record_begin(device);
-        const lrk_status status = lrk_engine_pass(e, &run, gradients, &g->loss, err);
-        g->recording = lrk_device_record_end(device);
-        LRK_TRY(status);
-        if (!g->recording) return lrk_device_sync(device, err);
-    }
-    lrk_device_replay(device, g->recording);
+    if (!g) return pass(&p, err);
+    LRK_TRY(lrk_engine_repeat(e, &g->passes, pass, &p, err));
     *loss = g->loss;
     return LRK_OK;
 }

@@ -9,15 +9,15 @@
 typedef struct lrk_update {
     const lrk_engine *e;
     const lrk_tensor *gradients;
-    lrk_adamw at[2];         /* the second: what B and M learn at */
-    lrk_adamw_values *there; /* of the part under way, on a GPU; NULL on the CPU */
+    bool one_rate;
+    lrk_adamw at[2];         /* on the CPU; the second: what B and M learn at, where they have a rate of their own */
+    lrk_adamw_values *there; /* the same on a GPU; NULL on the CPU */
 } lrk_update;
 
 /* n elements from `first` on, on whichever device the model lies. */
 static void step_part(const lrk_update *u, bool second, size_t first, size_t n)
 {
     const lrk_engine *e = u->e;
-    const lrk_adamw *a = &u->at[second];
     float *p = (float *)e->model.parameters.data + first;
     const float *g = (const float *)u->gradients->data + first;
     float *m = (float *)e->moment[0].data + first, *v = (float *)e->moment[1].data + first;
@@ -27,9 +27,9 @@ static void step_part(const lrk_update *u, bool second, size_t first, size_t n)
         step_part(u, second, first, shadowed - first);
         step_part(u, second, shadowed, first + n - shadowed);
     } else if (u->there) {
-        lrk_adamw_step_cuda(a, u->there, p, g, m, v, shadow, n);
+        lrk_adamw_step_cuda(u->there, second, p, g, m, v, shadow, n);
     } else {
-        lrk_adamw_step(a, p, g, m, v, n);
+        lrk_adamw_step(&u->at[second], p, g, m, v, n);
     }
 }
 
@@ -50,53 +50,55 @@ static void step_side(const lrk_update *u, bool second)
     }
 }
 
-static bool one_rate(const lrk_optimizer *o) { return o->b_ratio <= 0.0 || o->b_ratio == 1.0; }
-
-static void step_on_cpu(const lrk_optimizer *o, lrk_update *u, lrk_adamw_values *v)
+static void step_all(const lrk_update *u)
 {
-    const size_t n = lrk_count(u->gradients);
-    v->norm = lrk_norm(u->gradients->data, n);
-    const bool clips = v->max_norm > 0.0 && v->norm + 1e-6 > v->max_norm;
-    u->at[0].clip = u->at[1].clip = clips ? v->max_norm / (v->norm + 1e-6) : 1.0;
-    if (isfinite(v->norm) && one_rate(o)) {
-        step_part(u, false, 0, n);
-    } else if (isfinite(v->norm)) {
+    if (u->one_rate) {
+        step_part(u, false, 0, lrk_count(u->gradients));
+    } else {
         step_side(u, false);
         step_side(u, true);
     }
+    lrk_model_settle(&u->e->model, true);
+}
+
+static void step_on_cpu(lrk_update *u, lrk_adamw_values *v)
+{
+    v->norm = lrk_norm(u->gradients->data, lrk_count(u->gradients));
+    const bool clips = v->max_norm > 0.0 && v->norm + 1e-6 > v->max_norm;
+    u->at[0].clip = u->at[1].clip = clips ? v->max_norm / (v->norm + 1e-6) : 1.0;
+    if (isfinite(v->norm)) step_all(u);
     u->e->step_results.results->optimizer = *v;
 }
 
-static void step_on_gpu(const lrk_optimizer *o, lrk_update *u, const lrk_adamw_values *v)
+/* The same kernels at the same addresses in every step: what differs lies in u->there. */
+static lrk_status ask_gpu(void *ctx, lrk_err *err)
 {
-    const size_t n = lrk_count(u->gradients);
-    lrk_adamw_values *there = u->there = &u->e->step_results.results->optimizer;
-    lrk_device_upload(LRK_CUDA, there, v, sizeof *v);
-    lrk_norm_cuda(u->gradients->data, n, u->e->norm_parts, there);
-    if (one_rate(o)) {
-        step_part(u, false, 0, n);
-        return;
-    }
-    const lrk_adamw_values second = lrk_adamw_values_of(&u->at[1], o->max_norm);
-    step_side(u, false);
-    /* what the norm pass wrote stays */
-    lrk_device_upload(LRK_CUDA, &there->keep, &second.keep, sizeof second.keep);
-    lrk_device_upload(LRK_CUDA, &there->rate, &second.rate, sizeof second.rate);
-    step_side(u, true);
+    (void)err;
+    const lrk_update *u = ctx;
+    lrk_norm_cuda(u->gradients->data, lrk_count(u->gradients), u->e->norm_parts, u->there);
+    step_all(u);
+    return LRK_OK;
+}
+
+static void step_on_gpu(lrk_engine *e, lrk_update *u, const lrk_adamw_values *v)
+{
+    u->there = &e->step_results.results->optimizer;
+    lrk_device_upload(LRK_CUDA, u->there, v, sizeof *v);
+    (void)lrk_engine_repeat(e, &e->update[u->one_rate], ask_gpu, u, NULL);
 }
 
 void lrk_optimizer_step(lrk_optimizer *o, lrk_engine *e, double rate)
 {
     const lrk_adamw a = {.learning_rate = rate, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps,
                          .decay = o->decay, .step = o->steps + 1};
-    lrk_update u = {.e = e, .gradients = lrk_comm_gradients(e), .at = {a, a}};
-    lrk_adamw_values v = lrk_adamw_values_of(&a, o->max_norm);
+    lrk_update u = {.e = e, .gradients = lrk_comm_gradients(e), .at = {a, a},
+                    .one_rate = o->b_ratio <= 0.0 || o->b_ratio == 1.0};
+    lrk_adamw_values v = lrk_adamw_values_of(&a, o->b_ratio, o->max_norm);
     u.at[1].learning_rate *= o->b_ratio;
     if (e->options.device == LRK_CPU)
-        step_on_cpu(o, &u, &v);
+        step_on_cpu(&u, &v);
     else
-        step_on_gpu(o, &u, &v);
-    lrk_model_settle(&e->model, true);
+        step_on_gpu(e, &u, &v);
     lrk_engine_post(e);
     o->steps++;
 }

@@ -9,14 +9,23 @@
 
 enum { CHUNK = 1 << 16, LANES = 16, MAX_PARTS = 4096 };
 
-lrk_adamw_values lrk_adamw_values_of(const lrk_adamw *o, double max_norm)
+lrk_adamw_values lrk_adamw_values_of(const lrk_adamw *o, double ratio, double max_norm)
 {
-    return (lrk_adamw_values){
-        .keep = (float)(1.0 - o->learning_rate * o->decay),
-        .rate = (float)(o->learning_rate / (1.0 - pow(o->beta1, (double)o->step))),
+    lrk_adamw_values v = {
         .root = (float)(1.0 / sqrt(1.0 - pow(o->beta2, (double)o->step))),
+        .beta1 = (float)o->beta1,
+        .beta2 = (float)o->beta2,
+        .rest1 = (float)(1.0 - o->beta1),
+        .rest2 = (float)(1.0 - o->beta2),
+        .eps = (float)o->eps,
         .max_norm = max_norm,
     };
+    for (int i = 0; i < 2; i++) {
+        const double rate = i ? o->learning_rate * ratio : o->learning_rate;
+        v.keep[i] = (float)(1.0 - rate * o->decay);
+        v.rate[i] = (float)(rate / (1.0 - pow(o->beta1, (double)o->step)));
+    }
+    return v;
 }
 
 size_t lrk_norm_chunk(size_t n)
@@ -62,8 +71,8 @@ double lrk_norm(const float *g, size_t n)
 }
 
 typedef struct lrk_adamw_job {
-    const lrk_adamw *o;
     lrk_adamw_values values;
+    float clip;
     float *p, *m, *v;
     const float *g;
     size_t n;
@@ -73,11 +82,9 @@ static void update(void *ctx, size_t task, int worker)
 {
     (void)worker;
     const lrk_adamw_job *job = ctx;
-    const lrk_adamw *o = job->o;
-    const float keep = job->values.keep, rate = job->values.rate, root = job->values.root;
-    const float clip = (float)o->clip;
-    const float b1 = (float)o->beta1, b2 = (float)o->beta2, eps = (float)o->eps;
-    const float r1 = (float)(1.0 - o->beta1), r2 = (float)(1.0 - o->beta2);
+    const lrk_adamw_values now = job->values;
+    const float keep = now.keep[0], rate = now.rate[0], root = now.root, eps = now.eps;
+    const float b1 = now.beta1, b2 = now.beta2, r1 = now.rest1, r2 = now.rest2, clip = job->clip;
     const size_t end = lrk_min(job->n, (task + 1) * CHUNK);
     float *restrict p = job->p, *restrict m = job->m, *restrict v = job->v;
     const float *restrict g = job->g;
@@ -91,6 +98,6 @@ static void update(void *ctx, size_t task, int worker)
 
 void lrk_adamw_step(const lrk_adamw *o, float *p, const float *g, float *m, float *v, size_t n)
 {
-    lrk_adamw_job job = {o, lrk_adamw_values_of(o, 0.0), p, m, v, g, n};
+    lrk_adamw_job job = {lrk_adamw_values_of(o, 1.0, 0.0), (float)o->clip, p, m, v, g, n};
     lrk_parallel(lrk_ceil_div(n, CHUNK), update, &job);
 }

@@ -46,16 +46,12 @@ extern "C" void lrk_norm_cuda(const float *g, size_t n, void *scratch, lrk_adamw
     LRK_LAUNCH(fold, dim3(1), dim3(THREADS), 0, (const double *)part, parts, values);
 }
 
-/* What stays the same from step to step. */
-struct factors {
-    float b1, b2, r1, r2, eps;
-};
-
 template <int N>
-static __global__ void update(factors f, const lrk_adamw_values *values, float *p, const float *g,
+static __global__ void update(const lrk_adamw_values *values, int which, float *p, const float *g,
                               float *m, float *v, lrk_bf16 *shadow, size_t n)
 {
     const lrk_adamw_values now = *values;
+    const float keep = values->keep[which], rate = values->rate[which];
     if (!isfinite(now.norm)) return;
     LRK_FOR_ITEMS(i, n / N)
     {
@@ -68,10 +64,9 @@ static __global__ void update(factors f, const lrk_adamw_values *values, float *
 #pragma unroll
         for (int k = 0; k < N; k++) {
             const float c = now.clip * pg.get(k);
-            const float first = f.b1 * pm.get(k) + f.r1 * c;
-            const float second = f.b2 * pv.get(k) + f.r2 * c * c;
-            const float moved = pp.get(k) * now.keep -
-                                now.rate * first / (sqrtf(second) * now.root + f.eps);
+            const float first = now.beta1 * pm.get(k) + now.rest1 * c;
+            const float second = now.beta2 * pv.get(k) + now.rest2 * c * c;
+            const float moved = pp.get(k) * keep - rate * first / (sqrtf(second) * now.root + now.eps);
             pm.set(k, first);
             pv.set(k, second);
             pp.set(k, moved);
@@ -102,19 +97,17 @@ static bool aligned(const void *p, size_t bytes)
     return (uintptr_t)p % bytes == 0;
 }
 
-extern "C" void lrk_adamw_step_cuda(const lrk_adamw *o, const lrk_adamw_values *values, float *p,
-                                    const float *g, float *m, float *v, uint16_t *shadow, size_t n)
+extern "C" void lrk_adamw_step_cuda(const lrk_adamw_values *values, int which, float *p, const float *g,
+                                    float *m, float *v, uint16_t *shadow, size_t n)
 {
-    const factors f = {(float)o->beta1, (float)o->beta2, (float)(1.0 - o->beta1),
-                       (float)(1.0 - o->beta2), (float)o->eps};
     lrk_bf16 *as_bf16 = reinterpret_cast<lrk_bf16 *>(shadow);
     const bool wide = n % WIDE == 0 && aligned(p, 16) && aligned(g, 16) && aligned(m, 16) &&
                       aligned(v, 16) && aligned(shadow, 8);
     const lrk_walk w = lrk_walk_over(1, wide ? n / WIDE : n);
     if (wide)
-        LRK_LAUNCH(update<WIDE>, w.grid, w.block, 0, f, values, p, g, m, v, as_bf16, n);
+        LRK_LAUNCH(update<WIDE>, w.grid, w.block, 0, values, which, p, g, m, v, as_bf16, n);
     else
-        LRK_LAUNCH(update<1>, w.grid, w.block, 0, f, values, p, g, m, v, as_bf16, n);
+        LRK_LAUNCH(update<1>, w.grid, w.block, 0, values, which, p, g, m, v, as_bf16, n);
 }
 
 extern "C" void lrk_shadow_cuda(const float *p, uint16_t *shadow, size_t n)

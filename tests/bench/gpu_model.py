@@ -147,8 +147,9 @@ head goes through the vocabulary in chunks of 512 rows and reads its weights twi
 
 Not modelled:
 
-- Launches. A step is recorded once as a CUDA graph and replayed; a node still costs one to two microseconds
-  on the device, which is most of the time of SmolLM2-135M on a fast card: multiply the launches of its table.
+- Launches. A step is recorded once, its passes and the optimizer's work as a CUDA graph each, and replayed; a
+  node still costs one to two microseconds on the device, which is most of the time of SmolLM2-135M on a fast
+  card: multiply the launches of its table.
 - What data sheets leave out: large products reach 75 to 85 % of the figure at the clock that the card
   holds, thin ones far less; memory gives about 90 %. Attention here uses `mma`, which on Hopper reaches
   about six tenths of what its own `wgmma` does, and on B200 less than that of `tcgen05`. Rules of thumb, not

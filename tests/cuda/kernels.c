@@ -50,10 +50,9 @@ static lrk_adamw at_step(uint64_t step)
 
 static void ask_for_step(const optimizer *o)
 {
-    const lrk_adamw a = at_step(1);
     lrk_norm_cuda(o->device[G], o->n, o->scratch, o->values);
-    lrk_adamw_step_cuda(&a, o->values, o->device[P], o->device[G], o->device[M], o->device[V],
-                        o->shadow, o->n);
+    lrk_adamw_step_cuda(o->values, 0, o->device[P], o->device[G], o->device[M], o->device[V], o->shadow,
+                        o->n);
 }
 
 /* The same on the CPU, clipped as train/optimizer.c does. */
@@ -99,7 +98,7 @@ static void steps(void **state)
         assert_non_null(r);
         for (uint64_t step = 1; step <= 3; step++) {
             const lrk_adamw a = at_step(step);
-            const lrk_adamw_values values = lrk_adamw_values_of(&a, max_norm[step - 1]);
+            const lrk_adamw_values values = lrk_adamw_values_of(&a, 1.0, max_norm[step - 1]);
             lrk_device_upload(LRK_CUDA, o.values, &values, sizeof values);
             lrk_device_replay(LRK_CUDA, r);
             compare(&o, step_on_cpu(&o, step, max_norm[step - 1]));
@@ -117,7 +116,7 @@ static void not_finite(void **state)
     for (size_t b = 0; b < 2; b++) {
         optimizer o = optimizer_new(1000);
         const lrk_adamw a = at_step(1);
-        lrk_adamw_values values = lrk_adamw_values_of(&a, 1.0);
+        lrk_adamw_values values = lrk_adamw_values_of(&a, 1.0, 1.0);
         float *got = take(o.n, sizeof *got);
         o.host[G][777] = bad[b];
         lrk_device_upload(LRK_CUDA, o.device[G], o.host[G], o.n * sizeof(float));

@@ -87,6 +87,10 @@ static size_t shared_limit(const void *kernel)
 
 void lrk_emulator_count_from_here(void) { chip.launches = chip.mallocs = 0; }
 
+uint64_t lrk_emulator_launched(void) { return chip.asked; }
+
+uint64_t lrk_emulator_allocations(void) { return chip.allocations; }
+
 cudaError_t lrk_emulated_set_attribute(const void *kernel, cudaFuncAttribute a, int value)
 {
     if (a != cudaFuncAttributeMaxDynamicSharedMemorySize) return emulator_result(cudaSuccess);
@@ -155,6 +159,7 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     if (emulator_planned_failure("malloc", ++chip.mallocs) ||
         bytes > total_memory() - emulator_allocated())
         return emulator_result(cudaErrorMemoryAllocation);
+    chip.allocations++;
     *p = bytes ? emulator_allocate(bytes, true) : nullptr;
     return cudaSuccess;
 }
@@ -180,6 +185,7 @@ cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned)
 {
     const cudaError_t e = emulator_outside_capture();
     if (e != cudaSuccess || chip.sticky != cudaSuccess) return emulator_result(e);
+    chip.allocations++;
     *p = bytes ? emulator_allocate(bytes, false) : nullptr;
     return cudaSuccess;
 }

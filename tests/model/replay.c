@@ -1,0 +1,152 @@
+/* tests/model/replay.c -- steps on a GPU: from the second one on all of it is replayed, the passes of each micro-batch
+ * and the optimizer's work, nothing is allocated, and the bits are those of kernels that were asked for one by one.
+ * With the argument CUDA on a GPU or the emulator, which counts; on the CPU there is nothing to see. */
+#include "model/toy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "train/optimizer.h"
+
+#ifdef LRK_EMULATOR
+uint64_t lrk_emulator_launched(void);
+uint64_t lrk_emulator_allocations(void);
+#else
+static uint64_t lrk_emulator_launched(void) { return 0; }
+static uint64_t lrk_emulator_allocations(void) { return 0; }
+#endif
+
+enum { STEPS = 3, MICRO = 2 };
+
+static lrk_device device = LRK_CPU;
+
+typedef struct fixture {
+    lrk_toy toy;
+    lrk_engine e;
+} fixture;
+
+static void must(lrk_status s, const lrk_err *err)
+{
+    if (s != LRK_OK) fail_msg("%s", err->text);
+}
+
+static void open_one(fixture *f, const lrk_lora_options *lora, lrk_compute compute)
+{
+    lrk_err err = {0};
+    f->toy = (lrk_toy){.arena = lrk_arena_growing("toy"), .type = compute == LRK_C_F32 ? LRK_F32 : LRK_BF16,
+                       .decoder = lrk_toy_decoder(LRK_TOY_LLAMA)};
+    const lrk_engine_options o = {.device = device, .decoder = f->toy.decoder, .find = lrk_toy_find, .ctx = &f->toy,
+                                  .lora = lora, .train = true, .compute = compute, .max_tokens = 32,
+                                  .max_segments = 4};
+    must(lrk_engine_open(&f->e, &o, &err), &err);
+    must(lrk_model_start(&f->e.model, 1, &err), &err);
+}
+
+static void close_one(fixture *f)
+{
+    lrk_engine_close(&f->e);
+    lrk_arena_free(&f->toy.arena);
+}
+
+/* Some steps; with `counted`, what is asked for one by one after the first is an error. */
+static void take_steps(fixture *f, lrk_optimizer *o, bool counted, lrk_step_result *results)
+{
+    lrk_err err = {0};
+    lrk_toy_batch t;
+    uint64_t launched = 0, allocated = 0;
+    for (int s = 0; s < STEPS; s++) {
+        lrk_engine_begin(&f->e);
+        for (size_t i = 0; i < MICRO; i++) {
+            lrk_toy_rows(&t, (size_t[]){9, 17}, 2, 1, (size_t)s * MICRO + i, 50);
+            must(lrk_engine_add(&f->e, &t.b, 1.0 / (2.0 * 20.0), &err), &err);
+        }
+        lrk_optimizer_step(o, &f->e, 0.01 / (1 + s));
+        must(lrk_optimizer_result(o, &f->e, &results[s], &err), &err);
+        if (s && counted) {
+            assert_int_equal(lrk_emulator_launched(), launched);
+            assert_int_equal(lrk_emulator_allocations(), allocated);
+        }
+        launched = lrk_emulator_launched();
+        allocated = lrk_emulator_allocations();
+    }
+}
+
+static void assert_same(const lrk_tensor *a, const lrk_tensor *b)
+{
+    lrk_err err = {0};
+    void *pa = malloc(lrk_bytes(a)), *pb = malloc(lrk_bytes(b));
+    must(lrk_device_download(device, pa, a->data, lrk_bytes(a), &err), &err);
+    must(lrk_device_download(device, pb, b->data, lrk_bytes(b), &err), &err);
+    assert_memory_equal(pa, pb, lrk_bytes(a));
+    free(pa);
+    free(pb);
+}
+
+static void check(const lrk_lora_options *lora, lrk_compute compute, double b_ratio, double max_norm)
+{
+    fixture f[2];
+    lrk_step_result r[2][STEPS];
+    for (int i = 0; i < 2; i++) {
+        lrk_optimizer o = {.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0.1, .max_norm = max_norm,
+                           .b_ratio = b_ratio};
+        open_one(&f[i], lora, compute);
+        lrk_tape_profile(f[i].e.tape, i == 1);
+        take_steps(&f[i], &o, i == 0, r[i]);
+    }
+    assert_memory_equal(r[0], r[1], sizeof r[0]);
+    assert_true(max_norm <= 0.0 || r[0][1].grad_norm > max_norm); /* it clips */
+    const lrk_model *a = &f[0].e.model, *b = &f[1].e.model;
+    assert_same(&a->parameters, &b->parameters);
+    assert_same(&f[0].e.moment[1], &f[1].e.moment[1]);
+    if (a->shadow.rank) assert_same(&a->shadow, &b->shadow);
+    for (size_t i = 0; i < a->n_adapted; i++)
+        if (a->adapted[i]->norm.rank) assert_same(&a->adapted[i]->norm, &b->adapted[i]->norm);
+    for (int i = 0; i < 2; i++) close_one(&f[i]);
+}
+
+static void steps_are_replayed(void **state)
+{
+    (void)state;
+    if (device == LRK_CPU) skip();
+    lrk_lora_options lora = {.rank = 8, .alpha = 8, .seed = 3, .dropout = 0.1};
+    check(&lora, LRK_C_F32, 0.0, 0.05);
+    check(&lora, LRK_C_BF16, 16.0, 0.05);
+    lora.dora = true; /* norms follow from each step */
+    check(&lora, LRK_C_F32, 16.0, 0.0);
+    lora.dora = false;
+    lora.whole = LRK_WHOLE_HEAD;
+    check(&lora, LRK_C_BF16, 0.0, 0.05);
+}
+
+/* Both kinds of update on one engine, and other numbers for the same kind. */
+static void each_step_has_its_own_numbers(void **state)
+{
+    (void)state;
+    if (device == LRK_CPU) skip();
+    static const lrk_lora_options lora = {.rank = 8, .alpha = 8, .seed = 3};
+    static const double ratio[2] = {0.0, 16.0}, beta[2] = {0.9, 0.5};
+    fixture f[2];
+    lrk_step_result r[STEPS];
+    for (int i = 0; i < 2; i++) {
+        open_one(&f[i], &lora, LRK_C_F32);
+        lrk_tape_profile(f[i].e.tape, i == 1);
+        for (int k = 0; k < 4; k++) {
+            lrk_optimizer o = {.beta1 = beta[k / 2], .beta2 = 0.99, .eps = k ? 1e-8 : 1e-3, .b_ratio = ratio[k % 2]};
+            take_steps(&f[i], &o, false, r);
+        }
+    }
+    assert_same(&f[0].e.model.parameters, &f[1].e.model.parameters);
+    for (int i = 0; i < 2; i++) close_one(&f[i]);
+}
+
+int main(int argc, char **argv)
+{
+    if (!lrk_toy_device(argc, argv, &device)) return 1;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(steps_are_replayed),
+                                       cmocka_unit_test(each_step_has_its_own_numbers)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
