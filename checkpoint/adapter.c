@@ -257,6 +257,8 @@ static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err
                 "%s: %zu lora_magnitude_vector but %zu lora_A", s->path, magnitudes, a->n);
     LRK_REQUIRE(err, !a->dora || !a->n_stacks, LRK_ESUPPORT,
                 "%s: use_dora beside target_parameters is not supported", s->path);
+    LRK_REQUIRE(err, !a->begun || !a->n_stacks, LRK_ESUPPORT,
+                "%s: init_lora_weights '%s' beside target_parameters is not supported", s->path, a->begun);
     LRK_TRY(check_whole(a, s->path, err));
     LRK_TRY(lrk_adapter_check_rows(a, s->path, err));
     LRK_TRY(lrk_adapter_expand(a, err));
@@ -355,8 +357,7 @@ const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *pat
     return m || !other_name(path, true, other) ? m : find_exactly(a, other);
 }
 
-/* The matrix of the base beside which a module stands. */
-static bool base_matrix(const lrk_weights *base, const char *path, lrk_tensor *w)
+bool lrk_adapter_base_matrix(const lrk_weights *base, const char *path, lrk_tensor *w)
 {
     char name[LRK_NAME_MAX], other[LRK_NAME_MAX];
     const int n = snprintf(name, sizeof name, "%s.weight", path);
@@ -409,7 +410,7 @@ lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base,
     for (size_t i = 0; i < a->n; i++) {
         const lrk_adapter_module *m = &a->module[i];
         lrk_tensor w;
-        LRK_REQUIRE(err, base_matrix(base, m->path, &w), LRK_EINPUT,
+        LRK_REQUIRE(err, lrk_adapter_base_matrix(base, m->path, &w), LRK_EINPUT,
                     "an adapter for another base: it adapts '%s', and %s has no such matrix",
                     m->path, lrk_weights_path(base));
         LRK_REQUIRE(err, w.dim[0] == m->b.dim[0] && w.dim[1] == m->a.dim[1], LRK_ESHAPE,

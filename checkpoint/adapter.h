@@ -83,6 +83,8 @@ typedef struct lrk_adapter {
     size_t rank;
     double alpha, dropout;
     bool rslora, dora;
+    const char *begun; /* init_lora_weights "pissa" or "olora": for a base that lacks the part these take out of it,
+                          and not for the one that is there before lrk_adapter_fit (generate/); else NULL */
     const char *const *target; /* target_modules as a list, or NULL when it is a pattern */
     size_t n_targets;
     const char *target_pattern; /* target_modules as a string, or NULL */
@@ -166,6 +168,12 @@ lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base,
  * and an alpha that is no whole number is rounded and the rest goes into B. */
 lrk_status lrk_adapter_load_gguf(lrk_adapter *a, const char *path, const lrk_weights *base,
                                  lrk_err *err);
+
+/* LRK_ESUPPORT where it has begun, and how to make a plain one of it. Who reads its modules asks first. */
+lrk_status lrk_adapter_check_plain(const lrk_adapter *a, lrk_err *err);
+
+/* The matrix of the base beside which a module stands; false: it has none. */
+bool lrk_adapter_base_matrix(const lrk_weights *base, const char *path, lrk_tensor *w);
 
 /* Text of adapter_config.json, appended. */
 lrk_status lrk_adapter_config_text(const lrk_adapter *a, lrk_buf *out, lrk_err *err);

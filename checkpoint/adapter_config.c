@@ -115,18 +115,34 @@ static lrk_status check_word(const lrk_json *root, const char *key, const char *
     return LRK_OK;
 }
 
-/* Initializations that leave the base as it is; others (pissa, olora, corda, loftq) change it, so
- * that the adapter alone does not say what the model is. */
-static lrk_status check_init(const lrk_json *root, const char *where, lrk_err *err)
+/* Initializations that leave the base as it is, and those that take a part out of it that can be found again. The
+ * others change it so that the adapter alone does not say what the model is: random, or made of data. */
+static lrk_status read_init(lrk_adapter *a, const lrk_json *root, const char *where, lrk_err *err)
 {
+    static const char *const fine[] = {"gaussian", "orthogonal", "eva"}, *const begun[] = {"pissa", "olora"};
     const lrk_json *v = lrk_json_get(root, "init_lora_weights");
     const char *s = lrk_json_string(v, NULL);
-    const bool fine = !v || lrk_json_is(v, LRK_JSON_BOOL) || lrk_json_is(v, LRK_JSON_NULL) ||
-                      (s && (strcmp(s, "gaussian") == 0 || strcmp(s, "orthogonal") == 0 ||
-                             strcmp(s, "eva") == 0));
-    LRK_REQUIRE(err, fine, LRK_ESUPPORT,
-                "%s: init_lora_weights: '%.40s' is not supported: it changes the base model", where,
-                s ? s : lrk_json_kind_name(lrk_json_type(v)));
+    if (!v || lrk_json_is(v, LRK_JSON_BOOL) || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
+    for (size_t i = 0; s && i < sizeof fine / sizeof *fine; i++)
+        if (strcmp(s, fine[i]) == 0) return LRK_OK;
+    for (size_t i = 0; s && i < sizeof begun / sizeof *begun; i++)
+        if (strcmp(s, begun[i]) == 0) a->begun = begun[i];
+    LRK_REQUIRE(err, a->begun || !s || strncmp(s, "pissa_niter_", 12) != 0, LRK_ESUPPORT,
+                "%s: init_lora_weights: '%.40s' takes a part out of the base that PEFT finds by random search, another "
+                "one each time it loads the adapter; save it where it was trained with "
+                "path_initial_model_for_weight_conversion",
+                where, s);
+    LRK_REQUIRE(err, a->begun, LRK_ESUPPORT, "%s: init_lora_weights: '%.40s' is not supported: it changes the base model",
+                where, s ? s : lrk_json_kind_name(lrk_json_type(v)));
+    return LRK_OK;
+}
+
+lrk_status lrk_adapter_check_plain(const lrk_adapter *a, lrk_err *err)
+{
+    LRK_REQUIRE(err, !a->begun, LRK_ESUPPORT,
+                "the adapter began as a part of its base (init_lora_weights: %s), which PEFT takes out of the base when "
+                "it loads it; `lorikeet export --adapter A --base M --peft OUT` makes a plain one of it",
+                a->begun);
     return LRK_OK;
 }
 
@@ -242,7 +258,7 @@ static lrk_status read_config(lrk_adapter *a, const char *where, lrk_err *err)
     LRK_TRY(check_word(root, "peft_type", "LORA", where, err));
     LRK_TRY(check_word(root, "task_type", "CAUSAL_LM", where, err));
     LRK_TRY(check_word(root, "bias", "none", where, err));
-    LRK_TRY(check_init(root, where, err));
+    LRK_TRY(read_init(a, root, where, err));
     LRK_TRY(lrk_json_opt_size(root, "r", 1, MAX_RANK, &a->rank, where, err));
     LRK_TRY(lrk_json_opt_real(root, "lora_alpha", &a->alpha, where, err));
     LRK_TRY(lrk_json_opt_real(root, "lora_dropout", &a->dropout, where, err));

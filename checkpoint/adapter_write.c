@@ -65,6 +65,7 @@ static lrk_status put_patterns(const lrk_adapter *a, lrk_json *root, lrk_err *er
 
 static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
 {
+    LRK_TRY(lrk_adapter_check_plain(a, err));
     lrk_json_set(root, "peft_type", lrk_json_c_string("LORA"));
     lrk_json_set(root, "task_type", lrk_json_c_string("CAUSAL_LM"));
     lrk_json_set(root, "base_model_name_or_path", lrk_json_c_string(a->base_model));

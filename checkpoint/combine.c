@@ -49,6 +49,7 @@ static lrk_status check_adapter(const combining *c, size_t i, lrk_err *err)
 {
     const lrk_adapter *a = &c->adapter[i];
     const char *first = base_hash(&c->adapter[0]), *hash = base_hash(a);
+    LRK_TRY(lrk_err_prefix(err, lrk_adapter_check_plain(a, err), "adapter %zu", i + 1));
     LRK_REQUIRE(err, !a->dora, LRK_ESUPPORT, "adapter %zu is DoRA: magnitudes cannot be combined; merge it into its base",
                 i + 1);
     LRK_REQUIRE(err, a->n_stacks == 0, LRK_ESUPPORT,

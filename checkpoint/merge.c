@@ -342,6 +342,7 @@ lrk_status lrk_merge(const lrk_weights *base, const lrk_adapter *adapter,
                          .arena = lrk_arena_growing("merge")};
     *report = (lrk_merge_report){0};
     LRK_TRY(check_options(options, err));
+    if (adapter) LRK_TRY(lrk_adapter_check_plain(adapter, err));
     if (adapter) LRK_TRY(lrk_adapter_check_base(adapter, base, options->any_base, err));
     const bool made_directory = !options->gguf && !lrk_is_dir(options->out);
     lrk_status status = plan(&job, err);

@@ -1,6 +1,7 @@
 /* cli/cmd_convert.c -- lorikeet convert: weights and adapters between Hugging Face's form and GGUF.
  */
 #include "cli/merge_run.h"
+#include "generate/adapter_io.h"
 #include "generate/manifest.h"
 
 /* A PEFT directory becomes a file, a file becomes a directory. */
@@ -10,7 +11,7 @@ static lrk_status convert(const lrk_merge_args *m, const lrk_weights *base, lrk_
     const bool peft = lrk_is_dir(m->adapter);
     LRK_TRY(peft ? lrk_adapter_load(a, m->adapter, err)
                  : lrk_adapter_load_gguf(a, m->adapter, base, err));
-    LRK_TRY(lrk_adapter_check_base(a, base, m->o.any_base, err));
+    LRK_TRY(lrk_adapter_fit(a, base, m->o.any_base, err));
     lrk_json *from;
     LRK_TRY(lrk_manifest_load(&from, m->adapter, err));
     lrk_status s = peft ? lrk_manifest_save_gguf(a, base, from, m->o.out, err)

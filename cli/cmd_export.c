@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "checkpoint/adapter.h"
 #include "cli/merge_run.h"
+#include "generate/adapter_io.h"
 #include "generate/manifest.h"
 #include "generate/ollama.h"
 
@@ -50,13 +51,13 @@ static lrk_status copy_template(const request *q, lrk_err *err)
     return status;
 }
 
-static lrk_status work(const request *q, const lrk_adapter *a, lrk_err *err)
+static lrk_status work(const request *q, lrk_adapter *a, lrk_err *err)
 {
     lrk_weights *base = NULL;
     lrk_status status = LRK_OK;
     if (q->base) {
         LRK_TRY(lrk_weights_open(&base, q->base, err));
-        status = lrk_adapter_check_base(a, base, q->any_base, err);
+        status = lrk_adapter_fit(a, base, q->any_base, err);
     }
     if (status == LRK_OK && q->gguf) status = lrk_manifest_save_gguf(a, base, q->manifest, q->gguf, err);
     if (status == LRK_OK && q->peft) status = lrk_adapter_save(a, q->peft, err);

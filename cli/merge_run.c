@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "cli/json_out.h"
+#include "generate/adapter_io.h"
 #include "generate/manifest.h"
 #include "generate/model_text.h"
 #include "generate/ollama.h"
@@ -143,6 +144,7 @@ lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err)
     lrk_merge_report report;
     LRK_TRY(lrk_weights_open(&base, m->model, err));
     lrk_status status = m->adapter ? lrk_adapter_load(&a, m->adapter, err) : LRK_OK;
+    if (status == LRK_OK && m->adapter) status = lrk_adapter_fit(&a, base, m->o.any_base, err);
     if (status == LRK_OK) status = merge(m, base, &a, &report, err);
     if (status == LRK_OK) status = lrk_merge_print(&m->o, &report, m->json, err);
     if (status == LRK_OK && report.needs_tokenizer)

@@ -1,7 +1,6 @@
 /* generate/adapter_io.c -- copies adapters between model and file order. */
 #include "generate/adapter_io.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -166,6 +165,7 @@ static lrk_status copy_in(const lrk_adapter *from, const lrk_model *m, const lrk
 
 lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *err)
 {
+    LRK_TRY(lrk_adapter_check_plain(a, err));
     size_t there = a->n_stacks, taken = 0;
     for (size_t i = 0; i < a->n; i++) there += !a->module[i].stacked;
     for (size_t i = 0; i < m->n_adapted; i++) taken += lrk_adapter_parts(m->adapted[i]);
@@ -317,42 +317,17 @@ lrk_status lrk_adapter_copies(lrk_arena *arena, lrk_device device, const lrk_pro
     return m->rank ? rows_out(arena, device, p, 1, m, err) : LRK_OK;
 }
 
-double lrk_adapter_doubled(double alpha, bool rslora)
-{
-    return alpha * (rslora ? sqrt(2.0) : 2.0);
-}
-
-/* [A; A0] and [B, -B0] in place of A and B. */
-static lrk_status join(lrk_adapter *a, const lrk_model *m, const lrk_projection *p, lrk_tensor *first,
-                       lrk_tensor *second, lrk_err *err)
-{
-    const size_t R = p->rank, in = lrk_cols(first), out = lrk_rows(second);
-    lrk_tensor a0 = p->a0, b0 = p->b0, none = {.rank = 0};
-    float *top, *both;
-    LRK_TRY(lrk_adapter_copies(&a->arena, m->device, p, 0, &a0, &b0, &none, err));
-    LRK_TRY(lrk_alloc(&a->arena, 2 * R * in, sizeof *top, p->path, &top, err));
-    LRK_TRY(lrk_alloc(&a->arena, out * 2 * R, sizeof *both, p->path, &both, err));
-    memcpy(top, first->data, lrk_bytes(first));
-    memcpy(top + R * in, a0.data, lrk_bytes(&a0));
-    for (size_t i = 0; i < out; i++) {
-        memcpy(both + 2 * i * R, lrk_row(second, i), R * sizeof *both);
-        memcpy(both + (2 * i + 1) * R, lrk_row(&b0, i), R * sizeof *both);
-    }
-    *first = lrk_mat(LRK_F32, 2 * R, in);
-    *second = lrk_mat(LRK_F32, out, 2 * R);
-    first->data = top;
-    second->data = both;
-    first->name = second->name = p->path;
-    return LRK_OK;
-}
-
 static lrk_status take_part(lrk_adapter *a, const lrk_model *m, const lrk_projection *p, size_t part,
                             lrk_err *err)
 {
     char path[LRK_NAME_MAX];
     lrk_tensor first = p->a, second = p->b, third = p->m;
     LRK_TRY(lrk_adapter_copies(&a->arena, m->device, p, part, &first, &second, &third, err));
-    if (p->a0.rank) LRK_TRY(join(a, m, p, &first, &second, err));
+    if (p->a0.rank) {
+        lrk_tensor a0 = p->a0, b0 = p->b0, none = {.rank = 0};
+        LRK_TRY(lrk_adapter_copies(&a->arena, m->device, p, 0, &a0, &b0, &none, err));
+        LRK_TRY(lrk_adapter_join(&a->arena, p->path, &first, &second, &a0, &b0, err));
+    }
     const double alpha = p->a0.rank ? lrk_adapter_doubled(p->alpha, a->rslora) : p->alpha;
     part_path(m, p, part, path);
     const char *name = lrk_strdup(&a->arena, path);

@@ -10,6 +10,18 @@
 #include "checkpoint/adapter.h"
 #include "models/model.h"
 
+/* The adapter is for this base (lrk_adapter_check_base), and becomes one for it as it is. What PEFT saved of a start
+ * that is a part of the base (`begun`; models/principal.h) is for W - s B0 A0, which PEFT makes anew from W whenever it
+ * loads it (peft, tuners/lora/layer.py, pissa_init, olora_init), with DoRA too. Here the part is found in the same way
+ * and its pair put beside the other one: [A; A0], [B, -B0], of twice the rank, on the unchanged W. Against PEFT: the
+ * roundings of W - s B0 A0 where it stores 16 bits, and what products in f32 blur. LRK_ESUPPORT where the base is
+ * quantized: there PEFT takes nothing out, or rounds what is left to blocks again. */
+lrk_status lrk_adapter_fit(lrk_adapter *a, const lrk_weights *base, bool any_hash, lrk_err *err);
+
+/* [A; A0] and [B, B0] in place of A and B, in the arena. */
+lrk_status lrk_adapter_join(lrk_arena *arena, const char *path, lrk_tensor *a, lrk_tensor *b, const lrk_tensor *a0,
+                            const lrk_tensor *b0, lrk_err *err);
+
 /* The lrk_lora_options that make a model with the adapters of this file: ctx is the adapter. */
 lrk_lora_options lrk_adapter_options(const lrk_adapter *a);
 

@@ -26,7 +26,7 @@ static lrk_status open_all(lrk_responder *r, lrk_err *err)
     LRK_TRY(lrk_text_check_rows(&r->text, r->base.decoder.vocabulary, o->model, err));
     if (!o->adapter) return LRK_OK;
     LRK_TRY(lrk_adapter_load(&r->adapter, o->adapter, err));
-    return lrk_adapter_check_base(&r->adapter, r->base.weights, o->any_base, err);
+    return lrk_adapter_fit(&r->adapter, r->base.weights, o->any_base, err);
 }
 
 lrk_status lrk_responder_open(lrk_responder *r, const lrk_responder_options *o, lrk_err *err)

@@ -8,11 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { MORE = 10, MOST_ROUNDS = 256, LOOK = 8 };
+enum { MORE = 10, MOST_ROUNDS = 256, CERTAIN_ROUNDS = 1024, LOOK = 8 };
 
 /* Vectors lie one behind the other: x those of inputs of W, y of outputs, K of each. */
 typedef struct search {
-    const lrk_projection *p;
+    const lrk_principal *p;
     lrk_arena arena;
     size_t K;
     lrk_columns x, y, basis, before; /* basis: of x; before: x when it was last looked at */
@@ -25,7 +25,7 @@ typedef struct search {
 
 static lrk_gemm product(const search *s, bool forward)
 {
-    const lrk_tensor *w = &s->p->stored;
+    const lrk_tensor *w = s->p->weight;
     const size_t from = forward ? lrk_cols(w) : lrk_rows(w), to = forward ? lrk_rows(w) : lrk_cols(w);
     return (lrk_gemm){.m = s->K, .n = to, .k = from, .a = {s->narrow[!forward], LRK_F32, from, false},
                       .b = lrk_operand_of(w, forward), .c = s->narrow[forward], .c_dtype = LRK_F32,
@@ -38,9 +38,9 @@ static lrk_status make(search *s, lrk_columns *m, size_t rows, lrk_err *err)
     return lrk_alloc(&s->arena, rows * s->K, sizeof *m->at, "vectors", &m->at, err);
 }
 
-static lrk_status open_search(search *s, const lrk_projection *p, size_t K, lrk_err *err)
+static lrk_status open_search(search *s, const lrk_principal *p, size_t K, lrk_err *err)
 {
-    const size_t in = lrk_cols(&p->stored), out = lrk_rows(&p->stored);
+    const size_t in = lrk_cols(p->weight), out = lrk_rows(p->weight);
     *s = (search){.p = p, .K = K, .arena = lrk_arena_growing("decomposition")};
     LRK_TRY(make(s, &s->x, in, err));
     LRK_TRY(make(s, &s->before, in, err));
@@ -127,16 +127,21 @@ static bool stands(search *s)
 }
 
 /* So many rounds of subspace iteration, or, below 0, as many as it takes. */
-static lrk_status iterate(search *s, int rounds, uint64_t seed, lrk_err *err)
+static lrk_status iterate(search *s, int rounds, bool certain, lrk_err *err)
 {
-    const lrk_rng rng = {.seed = seed, .site = LRK_SITE_INIT | (s->p->dropout.site & 0xffffffu)};
-    for (size_t i = 0; i < s->x.rows * s->K; i++) s->x.at[i] = lrk_rng_normal(rng, i);
+    const int most = certain ? CERTAIN_ROUNDS : MOST_ROUNDS;
+    for (size_t i = 0; i < s->x.rows * s->K; i++) s->x.at[i] = lrk_rng_normal(s->p->rng, i);
     for (int round = 0;; round++) {
         multiply(s, true);
         LRK_TRY(orthonormal(s, err));
         if (rounds >= 0 ? round == rounds : round % LOOK == 0) {
             look(s);
-            if (rounds >= 0 || stands(s) || round == MOST_ROUNDS) return LRK_OK;
+            if (rounds >= 0 || stands(s)) return LRK_OK;
+            LRK_REQUIRE(err, !certain || round < most, LRK_ENUMERIC,
+                        "%s: its singular values number %zu and %zu are so near that the part which PEFT takes out of "
+                        "its matrix cannot be told",
+                        s->p->path, s->p->rank, s->p->rank + 1);
+            if (round == most) return LRK_OK;
         } else {
             multiply(s, false);
         }
@@ -148,7 +153,7 @@ static void take_triplets(search *s, float *a, float *b)
 {
     const size_t r = s->p->rank, in = s->x.rows, out = s->y.rows;
     for (size_t i = 0; i < r; i++) {
-        const double root = sqrt(s->length[i] / s->p->attr.scale), *x = lrk_column(&s->x, s->index[i]);
+        const double root = sqrt(s->length[i] / s->p->scale), *x = lrk_column(&s->x, s->index[i]);
         memset(s->column, 0, out * sizeof *s->column);
         for (size_t j = 0; j < s->K; j++)
             lrk_subtract(s->column, -lrk_column(&s->turned, s->index[i])[j], lrk_column(&s->y, j), out);
@@ -172,18 +177,32 @@ static lrk_status take_columns(search *s, float *a, float *b, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status fill(search *s, lrk_device device, const lrk_beginning *begin, uint64_t seed, lrk_err *err)
+lrk_status lrk_principal_part(const lrk_principal *p, const lrk_beginning *begin, bool certain, float *a, float *b,
+                              lrk_err *err)
 {
-    const lrk_projection *p = s->p;
-    float *a, *b;
-    LRK_TRY(lrk_alloc(&s->arena, lrk_count(&p->a), sizeof *a, "A", &a, err));
-    LRK_TRY(lrk_alloc(&s->arena, lrk_count(&p->b), sizeof *b, "B", &b, err));
-    if (begin->kind == LRK_BEGIN_OLORA) {
-        LRK_TRY(take_columns(s, a, b, err));
-    } else {
-        LRK_TRY(iterate(s, begin->rounds, seed, err));
-        take_triplets(s, a, b);
+    const size_t least = lrk_min(lrk_rows(p->weight), lrk_cols(p->weight));
+    const bool exact = begin->kind == LRK_BEGIN_PISSA && begin->rounds < 0;
+    search s;
+    lrk_status status = open_search(&s, p, exact ? lrk_min(least, 2 * p->rank + MORE) : p->rank, err);
+    if (status == LRK_OK && begin->kind == LRK_BEGIN_OLORA) {
+        status = take_columns(&s, a, b, err);
+    } else if (status == LRK_OK) {
+        status = iterate(&s, begin->rounds, certain, err);
+        if (status == LRK_OK) take_triplets(&s, a, b);
     }
+    lrk_arena_free(&s.arena);
+    return status;
+}
+
+static lrk_status fill(lrk_projection *p, lrk_device device, const lrk_beginning *begin, uint64_t seed,
+                       lrk_arena *arena, lrk_err *err)
+{
+    const lrk_principal part = {.path = p->path, .weight = &p->stored, .rank = p->rank, .scale = p->attr.scale,
+                                .rng = {.seed = seed, .site = LRK_SITE_INIT | (p->dropout.site & 0xffffffu)}};
+    float *a, *b;
+    LRK_TRY(lrk_alloc(arena, lrk_count(&p->a), sizeof *a, "A", &a, err));
+    LRK_TRY(lrk_alloc(arena, lrk_count(&p->b), sizeof *b, "B", &b, err));
+    LRK_TRY(lrk_principal_part(&part, begin, false, a, b, err));
     lrk_device_upload(device, p->a.data, a, lrk_bytes(&p->a));
     lrk_device_upload(device, p->b.data, b, lrk_bytes(&p->b));
     lrk_device_upload(device, p->a0.data, a, lrk_bytes(&p->a0));
@@ -195,11 +214,8 @@ static lrk_status fill(search *s, lrk_device device, const lrk_beginning *begin,
 lrk_status lrk_principal_start(lrk_projection *p, lrk_device device, const lrk_beginning *begin, uint64_t seed,
                                lrk_err *err)
 {
-    const size_t least = lrk_min(lrk_rows(&p->stored), lrk_cols(&p->stored));
-    const bool exact = begin->kind == LRK_BEGIN_PISSA && begin->rounds < 0;
-    search s;
-    lrk_status status = open_search(&s, p, exact ? lrk_min(least, 2 * p->rank + MORE) : p->rank, err);
-    if (status == LRK_OK) status = fill(&s, device, begin, seed, err);
-    lrk_arena_free(&s.arena);
+    lrk_arena arena = lrk_arena_growing("start");
+    const lrk_status status = fill(p, device, begin, seed, &arena, err);
+    lrk_arena_free(&arena);
     return status;
 }

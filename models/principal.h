@@ -18,8 +18,23 @@
 #define LRK_MODELS_PRINCIPAL_H
 #include "models/lora.h"
 
-/* Fills A, B, A0 and -B0 of p, whose `stored` has data. LRK_ENUMERIC where W has fewer than r
- * independent columns. */
+/* The part of a matrix as it is stored, in this process's memory. */
+typedef struct lrk_principal {
+    const char *path;         /* for messages */
+    const lrk_tensor *weight; /* (out, in) */
+    size_t rank;
+    double scale;
+    lrk_rng rng; /* where the search begins */
+} lrk_principal;
+
+/* A0 (r, in) and B0 (out, r). LRK_ENUMERIC where W has fewer than r independent columns; with `certain`, for who needs
+ * the part that others take out, also where 1024 rounds of a search without a number of them do not part the values:
+ * the product B0 A0 is then that of the exact triplets to some 1e-5 of the largest value, with which products in f32
+ * blur it. */
+lrk_status lrk_principal_part(const lrk_principal *p, const lrk_beginning *begin, bool certain, float *a, float *b,
+                              lrk_err *err);
+
+/* Fills A, B, A0 and -B0 of p, whose `stored` has data. */
 lrk_status lrk_principal_start(lrk_projection *p, lrk_device device, const lrk_beginning *begin, uint64_t seed,
                                lrk_err *err);
 

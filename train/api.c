@@ -192,6 +192,7 @@ int lorikeet_merge(const char *base, const char *adapter, const char *out, const
     }
     if (status == LRK_OK) status = lrk_weights_open(&w, base, &err);
     if (status == LRK_OK) status = lrk_adapter_load(&a, adapter, &err);
+    if (status == LRK_OK) status = lrk_adapter_fit(&a, w, false, &err);
     if (status == LRK_OK) status = lrk_merge_model(w, &a, &o, &report, &err);
     lrk_adapter_free(&a);
     lrk_weights_close(w);

@@ -84,7 +84,7 @@ static lrk_status start_from(lrk_session *s, const char *path, lrk_err *err)
     const lrk_recipe *r = s->recipe;
     const bool given = lrk_recipe_gives(r, "lora_target_modules") || lrk_recipe_gives(r, "exclude_modules");
     LRK_TRY(lrk_adapter_load(&s->start, path, err));
-    LRK_TRY(lrk_adapter_check_base(&s->start, s->base.weights, false, err));
+    LRK_TRY(lrk_adapter_fit(&s->start, s->base.weights, false, err));
     if (given) LRK_TRY(open_targets(s, err));
     LRK_TRY(lrk_start_check(&s->start, r, given ? &s->targets : NULL, &s->base.decoder, err));
     s->lora = lrk_adapter_options(&s->start);

@@ -151,6 +151,72 @@ static void what_is_written_is_a_plain_adapter(void **state)
     }
 }
 
+/* A and B of what PEFT converted, as it has them before: for weights that lack the part. */
+static void unconvert(lrk_adapter *a, const char *init)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        lrk_adapter_module *m = &a->module[i];
+        lrk_tensor b = lrk_mat(LRK_F32, lrk_rows(&m->b), lrk_cols(&m->b) / 2);
+        assert_int_equal(lrk_alloc(&a->arena, lrk_count(&b), sizeof(float), "B", &b.data, NULL), LRK_OK);
+        for (size_t row = 0; row < lrk_rows(&b); row++)
+            memcpy(lrk_row(&b, row), lrk_row(&m->b, row), lrk_cols(&b) * sizeof(float));
+        m->b = b;
+        m->a.dim[0] /= 2;
+        m->alpha /= a->rslora ? sqrt(2.0) : 2.0;
+    }
+    a->rank /= 2;
+    a->alpha /= a->rslora ? sqrt(2.0) : 2.0;
+    a->begun = init;
+}
+
+/* scale * B A (row, column) */
+static double change(const lrk_adapter_module *m, size_t row, size_t column)
+{
+    double sum = 0.0;
+    for (size_t r = 0; r < lrk_rows(&m->a); r++)
+        sum += (double)((const float *)lrk_row(&m->b, row))[r] * (double)((const float *)lrk_row(&m->a, r))[column];
+    return m->scale * sum;
+}
+
+/* PEFT's part is found again: the adapters of its golden cases, cut to what it saves without converting. The allowance
+ * is that of the triplets, of numbers that are at most the largest value. */
+static void what_peft_saves_unconverted(void **state)
+{
+    static const char *const cases[][2] = {{"llama_pissa", "pissa"}, {"phi3_olora", "olora"}};
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        char base[256], dir[264];
+        lrk_err err = {0};
+        lrk_weights *w = NULL;
+        lrk_adapter want, got;
+        snprintf(base, sizeof base, "%s/tests/golden/data/%s", LRK_SOURCE_DIR, cases[k][0]);
+        snprintf(dir, sizeof dir, "%s/adapter", base);
+        if (lrk_weights_open(&w, base, &err) != LRK_OK || lrk_adapter_load(&want, dir, &err) != LRK_OK ||
+            lrk_adapter_load(&got, dir, &err) != LRK_OK)
+            fail_msg("%s", err.text);
+        unconvert(&got, cases[k][1]);
+        assert_int_equal(lrk_adapter_check_plain(&got, &err), LRK_ESUPPORT);
+        assert_int_equal(lrk_adapter_save(&got, "principal_no", &err), LRK_ESUPPORT);
+        if (lrk_adapter_fit(&got, w, false, &err) != LRK_OK) fail_msg("%s", err.text);
+        assert_int_equal(lrk_adapter_check_plain(&got, &err), LRK_OK);
+        assert_true(got.rank == want.rank && fabs(got.alpha - want.alpha) < 1e-9);
+        for (size_t i = 0; i < want.n; i++) {
+            const lrk_adapter_module *x = &want.module[i], *y = &got.module[i];
+            double largest = 0.0, furthest = 0.0;
+            assert_true(fabs(lrk_adapter_scale(&got, lrk_rows(&y->a), y->alpha) - x->scale) < 1e-9);
+            for (size_t row = 0; row < lrk_rows(&x->b); row++)
+                for (size_t column = 0; column < lrk_cols(&x->a); column++) {
+                    largest = fmax(largest, fabs(change(x, row, column)));
+                    furthest = fmax(furthest, fabs(change(x, row, column) - change(y, row, column)));
+                }
+            assert_true(largest > 0.01 && furthest <= 2e-5);
+        }
+        lrk_adapter_free(&want);
+        lrk_adapter_free(&got);
+        lrk_weights_close(w);
+    }
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -175,6 +241,7 @@ int main(void)
         cmocka_unit_test(pissa_is_the_largest_part),
         cmocka_unit_test(olora_is_the_first_columns),
         cmocka_unit_test(what_is_written_is_a_plain_adapter),
+        cmocka_unit_test(what_peft_saves_unconverted),
         cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

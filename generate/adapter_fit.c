@@ -1,0 +1,75 @@
+/* generate/adapter_fit.c -- an adapter that began as a part of its base becomes one for the whole of it. */
+#include "base/dtype.h"
+#include "generate/adapter_io.h"
+#include "models/principal.h"
+
+#include <math.h>
+#include <string.h>
+
+double lrk_adapter_doubled(double alpha, bool rslora)
+{
+    return alpha * (rslora ? sqrt(2.0) : 2.0);
+}
+
+lrk_status lrk_adapter_join(lrk_arena *arena, const char *path, lrk_tensor *a, lrk_tensor *b, const lrk_tensor *a0,
+                            const lrk_tensor *b0, lrk_err *err)
+{
+    const size_t R = lrk_rows(a), in = lrk_cols(a), out = lrk_rows(b);
+    float *top, *both;
+    LRK_TRY(lrk_alloc(arena, 2 * R * in, sizeof *top, path, &top, err));
+    LRK_TRY(lrk_alloc(arena, out * 2 * R, sizeof *both, path, &both, err));
+    memcpy(top, a->data, lrk_bytes(a));
+    memcpy(top + R * in, a0->data, lrk_bytes(a0));
+    for (size_t i = 0; i < out; i++) {
+        memcpy(both + 2 * i * R, lrk_row(b, i), R * sizeof *both);
+        memcpy(both + (2 * i + 1) * R, lrk_row(b0, i), R * sizeof *both);
+    }
+    *a = lrk_mat(LRK_F32, 2 * R, in);
+    *b = lrk_mat(LRK_F32, out, 2 * R);
+    a->data = top;
+    b->data = both;
+    a->name = b->name = path;
+    return LRK_OK;
+}
+
+/* Row `row` of the module's B in the base's matrix, whose rows may stand in GGUF's order. */
+static size_t base_row(const lrk_weights *base, const lrk_tensor *weight, size_t row)
+{
+    bool query;
+    const size_t D = lrk_weights_head_dim(base);
+    return lrk_weights_permuted_qk(base) && lrk_name_is_qk(weight->name, &query) ? lrk_qk_gguf_row(row, D) : row;
+}
+
+static lrk_status settle(lrk_adapter *a, const lrk_weights *base, lrk_adapter_module *m, size_t number, lrk_err *err)
+{
+    const lrk_beginning begin = {strcmp(a->begun, "pissa") == 0 ? LRK_BEGIN_PISSA : LRK_BEGIN_OLORA, -1};
+    lrk_tensor weight, a0 = m->a, b0 = m->b, found = m->b;
+    const bool there = lrk_adapter_base_matrix(base, m->path, &weight);
+    LRK_ASSERT(there);
+    LRK_REQUIRE(err, !lrk_dtype_quantized(weight.dtype), LRK_ESUPPORT,
+                "%s: init_lora_weights: %s takes its part out of weights of 16 or 32 bits, and %s stores %s", m->path,
+                a->begun, lrk_weights_path(base), lrk_dtype_name(weight.dtype));
+    LRK_TRY(lrk_alloc(&a->arena, lrk_count(&a0), sizeof(float), m->path, &a0.data, err));
+    LRK_TRY(lrk_alloc(&a->arena, lrk_count(&b0), sizeof(float), m->path, &b0.data, err));
+    LRK_TRY(lrk_alloc(&a->arena, lrk_count(&b0), sizeof(float), m->path, &found.data, err));
+    const lrk_principal part = {.path = m->path, .weight = &weight, .rank = lrk_rows(&m->a), .scale = m->scale,
+                                .rng = {.site = LRK_SITE_INIT + (uint32_t)number}};
+    LRK_TRY(lrk_principal_part(&part, &begin, true, a0.data, found.data, err));
+    for (size_t i = 0; i < lrk_rows(&b0); i++) {
+        const float *from = lrk_row(&found, base_row(base, &weight, i));
+        for (size_t r = 0; r < part.rank; r++) ((float *)lrk_row(&b0, i))[r] = -from[r];
+    }
+    m->alpha = lrk_adapter_doubled(m->alpha, a->rslora);
+    return lrk_adapter_join(&a->arena, m->path, &m->a, &m->b, &a0, &b0, err);
+}
+
+lrk_status lrk_adapter_fit(lrk_adapter *a, const lrk_weights *base, bool any_hash, lrk_err *err)
+{
+    LRK_TRY(lrk_adapter_check_base(a, base, any_hash, err));
+    if (!a->begun) return LRK_OK;
+    for (size_t i = 0; i < a->n; i++) LRK_TRY(settle(a, base, &a->module[i], i, err));
+    a->rank *= 2;
+    a->alpha = lrk_adapter_doubled(a->alpha, a->rslora);
+    a->begun = NULL;
+    return LRK_OK;
+}
