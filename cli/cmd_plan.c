@@ -33,8 +33,10 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
            (unsigned long long)t->trained,
            t->tokens ? 100.0 * (double)t->trained / (double)t->tokens : 0.0,
            (unsigned long long)l->longest_row);
-    printf("run       %llu steps, %llu tokens, micro-batches of up to %zu tokens, %s on %s\n",
-           (unsigned long long)l->steps, (unsigned long long)l->tokens, l->micro_tokens,
+    printf("run       %llu steps, %llu tokens", (unsigned long long)l->steps, (unsigned long long)l->tokens);
+    if (l->computed < l->tokens)
+        printf(" (%llu computed, for rows that begin alike share that)", (unsigned long long)l->computed);
+    printf(", micro-batches of up to %zu tokens, %s on %s\n", l->micro_tokens,
            lrk_compute_name(s->engine.compute), s->device == LRK_CUDA ? "the GPU" : "the CPU");
     printf("memory%s, %s\n", s->device == LRK_CUDA ? " of the GPU" : "",
            kept[s->engine.recompute]);
@@ -97,6 +99,7 @@ static lrk_status print_json(const lrk_plan *p, const lrk_session *s, lrk_err *e
     lrk_json_set_count(o, "steps", l->steps);
     lrk_json_set_count(o, "tokens", l->tokens);
     lrk_json_set_count(o, "trained_tokens", l->trained);
+    lrk_json_set_count(o, "computed_tokens", l->computed);
     lrk_json_set_count(o, "micro_batch_tokens", l->micro_tokens);
     lrk_json_set(o, "flops", lrk_json_new_real(p->flops));
     lrk_json_set(o, "gflops_per_s", lrk_json_new_real(p->seconds > 0.0 ? 1e-9 * p->flops / p->seconds : 0.0));

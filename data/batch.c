@@ -3,15 +3,12 @@
 
 #include "base/rng.h"
 #include "base/size.h"
+#include "data/packing.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct bin {
-    size_t tokens, rows, trained;
-} bin;
 
 struct lrk_batches {
     lrk_tokens *const *sets;
@@ -24,11 +21,9 @@ struct lrk_batches {
     uint64_t order_epoch; /* the epoch that `order` is of, UINT64_MAX: none */
     lrk_batch_cursor at;
     lrk_batch_limits limits;
+    lrk_prefixes *prefixes; /* NULL: nothing is shared */
     /* the step under construction; room for the largest */
-    uint64_t *row;  /* [step_rows] its rows, longest first */
-    size_t *in_bin; /* [step_rows] */
-    bin *bins;      /* [step_rows] */
-    size_t n_bins;
+    lrk_packing packing;
     int32_t *ids, *targets, *segments;
     uint32_t *row_ids;
     uint8_t *row_mask;
@@ -136,43 +131,36 @@ static size_t rows_of_step(const lrk_batches *b, uint64_t position)
     return n;
 }
 
-typedef struct sized_row {
-    uint64_t number;
-    size_t length, place;
-} sized_row;
-
-static int longest_first(const void *x, const void *y)
+/* Into micro-batches: the n rows from `position` on. */
+static void pack(lrk_batches *b, uint64_t position, size_t n)
 {
-    const sized_row *a = x, *b = y;
-    if (a->length != b->length) return a->length < b->length ? 1 : -1;
-    return (a->place > b->place) - (a->place < b->place);
-}
-
-/* First fit, longest first: fills row, in_bin, bins. */
-static lrk_status partition(lrk_batches *b, uint64_t position, size_t n, lrk_err *err)
-{
-    sized_row *rows = lrk_heap_alloc(n, sizeof *rows);
-    LRK_REQUIRE(err, rows, LRK_ENOMEM, "memory: no room for a step of %zu rows", n);
     for (size_t i = 0; i < n; i++) {
         const uint64_t number = b->order[position + i];
-        rows[i] = (sized_row){number, length_of(b, number), i};
+        b->packing.rows[i] = (lrk_packed_row){
+            .number = number, .length = length_of(b, number), .trained = trained_of(b, number)};
     }
-    qsort(rows, n, sizeof *rows, longest_first);
-    b->n_bins = 0;
-    for (size_t i = 0; i < n; i++) {
-        size_t k = 0;
-        while (k < b->n_bins && ((b->o.tokens_per_micro &&
-                                  b->bins[k].tokens + rows[i].length > b->o.tokens_per_micro) ||
-                                 (b->o.rows_per_micro && b->bins[k].rows == b->o.rows_per_micro)))
-            k++;
-        if (k == b->n_bins) b->bins[b->n_bins++] = (bin){0};
-        b->bins[k].tokens += rows[i].length;
-        b->bins[k].rows++;
-        b->bins[k].trained += trained_of(b, rows[i].number);
-        b->row[i] = rows[i].number;
-        b->in_bin[i] = k;
+    lrk_pack(&b->packing, n, b->o.tokens_per_micro, b->o.rows_per_micro, b->prefixes);
+}
+
+/* Tokens before the last one that predicts nothing that is trained: a target belongs to one row. */
+static size_t sharable(const uint8_t *mask, size_t n)
+{
+    size_t first = 0;
+    while (first < n && !mask[first]) first++;
+    return first ? first - 1 : 0;
+}
+
+static lrk_status find_prefixes(lrk_batches *b, lrk_err *err)
+{
+    LRK_TRY(lrk_prefixes_open(&b->prefixes, (size_t)b->first[b->n_sets], err));
+    for (size_t i = 0; i < b->n_rows; i++) {
+        size_t example;
+        lrk_tokens *t = locate(b, b->chosen[i], &example);
+        const size_t n = lrk_tokens_length(t, example);
+        LRK_TRY(lrk_tokens_read(t, example, b->row_ids, b->row_mask, err));
+        LRK_TRY(lrk_prefixes_add(b->prefixes, (size_t)b->chosen[i], b->row_ids, sharable(b->row_mask, n), err));
     }
-    lrk_heap_free(rows);
+    lrk_prefixes_finish(b->prefixes);
     return LRK_OK;
 }
 
@@ -181,20 +169,22 @@ static lrk_status partition(lrk_batches *b, uint64_t position, size_t n, lrk_err
 static void note_step(lrk_batches *b, size_t n)
 {
     lrk_batch_limits *l = &b->limits;
-    size_t tokens = 0, trained = 0;
-    for (size_t k = 0; k < b->n_bins; k++) {
-        l->micro_tokens = lrk_max(l->micro_tokens, b->bins[k].tokens);
-        l->micro_segments = lrk_max(l->micro_segments, b->bins[k].rows);
-        l->micro_trained = lrk_max(l->micro_trained, b->bins[k].trained);
-        tokens += b->bins[k].tokens;
-        trained += b->bins[k].trained;
+    const lrk_packing *p = &b->packing;
+    size_t tokens = 0;
+    for (size_t k = 0; k < p->n_bins; k++) {
+        l->micro_tokens = lrk_max(l->micro_tokens, p->bins[k].tokens);
+        l->micro_segments = lrk_max(l->micro_segments, p->bins[k].pieces);
+        l->micro_trained = lrk_max(l->micro_trained, p->bins[k].trained);
+        l->trained += p->bins[k].trained;
+        tokens += p->bins[k].tokens;
     }
+    for (size_t i = 0; i < n; i++) l->tokens += p->rows[i].length;
     l->step_tokens = lrk_max(l->step_tokens, tokens);
-    l->step_micro = lrk_max(l->step_micro, b->n_bins);
+    l->step_segments = lrk_max(l->step_segments, p->n_pieces);
+    l->step_micro = lrk_max(l->step_micro, p->n_bins);
     l->steps++;
     l->rows += n;
-    l->tokens += tokens;
-    l->trained += trained;
+    l->computed += tokens;
 }
 
 static uint64_t steps_in_epoch(const lrk_batches *b)
@@ -217,7 +207,7 @@ static bool run_ended(const lrk_batches *b, uint64_t steps)
     return b->o.max_steps && steps >= b->o.max_steps;
 }
 
-static lrk_status survey(lrk_batches *b, lrk_err *err)
+static void survey(lrk_batches *b)
 {
     lrk_batch_limits *l = &b->limits;
     for (uint64_t epoch = 0; (double)epoch < b->o.epochs && !run_ended(b, l->steps); epoch++) {
@@ -226,12 +216,11 @@ static lrk_status survey(lrk_batches *b, lrk_err *err)
         uint64_t left = steps_wanted(b, epoch);
         for (uint64_t at = 0; at < b->n_rows && left && !run_ended(b, l->steps); left--) {
             const size_t n = rows_of_step(b, at);
-            LRK_TRY(partition(b, at, n, err));
+            pack(b, at, n);
             note_step(b, n);
             at += n;
         }
     }
-    return LRK_OK;
 }
 
 /* Largest step in rows, before there is memory to partition one. */
@@ -247,15 +236,13 @@ static size_t largest_step(lrk_batches *b)
 
 static lrk_status allocate(lrk_batches *b, lrk_err *err)
 {
-    const size_t tokens = b->limits.step_tokens, rows = b->limits.step_rows;
+    const size_t tokens = b->limits.step_tokens, segments = b->limits.step_segments;
     lrk_arena *a = &b->arena;
     LRK_TRY(lrk_alloc(a, tokens, sizeof *b->ids, "batch ids", &b->ids, err));
     LRK_TRY(lrk_alloc(a, tokens, sizeof *b->targets, "batch targets", &b->targets, err));
-    LRK_TRY(lrk_alloc(a, rows, LRK_SEG_FIELDS * sizeof *b->segments, "segments", &b->segments, err));
-    LRK_TRY(lrk_alloc(a, rows, sizeof *b->micro_rows, "rows", &b->micro_rows, err));
-    LRK_TRY(lrk_alloc(a, b->limits.step_micro, sizeof *b->micro, "micro-batches", &b->micro, err));
-    LRK_TRY(lrk_alloc(a, b->limits.longest_row, sizeof *b->row_ids, "row", &b->row_ids, err));
-    return lrk_alloc(a, b->limits.longest_row, 1, "row", &b->row_mask, err);
+    LRK_TRY(lrk_alloc(a, segments, LRK_SEG_FIELDS * sizeof *b->segments, "segments", &b->segments, err));
+    LRK_TRY(lrk_alloc(a, segments, sizeof *b->micro_rows, "rows", &b->micro_rows, err));
+    return lrk_alloc(a, b->limits.step_micro, sizeof *b->micro, "micro-batches", &b->micro, err);
 }
 
 static lrk_status check_options(lrk_batches *b, lrk_err *err)
@@ -281,11 +268,11 @@ static lrk_status prepare(lrk_batches *b, lrk_err *err)
 {
     LRK_TRY(choose_rows(b, err));
     LRK_TRY(check_options(b, err));
-    const size_t rows = b->limits.step_rows = largest_step(b);
-    LRK_TRY(lrk_alloc(&b->arena, rows, sizeof *b->row, "rows", &b->row, err));
-    LRK_TRY(lrk_alloc(&b->arena, rows, sizeof *b->in_bin, "rows", &b->in_bin, err));
-    LRK_TRY(lrk_alloc(&b->arena, rows, sizeof *b->bins, "bins", &b->bins, err));
-    LRK_TRY(survey(b, err));
+    LRK_TRY(lrk_packing_alloc(&b->packing, &b->arena, largest_step(b), err));
+    LRK_TRY(lrk_alloc(&b->arena, b->limits.longest_row, sizeof *b->row_ids, "row", &b->row_ids, err));
+    LRK_TRY(lrk_alloc(&b->arena, b->limits.longest_row, 1, "row", &b->row_mask, err));
+    if (b->o.share_prefixes) LRK_TRY(find_prefixes(b, err));
+    survey(b);
     LRK_REQUIRE(err, b->limits.micro_tokens <= INT32_MAX / 2, LRK_EUSAGE,
                 "a micro-batch of %zu tokens; lower micro_batch_size, or set micro_batch_tokens",
                 b->limits.micro_tokens);
@@ -317,6 +304,7 @@ lrk_status lrk_batches_open(lrk_batches **out, lrk_tokens *const *sets, size_t n
 void lrk_batches_close(lrk_batches *b)
 {
     if (!b) return;
+    lrk_prefixes_close(b->prefixes);
     lrk_arena_free(&b->arena);
     lrk_heap_free(b);
 }
@@ -327,48 +315,51 @@ size_t lrk_batches_rows(const lrk_batches *b) { return b->n_rows; }
 
 /* ---- one step ---- */
 
-/* Appends a row to micro-batch m, whose arrays have room. */
-static lrk_status put_row(lrk_batches *b, lrk_micro_batch *m, int32_t *ids, int32_t *targets,
-                          int32_t *segments, uint64_t *rows, uint64_t number, lrk_err *err)
+/* Appends a piece of a row to micro-batch m, whose arrays have room. */
+static lrk_status put_piece(lrk_batches *b, lrk_micro_batch *m, int32_t *ids, int32_t *targets,
+                            int32_t *segments, uint64_t *rows, const lrk_row_piece *piece, lrk_err *err)
 {
     size_t example;
-    lrk_tokens *t = locate(b, number, &example);
-    const size_t n = lrk_tokens_length(t, example), at = m->n_tokens;
+    lrk_tokens *t = locate(b, piece->row, &example);
+    const size_t n = lrk_tokens_length(t, example);
     LRK_TRY(lrk_tokens_read(t, example, b->row_ids, b->row_mask, err));
-    for (size_t i = 0; i < n; i++) {
+    int32_t *segment = segments + m->n_segments * LRK_SEG_FIELDS;
+    lrk_segment_root(segment, m->n_tokens, piece->end - piece->begin);
+    segment[LRK_SEG_POSITION] = (int32_t)piece->begin;
+    segment[LRK_SEG_PARENT] = piece->parent;
+    rows[m->n_segments++] = piece->row;
+    for (size_t i = piece->begin; i < piece->end; i++) {
         const bool target = i + 1 < n && b->row_mask[i + 1];
-        ids[at + i] = (int32_t)b->row_ids[i];
-        targets[at + i] = target ? (int32_t)b->row_ids[i + 1] : -1;
+        ids[m->n_tokens] = (int32_t)b->row_ids[i];
+        targets[m->n_tokens++] = target ? (int32_t)b->row_ids[i + 1] : -1;
         m->n_trained += target;
     }
-    lrk_segment_root(segments + m->n_segments * LRK_SEG_FIELDS, at, n);
-    rows[m->n_segments++] = number;
-    m->n_tokens += n;
     return LRK_OK;
 }
 
 static lrk_status build(lrk_batches *b, size_t n, lrk_err *err)
 {
-    size_t token = 0, segment = 0;
+    const lrk_packing *p = &b->packing;
+    size_t token = 0;
     b->step = (lrk_step){.epoch = b->at.epoch,
                          .step = b->at.step,
                          .micro = b->micro,
-                         .n_micro = b->n_bins,
+                         .n_micro = p->n_bins,
                          .n_rows = n};
-    for (size_t k = 0; k < b->n_bins; k++) {
+    for (size_t i = 0; i < n; i++) b->step.n_tokens += p->rows[i].length;
+    for (size_t k = 0; k < p->n_bins; k++) {
+        const lrk_bin *bin = &p->bins[k];
         lrk_micro_batch *m = &b->micro[k];
         int32_t *ids = b->ids + token, *targets = b->targets + token;
-        int32_t *segments = b->segments + segment * LRK_SEG_FIELDS;
-        uint64_t *rows = b->micro_rows + segment;
+        int32_t *segments = b->segments + bin->first * LRK_SEG_FIELDS;
+        uint64_t *rows = b->micro_rows + bin->first;
         *m = (lrk_micro_batch){.ids = ids, .targets = targets, .segments = segments, .rows = rows};
-        for (size_t i = 0; i < n; i++)
-            if (b->in_bin[i] == k)
-                LRK_TRY(put_row(b, m, ids, targets, segments, rows, b->row[i], err));
+        for (size_t i = 0; i < bin->pieces; i++)
+            LRK_TRY(put_piece(b, m, ids, targets, segments, rows, &p->pieces[bin->first + i], err));
         token += m->n_tokens;
-        segment += m->n_segments;
         b->step.n_trained += m->n_trained;
     }
-    b->step.n_tokens = token;
+    b->step.n_computed = token;
     return LRK_OK;
 }
 
@@ -378,7 +369,7 @@ lrk_status lrk_batches_next(lrk_batches *b, const lrk_step **step, lrk_err *err)
     if (b->at.step == b->limits.steps) return LRK_OK;
     set_epoch(b, b->at.epoch);
     const size_t n = rows_of_step(b, b->at.position);
-    LRK_TRY(partition(b, b->at.position, n, err));
+    pack(b, b->at.position, n);
     LRK_TRY(build(b, n, err));
     b->at.step++;
     b->at.position += n;

@@ -95,6 +95,17 @@ static void rows(lrk_reader *r, const char *name, const lrk_recipe_datasets *lis
     }
 }
 
+/* Dropout draws for each row. */
+static void sharing(lrk_reader *r)
+{
+    lrk_recipe *p = r->recipe;
+    if (p->lora_dropout <= 0) return;
+    if (p->share_prefixes && given(r, "share_prefixes"))
+        lrk_mistake(r, given(r, "share_prefixes"), "share_prefixes",
+                    "with lora_dropout each row is computed by itself; say lora_dropout: 0, or leave this out");
+    p->share_prefixes = false;
+}
+
 static void data(lrk_reader *r)
 {
     const lrk_recipe *p = r->recipe;
@@ -173,6 +184,7 @@ void lrk_recipe_rules(lrk_reader *r)
     missing(r);
     if (r->n_mistakes) return; /* what follows would complain of defaults in place of mistakes */
     data(r);
+    sharing(r);
     rows(r, "datasets", &r->recipe->datasets);
     rows(r, "test_datasets", &r->recipe->test_datasets);
     targets(r);

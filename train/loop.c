@@ -114,7 +114,8 @@ static bool due(uint64_t step, uint64_t every, uint64_t total)
 static lrk_status begin_step(lrk_training *t, const lrk_step *step, lrk_err *err)
 {
     lrk_step_record *r = &t->under_way[t->n_under_way];
-    *r = (lrk_step_record){.tokens = step->n_tokens, .trained_tokens = step->n_trained};
+    *r = (lrk_step_record){.tokens = step->n_tokens, .trained_tokens = step->n_trained,
+                           .computed_tokens = step->n_computed};
     LRK_TRY(train_step(t, step, r, err));
     r->step = ++t->state.step;
     r->epoch = epoch_of(t);

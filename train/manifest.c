@@ -28,6 +28,7 @@ static lrk_status put_training(lrk_json *root, const lrk_training *t, lrk_arena 
     lrk_json_set_count(o, "steps", t->state.step);
     lrk_json_set_count(o, "tokens", l->tokens);
     lrk_json_set_count(o, "trained_tokens", l->trained);
+    lrk_json_set_count(o, "computed_tokens", l->computed);
     lrk_json_set_count(o, "seed", s->recipe->seed);
     lrk_json_set_text(o, "compute", lrk_compute_name(s->engine.compute));
     lrk_json_set_text(o, "device", lrk_device_name(s->device));

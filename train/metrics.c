@@ -47,6 +47,7 @@ lrk_status lrk_metrics_step(const char *path, const lrk_step_record *r, lrk_err 
     number(&b, "grad_norm", r->grad_norm);
     whole(&b, "tokens", r->tokens);
     whole(&b, "trained_tokens", r->trained_tokens);
+    whole(&b, "computed_tokens", r->computed_tokens);
     number(&b, "seconds", r->seconds);
     number(&b, "tokens_per_second", per_second(r->tokens, r->seconds));
     number(&b, "trained_tokens_per_second", per_second(r->trained_tokens, r->seconds));

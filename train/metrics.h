@@ -18,7 +18,8 @@ typedef struct lrk_step_record {
     double loss;  /* mean over the trained tokens of the step, before its update */
     double learning_rate;
     double grad_norm;                /* before clipping */
-    uint64_t tokens, trained_tokens; /* of this step */
+    uint64_t tokens, trained_tokens; /* of the rows of this step */
+    uint64_t computed_tokens;        /* fewer where rows share a beginning */
     double seconds;                  /* this step took */
     double elapsed;                  /* since training began, in this process */
     size_t peak_bytes;               /* most resident memory so far */

@@ -82,49 +82,79 @@ static bool choose_layer(const lrk_session *s, size_t *layer)
     return false;
 }
 
-/* The mean micro-batch of the run, or as many whole rows of it as there is time for. */
+/* The mean micro-batch of the run, or as many whole rows of it as there is time for: `prefix` tokens that
+ * all share, and `length` more of each row, of which `trained` are trained. */
 typedef struct lrk_shape_of_run {
-    size_t rows, length, trained; /* trained: tokens of each row */
+    size_t prefix, rows, length, trained;
 } lrk_shape_of_run;
+
+static size_t tokens_of(const lrk_shape_of_run *shape)
+{
+    return shape->prefix + shape->rows * shape->length;
+}
+
+/* As if rows shared one beginning: P + c tokens each make R c + P of them. */
+static double own_tokens(const lrk_batch_limits *l, double micro)
+{
+    const double whole = (double)l->tokens / (double)l->rows, rows = micro * (double)l->rows / (double)l->computed;
+    if (l->computed == l->tokens || rows < 1.5) return whole;
+    const double own = (micro - whole) / (rows - 1.0);
+    return own > 1.0 ? own : 1.0;
+}
 
 static lrk_shape_of_run mean_shape(const lrk_session *s)
 {
     const lrk_decoder *d = &s->base.decoder;
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
-    const double head = (double)d->vocabulary * (double)d->width, tokens = (double)l->tokens;
+    const double head = (double)d->vocabulary * (double)d->width, tokens = (double)l->computed;
     const double layer = ((double)lrk_decoder_matrix_parameters(d) - head) / (double)d->layers;
     const double share = (double)l->trained / tokens;
     const double per_token = 4.0 * (layer + share * head), per_step = tokens / (double)l->steps;
     const double micro = per_step < (double)l->micro_tokens ? per_step : (double)l->micro_tokens;
     const double most = micro < most_work / per_token ? micro : most_work / per_token;
-    const double length = tokens / (double)l->rows, rows = most / length;
-    lrk_shape_of_run shape = {.rows = rows > 1.5 ? (size_t)(rows + 0.5) : 1, .length = (size_t)(length + 0.5)};
+    const double length = own_tokens(l, micro), prefix = (double)l->tokens / (double)l->rows - length;
+    const double rows = (most - prefix) / length;
+    lrk_shape_of_run shape = {.prefix = (size_t)(prefix + 0.5),
+                              .rows = rows > 1.5 ? (size_t)(rows + 0.5) : 1, .length = (size_t)(length + 0.5)};
     if (rows < 1.0) shape.length = (size_t)lrk_max((size_t)most, 1);
-    shape.trained = lrk_max((size_t)(share * (double)shape.length + 0.5), 1);
+    shape.trained = (size_t)(share * (double)tokens_of(&shape) / (double)shape.rows + 0.5);
+    shape.trained = lrk_max(lrk_min(shape.trained, shape.length), 1);
     return shape;
 }
 
 /* Tokens from all over the vocabulary; the last ones of each row are trained. */
 typedef struct lrk_sample_run {
     int32_t *ids, *none, *targets, *segments;
+    lrk_flat_run run; /* with targets */
     lrk_arena arena;
 } lrk_sample_run;
 
 static lrk_status make_run(lrk_sample_run *r, const lrk_shape_of_run *shape, size_t vocabulary, lrk_err *err)
 {
-    const size_t n = shape->rows * shape->length;
+    const size_t n = tokens_of(shape), segments = shape->rows + (shape->prefix > 0);
     *r = (lrk_sample_run){.arena = lrk_arena_growing("sample")};
     LRK_TRY(lrk_alloc(&r->arena, n, sizeof *r->ids, "sample", &r->ids, err));
     LRK_TRY(lrk_alloc(&r->arena, n, sizeof *r->none, "sample", &r->none, err));
     LRK_TRY(lrk_alloc(&r->arena, n, sizeof *r->targets, "sample", &r->targets, err));
-    LRK_TRY(lrk_alloc(&r->arena, shape->rows, LRK_SEG_FIELDS * sizeof *r->segments, "sample", &r->segments, err));
+    LRK_TRY(lrk_alloc(&r->arena, segments, LRK_SEG_FIELDS * sizeof *r->segments, "sample", &r->segments, err));
     for (size_t i = 0; i < n; i++) {
         r->ids[i] = (int32_t)(i * 7919 % vocabulary);
         r->none[i] = -1;
-        r->targets[i] = shape->length - i % shape->length <= shape->trained ? r->ids[i] : -1;
+        r->targets[i] = -1;
     }
-    for (size_t i = 0; i < shape->rows; i++)
-        lrk_segment_root(r->segments + i * LRK_SEG_FIELDS, i * shape->length, shape->length);
+    int32_t *segment = r->segments;
+    if (shape->prefix) {
+        lrk_segment_root(segment, 0, shape->prefix);
+        segment += LRK_SEG_FIELDS;
+    }
+    for (size_t i = 0, at = shape->prefix; i < shape->rows; i++, segment += LRK_SEG_FIELDS) {
+        lrk_segment_root(segment, at, shape->length);
+        segment[LRK_SEG_POSITION] = (int32_t)shape->prefix;
+        segment[LRK_SEG_PARENT] = shape->prefix ? 0 : -1;
+        at += shape->length;
+        for (size_t k = at - shape->trained; k < at; k++) r->targets[k] = r->ids[k];
+    }
+    r->run = (lrk_flat_run){r->ids, r->targets, r->segments, n, segments};
     return LRK_OK;
 }
 
@@ -147,23 +177,23 @@ static double time_update(lrk_engine *e)
     return lrk_seconds() - start;
 }
 
-static lrk_status measure(lrk_engine *e, const lrk_session *s, const lrk_shape_of_run *shape,
-                          const lrk_sample_run *r, size_t trainable, double *seconds, lrk_err *err)
+static lrk_status measure(lrk_engine *e, const lrk_session *s, const lrk_sample_run *r, size_t trainable,
+                          double *seconds, lrk_err *err)
 {
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
-    const size_t n = shape->rows * shape->length, layers = s->base.decoder.layers;
-    const lrk_flat_run all = {r->ids, r->targets, r->segments, n, shape->rows};
-    const lrk_flat_run none = {r->ids, r->none, r->segments, n, shape->rows};
+    const size_t n = r->run.n_tokens, layers = s->base.decoder.layers;
+    lrk_flat_run none = r->run;
+    none.targets = r->none;
     double whole = HUGE_VAL, layer = HUGE_VAL;
     LRK_TRY(lrk_model_start(&e->model, s->recipe->seed, err));
     lrk_engine_begin(e);
     for (int i = 0; i < 4; i++) {
-        LRK_TRY(time_pass(e, &all, &whole, err));
+        LRK_TRY(time_pass(e, &r->run, &whole, err));
         LRK_TRY(time_pass(e, &none, &layer, err));
     }
     const double head = whole > layer ? whole - layer : 0.0, L = (double)layers;
     const double parts = (double)trainable / (double)lrk_count(&e->model.parameters);
-    *seconds = (double)l->tokens / (double)n * (L * layer + head) + (double)l->steps * parts * time_update(e);
+    *seconds = (double)l->computed / (double)n * (L * layer + head) + (double)l->steps * parts * time_update(e);
     return LRK_OK;
 }
 
@@ -183,14 +213,14 @@ lrk_status lrk_pace_measure(double *seconds, const lrk_session *s, size_t traina
     o.find = find;
     o.ctx = &x;
     o.lora = &lora;
-    o.max_tokens = shape.rows * shape.length;
-    o.max_segments = shape.rows;
+    o.max_tokens = tokens_of(&shape);
+    o.max_segments = shape.rows + 1;
     o.max_trained = shape.rows * shape.trained;
     lrk_sample_run r;
     lrk_engine e = {0};
     lrk_status status = make_run(&r, &shape, o.decoder.vocabulary, err);
     if (status == LRK_OK) status = lrk_engine_open(&e, &o, err);
-    if (status == LRK_OK) status = measure(&e, s, &shape, &r, trainable, seconds, err);
+    if (status == LRK_OK) status = measure(&e, s, &r, trainable, seconds, err);
     lrk_engine_close(&e);
     lrk_arena_free(&r.arena);
     return status;

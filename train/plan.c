@@ -57,7 +57,7 @@ static double count_flops(const lrk_session *s, size_t trainable)
     const double N = (double)lrk_decoder_matrix_parameters(d) - head, P = (double)trainable - whole(s);
     const bool some = s->lora.rows[0].n || s->lora.rows[1].n; /* beside the frozen head, which has its products too */
     const double own = (some ? 6.0 : 2.0) * rows(s, 1) * (double)d->width;
-    const double tokens = (double)l->tokens, length = l->rows ? tokens / (double)l->rows : 0.0;
+    const double tokens = (double)l->computed, length = l->rows ? (double)l->tokens / (double)l->rows : 0.0;
     const double A = (double)d->layers * 2.0 * (double)(d->heads * d->head_size) * length;
     const double again = s->engine.recompute >= LRK_KEEP_LAYERS ? 2.0 * N + A + 2.0 * P : 0.0;
     const double fixed = s->lora.begin.kind ? 4.0 * P : 0.0; /* a second pair that is not trained */

@@ -20,8 +20,16 @@ static lrk_status choose_device(lrk_session *s, lrk_err *err)
     return lrk_device_choose(s->recipe->device == LRK_DEVICE_AUTO ? "auto" : "cpu", &s->device, err);
 }
 
-static lrk_batch_options batch_options(const lrk_recipe *r)
+/* LongRoPE turns the tokens of a row by its length, which rows that share some need not have in common. */
+static bool turns_by_length(const lrk_session *s)
 {
+    const lrk_rope *rope = &s->base.decoder.rope;
+    return rope->kind == LRK_ROPE_LONGROPE && (double)s->recipe->sequence_len > rope->original;
+}
+
+static lrk_batch_options batch_options(const lrk_session *s)
+{
+    const lrk_recipe *r = s->recipe;
     return (lrk_batch_options){
         .rows_per_step = r->micro_batch_size * r->gradient_accumulation_steps,
         .rows_per_micro = r->micro_batch_size,
@@ -31,6 +39,7 @@ static lrk_batch_options batch_options(const lrk_recipe *r)
         .seed = r->seed,
         .shuffle = true,
         .val_set_size = r->val_set_size,
+        .share_prefixes = r->share_prefixes && !turns_by_length(s),
     };
 }
 
@@ -47,7 +56,7 @@ static void warn_of_known_rows(const lrk_session *s)
 static lrk_status open_batches(lrk_session *s, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
-    lrk_batch_options o = batch_options(r);
+    lrk_batch_options o = batch_options(s);
     LRK_TRY(lrk_corpus_open(&s->train_data, r, &r->datasets, &s->text, err));
     LRK_TRY(lrk_batches_open(&s->train, s->train_data.set, s->train_data.n, &o, err));
     const bool held_out = r->val_set_size > 0.0;

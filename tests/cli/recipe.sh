@@ -107,6 +107,8 @@ bad 'lr_scheduler: linear
 cosine_min_lr_ratio: 0.1' 'cosine_min_lr_ratio: needs lr_scheduler: cosine'
 bad 'micro_batch_tokens: 512
 sequence_len: 1024' 'micro_batch_tokens: 512 is less than one row of sequence_len (1024)'
+bad 'lora_dropout: 0.1
+share_prefixes: true' 'share_prefixes: with lora_dropout each row is computed by itself'
 bad 'eval_steps: 10' 'there is nothing to evaluate on'
 bad 'load_best_model_at_end: true' 'load_best_model_at_end: needs an evaluation'
 bad 'early_stopping_patience: 2' 'early_stopping_patience: needs an evaluation'

@@ -1,5 +1,5 @@
 /* tests/unit/batch.c -- steps and micro-batches: every row once an epoch, targets shifted inside
- * segments, limits exact, and the same batches again after a stop. */
+ * segments, limits exact, what rows share once, and the same batches again after a stop. */
 #include "data/batch.h"
 #include "data/import.h"
 #include "scratch.h"
@@ -13,28 +13,46 @@
 
 enum { ROWS = 101 };
 static lrk_tokenizer *tokenizer;
-static lrk_tokens *set[2];
+static lrk_tokens *set[2], *alike;
 
-static lrk_tokens *make(const char *path, int rows, int salt)
+static lrk_tokens *tokens_of(const char *path, lrk_buf *text)
 {
     lrk_err err = {0};
     lrk_import_report r;
     lrk_tokens *t = NULL;
-    lrk_buf text = {0};
     const lrk_import_input in = {"in.jsonl", NULL};
     const lrk_import_options io = {.inputs = &in, .n_inputs = 1, .out = path};
     const lrk_token_options o = {.chat = {.eos = "<|eot_id|>"}};
+    scratch_text("in.jsonl", text->data);
+    lrk_buf_free(text);
+    if (lrk_import(&io, &r, &err) != LRK_OK ||
+        lrk_tokens_open(&t, path, NULL, tokenizer, &o, &err) != LRK_OK)
+        fprintf(stderr, "%s\n", err.text);
+    return t;
+}
+
+static lrk_tokens *make(const char *path, int rows, int salt)
+{
+    lrk_buf text = {0};
     for (int i = 0; i < rows; i++) {
         lrk_buf_printf(&text, "{\"prompt\": \"%d\", \"completion\": \"%d ", salt, i);
         for (int k = 0; k < (i * 37) % 23; k++) lrk_buf_puts(&text, "zq");
         lrk_buf_puts(&text, "\"}\n");
     }
-    scratch_text("in.jsonl", text.data);
-    lrk_buf_free(&text);
-    if (lrk_import(&io, &r, &err) != LRK_OK ||
-        lrk_tokens_open(&t, path, NULL, tokenizer, &o, &err) != LRK_OK)
-        fprintf(stderr, "%s\n", err.text);
-    return t;
+    return tokens_of(path, &text);
+}
+
+/* Prompts of 40 words that all have, 30 that each third has, and some of their own. */
+static lrk_tokens *make_alike(const char *path)
+{
+    lrk_buf text = {0};
+    for (int i = 0; i < ROWS; i++) {
+        lrk_buf_puts(&text, "{\"prompt\": \"");
+        for (int k = 0; k < 40; k++) lrk_buf_printf(&text, "all%d ", k);
+        for (int k = 0; k < 30; k++) lrk_buf_printf(&text, "of %d ", i % 3);
+        lrk_buf_printf(&text, "%d\", \"completion\": \"%d\"}\n", i * i, i);
+    }
+    return tokens_of(path, &text);
 }
 
 static int setup(void **state)
@@ -44,13 +62,15 @@ static int setup(void **state)
         return -1;
     set[0] = make("a.h5", ROWS, 7);
     set[1] = make("b.h5", 20, 8);
-    return set[0] && set[1] ? 0 : -1;
+    alike = make_alike("c.h5");
+    return set[0] && set[1] && alike ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
     lrk_tokens_close(set[0]);
     lrk_tokens_close(set[1]);
+    lrk_tokens_close(alike);
     lrk_tokenizer_free(tokenizer);
     return scratch_leave(state);
 }
@@ -300,6 +320,95 @@ static void rows_held_out_are_the_others(void **state)
     assert_int_equal(lrk_batches_open(&b, set, 1, &o, NULL), LRK_EUSAGE);
 }
 
+/* The row that ends with segment s, put together from its ancestors, against the row itself; returns how
+ * many of its tokens stand in segments before it. */
+static size_t check_row(const lrk_micro_batch *m, size_t s)
+{
+    uint32_t ids[512];
+    uint8_t mask[512];
+    const size_t n = lrk_tokens_length(alike, (size_t)m->rows[s]);
+    assert_true(n <= 512);
+    assert_int_equal(lrk_tokens_read(alike, (size_t)m->rows[s], ids, mask, NULL), LRK_OK);
+    size_t end = n;
+    for (int32_t at = (int32_t)s; at >= 0;) {
+        const int32_t *g = m->segments + (size_t)at * LRK_SEG_FIELDS;
+        const size_t first = (size_t)g[LRK_SEG_POSITION], start = (size_t)g[LRK_SEG_START];
+        assert_int_equal(first + (size_t)g[LRK_SEG_LENGTH], end);
+        for (size_t i = first; i < end; i++) {
+            const bool target = i + 1 < n && mask[i + 1];
+            assert_int_equal(m->ids[start + i - first], ids[i]);
+            assert_int_equal(m->targets[start + i - first], target ? (int32_t)ids[i + 1] : -1);
+        }
+        assert_true(g[LRK_SEG_PARENT] < at && (g[LRK_SEG_PARENT] < 0) == (first == 0));
+        end = first;
+        at = g[LRK_SEG_PARENT];
+    }
+    return (size_t)m->segments[s * LRK_SEG_FIELDS + LRK_SEG_POSITION];
+}
+
+static bool has_children(const lrk_micro_batch *m, size_t s)
+{
+    for (size_t k = s + 1; k < m->n_segments; k++)
+        if (m->segments[k * LRK_SEG_FIELDS + LRK_SEG_PARENT] == (int32_t)s) return true;
+    return false;
+}
+
+static void what_rows_begin_with_stands_once(void **state)
+{
+    (void)state;
+    for (size_t tokens = 0; tokens <= 500; tokens += 500) {
+        lrk_batch_options o = usual;
+        o.share_prefixes = true;
+        o.tokens_per_micro = tokens;
+        lrk_batches *b;
+        assert_int_equal(lrk_batches_open(&b, &alike, 1, &o, NULL), LRK_OK);
+        const lrk_batch_limits *l = lrk_batches_limits(b);
+        size_t seen[ROWS] = {0}, most_segments = 0, most_tokens = 0, computed = 0, all = 0;
+        for (const lrk_step *s;;) {
+            assert_int_equal(lrk_batches_next(b, &s, NULL), LRK_OK);
+            if (!s) break;
+            size_t in_step = 0;
+            for (size_t k = 0; k < s->n_micro; k++) {
+                const lrk_micro_batch *m = &s->micro[k];
+                for (size_t i = 0; i < m->n_segments; i++) {
+                    if (has_children(m, i)) continue;
+                    seen[m->rows[i]]++;
+                    /* all but alone in its micro-batch: the first piece of what all have */
+                    if (check_row(m, i) == 0) assert_int_equal(m->n_segments, 1);
+                }
+                assert_true(!tokens || m->n_tokens <= tokens);
+                most_segments = m->n_segments > most_segments ? m->n_segments : most_segments;
+                most_tokens = m->n_tokens > most_tokens ? m->n_tokens : most_tokens;
+                in_step += m->n_tokens;
+            }
+            assert_int_equal(in_step, s->n_computed);
+            computed += in_step;
+            all += s->n_tokens;
+        }
+        for (size_t i = 0; i < ROWS; i++) assert_int_equal(seen[i], 2);
+        assert_true(most_segments == l->micro_segments && most_tokens == l->micro_tokens);
+        assert_true(computed == l->computed && all == l->tokens && (tokens ? 1 : 3) * computed < all);
+        lrk_batches_close(b);
+    }
+}
+
+static void rows_that_share_nothing_stand_as_ever(void **state)
+{
+    (void)state;
+    lrk_batch_options o = usual;
+    lrk_batches *apart = open_batches(2, o);
+    o.share_prefixes = true;
+    lrk_batches *b = open_batches(2, o);
+    for (const lrk_step *s, *t;;) {
+        assert_int_equal(lrk_batches_next(apart, &s, NULL), LRK_OK);
+        assert_int_equal(lrk_batches_next(b, &t, NULL), LRK_OK);
+        if (!s) break;
+        assert_true(digest(s) == digest(t) && t->n_computed == t->n_tokens);
+    }
+    lrk_batches_close(apart);
+    lrk_batches_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +418,8 @@ int main(void)
         cmocka_unit_test(the_length_of_a_run_is_what_was_asked),
         cmocka_unit_test(budgets_are_kept),
         cmocka_unit_test(rows_held_out_are_the_others),
+        cmocka_unit_test(what_rows_begin_with_stands_once),
+        cmocka_unit_test(rows_that_share_nothing_stand_as_ever),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
