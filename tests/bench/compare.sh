@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tests/bench/compare.sh -- Lorikeet and its peers by turns, on this machine; a table with ratios.
 #
-#   tests/bench/compare.sh MODEL.gguf [step|plume|decode|start ...]
+#   tests/bench/compare.sh MODEL.gguf [step|plume|prompt|decode|start ...]
 #
 # LORIKEET (build/release/lorikeet), PYTHON (.venv/bin/python), NODE_MODULES (node_modules), TURNS
 # (2), THREADS (2). LEVEL=avx2 holds both sides to AVX2. See tests/bench/README.md.
@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 model=$1
 shift
-[ $# -gt 0 ] || set -- step plume decode start
+[ $# -gt 0 ] || set -- step plume prompt decode start
 lorikeet=${LORIKEET:-build/release/lorikeet} python=${PYTHON:-.venv/bin/python}
 modules=${NODE_MODULES:-node_modules} turns=${TURNS:-2} threads=${THREADS:-2}
 export TQDM_DISABLE=1
@@ -39,12 +39,14 @@ peer() { # NAME ARGUMENT...
 }
 
 # A few steps on the rows of examples/plume, after one that warms up.
-ours_plume() { # NAME DTYPE
+ours_plume() { # NAME DTYPE [KEY=VALUE ...]
+    local name=$1 dtype=$2
+    shift 2
     rm -rf "$out/run"
     "$lorikeet" train recipes/plume.yaml base_model="$model" output_dir="$out/run" threads="$threads" \
-        compute_dtype="$2" micro_batch_size=16 gradient_checkpointing=mlp max_steps=7 warmup_ratio=0 evals_per_epoch=0 load_best_model_at_end=false export.merged=false \
-        export.adapter_gguf=false 'export.gguf=[]' --verbose >"$out/log" 2>&1
-    python3 - "$1" "$out/run/metrics.jsonl" "$out/log" >>"$out/rows" <<'PY'
+        compute_dtype="$dtype" micro_batch_size=16 gradient_checkpointing=mlp max_steps=7 warmup_ratio=0 evals_per_epoch=0 load_best_model_at_end=false export.merged=false \
+        export.adapter_gguf=false 'export.gguf=[]' "$@" --verbose >"$out/log" 2>&1
+    python3 - "$name" "$out/run/metrics.jsonl" "$out/log" >>"$out/rows" <<'PY'
 import json, re, sys
 steps = [r for r in map(json.loads, open(sys.argv[2])) if r["kind"] == "step"][1:]
 total = sum(r["seconds"] for r in steps)
@@ -120,6 +122,19 @@ for what; do
             done
         done
         table "PEFT f32 grouped" ;;
+    prompt) # every prompt begins with the page that describes the language; 4 rows a step, for PEFT's memory
+        page=$(awk '/^## The language/ { on = 1; next } /^Two queries/ { exit } on' examples/plume/README.md)
+        printf '%s\n\n' "$page" >"$out/page"
+        d=$([ "${LEVEL:-}" = avx2 ] && echo f32 || echo bf16)
+        for _ in $(seq "$turns"); do
+            for shared in true false; do
+                ours_plume "lorikeet $d, share_prefixes: $shared" "$d" micro_batch_size=4 share_prefixes=$shared \
+                    sequence_len=2048 "datasets.0.prompt=${page//\\/\\\\}"$'\n\nQuestion: {nl}\nPlume:\n'
+            done
+            peer "PEFT $d" --rows examples/plume/train.jsonl --lorikeet "$lorikeet" --dtype "$d" --batch 4 --order random --steps 8 \
+                --before "$out/page"
+        done
+        table "PEFT $d" ;;
     decode)
         "$python" -c 'import json, sys; sys.path.insert(0, "tests/bench"); import peer
 print(json.dumps(peer.synthetic(512, 49152)))' >"$out/ids.json"

@@ -76,11 +76,12 @@ def ids_of(texts, gguf, lorikeet):
     return json.loads(out)
 
 
-def rows_of(path, gguf, lorikeet, limit=0):
-    """[(prompt ids, completion ids with the end token, row)]; ids are those Lorikeet trains on."""
+def rows_of(path, gguf, lorikeet, limit=0, before=""):
+    """[(prompt ids, completion ids with the end token, row)]; ids are those Lorikeet trains on. before: a text
+    that every prompt begins with."""
     rows = [json.loads(line) for line in open(path, encoding="utf-8")]
     rows = rows[:limit] if limit else rows
-    prompts = ids_of([f"Question: {r['nl']}\nPlume:\n" for r in rows], gguf, lorikeet)
+    prompts = ids_of([f"{before}Question: {r['nl']}\nPlume:\n" for r in rows], gguf, lorikeet)
     targets = ids_of([r["target"] for r in rows], gguf, lorikeet)
     return [(p, t + [EOS], r) for p, t, r in zip(prompts, targets, rows)]
 

@@ -1,10 +1,12 @@
 """A LoRA step of transformers + PEFT, timed; one line of JSON.
 
 usage: peft_step.py --model F.gguf [--length T] [--dtype f32|bf16|bf16-all] [--steps N] [--threads K]
-       peft_step.py --model F.gguf --rows F.jsonl --lorikeet BIN [--batch B] [--order grouped|random]
+       peft_step.py --model F.gguf --rows F.jsonl --lorikeet BIN [--batch B] [--order grouped|random] [--before F.txt]
 
 F.gguf may also be a Hugging Face directory. On a GPU (--device cuda) products are torch's, attention sdpa;
 --compile adds torch.compile.
+
+--before: every prompt begins with the text of that file.
 
 Without --rows: one row of T synthetic ids, those of `lorikeet bench --train 1,T`. With: batches of B
 rows of a data set, padded to their longest. Rank 16 on all linear layers, AdamW, clipping at 1.
@@ -29,6 +31,7 @@ def main():
     a.add_argument("--lorikeet")
     a.add_argument("--batch", type=int, default=16)
     a.add_argument("--order", default="grouped", choices=["grouped", "random"])
+    a.add_argument("--before")
     a.add_argument("--checkpointing", action="store_true")
     a.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     a.add_argument("--compile", action="store_true")
@@ -37,7 +40,8 @@ def main():
     import torch
 
     if o.rows:
-        rows = peer.rows_of(o.rows, o.model, o.lorikeet)
+        before = open(o.before, encoding="utf-8").read() if o.before else ""
+        rows = peer.rows_of(o.rows, o.model, o.lorikeet, before=before)
         plan = peer.batches(rows, o.batch, 42, o.order == "grouped")
         data = [peer.padded([rows[i] for i in b]) for b in plan[:o.steps + o.warm_up]]
     model, trained, context = peer.load(o.model, o.dtype, o.rank, o.threads, 1, o.checkpointing,
