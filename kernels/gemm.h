@@ -3,9 +3,9 @@
  *   C[i,j] = (accumulate ? C[i,j] : 0) + alpha * sum_k A(i,k) * B(k,j)      i < m, j < n
  *
  * With k2 > 0 the sum goes on over a second pair, + alpha * sum_k A2(i,k) B2(k,j), k < k2: an adapter
- * beside its weight, Y = X W^T + S B^T, whose own product would be bound by reading and writing Y. In
- * bf16 on AMX a shallow one (k2 <= 64) is added before Y is stored; elsewhere it is a product of its
- * own, and a bf16 C is rounded in between.
+ * beside its weight, Y = X W^T + S B^T, whose own product would be bound by reading and writing Y. A
+ * shallow one (k2 <= 64) is added before Y is stored; a deeper one, that of a product of few rows or few
+ * columns, and oneDNN's is a product of its own, and a bf16 C is rounded in between.
  *
  * An operand is a matrix in memory whose rows are `stride` elements apart; `transposed` says that
  * the product reads it the other way round. So, with X (T, in), W (out, in), dY (T, out):
@@ -19,7 +19,7 @@
  *
  * Arithmetic: a in f32: products and sums in f32. a in bf16: b is rounded to bf16 (exact where it
  * is bf16 already; for a few rows, m <= 8, it may be kept exact), products exact, sums in f32.
- * Every sum runs in an order that depends on m, n, k, the types and ways round of the operands and
+ * Every sum runs in an order that depends on m, n, k, k2, the types and ways round of the operands and
  * the instruction set, never on the number of threads.
  *
  * On a GPU the sums are cuBLASLt's: tensor cores for bf16, never TF32 for f32; its algorithm is

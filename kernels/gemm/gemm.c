@@ -73,6 +73,16 @@ static void multiply(const lrk_gemm *g, void *scratch)
     lrk_gemm_packed(g, isa_of(g, level), scratch);
 }
 
+/* Whether one product takes both pairs. */
+static bool fuses(const lrk_gemm *g)
+{
+    if (is_f64(g) || lrk_gemm_provider_get() != LRK_GEMM_OWN || lrk_gemm_is_few(g)) return false;
+#if defined(__x86_64__)
+    if (in_tiles(g, lrk_cpu())) return lrk_gemm_amx_fuses(g);
+#endif
+    return lrk_gemm_packed_fuses(g, isa_of(g, lrk_cpu()));
+}
+
 /* The two products of g on their own. */
 static lrk_gemm first_of(const lrk_gemm *g)
 {
@@ -97,9 +107,9 @@ size_t lrk_gemm_scratch(const lrk_gemm *g)
     size_t most = 0;
     if (g->device == LRK_CUDA) return lrk_gemm_cuda_scratch(g);
     if (is_f64(g)) return 0;
-    if (g->k2) {
+    if (g->k2 && !fuses(g)) {
         const lrk_gemm first = first_of(g), second = second_of(g);
-        most = lrk_max(lrk_gemm_scratch(&first), lrk_gemm_scratch(&second));
+        return lrk_max(lrk_gemm_scratch(&first), lrk_gemm_scratch(&second));
     }
     if (lrk_gemm_provider_get() == LRK_GEMM_ONEDNN)
         most = lrk_max(most, lrk_gemm_onednn_scratch(g));
@@ -140,17 +150,6 @@ static lrk_gemm rest(const lrk_gemm *g, size_t j)
     r.b.data = lrk_operand_at(&g->b, g->b.transposed ? j : 0, g->b.transposed ? 0 : j);
     r.c = (char *)g->c + lrk_row_bytes(g->c_dtype, j);
     return r;
-}
-
-static bool fuses(const lrk_gemm *g)
-{
-#if defined(__x86_64__)
-    return lrk_gemm_provider_get() == LRK_GEMM_OWN && !lrk_gemm_is_few(g) &&
-           in_tiles(g, lrk_cpu()) && lrk_gemm_amx_fuses(g);
-#else
-    (void)g;
-    return false;
-#endif
 }
 
 lrk_status lrk_gemm_open(lrk_device d, lrk_err *err)

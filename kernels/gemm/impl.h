@@ -12,16 +12,19 @@
  * 24 KiB) stays in a first-level cache of 32 KiB while strips of A (7 and 11 KiB) stream past it
  * from the second: 6 floats of A feed 12 multiply-adds of 8.
  *
- *   wide   all of A is packed once, shared; each task owns a tile of columns, packs (dequantizes)
- *          its part of B block by block, and walks all rows. So each weight is decoded once.
+ *   wide   A is packed once, shared, all rows or thousand of them, as deep as 8 MiB hold; each task
+ *          owns a tile of columns, packs (dequantizes) its part of B block by block, and walks the
+ *          rows, as many at a time as lie in a second level of 256 KiB beside that part. So each
+ *          weight is decoded once. A shallow second pair lengthens the strips of the last block.
  *   few    few rows (decoding): dot products, see few.c
  *   thin   few columns (LoRA): all of B is packed once, shared; each task owns a range of rows and
  *          reads A where it lies, or packs its strips as it goes, in the first-level cache.
- *   flat   wide, with few rows (LoRA again): whole strips of plain f32 B are read where they lie.
+ *   flat   wide, with few rows (LoRA again), and bound by reading B: whole strips of plain f32 B are
+ *          read where they lie, in blocks of few long rows, each strip asked for one ahead.
  *
  * Each C[i,j] is the sum over blocks in order of k, and within a block over k in order, one
- * multiply-add each: no cut of rows and columns into tasks changes a bit, so tasks may be cut to
- * suit the number of threads.
+ * multiply-add each, those of the second pair behind the others: no cut of rows and columns into
+ * tasks changes a bit, so tasks may be cut to suit the number of threads.
  */
 #ifndef LRK_KERNELS_GEMM_IMPL_H
 #define LRK_KERNELS_GEMM_IMPL_H
@@ -74,29 +77,41 @@ void lrk_to_f32_avx512(lrk_dtype t, const void *src, size_t n, float *dst);
 float lrk_dot_avx2(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k);
 float lrk_dot_avx512(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k);
 
+/* Whether the product takes the second pair along. */
+bool lrk_gemm_packed_fuses(const lrk_gemm *g, const lrk_gemm_isa *isa);
 size_t lrk_gemm_packed_scratch(const lrk_gemm *g, const lrk_gemm_isa *isa, size_t threads);
 void lrk_gemm_packed(const lrk_gemm *g, const lrk_gemm_isa *isa, void *scratch);
 
-/* pack.c, and pack_pairs.c for pairs. Rows i .. i + rows of A at k0 .. k0 + kc, as strips of at most mr
- * rows, each [depth][rows]. tmp: mr * kc or `rows` floats, whichever is more. */
-void lrk_pack_a(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t rows, size_t k0,
-                size_t kc, size_t mr, float *dst, float *tmp);
+/* Strips of a panel, one behind the other, each [depth][width]; what is packed goes to `at` and on. */
+typedef struct lrk_strips {
+    float *first;
+    size_t depth, at;
+} lrk_strips;
 
-/* Columns j .. j + cols of B at k0 .. k0 + kc, as strips of nr columns, each [depth][padded width];
- * round: to bf16, as pairs always are. tmp: nr * kc floats or the padded width of cols, three times
- * that for pairs, whichever is more. */
+/* pack.c, and pack_pairs.c for pairs. Rows i .. i + rows of A at k0 .. k0 + kc, as strips of at most mr
+ * rows. tmp: mr * kc or `rows` floats, whichever is more. */
+void lrk_pack_a(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t rows, size_t k0,
+                size_t kc, size_t mr, lrk_strips to, float *tmp);
+
+/* Columns j .. j + cols of B at k0 .. k0 + kc, as strips of nr columns, the last of padded width; round:
+ * to bf16, as pairs always are. tmp: nr * kc floats or the padded width of cols, three times that for
+ * pairs, whichever is more. */
 void lrk_pack_b(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, size_t j, size_t cols,
-                size_t k0, size_t kc, float *dst, float *tmp);
+                size_t k0, size_t kc, lrk_strips to, float *tmp);
 
 void lrk_pack_a_pairs(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t rows, size_t k0,
-                      size_t kc, size_t mr, float *dst, float *tmp);
+                      size_t kc, size_t mr, lrk_strips to, float *tmp);
 void lrk_pack_b_pairs(const lrk_gemm_isa *isa, const lrk_operand *b, size_t j, size_t cols, size_t k0,
-                      size_t kc, float *dst, float *tmp);
+                      size_t kc, lrk_strips to, float *tmp);
 
-/* n rows of `width` elements to strips of at most `strip` columns; the strip that begins at column c
- * begins at dst + c * depth, and these are its rows from `row` on. */
-void lrk_cut(const float *src, size_t src_stride, size_t width, size_t n, size_t strip, size_t depth,
-             size_t row, float *dst);
+/* n rows of `width` elements to strips of at most `strip` columns. */
+void lrk_cut(const float *src, size_t src_stride, size_t width, size_t n, size_t strip, lrk_strips to);
+
+static inline lrk_strips lrk_strips_at(lrk_strips s, size_t k)
+{
+    s.at += k;
+    return s;
+}
 
 /* The packed width of columns of B. */
 static inline size_t lrk_gemm_padded(const lrk_gemm_isa *isa, size_t cols)

@@ -12,8 +12,11 @@ static inline __m256i first(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-/* rows and vectors are constants wherever this is inlined, so the accumulators are registers. */
-static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, bool direct,
+/* Where operands lie: packed both; A as it lies in memory; B, whose next strip is asked for. */
+enum { PACKED, DIRECT, FAR };
+
+/* rows, vectors and way are constants wherever this is inlined, so the accumulators are registers. */
+static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, int way,
                                                           size_t k, const float *a, size_t a_stride,
                                                           const float *b, size_t b_stride,
                                                           size_t last, float *c, size_t stride,
@@ -30,10 +33,11 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = _mm256_setzero_ps();
     for (size_t at = 0; at < k; at++, a += rows, b += b_stride) {
         const __m256 b0 = _mm256_loadu_ps(b);
+        if (way == FAR) _mm_prefetch((const char *)(b + 2 * LANES), _MM_HINT_T0);
         const __m256 b1 = vectors > 1 ? _mm256_loadu_ps(b + LANES) : b0;
 #pragma GCC unroll 6
         for (int i = 0; i < rows; i++) {
-            const __m256 ai = _mm256_broadcast_ss(direct ? row[i] + at : a + i);
+            const __m256 ai = _mm256_broadcast_ss(way == DIRECT ? row[i] + at : a + i);
             sum[i][0] = _mm256_fmadd_ps(ai, b0, sum[i][0]);
             if (vectors > 1) sum[i][1] = _mm256_fmadd_ps(ai, b1, sum[i][1]);
         }
@@ -61,28 +65,31 @@ static inline __attribute__((always_inline)) void tile_of(int rows, int vectors,
 
 typedef void (*tile_fn)(size_t k, const float *a, size_t a_stride, const float *b, size_t b_stride,
                         size_t last, float *c, size_t stride, float alpha, bool add);
-#define TILE(name, rows, vectors, direct)                                                          \
+#define TILE(name, rows, vectors, way)                                                             \
     static void name##_##rows##_##vectors(size_t k, const float *a, size_t a_stride,               \
                                           const float *b, size_t b_stride, size_t last, float *c,  \
                                           size_t stride, float alpha, bool add)                    \
     {                                                                                              \
-        tile_of(rows, vectors, direct, k, a, a_stride, b, b_stride, last, c, stride, alpha, add);  \
+        tile_of(rows, vectors, way, k, a, a_stride, b, b_stride, last, c, stride, alpha, add);     \
     }
 /* clang-format off */
-#define TILES(rows)                                           \
-    TILE(packed, rows, 1, false) TILE(packed, rows, 2, false) \
-    TILE(direct, rows, 1, true) TILE(direct, rows, 2, true)
+#define TILES(rows)                                             \
+    TILE(packed, rows, 1, PACKED) TILE(packed, rows, 2, PACKED) \
+    TILE(direct, rows, 1, DIRECT) TILE(direct, rows, 2, DIRECT) \
+    TILE(far, rows, 1, FAR) TILE(far, rows, 2, FAR)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 
-#define ROWS(rows) {{packed_##rows##_1, packed_##rows##_2}, {direct_##rows##_1, direct_##rows##_2}}
-static const tile_fn tiles[MR][2][2] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
+#define ROWS(rows)                                                                              \
+    {{packed_##rows##_1, packed_##rows##_2}, {direct_##rows##_1, direct_##rows##_2}, {far_##rows##_1, far_##rows##_2}}
+static const tile_fn tiles[MR][3][2] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
 /* clang-format on */
 
 static void tile(size_t k, const float *a, size_t rows, const float *b, size_t b_stride,
                  size_t cols, float *c, size_t stride, float alpha, bool add)
 {
     const size_t last = (cols - 1) % LANES + 1;
-    tiles[rows - 1][0][(cols - 1) / LANES](k, a, 0, b, b_stride, last, c, stride, alpha, add);
+    const int way = b_stride > 2 * LANES ? FAR : PACKED;
+    tiles[rows - 1][way][(cols - 1) / LANES](k, a, 0, b, b_stride, last, c, stride, alpha, add);
 }
 
 static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
@@ -90,7 +97,7 @@ static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, 
                         bool add)
 {
     const size_t last = (cols - 1) % LANES + 1;
-    tiles[rows - 1][1][(cols - 1) / LANES](k, a, a_stride, b, b_stride, last, c, stride, alpha,
+    tiles[rows - 1][DIRECT][(cols - 1) / LANES](k, a, a_stride, b, b_stride, last, c, stride, alpha,
                                            add);
 }
 

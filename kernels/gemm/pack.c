@@ -48,39 +48,38 @@ static void copy_columns(const float *src, size_t src_stride, size_t n, size_t r
     }
 }
 
-void lrk_cut(const float *src, size_t src_stride, size_t width, size_t n, size_t strip, size_t depth,
-             size_t row, float *dst)
+void lrk_cut(const float *src, size_t src_stride, size_t width, size_t n, size_t strip, lrk_strips to)
 {
     for (size_t c = 0; c < width; c += strip) {
         const size_t w = lrk_min(width - c, strip);
-        copy_columns(src + c, src_stride, w, n, dst + c * depth + row * w);
+        copy_columns(src + c, src_stride, w, n, to.first + c * to.depth + to.at * w);
     }
 }
 
 void lrk_pack_a(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t rows, size_t k0,
-                size_t kc, size_t mr, float *dst, float *tmp)
+                size_t kc, size_t mr, lrk_strips to, float *tmp)
 {
     const bool f32 = a->dtype == LRK_F32;
     if (isa->together > 1) {
-        lrk_pack_a_pairs(isa, a, i, rows, k0, kc, mr, dst, tmp);
+        lrk_pack_a_pairs(isa, a, i, rows, k0, kc, mr, to, tmp);
         return;
     }
     if (a->transposed) {
         for (size_t k = 0; k < kc && f32; k += ALONG)
-            lrk_cut(lrk_operand_at(a, k0 + k, i), a->stride, rows, lrk_min(kc - k, ALONG), mr, kc, k,
-                    dst);
+            lrk_cut(lrk_operand_at(a, k0 + k, i), a->stride, rows, lrk_min(kc - k, ALONG), mr,
+                    lrk_strips_at(to, k));
         for (size_t k = 0; k < kc && !f32; k++) {
             isa->to_f32(a->dtype, lrk_operand_at(a, k0 + k, i), rows, tmp);
-            lrk_cut(tmp, 0, rows, 1, mr, kc, k, dst);
+            lrk_cut(tmp, 0, rows, 1, mr, lrk_strips_at(to, k));
         }
         return;
     }
-    for (size_t r = 0; r < rows; r += mr, dst += mr * kc) {
+    for (size_t r = 0; r < rows; r += mr) {
         const size_t n = lrk_min(rows - r, mr);
         for (size_t s = 0; s < n && !f32; s++)
             isa->to_f32(a->dtype, lrk_operand_at(a, i + r + s, k0), kc, tmp + s * kc);
-        isa->transpose(f32 ? lrk_operand_at(a, i + r, k0) : tmp, f32 ? a->stride : kc, n, kc, dst,
-                       n);
+        isa->transpose(f32 ? lrk_operand_at(a, i + r, k0) : tmp, f32 ? a->stride : kc, n, kc,
+                       to.first + r * to.depth + to.at * n, n);
     }
 }
 
@@ -93,39 +92,39 @@ static void decode(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, si
 }
 
 static void pack_b_rows(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, size_t j,
-                        size_t cols, size_t k0, size_t kc, float *dst, float *tmp)
+                        size_t cols, size_t k0, size_t kc, lrk_strips to, float *tmp)
 {
     const bool straight = b->dtype == LRK_F32 && !round;
     for (size_t at = 0; at < cols; at += isa->nr) {
         const size_t n = lrk_min(cols - at, isa->nr), width = lrk_gemm_padded(isa, n);
+        float *dst = to.first + at * to.depth + to.at * width;
         if (n < width) memset(dst, 0, kc * width * sizeof *dst);
         for (size_t c = 0; c < n && !straight; c++)
             decode(isa, b, round, j + at + c, k0, kc, tmp + c * kc);
         isa->transpose(straight ? lrk_operand_at(b, j + at, k0) : tmp, straight ? b->stride : kc, n,
                        kc, dst, width);
-        dst += kc * width;
     }
 }
 
 void lrk_pack_b(const lrk_gemm_isa *isa, const lrk_operand *b, bool round, size_t j, size_t cols,
-                size_t k0, size_t kc, float *dst, float *tmp)
+                size_t k0, size_t kc, lrk_strips to, float *tmp)
 {
     const bool straight = b->dtype == LRK_F32 && !round && cols % isa->lanes == 0;
     const size_t width = lrk_gemm_padded(isa, cols);
     if (isa->together > 1) {
-        lrk_pack_b_pairs(isa, b, j, cols, k0, kc, dst, tmp);
+        lrk_pack_b_pairs(isa, b, j, cols, k0, kc, to, tmp);
         return;
     }
     if (b->transposed) {
-        pack_b_rows(isa, b, round, j, cols, k0, kc, dst, tmp);
+        pack_b_rows(isa, b, round, j, cols, k0, kc, to, tmp);
         return;
     }
     for (size_t k = 0; k < kc && straight; k += ALONG)
-        lrk_cut(lrk_operand_at(b, k0 + k, j), b->stride, cols, lrk_min(kc - k, ALONG), isa->nr, kc, k,
-                dst);
+        lrk_cut(lrk_operand_at(b, k0 + k, j), b->stride, cols, lrk_min(kc - k, ALONG), isa->nr,
+                lrk_strips_at(to, k));
     for (size_t k = 0; k < kc && !straight; k++) {
         decode(isa, b, round, k0 + k, j, cols, tmp);
         for (size_t c = cols; c < width; c++) tmp[c] = 0.0f;
-        lrk_cut(tmp, 0, width, 1, isa->nr, kc, k, dst);
+        lrk_cut(tmp, 0, width, 1, isa->nr, lrk_strips_at(to, k));
     }
 }

@@ -32,29 +32,27 @@ static void turn(const lrk_gemm_isa *isa, const lrk_operand *o, size_t row, size
 }
 
 void lrk_pack_a_pairs(const lrk_gemm_isa *isa, const lrk_operand *a, size_t i, size_t rows, size_t k0,
-                      size_t kc, size_t mr, float *dst, float *tmp)
+                      size_t kc, size_t mr, lrk_strips to, float *tmp)
 {
-    const size_t depth = lrk_gemm_depth(isa, kc);
     for (size_t k = 0; k < kc && a->transposed; k += 2) {
         isa->pair(lrk_operand_at(a, k0 + k, i), k + 1 < kc ? lrk_operand_at(a, k0 + k + 1, i) : NULL, rows,
                   tmp);
-        lrk_cut(tmp, 0, rows, 1, mr, depth, k / 2, dst);
+        lrk_cut(tmp, 0, rows, 1, mr, lrk_strips_at(to, k / 2));
     }
-    for (size_t r = 0; r < rows && !a->transposed; r += mr, dst += mr * depth) {
+    for (size_t r = 0; r < rows && !a->transposed; r += mr) {
         const size_t n = lrk_min(rows - r, mr);
-        turn(isa, a, i + r, n, k0, kc, n, dst, tmp);
+        turn(isa, a, i + r, n, k0, kc, n, to.first + r * to.depth + to.at * n, tmp);
     }
 }
 
 static void pack_b_rows(const lrk_gemm_isa *isa, const lrk_operand *b, size_t j, size_t cols, size_t k0,
-                        size_t kc, float *dst, float *tmp)
+                        size_t kc, lrk_strips to, float *tmp)
 {
-    const size_t depth = lrk_gemm_depth(isa, kc);
     for (size_t at = 0; at < cols; at += isa->nr) {
         const size_t n = lrk_min(cols - at, isa->nr), width = lrk_gemm_padded(isa, n);
-        if (n < width) memset(dst, 0, depth * width * sizeof *dst);
+        float *dst = to.first + at * to.depth + to.at * width;
+        if (n < width) memset(dst, 0, lrk_gemm_depth(isa, kc) * width * sizeof *dst);
         turn(isa, b, j + at, n, k0, kc, width, dst, tmp);
-        dst += depth * width;
     }
 }
 
@@ -68,12 +66,12 @@ static const uint16_t *bf16_of(const lrk_gemm_isa *isa, const lrk_operand *b, si
 }
 
 void lrk_pack_b_pairs(const lrk_gemm_isa *isa, const lrk_operand *b, size_t j, size_t cols, size_t k0,
-                      size_t kc, float *dst, float *tmp)
+                      size_t kc, lrk_strips to, float *tmp)
 {
-    const size_t width = lrk_gemm_padded(isa, cols), depth = lrk_gemm_depth(isa, kc);
+    const size_t width = lrk_gemm_padded(isa, cols);
     float *const rows = tmp + width, *const decoded = rows + width; /* two rows of bf16: width floats */
     if (b->transposed) {
-        pack_b_rows(isa, b, j, cols, k0, kc, dst, tmp);
+        pack_b_rows(isa, b, j, cols, k0, kc, to, tmp);
         return;
     }
     for (size_t k = 0; k < kc; k += 2) {
@@ -81,6 +79,6 @@ void lrk_pack_b_pairs(const lrk_gemm_isa *isa, const lrk_operand *b, size_t j, s
         if (k + 1 < kc) odd = bf16_of(isa, b, k0 + k + 1, j, cols, rows + width / 2, decoded);
         isa->pair(even, odd, cols, tmp);
         for (size_t c = cols; c < width; c++) tmp[c] = 0.0f;
-        lrk_cut(tmp, 0, width, 1, isa->nr, depth, k / 2, dst);
+        lrk_cut(tmp, 0, width, 1, isa->nr, lrk_strips_at(to, k / 2));
     }
 }

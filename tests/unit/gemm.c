@@ -213,6 +213,9 @@ static void test_large(void **state)
          .a = LRK_F32,
          .b = LRK_F32,
          .c = LRK_F32},
+        /* deeper than A is packed at a time, and more rows than that */
+        {.m = 520, .n = 100, .k = 4200, .a = LRK_F32, .b = LRK_F32, .c = LRK_F32, .k2 = 17},
+        {.m = 1100, .n = 100, .k = 3904, .b_transposed = true, .a = LRK_F32, .b = LRK_Q8_0, .c = LRK_BF16},
     };
     for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
         shape s = large[i];
@@ -238,14 +241,14 @@ static void test_second_pair(void **state)
                                       {45, 64, 480, 64}, {40, 70, 32, 65}, {64, 96, 864, 33},
                                       {5, 9, 0, 7}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        for (int bits = 0; bits < 16; bits++) {
+        for (int bits = 0; bits < 32; bits++) {
             const bool whole = sizes[i][2] % 32 == 0 && sizes[i][1] % 32 == 0;
             const shape s = {.m = sizes[i][0],
                              .n = sizes[i][1],
                              .k = sizes[i][2],
                              .b_transposed = bits & 1,
                              .a = bits & 2 ? LRK_BF16 : LRK_F32,
-                             .b = whole ? LRK_Q4_1 : LRK_BF16,
+                             .b = bits & 16 ? LRK_F32 : whole ? LRK_Q4_1 : LRK_BF16,
                              .c = bits & 4 ? LRK_BF16 : LRK_F32,
                              .alpha = bits & 8 ? 0.5 : 1.0,
                              .accumulate = bits & 8,
