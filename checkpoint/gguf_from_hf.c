@@ -530,7 +530,7 @@ lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_
     LRK_TRY(put_experts(&t, err));
     LRK_TRY(put_windows(&t, err));
     LRK_TRY(check_no_rope(&t, err));
-    if (lrk_weights_find(base, "model.embed_tokens.weight", &embedding))
+    if (lrk_weights_find(base, lrk_name_of_embedding(t.arch), &embedding))
         put_size(&t, "vocab_size", lrk_rows(&embedding));
     return put_rope(&t, err);
 }

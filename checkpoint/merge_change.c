@@ -69,9 +69,9 @@ lrk_status lrk_merge_change_rows(lrk_merge_change *c, const lrk_merge_item *item
 
 static size_t layer_of(const char *name)
 {
-    static const char layers[] = "model.layers.";
-    if (strncmp(name, layers, sizeof layers - 1) != 0) return LRK_NO_LAYER;
-    return strtoul(name + sizeof layers - 1, NULL, 10);
+    static const char layers[] = ".layers.";
+    const char *at = strstr(name, layers);
+    return at ? strtoul(at + sizeof layers - 1, NULL, 10) : LRK_NO_LAYER;
 }
 
 lrk_status lrk_merge_change_note(lrk_merge_report *r, const lrk_merge_item *item,

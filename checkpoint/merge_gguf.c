@@ -57,9 +57,9 @@ static lrk_status put_keys(const lrk_merge_job *job, lrk_gguf_writer *w, lrk_err
         copy_keys(job, w);
     } else {
         const lrk_merge_text *text = job->options->text;
-        LRK_REQUIRE(err, lrk_weights_find(job->base, "model.embed_tokens.weight", &embedding),
-                    LRK_EINPUT, "%s: model.embed_tokens.weight is missing",
-                    lrk_weights_path(job->base));
+        const char *name = lrk_name_of_embedding(lrk_weights_arch(job->base));
+        LRK_REQUIRE(err, lrk_weights_find(job->base, name, &embedding), LRK_EINPUT, "%s: %s is missing",
+                    lrk_weights_path(job->base), name);
         LRK_TRY(lrk_gguf_put_config(w, job->base, err));
         if (text) LRK_TRY(text->put(text->ctx, w, lrk_rows(&embedding), err));
     }

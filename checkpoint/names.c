@@ -128,6 +128,24 @@ bool lrk_name_to_hf(const lrk_arch *a, const char *gguf, int expert, char out[LR
     return false;
 }
 
+/* The first name that an architecture has for this one; that of all others where it is not known. */
+static const char *first_of(const lrk_arch *a, const char *gguf, const char *usual)
+{
+    for (size_t i = 0; a && i < PAIRS; i++)
+        if (holds(a, i) && strcmp(pairs[i].name[1], gguf) == 0) return pairs[i].name[0];
+    return usual;
+}
+
+const char *lrk_name_of_embedding(const lrk_arch *a)
+{
+    return first_of(a, "token_embd.weight", "model.embed_tokens.weight");
+}
+
+const char *lrk_name_of_head(const lrk_arch *a)
+{
+    return first_of(a, "output.weight", "lm_head.weight");
+}
+
 bool lrk_name_is_latent(const char *hf, char keys[LRK_NAME_MAX], char values[LRK_NAME_MAX])
 {
     numbers found;

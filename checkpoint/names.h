@@ -94,6 +94,10 @@ bool lrk_name_to_gguf(const lrk_arch *a, const char *hf, char out[LRK_NAME_MAX],
 bool lrk_name_to_hf(const lrk_arch *a, const char *gguf, int expert, char out[LRK_NAME_MAX],
                     bool *experts);
 
+/* Weights of the embedding, and of the head where it is not tied, in Hugging Face; a: may be NULL. */
+const char *lrk_name_of_embedding(const lrk_arch *a);
+const char *lrk_name_of_head(const lrk_arch *a);
+
 /* The two halves of a latent kv_b_proj.weight in GGUF. */
 bool lrk_name_is_latent(const char *hf, char keys[LRK_NAME_MAX], char values[LRK_NAME_MAX]);
 /* "blk.3.attn_k_b.weight" or its values: *keys, and the Hugging Face name of the whole. */

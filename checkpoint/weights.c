@@ -210,20 +210,20 @@ static lrk_status drop_tied_head(lrk_weights *w, lrk_err *err)
 {
     bool tied = false;
     lrk_tensor head, embedding;
+    const char *name = lrk_name_of_head(lrk_weights_arch(w));
     LRK_TRY(lrk_json_opt_bool(w->config, "tie_word_embeddings", &tied, w->path, err));
-    if (!tied || !lrk_weights_find(w, "lm_head.weight", &head) ||
-        !lrk_weights_find(w, "model.embed_tokens.weight", &embedding))
+    if (!tied || !lrk_weights_find(w, name, &head) ||
+        !lrk_weights_find(w, lrk_name_of_embedding(lrk_weights_arch(w)), &embedding))
         return LRK_OK;
     if (head.dtype != embedding.dtype || !lrk_same_shape(&head, &embedding) ||
         memcmp(head.data, embedding.data, lrk_bytes(&head)) != 0) {
-        lrk_warn("%s: config.json ties lm_head to the embedding, but the stored lm_head.weight differs from it: they "
-                 "are not tied",
-                 w->path);
+        lrk_warn("%s: config.json ties the head to the embedding, but the stored %s differs from it: they are not tied",
+                 w->path, name);
         lrk_json_set(w->config, "tie_word_embeddings", lrk_json_new_bool(false));
         return LRK_OK;
     }
     size_t at = 0;
-    while (strcmp(w->tensor[at].name, "lm_head.weight") != 0) at++;
+    while (strcmp(w->tensor[at].name, name) != 0) at++;
     memmove(&w->tensor[at], &w->tensor[at + 1], (w->n - at - 1) * sizeof *w->tensor);
     w->n--;
     return LRK_OK;

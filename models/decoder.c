@@ -19,6 +19,7 @@ typedef enum lrk_window_rule {
 
 typedef struct lrk_family {
     const char *architecture, *model_type;
+    lrk_naming naming;
     const char *bias, *output_bias, *mlp_bias;
     bool bias_default;
     lrk_window_rule window;
@@ -561,6 +562,7 @@ lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *
     LRK_TRY(find_family(config, where, &s.family, err));
     s.config = lrk_decoder_text(config);
     d->family = s.family->architecture;
+    d->naming = s.family->naming;
     LRK_TRY(refuse_others(&s, err));
     LRK_TRY(read_sizes(d, &s, err));
     LRK_TRY(read_activation(d, &s, err));

@@ -21,6 +21,9 @@ typedef enum lrk_norm_placement { LRK_NORM_BEFORE, LRK_NORM_AROUND, LRK_NORM_AFT
 /* Norms on queries and keys before rope: none, each head by itself, or all heads as one row. */
 typedef enum lrk_head_norm { LRK_NORM_NO_HEAD, LRK_NORM_HEAD, LRK_NORM_WIDTH } lrk_head_norm;
 
+/* Whose names weights have (modules.c). */
+typedef enum lrk_naming { LRK_NAMED_LLAMA, LRK_NAMED_STARCODER } lrk_naming;
+
 /* What differs between layers, as bits. */
 enum {
     LRK_LAYER_WINDOW = 1,
@@ -41,6 +44,7 @@ typedef struct lrk_latent {
 typedef struct lrk_decoder {
     const char *family; /* "LlamaForCausalLM"; static */
     const char *where;  /* names the model in messages; not owned; NULL where nobody knows */
+    lrk_naming naming;
     size_t layers;
     size_t width;        /* C */
     size_t heads;        /* H, query heads */
@@ -66,7 +70,7 @@ typedef struct lrk_decoder {
     bool correction;     /* e_score_correction_bias in the router */
     size_t shared;       /* width of the experts that all tokens go through; 0: none */
     bool gated_shared;   /* they are one, times sigmoid(x G^T) of a gate G (1, C) */
-    bool plain_mlp;      /* down(act(up(x))), no gate; modules c_fc, c_proj */
+    bool plain_mlp;      /* down(act(up(x))), no gate */
     lrk_activation activation;
     lrk_norm_placement placement;
     lrk_head_norm head_norm;

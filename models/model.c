@@ -184,10 +184,10 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     const lrk_decoder *d = &b->m->decoder;
     const lrk_lora_options *lora = b->options->lora;
     lrk_module module;
-    char path[128], name[160];
+    char path[LRK_MODULE_PATH], name[160];
     if (!lrk_module_of(d, layer, which, &module)) return LRK_OK;
     const size_t rows = module.rows, cols = module.cols;
-    snprintf(path, sizeof path, "model.layers.%zu.%s", layer, module.name);
+    lrk_layer_path(d, layer, module.name, path);
     LRK_TRY(keep_name(b, path, &p->path, err));
     snprintf(name, sizeof name, "%s.weight", path);
     const bool router = which == LRK_ROUTER || which == LRK_SHARED_ROUTER;
@@ -344,10 +344,10 @@ static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
     lrk_layer *layer = &b->m->layers[i];
     for (int which = 0; which < LRK_NORMS; which++) {
         const char *below;
-        char path[128];
+        char path[LRK_MODULE_PATH];
         size_t n;
         if (!lrk_norm_of(&b->m->decoder, which, &below, &n)) continue;
-        snprintf(path, sizeof path, "model.layers.%zu.%s", i, below);
+        lrk_layer_path(&b->m->decoder, i, below, path);
         LRK_TRY(norm(b, path, n, &layer->norm[which], err));
     }
     layer->shared = (lrk_experts_attr){.experts = 1, .used = 1, .feed_forward = b->m->decoder.shared,
@@ -546,12 +546,14 @@ static lrk_status whole(const lrk_builder *b, const char *path, const char *name
 
 static lrk_status embedding_and_head(const lrk_builder *b, lrk_err *err)
 {
-    static const char rows[] = LRK_EMBEDDING_PATH ".weight", head[] = LRK_HEAD_PATH ".weight";
+    char rows[LRK_MODULE_PATH], head[LRK_MODULE_PATH];
     lrk_model *m = b->m;
     const lrk_decoder *d = &m->decoder;
     const lrk_lora_options none = {0}, *lora = b->options->lora ? b->options->lora : &none;
     const unsigned bits = lora->whole;
     const lrk_row_list *in = &lora->rows[0], *out = &lora->rows[1];
+    snprintf(rows, sizeof rows, "%s.weight", lrk_names_of(d)->embedding);
+    snprintf(head, sizeof head, "%s.weight", lrk_names_of(d)->head);
     m->as_one = lrk_whole_as_one(bits, d->tied);
     if (m->as_one || bits & LRK_WHOLE_EMBEDDING) LRK_TRY(whole(b, LRK_EMBEDDING_PATH, rows, *in, err));
     const bool held = !m->n_whole || in->n, as_one = m->as_one; /* the matrix of the embedding is needed */
@@ -569,7 +571,7 @@ static lrk_status build(const lrk_builder *b, lrk_err *err)
     const lrk_decoder *d = &m->decoder;
     LRK_TRY(lrk_alloc(&m->own, d->layers, sizeof *m->layers, "layers", &m->layers, err));
     LRK_TRY(embedding_and_head(b, err));
-    LRK_TRY(norm(b, "model.norm", d->width, &m->final_norm, err));
+    LRK_TRY(norm(b, lrk_names_of(d)->final_norm, d->width, &m->final_norm, err));
     for (size_t i = 0; i < d->layers; i++) LRK_TRY(build_layer(b, i, err));
     LRK_TRY(frequencies(b, &d->rope, &m->frequencies[0], err));
     if (d->local_rope.theta > 0.0)

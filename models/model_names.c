@@ -42,12 +42,11 @@ static bool layer_knows(const lrk_model *m, size_t i, const char *name)
 
 bool lrk_model_knows(const lrk_model *m, const char *name)
 {
-    static const char *const others[] = {"model.embed_tokens.weight", "lm_head.weight", "rope_freqs"};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (strcmp(name, others[i]) == 0) return true;
-    }
+    const lrk_names *named = lrk_names_of(&m->decoder);
+    if (is_of(name, named->embedding, false) || is_of(name, named->head, false) || strcmp(name, "rope_freqs") == 0)
+        return true;
     if (lrk_ends_with(name, ".rotary_emb.inv_freq")) return true;
-    if (is_of(name, "model.norm", m->final_norm.bias.rank)) return true;
+    if (is_of(name, named->final_norm, m->final_norm.bias.rank)) return true;
     for (size_t i = 0; i < m->decoder.layers; i++) {
         if (layer_knows(m, i, name)) return true;
     }

@@ -3,6 +3,23 @@
 
 #include <stdio.h>
 
+static const lrk_names names[] = {
+    [LRK_NAMED_LLAMA] = {"model.embed_tokens", "lm_head", "model.norm", "model.layers", "self_attn.qkv_proj",
+                         "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj"},
+    [LRK_NAMED_STARCODER] = {"model.embed_tokens", "lm_head", "model.norm", "model.layers", "self_attn.qkv_proj",
+                             "self_attn.o_proj", "mlp.c_fc", "mlp.c_proj"},
+};
+
+const lrk_names *lrk_names_of(const lrk_decoder *d)
+{
+    return &names[d->naming];
+}
+
+void lrk_layer_path(const lrk_decoder *d, size_t layer, const char *below, char out[LRK_MODULE_PATH])
+{
+    snprintf(out, LRK_MODULE_PATH, "%s.%zu.%s", names[d->naming].layers, layer, below);
+}
+
 static bool exists(const lrk_decoder *d, size_t layer, int which)
 {
     const bool latent = d->latent.rank, dense = !(d->layer[layer] & LRK_LAYER_EXPERTS);
@@ -34,21 +51,22 @@ bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *m)
     const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
     const size_t o = l->rank ? d->heads * l->value : q;
     const size_t C = d->width, F = d->feed_forward, S = d->shared;
-    const bool gated = !d->plain_mlp, bias = d->attention_bias, one = d->gated_shared;
+    const bool bias = d->attention_bias, one = d->gated_shared;
+    const lrk_names *const named = lrk_names_of(d);
     const lrk_module all[LRK_PROJECTIONS] = {
         [LRK_Q] = {"self_attn.q_proj", q, C, bias && !l->rank},
         [LRK_K] = {"self_attn.k_proj", k, C, bias},
         [LRK_V] = {"self_attn.v_proj", k, C, bias},
-        [LRK_QKV] = {"self_attn.qkv_proj", q + 2 * k, C, bias},
+        [LRK_QKV] = {named->qkv, q + 2 * k, C, bias},
         [LRK_Q_A] = {"self_attn.q_a_proj", l->query_rank, C, bias},
         [LRK_Q_B] = {"self_attn.q_b_proj", q, l->query_rank, false},
         [LRK_KV_A] = {"self_attn.kv_a_proj_with_mqa", l->rank + d->rotary, C, bias},
         [LRK_KV_B] = {"self_attn.kv_b_proj", d->heads * (l->plain + l->value), l->rank, false},
-        [LRK_O] = {"self_attn.o_proj", C, o, d->output_bias},
+        [LRK_O] = {named->o, C, o, d->output_bias},
         [LRK_GATE] = {"mlp.gate_proj", F, C, d->mlp_bias},
-        [LRK_UP] = {gated ? "mlp.up_proj" : "mlp.c_fc", F, C, d->mlp_bias},
+        [LRK_UP] = {named->up, F, C, d->mlp_bias},
         [LRK_GATE_UP] = {"mlp.gate_up_proj", 2 * F, C, d->mlp_bias},
-        [LRK_DOWN] = {gated ? "mlp.down_proj" : "mlp.c_proj", C, F, d->mlp_bias},
+        [LRK_DOWN] = {named->down, C, F, d->mlp_bias},
         [LRK_SHARED_GATE] = {one ? "mlp.shared_expert.gate_proj" : "mlp.shared_experts.gate_proj", S, C, d->mlp_bias},
         [LRK_SHARED_UP] = {one ? "mlp.shared_expert.up_proj" : "mlp.shared_experts.up_proj", S, C, d->mlp_bias},
         [LRK_SHARED_DOWN] = {one ? "mlp.shared_expert.down_proj" : "mlp.shared_experts.down_proj", C, S, d->mlp_bias},
@@ -61,9 +79,9 @@ bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *m)
 
 void lrk_expert_path(const lrk_decoder *d, size_t layer, size_t expert, int which, char out[LRK_MODULE_PATH])
 {
-    static const char *const names[2][3] = {{"gate_proj", "up_proj", "down_proj"}, {"w1", "w3", "w2"}};
+    static const char *const called[2][3] = {{"gate_proj", "up_proj", "down_proj"}, {"w1", "w3", "w2"}};
     snprintf(out, LRK_MODULE_PATH, "model.layers.%zu.%s.experts.%zu.%s", layer,
-             d->block_sparse ? "block_sparse_moe" : "mlp", expert, names[d->block_sparse][which - LRK_GATE]);
+             d->block_sparse ? "block_sparse_moe" : "mlp", expert, called[d->block_sparse][which - LRK_GATE]);
 }
 
 void lrk_experts_path(size_t layer, int which, char out[LRK_MODULE_PATH])
@@ -79,7 +97,7 @@ const char *lrk_router_name(const lrk_decoder *d)
 
 bool lrk_norm_of(const lrk_decoder *d, int which, const char **name, size_t *n)
 {
-    static const char *const names[3][LRK_NORM_Q] = {
+    static const char *const called[3][LRK_NORM_Q] = {
         [LRK_NORM_BEFORE] = {"input_layernorm", NULL, "post_attention_layernorm", NULL},
         [LRK_NORM_AROUND] = {"input_layernorm", "post_attention_layernorm",
                              "pre_feedforward_layernorm", "post_feedforward_layernorm"},
@@ -87,7 +105,7 @@ bool lrk_norm_of(const lrk_decoder *d, int which, const char **name, size_t *n)
     };
     *n = d->width;
     if (which < LRK_NORM_Q) {
-        *name = names[d->placement][which];
+        *name = called[d->placement][which];
         return *name != NULL;
     }
     if (which >= LRK_NORM_Q_A) {

@@ -46,6 +46,18 @@ enum {
     LRK_NORMS
 };
 
+/* What is called otherwise in some checkpoints: weights beside the layers, the path above a layer's number, modules
+ * and norms below it. */
+typedef struct lrk_names {
+    const char *embedding, *head, *final_norm, *layers; /* without ".weight" */
+    const char *qkv, *o, *up, *down;
+} lrk_names;
+const lrk_names *lrk_names_of(const lrk_decoder *d);
+
+enum { LRK_MODULE_PATH = 128 };
+/* "model.layers.3.self_attn.q_proj", of the name below. */
+void lrk_layer_path(const lrk_decoder *d, size_t layer, const char *below, char out[LRK_MODULE_PATH]);
+
 /* False where the layer has no such module. */
 bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *out);
 /* Name and length of a norm's weight, in every layer; false where there is none. A bias: always with
@@ -53,7 +65,6 @@ bool lrk_module_of(const lrk_decoder *d, size_t layer, int which, lrk_module *ou
 bool lrk_norm_of(const lrk_decoder *d, int which, const char **name, size_t *n);
 
 /* Path of an expert's matrix: which is LRK_GATE, LRK_UP or LRK_DOWN. */
-enum { LRK_MODULE_PATH = 128 };
 void lrk_expert_path(const lrk_decoder *d, size_t layer, size_t expert, int which, char out[LRK_MODULE_PATH]);
 
 /* Path of the parameter that holds those matrices of all experts in transformers 5, LRK_GATE_UP or LRK_DOWN: an

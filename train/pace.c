@@ -10,7 +10,6 @@
 #include <string.h>
 
 static const double most_work = 4e10; /* FLOPs of a timed pass, about; keeps a plan below a second */
-static const char *const first_layer = "model.layers.0.";
 
 /* A model of one layer, which is one of the session's. */
 typedef struct lrk_excerpt {
@@ -20,11 +19,13 @@ typedef struct lrk_excerpt {
 
 static void whole_name(const lrk_excerpt *x, const char *name, char *out, size_t size)
 {
-    const size_t n = strlen(first_layer);
-    if (strncmp(name, first_layer, n) == 0)
-        snprintf(out, size, "model.layers.%zu.%s", x->layer, name + n);
-    else
-        snprintf(out, size, "%s", name);
+    const lrk_decoder *d = &x->session->base.decoder;
+    char first[LRK_MODULE_PATH], there[LRK_MODULE_PATH];
+    lrk_layer_path(d, 0, "", first);
+    lrk_layer_path(d, x->layer, "", there);
+    const size_t n = strlen(first);
+    const bool below = strncmp(name, first, n) == 0;
+    snprintf(out, size, "%s%s", below ? there : "", below ? name + n : name);
 }
 
 static lrk_status find(void *ctx, const char *name, lrk_tensor *out, lrk_err *err)
@@ -59,7 +60,7 @@ static bool has_adapter(const lrk_session *s, size_t layer)
     for (int which = 0; which < LRK_PROJECTIONS; which++) {
         lrk_module m;
         if (!lrk_module_of(d, layer, which, &m)) continue;
-        snprintf(path, sizeof path, "model.layers.%zu.%s", layer, m.name);
+        lrk_layer_path(d, layer, m.name, path);
         if (chosen(s, path)) return true;
     }
     for (int which = LRK_GATE; which <= LRK_DOWN && (d->layer[layer] & LRK_LAYER_EXPERTS); which++) {

@@ -1,7 +1,6 @@
 /* train/start.c -- a recipe and the adapter it starts from say the same. */
 #include "train/start.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static lrk_status number(const lrk_recipe *r, const char *key, double said, double is, lrk_err *err)
@@ -42,7 +41,7 @@ static lrk_status modules(const lrk_adapter *a, const lrk_recipe *r, lrk_targets
             lrk_module m;
             char path[LRK_MODULE_PATH];
             if (!lrk_module_of(d, i, which, &m)) continue;
-            snprintf(path, sizeof path, "model.layers.%zu.%s", i, m.name);
+            lrk_layer_path(d, i, m.name, path);
             LRK_TRY(module(a, r, t, path, err));
         }
     return LRK_OK;
