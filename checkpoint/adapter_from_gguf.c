@@ -82,7 +82,7 @@ static lrk_status name_of(const source *s, const char *tensor, char hf[LRK_NAME_
 }
 
 /* Rows of the file to f32, in Hugging Face's order, times a factor. */
-static lrk_status read_matrix(source *s, const lrk_tensor *src, bool permuted, double factor,
+static lrk_status read_matrix(source *s, const lrk_tensor *src, const lrk_order *order, double factor,
                               lrk_tensor *out, lrk_err *err)
 {
     const size_t rows = src->dim[0], cols = src->dim[1];
@@ -91,14 +91,13 @@ static lrk_status read_matrix(source *s, const lrk_tensor *src, bool permuted, d
     LRK_REQUIRE(err, out->name, LRK_ENOMEM, "memory: no room for tensor names");
     LRK_REQUIRE(err, src->dtype != LRK_I32 && src->dtype != LRK_I64 && src->dtype != LRK_U8,
                 LRK_EINPUT, "%s: tensor '%s' holds whole numbers", s->g.path, src->name);
-    LRK_REQUIRE(err, !permuted || (s->head_dim && rows % s->head_dim == 0), LRK_ESHAPE,
+    LRK_REQUIRE(err, lrk_order_fits(order), LRK_ESHAPE,
                 "%s: tensor '%s': %zu rows are no whole number of heads of %zu", s->g.path,
                 src->name, rows, s->head_dim);
     LRK_TRY(lrk_alloc(&s->a->arena, rows * cols, sizeof(float), src->name, &out->data, err));
     for (size_t r = 0; r < rows; r++) {
         float *to = lrk_row(out, r);
-        const size_t from = permuted ? lrk_qk_gguf_row(r, s->head_dim) : r;
-        lrk_to_f32(src->dtype, lrk_row(src, from), cols, to);
+        lrk_to_f32(src->dtype, lrk_row(src, lrk_order_gguf_row(order, r)), cols, to);
         for (size_t c = 0; c < cols && fabs(factor - 1) >= 1e-12; c++)
             to[c] = (float)((double)to[c] * factor);
     }
@@ -125,7 +124,6 @@ static lrk_status read_module(source *s, const lrk_gguf_info *info, bool own, lr
 {
     lrk_adapter_module *m = &s->a->module[s->a->n];
     char hf[LRK_NAME_MAX], other[LRK_NAME_MAX];
-    bool query;
     double factor;
     LRK_TRY(name_of(s, info->name, hf, err));
     snprintf(other, sizeof other, "%.*sb", (int)strlen(info->name) - 1, info->name);
@@ -138,9 +136,9 @@ static lrk_status read_module(source *s, const lrk_gguf_info *info, bool own, lr
     m->path = lrk_strndup(&s->a->arena, hf, strlen(hf) - (sizeof ".weight" - 1));
     LRK_REQUIRE(err, m->path, LRK_ENOMEM, "memory: no room for module names");
     LRK_TRY(scale_of(s, m, a.dim[0], own, &factor, err));
-    const bool permuted = s->arch->permuted_qk && lrk_name_is_qk(hf, &query);
-    LRK_TRY(read_matrix(s, &a, false, 1, &m->a, err));
-    LRK_TRY(read_matrix(s, &b, permuted, factor, &m->b, err));
+    const lrk_order same = {.kind = LRK_ORDER_SAME}, order = lrk_order_of(s->arch, hf, s->head_dim, b.dim[0]);
+    LRK_TRY(read_matrix(s, &a, &same, 1, &m->a, err));
+    LRK_TRY(read_matrix(s, &b, &order, factor, &m->b, err));
     s->a->n++;
     return LRK_OK;
 }

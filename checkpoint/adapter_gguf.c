@@ -29,8 +29,6 @@ static lrk_status find_arch(job *j, lrk_err *err)
     LRK_REQUIRE(err, j->arch, LRK_ESUPPORT,
                 "%s: architecture '%.60s' has no GGUF form here; known are %s",
                 lrk_weights_path(j->base), name ? name : "(none)", known);
-    LRK_REQUIRE(err, !j->arch->permuted_qk || (j->head_dim && j->head_dim % 2 == 0), LRK_EINPUT,
-                "%s: config.json says no even head size", lrk_weights_path(j->base));
     return LRK_OK;
 }
 
@@ -121,14 +119,13 @@ static lrk_status write_b(job *j, const lrk_adapter_module *m, float *row, lrk_e
     char name[LRK_NAME_MAX], hf[LRK_NAME_MAX];
     const size_t rank = m->b.dim[1], rows = m->b.dim[0];
     const double factor = m->scale * (double)rank / j->alpha;
-    bool query;
     LRK_TRY(name_of(j, m, "", name, hf, err));
-    const bool permuted = j->arch->permuted_qk && lrk_name_is_qk(hf, &query);
-    LRK_REQUIRE(err, !permuted || rows % j->head_dim == 0, LRK_ESHAPE,
+    const lrk_order order = lrk_order_of(j->arch, hf, j->head_dim, rows);
+    LRK_REQUIRE(err, lrk_order_fits(&order), LRK_ESHAPE,
                 "module '%s': %zu rows are no whole number of heads of %zu", m->path, rows,
                 j->head_dim);
     for (size_t r = 0; r < rows; r++) {
-        const float *src = lrk_row(&m->b, permuted ? lrk_qk_hf_row(r, j->head_dim) : r);
+        const float *src = lrk_row(&m->b, lrk_order_hf_row(&order, r));
         for (size_t k = 0; k < rank; k++)
             row[k] = fabs(factor - 1) < 1e-12 ? src[k] : (float)((double)src[k] * factor);
         LRK_TRY(lrk_gguf_write(j->w, row, rank * sizeof *row, err));

@@ -115,22 +115,18 @@ static lrk_status plan_types(lrk_merge_job *job, lrk_err *err)
     return LRK_OK;
 }
 
-/* The order of rows of q and k, on both sides. */
+/* The order of rows on both sides. */
 static lrk_status plan_rows(const lrk_merge_job *job, lrk_merge_item *item, lrk_err *err)
 {
-    bool query;
     const lrk_tensor *src = &item->src;
-    if (!lrk_name_is_qk(item->name, &query)) return LRK_OK;
-    const lrk_arch *arch = lrk_weights_arch(job->base);
-    const bool wanted = job->options->gguf && arch && arch->permuted_qk;
-    item->base_permuted = lrk_weights_permuted_qk(job->base);
-    item->head_dim = lrk_weights_head_dim(job->base);
-    if (item->base_permuted != wanted) item->order = wanted ? LRK_ROWS_TO_GGUF : LRK_ROWS_TO_HF;
-    if (!wanted && !item->base_permuted) return LRK_OK;
     const size_t rows = src->rank == 1 ? lrk_cols(src) : lrk_rows(src);
-    LRK_REQUIRE(err, item->head_dim && item->head_dim % 2 == 0 && rows % item->head_dim == 0,
-                LRK_EINPUT, "tensor '%s': %zu rows are no whole number of heads of %zu", item->name,
-                rows, item->head_dim);
+    const bool wanted = job->options->gguf, there = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
+    item->rows = lrk_order_of(lrk_weights_arch(job->base), item->name, lrk_weights_head_dim(job->base), rows);
+    if (item->rows.kind == LRK_ORDER_SAME || (!wanted && !there)) return LRK_OK;
+    item->base_permuted = there;
+    if (there != wanted) item->order = wanted ? LRK_ROWS_TO_GGUF : LRK_ROWS_TO_HF;
+    LRK_REQUIRE(err, lrk_order_fits(&item->rows), LRK_EINPUT,
+                "tensor '%s': %zu rows are no whole number of heads of %zu", item->name, rows, item->rows.head);
     /* the elements of a bias are permuted: rows of one element */
     if (src->rank == 1) {
         item->src.rank = 2;

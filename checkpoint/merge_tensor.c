@@ -28,9 +28,9 @@ typedef struct panel {
 static size_t src_row(const lrk_merge_item *item, size_t row)
 {
     const size_t D = item->head_dim, F = item->first_row;
-    if (item->order == LRK_ROWS_TO_HF) return lrk_qk_gguf_row(row, D);
+    if (item->order == LRK_ROWS_TO_HF) return lrk_order_gguf_row(&item->rows, row);
     if (item->order == LRK_ROWS_VALUES) return row / (D - F) * D + F + row % (D - F);
-    return item->order == LRK_ROWS_TO_GGUF ? lrk_qk_hf_row(row, D) : row;
+    return item->order == LRK_ROWS_TO_GGUF ? lrk_order_hf_row(&item->rows, row) : row;
 }
 
 static size_t hf_row(const lrk_merge_item *item, size_t row)
@@ -38,7 +38,7 @@ static size_t hf_row(const lrk_merge_item *item, size_t row)
     const bool gguf_out =
         item->order == LRK_ROWS_TO_GGUF || (item->order == LRK_ROWS_AS_IS && item->base_permuted);
     if (item->order == LRK_ROWS_VALUES) return src_row(item, row);
-    return gguf_out ? lrk_qk_hf_row(row, item->head_dim) : row;
+    return gguf_out ? lrk_order_hf_row(&item->rows, row) : row;
 }
 
 /* w += scale * (row of B) * A, then brought to length M[row] where there is M. A product of two f32 is exact in f64, so each step rounds all

@@ -6,7 +6,7 @@
 #include "checkpoint/gguf_source.h"
 #include "checkpoint/merge.h"
 
-/* Rows of q and k: as they are, from GGUF's order to Hugging Face's, or the other way. Of
+/* Rows where GGUF has another order (names.h): as they are, from GGUF's order to Hugging Face's, or the other way. Of
  * kv_b_proj: the half that makes keys, transposed head by head, or that of values (names.h). */
 typedef enum lrk_row_order {
     LRK_ROWS_AS_IS,
@@ -24,7 +24,8 @@ typedef struct lrk_merge_item {
     const lrk_adapter_module *module; /* or NULL */
     const lrk_adapter_whole *whole;   /* what stands for src or for some of its rows, or NULL */
     lrk_row_order order;
-    size_t head_dim;    /* rows of a head, where order or base_permuted matter */
+    lrk_order rows;     /* GGUF's, on either side */
+    size_t head_dim;    /* KEYS, VALUES: rows of a head */
     size_t first_row;   /* VALUES: where those of a head begin */
     bool base_permuted; /* rows of src are in GGUF's order: B's must follow */
     float shift;        /* added to every element: norms of GGUF are 1 + w */

@@ -159,20 +159,6 @@ bool lrk_name_is_half(const char *gguf, bool *keys, char hf[LRK_NAME_MAX])
     return (*keys || matches(gguf, v_b, &found)) && fill(kv_b, found, hf);
 }
 
-bool lrk_name_is_qk(const char *hf, bool *query)
-{
-    static const char *const patterns[] = {
-        "model.layers.#.self_attn.q_proj.weight", "model.layers.#.self_attn.k_proj.weight",
-        "model.layers.#.self_attn.q_proj.bias", "model.layers.#.self_attn.k_proj.bias"};
-    for (size_t i = 0; i < 4; i++) {
-        numbers found;
-        if (!matches(hf, patterns[i], &found)) continue;
-        *query = i % 2 == 0;
-        return true;
-    }
-    return false;
-}
-
 bool lrk_name_is_norm(const char *hf)
 {
     return lrk_ends_with(hf, "norm.weight");
@@ -184,14 +170,39 @@ bool lrk_name_is_router(const char *gguf)
     return matches(gguf, "blk.#.ffn_gate_inp.weight", &found);
 }
 
-size_t lrk_qk_hf_row(size_t row, size_t head_dim)
+/* A weight or bias of queries or keys. */
+static bool is_qk(const char *hf)
 {
-    const size_t r = row % head_dim;
-    return row - r + (r % 2) * (head_dim / 2) + r / 2;
+    static const char *const patterns[] = {
+        "model.layers.#.self_attn.q_proj.weight", "model.layers.#.self_attn.k_proj.weight",
+        "model.layers.#.self_attn.q_proj.bias", "model.layers.#.self_attn.k_proj.bias"};
+    numbers found;
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        if (matches(hf, patterns[i], &found)) return true;
+    return false;
 }
 
-size_t lrk_qk_gguf_row(size_t row, size_t head_dim)
+lrk_order lrk_order_of(const lrk_arch *a, const char *hf, size_t head_dim, size_t rows)
 {
-    const size_t r = row % head_dim, half = head_dim / 2;
+    const lrk_order_kind kind = a && a->permuted_qk && is_qk(hf) ? LRK_ORDER_PAIRS : LRK_ORDER_SAME;
+    return (lrk_order){kind, head_dim, rows};
+}
+
+bool lrk_order_fits(const lrk_order *o)
+{
+    return o->kind == LRK_ORDER_SAME || (o->head && o->head % 2 == 0 && o->rows % o->head == 0);
+}
+
+size_t lrk_order_hf_row(const lrk_order *o, size_t row)
+{
+    if (o->kind == LRK_ORDER_SAME) return row;
+    const size_t r = row % o->head;
+    return row - r + (r % 2) * (o->head / 2) + r / 2;
+}
+
+size_t lrk_order_gguf_row(const lrk_order *o, size_t row)
+{
+    if (o->kind == LRK_ORDER_SAME) return row;
+    const size_t r = row % o->head, half = o->head / 2;
     return row - r + 2 * (r % half) + r / half;
 }

@@ -103,16 +103,24 @@ bool lrk_name_is_latent(const char *hf, char keys[LRK_NAME_MAX], char values[LRK
 /* "blk.3.attn_k_b.weight" or its values: *keys, and the Hugging Face name of the whole. */
 bool lrk_name_is_half(const char *gguf, bool *keys, char hf[LRK_NAME_MAX]);
 
-/* The weight or bias of a query (*query = true) or key projection, by Hugging Face name. */
-bool lrk_name_is_qk(const char *hf, bool *query);
 /* A norm's weight. */
 bool lrk_name_is_norm(const char *hf);
 /* The router of experts, by GGUF name. */
 bool lrk_name_is_router(const char *gguf);
 
-/* Row of the Hugging Face tensor that row `row` of the GGUF tensor holds, and the inverse.
- * head_dim is even. */
-size_t lrk_qk_hf_row(size_t row, size_t head_dim);
-size_t lrk_qk_gguf_row(size_t row, size_t head_dim);
+/* How GGUF orders the rows of a weight, or the elements of a bias: as Hugging Face has them, or by pairs (permuted_qk). */
+typedef enum lrk_order_kind { LRK_ORDER_SAME, LRK_ORDER_PAIRS } lrk_order_kind;
+typedef struct lrk_order {
+    lrk_order_kind kind;
+    size_t head, rows; /* D; all of them */
+} lrk_order;
+
+/* Of the tensor with this Hugging Face name; a NULL arch has none of its own. */
+lrk_order lrk_order_of(const lrk_arch *a, const char *hf, size_t head_dim, size_t rows);
+/* Whether the rows are whole heads. */
+bool lrk_order_fits(const lrk_order *o);
+/* Row of the Hugging Face tensor that row `row` of the GGUF tensor holds, and the inverse. */
+size_t lrk_order_hf_row(const lrk_order *o, size_t row);
+size_t lrk_order_gguf_row(const lrk_order *o, size_t row);
 
 #endif /* LRK_CHECKPOINT_NAMES_H */

@@ -300,6 +300,12 @@ bool lrk_weights_permuted_qk(const lrk_weights *w)
     return w->kind == LRK_WEIGHTS_GGUF && lrk_weights_arch(w)->permuted_qk;
 }
 
+lrk_order lrk_weights_order(const lrk_weights *w, const char *name, size_t rows)
+{
+    const lrk_arch *arch = w->kind == LRK_WEIGHTS_GGUF ? lrk_weights_arch(w) : NULL;
+    return lrk_order_of(arch, name, lrk_weights_head_dim(w), rows);
+}
+
 const lrk_gguf *lrk_weights_gguf(const lrk_weights *w)
 {
     return w->kind == LRK_WEIGHTS_GGUF ? &w->gguf : NULL;

@@ -44,6 +44,8 @@ const lrk_tensor *lrk_weights_at(const lrk_weights *w, size_t i);
 const char *lrk_weights_path(const lrk_weights *w);
 lrk_weights_kind lrk_weights_source(const lrk_weights *w);
 bool lrk_weights_permuted_qk(const lrk_weights *w);
+/* The order of the rows of a tensor there: of GGUF's in a GGUF file, the same in a directory. */
+lrk_order lrk_weights_order(const lrk_weights *w, const char *name, size_t rows);
 const lrk_gguf *lrk_weights_gguf(const lrk_weights *w); /* NULL for a directory */
 /* What the family is like on both sides; NULL for a directory whose architecture names.h lacks. */
 const lrk_arch *lrk_weights_arch(const lrk_weights *w);

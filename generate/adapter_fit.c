@@ -32,14 +32,6 @@ lrk_status lrk_adapter_join(lrk_arena *arena, const char *path, lrk_tensor *a, l
     return LRK_OK;
 }
 
-/* Row `row` of the module's B in the base's matrix, whose rows may stand in GGUF's order. */
-static size_t base_row(const lrk_weights *base, const lrk_tensor *weight, size_t row)
-{
-    bool query;
-    const size_t D = lrk_weights_head_dim(base);
-    return lrk_weights_permuted_qk(base) && lrk_name_is_qk(weight->name, &query) ? lrk_qk_gguf_row(row, D) : row;
-}
-
 static lrk_status settle(lrk_adapter *a, const lrk_weights *base, lrk_adapter_module *m, size_t number, lrk_err *err)
 {
     const lrk_beginning begin = {strcmp(a->begun, "pissa") == 0 ? LRK_BEGIN_PISSA : LRK_BEGIN_OLORA, -1};
@@ -55,8 +47,9 @@ static lrk_status settle(lrk_adapter *a, const lrk_weights *base, lrk_adapter_mo
     const lrk_principal part = {.path = m->path, .weight = &weight, .rank = lrk_rows(&m->a), .scale = m->scale,
                                 .rng = {.site = LRK_SITE_INIT + (uint32_t)number}};
     LRK_TRY(lrk_principal_part(&part, &begin, true, a0.data, found.data, err));
+    const lrk_order order = lrk_weights_order(base, weight.name, lrk_rows(&b0));
     for (size_t i = 0; i < lrk_rows(&b0); i++) {
-        const float *from = lrk_row(&found, base_row(base, &weight, i));
+        const float *from = lrk_row(&found, lrk_order_gguf_row(&order, i));
         for (size_t r = 0; r < part.rank; r++) ((float *)lrk_row(&b0, i))[r] = -from[r];
     }
     m->alpha = lrk_adapter_doubled(m->alpha, a->rslora);

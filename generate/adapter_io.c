@@ -8,8 +8,9 @@
 static size_t memory_row(const lrk_projection *p, size_t row)
 {
     if (!p->heads) return row;
-    const size_t head = lrk_rows(&p->weight) / p->heads;
-    return row / head * head + lrk_qk_gguf_row(row % head, head);
+    const size_t rows = lrk_rows(&p->weight);
+    const lrk_order order = {LRK_ORDER_PAIRS, rows / p->heads, rows};
+    return lrk_order_gguf_row(&order, row);
 }
 
 static size_t experts_of(const lrk_projection *p)

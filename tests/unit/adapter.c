@@ -482,7 +482,6 @@ static void test_gguf(void **state)
     for (size_t i = 0; i < a.n; i++) {
         char hf[LRK_NAME_MAX], name[LRK_NAME_MAX], full[LRK_NAME_MAX + 8];
         const lrk_adapter_module *m = &a.module[i];
-        bool query;
         int expert;
         snprintf(hf, sizeof hf, "%s.weight", m->path);
         assert_true(lrk_name_to_gguf(lrk_weights_arch(base), hf, name, &expert));
@@ -492,8 +491,9 @@ static void test_gguf(void **state)
         snprintf(full, sizeof full, "%s.lora_b", name);
         const lrk_tensor gb = lrk_gguf_view(&g, lrk_gguf_tensor(&g, full));
         rank = gb.dim[1];
+        const lrk_order order = lrk_order_of(lrk_weights_arch(base), hf, 16, m->b.dim[0]);
         for (size_t r = 0; r < m->b.dim[0]; r++) {
-            const size_t from = lrk_name_is_qk(hf, &query) ? lrk_qk_hf_row(r, 16) : r;
+            const size_t from = lrk_order_hf_row(&order, r);
             for (size_t k = 0; k < rank; k++) {
                 const double got = alpha / (double)rank * (double)((float *)lrk_row(&gb, r))[k];
                 const double want = m->scale * (double)((float *)lrk_row(&m->b, from))[k];

@@ -101,8 +101,9 @@ static void test_foreign(void **state)
         const lrk_adapter_module *q = lrk_adapter_find(&a, "model.layers.0.self_attn.q_proj");
         const lrk_adapter_module *d = lrk_adapter_find(&a, "model.layers.1.mlp.down_proj");
         assert_true(q && d);
+        const lrk_order pairs = {LRK_ORDER_PAIRS, 16, 64};
         for (size_t r = 0; r < 64; r++) {
-            const size_t row = lrk_qk_gguf_row(r, 16);
+            const size_t row = lrk_order_gguf_row(&pairs, r);
             for (size_t k = 0; k < RANK; k++) {
                 const double want = -0.5 + (double)(row * RANK + k) / 64;
                 const double got = (double)((float *)lrk_row(&q->b, r))[k] * q->scale;

@@ -341,14 +341,14 @@ static void test_names(void **state)
     assert_string_equal(values, "blk.5.attn_v_b.weight");
     assert_true(lrk_name_is_half("blk.5.attn_v_b.weight", &query, out) && !query);
     assert_string_equal(out, "model.layers.5.self_attn.kv_b_proj.weight");
-    assert_true(lrk_name_is_qk("model.layers.3.self_attn.k_proj.bias", &query) && !query);
-    assert_true(lrk_name_is_qk("model.layers.3.self_attn.q_proj.weight", &query) && query);
-    assert_false(lrk_name_is_qk("model.layers.3.self_attn.v_proj.weight", &query));
+    const lrk_order pairs = lrk_order_of(llama, "model.layers.3.self_attn.k_proj.bias", 6, 24);
+    assert_int_equal(lrk_order_of(llama, "model.layers.3.self_attn.q_proj.weight", 6, 24).kind, LRK_ORDER_PAIRS);
+    assert_int_equal(lrk_order_of(llama, "model.layers.3.self_attn.v_proj.weight", 6, 24).kind, LRK_ORDER_SAME);
     /* head of 6: gguf rows hold 0 3 1 4 2 5 */
     const size_t order[] = {0, 3, 1, 4, 2, 5};
     for (size_t r = 0; r < 6; r++) {
-        assert_int_equal(lrk_qk_hf_row(12 + r, 6), 12 + order[r]);
-        assert_int_equal(lrk_qk_gguf_row(lrk_qk_hf_row(12 + r, 6), 6), 12 + r);
+        assert_int_equal(lrk_order_hf_row(&pairs, 12 + r), 12 + order[r]);
+        assert_int_equal(lrk_order_gguf_row(&pairs, lrk_order_hf_row(&pairs, 12 + r)), 12 + r);
     }
 }
 
