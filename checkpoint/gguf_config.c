@@ -137,7 +137,7 @@ static lrk_status put_heads(lrk_gguf_source *s, lrk_err *err)
     value = rotary = dim = dim ? dim : width / heads;
     LRK_TRY(lrk_gguf_size(s, "attention.value_length", 1, MAX_WIDTH, &value, err));
     LRK_TRY(lrk_gguf_size(s, "rope.dimension_count", 1, MAX_WIDTH, &rotary, err));
-    const bool whole = rotary == dim || (s->arch->partial_rotary && rotary < dim);
+    const bool whole = rotary == dim || ((s->arch->partial_rotary || s->arch->rotary_key) && rotary < dim);
     LRK_REQUIRE(
         err, value == dim && whole && dim % 2 == 0 && rotary % 2 == 0, LRK_ESUPPORT,
         "%s: heads of %zu (query, key), %zu (value) and %zu (rotary): only equal, even sizes "
@@ -146,8 +146,8 @@ static lrk_status put_heads(lrk_gguf_source *s, lrk_err *err)
     lrk_json_set_count(s->out, "num_key_value_heads", key_heads);
     lrk_json_set_count(s->out, "head_dim", dim);
     s->rotary = rotary;
-    if (s->arch->partial_rotary)
-        lrk_json_set(s->out, "partial_rotary_factor",
+    if (s->arch->partial_rotary || s->arch->rotary_key)
+        lrk_json_set(s->out, s->arch->rotary_key ? s->arch->rotary_key : "partial_rotary_factor",
                      lrk_json_new_real((double)rotary / (double)dim));
     return s->arch->scale_from_width ? put_scale(s, width / heads, dim, err) : LRK_OK;
 }
@@ -305,11 +305,19 @@ static void put_bias(lrk_gguf_source *s, const char *key, const char *tensor)
     if (key) lrk_json_set(s->out, key, lrk_json_new_bool(lrk_gguf_tensor(s->g, tensor)));
 }
 
+static lrk_status put_parallel(lrk_gguf_source *s, lrk_err *err)
+{
+    bool parallel = true;
+    LRK_TRY(lrk_gguf_flag(s, "use_parallel_residual", &parallel, err));
+    if (s->arch->parallel) lrk_json_set(s->out, s->arch->parallel, lrk_json_new_bool(parallel));
+    return LRK_OK;
+}
+
 static lrk_status put_family(lrk_gguf_source *s, lrk_err *err)
 {
     const lrk_arch *a = s->arch;
     const char *eps =
-        a->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+        a->eps_key ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
     double v = 0;
     lrk_json *classes = lrk_json_array();
     lrk_json_add(classes, lrk_json_c_string(a->hf));
@@ -319,13 +327,12 @@ static lrk_status put_family(lrk_gguf_source *s, lrk_err *err)
                       a->activation ? a->activation : "silu");
     LRK_TRY(needed(s, eps, err));
     LRK_TRY(lrk_gguf_real(s, eps, &v, err));
-    lrk_json_set(s->out, a->layer_norm ? "norm_epsilon" : "rms_norm_eps",
-                 lrk_json_new_real(lrk_gguf_shortest(v)));
+    lrk_json_set(s->out, a->eps_key ? a->eps_key : "rms_norm_eps", lrk_json_new_real(lrk_gguf_shortest(v)));
     lrk_json_set(s->out, "tie_word_embeddings",
                  lrk_json_new_bool(!lrk_gguf_tensor(s->g, "output.weight")));
-    put_bias(s, a->bias, "blk.0.attn_q.bias");
+    put_bias(s, a->bias, a->by_head ? "blk.0.attn_qkv.bias" : "blk.0.attn_q.bias");
     put_bias(s, a->mlp_bias, "blk.0.ffn_up.bias");
-    return LRK_OK;
+    return put_parallel(s, err);
 }
 
 /* What a file is whose architecture several families share. */

@@ -249,8 +249,10 @@ static lrk_status put_scaling(const target *t, lrk_err *err)
 
 static lrk_status put_rope(const target *t, lrk_err *err)
 {
-    double theta, local = 10000;
-    LRK_TRY(rope_theta(t->config, t->arch->theta > 0 ? t->arch->theta : 10000, &theta, err));
+    double theta, local = 10000, otherwise = t->arch->theta > 0 ? t->arch->theta : 10000;
+    if (t->arch->theta_key)
+        LRK_TRY(lrk_json_opt_real(t->config, t->arch->theta_key, &otherwise, t->path, err));
+    LRK_TRY(rope_theta(t->config, otherwise, &theta, err));
     put_real(t, "rope.freq_base", theta);
     if (t->arch->local_rope) {
         const lrk_json *sliding = object(object(t->config, "rope_parameters"), "sliding_attention");
@@ -291,14 +293,16 @@ static lrk_status put_numbers(const target *t, lrk_err *err)
 static lrk_status put_heads(target *t, lrk_err *err)
 {
     size_t key_heads = t->heads;
-    double share = 1, scalar = (double)t->arch->head_size;
+    double share = t->arch->rotary_key ? t->arch->rotary : 1, scalar = (double)t->arch->head_size;
     LRK_TRY(lrk_json_opt_size(t->config, "num_key_value_heads", 1, INT32_MAX, &key_heads, t->path,
                               err));
+    if (t->arch->rotary_key)
+        LRK_TRY(lrk_json_opt_real(t->config, t->arch->rotary_key, &share, t->path, err));
     LRK_TRY(rope_real(t->config, "partial_rotary_factor", &share, err));
     put_size(t, "attention.head_count_kv", key_heads);
     put_size(t, "attention.key_length", t->head_dim);
     put_size(t, "attention.value_length", t->head_dim);
-    LRK_REQUIRE(err, share == 1 || t->arch->partial_rotary, LRK_ESUPPORT,
+    LRK_REQUIRE(err, share == 1 || t->arch->partial_rotary || t->arch->rotary_key, LRK_ESUPPORT,
                 "%s: config.json: partial_rotary_factor %g is not supported for %s", t->path, share,
                 t->arch->hf);
     put_size(t, "rope.dimension_count", (size_t)((double)t->head_dim * share));
@@ -476,6 +480,23 @@ static lrk_status put_windows(const target *t, lrk_err *err)
 
 /* ---- all ---- */
 
+/* Of a family with such blocks llama.cpp has all biases and a head of its own. */
+static lrk_status put_parallel(const target *t, lrk_err *err)
+{
+    bool parallel = true, bias = true, tied = false;
+    char full[LRK_NAME_MAX];
+    if (!t->arch->parallel) return LRK_OK;
+    LRK_TRY(lrk_json_opt_bool(t->config, t->arch->bias, &bias, t->path, err));
+    LRK_TRY(lrk_json_opt_bool(t->config, "tie_word_embeddings", &tied, t->path, err));
+    LRK_REQUIRE(err, bias && !tied, LRK_ESUPPORT, "%s: config.json: %s; llama.cpp loads %s with %s only", t->path,
+                tied ? "tie_word_embeddings is true" : "attention_bias is false", t->arch->gguf,
+                tied ? "a head of its own" : "biases of attention");
+    LRK_TRY(lrk_json_opt_bool(t->config, t->arch->parallel, &parallel, t->path, err));
+    full_key(t, "use_parallel_residual", full);
+    lrk_gguf_put_bool(t->w, full, parallel);
+    return LRK_OK;
+}
+
 static lrk_status put_family(target *t, lrk_err *err)
 {
     const lrk_arch *a = t->arch;
@@ -491,11 +512,10 @@ static lrk_status put_family(target *t, lrk_err *err)
     LRK_REQUIRE(err, strcmp(stated, activation) == 0, LRK_ESUPPORT,
                 "%s: config.json: %s is '%.40s'; llama.cpp computes %s with %s", t->path, key,
                 stated, a->gguf, activation);
-    LRK_TRY(lrk_json_opt_real(t->config, a->layer_norm ? "norm_epsilon" : "rms_norm_eps", &eps,
-                              t->path, err));
+    LRK_TRY(lrk_json_opt_real(t->config, a->eps_key ? a->eps_key : "rms_norm_eps", &eps, t->path, err));
     LRK_REQUIRE(err, eps > 0, LRK_EINPUT, "%s: config.json: epsilon of the norms is not positive",
                 t->path);
-    put_real(t, a->layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+    put_real(t, a->eps_key ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
              eps);
     LRK_REQUIRE(err,
                 !(a->keys & LRK_KEYS_SOFTCAPS) ||
@@ -504,7 +524,9 @@ static lrk_status put_family(target *t, lrk_err *err)
                 "%s: config.json: attn_logit_softcapping is null; llama.cpp computes %s "
                 "with one",
                 t->path, a->gguf);
-    return LRK_OK;
+    if (strcmp(activation, "gelu") == 0)
+        lrk_warn("%s: the model's GELU is exact, llama.cpp computes %s with its approximation by tanh", t->path, a->gguf);
+    return put_parallel(t, err);
 }
 
 lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_err *err)

@@ -169,7 +169,7 @@ lrk_status lrk_gguf_put_rope(lrk_gguf_source *s, lrk_err *err)
 {
     double theta = 10000, local = 10000; /* llama.cpp's defaults */
     LRK_TRY(lrk_gguf_real(s, "rope.freq_base", &theta, err));
-    set_real(s->out, "rope_theta", theta);
+    set_real(s->out, s->arch->theta_key ? s->arch->theta_key : "rope_theta", theta);
     LRK_TRY(lrk_gguf_real(s, "rope.freq_base_swa", &local, err));
     if (s->arch->local_rope) set_real(s->out, "rope_local_base_freq", local);
     return put_scaling(s, err);

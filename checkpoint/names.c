@@ -99,7 +99,7 @@ static bool fill(const char *pattern, numbers with, char out[LRK_NAME_MAX])
 static bool holds(const lrk_arch *a, size_t i)
 {
     unsigned dialects = a->names ? a->names : LRK_NAMES_LLAMA;
-    if (a->bias) dialects |= LRK_NAMES_OUTPUT_BIAS;
+    if (a->bias && (dialects & LRK_NAMES_ALL)) dialects |= LRK_NAMES_OUTPUT_BIAS;
     if (a->mlp_bias && !a->names) dialects |= LRK_NAMES_MLP_BIAS;
     return pairs[i].dialects & dialects;
 }
@@ -184,25 +184,30 @@ static bool is_qk(const char *hf)
 
 lrk_order lrk_order_of(const lrk_arch *a, const char *hf, size_t head_dim, size_t rows)
 {
-    const lrk_order_kind kind = a && a->permuted_qk && is_qk(hf) ? LRK_ORDER_PAIRS : LRK_ORDER_SAME;
+    const lrk_order_kind kind = a && a->permuted_qk && is_qk(hf)                      ? LRK_ORDER_PAIRS
+                                : a && a->by_head && strstr(hf, ".query_key_value.") ? LRK_ORDER_KINDS
+                                                                                     : LRK_ORDER_SAME;
     return (lrk_order){kind, head_dim, rows};
 }
 
 bool lrk_order_fits(const lrk_order *o)
 {
-    return o->kind == LRK_ORDER_SAME || (o->head && o->head % 2 == 0 && o->rows % o->head == 0);
+    const size_t whole = o->kind == LRK_ORDER_KINDS ? 3 * o->head : o->head;
+    return o->kind == LRK_ORDER_SAME || (o->head && o->head % 2 == 0 && o->rows % whole == 0);
 }
 
 size_t lrk_order_hf_row(const lrk_order *o, size_t row)
 {
     if (o->kind == LRK_ORDER_SAME) return row;
-    const size_t r = row % o->head;
+    const size_t r = row % o->head, all = o->rows / 3; /* those of a kind */
+    if (o->kind == LRK_ORDER_KINDS) return (row % all / o->head * 3 + row / all) * o->head + r;
     return row - r + (r % 2) * (o->head / 2) + r / 2;
 }
 
 size_t lrk_order_gguf_row(const lrk_order *o, size_t row)
 {
     if (o->kind == LRK_ORDER_SAME) return row;
-    const size_t r = row % o->head, half = o->head / 2;
+    const size_t r = row % o->head, half = o->head / 2, part = row / o->head;
+    if (o->kind == LRK_ORDER_KINDS) return part % 3 * (o->rows / 3) + part / 3 * o->head + r;
     return row - r + 2 * (r % half) + r / half;
 }

@@ -31,9 +31,10 @@ enum {
     LRK_NAMES_GEMMA = 4, /* norms behind the blocks too */
     LRK_NAMES_PHI3 = 8,
     LRK_NAMES_STARCODER = 16,
-    LRK_NAMES_ALL = 31,
+    LRK_NAMES_ALL = 31, /* but the one below */
     LRK_NAMES_OUTPUT_BIAS = 32, /* of families that have them */
     LRK_NAMES_MLP_BIAS = 64,
+    LRK_NAMES_NEOX = 128,
     LRK_NAMES_SPARSE = LRK_NAMES_MIXTRAL,
     LRK_NAMES_TWO_NORMS = LRK_NAMES_GEMMA,
     LRK_NAMES_ONE_NORM = LRK_NAMES_ALL & ~LRK_NAMES_GEMMA,
@@ -69,7 +70,11 @@ typedef struct lrk_arch {
     bool local_rope;    /* layers with a window have a theta of their own */
     size_t no_rope_step;  /* each of these layers has no rope; no key says so */
     bool partial_rotary;
-    bool layer_norm;      /* epsilon has another name on both sides */
+    const char *rotary_key, *theta_key; /* more names of partial_rotary_factor and rope_theta, which such a family has */
+    double rotary;        /* where the first is absent */
+    const char *parallel; /* the key of parallel blocks, true where it is absent */
+    bool by_head;         /* rows of the fused matrix, below */
+    const char *eps_key;  /* of LayerNorms; NULL: rms_norm_eps. GGUF has two names too */
     bool latent, sigmoid; /* multi-head latent attention; scores of experts by sigmoid */
     const char *experts;  /* the key of their number */
     size_t head_size;     /* where head_dim is absent; 0: width / heads */
@@ -108,8 +113,10 @@ bool lrk_name_is_norm(const char *hf);
 /* The router of experts, by GGUF name. */
 bool lrk_name_is_router(const char *gguf);
 
-/* How GGUF orders the rows of a weight, or the elements of a bias: as Hugging Face has them, or by pairs (permuted_qk). */
-typedef enum lrk_order_kind { LRK_ORDER_SAME, LRK_ORDER_PAIRS } lrk_order_kind;
+/* How GGUF orders the rows of a weight, or the elements of a bias: as Hugging Face has them, by pairs (permuted_qk), or by
+ * kind (by_head): of query_key_value all queries first, then keys, values, where Hugging Face has the three of a head
+ * together: gguf row (k H + h) D + i = Hugging Face row (3 h + k) D + i. */
+typedef enum lrk_order_kind { LRK_ORDER_SAME, LRK_ORDER_PAIRS, LRK_ORDER_KINDS } lrk_order_kind;
 typedef struct lrk_order {
     lrk_order_kind kind;
     size_t head, rows; /* D; all of them */

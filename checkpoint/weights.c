@@ -142,7 +142,9 @@ static lrk_status open_files(lrk_weights *w, lrk_err *err)
 /* Buffers that old checkpoints stored although they follow from the configuration. */
 static bool derived(const char *name)
 {
-    return lrk_ends_with(name, ".rotary_emb.inv_freq");
+    static const char neox[] = "gpt_neox.";
+    const bool mask = lrk_ends_with(name, ".attention.bias") || lrk_ends_with(name, ".attention.masked_bias");
+    return lrk_ends_with(name, ".rotary_emb.inv_freq") || (mask && strncmp(name, neox, sizeof neox - 1) == 0);
 }
 
 static lrk_status list_files(lrk_weights *w, lrk_err *err)

@@ -9,7 +9,8 @@ static size_t memory_row(const lrk_projection *p, size_t row)
 {
     if (!p->heads) return row;
     const size_t rows = lrk_rows(&p->weight);
-    const lrk_order order = {LRK_ORDER_PAIRS, rows / p->heads, rows};
+    const lrk_order order = p->which == LRK_QKV ? (lrk_order){LRK_ORDER_KINDS, rows / p->heads / 3, rows}
+                                                : (lrk_order){LRK_ORDER_PAIRS, rows / p->heads, rows};
     return lrk_order_gguf_row(&order, row);
 }
 

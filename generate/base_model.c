@@ -45,7 +45,11 @@ static lrk_status open_base(lrk_base_model *b, lrk_err *err)
     LRK_TRY(lrk_weights_open(&b->weights, b->path, err));
     LRK_TRY(lrk_decoder_read(&b->decoder, lrk_weights_config(b->weights), b->path, err));
     b->decoder.interleaved = lrk_weights_permuted_qk(b->weights);
-    if (lrk_weights_source(b->weights) == LRK_WEIGHTS_GGUF) b->decoder.norm_plus_one = false; /* added there */
+    if (lrk_weights_source(b->weights) == LRK_WEIGHTS_GGUF) {
+        b->decoder.norm_plus_one = false; /* added there */
+        b->decoder.reordered = b->decoder.by_head;
+        b->decoder.by_head = false;
+    }
     return read_divisors(b, "rope_freqs", 0, err);
 }
 

@@ -44,6 +44,9 @@ void lrk_model_set_attributes(lrk_model *m, lrk_compute compute)
     }
     m->rope = (lrk_rope_attr){.head = d->head_size, .interleaved = d->interleaved};
     if (d->latent.rank) set_latent(m);
+    const size_t D = d->head_size;
+    for (size_t i = 0; d->by_head && i < 3; i++)
+        m->of_heads[i] = (lrk_heads_attr){d->heads, D, {{3 * D, i * D, D}, {0, 0, 0}}};
     m->embed = (lrk_embed_attr){.compute = compute, .scale = embedding_scale(d, compute), .padding = d->padding};
     m->token_rows = (lrk_token_rows_attr){.scale = m->embed.scale, .padding = m->embed.padding};
     m->gather = (lrk_embed_attr){.compute = compute, .scale = 1.0};

@@ -48,7 +48,10 @@ typedef struct lrk_family {
     bool group_by_two;          /* a group counts as its two best experts, not its best */
     bool sparse_step, dense_first; /* which layers have experts; neither: all */
     bool latent;                /* multi-head latent attention */
-    bool fused, plain_mlp, partial_rotary, local_rope, no_rope_layers, tied;
+    bool fused, by_head, plain_mlp, partial_rotary, local_rope, no_rope_layers, tied;
+    const char *parallel;       /* the key of parallel blocks, true where it is absent; NULL: never */
+    const char *theta_key, *rotary_key; /* more names of rope_theta and partial_rotary_factor */
+    double rotary;              /* partial_rotary_factor where it is absent; 0: 1 */
     size_t head_size;           /* where head_dim is absent; 0: width / heads */
     double theta;               /* where rope_theta is absent; 0: 10000 */
     size_t padding;             /* 1 + pad_token_id where it is absent; 0: none */
@@ -197,8 +200,10 @@ static lrk_status find_object(const lrk_json *config, const char *key, const lrk
 static lrk_status read_rotary(lrk_decoder *d, const lrk_source *s, const lrk_json *parameters,
                               lrk_err *err)
 {
-    double share = 1.0;
+    double share = s->family->rotary > 0.0 ? s->family->rotary : 1.0;
     if (s->family->latent) return LRK_OK;
+    if (s->family->rotary_key)
+        LRK_TRY(lrk_json_opt_real(s->config, s->family->rotary_key, &share, s->where, err));
     LRK_TRY(lrk_json_opt_real(s->config, "partial_rotary_factor", &share, s->where, err));
     if (parameters)
         LRK_TRY(lrk_json_opt_real(parameters, "partial_rotary_factor", &share, s->where, err));
@@ -239,6 +244,7 @@ static lrk_status read_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     const lrk_json *parameters, *scaling;
     size_t original = 0;
     d->rope = (lrk_rope){.theta = f->theta > 0.0 ? f->theta : 10000.0, .factor = 1.0};
+    if (f->theta_key) LRK_TRY(lrk_json_opt_real(s->config, f->theta_key, &d->rope.theta, s->where, err));
     LRK_TRY(lrk_json_opt_real(s->config, "rope_theta", &d->rope.theta, s->where, err));
     LRK_TRY(find_object(s->config, "rope_parameters", &parameters, s->where, err));
     LRK_TRY(find_object(s->config, "rope_scaling", &scaling, s->where, err));
@@ -247,7 +253,7 @@ static lrk_status read_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err)
                               s->where, err));
     const lrk_rope_context c = {.where = s->where, .pairs = d->rotary / 2,
                                 .max_positions = d->max_positions, .original = (double)original,
-                                .su_is_longrope = f->fused};
+                                .su_is_longrope = f->fused && !f->plain_mlp};
     if (f->local_rope) LRK_TRY(read_two_ropes(d, s, parameters, &c, err));
     if (!f->local_rope && scaling) LRK_TRY(lrk_rope_read(&d->rope, scaling, &c, err));
     if (!f->local_rope && parameters) LRK_TRY(lrk_rope_read(&d->rope, parameters, &c, err));
@@ -476,6 +482,9 @@ static lrk_status read_family(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     d->layer_norm = f->layer_norm;
     d->norm_plus_one = f->norm_plus_one;
     d->fused = f->fused;
+    d->by_head = f->by_head;
+    d->parallel = f->parallel;
+    if (f->parallel) LRK_TRY(lrk_json_opt_bool(s->config, f->parallel, &d->parallel, s->where, err));
     d->plain_mlp = f->plain_mlp;
     d->padding = padding_of(s, d->vocabulary);
     return LRK_OK;

@@ -22,7 +22,7 @@ typedef enum lrk_norm_placement { LRK_NORM_BEFORE, LRK_NORM_AROUND, LRK_NORM_AFT
 typedef enum lrk_head_norm { LRK_NORM_NO_HEAD, LRK_NORM_HEAD, LRK_NORM_WIDTH } lrk_head_norm;
 
 /* Whose names weights have (modules.c). */
-typedef enum lrk_naming { LRK_NAMED_LLAMA, LRK_NAMED_STARCODER } lrk_naming;
+typedef enum lrk_naming { LRK_NAMED_LLAMA, LRK_NAMED_STARCODER, LRK_NAMED_NEOX } lrk_naming;
 
 /* What differs between layers, as bits. */
 enum {
@@ -64,6 +64,9 @@ typedef struct lrk_decoder {
     bool interleaved;    /* rope pairs are neighbours: q and k rows permuted, as llama GGUF files are */
 
     bool fused;          /* q, k, v are rows of one matrix, and so are gate, up */
+    bool by_head;        /* in it each head has its q, k and v together, not all heads their q first */
+    bool reordered;      /* they were, and are not in the base's GGUF */
+    bool parallel;       /* both blocks of a layer read its input: h + attention(norm(h)) + mlp(norm'(h)) */
     lrk_latent latent;
     lrk_experts_attr experts; /* of layers that have them; its matrices are the model's */
     bool block_sparse;   /* module and weight names of Mixtral: block_sparse_moe, w1, w3, w2 */

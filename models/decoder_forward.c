@@ -132,12 +132,14 @@ static lrk_var *add(const lrk_pass *p, lrk_var *h, lrk_var *delta)
     return lrk_apply(p->tape, &lrk_op_add, (lrk_var *[]){h, delta}, 2, NULL);
 }
 
-/* Queries, keys or values of the normed input: a matrix of their own, or rows of the fused one. */
+/* Queries, keys or values of the normed input: a matrix of their own, or rows of the fused one. With by_head x is the
+ * product with all of it, and they are taken out of that. */
 static lrk_var *heads(const lrk_pass *p, size_t i, int which, lrk_var *x)
 {
     const lrk_decoder *d = &p->model->decoder;
     const lrk_projection *w = p->model->layers[i].projection;
     if (!d->fused) return project(p, &w[which], x);
+    if (d->by_head) return lrk_apply(p->tape, &lrk_op_heads, (lrk_var *[]){x, NULL}, 2, &p->model->of_heads[which]);
     const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
     const size_t first = which == LRK_Q ? 0 : which == LRK_K ? q : q + k;
     return project_rows(p, &w[LRK_QKV], first, which == LRK_Q ? q : k, x);
@@ -179,6 +181,7 @@ static lrk_var *attention(const lrk_pass *p, size_t i, const lrk_angles *angles,
 {
     const lrk_layer *layer = &p->model->layers[i];
     if (p->model->decoder.latent.rank) return latent_attention(p, i, angles, x);
+    if (p->model->decoder.by_head) x = project(p, &layer->projection[LRK_QKV], x);
     lrk_var *q = rotate(p, angles, i, norm(p, heads(p, i, LRK_Q, x), &layer->norm[LRK_NORM_Q]));
     lrk_var *k = rotate(p, angles, i, norm(p, heads(p, i, LRK_K, x), &layer->norm[LRK_NORM_K]));
     lrk_var *v = heads(p, i, LRK_V, x);
@@ -244,6 +247,8 @@ static lrk_var *layer_forward(const lrk_pass *p, size_t i, const lrk_angles *ang
 {
     const lrk_norm_weights *n = p->model->layers[i].norm;
     lrk_var *a = attention(p, i, angles, norm(p, h, &n[LRK_NORM_ATTENTION]));
+    if (p->model->decoder.parallel)
+        return add(p, add(p, h, a), feed_forward(p, i, norm(p, h, &n[LRK_NORM_FEED_FORWARD])));
     h = add(p, h, norm(p, a, &n[LRK_NORM_ATTENTION_OUT]));
     lrk_var *f = feed_forward(p, i, norm(p, h, &n[LRK_NORM_FEED_FORWARD]));
     return add(p, h, norm(p, f, &n[LRK_NORM_FEED_FORWARD_OUT]));

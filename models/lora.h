@@ -67,7 +67,7 @@ typedef struct lrk_projection {
     lrk_linear_attr whole;    /* DoRA: the same without dropout, which is a matter of `mask` there: what */
     lrk_dropout_attr mask[2]; /* passes, and what is held back */
     lrk_rng dropout;      /* site: this projection; seed and step: set for each micro-batch */
-    size_t heads;         /* > 0: output rows of q or k are permuted in memory, pairs adjacent */
+    size_t heads;         /* > 0: output rows are in GGUF's order in memory: of q or k pairs adjacent, of qkv by kind */
     size_t layer;
     int which;            /* models/modules.h */
     size_t stack;         /* > 0: of so many experts, one below the other: weight (stack * out, in) has no data,

@@ -198,7 +198,8 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     p->layer = layer;
     p->which = which;
     p->dropout.site = site_of(layer, which) | LRK_SITE_DROPOUT;
-    p->heads = !d->interleaved ? 0 : which == LRK_Q ? d->heads : which == LRK_K ? d->key_heads : 0;
+    p->heads = which == LRK_QKV ? (d->reordered ? d->heads : 0)
+               : !d->interleaved ? 0 : which == LRK_Q ? d->heads : which == LRK_K ? d->key_heads : 0;
     if (!lora) return LRK_OK;
     p->rank = lora->rank;
     p->alpha = lora->alpha;

@@ -72,6 +72,7 @@ typedef struct lrk_model {
     size_t weight_bytes;              /* of weights in the frozen arena: copied to the device, NF4 */
 
     lrk_rmsnorm_attr norm, latent_norm;
+    lrk_heads_attr of_heads[3]; /* queries, keys, values of a fused matrix by heads */
     lrk_heads_attr latent_q, latent_k, latent_v, latent_o; /* heads of latent attention */
     lrk_layernorm_attr layer_norm;
     lrk_rope_table_attr rope_table[2];

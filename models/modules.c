@@ -8,6 +8,8 @@ static const lrk_names names[] = {
                          "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj"},
     [LRK_NAMED_STARCODER] = {"model.embed_tokens", "lm_head", "model.norm", "model.layers", "self_attn.qkv_proj",
                              "self_attn.o_proj", "mlp.c_fc", "mlp.c_proj"},
+    [LRK_NAMED_NEOX] = {"gpt_neox.embed_in", "embed_out", "gpt_neox.final_layer_norm", "gpt_neox.layers",
+                        "attention.query_key_value", "attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"},
 };
 
 const lrk_names *lrk_names_of(const lrk_decoder *d)
@@ -33,8 +35,8 @@ static bool exists(const lrk_decoder *d, size_t layer, int which)
     case LRK_KV_A:
     case LRK_KV_B: return latent;
     case LRK_GATE: return dense && !d->plain_mlp && !d->fused;
-    case LRK_UP: return dense && !d->fused;
-    case LRK_GATE_UP: return dense && d->fused;
+    case LRK_UP: return dense && (d->plain_mlp || !d->fused);
+    case LRK_GATE_UP: return dense && d->fused && !d->plain_mlp;
     case LRK_DOWN: return dense;
     case LRK_ROUTER: return !dense;
     case LRK_SHARED_ROUTER: return !dense && d->gated_shared;

@@ -86,6 +86,8 @@ static lrk_status choose(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d
 {
     LRK_TRY(choose_whole(s, r, err));
     LRK_TRY(choose_rows(s, r, d->vocabulary, err));
+    LRK_REQUIRE(err, !s->bits || d->naming != LRK_NAMED_NEOX, LRK_EUSAGE,
+                "lora_modules_to_save and peft_trainable_token_indices are not supported for %s", d->family);
     return s->bits && d->tied ? tie(s, r, err) : LRK_OK;
 }
 

@@ -49,7 +49,7 @@ expect_error 3 'they do not belong together' \
     "$LORIKEET" convert --model "$G/gemma3" --tokenizer "$G/llama" --out x.gguf
 
 # adapters: rows of q and k there and back, both files
-for case in llama llama_qv mistral gemma3 phi3 starcoder2; do
+for case in llama llama_qv mistral gemma3 phi3 starcoder2 neox; do
     expect_exit 0 "$LORIKEET" convert --adapter "$G/$case/adapter" --base "$G/$case" --out l.gguf
     expect_exit 0 "$LORIKEET" convert --adapter l.gguf --base "$G/$case" --out l --json
     grep -qF '"peft": "l"' out || fail "$case: --json: $(cat out)"

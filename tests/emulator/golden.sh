@@ -1,5 +1,5 @@
 # Golden directories on the emulated GPU: the numbers of the reference, by the CUDA kernels.
-for name in llama llama_dora gemma2 granite starcoder2 mixtral llama_bf16_save gemma2_save gemma2_tokens phi3_olora; do
+for name in llama llama_dora gemma2 granite starcoder2 neox mixtral llama_bf16_save gemma2_save gemma2_tokens phi3_olora; do
     expect_exit 0 "$LORIKEET" verify "$SOURCE/tests/golden/data/$name" --device cuda
 done
 

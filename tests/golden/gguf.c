@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "generate/adapter_io.h"
 #include "generate/base_model.h"
 #include "generate/merge_model.h"
 #include "kernels/segments.h"
@@ -75,6 +76,8 @@ static const variant variants[] = {
      .warned = "sees 6 tokens back"},
     {.golden = "granite"},
     {.golden = "starcoder2", .warned = "sees 6 tokens back"},
+    {.golden = "neox", .warned = "GELU is exact"},
+    {.golden = "neox", .usual = "{\"use_parallel_residual\": false}", .warned = "GELU is exact"},
     {.golden = "mixtral"},
     {.golden = "qwen3_moe",
      .usual = "{\"decoder_sparse_step\": 1}",
@@ -206,10 +209,12 @@ static void write_tokenizer(void)
 
 /* ---- what a model computes ---- */
 
-/* Logits of the last row's tokens, in two segments; the caller frees them. */
-static float *logits_of(const char *path, size_t *n)
+/* Logits of the last row's tokens, in two segments, with an adapter of Hugging Face's order or without; the caller frees
+ * them. */
+static float *logits_of(const char *path, const char *adapter, size_t *n)
 {
     lrk_base_model base;
+    lrk_adapter a = {0};
     lrk_engine e = {0};
     lrk_err err = {0};
     int32_t ids[TOKENS], rows[TOKENS], segments[2 * LRK_SEG_FIELDS];
@@ -221,32 +226,37 @@ static float *logits_of(const char *path, size_t *n)
     }
     lrk_segment_root(segments, 0, 12);
     lrk_segment_root(segments + LRK_SEG_FIELDS, 12, TOKENS - 12);
+    if (adapter) must(lrk_adapter_load(&a, adapter, &err), &err, adapter);
+    const lrk_lora_options lora = lrk_adapter_options(&a);
     const lrk_engine_options o = {.device = LRK_CPU,
                                   .decoder = base.decoder,
                                   .find = lrk_base_find,
                                   .ctx = &base,
+                                  .lora = adapter ? &lora : NULL,
                                   .compute = LRK_C_F32,
                                   .max_tokens = TOKENS,
                                   .max_segments = 2,
                                   .max_logits = TOKENS};
     must(lrk_engine_open(&e, &o, &err), &err, path);
     must(lrk_base_check_names(&base, &e.model, &err), &err, path);
+    if (adapter) must(lrk_adapter_into_model(&a, &e.model, &err), &err, adapter);
     const lrk_flat_run run = {ids, ids, segments, TOKENS, 2};
     must(lrk_engine_logits(&e, &run, false, rows, TOKENS, &logits, &err), &err, path);
     *n = lrk_count(logits);
     float *copy = malloc(*n * sizeof *copy);
     memcpy(copy, logits->data, *n * sizeof *copy);
     lrk_engine_close(&e);
+    lrk_adapter_free(&a);
     lrk_base_close(&base);
     return copy;
 }
 
 /* Sums run in another order where rows stand in another: a few rounding errors of numbers of
  * size 1. */
-static void same_logits(const char *x, const char *y)
+static void same_logits(const char *x, const char *y, const char *adapter)
 {
     size_t n, m;
-    float *a = logits_of(x, &n), *b = logits_of(y, &m);
+    float *a = logits_of(x, adapter, &n), *b = logits_of(y, adapter, &m);
     double worst = 0;
     assert_int_equal(n, m);
     for (size_t i = 0; i < n; i++) {
@@ -334,19 +344,37 @@ static void test_families(void **state)
         must(convert_heard(hf, to, heard, &err), &err, v->golden);
         if (v->warned ? !strstr(heard, v->warned) : heard[0] != '\0')
             fail_msg("%s: warned of '%s'", v->golden, heard);
-        same_logits(hf, gguf);
+        same_logits(hf, gguf, NULL);
         must(convert(gguf, (lrk_merge_options){.out = back}, &err), &err, gguf);
         snprintf(golden, sizeof golden, "%s/tokenizer.json", back);
         assert_true(lrk_is_file(golden)); /* made from the metadata */
         same_weights(hf, back);
-        same_logits(hf, back);
+        same_logits(hf, back, NULL);
         /* GGUF to GGUF: what no adapter touches stays */
         must(convert(gguf, (lrk_merge_options){.out = again, .gguf = true}, &err), &err, gguf);
-        same_logits(gguf, again);
+        same_logits(gguf, again, NULL);
     }
 }
 
 /* What llama.cpp would compute otherwise; nothing is left of the file. */
+/* Rows of an adapter follow those of a base whose order is another one. */
+static void test_adapters(void **state)
+{
+    static const char *const cases[] = {"llama_linear", "neox"};
+    (void)state;
+    write_tokenizer();
+    for (size_t i = 0; i < 2; i++) {
+        char golden[300], adapter[320], gguf[40];
+        lrk_err err = {0};
+        snprintf(golden, sizeof golden, GOLDEN "%s", cases[i]);
+        snprintf(adapter, sizeof adapter, "%s/adapter", golden);
+        snprintf(gguf, sizeof gguf, "adapted%zu.gguf", i);
+        const lrk_merge_options to = {.out = gguf, .gguf = true, .tokenizer = "tiny"};
+        must(convert(golden, to, &err), &err, golden);
+        same_logits(golden, gguf, adapter);
+    }
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -381,6 +409,11 @@ static void test_refusals(void **state)
          .usual = "{\"rope_parameters\": null, \"rope_interleave\": false}",
          .refused = "rope_interleave is false"},
         {.golden = "mixtral", .drop = "experts.3.w2.weight", .refused = "other experts"},
+        {.golden = "neox_sequential", .usual = "{\"hidden_act\": \"gelu\"}", .refused = "tie_word_embeddings is true"},
+        {.golden = "neox_sequential",
+         .usual = "{\"hidden_act\": \"gelu\", \"tie_word_embeddings\": false}",
+         .refused = "attention_bias is false"},
+        {.golden = "neox", .usual = "{\"hidden_act\": \"silu\"}", .refused = "hidden_act is 'silu'"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char hf[40];
@@ -448,6 +481,7 @@ static void test_quantized_halves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_families),
+                                       cmocka_unit_test(test_adapters),
                                        cmocka_unit_test(test_refusals),
                                        cmocka_unit_test(test_quantized_halves)};
     return cmocka_run_group_tests(tests, scratch_enter, scratch_leave);

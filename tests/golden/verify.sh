@@ -50,6 +50,11 @@ without granite 's/"embedding_multiplier": 3.0/"embedding_multiplier": 1.0/' \
     's/"logits_scaling": 2.5/"logits_scaling": 1.0/'
 without starcoder2 's/"hidden_act": "gelu_pytorch_tanh"/"hidden_act": "gelu"/' \
     's/"norm_epsilon": 1e-05/"norm_epsilon": 1e-02/' 's/"sliding_window": 6/"sliding_window": 7/'
+without neox 's/"use_parallel_residual": true/"use_parallel_residual": false/' 's/"rotary_pct": 0.25/"rotary_pct": 0.5/' \
+    's/"hidden_act": "gelu"/"hidden_act": "gelu_new"/' 's/"layer_norm_eps": 1e-05/"layer_norm_eps": 1e-02/' \
+    's/"rotary_emb_base": 10000.0/"rotary_emb_base": 5000.0/'
+without neox_sequential 's/"use_parallel_residual": false/"use_parallel_residual": true/' \
+    's/"partial_rotary_factor": 0.5/"partial_rotary_factor": 0.34/' 's/"hidden_act": "gelu_new"/"hidden_act": "gelu"/'
 without llama_yarn 's/"beta_fast": 8.0/"beta_fast": 8.0, "beta_slow": 0.1/' 's/"factor": 4.0/"factor": 3.0/' \
     's/"rope_type": "yarn"/"rope_type": "yarn", "attention_factor": 1.0/' \
     's/"rope_type": "yarn"/"rope_type": "linear"/'

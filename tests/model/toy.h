@@ -29,8 +29,8 @@ typedef struct lrk_toy {
 } lrk_toy;
 
 /* Toys of several kinds: as Llama; with all that Gemma 2 and 3 have; with fused matrices, norms behind
- * the blocks and heads that turn in part; with latent attention and experts. */
-enum { LRK_TOY_LLAMA, LRK_TOY_GEMMA, LRK_TOY_FUSED, LRK_TOY_EXPERTS, LRK_TOYS };
+ * the blocks and heads that turn in part; with latent attention and experts; with blocks side by side. */
+enum { LRK_TOY_LLAMA, LRK_TOY_GEMMA, LRK_TOY_FUSED, LRK_TOY_EXPERTS, LRK_TOY_PARALLEL, LRK_TOYS };
 
 static inline lrk_decoder lrk_toy_decoder(int kind)
 {
@@ -67,6 +67,12 @@ static inline lrk_decoder lrk_toy_decoder(int kind)
                                        .factor = 1.5};
         d.shared = 14;
         d.layer[1] = LRK_LAYER_EXPERTS;
+    }
+    if (kind == LRK_TOY_PARALLEL) {
+        d.key_heads = 4;
+        d.rotary = 2;
+        d.fused = d.by_head = d.parallel = d.plain_mlp = d.layer_norm = true;
+        d.activation = LRK_GELU_ERF;
     }
     return d;
 }

@@ -38,6 +38,8 @@ CASES = {
                                     "mlp_bias": False}, [0, 1, 2, 1], "_proj.bias"),
     "granite": ("granite",),
     "starcoder2": ("starcoder2", {"sliding_window": None}),
+    "gptneox": ("neox",),
+    "gptneox_sequential": ("neox", {"use_parallel_residual": False}),
     "mixtral": ("mixtral",),
     "qwen3moe": ("qwen3_moe", {"decoder_sparse_step": 1}, [1, 1]),
     "deepseek_v2": ("deepseek_v2", {"topk_method": "greedy"}),

@@ -11,7 +11,7 @@ check() { printf '%s\n' "$*" >>checks; }
 
 for case in llama llama_qv llama_bf16 llama_dora llama_patterns mistral llama_bf16_save \
     llama_save_embedding qwen2_save_head gemma2_save llama_tokens gemma2_tokens qwen2_tokens \
-    llama_pissa phi3_olora; do
+    llama_pissa phi3_olora neox neox_sequential; do
     "$LORIKEET" export --adapter "$G/$case/adapter" --base "$G/$case" --peft "adapter_$case"
     "$LORIKEET" merge --model "$G/$case" --adapter "$G/$case/adapter" --out "merged_$case"
     check adapter "$G/$case" "adapter_$case" "$G/$case"

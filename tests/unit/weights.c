@@ -191,14 +191,15 @@ static void test_unaligned_and_tied(void **state)
 {
     (void)state;
     const char *const names[] = {"model.embed_tokens.weight", "lm_head.weight",
-                                 "model.layers.0.self_attn.rotary_emb.inv_freq"};
+                                 "model.layers.0.self_attn.rotary_emb.inv_freq",
+                                 "gpt_neox.layers.0.attention.masked_bias"};
     lrk_tensor t;
     assert_int_equal(lrk_mkdir("unit_w", NULL), LRK_OK);
     put("unit_w/config.json", "{\"tie_word_embeddings\": false}");
     for (int pad = 0; pad < 8; pad++) {
         char blanks[9] = "        ";
         blanks[pad] = '\0';
-        put_tensors("unit_w/model.safetensors", names, 3, 4, 0, blanks);
+        put_tensors("unit_w/model.safetensors", names, 4, 4, 0, blanks);
         lrk_weights *w = open_ok("unit_w");
         assert_int_equal(lrk_weights_count(w), 2);
         assert_true(lrk_weights_find(w, "lm_head.weight", &t));

@@ -123,6 +123,11 @@ def make_base(case, folder, reference_folder):
 def older_style(config):
     """config.json as transformers 4 wrote it: rope_theta and rope_scaling at the top, torch_dtype."""
     rope = config.pop("rope_parameters")
+    if config["model_type"] == "gpt_neox":
+        config["rotary_pct"], config["rotary_emb_base"] = rope.pop("partial_rotary_factor"), rope.pop("rope_theta")
+        config["torch_dtype"] = config.pop("dtype")
+        config.pop("layer_types", None)
+        return dict(sorted((config | {"transformers_version": "4.46.0"}).items()))
     config["rope_theta"] = rope.pop("rope_theta")
     config["rope_scaling"] = None if rope.get("rope_type") == "default" else rope
     config["torch_dtype"] = config.pop("dtype")
