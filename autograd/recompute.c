@@ -17,7 +17,8 @@ static void replay_segment(lrk_tape *t, int segment)
         for (int k = 0; k < LRK_MAX_OUT; k++) move(t, n->out[k], segment);
         for (int k = 0; k < LRK_MAX_SAVED; k++) move(t, n->saved[k], segment);
     }
-    for (int i = s->first; i < s->end; i++) lrk_node_forward(t, &t->nodes[i]);
+    for (int i = s->first; i < s->end; i++)
+        if (!t->nodes[i].late) lrk_node_forward(t, &t->nodes[i], false);
 }
 
 void lrk_tape_restore(lrk_tape *t, const lrk_var *v)
@@ -28,7 +29,7 @@ void lrk_tape_restore(lrk_tape *t, const lrk_var *v)
             if (producer->in[i]) lrk_tape_restore(t, producer->in[i]);
         }
         t->slots[v->slot].owner = v;
-        lrk_node_forward(t, producer);
+        lrk_node_forward(t, producer, true);
     }
     if (v->segment >= 0 && v->segment != t->open_segment && v->segment != t->replayed)
         replay_segment(t, v->segment);

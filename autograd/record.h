@@ -13,6 +13,8 @@ typedef struct lrk_node {
     const void *attr;
     lrk_infer shapes;
     bool needs_grad; /* some input does */
+    bool late;       /* the kernel that runs for it is the next node's */
+    bool joins;      /* its kernel runs for the node before it too */
 } lrk_node;
 
 /* A gradient: bytes in the step arena, owned by as many results as share it. refs 0: free. */
@@ -58,6 +60,7 @@ struct lrk_tape {
     lrk_segment *segments;
     size_t n_segments, segment_capacity;
     int open_segment;         /* index, or -1 */
+    bool late;                /* no kernel ran for the last node yet */
     size_t segment_base;      /* step fill level where the open segment began */
     unsigned char *replay;    /* where a segment is computed again */
     int replayed;             /* which one lies there now, or -1 */
@@ -67,8 +70,8 @@ struct lrk_tape {
     lrk_err err;
 };
 
-/* Runs a node's kernel; what it reads must be in place. */
-void lrk_node_forward(lrk_tape *t, lrk_node *n);
+/* Runs a node's kernel; what it reads must be in place. alone: what it joins is there. */
+void lrk_node_forward(lrk_tape *t, lrk_node *n, bool alone);
 
 /* Makes sure that the numbers of v are in memory, computing them again if need be. */
 void lrk_tape_restore(lrk_tape *t, const lrk_var *v);

@@ -38,6 +38,7 @@ void lrk_tape_begin(lrk_tape *t, bool gradients)
     t->n_vars = t->n_nodes = t->n_buffers = t->n_segments = 0;
     t->n_slots = 0;
     t->open_segment = t->replayed = -1;
+    t->late = false;
     t->replay = NULL;
     t->err.status = LRK_OK;
 }
@@ -47,8 +48,18 @@ void lrk_tape_recompute_cheap(lrk_tape *t, bool on)
     t->cheap = on;
 }
 
-lrk_status lrk_tape_status(const lrk_tape *t, lrk_err *err)
+/* Runs what is late. */
+static void settle(lrk_tape *t)
 {
+    if (!t->late || t->err.status != LRK_OK) return;
+    lrk_node *n = &t->nodes[t->n_nodes - 1];
+    t->late = n->late = false;
+    lrk_node_forward(t, n, false);
+}
+
+lrk_status lrk_tape_status(lrk_tape *t, lrk_err *err)
+{
+    settle(t);
     if (t->err.status == LRK_OK) return LRK_OK;
     return lrk_fail(err, t->err.status, "%s", t->err.text);
 }
@@ -147,13 +158,14 @@ lrk_status lrk_tape_scratch(lrk_tape *t, size_t bytes, void **out)
     return lrk_alloc(t->memory.scratch, bytes, 1, "workspace of a kernel", out, &t->err);
 }
 
-void lrk_node_forward(lrk_tape *t, lrk_node *n)
+void lrk_node_forward(lrk_tape *t, lrk_node *n, bool alone)
 {
     lrk_call c = {.attr = n->attr, .device = t->memory.device,
                   .backward_follows = t->gradients && n->needs_grad};
     for (int i = 0; i < LRK_MAX_IN; i++) c.in[i] = n->in[i] ? &n->in[i]->value : NULL;
     for (int i = 0; i < LRK_MAX_OUT; i++) c.out[i] = n->out[i] ? &n->out[i]->value : NULL;
     for (int i = 0; i < LRK_MAX_SAVED; i++) c.saved[i] = n->saved[i] ? &n->saved[i]->value : NULL;
+    for (int i = 0; i < 2 && n->joins && !alone; i++) c.joined[i] = &n[-1].in[i]->value;
     if (lrk_tape_scratch(t, n->shapes.forward_scratch, &c.scratch) != LRK_OK) return;
     if (lrk_arena_counting(t->memory.step)) return;
     lrk_tape_run(t, n->op, lrk_op_forward(n->op, c.device, n->shapes.compute), &c, true);
@@ -230,12 +242,20 @@ static void place_result(lrk_tape *t, lrk_node *n, int i)
     lrk_alloc(t->memory.step, bytes, 1, n->op->name, &v->value.data, &t->err);
 }
 
-lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr)
+/* Whether one kernel makes the late result and what is computed from it. An input of the late op in shared
+ * storage, which this op's own result may be about to take, cannot wait. */
+static bool joins(const lrk_tape *t, const lrk_op *op, const lrk_var *v)
+{
+    const lrk_node *last = t->late ? &t->nodes[t->n_nodes - 1] : NULL;
+    return last && op->joins == last->op && v == last->out[0] && last->in[0]->slot < 0 && last->in[1]->slot < 0;
+}
+
+static lrk_var *apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr, bool late)
 {
     if (t->err.status != LRK_OK || !reserve(t, &t->nodes, t->n_nodes, &t->node_capacity,
                                             sizeof *t->nodes))
         return NULL;
-    lrk_node n = {.op = op, .attr = attr};
+    lrk_node n = {.op = op, .attr = attr, .joins = !late && joins(t, op, in[0]), .late = late};
     lrk_call c = {.attr = attr, .device = t->memory.device};
     for (int i = 0; i < n_in; i++) {
         n.in[i] = in[i];
@@ -245,6 +265,7 @@ lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, 
     n.needs_grad = needs_grad(t, &n);
     c.backward_follows = n.needs_grad;
     if (lrk_op_infer(op, &c, &n.shapes, &t->err) != LRK_OK) return NULL;
+    if (!n.joins) settle(t);
     for (int i = 0; i < n_in; i++) {
         if (in[i]) lrk_tape_restore(t, in[i]);
     }
@@ -259,13 +280,26 @@ lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, 
     for (int i = 0; i < n_in; i++) {
         if (in[i]) in[i]->uses++;
     }
-    lrk_node_forward(t, &n);
-    t->nodes[t->n_nodes++] = n;
+    lrk_node *placed = &t->nodes[t->n_nodes++];
+    *placed = n;
+    t->late = late;
+    if (!late) lrk_node_forward(t, placed, false);
     return t->err.status == LRK_OK ? n.out[0] : NULL;
+}
+
+lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr)
+{
+    return apply(t, op, in, n_in, attr, false);
+}
+
+lrk_var *lrk_apply_late(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr)
+{
+    return apply(t, op, in, n_in, attr, true);
 }
 
 void lrk_tape_hold(lrk_tape *t)
 {
+    settle(t);
     t->held = lrk_arena_mark(t->memory.step);
 }
 
@@ -275,6 +309,7 @@ void lrk_tape_segment_begin(lrk_tape *t)
                                             sizeof *t->segments))
         return;
     LRK_ASSERT(t->open_segment < 0);
+    settle(t);
     t->open_segment = (int)t->n_segments;
     t->segment_base = lrk_arena_mark(t->memory.step);
     t->segments[t->n_segments++] = (lrk_segment){.first = (int)t->n_nodes};
@@ -284,6 +319,7 @@ void lrk_tape_segment_begin(lrk_tape *t)
 lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep)
 {
     if (t->err.status != LRK_OK || !keep) return NULL;
+    settle(t);
     const size_t number = (size_t)t->open_segment;
     lrk_segment *s = &t->segments[number];
     s->end = (int)t->n_nodes;

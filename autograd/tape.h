@@ -70,6 +70,11 @@ lrk_var *lrk_parameter(lrk_tape *t, const lrk_tensor *value, const lrk_tensor *g
 /* Runs the op and returns out[0]. attr must live until the end of the backward pass. */
 lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr);
 
+/* The same for a result that nobody reads before the next op is applied: where that one joins this (kernels/op.h) one
+ * kernel does both, else this one's runs first. Nothing else differs: memory, gradients and bits are those of
+ * lrk_apply. Whatever asks the tape for something, lrk_tape_status too, finds the result there. */
+lrk_var *lrk_apply_late(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr);
+
 /* Segments do not nest. end returns `keep`, the one result that later ops may use. In a pass without
  * gradients all results before it are forgotten too, down to the last lrk_tape_hold: memory stays at
  * one segment. */
@@ -80,7 +85,7 @@ lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep);
 void lrk_tape_hold(lrk_tape *t);
 
 /* The first error of this pass, or LRK_OK. */
-lrk_status lrk_tape_status(const lrk_tape *t, lrk_err *err);
+lrk_status lrk_tape_status(lrk_tape *t, lrk_err *err);
 
 /* Adds d(seed * loss)/d(parameter) to every parameter's grad. loss has one element, and so has seed,
  * which lies where loss lies and is of its type. */

@@ -41,6 +41,8 @@ typedef struct lrk_call {
     lrk_tensor *saved[LRK_MAX_SAVED];   /* NULL in a forward call that no backward will follow */
     const lrk_tensor *dout[LRK_MAX_OUT];
     lrk_tensor *din[LRK_MAX_IN];
+    const lrk_tensor *joined[2];        /* NULL; or the inputs of the op that record says joins: in[0] holds nothing
+                                           yet, forward writes that op's result there too */
     const void *attr; /* the op's own attribute struct */
     lrk_device device; /* where all of these lie, and where the kernel runs */
     void *scratch;    /* as many bytes as infer asked for, LRK_ALIGN aligned, undefined content */
@@ -98,6 +100,8 @@ typedef struct lrk_op {
     bool overwrites; /* backward honours lrk_call.fresh, which saves filling din with zeros */
     bool cheap;      /* forward costs little beside its output's memory: may be recomputed */
     unsigned needs_in, needs_out; /* bits: what backward reads; the rest may be released */
+    const struct lrk_op *joins; /* an op of two inputs whose result is in[0]: forward can do both in one pass, with
+                                   the bits that they give one after the other; NULL: none */
     lrk_infer_fn infer;
     lrk_kernel forward[LRK_TARGETS][LRK_COMPUTE_COUNT];
     lrk_kernel backward[LRK_TARGETS][LRK_COMPUTE_COUNT];

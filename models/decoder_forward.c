@@ -123,13 +123,13 @@ static lrk_var *attend(const lrk_pass *p, size_t layer, lrk_var *q, lrk_var *k, 
     return lrk_apply(t, &lrk_op_attention, in, 4, &m->attention[window]);
 }
 
-/* h + r * delta */
+/* h + r * delta; where a norm comes next, its kernel adds too. */
 static lrk_var *add(const lrk_pass *p, lrk_var *h, lrk_var *delta)
 {
     const lrk_model *m = p->model;
     if (m->residual.scale < 1.0 || m->residual.scale > 1.0)
         delta = lrk_apply(p->tape, &lrk_op_scale, (lrk_var *[]){delta}, 1, &m->residual);
-    return lrk_apply(p->tape, &lrk_op_add, (lrk_var *[]){h, delta}, 2, NULL);
+    return lrk_apply_late(p->tape, &lrk_op_add, (lrk_var *[]){h, delta}, 2, NULL);
 }
 
 /* Queries, keys or values of the normed input: a matrix of their own, or rows of the fused one. With by_head x is the

@@ -3,10 +3,10 @@
 #define LRK_KERNELS_RMSNORM_PIECES_H
 #include "kernels/rmsnorm/rmsnorm.h"
 
-/* The call that kernels see: x, y and their gradients with a piece in each row. */
+/* The call that kernels see: x, what it is the sum of, y and the gradients with a piece in each row. */
 typedef struct lrk_rmsnorm_pieces {
     lrk_call call;
-    lrk_tensor x, y, dx, dy;
+    lrk_tensor x, joined[2], y, dx, dy;
 } lrk_rmsnorm_pieces;
 
 static inline lrk_tensor lrk_rmsnorm_cut(const lrk_tensor *t, size_t width)
@@ -25,6 +25,10 @@ static inline const lrk_call *lrk_rmsnorm_call(const lrk_call *c, lrk_rmsnorm_pi
     p->call = *c;
     p->x = lrk_rmsnorm_cut(c->in[LRK_RMSNORM_X], width);
     p->call.in[LRK_RMSNORM_X] = &p->x;
+    for (int i = 0; i < 2 && c->joined[i]; i++) {
+        p->joined[i] = lrk_rmsnorm_cut(c->joined[i], width);
+        p->call.joined[i] = &p->joined[i];
+    }
     if (c->out[LRK_RMSNORM_Y]) {
         p->y = lrk_rmsnorm_cut(c->out[LRK_RMSNORM_Y], width);
         p->call.out[LRK_RMSNORM_Y] = &p->y;

@@ -1,6 +1,8 @@
 /* kernels/rmsnorm/rmsnorm.c -- shape rule, samples and record. */
 #include "kernels/rmsnorm/rmsnorm.h"
 
+#include "kernels/add/add.h"
+
 LRK_DECLARE_KERNELS(rmsnorm);
 
 static void ask_scratch(size_t rows, size_t width, lrk_dtype type, lrk_device device, lrk_infer *p)
@@ -56,6 +58,7 @@ const lrk_op lrk_op_rmsnorm = {
     .overwrites = true,
     .cheap = true,
     .needs_in = 1u << LRK_RMSNORM_X | 1u << LRK_RMSNORM_W,
+    .joins = &lrk_op_add,
     .infer = infer,
     LRK_KERNELS(rmsnorm),
     LRK_SAMPLES(samples),

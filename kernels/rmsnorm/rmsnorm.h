@@ -6,6 +6,9 @@
  *              dx[n,c] += r[n] * w[c] * dy[n,c] - x[n,c] * r[n]^3 * s[n] / C
  *              dw[c]   += sum_n(dy[n,c] * x[n,c] * r[n])
  *
+ * Joins the residual (kernels/add/add.h): forward can make x, the sum of two tensors, in the pass that reads it.
+ * Backward needs nothing for that: dx is added to where the gradient of the residual stream already lies.
+ *
  * N: rows, the product of all axes but the last.   C: model width. Where w is shorter than a row, the
  * row is normalised in pieces of its length, each a row of the formulas: the heads of q and k.
  * Source: Zhang, Sennrich, Root Mean Square Layer Normalization, 2019; the backward is its derivative.
@@ -18,6 +21,7 @@
 /* Tensors of one call, as indices into lrk_call; row-major, rows may be strided.
  *   in[X]       (..., C)  f32 | bf16 | f64
  *   in[W]       (C)       like x, or f32; or (D), D a divisor of C: then x and all others are contiguous
+ *   joined[]    (..., C)  like x, or NULL; x may share storage with either
  *   out[Y]      (..., C)  like x; may share storage with x only when no backward will run
  *   saved[RSTD] (N)       the r of the formulas, one for each piece; f32, or f64 when x is f64
  */

@@ -1,6 +1,6 @@
 /* kernels/rmsnorm/rmsnorm_cuda.cu -- a row is one warp's or one block's, and lies in its registers
- * between the sum and the result: x and dy are read once. For dw, parts of the rows are summed, then
- * the parts in order. */
+ * between the sum and the result: x and dy are read once, x not at all where it is made here. For dw, parts
+ * of the rows are summed, then the parts in order. */
 #include "kernels/cuda.cuh"
 extern "C" {
 #include "kernels/rmsnorm/pieces.h"
@@ -32,10 +32,29 @@ static __device__ __forceinline__ void load_packs(lrk_pack<T, N> p[KEPT], const 
     }
 }
 
-template <typename T, typename W, int N>
+/* The same packs of x, which is a + b and written here. */
+template <typename T, int N>
+static __device__ __forceinline__ void add_packs(lrk_pack<T, N> p[KEPT], const T *a, const T *b, T *x,
+                                                 size_t first, size_t packs)
+{
+    lrk_pack<T, N> q[KEPT];
+    load_packs(p, a, first, packs);
+    load_packs(q, b, first, packs);
+#pragma unroll
+    for (int j = 0; j < KEPT; j++) {
+        const size_t i = first + threadIdx.x + (size_t)j * blockDim.x;
+        if (i >= packs) continue;
+#pragma unroll
+        for (int k = 0; k < N; k++) p[j].set(k, p[j].get(k) + q[j].get(k));
+        p[j].store(x + i * N);
+    }
+}
+
+/* JOINS: x is not there yet. */
+template <typename T, typename W, int N, bool JOINS>
 static __global__ void __launch_bounds__(MOST)
-    forward_rows(lrk_view<const T> x, const W *w, lrk_view<T> y, float *rstd, size_t rows,
-                 size_t cols, float eps)
+    forward_rows(lrk_view<const T> a, lrk_view<const T> b, lrk_view<T> x, const W *w, lrk_view<T> y,
+                 float *rstd, size_t rows, size_t cols, float eps)
 {
     LRK_SHARED(float, room, LRK_WARP);
     const size_t row = (size_t)blockIdx.x * blockDim.y + threadIdx.y;
@@ -44,7 +63,10 @@ static __global__ void __launch_bounds__(MOST)
     lrk_pack<T, N> px[KEPT], py;
     float square = 0.0f;
     for (size_t first = 0; first < packs; first += tile) {
-        load_packs(px, x.at(row, 0), first, packs);
+        if (JOINS)
+            add_packs(px, a.at(row, 0), b.at(row, 0), x.at(row, 0), first, packs);
+        else
+            load_packs(px, (const T *)x.at(row, 0), first, packs);
 #pragma unroll
         for (int j = 0; j < KEPT; j++)
 #pragma unroll
@@ -53,7 +75,7 @@ static __global__ void __launch_bounds__(MOST)
     const float r = 1.0f / sqrtf(row_sum(square, room) / (float)cols + eps);
     if (rstd && threadIdx.x == 0) rstd[row] = r;
     for (size_t first = 0; first < packs; first += tile) {
-        if (packs > tile) load_packs(px, x.at(row, 0), first, packs);
+        if (packs > tile) load_packs(px, (const T *)x.at(row, 0), first, packs);
 #pragma unroll
         for (int j = 0; j < KEPT; j++) {
             const size_t i = first + threadIdx.x + (size_t)j * blockDim.x;
@@ -166,15 +188,24 @@ static lrk_walk row_walk(size_t rows, size_t packs)
     return w;
 }
 
-template <typename T, typename W, int N> static void launch_forward(const lrk_call *c)
+template <typename T, typename W, int N, bool JOINS> static void launch_rows(const lrk_call *c)
 {
     const lrk_tensor *x = c->in[LRK_RMSNORM_X], *rstd = c->saved[LRK_RMSNORM_RSTD];
     const size_t rows = lrk_rows(x), cols = lrk_cols(x);
     const lrk_walk walk = row_walk(rows, cols / N);
-    LRK_LAUNCH((forward_rows<T, W, N>), walk.grid, walk.block, 0, lrk_view_of<const T>(x),
+    LRK_LAUNCH((forward_rows<T, W, N, JOINS>), walk.grid, walk.block, 0,
+               lrk_view_of<const T>(c->joined[0]), lrk_view_of<const T>(c->joined[1]), lrk_view_of<T>(x),
                lrk_data<const W>(c->in[LRK_RMSNORM_W]), lrk_view_of<T>(c->out[LRK_RMSNORM_Y]),
                rstd ? lrk_data<float>(rstd) : NULL, rows, cols,
                (float)static_cast<const lrk_rmsnorm_attr *>(c->attr)->eps);
+}
+
+template <typename T, typename W, int N> static void launch_forward(const lrk_call *c)
+{
+    if (c->joined[0])
+        launch_rows<T, W, N, true>(c);
+    else
+        launch_rows<T, W, N, false>(c);
 }
 
 template <typename T, typename W, int N> static void launch_dx(const lrk_call *c)
@@ -210,7 +241,8 @@ static bool chunks(const lrk_call *c)
 {
     const lrk_tensor *const all[] = {c->in[LRK_RMSNORM_X],    c->in[LRK_RMSNORM_W],
                                      c->out[LRK_RMSNORM_Y],   c->dout[LRK_RMSNORM_Y],
-                                     c->din[LRK_RMSNORM_X]};
+                                     c->din[LRK_RMSNORM_X],   c->joined[0],
+                                     c->joined[1]};
     for (const lrk_tensor *t : all) {
         if (t && !lrk_can_chunk(t)) return false;
     }

@@ -49,9 +49,9 @@ def step(s, t):
     put("attention, forward", 1, (2 * pair, E * t * (2 * q + 2 * k) + 4 * t * s.heads), layers)
     # dQ: S, dP, dQ; dK and dV: S, dP, dV, dK
     put("attention, backward", 3, (7 * pair, E * t * (7 * q + 6 * k) + 12 * t * s.heads), layers)
-    put("rmsnorm, forward", 1, (0, E * 2 * t * d), 2 * layers + 1)
-    put("rmsnorm, backward", 1, (0, E * 4 * t * d), 2 * layers + 1)
-    put("add", 1, (0, E * 3 * t * d), 2 * layers)
+    put("rmsnorm, forward", 1, (0, E * 2 * t * d))
+    put("add and rmsnorm, forward", 1, (0, E * 4 * t * d), 2 * layers)
+    put("rmsnorm and add, backward", 1, (0, E * 4 * t * d), 2 * layers + 1)
     put("rope, both ways", 4, (0, 2 * (E * 2 * t * (q + k) + 8 * t * s.head)), layers)
     put("swiglu, forward", 1, (0, E * 3 * t * f), layers)
     put("swiglu, backward", 1, (0, E * 5 * t * f), layers)
@@ -142,7 +142,8 @@ NVIDIA's data sheets, not the sheets themselves. None was measured here.
     print("""
 Counted as the kernels are today: a product for each of q, k, v, gate and up; an adapter is two thin products
 forward and four backward, each of which reads or writes the activations once more; attention's backward makes
-the scores twice (seven products of T x T, not five). Operands are read once and results written once. The
+the scores twice (seven products of T x T, not five). A residual is added by the norm that reads it, and its
+gradient by that norm's backward pass. Operands are read once and results written once. The
 head goes through the vocabulary in chunks of 512 rows and reads its weights twice for each.
 
 Not modelled:

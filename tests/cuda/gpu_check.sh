@@ -14,10 +14,10 @@ cmp model.md "$SOURCE/docs/gpu-model.md" || fail "docs/gpu-model.md is not what 
 
 # kernels beside the rates of a card: 1 TFLOP/s and 1 GB/s make the sums easy
 printf '{"copy_gb_per_s": 1.0, "product_tflop_per_s": 1.0}\n' >rates.json
-printf '  add            forward  1.698694 s   backward  0.000000 s\n' >profile
+printf '  rmsnorm        forward  2.283798 s   backward  0.000000 s\n' >profile
 expect_exit 0 python3 -B "$SOURCE/tests/bench/gpu_roofline.py" rates.json profile SmolLM2-135M 2048 2
-# 60 additions of 2048 x 576 in bf16, two read and one written: 424.7 MB
-grep -qF '| add, forward | 0.0 | 424.7 | 424.673 | 849.347 | 50 % |' out || fail "the table: $(cat out)"
+# the first norm of 2048 x 576 in bf16, one read and one written; 60 that add, two read and two written: 570.9 MB
+grep -qF '| rmsnorm, forward | 0.0 | 570.9 | 570.950 | 1141.899 | 50 % |' out || fail "the table: $(cat out)"
 expect_exit 1 python3 -B "$SOURCE/tests/bench/gpu_roofline.py" rates.json rates.json SmolLM2-135M 2048 2
 
 # weights of random numbers in the true shapes, at a tiny size, are a model that trains

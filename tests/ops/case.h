@@ -39,7 +39,7 @@ typedef struct region {
 typedef struct call {
     lrk_call c;
     lrk_infer shapes;
-    lrk_tensor in[LRK_MAX_IN], out[LRK_MAX_OUT], saved[LRK_MAX_SAVED];
+    lrk_tensor in[LRK_MAX_IN], joined[2], out[LRK_MAX_OUT], saved[LRK_MAX_SAVED];
     lrk_tensor din[LRK_MAX_IN], dout[LRK_MAX_OUT];
     region regions[4 * MAX_TENSORS];
     size_t n_regions;
@@ -267,6 +267,7 @@ static inline lrk_call call_on_device(const call *k, lrk_tensor room[3 * MAX_TEN
         c.member[i] = &room[n++];                            \
     }
     MOVE(in, LRK_MAX_IN)
+    MOVE(joined, 2)
     MOVE(out, LRK_MAX_OUT)
     MOVE(saved, LRK_MAX_SAVED)
     MOVE(dout, LRK_MAX_OUT)

@@ -6,7 +6,8 @@
  *              in f64
  *   memory     guards around every buffer and behind each pass's scratch, inputs unchanged
  *   contract   gradients are added; a fresh gradient is written; a gradient that nobody needs changes
- *              no other; in-place results and gradients; the same bits twice and for 1, 2, 3 threads
+ *              no other; in-place results and gradients; what is joined has the bits of two kernels; the
+ *              same bits twice and for 1, 2, 3 threads
  *
  * One line for each op and sample: the gradient's error, then the largest error in units of its bound
  * for f32 and bf16. An op without samples fails. The GPU is part of it where the program was built with
@@ -303,6 +304,46 @@ static void check_in_place(report *r, const call *plain, lrk_compute compute)
     call_free(&k);
 }
 
+/* A call whose in[0] is the result of the op that this one joins, of two inputs that are drawn; it lies apart, or
+ * where one of them does. */
+static bool new_joined(report *r, call *k, const call *plain, lrk_compute compute, int where)
+{
+    lrk_err err = {0};
+    if (call_new(k, r->op, r->sample, compute, plain->c.device, &err) != LRK_OK) return false;
+    for (int i = 0; i < 2; i++) {
+        const lrk_rng rng = {.seed = 20, .site = LRK_SITE_TEST | (uint32_t)i};
+        k->joined[i] = place(k, k->in[0]);
+        for (size_t e = 0; e < lrk_count(&k->in[0]); e++) set(&k->joined[i], e, lrk_rng_normal(rng, e));
+    }
+    if (where)
+        k->in[0].data = k->joined[where - 1].data;
+    else
+        memset(k->in[0].data, poison_byte, lrk_bytes(&k->in[0]));
+    return true;
+}
+
+static void check_joined(report *r, const call *plain, lrk_compute compute)
+{
+    const lrk_op *before = r->op->joins;
+    for (int where = 0; before && where < 3; where++) {
+        call two, one;
+        if (!new_joined(r, &two, plain, compute, where) || !new_joined(r, &one, plain, compute, where)) return;
+        call first = two;
+        first.c = (lrk_call){.device = two.c.device, .in = {&two.joined[0], &two.joined[1]}, .out = {&two.in[0]}};
+        run_kernel(&first, lrk_op_forward(before, two.c.device, two.shapes.compute));
+        forward(&two, r->op);
+        for (int i = 0; i < 2; i++) one.c.joined[i] = &one.joined[i];
+        CHECK(r, forward(&one, r->op), "joined writes behind its scratch memory", compute);
+        CHECK(r, all_guards(&one), "joined writes outside its buffers", compute);
+        CHECK(r, same_bits(&one.in[0], &two.in[0]), "joined the first result differs", compute);
+        CHECK(r, same_results(&one, &two), "joined the result differs", compute);
+        for (int i = 0; i < 2; i++)
+            CHECK(r, same_bits(&one.joined[i], &two.joined[i]), "joined changes an input", compute);
+        call_free(&two);
+        call_free(&one);
+    }
+}
+
 static void check_same_bits(report *r, const call *plain, lrk_compute compute)
 {
     const int threads = lrk_threads();
@@ -326,6 +367,7 @@ static void check_contract(report *r, lrk_compute compute)
     check_fresh(r, &plain, compute);
     check_null(r, &plain, compute);
     check_in_place(r, &plain, compute);
+    check_joined(r, &plain, compute);
     check_same_bits(r, &plain, compute);
     call_free(&plain);
 }
