@@ -247,8 +247,10 @@ static lrk_var *layer_forward(const lrk_pass *p, size_t i, const lrk_angles *ang
 {
     const lrk_norm_weights *n = p->model->layers[i].norm;
     lrk_var *a = attention(p, i, angles, norm(p, h, &n[LRK_NORM_ATTENTION]));
-    if (p->model->decoder.parallel)
-        return add(p, add(p, h, a), feed_forward(p, i, norm(p, h, &n[LRK_NORM_FEED_FORWARD])));
+    if (p->model->decoder.parallel) { /* one after the other: compilers differ in which argument comes first */
+        lrk_var *f = feed_forward(p, i, norm(p, h, &n[LRK_NORM_FEED_FORWARD]));
+        return add(p, add(p, h, a), f);
+    }
     h = add(p, h, norm(p, a, &n[LRK_NORM_ATTENTION_OUT]));
     lrk_var *f = feed_forward(p, i, norm(p, h, &n[LRK_NORM_FEED_FORWARD]));
     return add(p, h, norm(p, f, &n[LRK_NORM_FEED_FORWARD_OUT]));
