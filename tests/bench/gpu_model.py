@@ -18,6 +18,7 @@ CARDS = [
 ]
 RANK, CHUNK, E = 16, 512, 2  # rank; rows of the head at once; bytes of bf16
 BORDER, CACHED = 64, 25e6  # depth of a product's tile; bytes that stay in the L2 cache of an H100
+PASS = 256  # columns of dY that a block of one_pass has
 MODELS, LENGTHS = ("SmolLM2-135M", "Llama-3.2-1B", "Llama-3.1-8B"), (2048, 8192)
 
 
@@ -80,6 +81,47 @@ def bordered(s, t, card, cache):
     return s.layers * saved, s.layers * cost
 
 
+def one_pass(s, t, card, cache):
+    """Milliseconds of a step that reading dY once for dS and dB would save, and those of the partial sums, written
+    and read once: a block has PASS columns of dY and an eighth of its rows, PASS at least."""
+    saved = cost = 0.0
+    for _, _, n_out in linears(s):
+        saved += milliseconds(0, 0 if E * t * n_out < cache else E * t * n_out, card)
+        blocks_across, blocks_down = -(-n_out // PASS), -(-t // max(PASS, t // 8))
+        cost += milliseconds(0, 2 * 4 * RANK * (blocks_across * t + blocks_down * n_out), card)
+    return s.layers * saved, s.layers * cost
+
+
+def compared(what):
+    """The rows of a table: what a change saves and costs on the H100, with and without its cache."""
+    card = CARDS[1]
+    for name in MODELS:
+        s = SHAPES[name]
+        for t in LENGTHS:
+            whole = sum(milliseconds(r[2], r[3], card) for r in step(s, t))
+            saved, cost = what(s, t, card, 0)
+            cached, _ = what(s, t, card, CACHED)
+            print(f"| {name} | {t} | {saved:.2f} | {cost:.2f} | {100 * (saved - cost) / whole:.1f} | "
+                  f"{100 * (cached - cost) / whole:.1f} |")
+
+
+def one_pass_table():
+    print("""
+## dS and dB from one reading of dY
+
+dS = s dY B sums over the columns of dY, dB += dY^T S over its rows. A kernel that makes both reads dY once, and each
+of its blocks has a part of every sum: what the second reading costs by the bytes, what the parts cost (a block of
+256 columns and an eighth of the rows, 256 at least; the parts of two products of their own, which a library may make
+too, are not counted), and the difference in per cent of the step, without and with the cache as above.
+
+| model | tokens | saved | cost | of the step, % | with the cache, % |
+|---|---|---|---|---|---|""")
+    compared(one_pass)
+    print("""
+Not built: 1 to 2 % at best, and nothing where dY is still in the cache; two launches either way, the kernel and the
+fold of its parts. It would have to be as fast as the library's two thin products are, which only a card can say.""")
+
+
 def bordered_table():
     print("""
 ## Adapters in the borders of weights
@@ -91,15 +133,7 @@ the same where results below 25 MB, half of its L2 cache, are read and written t
 
 | model | tokens | saved | cost | of the step, % | with the cache, % |
 |---|---|---|---|---|---|""")
-    card = CARDS[1]
-    for name in MODELS:
-        s = SHAPES[name]
-        for t in LENGTHS:
-            whole = sum(milliseconds(r[2], r[3], card) for r in step(s, t))
-            saved, cost = bordered(s, t, card, 0)
-            cached, _ = bordered(s, t, card, CACHED)
-            print(f"| {name} | {t} | {saved:.2f} | {cost:.2f} | {100 * (saved - cost) / whole:.1f} | "
-                  f"{100 * (cached - cost) / whole:.1f} |")
+    compared(bordered)
     print("""
 Not built: whatever makes an X or a dY (norms, attention, SwiGLU, their backward passes) would have to leave gaps
 behind its rows, a place for each adapter that reads them (three behind the input of q, k and v), weights would lie
@@ -182,6 +216,7 @@ over the slowest of: the disk, where the file is not in the page cache; one thre
 Rows that were tokenized before leave little time to save; reading a large data set the first time hides all
 of it. The processor looks for weights that are NaN meanwhile, in the same pages.""")
     bordered_table()
+    one_pass_table()
     for name in MODELS:
         for t in LENGTHS:
             table(name, t)
