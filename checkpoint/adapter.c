@@ -67,6 +67,11 @@ static bool among(const char *path, const char *const *name, size_t n_names)
     return false;
 }
 
+bool lrk_adapter_names_parameter(const lrk_adapter *a, const char *path)
+{
+    return among(path, a->parameter, a->n_parameters);
+}
+
 /* Whether target_modules or target_parameters allows the module; a pattern is not evaluated. */
 static bool targeted(const lrk_adapter *a, const char *path)
 {

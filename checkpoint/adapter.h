@@ -126,6 +126,14 @@ double lrk_adapter_scale(const lrk_adapter *a, size_t rank, double alpha);
 /* Adds the modules of all stacks to module[], in the arena, sorted by path. */
 lrk_status lrk_adapter_expand(lrk_adapter *a, lrk_err *err);
 
+/* The other way: modules of experts beside parameters that target_parameters names become stacks, and the modules of
+ * those. LRK_EINPUT where they do not make one. */
+lrk_status lrk_adapter_gather(lrk_adapter *a, lrk_err *err);
+
+/* The stack that target_parameters has in place of this module of an expert, the number of that and where its rows of B
+ * begin: with those of gate, or behind them (*second). False: none. */
+bool lrk_adapter_stack_of(const lrk_adapter *a, const char *path, char stack[LRK_NAME_MAX], size_t *expert, bool *second);
+
 /* The module that PEFT's keys name for a stack. */
 void lrk_adapter_stack_module(const lrk_adapter *a, const lrk_adapter_stack *s, char out[LRK_NAME_MAX]);
 
@@ -135,6 +143,9 @@ const lrk_adapter_whole *lrk_adapter_find_whole(const lrk_adapter *a, const char
 /* Whether embedding and head go on as one where the base ties them: ensure_weight_tying, or rows of the embedding
  * and no others of the head. */
 bool lrk_adapter_as_one(const lrk_adapter *a);
+
+/* Whether target_parameters names the parameter of this path, or its ending. */
+bool lrk_adapter_names_parameter(const lrk_adapter *a, const char *path);
 
 /* The module of this path, or NULL. Mixtral's names of experts and router are those of its stacks too. */
 const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path);
@@ -155,8 +166,9 @@ lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err
 /* The same adapter as a GGUF file for llama.cpp and what is built on it: names and the row order of
  * q and k as the base's GGUF has them; f32. Its one alpha is alpha of the first module (times
  * sqrt(R) with rslora); where other modules differ the factor goes into their B. Not expressible,
- * and refused with the advice to merge: DoRA, modules_to_save, trainable_token_indices, adapters on the embedding or
- * on a tied head.
+ * and refused with the advice to merge: DoRA, modules_to_save, trainable_token_indices, adapters on the embedding, on
+ * a tied head, on kv_b_proj, which is two tensors there that llama.cpp multiplies without adapters, and on some experts
+ * of a layer but not all, or of different ranks.
  * extra: files that it carries (checkpoint/gguf.h); generate/manifest.h knows which. */
 lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base,
                                  const lrk_merge_file *extra, size_t n_extra, const char *path,

@@ -6,6 +6,7 @@
 #include "checkpoint/adapter.h"
 
 #include "base/quant.h"
+#include "base/size.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CONFIG = 1 << 20, MAX_RANK = 65536 };
+enum { MAX_CONFIG = 1 << 20, MAX_RANK = 65536, MAX_EXPERTS = 4096 };
 
 typedef struct source {
     lrk_adapter *a;
@@ -65,19 +66,17 @@ static lrk_status own_config(source *s, bool *there, lrk_err *err)
     return lrk_json_parse(&s->a->notes, text, n, s->g.path, err);
 }
 
-/* Module path and kind of matrix of a tensor's name. */
-static lrk_status name_of(const source *s, const char *tensor, char hf[LRK_NAME_MAX], lrk_err *err)
+/* Names of the matrix beside which a tensor stands, of expert 0 where it is all experts'. */
+static lrk_status name_of(const source *s, const char *tensor, char gguf[LRK_NAME_MAX], char hf[LRK_NAME_MAX],
+                          bool *experts, lrk_err *err)
 {
-    char gguf[LRK_NAME_MAX];
-    bool experts = false;
     const size_t n = strlen(tensor) - (sizeof ".lora_a" - 1);
-    snprintf(gguf, sizeof gguf, "%.*s", (int)n, tensor);
-    LRK_REQUIRE(err, lrk_name_to_hf(s->arch, gguf, 0, hf, &experts) && lrk_ends_with(hf, ".weight"),
+    snprintf(gguf, LRK_NAME_MAX, "%.*s", (int)n, tensor);
+    LRK_REQUIRE(err, lrk_name_to_hf(s->arch, gguf, 0, hf, experts) && lrk_ends_with(hf, ".weight"),
                 LRK_ESUPPORT, "%s: tensor '%s' is not known for architecture %s", s->g.path, tensor,
                 s->arch->gguf);
-    LRK_REQUIRE(err, !experts && strcmp(gguf, "token_embd.weight") != 0, LRK_ESUPPORT,
-                "%s: tensor '%s': an adapter of %s is not supported", s->g.path, tensor,
-                experts ? "all experts at once" : "the embedding");
+    LRK_REQUIRE(err, strcmp(gguf, "token_embd.weight") != 0, LRK_ESUPPORT,
+                "%s: tensor '%s': an adapter of the embedding is not supported", s->g.path, tensor);
     return LRK_OK;
 }
 
@@ -98,7 +97,7 @@ static lrk_status read_matrix(source *s, const lrk_tensor *src, const lrk_order 
     for (size_t r = 0; r < rows; r++) {
         float *to = lrk_row(out, r);
         lrk_to_f32(src->dtype, lrk_row(src, lrk_order_gguf_row(order, r)), cols, to);
-        for (size_t c = 0; c < cols && fabs(factor - 1) >= 1e-12; c++)
+        for (size_t c = 0; c < cols && fabs(factor - 1) > 0x1p-23; c++) /* alpha was rounded to f32 */
             to[c] = (float)((double)to[c] * factor);
     }
     return lrk_err_prefix(err, lrk_weights_check_finite(out, err), "%s", s->g.path);
@@ -111,7 +110,9 @@ static lrk_status scale_of(source *s, lrk_adapter_module *m, size_t rank, bool o
     const double file = s->alpha > 0 ? s->alpha / (double)rank : 1;
     size_t said = rank;
     m->alpha = s->a->alpha;
-    if (own) LRK_TRY(lrk_adapter_of_module(s->a, m->path, &said, &m->alpha, err));
+    char stack[LRK_NAME_MAX];
+    const bool stacked = own && lrk_adapter_stack_of(s->a, m->path, stack, NULL, NULL);
+    if (own) LRK_TRY(lrk_adapter_of_module(s->a, stacked ? stack : m->path, &said, &m->alpha, err));
     LRK_REQUIRE(err, said == rank, LRK_ESHAPE,
                 "%s: module '%s' has rank %zu, its configuration says %zu", s->g.path, m->path,
                 rank, said);
@@ -120,27 +121,65 @@ static lrk_status scale_of(source *s, lrk_adapter_module *m, size_t rank, bool o
     return LRK_OK;
 }
 
-static lrk_status read_module(source *s, const lrk_gguf_info *info, bool own, lrk_err *err)
+/* The module. Mixtral's router has another name in transformers 5, where it is a parameter to PEFT. */
+static void path_of(const source *s, const char *hf, bool own, char out[LRK_NAME_MAX])
+{
+    static const char router[] = ".block_sparse_moe.gate.weight";
+    char other[LRK_NAME_MAX];
+    const size_t n = strlen(hf);
+    snprintf(other, sizeof other, "%.*s.mlp.gate.weight", (int)(n - lrk_min(n, sizeof router - 1)), hf);
+    const bool renamed = own && lrk_ends_with(hf, router) && lrk_adapter_names_parameter(s->a, other);
+    const char *name = renamed ? other : hf;
+    snprintf(out, LRK_NAME_MAX, "%.*s", (int)(strlen(name) - (sizeof ".weight" - 1)), name);
+}
+
+static lrk_status add_module(source *s, const lrk_tensor *a, const lrk_tensor *b, const char *hf, bool own, lrk_err *err)
 {
     lrk_adapter_module *m = &s->a->module[s->a->n];
-    char hf[LRK_NAME_MAX], other[LRK_NAME_MAX];
+    char path[LRK_NAME_MAX];
     double factor;
-    LRK_TRY(name_of(s, info->name, hf, err));
-    snprintf(other, sizeof other, "%.*sb", (int)strlen(info->name) - 1, info->name);
-    const lrk_gguf_info *second = lrk_gguf_tensor(&s->g, other);
-    LRK_REQUIRE(err, second, LRK_EINPUT, "%s: '%s' is missing, its lora_a is there", s->g.path,
-                other);
-    const lrk_tensor a = lrk_gguf_view(&s->g, info), b = lrk_gguf_view(&s->g, second);
-    LRK_REQUIRE(err, a.rank == 2 && b.rank == 2 && a.dim[0] == b.dim[1] && a.dim[0] <= MAX_RANK,
-                LRK_ESHAPE, "%s: '%s' and '%s' do not multiply", s->g.path, info->name, other);
-    m->path = lrk_strndup(&s->a->arena, hf, strlen(hf) - (sizeof ".weight" - 1));
+    path_of(s, hf, own, path);
+    m->path = lrk_strdup(&s->a->arena, path);
     LRK_REQUIRE(err, m->path, LRK_ENOMEM, "memory: no room for module names");
-    LRK_TRY(scale_of(s, m, a.dim[0], own, &factor, err));
-    const lrk_order same = {.kind = LRK_ORDER_SAME}, order = lrk_order_of(s->arch, hf, s->head_dim, b.dim[0]);
-    LRK_TRY(read_matrix(s, &a, &same, 1, &m->a, err));
-    LRK_TRY(read_matrix(s, &b, &order, factor, &m->b, err));
+    LRK_TRY(scale_of(s, m, a->dim[0], own, &factor, err));
+    const lrk_order same = {.kind = LRK_ORDER_SAME}, order = lrk_order_of(s->arch, hf, s->head_dim, b->dim[0]);
+    LRK_TRY(read_matrix(s, a, &same, 1, &m->a, err));
+    LRK_TRY(read_matrix(s, b, &order, factor, &m->b, err));
     s->a->n++;
     return LRK_OK;
+}
+
+static lrk_status read_pair(source *s, const lrk_gguf_info *info, bool own, lrk_err *err)
+{
+    char gguf[LRK_NAME_MAX], hf[LRK_NAME_MAX], other[LRK_NAME_MAX];
+    bool experts = false;
+    LRK_TRY(name_of(s, info->name, gguf, hf, &experts, err));
+    snprintf(other, sizeof other, "%.*sb", (int)strlen(info->name) - 1, info->name);
+    const lrk_gguf_info *second = lrk_gguf_tensor(&s->g, other);
+    LRK_REQUIRE(err, second, LRK_EINPUT, "%s: '%s' is missing, its lora_a is there", s->g.path, other);
+    const lrk_tensor a = lrk_gguf_view(&s->g, info), b = lrk_gguf_view(&s->g, second);
+    const int k = experts ? 1 : 0; /* where rows are */
+    LRK_REQUIRE(err, a.rank == 2 + k && b.rank == a.rank && (!k || a.dim[0] == b.dim[0]) && a.dim[k] == b.dim[k + 1] &&
+                         a.dim[k] <= MAX_RANK && (!k || a.dim[0] <= MAX_EXPERTS),
+                LRK_ESHAPE, "%s: '%s' and '%s' do not multiply", s->g.path, info->name, other);
+    if (!experts) return add_module(s, &a, &b, hf, own, err);
+    for (size_t e = 0; e < a.dim[0]; e++) {
+        const lrk_tensor x = lrk_expert_part(&a, e), y = lrk_expert_part(&b, e);
+        (void)lrk_name_to_hf(s->arch, gguf, (int)e, hf, &experts);
+        LRK_TRY(add_module(s, &x, &y, hf, own, err));
+    }
+    return LRK_OK;
+}
+
+/* Room for the modules of all pairs. */
+static lrk_status take_room(source *s, lrk_err *err)
+{
+    size_t room = 0;
+    for (size_t i = 0; i < s->g.n_tensors; i++) {
+        const lrk_gguf_info *t = &s->g.tensor[i];
+        room += t->rank == 3 && t->dim[0] <= MAX_EXPERTS ? t->dim[0] : 1;
+    }
+    return lrk_alloc(&s->a->arena, room, sizeof *s->a->module, "adapter modules", &s->a->module, err);
 }
 
 /* Rank and alpha where no configuration says them: those of the first module, alpha a whole number,
@@ -148,7 +187,7 @@ static lrk_status read_module(source *s, const lrk_gguf_info *info, bool own, lr
 static lrk_status guess_config(source *s, lrk_err *err)
 {
     for (size_t i = 0; i < s->g.n_tensors && !s->a->rank; i++)
-        if (lrk_ends_with(s->g.tensor[i].name, ".lora_a")) s->a->rank = s->g.tensor[i].dim[0];
+        if (lrk_ends_with(s->g.tensor[i].name, ".lora_a")) s->a->rank = s->g.tensor[i].dim[s->g.tensor[i].rank == 3];
     LRK_REQUIRE(err, s->a->rank && s->a->rank <= MAX_RANK, LRK_EINPUT, "%s: no adapter inside",
                 s->g.path);
     s->a->alpha = s->alpha > 0 ? fmax(round(s->alpha), 1) : (double)s->a->rank;
@@ -184,9 +223,8 @@ static lrk_status read_file(source *s, lrk_err *err)
     LRK_TRY(check_kind(s, err));
     LRK_TRY(own_config(s, &own, err));
     if (!own) LRK_TRY(guess_config(s, err));
-    LRK_TRY(lrk_alloc(&s->a->arena, s->g.n_tensors, sizeof *s->a->module, "adapter modules",
-                      &s->a->module, err));
-    size_t second = 0;
+    LRK_TRY(take_room(s, err));
+    size_t first = 0, second = 0;
     for (size_t i = 0; i < s->g.n_tensors; i++) {
         const lrk_gguf_info *info = &s->g.tensor[i];
         if (lrk_ends_with(info->name, ".lora_b")) {
@@ -195,10 +233,11 @@ static lrk_status read_file(source *s, lrk_err *err)
         }
         LRK_REQUIRE(err, lrk_ends_with(info->name, ".lora_a"), LRK_ESUPPORT,
                     "%s: tensor '%s' is neither lora_a nor lora_b", s->g.path, info->name);
-        LRK_TRY(read_module(s, info, own, err));
+        LRK_TRY(read_pair(s, info, own, err));
+        first++;
     }
-    LRK_REQUIRE(err, s->a->n && second == s->a->n, LRK_EINPUT, "%s: %zu lora_b but %zu lora_a",
-                s->g.path, second, s->a->n);
+    LRK_REQUIRE(err, first && second == first, LRK_EINPUT, "%s: %zu lora_b but %zu lora_a", s->g.path, second, first);
+    if (own) LRK_TRY(lrk_err_prefix(err, lrk_adapter_gather(s->a, err), "%s", s->g.path));
     qsort(s->a->module, s->a->n, sizeof *s->a->module, by_path);
     return own ? LRK_OK : guess_targets(s, err);
 }

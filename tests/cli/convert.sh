@@ -49,12 +49,12 @@ expect_error 3 'they do not belong together' \
     "$LORIKEET" convert --model "$G/gemma3" --tokenizer "$G/llama" --out x.gguf
 
 # adapters: rows of q and k there and back, both files
-for case in llama llama_qv mistral gemma3 phi3 starcoder2 neox; do
+for case in llama llama_qv mistral gemma3 phi3 starcoder2 neox mixtral_experts qwen3_moe_experts; do
     expect_exit 0 "$LORIKEET" convert --adapter "$G/$case/adapter" --base "$G/$case" --out l.gguf
     expect_exit 0 "$LORIKEET" convert --adapter l.gguf --base "$G/$case" --out l --json
     grep -qF '"peft": "l"' out || fail "$case: --json: $(cat out)"
-    cmp l/adapter_model.safetensors "$G/$case/adapter/adapter_model.safetensors" || fail "$case: other adapter"
     expect_exit 0 "$LORIKEET" export --adapter "$G/$case/adapter" --peft p
+    cmp l/adapter_model.safetensors p/adapter_model.safetensors || fail "$case: other adapter"
     cmp l/adapter_config.json p/adapter_config.json || fail "$case: another configuration"
     rm -rf l l.gguf p
 done
