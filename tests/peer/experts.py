@@ -2,6 +2,7 @@
 
 usage: experts.py each BASE-DIR OUT-DIR       an adapter with a module for each expert, as PEFT wrote before transformers 5,
                                               and PEFT's logits with it: a directory that load_peft.py compares with
+       experts.py fewer ADAPTER-DIR OUT-DIR   the same without one expert's down projection
        experts.py model TOKENIZER-DIR OUT-DIR a tiny mixture of experts that has a tokenizer
        experts.py same BASE-DIR ADAPTER-DIR MERGED-DIR   one text from PEFT's logits and those of the merged model
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
 RANK = 2
@@ -55,6 +56,15 @@ def each(base, out):
                   out / "expected.safetensors")
 
 
+def fewer(adapter, out):
+    out.mkdir()
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    gone = max(k.rsplit(".lora_", 1)[0] for k in tensors if ".experts.2." in k and k.rsplit(".", 3)[-3] in ("w2", "down_proj"))
+    save_file({k: t for k, t in tensors.items() if not k.startswith(gone)}, out / "adapter_model.safetensors",
+              metadata={"format": "pt"})
+    shutil.copy(adapter / "adapter_config.json", out)
+
+
 def model(tokenizer, out):
     torch.manual_seed(1)
     made = Qwen3MoeForCausalLM(Qwen3MoeConfig(
@@ -79,4 +89,4 @@ def same(base, adapter, merged):
 
 
 torch.set_num_threads(1)
-{"each": each, "model": model, "same": same}[sys.argv[1]](*map(Path, sys.argv[2:]))
+{"each": each, "fewer": fewer, "model": model, "same": same}[sys.argv[1]](*map(Path, sys.argv[2:]))

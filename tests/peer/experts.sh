@@ -17,6 +17,14 @@ there_and_back() {
 for case in mixtral qwen3_moe; do
     peer experts each "$G/$case" "each_$case"
     there_and_back "$G/$case" "each_$case"
+    # as GGUF: one tensor of all experts, and a module for each again
+    "$LORIKEET" convert --adapter "each_$case/adapter" --base "$G/$case" --out "$case.gguf"
+    "$LORIKEET" convert --adapter "$case.gguf" --base "$G/$case" --out "back_$case"
+    cmp "again_each_$case/adapter_model.safetensors" "back_$case/adapter_model.safetensors" || fail "$case: another adapter"
+    peer experts fewer "each_$case/adapter" "fewer_$case"
+    expect_error 3 "GGUF holds those of all experts in one tensor; merge the adapter instead" \
+        "$LORIKEET" convert --adapter "fewer_$case" --base "$G/$case" --out no.gguf
+    [ ! -e no.gguf ] || fail "a refused adapter is there"
 done
 for case in mixtral_experts qwen3_moe_experts; do there_and_back "$G/$case" "$G/$case"; done
 peer load_peft checks
@@ -37,7 +45,9 @@ trained() {
     "$LORIKEET" merge --model moe --adapter "$1/adapter" --out "$1/merged"
     peer experts same moe "$1/adapter" "$1/merged"
 }
-trained all
+trained all export.adapter_gguf=true
+"$LORIKEET" convert --adapter all/adapter.gguf --base moe --out all/back
+cmp all/back/adapter_model.safetensors all/adapter/adapter_model.safetensors || fail "another adapter from GGUF"
 trained stacks 'lora_target_modules=[q_proj,gate]' \
     'lora_target_parameters=[mlp.experts.gate_up_proj,mlp.experts.down_proj]'
 trained dense 'lora_target_modules=[layers.0.mlp.gate_proj,layers.0.mlp.down_proj]' lora_dropout=0.1

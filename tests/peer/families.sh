@@ -39,7 +39,7 @@ done
 # adapters of families whose golden model GGUF has a place for; rows shorter than a window see no other
 [ "$node" ] || exit 0
 G=$SOURCE/tests/golden/data
-for name in llama_linear olmo2 granite mixtral neox; do
+for name in llama_linear olmo2 granite mixtral mixtral_experts neox; do
     "$LORIKEET" convert --model "$G/$name" --tokenizer tiny --out model.gguf >out || fail "$name: to GGUF"
     "$LORIKEET" convert --adapter "$G/$name/adapter" --base "$G/$name" --out lora.gguf >out || fail "$name: adapter"
     node "$SOURCE/tests/peer/llama_cpp.mjs" "$modules" model.gguf "$G/$name" adapter 2e-3 lora.gguf ||
