@@ -180,7 +180,9 @@ static lrk_status read_whole(lrk_adapter *a, const lrk_safetensors *s, const lrk
 {
     const bool known = strcmp(path, "model.embed_tokens") == 0 || strcmp(path, "lm_head") == 0;
     LRK_REQUIRE(err, known, LRK_ESUPPORT,
-                "%s: modules_to_save: '%s' is not supported, only embed_tokens and lm_head", s->path, path);
+                "%s: modules_to_save: '%s' is not supported, only embed_tokens and lm_head; PEFT's merge_and_unload makes a "
+                "model of the adapter that loads here",
+                s->path, path);
     LRK_REQUIRE(err, !lrk_adapter_find_whole(a, path), LRK_EINPUT,
                 "%s: '%s' is replaced by modules_to_save and by trainable_token_indices", s->path, path);
     LRK_ASSERT(a->n_whole < LRK_ADAPTER_WHOLE);

@@ -292,7 +292,8 @@ static lrk_status put_numbers(const target *t, lrk_err *err)
 
 static lrk_status put_heads(target *t, lrk_err *err)
 {
-    size_t key_heads = t->heads;
+    const bool absent = !lrk_json_get(t->config, "num_key_value_heads");
+    size_t key_heads = absent && t->arch->key_heads ? t->arch->key_heads : t->heads;
     double share = t->arch->rotary_key ? t->arch->rotary : 1, scalar = (double)t->arch->head_size;
     LRK_TRY(lrk_json_opt_size(t->config, "num_key_value_heads", 1, INT32_MAX, &key_heads, t->path,
                               err));
@@ -373,7 +374,9 @@ static lrk_status put_experts(const target *t, lrk_err *err)
     if (!a->experts) return LRK_OK;
     const char *key = lrk_json_get(t->config, a->experts) ? a->experts : "num_local_experts";
     LRK_TRY(need_size(t, key, &n, err));
-    LRK_TRY(need_size(t, "num_experts_per_tok", &used, err));
+    used = a->experts_used;
+    if (!used || lrk_json_get(t->config, "num_experts_per_tok"))
+        LRK_TRY(need_size(t, "num_experts_per_tok", &used, err));
     put_size(t, "expert_count", n);
     put_size(t, "expert_used_count", used);
     if (!(a->keys & LRK_KEYS_EXPERT_WIDTH)) return LRK_OK;

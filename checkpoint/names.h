@@ -78,6 +78,8 @@ typedef struct lrk_arch {
     bool latent, sigmoid; /* multi-head latent attention; scores of experts by sigmoid */
     const char *experts;  /* the key of their number */
     size_t head_size;     /* where head_dim is absent; 0: width / heads */
+    size_t key_heads;     /* where num_key_value_heads is absent; 0, or null: as many as queries */
+    size_t experts_used;  /* where num_experts_per_tok is absent; 0: it must be there */
     double theta, eps;    /* where absent; 0: 10000, 1e-6 */
     size_t scale_from_width; /* layers of the one model whose attention scale is
                                 (width / heads)^-1/2, not head_size^-1/2; 0: none of the family */

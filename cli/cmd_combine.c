@@ -1,5 +1,7 @@
 /* cli/cmd_combine.c -- `lorikeet combine`: several adapters of one base as one. */
+#include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "checkpoint/combine.h"
@@ -7,6 +9,7 @@
 #include "cli/json_out.h"
 #include "cli/merge_run.h"
 #include "generate/manifest.h"
+#include "generate/model_text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +23,7 @@ typedef struct combine_command {
     lrk_combine_options options;
     lrk_adapter adapter[MOST];
     double weight[MOST];
+    const char *path[MOST];
     size_t n;
     lrk_arena arena;
 } combine_command;
@@ -38,7 +42,33 @@ static lrk_status load(combine_command *c, const char *text, lrk_err *err)
         if (equals[1] == '-' && c->weight[c->n] > 0.0) c->weight[c->n] = -c->weight[c->n];
     }
     LRK_TRY(lrk_adapter_load(&c->adapter[c->n], path, err));
-    c->n++;
+    c->path[c->n++] = path;
+    return LRK_OK;
+}
+
+/* The template that all of them were trained with stays; where they have different ones, or some have none, none does. */
+static lrk_status keep_template(combine_command *c, lrk_err *err)
+{
+    enum { MAX_TEMPLATE = 1 << 20 };
+    const char *first = NULL, *to = lrk_path_join(&c->arena, c->out, LRK_CHAT_TEMPLATE_FILE);
+    size_t n = 0, with = 0;
+    bool same = true;
+    for (size_t i = 0; i < c->n; i++) {
+        const char *path = lrk_path_join(&c->arena, c->path[i], LRK_CHAT_TEMPLATE_FILE);
+        char *text;
+        size_t size;
+        LRK_REQUIRE(err, path && to, LRK_ENOMEM, "memory: no room for a path");
+        if (!lrk_is_file(path)) continue;
+        LRK_TRY(lrk_file_read(&c->arena, path, MAX_TEMPLATE, &text, &size, err));
+        same = same && (!with || (size == n && memcmp(text, first, n) == 0));
+        first = text;
+        n = size;
+        with++;
+    }
+    if (with == c->n && same) return lrk_file_write(to, first, n, err);
+    if (with)
+        lrk_warn("%s: no chat template goes with it, for the adapters %s; put the one that it is meant for there as %s",
+                 c->out, same ? "do not all have one" : "have different ones", LRK_CHAT_TEMPLATE_FILE);
     return LRK_OK;
 }
 
@@ -73,6 +103,7 @@ static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
     LRK_TRY(lrk_combine(&out, c->adapter, c->weight, c->n, &c->options, err));
     out.notes = lrk_json_ref(c->adapter[0].notes);
     lrk_status status = lrk_adapter_save(&out, c->out, err);
+    if (status == LRK_OK) status = keep_template(c, err);
     if (status == LRK_OK) status = lrk_manifest_describe(c->out, "combined PEFT adapter", NULL, &out, NULL, err);
     if (status == LRK_OK) status = report(c, &out, err);
     lrk_adapter_free(&out);
@@ -102,7 +133,8 @@ const lrk_command lrk_command_combine = {
     .summary = "make one adapter of several",
     .help = "usage: lorikeet combine ADAPTER[=WEIGHT] ... --out DIR [options]\n"
             "\n"
-            "Adapters of one base, each with its weight (1), become one PEFT adapter.\n"
+            "Adapters of one base, each with its weight (1), become one PEFT adapter. A chat template\n"
+            "that all of them have goes along.\n"
             "\n"
             "  --out DIR      empty or new\n"
             "  --method M     cat: exactly the weighted sum, ranks side by side (the default);\n"

@@ -53,6 +53,8 @@ typedef struct lrk_family {
     const char *theta_key, *rotary_key; /* more names of rope_theta and partial_rotary_factor */
     double rotary;              /* partial_rotary_factor where it is absent; 0: 1 */
     size_t head_size;           /* where head_dim is absent; 0: width / heads */
+    size_t key_heads;           /* where num_key_value_heads is absent; 0, or null: as many as queries */
+    size_t experts_used;        /* where num_experts_per_tok is absent; 0: it must be there */
     double theta;               /* where rope_theta is absent; 0: 10000 */
     size_t padding;             /* 1 + pad_token_id where it is absent; 0: none */
 } lrk_family;
@@ -161,7 +163,7 @@ static lrk_status read_sizes(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     LRK_TRY(required(s, "num_attention_heads", 1024, &d->heads, err));
     LRK_TRY(required(s, "intermediate_size", 1u << 20, &d->feed_forward, err));
     LRK_TRY(required(s, "vocab_size", 1u << 20, &d->vocabulary, err));
-    d->key_heads = d->heads;
+    d->key_heads = s->family->key_heads && !lrk_json_get(c, "num_key_value_heads") ? s->family->key_heads : d->heads;
     LRK_TRY(lrk_json_opt_size(c, "num_key_value_heads", 1, d->heads, &d->key_heads, where, err));
     d->head_size = s->family->head_size ? s->family->head_size : d->width / d->heads;
     LRK_TRY(lrk_json_opt_size(c, "head_dim", 1, 1024, &d->head_size, where, err));
@@ -543,7 +545,9 @@ static lrk_status read_experts(lrk_decoder *d, const lrk_source *s, lrk_err *err
                             .feed_forward = d->feed_forward};
     const char *key = lrk_json_get(s->config, f->experts_key) ? f->experts_key : "num_local_experts";
     LRK_TRY(required(s, key, LRK_EXPERTS_MAX, &e->experts, err));
-    LRK_TRY(required(s, "num_experts_per_tok", LRK_EXPERTS_MAX_USED, &e->used, err));
+    e->used = f->experts_used;
+    if (!e->used || lrk_json_get(s->config, "num_experts_per_tok"))
+        LRK_TRY(required(s, "num_experts_per_tok", LRK_EXPERTS_MAX_USED, &e->used, err));
     LRK_REQUIRE(err, e->used <= e->experts, LRK_EINPUT, "%s: %zu of %zu experts for a token", s->where,
                 e->used, e->experts);
     if (f->experts_width) LRK_TRY(required(s, f->experts_width, 1u << 20, &e->feed_forward, err));

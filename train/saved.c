@@ -12,7 +12,9 @@ static lrk_status choose_whole(lrk_saved *s, const lrk_recipe *r, lrk_err *err)
     for (size_t i = 0; i < names->n; i++) {
         const unsigned named = lrk_whole_named(names->item[i]);
         LRK_REQUIRE(err, named, LRK_EUSAGE,
-                    "lora_modules_to_save: '%s' cannot be trained whole; embed_tokens and lm_head can", names->item[i]);
+                    "lora_modules_to_save: '%s' cannot be trained whole; embed_tokens and lm_head can, and linear layers get "
+                    "adapters (lora_target_modules), with a rank of their own if need be (rank_pattern)",
+                    names->item[i]);
         s->bits |= named;
     }
     return LRK_OK;

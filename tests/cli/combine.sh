@@ -17,6 +17,23 @@ done
 cmp t1/adapter_model.safetensors t2/adapter_model.safetensors || fail "svd: threads change the bytes"
 cmp d1/adapter_model.safetensors d2/adapter_model.safetensors || fail "dare_ties: threads change the bytes"
 
+# A chat template that all have stays; others do not, and that is said.
+for name in one two three; do
+    cp -r "$A" $name
+    chmod -R u+w $name
+    echo "{{ messages }}" >$name/chat_template.jinja
+done
+expect_exit 0 "$LORIKEET" combine one two --out alike
+cmp one/chat_template.jinja alike/chat_template.jinja || fail "the template is gone"
+[ ! -s err ] || fail "a warning: $(cat err)"
+echo "{{ other }}" >three/chat_template.jinja
+expect_exit 0 "$LORIKEET" combine one two three --out different
+grep -q 'no chat template goes with it, for the adapters have different ones' err || fail "no warning: $(cat err)"
+[ ! -e different/chat_template.jinja ] || fail "one of several templates"
+expect_exit 0 "$LORIKEET" combine one "$A" --out lacking
+grep -q 'no chat template goes with it, for the adapters do not all have one' err || fail "no warning: $(cat err)"
+[ ! -e lacking/chat_template.jinja ] || fail "the template of one alone"
+
 expect_error 2 'expected 1 to 64 adapters, got 0' "$LORIKEET" combine --out x
 expect_error 2 "--method: 'sum' is unknown" "$LORIKEET" combine "$A" --out x --method sum
 expect_error 2 'expected ADAPTER or ADAPTER=WEIGHT' "$LORIKEET" combine "$A=much" --out x

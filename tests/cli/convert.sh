@@ -48,6 +48,20 @@ grep -qF 'query_pre_attn_scalar is 20, which the file says, but llama.cpp comput
 expect_error 3 'they do not belong together' \
     "$LORIKEET" convert --model "$G/gemma3" --tokenizer "$G/llama" --out x.gguf
 
+# what transformers' classes have by default may be left out
+for absent in 'starcoder2 num_key_value_heads head_count_kv' 'mixtral num_experts_per_tok expert_used_count'; do
+    set -- $absent
+    cp -r "$G/$1" absent
+    chmod -R u+w absent
+    for out in with without; do
+        expect_exit 0 "$LORIKEET" convert --model absent --tokenizer small --out $out.gguf
+        "$LORIKEET" inspect $out.gguf --json | grep "$3" >$out
+        sed -i "/\"$2\"/d" absent/config.json
+    done
+    [ -s with ] && cmp with without || fail "$1: another $3"
+    rm -r absent with.gguf without.gguf
+done
+
 # adapters: rows of q and k there and back, both files
 for case in llama llama_qv mistral gemma3 phi3 starcoder2 neox mixtral_experts qwen3_moe_experts; do
     expect_exit 0 "$LORIKEET" convert --adapter "$G/$case/adapter" --base "$G/$case" --out l.gguf

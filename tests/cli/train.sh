@@ -102,7 +102,7 @@ expect_exit 0 "$LORIKEET" eval whole --max-tokens 1 --no-base --dtype f32
 expect_exit 0 "${whole[@]}" output_dir=whole4 lora_modules_to_save=[] lora_model_dir=whole/adapter compute_dtype=bf16 \
     export.gguf=[]
 grep -q 'lm_head' whole4/adapter/adapter_config.json || fail "went on without the head"
-expect_error 2 "'norm' cannot be trained whole; embed_tokens and lm_head can" "${whole[@]}" output_dir=no \
+expect_error 2 "'norm' cannot be trained whole; embed_tokens and lm_head can, and linear layers get adapters" "${whole[@]}" output_dir=no \
     lora_modules_to_save=[norm]
 expect_error 2 'cannot hold what lora_modules_to_save' "${train[@]}" output_dir=no lora_modules_to_save=[lm_head]
 
