@@ -10,7 +10,8 @@
  *   KV         first row of the key and value tensors that belongs to this segment
  *   KEYS       number of those rows; they hold the positions POSITION + LENGTH - KEYS up to
  *              POSITION + LENGTH - 1. Training: KV == START, KEYS == LENGTH. With a KV cache the
- *              rows begin at position 0: KEYS == POSITION + LENGTH.
+ *              rows of a root begin at position 0, KEYS == POSITION + LENGTH, and those of a child behind
+ *              its parent's; a parent that is in the cache already has LENGTH == 0.
  *
  * A token at position p sees the rows of its segment and of all its ancestors whose position is
  * <= p (and > p - window). Segments cover 0 .. T - 1 in order, without gaps; a parent comes before

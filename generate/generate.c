@@ -12,10 +12,14 @@ typedef struct lrk_slot_state {
     uint32_t *token;  /* those that were produced; the newest is not yet in the cache */
 } lrk_slot_state;
 
+enum { LEAST_SHARED = 16 };
+
 typedef struct lrk_scheduler {
     lrk_engine *e;
     const lrk_prompt *prompts;
     size_t n, next; /* next prompt without a slot */
+    size_t slots;   /* of sequences */
+    size_t shared;  /* tokens that all prompts begin with, in the slot behind them */
     const lrk_generation *g;
     lrk_slot_state *slot;
     int32_t *ids, *segments, *rows;
@@ -72,6 +76,37 @@ static bool turns_long(const lrk_scheduler *s, size_t tokens)
     return rope->kind == LRK_ROPE_LONGROPE && tokens > (size_t)rope->original;
 }
 
+/* Alike for all prompts, but for the last token of each, whose logits are a sequence's own. */
+static size_t shared_by_all(const lrk_scheduler *s)
+{
+    const lrk_engine_options *o = &s->e->options;
+    if (s->n < 2 || o->cache_slots == s->slots || o->decoder.rope.kind == LRK_ROPE_LONGROPE) return 0;
+    size_t shared = s->prompts[0].n - 1;
+    for (size_t i = 1; i < s->n; i++) {
+        size_t k = 0;
+        shared = lrk_min(shared, s->prompts[i].n - 1);
+        while (k < shared && s->prompts[i].ids[k] == s->prompts[0].ids[k]) k++;
+        shared = k;
+    }
+    return shared >= LEAST_SHARED ? shared : 0;
+}
+
+static int32_t first_row(const lrk_scheduler *s, size_t slot)
+{
+    return (int32_t)(slot * s->e->options.cache_capacity);
+}
+
+/* The parent of all sequences: its keys, and none of its tokens. */
+static void enter_shared(lrk_scheduler *s)
+{
+    if (!s->shared) return;
+    int32_t *segment = s->segments;
+    lrk_segment_root(segment, 0, 0);
+    segment[LRK_SEG_POSITION] = segment[LRK_SEG_KEYS] = (int32_t)s->shared;
+    segment[LRK_SEG_KV] = first_row(s, s->slots);
+    s->n_segments = 1;
+}
+
 /* Puts up to `room` tokens of the slot's sequence into the run. */
 static void enter(lrk_scheduler *s, size_t slot, size_t room)
 {
@@ -82,9 +117,9 @@ static void enter(lrk_scheduler *s, size_t slot, size_t room)
     segment[LRK_SEG_START] = (int32_t)s->n_ids;
     segment[LRK_SEG_LENGTH] = (int32_t)n;
     segment[LRK_SEG_POSITION] = (int32_t)t->entered;
-    segment[LRK_SEG_PARENT] = -1;
-    segment[LRK_SEG_KV] = (int32_t)(slot * s->e->options.cache_capacity);
-    segment[LRK_SEG_KEYS] = (int32_t)(t->entered + n);
+    segment[LRK_SEG_PARENT] = s->shared ? 0 : -1;
+    segment[LRK_SEG_KV] = first_row(s, slot);
+    segment[LRK_SEG_KEYS] = (int32_t)(t->entered + n - s->shared);
     for (size_t i = 0, at = t->entered; i < n; i++, at++)
         s->ids[s->n_ids + i] = (int32_t)(at < p->n ? p->ids[at] : t->token[at - p->n]);
     s->n_segments++;
@@ -101,10 +136,11 @@ static void fill_run(lrk_scheduler *s)
     s->n_ids = s->n_segments = s->n_rows = 0;
     size_t busy = 0;
     bool any = false, kind = false;
-    for (size_t i = 0; i < o->cache_slots; i++) {
+    for (size_t i = 0; i < s->slots; i++) {
         while (!s->slot[i].busy && s->next < s->n && s->g->known && s->g->known(s->g->ctx, s->next)) s->next++;
         if (!s->slot[i].busy && s->next < s->n)
             s->slot[i] = (lrk_slot_state){.busy = true, .sequence = s->next++,
+                                          .entered = s->shared,
                                           .token = s->slot[i].token};
         busy += s->slot[i].busy;
         if (s->slot[i].busy && !any) kind = turns_long(s, known(s, &s->slot[i]));
@@ -112,8 +148,9 @@ static void fill_run(lrk_scheduler *s)
     }
     /* the sequences of a run turn alike; what a prompt's pieces show is not how long it is */
     s->e->model.rope_table[0].long_from = kind ? 0 : SIZE_MAX;
+    enter_shared(s);
     /* one place is kept for each sequence still to come in this run */
-    for (size_t i = 0; i < o->cache_slots; i++) {
+    for (size_t i = 0; i < s->slots; i++) {
         if (!s->slot[i].busy) continue;
         busy--;
         if (turns_long(s, known(s, &s->slot[i])) == kind)
@@ -160,9 +197,31 @@ static lrk_status take_tokens(lrk_scheduler *s, const lrk_tensor *logits, lrk_er
     return LRK_OK;
 }
 
+/* What all prompts begin with, piece by piece. */
+static lrk_status compute_shared(lrk_scheduler *s, lrk_err *err)
+{
+    const lrk_tensor *logits;
+    int32_t *segment = s->segments;
+    s->e->model.rope_table[0].long_from = SIZE_MAX;
+    for (size_t at = 0, n; at < s->shared; at += n) {
+        if (s->g->stop && s->g->stop()) return lrk_fail(err, LRK_STOPPED, "stopped");
+        n = lrk_min(s->shared - at, s->e->options.max_tokens);
+        lrk_segment_root(segment, 0, n);
+        segment[LRK_SEG_POSITION] = (int32_t)at;
+        segment[LRK_SEG_KV] = first_row(s, s->slots);
+        segment[LRK_SEG_KEYS] = (int32_t)(at + n);
+        for (size_t i = 0; i < n; i++) s->ids[i] = (int32_t)s->prompts[0].ids[at + i];
+        const lrk_flat_run b = {.ids = s->ids, .segments = segment, .n_tokens = n, .n_segments = 1};
+        s->rows[0] = 0; /* nobody asks for logits, but the cache is filled */
+        LRK_TRY(lrk_engine_logits(s->e, &b, true, s->rows, 1, &logits, err));
+    }
+    return LRK_OK;
+}
+
 static lrk_status run_all(lrk_scheduler *s, lrk_err *err)
 {
     const lrk_tensor *logits;
+    LRK_TRY(compute_shared(s, err));
     for (;;) {
         fill_run(s);
         if (!s->n_ids) return LRK_OK;
@@ -180,11 +239,12 @@ static lrk_status run_all(lrk_scheduler *s, lrk_err *err)
 lrk_status lrk_generate(lrk_engine *e, const lrk_prompt *prompts, size_t n, const lrk_generation *g,
                         lrk_err *err)
 {
-    lrk_scheduler s = {.e = e, .prompts = prompts, .n = n, .g = g,
+    lrk_scheduler s = {.e = e, .prompts = prompts, .n = n, .g = g, .slots = g->slots ? g->slots : e->options.cache_slots,
                        .arena = lrk_arena_growing("generate")};
-    LRK_ASSERT(e->options.cache_slots && e->options.max_tokens >= e->options.cache_slots);
+    LRK_ASSERT(s.slots && s.slots <= e->options.cache_slots && e->options.max_tokens >= e->options.cache_slots);
     lrk_status status = check_prompts(&s, err);
     if (status == LRK_OK) status = take_memory(&s, err);
+    if (status == LRK_OK) s.shared = shared_by_all(&s);
     const size_t long_from = e->model.rope_table[0].long_from;
     if (status == LRK_OK && g->max_tokens) status = run_all(&s, err);
     e->model.rope_table[0].long_from = long_from;

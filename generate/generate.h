@@ -3,6 +3,9 @@
  * Each of the engine's cache slots carries a sequence. A run takes one token of every sequence under
  * way and as many prompt tokens of new ones as fit; a slot that becomes free takes the next prompt.
  * Long prompts enter in pieces. Sequences do not see each other.
+ *
+ * What all prompts begin with is computed once where the engine has a slot more than there are sequences at
+ * a time: that slot holds it, as the parent of all sequences.
  */
 #ifndef LRK_GENERATE_GENERATE_H
 #define LRK_GENERATE_GENERATE_H
@@ -21,6 +24,7 @@ typedef bool (*lrk_token_fn)(void *ctx, size_t sequence, uint32_t id, bool done)
 
 typedef struct lrk_generation {
     lrk_sampler sampler;
+    size_t slots;            /* sequences at a time; 0: as many as the engine has slots */
     size_t max_tokens;       /* new ones, of each sequence */
     const uint32_t *ends;    /* ids that end a sequence, ascending */
     size_t n_ends;

@@ -134,12 +134,13 @@ lrk_status lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity
     lrk_engine_close(&r->engine);
     r->engine_open = false;
     const lrk_lora_options lora = lrk_adapter_options(&r->adapter);
+    const size_t more = slots > 1; /* for what prompts begin with alike */
     const lrk_engine_options o = {.device = r->options.device, .decoder = r->base.decoder,
                                   .find = lrk_base_find, .ctx = &r->base, .lora = r->options.adapter ? &lora : NULL,
                                   .compute = r->options.compute,
-                                  .max_tokens = lrk_max(slots, run_tokens),
-                                  .max_segments = slots, .max_logits = slots, .cache_slots = slots,
-                                  .cache_capacity = capacity};
+                                  .max_tokens = lrk_max(slots + more, run_tokens),
+                                  .max_segments = slots + more, .max_logits = slots + more,
+                                  .cache_slots = slots + more, .cache_capacity = capacity};
     LRK_TRY(lrk_engine_open(&r->engine, &o, err));
     r->slots = slots;
     r->capacity = capacity;
@@ -336,7 +337,7 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
                                        lrk_min(LRK_ANSWER_RUN, lrk_max(slots * capacity, 1)), err);
     if (status == LRK_OK) {
         lrk_collector c = {.r = r, .answers = answers, .how = how, .err = err};
-        lrk_generation g = {.sampler = how->sampler, .max_tokens = how->max_tokens,
+        lrk_generation g = {.sampler = how->sampler, .slots = slots, .max_tokens = how->max_tokens,
                             .token = collect, .ctx = &c, .stop = how->stop, .known = is_known};
         g.ends = lrk_tokenizer_ends(r->text.tokenizer, &g.n_ends);
         status = lrk_generate(&r->engine, prompts, n, &g, err);

@@ -1,7 +1,7 @@
 /* models/cache.h -- keys and values of tokens already seen, for generation.
  *
  * Rows [slot * capacity, (slot + 1) * capacity) of each layer's k and v hold the positions 0, 1, ...
- * of sequence `slot`. A segment that decodes has KV = slot * capacity and KEYS = POSITION + LENGTH.
+ * of sequence `slot`, or those from the end of its parent's on: base/segments.h.
  */
 #ifndef LRK_MODELS_CACHE_H
 #define LRK_MODELS_CACHE_H

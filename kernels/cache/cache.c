@@ -5,7 +5,7 @@
 
 static void append(const lrk_tensor *cache, const lrk_tensor *rows, const int32_t *segment)
 {
-    const size_t first = (size_t)segment[LRK_SEG_KV] + (size_t)segment[LRK_SEG_POSITION];
+    const size_t first = (size_t)(segment[LRK_SEG_KV] + segment[LRK_SEG_KEYS] - segment[LRK_SEG_LENGTH]);
     const size_t width = lrk_row_bytes(rows->dtype, lrk_cols(rows));
     for (size_t i = 0; i < (size_t)segment[LRK_SEG_LENGTH]; i++)
         memcpy(lrk_row(cache, first + i), lrk_row(rows, (size_t)segment[LRK_SEG_START] + i), width);

@@ -1,7 +1,7 @@
 /* kernels/cache/cache.h -- new keys and values go to the key-value cache. Not an op: it changes what it
  * is given and has no gradient.
  *
- *   cache[KV(s) + POSITION(s) + i, :] = rows[START(s) + i, :]    0 <= i < LENGTH(s), each segment s
+ *   cache[KV(s) + KEYS(s) - LENGTH(s) + i, :] = rows[START(s) + i, :]    0 <= i < LENGTH(s), each segment s
  */
 #ifndef LRK_KERNELS_CACHE_H
 #define LRK_KERNELS_CACHE_H

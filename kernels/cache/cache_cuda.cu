@@ -17,8 +17,8 @@ static __global__ void append(part<W> keys, part<W> values, const int32_t *segme
     LRK_FOR_ROWS(t, tokens)
     {
         const int32_t *segment = lrk_segment_of(segments, n_segments, t);
-        const size_t to = (size_t)segment[LRK_SEG_KV] + (size_t)segment[LRK_SEG_POSITION] + t -
-                          (size_t)segment[LRK_SEG_START];
+        const size_t first = (size_t)(segment[LRK_SEG_KV] + segment[LRK_SEG_KEYS] - segment[LRK_SEG_LENGTH]);
+        const size_t to = first + t - (size_t)segment[LRK_SEG_START];
         LRK_FOR_ITEMS(i, words)
         {
             *p.cache.at(to, i) = *p.rows.at(t, i);

@@ -28,6 +28,15 @@ expect_exit 0 "${generate[@]}" --prompts in.jsonl --out all.jsonl --max-tokens 5
     fail "the same prompt, other answers: $(cat all.jsonl)"
 expect_exit 0 "${generate[@]}" --prompts in.jsonl --out one.jsonl --max-tokens 5 --batch 1
 cmp all.jsonl one.jsonl || fail "a batch changes the answers"
+
+# What all prompts begin with is computed once, and each answers as if alone.
+for i in 1 2 3 4 5 6 7; do
+    printf '{"id": %d, "prompt": "%s question %d"}\n' "$i" "$(printf 'tables have rows %.0s' $(seq 6))" "$i"
+done >alike.jsonl
+expect_exit 0 "${generate[@]}" --prompts alike.jsonl --out shared.jsonl --max-tokens 9 --batch 3
+expect_exit 0 "${generate[@]}" --prompts alike.jsonl --out alone.jsonl --max-tokens 9 --batch 1
+cmp shared.jsonl alone.jsonl || fail "a shared beginning changes the answers"
+
 expect_exit 0 "${generate[@]}" --prompts in.jsonl --out tuned.jsonl --max-tokens 5 --adapter "$G/adapter"
 if cmp -s all.jsonl tuned.jsonl; then fail "the adapter changes nothing"; fi
 [ -z "$(ls -d ./*.partial-* 2>/dev/null)" ] || fail "a finished command left $(ls -d ./*.partial-*)"

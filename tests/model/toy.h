@@ -32,6 +32,10 @@ typedef struct lrk_toy {
  * the blocks and heads that turn in part; with latent attention and experts; with blocks side by side. */
 enum { LRK_TOY_LLAMA, LRK_TOY_GEMMA, LRK_TOY_FUSED, LRK_TOY_EXPERTS, LRK_TOY_PARALLEL, LRK_TOYS };
 
+/* What another order of sums may change of the largest number: some 20 products in a row with up to 56 terms
+ * each, a rounding of 2^-24 a term as a random walk of sqrt(20 * 56) = 33.5 steps, on both sides. */
+#define LRK_TOY_REORDERED (2.0 * 33.5 * 0x1p-24)
+
 static inline lrk_decoder lrk_toy_decoder(int kind)
 {
     lrk_decoder d = {.family = "LlamaForCausalLM", .layers = 2, .width = 24, .heads = 4,
