@@ -142,14 +142,6 @@ static void pack(lrk_batches *b, uint64_t position, size_t n)
     lrk_pack(&b->packing, n, b->o.tokens_per_micro, b->o.rows_per_micro, b->prefixes);
 }
 
-/* Tokens before the last one that predicts nothing that is trained: a target belongs to one row. */
-static size_t sharable(const uint8_t *mask, size_t n)
-{
-    size_t first = 0;
-    while (first < n && !mask[first]) first++;
-    return first ? first - 1 : 0;
-}
-
 static lrk_status find_prefixes(lrk_batches *b, lrk_err *err)
 {
     LRK_TRY(lrk_prefixes_open(&b->prefixes, (size_t)b->first[b->n_sets], err));
@@ -158,7 +150,8 @@ static lrk_status find_prefixes(lrk_batches *b, lrk_err *err)
         lrk_tokens *t = locate(b, b->chosen[i], &example);
         const size_t n = lrk_tokens_length(t, example);
         LRK_TRY(lrk_tokens_read(t, example, b->row_ids, b->row_mask, err));
-        LRK_TRY(lrk_prefixes_add(b->prefixes, (size_t)b->chosen[i], b->row_ids, sharable(b->row_mask, n), err));
+        LRK_TRY(lrk_prefixes_add(b->prefixes, (size_t)b->chosen[i], b->row_ids,
+                                 lrk_untrained_prefix(b->row_mask, n), err));
     }
     lrk_prefixes_finish(b->prefixes);
     return LRK_OK;

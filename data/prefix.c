@@ -3,10 +3,26 @@
 
 #include "base/arena.h"
 #include "base/sha256.h"
+#include "base/size.h"
 
 #include <string.h>
 
 enum { FIRST_SLOTS = 1 << 10 };
+
+size_t lrk_common_tokens(const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b)
+{
+    const size_t most = lrk_min(n_a, n_b);
+    size_t n = 0;
+    while (n < most && a[n] == b[n]) n++;
+    return n;
+}
+
+size_t lrk_untrained_prefix(const uint8_t *mask, size_t n)
+{
+    size_t first = 0;
+    while (first < n && !mask[first]) first++;
+    return first ? first - 1 : 0;
+}
 
 /* A parent comes before its children; node 0 is the empty beginning. */
 typedef struct node {

@@ -17,6 +17,12 @@
 
 enum { LRK_PREFIX_PIECE = 16, LRK_PREFIX_NODES = 1 << 22 };
 
+/* Tokens that two sequences begin with alike. */
+size_t lrk_common_tokens(const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b);
+
+/* How many tokens of a row may be shared: those before the one that predicts the first that is trained. */
+size_t lrk_untrained_prefix(const uint8_t *mask, size_t n);
+
 typedef struct lrk_prefixes lrk_prefixes;
 
 /* Rows have numbers below n_rows. A row that is never added shares nothing. */

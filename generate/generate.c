@@ -3,6 +3,7 @@
 
 #include "base/segments.h"
 #include "base/size.h"
+#include "data/prefix.h"
 
 typedef struct lrk_slot_state {
     bool busy;
@@ -11,8 +12,6 @@ typedef struct lrk_slot_state {
     size_t produced;
     uint32_t *token;  /* those that were produced; the newest is not yet in the cache */
 } lrk_slot_state;
-
-enum { LEAST_SHARED = 16 };
 
 typedef struct lrk_scheduler {
     lrk_engine *e;
@@ -82,13 +81,9 @@ static size_t shared_by_all(const lrk_scheduler *s)
     const lrk_engine_options *o = &s->e->options;
     if (s->n < 2 || o->cache_slots == s->slots || o->decoder.rope.kind == LRK_ROPE_LONGROPE) return 0;
     size_t shared = s->prompts[0].n - 1;
-    for (size_t i = 1; i < s->n; i++) {
-        size_t k = 0;
-        shared = lrk_min(shared, s->prompts[i].n - 1);
-        while (k < shared && s->prompts[i].ids[k] == s->prompts[0].ids[k]) k++;
-        shared = k;
-    }
-    return shared >= LEAST_SHARED ? shared : 0;
+    for (size_t i = 1; i < s->n; i++)
+        shared = lrk_common_tokens(s->prompts[0].ids, shared, s->prompts[i].ids, s->prompts[i].n - 1);
+    return shared >= LRK_PREFIX_PIECE ? shared : 0;
 }
 
 static int32_t first_row(const lrk_scheduler *s, size_t slot)

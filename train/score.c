@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/segments.h"
 #include "base/size.h"
+#include "data/prefix.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ typedef struct lrk_scorer {
     const lrk_score_options *o;
     size_t slots;
     size_t run_tokens;
+    size_t shared; /* tokens that all rows begin with; each run of losses computes them once */
     /* progress */
     size_t begun, tokens;
     double start, shown;
@@ -53,18 +55,38 @@ static lrk_status stopped(const lrk_scorer *c, lrk_err *err)
 
 typedef struct lrk_run_buffers {
     int32_t *ids, *targets, *segments;
-    size_t n_tokens, n_segments, n_trained;
+    size_t n_tokens, n_segments, n_rows, n_trained;
 } lrk_run_buffers;
 
-static void add_row(lrk_run_buffers *b, const lrk_exam_row *r)
+/* Tokens begin .. end - 1 of a row, behind those of segment 0 where they are not its first. */
+static void add_tokens(lrk_run_buffers *b, const lrk_exam_row *r, size_t begin, size_t end)
 {
-    lrk_segment_root(b->segments + b->n_segments++ * LRK_SEG_FIELDS, b->n_tokens, r->n);
-    for (size_t i = 0; i < r->n; i++) {
-        b->ids[b->n_tokens + i] = (int32_t)r->ids[i];
-        b->targets[b->n_tokens + i] = i + 1 < r->n && r->mask[i + 1] ? (int32_t)r->ids[i + 1] : -1;
+    int32_t *segment = b->segments + b->n_segments++ * LRK_SEG_FIELDS;
+    lrk_segment_root(segment, b->n_tokens, end - begin);
+    segment[LRK_SEG_POSITION] = (int32_t)begin;
+    segment[LRK_SEG_PARENT] = begin ? 0 : -1;
+    for (size_t i = begin; i < end; i++) {
+        b->ids[b->n_tokens] = (int32_t)r->ids[i];
+        b->targets[b->n_tokens++] = i + 1 < r->n && r->mask[i + 1] ? (int32_t)r->ids[i + 1] : -1;
     }
-    b->n_tokens += r->n;
+}
+
+static void add_row(lrk_run_buffers *b, const lrk_exam_row *r, size_t shared)
+{
+    if (shared && !b->n_rows) add_tokens(b, r, 0, shared);
+    add_tokens(b, r, shared, r->n);
+    b->n_rows++;
     b->n_trained += r->n_trained;
+}
+
+static size_t shared_by_all(const lrk_scorer *c)
+{
+    const lrk_exam_row *row = c->x->row;
+    if (c->x->n < 2 || c->slots < 2 || c->r->base.decoder.rope.kind == LRK_ROPE_LONGROPE) return 0;
+    size_t shared = lrk_untrained_prefix(row[0].mask, row[0].n);
+    for (size_t i = 1; i < c->x->n; i++)
+        shared = lrk_common_tokens(row[0].ids, shared, row[i].ids, lrk_untrained_prefix(row[i].mask, row[i].n));
+    return shared >= LRK_PREFIX_PIECE ? shared : 0;
 }
 
 /* Part of a score in the journal: "base losses". */
@@ -110,17 +132,17 @@ static lrk_status run_losses(lrk_scorer *c, lrk_run_buffers *b, double *sum, siz
     for (size_t i = 0; i <= c->x->n; i++) {
         const lrk_exam_row *r = i < c->x->n ? &c->x->row[i] : NULL;
         if (r && !c->s->outcome[i].asked) continue;
-        const bool full = r && (b->n_tokens + r->n > c->run_tokens || b->n_segments == c->slots);
-        if (b->n_segments && (!r || full)) {
+        const bool full = r && (b->n_tokens + r->n - c->shared > c->run_tokens || b->n_rows == c->slots);
+        if (b->n_rows && (!r || full)) {
             n[*runs] = b->n_trained;
             LRK_TRY(loss_of_run(c, b, *runs, &sum[*runs], err));
             ++*runs;
             c->s->trained += b->n_trained;
-            done += b->n_segments;
-            b->n_tokens = b->n_segments = b->n_trained = 0;
+            done += b->n_rows;
+            b->n_tokens = b->n_segments = b->n_rows = b->n_trained = 0;
             show(c, "loss of row", done, c->s->rows, false);
         }
-        if (r) add_row(b, r);
+        if (r) add_row(b, r, c->shared);
     }
     return LRK_OK;
 }
@@ -135,7 +157,7 @@ static lrk_status losses(lrk_scorer *c, lrk_err *err)
     begin_stage(c);
     if (s == LRK_OK) s = lrk_alloc(&a, c->run_tokens, sizeof *b.targets, "targets", &b.targets, err);
     if (s == LRK_OK)
-        s = lrk_alloc(&a, c->slots * LRK_SEG_FIELDS, sizeof *b.segments, "segments", &b.segments, err);
+        s = lrk_alloc(&a, (c->slots + 1) * LRK_SEG_FIELDS, sizeof *b.segments, "segments", &b.segments, err);
     if (s == LRK_OK) s = lrk_alloc(&a, c->x->n, sizeof *sum, "losses", &sum, err);
     if (s == LRK_OK) s = lrk_alloc(&a, c->x->n, sizeof *n, "losses", &n, err);
     if (s == LRK_OK) s = restore_losses(c, sum, c->x->n, err);
@@ -283,8 +305,9 @@ lrk_status lrk_score_make(lrk_score *s, lrk_responder *r, const lrk_exam *x,
     const double start = lrk_seconds();
     *s = (lrk_score){.name = o->name, .arena = lrk_arena_growing("score")};
     lrk_scorer c = {.s = s, .r = r, .x = x, .o = o,
-                    .slots = lrk_min(o->slots ? o->slots : LRK_ANSWER_SLOTS, lrk_max(x->n, 1)),
-                    .run_tokens = lrk_max(LRK_ANSWER_RUN, x->longest_row)};
+                    .slots = lrk_min(o->slots ? o->slots : LRK_ANSWER_SLOTS, lrk_max(x->n, 1))};
+    c.shared = shared_by_all(&c);
+    c.run_tokens = lrk_max(c.shared + LRK_ANSWER_RUN, x->longest_row);
     const lrk_status status = make(&c, err);
     lrk_log_line_end();
     s->seconds = lrk_seconds() - start;

@@ -70,6 +70,14 @@ rm halves/ckpt-00000006.*
 expect_exit 0 "${train[@]}" output_dir=halves --resume
 cmp plain-once/$adapter halves/$adapter || fail "resuming changes the adapter"
 
+# Evaluated side by side, with the beginning once, and one by one: the same losses and answers.
+expect_exit 0 "$LORIKEET" eval plain-once --dtype f32 --max-tokens 8 --json
+grep -vE '"(seconds|.*_per_s)"' out >together
+expect_exit 0 "$LORIKEET" eval plain-once --dtype f32 --max-tokens 8 --json --batch 1
+grep -vE '"(seconds|.*_per_s)"' out >apart
+grep -c '"loss"' together >/dev/null || fail "no loss: $(cat together)"
+diff <(sed -E 's/([0-9]\.[0-9]{4})[0-9]*/\1/g' together) <(sed -E 's/([0-9]\.[0-9]{4})[0-9]*/\1/g' apart) || fail "a shared beginning changes an evaluation"
+
 # Dropout draws for each row: nothing is shared, and the resolved recipe says so.
 expect_exit 0 "${train[@]}" output_dir=dropout lora_dropout=0.1
 [ "$(total dropout computed_tokens)" = "$(total dropout tokens)" ] || fail "shared beside dropout"
