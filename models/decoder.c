@@ -192,8 +192,7 @@ static lrk_status find_object(const lrk_json *config, const char *key, const lrk
     const lrk_json *v = lrk_json_get(config, key);
     *out = NULL;
     if (!set(v)) return LRK_OK;
-    LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_OBJECT), LRK_EINPUT, "%s: %s: expected an object", where,
-                key);
+    LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_OBJECT), LRK_EINPUT, "%s: %s: expected an object", where, key);
     *out = v;
     return LRK_OK;
 }
@@ -251,8 +250,7 @@ static lrk_status read_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     LRK_TRY(find_object(s->config, "rope_parameters", &parameters, s->where, err));
     LRK_TRY(find_object(s->config, "rope_scaling", &scaling, s->where, err));
     LRK_TRY(read_rotary(d, s, parameters ? parameters : scaling, err));
-    LRK_TRY(lrk_json_opt_size(s->config, "original_max_position_embeddings", 1, 1u << 30, &original,
-                              s->where, err));
+    LRK_TRY(lrk_json_opt_size(s->config, "original_max_position_embeddings", 1, 1u << 30, &original, s->where, err));
     const lrk_rope_context c = {.where = s->where, .pairs = d->rotary / 2,
                                 .max_positions = d->max_positions, .original = (double)original,
                                 .su_is_longrope = f->fused && !f->plain_mlp};
@@ -566,12 +564,22 @@ static lrk_status read_experts(lrk_decoder *d, const lrk_source *s, lrk_err *err
     return read_groups(d, s, err);
 }
 
+static lrk_status read_dropout(lrk_decoder *d, const lrk_source *s, lrk_err *err)
+{
+    static const char *const keys[] = {"attention_dropout", "hidden_dropout", "residual_dropout", "resid_pdrop"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        double p = 0.0;
+        LRK_TRY(lrk_json_opt_real(s->config, keys[i], &p, s->where, err));
+        d->dropout = fmax(d->dropout, p);
+    }
+    return LRK_OK;
+}
+
 lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *where, lrk_err *err)
 {
     lrk_source s = {.where = where};
     *d = (lrk_decoder){.where = where};
-    LRK_REQUIRE(err, lrk_json_is(config, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object",
-                where);
+    LRK_REQUIRE(err, lrk_json_is(config, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object", where);
     LRK_TRY(find_family(config, where, &s.family, err));
     s.config = lrk_decoder_text(config);
     d->family = s.family->architecture;
@@ -581,6 +589,7 @@ lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *
     LRK_TRY(read_activation(d, &s, err));
     LRK_TRY(read_family(d, &s, err));
     LRK_TRY(read_scales(d, &s, err));
+    LRK_TRY(read_dropout(d, &s, err));
     LRK_TRY(read_rope(d, &s, err));
     LRK_TRY(read_layers(d, &s, err));
     if (d->latent.rank && d->rope.kind != LRK_ROPE_DEFAULT && d->rope.mscale_all_dim > 0.0) {

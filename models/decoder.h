@@ -82,6 +82,7 @@ typedef struct lrk_decoder {
     bool sqrt_embedding; /* embeddings times sqrt(C), a number of the compute type */
     double embedding_scale, attention_scale, residual_scale, logit_scale;
     double attention_softcap, final_softcap; /* 0: none */
+    double dropout;      /* the largest in config.json, for training: nothing here applies it */
 } lrk_decoder;
 
 /* config: in the form of Hugging Face's config.json; `where` names it in messages. */

@@ -148,6 +148,10 @@ static lrk_status choose_engine(lrk_session *s, lrk_err *err)
     lrk_compute compute;
     if (s->recipe->load_in_4bit && !has_plain_matrix(s->base.weights))
         lrk_warn("load_in_4bit: %s is quantized already; its weights stay as they are", s->recipe->base_model);
+    if (s->base.decoder.dropout > 0.0)
+        lrk_warn("%s: config.json asks for dropout of %g inside the model while it trains, which is not applied; "
+                 "lora_dropout is",
+                 s->recipe->base_model, s->base.decoder.dropout);
     LRK_TRY(lrk_compute_choose(types[s->recipe->compute_dtype], s->device, &compute, err));
     s->engine = (lrk_engine_options){.device = s->device, .decoder = s->base.decoder, .find = lrk_base_find,
                                      .ctx = &s->base, .lora = &s->lora, .train = true,

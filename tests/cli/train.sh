@@ -241,6 +241,11 @@ cp "$G/model.safetensors" broken/
 size=$(stat -c %s broken/model.safetensors)
 printf '\0\0\300\177' | dd of=broken/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none
 refuse 3 'element 63 is not finite' base_model=broken
+# Dropout that the model's configuration asks for.
+cp -r "$G" drops
+sed -i 's/"attention_dropout": 0.0/"attention_dropout": 0.1/' drops/config.json
+expect_exit 0 "$LORIKEET" plan recipe.yaml base_model=drops
+grep -qF 'drops: config.json asks for dropout of 0.1 inside the model while it trains, which is not applied' err || fail "no word: $(cat err)"
 # An output_dir that is a file is refused, and stays; so does a link.
 cp recipe.yaml thesis.txt && ln -s thesis.txt link
 expect_error 2 'thesis.txt: is a file, expected a directory' "${train[@]}" output_dir=thesis.txt
