@@ -5,8 +5,9 @@
 #include "base/threads.h"
 
 enum {
-    A_FLOATS = 1 << 21, /* of A packed at a time: 8 MiB; */
-    MIN_ROWS = 1008,    /* less than its depth before fewer rows: each weight is decoded for so many */
+    A_FLOATS = 1 << 21, /* of A packed at a time, 8 MiB */
+    MIN_ROWS = 1008,    /* kept together all the same, a slab of their depth at a time: each weight that is
+                           decoded serves so many */
     TILE_COLUMNS = 96,  /* of a task in a wide product: 96 x kc floats of B in the second level, */
     TILE_FLOATS = 1 << 15, /* and of A beside them, for all strips of these columns */
     SHALLOW = 64,       /* a product of so little depth is bound by C: it walks along rows of C, */

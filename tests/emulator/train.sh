@@ -15,6 +15,7 @@ gradient_accumulation_steps: 2
 num_epochs: 5
 max_steps: 20
 learning_rate: 1e-2
+lr_scheduler: constant
 evals_per_epoch: 1
 save_steps: 6
 compute_dtype: f32
@@ -30,11 +31,11 @@ paste <(losses cpu) <(losses gpu) | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d
 LRK_EMULATOR_ORDER=reverse expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=again device=cuda
 cmp gpu/$adapter again/$adapter || fail "other bytes the second time"
 
-expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=gpu16 device=cuda compute_dtype=bf16
+expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=gpu16 device=cuda compute_dtype=bf16 max_steps=4
 # rounding to bf16 is amplified from step to step, by Adam above all: the first ones must agree
-paste <(losses cpu | head -4) <(losses gpu16 | head -4) |
+paste <(losses cpu | head -4) <(losses gpu16) |
     awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 0.02 * $1) exit 1 }' ||
-    fail "losses in bf16 differ from the CPU's: $(paste <(losses cpu) <(losses gpu16))"
+    fail "losses in bf16 differ from the CPU's: $(paste <(losses cpu | head -4) <(losses gpu16))"
 
 # a checkpoint of the GPU is not one of the CPU
 expect_error 2 "another device" "$LORIKEET" train recipe.yaml output_dir=cpu device=cuda --resume
