@@ -11,8 +11,6 @@
 #include "base/arena.h"
 #include "data/prefix.h"
 
-#include <stdbool.h>
-
 typedef struct lrk_packed_row {
     uint64_t number; /* of the row in data/prefix.h */
     size_t length, trained;
@@ -33,9 +31,9 @@ typedef struct lrk_bin {
 } lrk_bin;
 
 typedef struct lrk_packing {
-    lrk_packed_row *rows; /* [capacity] filled by the caller */
-    lrk_row_piece *pieces;    /* [2 capacity] */
-    lrk_bin *bins;        /* [capacity] */
+    lrk_packed_row *rows;  /* [capacity] filled by the caller */
+    lrk_row_piece *pieces; /* [2 capacity] */
+    lrk_bin *bins;         /* [capacity] */
     size_t n_pieces, n_bins;
 } lrk_packing;
 

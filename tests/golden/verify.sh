@@ -15,16 +15,21 @@ for level in $levels; do
     done
 done
 
+# A copy of a case, with another config.json.
+altered() { # NAME SED
+    rm -rf changed
+    cp -r "$cases/$1" changed
+    chmod -R u+w changed
+    sed -i "$2" changed/config.json
+    ! cmp -s "$cases/$1/config.json" changed/config.json || fail "$1: $2 changes nothing"
+}
+
 # a feature left out, or almost right, is noticed
 without() {
     name=$1
     shift
     for change in "$@"; do
-        rm -rf changed
-        cp -r "$cases/$name" changed
-        chmod -R u+w changed
-        sed -i "$change" changed/config.json
-        cmp -s "$cases/$name/config.json" changed/config.json && fail "$name: $change changes nothing"
+        altered "$name" "$change"
         expect_exit 7 "$LORIKEET" verify changed
     done
     rm -rf changed
@@ -77,11 +82,7 @@ without llama_linear 's/"factor": 3.0/"factor": 2.0/'
 # what transformers' classes have by default may be left out
 for absent in 'starcoder2 num_key_value_heads' 'mixtral num_experts_per_tok'; do
     set -- $absent
-    rm -rf changed
-    cp -r "$cases/$1" changed
-    chmod -R u+w changed
-    sed -i "/\"$2\"/d" changed/config.json
-    cmp -s "$cases/$1/config.json" changed/config.json && fail "$1: $2 is not there"
+    altered "$1" "/\"$2\"/d"
     expect_exit 0 "$LORIKEET" verify changed
 done
 rm -rf changed
