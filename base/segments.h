@@ -32,13 +32,21 @@ enum {
     LRK_SEG_FIELDS
 };
 
-/* A document of its own, without a cache: `length` tokens of the run from `start` on. Both fit i32. */
-static inline void lrk_segment_root(int32_t row[LRK_SEG_FIELDS], size_t start, size_t length)
+/* Without a cache: `length` tokens of the run from `start` on, of a document whose first `position` tokens are those
+ * of segment `parent` and its ancestors. All fit i32. */
+static inline void lrk_segment_child(int32_t row[LRK_SEG_FIELDS], size_t start, size_t length, size_t position,
+                                     int32_t parent)
 {
     row[LRK_SEG_START] = row[LRK_SEG_KV] = (int32_t)start;
     row[LRK_SEG_LENGTH] = row[LRK_SEG_KEYS] = (int32_t)length;
-    row[LRK_SEG_POSITION] = 0;
-    row[LRK_SEG_PARENT] = -1;
+    row[LRK_SEG_POSITION] = (int32_t)position;
+    row[LRK_SEG_PARENT] = parent;
+}
+
+/* A document of its own. */
+static inline void lrk_segment_root(int32_t row[LRK_SEG_FIELDS], size_t start, size_t length)
+{
+    lrk_segment_child(row, start, length, 0, -1);
 }
 
 #endif /* LRK_BASE_SEGMENTS_H */

@@ -316,10 +316,8 @@ static lrk_status put_piece(lrk_batches *b, lrk_micro_batch *m, int32_t *ids, in
     lrk_tokens *t = locate(b, piece->row, &example);
     const size_t n = lrk_tokens_length(t, example);
     LRK_TRY(lrk_tokens_read(t, example, b->row_ids, b->row_mask, err));
-    int32_t *segment = segments + m->n_segments * LRK_SEG_FIELDS;
-    lrk_segment_root(segment, m->n_tokens, piece->end - piece->begin);
-    segment[LRK_SEG_POSITION] = (int32_t)piece->begin;
-    segment[LRK_SEG_PARENT] = piece->parent;
+    lrk_segment_child(segments + m->n_segments * LRK_SEG_FIELDS, m->n_tokens, piece->end - piece->begin,
+                      piece->begin, piece->parent);
     rows[m->n_segments++] = piece->row;
     for (size_t i = piece->begin; i < piece->end; i++) {
         const bool target = i + 1 < n && b->row_mask[i + 1];

@@ -149,9 +149,7 @@ static lrk_status make_run(lrk_sample_run *r, const lrk_shape_of_run *shape, siz
         segment += LRK_SEG_FIELDS;
     }
     for (size_t i = 0, at = shape->prefix; i < shape->rows; i++, segment += LRK_SEG_FIELDS) {
-        lrk_segment_root(segment, at, shape->length);
-        segment[LRK_SEG_POSITION] = (int32_t)shape->prefix;
-        segment[LRK_SEG_PARENT] = shape->prefix ? 0 : -1;
+        lrk_segment_child(segment, at, shape->length, shape->prefix, shape->prefix ? 0 : -1);
         at += shape->length;
         for (size_t k = at - shape->trained; k < at; k++) r->targets[k] = r->ids[k];
     }

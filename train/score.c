@@ -61,10 +61,7 @@ typedef struct lrk_run_buffers {
 /* Tokens begin .. end - 1 of a row, behind those of segment 0 where they are not its first. */
 static void add_tokens(lrk_run_buffers *b, const lrk_exam_row *r, size_t begin, size_t end)
 {
-    int32_t *segment = b->segments + b->n_segments++ * LRK_SEG_FIELDS;
-    lrk_segment_root(segment, b->n_tokens, end - begin);
-    segment[LRK_SEG_POSITION] = (int32_t)begin;
-    segment[LRK_SEG_PARENT] = begin ? 0 : -1;
+    lrk_segment_child(b->segments + b->n_segments++ * LRK_SEG_FIELDS, b->n_tokens, end - begin, begin, begin ? 0 : -1);
     for (size_t i = begin; i < end; i++) {
         b->ids[b->n_tokens] = (int32_t)r->ids[i];
         b->targets[b->n_tokens++] = i + 1 < r->n && r->mask[i + 1] ? (int32_t)r->ids[i + 1] : -1;
