@@ -18,3 +18,11 @@ expect_error() {
     expect_exit "$want" "$@"
     grep -qF -- "$text" err || { cat err >&2; fail "no \"$text\" in the message of: $*"; }
 }
+
+# peer_python PACKAGE...: sets $python to one that has them, $LRK_PEER_PYTHON or that of tests/peer/setup, or skips.
+# (Importing them would take seconds.)
+peer_python() {
+    python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
+    "$python" -c 'import importlib.util as u, sys; sys.exit(None in map(u.find_spec, sys.argv[1:]))' "$@" 2>/dev/null ||
+        skip "no Python with $*; tests/peer/setup gets it, LRK_PEER_PYTHON names another"
+}

@@ -1,7 +1,5 @@
 # tests/peer/combine.sh -- adapters combined by each method, beside PEFT's add_weighted_adapter.
-python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
-"$python" -c 'import torch, transformers, peft' 2>/dev/null ||
-    skip "no Python with torch, transformers and peft; tests/peer/setup gets it"
+peer_python torch transformers peft
 G=$SOURCE/tests/golden/data/llama
 export HF_HUB_OFFLINE=1
 make() { "$LORIKEET" combine "$G/adapter=0.7" "$G/final=-0.4" --out "$1" --method "${@:2}"; }

@@ -1,10 +1,10 @@
 """Adapters beside experts, for tests/peer/experts.sh.
 
-usage: experts.py each BASE-DIR OUT-DIR       an adapter with a module for each expert, as PEFT wrote before transformers 5,
-                                              and PEFT's logits with it: a directory that load_peft.py compares with
-       experts.py fewer ADAPTER-DIR OUT-DIR   the same without one expert's down projection
-       experts.py model TOKENIZER-DIR OUT-DIR a tiny mixture of experts that has a tokenizer
-       experts.py same BASE-DIR ADAPTER-DIR MERGED-DIR   one text from PEFT's logits and those of the merged model
+usage: experts.py make TOKENIZER-DIR MODEL-DIR [BASE-DIR OUT-DIR]...
+           MODEL-DIR: a tiny mixture of experts that has a tokenizer; OUT-DIR: an adapter with a module for each expert, as
+           PEFT wrote before transformers 5, and PEFT's logits with it, a directory that load_peft.py compares with; and
+           in fewer/ the same adapter without one expert's down projection
+       experts.py same BASE-DIR [ADAPTER-DIR MERGED-DIR]...   one text from PEFT's logits and those of the merged model
 """
 import json
 import shutil
@@ -54,6 +54,7 @@ def each(base, out):
         save_file({f"logits.adapter.row{n}": model(torch.tensor([row["input_ids"]])).logits[0].contiguous()
                    for n, row in enumerate(json.loads((out / "batch.json").read_text())["rows"])},
                   out / "expected.safetensors")
+    fewer(out / "adapter", out / "fewer")
 
 
 def fewer(adapter, out):
@@ -76,7 +77,13 @@ def model(tokenizer, out):
         shutil.copy(tokenizer / name, out)
 
 
-def same(base, adapter, merged):
+def make(tokenizer, out, *pairs):
+    model(tokenizer, out)
+    for base, adapted in zip(pairs[::2], pairs[1::2]):
+        each(base, adapted)
+
+
+def differ(base, adapter, merged):
     ids = torch.arange(3, 60).unsqueeze(0)
     with torch.no_grad():
         plain = AutoModelForCausalLM.from_pretrained(base).eval()
@@ -85,8 +92,12 @@ def same(base, adapter, merged):
         whole = AutoModelForCausalLM.from_pretrained(merged).eval()(ids).logits
     worst, change = (ours - whole).abs().max().item(), (ours - before).abs().max().item()
     print(f"{adapter}: PEFT and the merged model differ by {worst:.2e}, the adapter changes logits by {change:.2e}")
-    sys.exit(worst > 1e-4 or change < 100 * worst)
+    return worst > 1e-4 or change < 100 * worst
+
+
+def same(base, *pairs):
+    sys.exit(any([differ(base, *pair) for pair in zip(pairs[::2], pairs[1::2])]))
 
 
 torch.set_num_threads(1)
-{"each": each, "fewer": fewer, "model": model, "same": same}[sys.argv[1]](*map(Path, sys.argv[2:]))
+{"make": make, "same": same}[sys.argv[1]](*map(Path, sys.argv[2:]))

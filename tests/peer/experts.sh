@@ -1,11 +1,9 @@
 # tests/peer/experts.sh -- adapters beside experts and routers, a module for each expert and stacks beside whole
 # parameters: PEFT's load here, ours load in PEFT, and merged models give PEFT's logits.
-python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
-"$python" -c 'import torch, transformers, peft' 2>/dev/null ||
-    skip "no Python with torch, transformers and peft; tests/peer/setup gets it"
+peer_python torch transformers peft
 G=$SOURCE/tests/golden/data
 export HF_HUB_OFFLINE=1
-peer() { "$python" "$SOURCE/tests/peer/$1.py" "${@:2}" 2>peer.err || { cat peer.err; fail "$*"; }; }
+peer() { "$python" "$SOURCE/tests/peer/$1.py" "${@:2}" 2>peer.err || { cat peer.err; fail "$*"; }; } # seconds to start
 
 # there_and_back BASE CASE: the adapter of the case, written again and merged
 there_and_back() {
@@ -14,23 +12,21 @@ there_and_back() {
     "$LORIKEET" merge --model "$1" --adapter "$2/adapter" --out "merged_$name"
     printf '%s\n' "adapter $1 again_$name $2" "merged merged_$name $2" >>checks
 }
+peer experts make "$G/llama" moe "$G/mixtral" each_mixtral "$G/qwen3_moe" each_qwen3_moe
 for case in mixtral qwen3_moe; do
-    peer experts each "$G/$case" "each_$case"
     there_and_back "$G/$case" "each_$case"
     # as GGUF: one tensor of all experts, and a module for each again
     "$LORIKEET" convert --adapter "each_$case/adapter" --base "$G/$case" --out "$case.gguf"
     "$LORIKEET" convert --adapter "$case.gguf" --base "$G/$case" --out "back_$case"
     cmp "again_each_$case/adapter_model.safetensors" "back_$case/adapter_model.safetensors" || fail "$case: another adapter"
-    peer experts fewer "each_$case/adapter" "fewer_$case"
     expect_error 3 "GGUF holds those of all experts in one tensor; merge the adapter instead" \
-        "$LORIKEET" convert --adapter "fewer_$case" --base "$G/$case" --out no.gguf
+        "$LORIKEET" convert --adapter "each_$case/fewer" --base "$G/$case" --out no.gguf
     [ ! -e no.gguf ] || fail "a refused adapter is there"
 done
 for case in mixtral_experts qwen3_moe_experts; do there_and_back "$G/$case" "$G/$case"; done
 peer load_peft checks
 
 # trained here: every linear layer; stacks and a router; a dense layer's feed-forward block alone
-peer experts model "$G/llama" moe
 printf '{"prompt": "q", "completion": " and an answer"}\n{"prompt": "a", "completion": " b c d"}\n' >rows.jsonl
 cat >recipe.yaml <<YAML
 base_model: moe
@@ -40,10 +36,11 @@ lora_alpha: 8
 max_steps: 4
 learning_rate: 5e-2
 YAML
+same=()
 trained() {
     expect_exit 0 "$LORIKEET" train recipe.yaml --quiet "output_dir=$1" "${@:2}"
     "$LORIKEET" merge --model moe --adapter "$1/adapter" --out "$1/merged"
-    peer experts same moe "$1/adapter" "$1/merged"
+    same+=("$1/adapter" "$1/merged")
 }
 trained all export.adapter_gguf=true
 "$LORIKEET" convert --adapter all/adapter.gguf --base moe --out all/back
@@ -51,6 +48,7 @@ cmp all/back/adapter_model.safetensors all/adapter/adapter_model.safetensors || 
 trained stacks 'lora_target_modules=[q_proj,gate]' \
     'lora_target_parameters=[mlp.experts.gate_up_proj,mlp.experts.down_proj]'
 trained dense 'lora_target_modules=[layers.0.mlp.gate_proj,layers.0.mlp.down_proj]' lora_dropout=0.1
+peer experts same moe "${same[@]}"
 expect_error 3 "lora_dropout is 0.1, but model.layers.1.mlp.experts" "$LORIKEET" train recipe.yaml \
     output_dir=refused lora_dropout=0.1
 expect_error 2 "known: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, gate" "$LORIKEET" train recipe.yaml \

@@ -1,14 +1,9 @@
 # tests/peer/families.sh -- a GGUF file of every family: llama.cpp computes what transformers computes
 # with the directory it was made from, and the directory made from it loads in transformers again.
 # LRK_PEER_PYTHON: a Python with torch and transformers; LRK_PEER_NODE_MODULES: see llama_cpp.sh.
-python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
 modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
-"$python" -c 'import torch, transformers' 2>/dev/null ||
-    skip "no Python with torch and transformers; LRK_PEER_PYTHON names one"
+peer_python torch transformers
 export HF_HUB_OFFLINE=1
-node=yes
-command -v node >/dev/null && [ -d "$modules/node-llama-cpp" ] || node=
-[ "$node" ] || echo "no node-llama-cpp: what llama.cpp computes is not checked; LRK_PEER_NODE_MODULES names it"
 
 # 96 characters are all the tokens that these models have rows for
 mkdir tiny
@@ -22,27 +17,25 @@ END
 
 names=$("$python" "$SOURCE/tests/peer/families.py" make cases 2>err) || fail "no cases: $(tail -n 3 err)"
 for name in $names; do
-    "$LORIKEET" convert --model "cases/$name" --tokenizer tiny --out model.gguf >out || fail "$name: to GGUF"
-    "$LORIKEET" convert --model model.gguf --out "back_$name" >out || fail "$name: from GGUF"
+    "$LORIKEET" convert --model "cases/$name" --tokenizer tiny --out "$name.gguf" >out || fail "$name: to GGUF"
+    "$LORIKEET" convert --model "$name.gguf" --out "back_$name" >out || fail "$name: from GGUF"
     # 2e-3: the f16 cache of llama.cpp (llama_cpp.sh)
     # rows of fewer tokens than longrope was trained on have other factors in transformers
     first=0
     [ "$name" != longrope ] || first=1
-    if [ "$node" ]; then
-        node "$SOURCE/tests/peer/llama_cpp.mjs" "$modules" model.gguf "cases/$name" base 2e-3 - "$first" ||
-            fail "$name in llama.cpp"
-    fi
-    rm -f model.gguf
+    printf '%s\n' "$name.gguf cases/$name base 2e-3 - $first" >>checks
 done
 "$python" "$SOURCE/tests/peer/families.py" check cases back_* 2>err || fail "in transformers: $(tail -n 3 err)"
 
 # adapters of families whose golden model GGUF has a place for; rows shorter than a window see no other
-[ "$node" ] || exit 0
 G=$SOURCE/tests/golden/data
 for name in llama_linear olmo2 granite mixtral mixtral_experts neox; do
-    "$LORIKEET" convert --model "$G/$name" --tokenizer tiny --out model.gguf >out || fail "$name: to GGUF"
-    "$LORIKEET" convert --adapter "$G/$name/adapter" --base "$G/$name" --out lora.gguf >out || fail "$name: adapter"
-    node "$SOURCE/tests/peer/llama_cpp.mjs" "$modules" model.gguf "$G/$name" adapter 2e-3 lora.gguf ||
-        fail "$name with adapter in llama.cpp"
-    rm -f model.gguf lora.gguf
+    "$LORIKEET" convert --model "$G/$name" --tokenizer tiny --out "base_$name.gguf" >out || fail "$name: to GGUF"
+    "$LORIKEET" convert --adapter "$G/$name/adapter" --base "$G/$name" --out "$name.lora.gguf" >out || fail "$name: adapter"
+    printf '%s\n' "base_$name.gguf $G/$name adapter 2e-3 $name.lora.gguf" >>checks
 done
+command -v node >/dev/null && [ -d "$modules/node-llama-cpp" ] || {
+    echo "no node-llama-cpp: what llama.cpp computes is not checked; LRK_PEER_NODE_MODULES names it"
+    exit 0
+}
+node "$SOURCE/tests/peer/llama_cpp.mjs" "$modules" checks || fail "llama.cpp differs"

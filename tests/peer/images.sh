@@ -1,6 +1,5 @@
 # tests/peer/images.sh -- LoRA files of image models merged, beside diffusers.
-python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
-"$python" -c 'import torch, diffusers' 2>/dev/null || skip "no Python with torch and diffusers; tests/peer/setup gets it"
+peer_python torch diffusers
 export HF_HUB_OFFLINE=1
 "$python" "$SOURCE/tests/peer/images.py" make . 2>peer.err || { cat peer.err; fail "diffusers makes no models"; }
 merge() { "$LORIKEET" merge --model "$1.safetensors" --adapter "$2.safetensors" --out "$1-$2.safetensors" "${@:3}"; }

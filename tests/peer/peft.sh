@@ -1,8 +1,6 @@
 # tests/peer/peft.sh -- our adapters load in PEFT, our merged models in transformers, with the logits
 # that these recorded. LRK_PEER_PYTHON names a Python with torch, transformers and peft.
-python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
-"$python" -c 'import torch, transformers, peft' 2>/dev/null ||
-    skip "no Python with torch, transformers and peft; tests/peer/setup gets it"
+peer_python torch transformers peft
 G=$SOURCE/tests/golden/data
 export HF_HUB_OFFLINE=1
 

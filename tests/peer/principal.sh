@@ -1,8 +1,6 @@
 # tests/peer/principal.sh -- adapters that PEFT saved unconverted after a PiSSA or OLoRA start load here: what is made of
 # them has the logits that PEFT has when it loads them. LRK_PEER_PYTHON names a Python with torch, transformers and peft.
-python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
-"$python" -c 'import torch, transformers, peft' 2>/dev/null ||
-    skip "no Python with torch, transformers and peft; tests/peer/setup gets it"
+peer_python torch transformers peft
 export HF_HUB_OFFLINE=1
 P=$SOURCE/tests/peer/principal.py
 mkdir made
