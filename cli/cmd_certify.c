@@ -8,6 +8,7 @@
 #include "cli/json_out.h"
 #include "generate/base_model.h"
 #include "generate/model_text.h"
+#include "generate/ollama.h"
 #include "train/certificate.h"
 #include "train/run_dir.h"
 #include "train/session.h"
@@ -28,10 +29,22 @@ typedef struct certify_command {
     lrk_certificate certificate;
 } certify_command;
 
+static bool is_bundle(const char *name) { return strncmp(name, LRK_RUN_OLLAMA, sizeof LRK_RUN_OLLAMA - 1) == 0; }
+
 static bool is_merged(const char *name)
 {
-    return strcmp(name, LRK_RUN_MERGED) == 0 ||
+    return strcmp(name, LRK_RUN_MERGED) == 0 || is_bundle(name) ||
            (strncmp(name, LRK_RUN_MERGED "-", sizeof LRK_RUN_MERGED) == 0 && lrk_ends_with(name, ".gguf"));
+}
+
+/* Of a bundle for Ollama, which is whole with its Modelfile, the model in it. */
+static lrk_status look_inside(lrk_arena *a, const char **path, bool *whole, lrk_err *err)
+{
+    const char *file = lrk_path_join(a, *path, LRK_MODELFILE), *model = lrk_path_join(a, *path, LRK_OLLAMA_MODEL);
+    LRK_REQUIRE(err, file && model, LRK_ENOMEM, "memory: no room for a path");
+    *whole = lrk_is_file(file) && lrk_is_file(model);
+    if (*whole) *path = model;
+    return LRK_OK;
 }
 
 /* Those that are named, else those that the run left. */
@@ -44,10 +57,14 @@ static lrk_status outputs(certify_command *c, char **named, size_t n, lrk_err *e
     LRK_TRY(lrk_alloc(a, n + 1, sizeof *to->output, "outputs", &to->output, err));
     for (size_t i = 0; i < n; i++) {
         lrk_output *o = &to->output[to->n];
+        bool bundle;
         if (names != named && !is_merged(names[i])) continue;
-        o->name = names[i];
         o->path = names == named ? names[i] : lrk_path_join(a, c->args.run, names[i]);
         LRK_REQUIRE(err, o->path, LRK_ENOMEM, "memory: no room for a path");
+        const size_t folder = strlen(o->path) - strlen(names[i]);
+        LRK_TRY(look_inside(a, &o->path, &bundle, err));
+        if (names != named && is_bundle(names[i]) && !bundle) continue;
+        o->name = o->path + folder;
         if (c->out) LRK_TRY(lrk_check_apart(c->out, o->path, err));
         to->n++;
     }
@@ -150,7 +167,7 @@ const lrk_command lrk_command_certify = {
             "divergence of its next-token distribution from that of base + adapter, the share of\n"
             "positions where both put the same token first, and the loss; over the answers of\n"
             "held-out rows, computed in f32. A run directory brings base, adapter, rows, limits and\n"
-            "its merged models. `lorikeet train` does the same at the end of a run\n"
+            "its merged models, those for Ollama too. `lorikeet train` does the same at the end of a run\n"
             "(export.check_rows) and writes certificate.json.\n"
             "\n"
             "  --model M          base: Hugging Face directory or GGUF file\n"

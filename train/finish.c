@@ -199,10 +199,10 @@ static lrk_status export_merged(const lrk_training *t, const lrk_adapter *a, mer
         LRK_TRY(merge(t, a, name, r->export_gguf.item[i], NULL, outputs, err));
     }
     for (size_t i = 0; i < r->export_ollama.n; i++) {
-        snprintf(name, sizeof name, "ollama-%s", r->export_ollama.item[i]);
+        snprintf(name, sizeof name, LRK_RUN_OLLAMA "%s", r->export_ollama.item[i]);
         const char *bundle = lrk_run_dir_file(t->dir, name);
         LRK_REQUIRE(err, bundle, LRK_ENOMEM, "memory: no room for a path");
-        snprintf(name, sizeof name, "ollama-%s/" LRK_OLLAMA_MODEL, r->export_ollama.item[i]);
+        snprintf(name, sizeof name, LRK_RUN_OLLAMA "%s/" LRK_OLLAMA_MODEL, r->export_ollama.item[i]);
         LRK_TRY(merge(t, a, name, r->export_ollama.item[i], bundle, outputs, err));
     }
     return LRK_OK;
@@ -332,7 +332,7 @@ lrk_status lrk_training_is_finished(lrk_training *t, bool *there, lrk_err *err)
         LRK_TRY(holds(t, name, there, err));
     }
     for (size_t i = 0; i < r->export_ollama.n; i++) {
-        snprintf(name, sizeof name, "ollama-%s/" LRK_MODEL_CARD, r->export_ollama.item[i]);
+        snprintf(name, sizeof name, LRK_RUN_OLLAMA "%s/" LRK_MODEL_CARD, r->export_ollama.item[i]);
         LRK_TRY(holds(t, name, there, err));
     }
     if (r->export_merged || r->export_gguf.n || r->export_ollama.n) LRK_TRY(holds(t, LRK_CERTIFICATE, there, err));

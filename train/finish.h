@@ -4,7 +4,7 @@
 #include "train/loop.h"
 
 /* With load_best_model_at_end the weights of the best checkpoint are loaded first. Writes adapter/,
- * and as the recipe says adapter.gguf, merged/, merged-TYPE.gguf, each whole or not at all, the
+ * and as the recipe says adapter.gguf, merged/, merged-TYPE.gguf, ollama-TYPE/, each whole or not at all, the
  * directories with manifest and model card (train/manifest.h); names each on standard error. What was
  * merged is held against base + adapter on held-out rows (train/certificate.h): certificate.json, a
  * table, and LRK_ENUMERIC where an output is past export.max_kl or export.min_top1; that output is

@@ -5,7 +5,7 @@
  *   metrics.jsonl, loss.svg       what happened, as numbers and as a picture
  *   ckpt-00000120.safetensors     all that resuming after step 120 needs; a few of them
  *   best.json                     step and loss of the best evaluation so far
- *   adapter/, adapter.gguf, merged/, merged-q8_0.gguf   what the run was for, at its end
+ *   adapter/, adapter.gguf, merged/, merged-q8_0.gguf, ollama-q8_0/   what the run was for, at its end
  *   certificate.json              how far merged models are from base + adapter
  */
 #ifndef LRK_TRAIN_RUN_DIR_H
@@ -23,6 +23,7 @@
 #define LRK_RUN_ADAPTER "adapter"
 #define LRK_RUN_ADAPTER_GGUF "adapter.gguf"
 #define LRK_RUN_MERGED "merged"
+#define LRK_RUN_OLLAMA "ollama-" /* and a type: a bundle */
 
 typedef struct lrk_run_dir {
     lrk_arena arena; /* of paths */

@@ -11,21 +11,24 @@ max_steps: 3
 warmup_ratio: 0
 learning_rate: 1e-2
 output_dir: run
-export: {merged: true, gguf: [q4_0]}
+export: {merged: true, gguf: [q4_0], ollama: [q8_0]}
 E
 expect_exit 0 "$LORIKEET" train recipe.yaml
 grep -q 'against base + adapter (loss [0-9.]*) on 2 rows' err || fail "no table: $(cat err)"
-for what in '"format": "lorikeet-certificate"' '"rows": 2' '"path": "merged"' '"path": "merged-q4_0.gguf"' \
+for what in '"format": "lorikeet-certificate"' '"rows": 2' '"path": "merged"' '"path": "merged-q4_0.gguf"' '"path": "ollama-q8_0/model.gguf"' \
     '"layer": 1' '"largest": ' '"kept": true'; do
     grep -qF "$what" run/certificate.json || fail "no $what: $(cat run/certificate.json)"
 done
-# Once more, from the files alone: the same figures.
+# Once more, from the files alone: the same figures. What is no whole bundle is passed over.
+mkdir run/ollama-q4_0
 expect_exit 0 "$LORIKEET" certify run --json
-figures() { grep -E '"(mean|p99|max|count|loss|reference_loss)"' "$1"; }
+figures() { grep -E '"(path|mean|p99|max|count|loss|reference_loss)"' "$1"; }
 cmp <(figures out) <(figures run/certificate.json) || fail "certify finds other figures: $(cat out)"
 expect_exit 0 "$LORIKEET" certify run run/merged
 grep -qE '^run/merged +[0-9.e-]+ +[0-9.e-]+ +100.00 %' out || fail "no row: $(cat out)"
 [ "$(grep -c gguf out)" = 0 ] || fail "one was named: $(cat out)"
+expect_exit 0 "$LORIKEET" certify run run/ollama-q8_0
+grep -q '^run/ollama-q8_0/model.gguf ' out || fail "no row for a bundle: $(cat out)"
 
 # A base that training held in NF4 is the reference as it was held: its loss is that of the run's last evaluation,
 # and the merged model, which is made of what is stored, is some way from it.
