@@ -21,7 +21,8 @@ void lrk_orthonormalize(lrk_columns *m, lrk_columns *R);
 /* m becomes U S, v, square and zero before, becomes V, of m = U S V^T: one-sided Jacobi (Hestenes 1958). */
 void lrk_decompose(lrk_columns *m, lrk_columns *v);
 
-/* index: the k columns of m that are longest, longest first; length: m->cols numbers of room. */
+/* index: the k columns of m that are longest, longest first; length: m->cols numbers of room, negative after it for
+ * those that were chosen. */
 void lrk_longest(const lrk_columns *m, double *length, size_t *index, size_t k);
 
 #endif /* LRK_BASE_FACTOR_H */

@@ -33,7 +33,8 @@ typedef struct combining {
     size_t n;
     const lrk_combine_options *options;
     lrk_adapter *out;
-    source *source; /* of out->module[i] */
+    source *source;        /* of out->module[i] */
+    lrk_low_rank_cut *cut; /* the same; svd */
     lrk_status *status;
     lrk_err *error;
 } combining;
@@ -151,7 +152,7 @@ static void side_by_side(const source *s, lrk_tensor *a, lrk_tensor *b)
     }
 }
 
-static lrk_status decompose(const source *s, lrk_adapter_module *m, lrk_err *err)
+static lrk_status decompose(const source *s, lrk_adapter_module *m, lrk_low_rank_cut *cut, lrk_err *err)
 {
     lrk_arena arena = lrk_arena_growing("sum of adapters");
     lrk_tensor a = lrk_mat(LRK_F32, s->ranks, m->a.dim[1]), b = lrk_mat(LRK_F32, m->b.dim[0], s->ranks);
@@ -159,7 +160,7 @@ static lrk_status decompose(const source *s, lrk_adapter_module *m, lrk_err *err
     if (status == LRK_OK) status = lrk_alloc(&arena, lrk_count(&b), sizeof(float), "B", &b.data, err);
     if (status == LRK_OK) {
         side_by_side(s, &a, &b);
-        status = lrk_low_rank(&b, &a, &m->b, &m->a, err);
+        status = lrk_low_rank(&b, &a, &m->b, &m->a, cut, err);
     }
     lrk_arena_free(&arena);
     return status;
@@ -196,8 +197,9 @@ static void combine_module(void *ctx, size_t at, int worker)
     if (c->options->method == LRK_COMBINE_CAT)
         side_by_side(&c->source[at], &m->a, &m->b);
     else
-        c->status[at] = c->options->method == LRK_COMBINE_SVD ? decompose(&c->source[at], m, &c->error[at])
-                                                              : by_elements(c, at, &c->error[at]);
+        c->status[at] = c->options->method == LRK_COMBINE_SVD
+                            ? decompose(&c->source[at], m, &c->cut[at], &c->error[at])
+                            : by_elements(c, at, &c->error[at]);
 }
 
 /* ---- all of it ---- */
@@ -221,6 +223,23 @@ static lrk_status choose_targets(combining *c, lrk_err *err)
     return LRK_OK;
 }
 
+static lrk_combine_residual residual_of(const combining *c)
+{
+    lrk_combine_residual r = {0};
+    lrk_low_rank_cut all = {0};
+    for (size_t i = 0; i < c->out->n; i++) {
+        const lrk_low_rank_cut cut = c->cut[i];
+        const double share = cut.whole > 0.0 ? sqrt(cut.off / cut.whole) : 0.0;
+        all.whole += cut.whole;
+        all.off += cut.off;
+        if (cut.whole <= 0.0 || (r.module && share <= r.worst)) continue;
+        r.worst = share;
+        r.module = c->out->module[i].path;
+    }
+    r.overall = all.whole > 0.0 ? sqrt(all.off / all.whole) : 0.0;
+    return r;
+}
+
 static lrk_status combine(combining *c, lrk_err *err)
 {
     lrk_arena *a = &c->out->arena;
@@ -228,6 +247,7 @@ static lrk_status combine(combining *c, lrk_err *err)
     LRK_TRY(list_modules(c, err));
     LRK_REQUIRE(err, c->out->n, LRK_EINPUT, "the adapters have no modules");
     LRK_TRY(lrk_alloc(a, c->out->n, sizeof *c->source, "modules", &c->source, err));
+    LRK_TRY(lrk_alloc(a, c->out->n, sizeof *c->cut, "modules", &c->cut, err));
     LRK_TRY(lrk_alloc(a, c->out->n, sizeof *c->status, "modules", &c->status, err));
     LRK_TRY(lrk_alloc(a, c->out->n, sizeof *c->error, "modules", &c->error, err));
     for (size_t i = 0; i < c->out->n; i++) {
@@ -242,7 +262,7 @@ static lrk_status combine(combining *c, lrk_err *err)
 }
 
 lrk_status lrk_combine(lrk_adapter *out, const lrk_adapter *adapter, const double *weight, size_t n,
-                       const lrk_combine_options *options, lrk_err *err)
+                       const lrk_combine_options *options, lrk_combine_residual *residual, lrk_err *err)
 {
     combining c = {.adapter = adapter, .weight = weight, .n = n, .options = options, .out = out};
     *out = (lrk_adapter){.arena = lrk_arena_growing("combined adapter")};
@@ -252,6 +272,9 @@ lrk_status lrk_combine(lrk_adapter *out, const lrk_adapter *adapter, const doubl
     out->base_model = adapter[0].base_model;
     out->revision = adapter[0].revision;
     const lrk_status status = combine(&c, err);
-    if (status != LRK_OK) lrk_adapter_free(out);
+    if (status != LRK_OK)
+        lrk_adapter_free(out);
+    else if (residual)
+        *residual = residual_of(&c);
     return status;
 }

@@ -40,12 +40,20 @@ typedef struct lrk_combine_options {
     uint64_t seed;  /* of dare */
 } lrk_combine_options;
 
+/* What svd's rank cuts off the weighted sum W, as a share of it: |W - B A| / |W| in the Frobenius norm, from the
+ * singular values of each module's sum in f64 (A and B, rounded to f32, come on top of it, some 1e-7). */
+typedef struct lrk_combine_residual {
+    double overall;     /* all modules as one */
+    double worst;       /* the largest of a module */
+    const char *module; /* that has it; lives as long as the adapters. NULL: every sum is zero */
+} lrk_combine_residual;
+
 /* out, for the caller to free, takes names and configuration from adapter 0, which must outlive it.
  * LRK_EINPUT where the adapters are of different bases, LRK_ESHAPE where a module differs in shape,
  * LRK_EVALUE for ranks that linear and its kin cannot add, LRK_ESUPPORT for DoRA, for adapters beside stacks of
- * experts and for modules_to_save. */
+ * experts and for modules_to_save. residual: of svd, or NULL; other methods leave it zero. */
 lrk_status lrk_combine(lrk_adapter *out, const lrk_adapter *adapter, const double *weight, size_t n,
-                       const lrk_combine_options *options, lrk_err *err);
+                       const lrk_combine_options *options, lrk_combine_residual *residual, lrk_err *err);
 
 /* ---- inside checkpoint/ ---- */
 
@@ -59,7 +67,13 @@ typedef struct lrk_combine_side {
 lrk_status lrk_combine_elements(const lrk_combine_side *side, const lrk_combine_options *options, lrk_tensor *out,
                                 lrk_err *err);
 
+/* Sums of squares of the elements. */
+typedef struct lrk_low_rank_cut {
+    double whole, off; /* of B A, and of what k leaves out of it */
+} lrk_low_rank_cut;
+
 /* B (out, R) times A (R, in) as a product of rank k: b (out, k) and a (k, in). */
-lrk_status lrk_low_rank(const lrk_tensor *B, const lrk_tensor *A, lrk_tensor *b, lrk_tensor *a, lrk_err *err);
+lrk_status lrk_low_rank(const lrk_tensor *B, const lrk_tensor *A, lrk_tensor *b, lrk_tensor *a, lrk_low_rank_cut *cut,
+                        lrk_err *err);
 
 #endif /* LRK_CHECKPOINT_COMBINE_H */

@@ -248,6 +248,7 @@ static lrk_status read_all(lrk_image_adapter *a, const lrk_safetensors *s, lrk_e
 lrk_status lrk_image_adapter_of(lrk_image_adapter *a, const lrk_safetensors *s, lrk_err *err)
 {
     *a = (lrk_image_adapter){.arena = lrk_arena_growing("image adapter")};
+    a->metadata = lrk_json_ref(s->metadata);
     const lrk_status status = read_all(a, s, err);
     if (status != LRK_OK) lrk_image_adapter_free(a);
     return status;
@@ -264,6 +265,7 @@ lrk_status lrk_image_adapter_load(lrk_image_adapter *a, const char *path, lrk_er
 
 void lrk_image_adapter_free(lrk_image_adapter *a)
 {
+    lrk_json_free(a->metadata);
     lrk_arena_free(&a->arena);
     *a = (lrk_image_adapter){0};
 }

@@ -25,6 +25,7 @@ typedef struct lrk_image_module {
 typedef struct lrk_image_adapter {
     lrk_image_module *module; /* by part and name */
     size_t n;
+    lrk_json *metadata; /* of the file, or NULL */
     lrk_arena arena;
 } lrk_image_adapter;
 

@@ -68,7 +68,20 @@ static void fill(work *w, size_t k, lrk_tensor *b, lrk_tensor *a)
     }
 }
 
-lrk_status lrk_low_rank(const lrk_tensor *B, const lrk_tensor *A, lrk_tensor *b, lrk_tensor *a, lrk_err *err)
+/* The squares of the singular values: of all, and of those that were not chosen. */
+static lrk_low_rank_cut cut_off(const work *w)
+{
+    lrk_low_rank_cut cut = {0};
+    for (size_t j = 0; j < w->core.cols; j++) {
+        const double square = lrk_dot(lrk_column(&w->core, j), lrk_column(&w->core, j), w->core.rows);
+        cut.whole += square;
+        if (w->length[j] >= 0.0) cut.off += square;
+    }
+    return cut;
+}
+
+lrk_status lrk_low_rank(const lrk_tensor *B, const lrk_tensor *A, lrk_tensor *b, lrk_tensor *a, lrk_low_rank_cut *cut,
+                        lrk_err *err)
 {
     work w = {.arena = lrk_arena_growing("decomposition")};
     lrk_status status = take(&w, B, A, err);
@@ -77,6 +90,7 @@ lrk_status lrk_low_rank(const lrk_tensor *B, const lrk_tensor *A, lrk_tensor *b,
         fill_core(&w);
         lrk_decompose(&w.core, &w.v);
         lrk_longest(&w.core, w.length, w.index, k);
+        *cut = cut_off(&w);
         fill(&w, k, b, a);
     }
     lrk_arena_free(&w.arena);

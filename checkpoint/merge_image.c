@@ -5,6 +5,7 @@
 #include "base/size.h"
 #include "checkpoint/merge_tensor.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Weights of the base by flat name, in its own manner and in the original's. */
@@ -164,10 +165,16 @@ static lrk_status copy_metadata(const image_job *job, lrk_st_writer *w, lrk_err 
     for (void *i = of ? lrk_json_begin(of) : NULL; i; i = lrk_json_next(of, i)) {
         size_t n;
         const char *key = lrk_json_key(i, &n);
-        if (strcmp(key, "format") != 0 && !strstr(key, "hash"))
+        const bool ours = strncmp(key, LRK_GGUF_FILE, sizeof LRK_GGUF_FILE - 1) == 0;
+        if (strcmp(key, "format") != 0 && !strstr(key, "hash") && !ours)
             LRK_TRY(lrk_st_note(w, key, lrk_json_string(lrk_json_value(i), NULL), err));
     }
-    return job->how->manifest ? lrk_st_note(w, "lorikeet.manifest", job->how->manifest, err) : LRK_OK;
+    for (size_t i = 0; i < job->how->n_extra; i++) {
+        char key[LRK_ST_MAX_NAME];
+        snprintf(key, sizeof key, LRK_GGUF_FILE "%s", job->how->extra[i].name);
+        LRK_TRY(lrk_st_note(w, key, job->how->extra[i].text, err));
+    }
+    return LRK_OK;
 }
 
 static lrk_status write_file(image_job *job, lrk_st_writer *w, lrk_err *err)

@@ -8,7 +8,7 @@
  * adapter is used exactly once, or that of `part`; every targeted tensor differs from the base (but where
  * lora_up is zero, as trainers leave parts that were switched off) and every other one is equal to it, on the
  * file that was written, read back. Nothing stays where that fails. The base's metadata go along, but for
- * hashes, which were those of other weights.
+ * hashes, which were those of other weights, and for what a merge before this one noted.
  */
 #ifndef LRK_CHECKPOINT_MERGE_IMAGE_H
 #define LRK_CHECKPOINT_MERGE_IMAGE_H
@@ -20,7 +20,8 @@ typedef struct lrk_image_merge {
     const char *out;        /* a file; nothing may be there */
     lrk_image_part part;    /* merge the modules of this one only; LRK_IMAGE_ANY: all */
     const lrk_file_type *type; /* f32, f16, bf16 for all floats; NULL: as stored */
-    const char *manifest;   /* a note for the metadata, or NULL */
+    const lrk_merge_file *extra; /* manifest and model card: notes LRK_GGUF_FILE NAME of the metadata */
+    size_t n_extra;
 } lrk_image_merge;
 
 lrk_status lrk_merge_image(const lrk_image_adapter *a, const lrk_image_merge *how, lrk_merge_report *report,

@@ -326,12 +326,17 @@ size_t lrk_weights_head_dim(const lrk_weights *w)
 
 void lrk_weights_sha256(const lrk_weights *w, char hex[65])
 {
+    lrk_tensors_sha256(w->tensor, w->n, hex);
+}
+
+void lrk_tensors_sha256(const lrk_tensor *tensor, size_t n, char hex[65])
+{
     static const char domain[] = "lorikeet base 1";
     lrk_sha256 h;
     lrk_sha256_begin(&h);
     lrk_sha256_add(&h, domain, sizeof domain);
-    for (size_t i = 0; i < w->n; i++) {
-        const lrk_tensor *t = &w->tensor[i];
+    for (size_t i = 0; i < n; i++) {
+        const lrk_tensor *t = &tensor[i];
         const unsigned char *p = t->data;
         const size_t bytes = lrk_bytes(t);
         unsigned char shape[8 * (LRK_MAX_RANK + 1)] = {0};

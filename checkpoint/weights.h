@@ -60,6 +60,8 @@ size_t lrk_weights_head_dim(const lrk_weights *w);
  * of each tensor. Training changes all of a tensor, so two models that differ differ here; whoever
  * forges one on purpose is not stopped. Sharding and metadata do not matter. */
 void lrk_weights_sha256(const lrk_weights *w, char hex[65]);
+/* The same of tensors of any kind, in the order of names. */
+void lrk_tensors_sha256(const lrk_tensor *tensor, size_t n, char hex[65]);
 
 /* Every element is finite: LRK_EINPUT with name and position of the first that is not. Quantized
  * types are checked after dequantization. Uses all threads. */

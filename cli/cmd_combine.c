@@ -24,7 +24,9 @@ typedef struct combine_command {
     lrk_adapter adapter[MOST];
     double weight[MOST];
     const char *path[MOST];
+    lrk_json *manifest[MOST]; /* of the adapters, or NULL */
     size_t n;
+    lrk_combine_residual residual;
     lrk_arena arena;
 } combine_command;
 
@@ -43,7 +45,7 @@ static lrk_status load(combine_command *c, const char *text, lrk_err *err)
     }
     LRK_TRY(lrk_adapter_load(&c->adapter[c->n], path, err));
     c->path[c->n++] = path;
-    return LRK_OK;
+    return lrk_manifest_load(&c->manifest[c->n - 1], path, err);
 }
 
 /* The template that all of them were trained with stays; where they have different ones, or some have none, none does. */
@@ -72,10 +74,22 @@ static lrk_status keep_template(combine_command *c, lrk_err *err)
     return LRK_OK;
 }
 
+static void put_residual(const combine_command *c, lrk_json *object)
+{
+    lrk_json_set(object, "residual", lrk_json_new_real(c->residual.overall));
+    lrk_json_set(object, "worst_residual", lrk_json_new_real(c->residual.worst));
+    lrk_json_set_text(object, "worst_module", c->residual.module);
+}
+
 static lrk_status report(const combine_command *c, const lrk_adapter *a, lrk_err *err)
 {
+    const lrk_combine_residual *r = &c->residual;
+    const bool svd = c->options.method == LRK_COMBINE_SVD;
     if (!c->json) {
         printf("%s: PEFT adapter of %zu, by %s: %zu modules, rank %zu\n", c->out, c->n, c->method, a->n, a->rank);
+        if (svd)
+            printf("residual: the rank leaves out %.3g %% of the sum's Frobenius norm; at worst %.3g %%, of %s\n",
+                   100.0 * r->overall, 100.0 * r->worst, r->module ? r->module : "no module, for the sum is zero");
         return LRK_OK;
     }
     lrk_json *v = lrk_json_object();
@@ -84,7 +98,69 @@ static lrk_status report(const combine_command *c, const lrk_adapter *a, lrk_err
     lrk_json_set_count(v, "adapters", c->n);
     lrk_json_set_count(v, "modules", a->n);
     lrk_json_set_count(v, "rank", a->rank);
+    if (svd) put_residual(c, v);
     return lrk_print_json(v, err);
+}
+
+/* ---- the manifest ---- */
+
+/* What each of them was, and what its own manifest says of its training. */
+static lrk_status list_adapters(const combine_command *c, lrk_json *list, lrk_err *err)
+{
+    static const char *const kept[] = {"training", "data", "recipe"};
+    lrk_arena *a = (lrk_arena *)(uintptr_t)&c->arena;
+    for (size_t i = 0; i < c->n; i++) {
+        lrk_json *o = lrk_json_object();
+        const char *path = lrk_path_join(a, c->path[i], LRK_ADAPTER_TENSORS);
+        lrk_json_add(list, o);
+        LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+        LRK_TRY(lrk_manifest_put_file(o, c->path[i], path, err));
+        lrk_json_set(o, "weight", lrk_json_new_real(c->weight[i]));
+        for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
+            lrk_json *v = lrk_json_get(c->manifest[i], kept[k]);
+            if (v) lrk_json_set(o, kept[k], lrk_json_ref(v));
+        }
+    }
+    return LRK_OK;
+}
+
+/* Base and data for the card: the base that one of them names, for it is the base of all, and everybody's data. */
+static lrk_json *known_of_all(const combine_command *c)
+{
+    lrk_json *from = lrk_json_object(), *all = lrk_json_array();
+    bool data = true;
+    for (size_t i = 0; i < c->n; i++) {
+        lrk_json *base = lrk_json_get(c->manifest[i], "base"), *rows = lrk_json_get(c->manifest[i], "data");
+        if (base && !lrk_json_get(from, "base")) lrk_json_set(from, "base", lrk_json_ref(base));
+        data = data && rows;
+        for (size_t k = 0; k < lrk_json_size(rows); k++) lrk_json_add(all, lrk_json_ref(lrk_json_at(rows, k)));
+    }
+    if (data)
+        lrk_json_set(from, "data", all);
+    else
+        lrk_json_free(all);
+    return from;
+}
+
+static lrk_status describe(const combine_command *c, const lrk_adapter *out, lrk_err *err)
+{
+    lrk_json *m, *o = lrk_json_object(), *list = lrk_json_array(), *from = known_of_all(c);
+    lrk_json_set_text(o, "method", c->method);
+    if (c->options.density < 1.0) lrk_json_set(o, "density", lrk_json_new_real(c->options.density));
+    if (strncmp(c->method, "dare", 4) == 0) lrk_json_set_count(o, "seed", c->options.seed);
+    if (c->options.method == LRK_COMBINE_SVD) put_residual(c, o);
+    lrk_json_set(o, "adapters", list);
+    lrk_status status = list_adapters(c, list, err);
+    if (status == LRK_OK) status = lrk_manifest_new(&m, "combined PEFT adapter", NULL, out, from, err);
+    lrk_json_free(from);
+    if (status != LRK_OK) {
+        lrk_json_free(o);
+        return status;
+    }
+    lrk_json_set(m, "combined", o);
+    status = lrk_manifest_write(m, c->out, err);
+    lrk_json_free(m);
+    return status;
 }
 
 static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
@@ -100,11 +176,11 @@ static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
     c->options.rank = c->rank;
     c->options.seed = c->seed;
     for (int i = 0; i < argc; i++) LRK_TRY(lrk_err_prefix(err, load(c, argv[i], err), "%s", argv[i]));
-    LRK_TRY(lrk_combine(&out, c->adapter, c->weight, c->n, &c->options, err));
+    LRK_TRY(lrk_combine(&out, c->adapter, c->weight, c->n, &c->options, &c->residual, err));
     out.notes = lrk_json_ref(c->adapter[0].notes);
     lrk_status status = lrk_adapter_save(&out, c->out, err);
     if (status == LRK_OK) status = keep_template(c, err);
-    if (status == LRK_OK) status = lrk_manifest_describe(c->out, "combined PEFT adapter", NULL, &out, NULL, err);
+    if (status == LRK_OK) status = describe(c, &out, err);
     if (status == LRK_OK) status = report(c, &out, err);
     lrk_adapter_free(&out);
     return status;
@@ -123,7 +199,10 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                                 {"json", LRK_OPTION_FLAG, &c.json, false, NULL}};
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
     const lrk_status status = work(&c, argc, argv, err);
-    for (size_t i = 0; i < c.n; i++) lrk_adapter_free(&c.adapter[i]);
+    for (size_t i = 0; i < c.n; i++) {
+        lrk_json_free(c.manifest[i]);
+        lrk_adapter_free(&c.adapter[i]);
+    }
     lrk_arena_free(&c.arena);
     return status;
 }
@@ -138,7 +217,8 @@ const lrk_command lrk_command_combine = {
             "\n"
             "  --out DIR      empty or new\n"
             "  --method M     cat: exactly the weighted sum, ranks side by side (the default);\n"
-            "                 svd: the nearest adapter to that sum of rank --rank;\n"
+            "                 svd: the nearest adapter to that sum of rank --rank; the report says what\n"
+            "                 share of the sum that leaves out;\n"
             "                 linear, magnitude_prune, ties, dare_linear, dare_ties: A and B each\n"
             "                 by themselves, as PEFT's add_weighted_adapter does under these names;\n"
             "                 not the sum, and only for adapters of one rank\n"

@@ -2,6 +2,8 @@
 #include "generate/manifest.h"
 
 #include "base/file.h"
+#include "base/sha256.h"
+#include "base/text.h"
 #include "generate/manifest_card.h"
 
 #include <string.h>
@@ -45,17 +47,12 @@ static const char *front_license(const char *text, size_t *n)
     return NULL;
 }
 
-static lrk_status put_license(lrk_json *object, const lrk_weights *base, lrk_arena *a, lrk_err *err)
+/* The license that a model card names, if there is one. */
+static lrk_status license_of_card(lrk_json *object, const char *directory, lrk_arena *a, lrk_err *err)
 {
     size_t n = 0;
     char *text;
-    if (lrk_weights_gguf(base)) {
-        const char *s = NULL;
-        LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(base), "general.license", a, &s, err));
-        set_strange_text(object, "license", s);
-        return LRK_OK;
-    }
-    const char *readme = lrk_path_join(a, lrk_weights_path(base), LRK_MODEL_CARD);
+    const char *readme = lrk_path_join(a, directory, LRK_MODEL_CARD);
     LRK_REQUIRE(err, readme, LRK_ENOMEM, "memory: no room for a path");
     if (!lrk_is_file(readme)) return LRK_OK;
     LRK_TRY(lrk_file_read(a, readme, MAX_README, &text, &n, err));
@@ -64,30 +61,42 @@ static lrk_status put_license(lrk_json *object, const lrk_weights *base, lrk_are
     return LRK_OK;
 }
 
-/* As the model calls itself, else as its file is called. */
-static lrk_status put_name(lrk_json *object, const lrk_weights *base, lrk_arena *a, lrk_err *err)
+static lrk_status put_license(lrk_json *object, const lrk_weights *base, lrk_arena *a, lrk_err *err)
 {
-    const char *name = lrk_json_string(lrk_json_get(lrk_weights_config(base), "_name_or_path"), NULL);
-    if (lrk_weights_gguf(base))
-        LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(base), "general.name", a, &name, err));
-    if (!name || !*name) {
-        name = lrk_weights_path(base);
-        size_t n = strlen(name);
-        while (n > 1 && name[n - 1] == '/') n--;
-        const char *first = name + n;
-        while (first > name && first[-1] != '/') first--;
-        set_strange(object, "name", first, n - (size_t)(first - name));
-        return LRK_OK;
-    }
-    set_strange_text(object, "name", name);
+    const char *s = NULL;
+    if (!lrk_weights_gguf(base)) return license_of_card(object, lrk_weights_path(base), a, err);
+    LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(base), "general.license", a, &s, err));
+    set_strange_text(object, "license", s);
     return LRK_OK;
+}
+
+/* The last part of a path; n: without slashes behind it. */
+static const char *last_name(const char *path, size_t *n)
+{
+    *n = strlen(path);
+    while (*n > 1 && path[*n - 1] == '/') --*n;
+    const char *first = path + *n;
+    while (first > path && first[-1] != '/') first--;
+    *n -= (size_t)(first - path);
+    return first;
+}
+
+/* As the model calls itself, else as its file is called. */
+static void put_name(lrk_json *object, const char *name, const char *path)
+{
+    size_t n = name ? strlen(name) : 0;
+    if (!n) name = last_name(path, &n);
+    set_strange(object, "name", name, n);
 }
 
 static lrk_status put_base(lrk_json *object, const lrk_weights *base, lrk_arena *a, lrk_err *err)
 {
     char hex[65];
     const lrk_json *classes = lrk_json_get(lrk_weights_config(base), "architectures");
-    LRK_TRY(put_name(object, base, a, err));
+    const char *name = lrk_json_string(lrk_json_get(lrk_weights_config(base), "_name_or_path"), NULL);
+    if (lrk_weights_gguf(base))
+        LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(base), "general.name", a, &name, err));
+    put_name(object, name, lrk_weights_path(base));
     lrk_weights_sha256(base, hex);
     lrk_json_set_text(object, "sha256", hex);
     set_strange_text(object, "architecture", lrk_json_string(lrk_json_at(classes, 0), NULL));
@@ -103,7 +112,7 @@ static void put_adapter(lrk_json *root, const lrk_adapter *a)
     lrk_json_set(root, "adapter", o);
 }
 
-lrk_json *lrk_manifest_blank(const char *output)
+static lrk_json *blank(const char *output)
 {
     lrk_json *root = lrk_json_object(), *program = lrk_json_object();
     lrk_json_set_text(root, "format", FORMAT);
@@ -120,7 +129,7 @@ lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weight
 {
     static const char *const kept[] = {"training", "data", "recipe"};
     lrk_arena a = lrk_arena_growing("manifest");
-    lrk_json *root = lrk_manifest_blank(output), *object = lrk_json_object();
+    lrk_json *root = blank(output), *object = lrk_json_object();
     lrk_json_set(root, "base", object);
     lrk_status status = LRK_OK;
     const lrk_json *known = lrk_json_get(from, "base");
@@ -145,6 +154,90 @@ lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weight
         lrk_json_free(root);
     return status;
 }
+
+/* ---- image models ---- */
+
+/* The card beside a file, or beside the folder that diffusers has for a part. */
+static lrk_status license_near(lrk_json *object, const char *file, lrk_arena *a, lrk_err *err)
+{
+    size_t n, folder;
+    const char *name = last_name(file, &n);
+    const char *directory = name > file ? lrk_strndup(a, file, (size_t)(name - file)) : ".";
+    LRK_REQUIRE(err, directory, LRK_ENOMEM, "memory: no room for a path");
+    LRK_TRY(license_of_card(object, directory, a, err));
+    name = last_name(directory, &folder);
+    const char *part = lrk_strndup(a, name, folder);
+    LRK_REQUIRE(err, part, LRK_ENOMEM, "memory: no room for a path");
+    if (lrk_json_get(object, "license") || lrk_image_part_find(part) == LRK_IMAGE_PARTS) return LRK_OK;
+    const char *above = lrk_path_join(a, directory, "..");
+    LRK_REQUIRE(err, above, LRK_ENOMEM, "memory: no room for a path");
+    return license_of_card(object, above, a, err);
+}
+
+static lrk_status put_image_base(lrk_json *object, const lrk_safetensors *base, lrk_arena *a, lrk_err *err)
+{
+    char hex[65];
+    lrk_tensor *tensor;
+    put_name(object, lrk_st_metadata(base, "modelspec.title"), base->path);
+    LRK_TRY(lrk_alloc(a, base->n, sizeof *tensor, "tensors of the base", &tensor, err));
+    for (size_t i = 0; i < base->n; i++)
+        LRK_TRY(lrk_st_view(base, &base->entry[base->lookup.row[i].at], &tensor[i], err));
+    lrk_tensors_sha256(tensor, base->n, hex);
+    lrk_json_set_text(object, "sha256", hex);
+    set_strange_text(object, "architecture", lrk_st_metadata(base, "modelspec.architecture"));
+    set_strange_text(object, "license", lrk_st_metadata(base, "modelspec.license"));
+    return lrk_json_get(object, "license") ? LRK_OK : license_near(object, base->path, a, err);
+}
+
+lrk_status lrk_manifest_put_file(lrk_json *object, const char *name, const char *path, lrk_err *err)
+{
+    lrk_map map = {0};
+    char hex[65];
+    LRK_TRY(lrk_map_open(&map, path, err));
+    lrk_sha256_hex(map.data, map.size, hex);
+    lrk_map_close(&map);
+    set_strange_text(object, "name", name);
+    lrk_json_set_text(object, "sha256", hex);
+    return LRK_OK;
+}
+
+static lrk_status put_image_adapter(lrk_json *root, const lrk_image_adapter *a, const char *path, lrk_err *err)
+{
+    static const char *const noted[][2] = {{"ss_steps", "steps"}, {"ss_seed", "seed"}};
+    lrk_json *o = lrk_json_object(), *training = NULL;
+    size_t rank = 0, n;
+    lrk_json_set(root, "adapter", o);
+    LRK_TRY(lrk_manifest_put_file(o, last_name(path, &n), path, err));
+    for (size_t i = 0; i < a->n; i++) rank = a->module[i].m.b.dim[1] > rank ? a->module[i].m.b.dim[1] : rank;
+    lrk_json_set_count(o, "modules", a->n);
+    lrk_json_set_count(o, "rank", rank);
+    for (size_t i = 0; i < sizeof noted / sizeof *noted; i++) {
+        const char *text = lrk_json_string(lrk_json_get(a->metadata, noted[i][0]), NULL);
+        int64_t count;
+        if (!text || !lrk_text_integer(text, &count)) continue;
+        if (!training) lrk_json_set(root, "training", training = lrk_json_object());
+        lrk_json_set(training, noted[i][1], lrk_json_new_integer(count));
+    }
+    return LRK_OK;
+}
+
+lrk_status lrk_manifest_new_image(lrk_json **out, const lrk_safetensors *base, const lrk_image_adapter *adapter,
+                                  const char *adapter_path, lrk_err *err)
+{
+    lrk_arena a = lrk_arena_growing("manifest");
+    lrk_json *root = blank("merged image model"), *object = lrk_json_object();
+    lrk_json_set(root, "base", object);
+    lrk_status status = put_image_base(object, base, &a, err);
+    if (status == LRK_OK) status = put_image_adapter(root, adapter, adapter_path, err);
+    lrk_arena_free(&a);
+    if (status == LRK_OK)
+        *out = root;
+    else
+        lrk_json_free(root);
+    return status;
+}
+
+/* ---- from and to files ---- */
 
 static lrk_status load_from_gguf(lrk_json **out, const char *path, lrk_arena *a, lrk_err *err)
 {

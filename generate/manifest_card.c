@@ -30,7 +30,18 @@ static void put_safe(lrk_buf *out, const char *s)
     }
 }
 
-static void put_front(const lrk_json *m, bool adapter, bool gguf, lrk_buf *out)
+typedef struct kind {
+    bool adapter, gguf, image;
+} kind;
+
+static kind kind_of(const char *output)
+{
+    if (!output) return (kind){0};
+    return (kind){.adapter = strstr(output, "adapter"), .gguf = strstr(output, "Ollama") || strstr(output, "GGUF"),
+                  .image = strstr(output, "image")};
+}
+
+static void put_front(const lrk_json *m, kind k, lrk_buf *out)
 {
     const lrk_json *base = lrk_json_get(m, "base");
     const char *license = word(base, "license"), *name = word(base, "name");
@@ -42,9 +53,9 @@ static void put_front(const lrk_json *m, bool adapter, bool gguf, lrk_buf *out)
     }
     if (hub_name(name))
         lrk_buf_printf(out, "base_model: %s\nbase_model_relation: %s\n", name,
-                       adapter ? "adapter" : "finetune");
-    lrk_buf_printf(out, "library_name: %s\n", adapter && !gguf ? "peft" : gguf ? "gguf" : "transformers");
-    lrk_buf_puts(out, "pipeline_tag: text-generation\ntags:\n- lorikeet\n");
+                       k.adapter ? "adapter" : "finetune");
+    lrk_buf_printf(out, "library_name: %s\n", k.image ? "diffusers" : k.gguf ? "gguf" : k.adapter ? "peft" : "transformers");
+    lrk_buf_printf(out, "pipeline_tag: %s\ntags:\n- lorikeet\n", k.image ? "text-to-image" : "text-generation");
     lrk_buf_puts(out, lrk_json_get(m, "adapter") ? "- lora\n---\n\n" : "---\n\n");
 }
 
@@ -69,9 +80,14 @@ static void put_facts(const lrk_json *m, lrk_buf *out)
                 {"base", "architecture", "architecture"},
                 {"base", "sha256", "hash of the base's weights"},
                 {"base", "license", "license of the base"},
+                {"adapter", "name", "adapter"},
+                {"adapter", "sha256", "hash of the adapter's file"},
                 {"adapter", "rank", "rank of the adapter"},
                 {"adapter", "alpha", "alpha of the adapter"},
                 {"adapter", "modules", "adapted matrices"},
+                {"combined", "method", "combined by"},
+                {"combined", "residual", "share of the sum that the rank leaves out"},
+                {"combined", "worst_residual", "the same, of the worst module"},
                 {"training", "steps", "optimizer steps"},
                 {"training", "tokens", "tokens seen"},
                 {"training", "trained_tokens", "tokens trained"},
@@ -146,8 +162,7 @@ static void put_open(const lrk_json *m, lrk_buf *out)
 void lrk_card_print(const lrk_json *m, lrk_buf *out)
 {
     const char *output = word(m, "output"), *name = word(lrk_json_get(m, "base"), "name");
-    const bool adapter = output && strstr(output, "adapter"), gguf = output && (strstr(output, "Ollama") || strstr(output, "GGUF"));
-    put_front(m, adapter, gguf, out);
+    put_front(m, kind_of(output), out);
     lrk_buf_puts(out, "# ");
     put_safe(out, name ? name : "A model");
     lrk_buf_puts(out, lrk_json_get(m, "adapter") ? ", adapted\n\n" : ", converted\n\n");

@@ -7,7 +7,15 @@ grep -q '^both: PEFT adapter of 2, by cat: 14 modules, rank 8$' out || fail "rep
 expect_exit 0 "$LORIKEET" generate --model "$G/llama" --adapter both --prompt x --max-tokens 2
 # An adapter and its negative are nothing.
 expect_exit 0 "$LORIKEET" combine "$A" "$A=-1" --out nothing --method svd --rank 2 --json
-grep -q '"rank": 2' out || fail "JSON: $(cat out)"
+grep -q '"rank": 2' out && grep -q '"residual": 0' out || fail "JSON: $(cat out)"
+# What the rank leaves out is said, and stands in the manifest; unit/combine and peer/combine.sh have the numbers.
+expect_exit 0 "$LORIKEET" combine "$A" "$G/llama/final=-.5" --out cut --method svd --rank 2
+grep -qE "^residual: the rank leaves out [0-9.]+ % of the sum's Frobenius norm; at worst [0-9.]+ %, of model\.layers\.[01]" out ||
+    fail "no residual: $(cat out)"
+grep -qE '"residual": 0\.[0-9]+' cut/manifest.json && grep -qE '^\| share of the sum that the rank leaves out \| 0\.[0-9]+ \|$' cut/README.md ||
+    fail "manifest: $(cat cut/manifest.json)"
+tr -d ' \n' <cut/manifest.json | grep -qF "\"sha256\":\"$(sha256sum <"$A/adapter_model.safetensors" | cut -d' ' -f1)\",\"weight\":1.0" ||
+    fail "the adapters' hashes: $(cat cut/manifest.json)"
 expect_error 7 'merging changed nothing' "$LORIKEET" merge --model "$G/llama" --adapter nothing --out x
 # The same whatever the threads.
 for threads in 1 2; do
@@ -43,4 +51,20 @@ expect_error 2 'not empty' "$LORIKEET" combine "$A" --out both
 expect_error 3 'gone: no such directory' "$LORIKEET" combine "$A" gone --out x
 expect_error 3 'adapter 2 is DoRA' "$LORIKEET" combine "$A" "$G/llama_dora/adapter" --out x
 expect_error 3 'in one adapter and' "$LORIKEET" combine "$A" "$G/llama_gguf_q4_k/adapter" --out x
+# Runs on two bases: their hashes are in the adapters.
+printf '{"prompt": "a", "completion": " b"}\n' >rows.jsonl
+cp -r "$G/llama" llama
+expect_exit 0 "$LORIKEET" merge --model llama --adapter "$A" --out other
+for base in llama other; do
+    printf 'base_model: %s\ndatasets: [{path: rows.jsonl}]\nlora_r: 2\nmax_steps: 1\nlearning_rate: 1e-2\noutput_dir: on-%s\n' \
+        $base $base >recipe.yaml
+    expect_exit 0 "$LORIKEET" train recipe.yaml --quiet
+done
+for method in cat svd linear ties; do
+    expect_error 3 'adapters 1 and 2 are of different bases: they were trained on weights with hashes ' \
+        "$LORIKEET" combine on-llama/adapter on-other/adapter --out x --method $method
+done
+expect_exit 0 "$LORIKEET" combine on-llama/adapter on-llama/adapter=-.5 --out same
+tr -d ' \n' <same/manifest.json | grep -qF '"base":{"name":"llama"' || fail "no base: $(cat same/manifest.json)"
+grep -qF '| rows.jsonl | training | 1 |' same/README.md || fail "no data: $(cat same/README.md)"
 [ ! -e x ] || fail "a refused command left something"

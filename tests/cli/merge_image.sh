@@ -23,6 +23,29 @@ expect_exit 0 merge "$C/kohya" merged.safetensors --part unet
 grep -qF 'merged.safetensors: 2 tensors merged, 1 unchanged' out || fail "no report: $(cat out)"
 expect_exit 0 "$LORIKEET" inspect merged.safetensors
 grep -qF 'merged image model' out || fail "no manifest: $(cat out)"
+# Manifest and card are in the file, key by key what a directory has as files.
+notes() {
+    "$LORIKEET" inspect "$1" --json >keys.json
+    for name in manifest.json README.md; do
+        printf '%b' "$(sed -n "s/^ *\"lorikeet\.$name\": \"\(.*\)\",\?$/\1/p" keys.json | sed 's/\\"/"/g')" >$name
+    done
+}
+has() { grep -qxF -- "$2" "$1" || fail "no line \"$2\" in $(cat "$1")"; }
+mkdir -p model/unet && cp unet.safetensors model/unet/weights.safetensors
+printf -- '---\nlicense: openrail++\n---\n' >model/README.md
+expect_exit 0 "$LORIKEET" merge --model model/unet/weights.safetensors --adapter "$C/kohya" --out noted.safetensors --part unet
+notes noted.safetensors
+has README.md 'license: "openrail++"' && has README.md 'library_name: diffusers' && has README.md 'pipeline_tag: text-to-image'
+has README.md '| base model | weights.safetensors |' && has README.md '| adapter | kohya |'
+has README.md "| hash of the adapter's file | $(sha256sum <"$C/kohya" | cut -d' ' -f1) |"
+grep -qE '^\| hash of the base.s weights \| [0-9a-f]{64} \|$' README.md || fail "no hash: $(cat README.md)"
+has manifest.json '    "license": "openrail++"'
+hash=$(grep -m1 sha256 manifest.json)
+# Another base has another hash; of what is merged again only the last merge is noted.
+expect_exit 0 "$LORIKEET" merge --model noted.safetensors --adapter "$C/kohya" --out twice.safetensors --part unet
+notes twice.safetensors
+has manifest.json '    "name": "noted.safetensors",'
+[ "$(grep -m1 sha256 manifest.json)" != "$hash" ] || fail "the hash of another base: $hash"
 expect_exit 0 merge "$C/kohya" half.safetensors --part unet --dtype f16 --json
 grep -qF '"merged": 2' out || fail "no JSON: $(cat out)"
 

@@ -1,10 +1,13 @@
 """Adapters that lorikeet combined, beside PEFT's own, for tests/peer/combine.sh.
 
-usage: combine.py CASE-DIR DIR   adapter/ and final/ of the case, with weights 0.7 and -0.4, in DIR/METHOD
+usage: combine.py CASE-DIR DIR   adapter/ and final/ of the case, with weights 0.7 and -0.4, in DIR/METHOD; what
+                                 svd printed in DIR/residual.json
 """
+import json
 import sys
 from pathlib import Path
 
+import numpy
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
@@ -18,6 +21,30 @@ METHODS = {"cat": {}, "svd": dict(svd_rank=3), "linear": {}, "magnitude_prune": 
 # Sums of two products of f32 in another order: two roundings of numbers of that size. PEFT's svd is in f32, with an
 # error of about 1e-6 of the largest singular value.
 LIMIT = {"svd": 2e-5}
+
+
+def residual(paths, rank):
+    """Shares of the Frobenius norm that singular values beyond the rank have: overall, the worst module's, its name."""
+    files = [load_file(case / d / "adapter_model.safetensors") for d in ("adapter", "final")]
+    scales = [json.loads((case / d / "adapter_config.json").read_text()) for d in ("adapter", "final")]
+    whole, cut, shares = 0.0, 0.0, {}
+    for path in paths:
+        a, b = ([f[f"base_model.model.{path}.lora_{k}.weight"].double().numpy() for f in files] for k in "AB")
+        w = sum(f * c["lora_alpha"] / c["r"] * y @ x for f, c, x, y in zip((0.7, -0.4), scales, a, b))
+        s = numpy.linalg.svd(w, compute_uv=False) ** 2
+        whole, cut, shares[path] = whole + s.sum(), cut + s[rank:].sum(), (s[rank:].sum() / s.sum()) ** 0.5
+    worst = max(shares, key=shares.get)
+    return (cut / whole) ** 0.5, shares[worst], worst
+
+
+said = json.loads((made / "residual.json").read_text())
+paths = [k.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
+         for k in load_file(made / "svd" / "adapter_model.safetensors") if k.endswith("lora_A.weight")]
+want = residual(paths, 3)
+print(f"residual: overall {said['residual']} (numpy {want[0]}), worst {said['worst_residual']} (numpy {want[1]})")
+# The weight goes into A before f32 rounds it: half an ulp of each element, averaged over many.
+assert abs(said["residual"] - want[0]) < 1e-7 and abs(said["worst_residual"] - want[1]) < 1e-7, said
+assert said["worst_module"] == want[2], (said, want)
 worst = {}
 for name, options in METHODS.items():
     model.add_weighted_adapter(["one", "two"], [0.7, -0.4], name, combination_type=name.removeprefix("whole_"), **options)

@@ -53,6 +53,59 @@ static double distance(const lrk_adapter *out, const lrk_adapter a[2], const dou
     return worst / largest;
 }
 
+/* |W - B A| and |W| of a module, in the Frobenius norm, squared. */
+static void squares(const lrk_adapter_module *m, const lrk_adapter a[2], const double weight[2], double out[2])
+{
+    const lrk_adapter_module *x = lrk_adapter_find(&a[0], m->path), *y = lrk_adapter_find(&a[1], m->path);
+    out[0] = out[1] = 0.0;
+    for (size_t o = 0; o < m->b.dim[0]; o++)
+        for (size_t i = 0; i < m->a.dim[1]; i++) {
+            const double w = weight[0] * delta(x, o, i) + weight[1] * delta(y, o, i), d = w - delta(m, o, i);
+            out[0] += d * d;
+            out[1] += w * w;
+        }
+}
+
+/* What is said to be cut off is what is missing. */
+static void residual_is_the_distance(void **state)
+{
+    (void)state;
+    lrk_adapter a[2], out;
+    lrk_combine_residual said = {0};
+    const double weight[] = {0.7, -0.4};
+    const lrk_combine_options svd = {.method = LRK_COMBINE_SVD, .rank = 3, .density = 1.0};
+    double all[2] = {0}, worst = 0.0;
+    const char *module = NULL;
+    load_two(a);
+    good(lrk_combine(&out, a, weight, 2, &svd, &said, &err));
+    for (size_t i = 0; i < out.n; i++) {
+        double of[2];
+        squares(&out.module[i], a, weight, of);
+        all[0] += of[0];
+        all[1] += of[1];
+        if (of[0] / of[1] <= worst) continue;
+        worst = of[0] / of[1];
+        module = out.module[i].path;
+    }
+    /* A and B of the result are rounded to f32, which is orthogonal to nothing: of a share of some tenths 1e-7 at most */
+    assert_true(fabs(said.overall - sqrt(all[0] / all[1])) < 2e-7);
+    assert_true(fabs(said.worst - sqrt(worst)) < 2e-7);
+    assert_true(said.overall > 0.01 && said.overall < said.worst);
+    assert_string_equal(said.module, module);
+    lrk_adapter_free(&out);
+    /* nothing is cut where there is room for all; nothing is no share of nothing */
+    const lrk_combine_options whole = {.method = LRK_COMBINE_SVD, .rank = 8, .density = 1.0};
+    good(lrk_combine(&out, a, weight, 2, &whole, &said, &err));
+    assert_true(said.overall <= 0.0 && said.worst <= 0.0 && said.module);
+    lrk_adapter_free(&out);
+    const double none[] = {0.0, 0.0};
+    good(lrk_combine(&out, a, none, 2, &svd, &said, &err));
+    assert_true(said.overall <= 0.0 && said.worst <= 0.0 && !said.module);
+    lrk_adapter_free(&out);
+    lrk_adapter_free(&a[0]);
+    lrk_adapter_free(&a[1]);
+}
+
 static void cat_and_svd_are_the_sum(void **state)
 {
     (void)state;
@@ -60,18 +113,18 @@ static void cat_and_svd_are_the_sum(void **state)
     const double weight[] = {0.7, -0.4};
     lrk_combine_options svd = {.method = LRK_COMBINE_SVD, .rank = 8, .density = 1.0};
     load_two(a);
-    good(lrk_combine(&out, a, weight, 2, &cat, &err));
+    good(lrk_combine(&out, a, weight, 2, &cat, NULL, &err));
     assert_int_equal(out.n, 14);
     assert_int_equal(out.rank, 8);
     /* A is rounded once, with its weight in it: half an ulp of each of the terms */
     assert_true(distance(&out, a, weight) < 1.2e-7 * 4);
     lrk_adapter_free(&out);
     /* all of the sum's ranks: nothing is cut away, and A and B are rounded once each */
-    good(lrk_combine(&out, a, weight, 2, &svd, &err));
+    good(lrk_combine(&out, a, weight, 2, &svd, NULL, &err));
     assert_true(distance(&out, a, weight) < 1.2e-7 * 8);
     lrk_adapter_free(&out);
     svd.rank = 3;
-    good(lrk_combine(&out, a, weight, 2, &svd, &err));
+    good(lrk_combine(&out, a, weight, 2, &svd, NULL, &err));
     assert_int_equal(out.module[0].a.dim[0], 3);
     assert_true(distance(&out, a, weight) > 1e-3);
     lrk_adapter_free(&out);
@@ -79,7 +132,7 @@ static void cat_and_svd_are_the_sum(void **state)
     const lrk_adapter twice[] = {a[0], a[0]};
     const double half[] = {0.5, 0.5};
     svd.rank = 8;
-    good(lrk_combine(&out, twice, half, 2, &svd, &err));
+    good(lrk_combine(&out, twice, half, 2, &svd, NULL, &err));
     assert_true(distance(&out, twice, half) < 1.2e-7 * 8);
     const float *b = out.module[0].b.data;
     for (size_t o = 0; o < out.module[0].b.dim[0]; o++)
@@ -148,14 +201,14 @@ static void refusals(void **state)
                               none = {.method = LRK_COMBINE_TIES};
     good(lrk_adapter_load(&a[0], CASE "/adapter", &err));
     good(lrk_adapter_load(&a[1], LRK_SOURCE_DIR "/tests/golden/data/llama_dora/adapter", &err));
-    assert_int_equal(lrk_combine(&out, a, weight, 2, &cat, NULL), LRK_ESUPPORT);
+    assert_int_equal(lrk_combine(&out, a, weight, 2, &cat, NULL, NULL), LRK_ESUPPORT);
     lrk_adapter_free(&a[1]);
     good(lrk_adapter_load(&a[1], CASE "/final", &err));
-    assert_int_equal(lrk_combine(&out, a, weight, 2, &none, NULL), LRK_EUSAGE);
+    assert_int_equal(lrk_combine(&out, a, weight, 2, &none, NULL, NULL), LRK_EUSAGE);
     a[1].module[0].a.dim[0] = a[1].module[0].b.dim[1] = 2;
-    assert_int_equal(lrk_combine(&out, a, weight, 2, &linear, NULL), LRK_EVALUE);
+    assert_int_equal(lrk_combine(&out, a, weight, 2, &linear, NULL, NULL), LRK_EVALUE);
     a[1].module[0].b.dim[0] = 2;
-    assert_int_equal(lrk_combine(&out, a, weight, 2, &cat, NULL), LRK_ESHAPE);
+    assert_int_equal(lrk_combine(&out, a, weight, 2, &cat, NULL, NULL), LRK_ESHAPE);
     lrk_adapter_free(&a[0]);
     lrk_adapter_free(&a[1]);
 }
@@ -164,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cat_and_svd_are_the_sum),
+        cmocka_unit_test(residual_is_the_distance),
         cmocka_unit_test(ties_by_hand),
         cmocka_unit_test(dare_keeps_its_share),
         cmocka_unit_test(refusals),
