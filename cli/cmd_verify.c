@@ -8,16 +8,23 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *recorded(const lrk_check *c, char out[32])
+{
+    snprintf(out, 32, c->recorded > 0.0 ? "%.3g" : "-", c->recorded);
+    return out;
+}
+
 static void print_table(const lrk_report *r)
 {
-    printf("%-24s %10s %12s %12s\n", "what", "compared", "error", "tolerance");
+    char text[32];
+    printf("%-24s %10s %12s %12s %12s\n", "what", "compared", "error", "f32", "tolerance");
     for (size_t i = 0; i < r->n; i++) {
         const lrk_check *c = &r->check[i];
         if (c->unsupported)
             printf("%-24s %s\n", c->name, c->note ? c->note : "not supported");
         else
-            printf("%-24s %10zu %12.3g %12.3g  %s\n", c->name, c->compared, c->error, c->tolerance,
-                   c->error <= c->tolerance ? "ok" : "EXCEEDED");
+            printf("%-24s %10zu %12.3g %12s %12.3g  %s\n", c->name, c->compared, c->error, recorded(c, text),
+                   c->tolerance, c->error <= c->tolerance ? "ok" : "EXCEEDED");
     }
 }
 
@@ -30,6 +37,7 @@ static lrk_status print_json(const lrk_report *r, lrk_err *err)
         lrk_json_set(row, "what", lrk_json_c_string(c->name));
         lrk_json_set_count(row, "compared", c->compared);
         lrk_json_set(row, "error", lrk_json_new_real(c->error));
+        if (c->recorded > 0.0) lrk_json_set(row, "f32_error", lrk_json_new_real(c->recorded));
         lrk_json_set(row, "tolerance", lrk_json_new_real(c->tolerance));
         lrk_json_set(row, "supported", lrk_json_new_bool(!c->unsupported));
         lrk_json_set(row, "ok", lrk_json_new_bool(!c->unsupported && c->error <= c->tolerance));
@@ -67,7 +75,8 @@ const lrk_command lrk_command_verify = {
             "\n"
             "Recomputes everything that DIR records of a tiny model (logits, losses, gradients, ten\n"
             "training steps, merge, greedy ids, token ids, decoded blocks) and prints the largest\n"
-            "error of each beside its tolerance. Exit code 7 where one is exceeded, 3 where the\n"
+            "error of each beside what the reference's own f32 was off, where DIR records that, and\n"
+            "the tolerance: twice that, or twice what f32 costs at least. Exit code 7 where one is exceeded, 3 where the\n"
             "directory holds a model or type that this version does not know.\n"
             "\n"
             "  --json   the figures as JSON\n"

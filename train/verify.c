@@ -20,6 +20,17 @@ lrk_check *lrk_report_check(lrk_report *r, const char *name, double tolerance)
     return c;
 }
 
+lrk_check *lrk_report_limit(lrk_report *r, const char *name, lrk_limit limit)
+{
+    const lrk_json *v = limit.recorded ? lrk_json_get(r->f32_error, limit.recorded) : NULL;
+    const double recorded = lrk_json_number(v), allowed = v ? fmin(limit.most, 2.0 * fmax(recorded, limit.floor)) : limit.most;
+    lrk_check *c = lrk_report_check(r, name, allowed);
+    if (c->unsupported) return c;
+    c->tolerance = fmax(c->tolerance, allowed);
+    c->recorded = recorded;
+    return c;
+}
+
 void lrk_report_unsupported(lrk_report *r, const char *name, const char *why)
 {
     lrk_check *c = lrk_report_check(r, name, 0.0);

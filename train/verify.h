@@ -10,12 +10,14 @@
 #ifndef LRK_TRAIN_VERIFY_H
 #define LRK_TRAIN_VERIFY_H
 #include "base/device.h"
+#include "base/json.h"
 #include "checkpoint/adapter.h"
 
 typedef struct lrk_check {
     const char *name;  /* "logits.adapter" */
     double error;      /* largest seen */
     double tolerance;
+    double recorded;   /* the same error of the reference's own f32; 0: none is recorded */
     size_t compared;   /* numbers, ids or texts */
     const char *note;  /* where the largest error is, or what is not supported; may be NULL */
     bool unsupported;  /* recorded there, but beyond this version */
@@ -27,6 +29,7 @@ typedef struct lrk_report {
     lrk_check check[LRK_MAX_CHECKS];
     size_t n;
     lrk_device device; /* where models are computed; open */
+    const lrk_json *f32_error; /* of expected.json, or NULL */
     lrk_arena arena;
 } lrk_report;
 
@@ -43,6 +46,25 @@ lrk_status lrk_report_status(const lrk_report *report, lrk_err *err);
 /* The check of this name, made on first use; beyond LRK_MAX_CHECKS the last one, named "more", which is
  * not supported. */
 lrk_check *lrk_report_check(lrk_report *report, const char *name, double tolerance);
+/* How far a quantity may be off: by twice what the reference's own f32 was off, which f32_error has under `recorded`.
+ * Where that was little by chance it counts as `floor`, what f32 costs there anyway. `most` is never passed, and stands
+ * alone where nothing is recorded. docs/numerics.md has the figures. */
+typedef struct lrk_limit {
+    double most;
+    const char *recorded;
+    double floor;
+} lrk_limit;
+extern const lrk_limit lrk_limit_logits; /* of numbers whose largest is 1 */
+extern const lrk_limit lrk_limit_hidden, lrk_limit_gradients, lrk_limit_start;
+lrk_limit lrk_limit_loss(double want);
+lrk_limit lrk_limit_norm(const lrk_report *report);
+lrk_limit lrk_limit_train_loss(const lrk_report *report, const lrk_json *step); /* step: as recorded */
+lrk_limit lrk_limit_train_norm(const lrk_report *report);
+lrk_limit lrk_limit_final(const lrk_report *report, const lrk_json *expected, const lrk_adapter *trained);
+
+/* The check of this name; of several limits the widest holds, as of several errors the largest. */
+lrk_check *lrk_report_limit(lrk_report *report, const char *name, lrk_limit limit);
+
 /* Keeps the largest error; a NaN counts as infinite. note is copied. */
 void lrk_report_error(lrk_report *report, lrk_check *check, double error, const char *note);
 

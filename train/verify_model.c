@@ -134,7 +134,7 @@ static double furthest(const float *want, const float *got, size_t n)
     return worst;
 }
 
-static lrk_status compare_tensor(const lrk_golden *g, const char *check, double tolerance,
+static lrk_status compare_tensor(const lrk_golden *g, const char *check, lrk_limit limit,
                                  const char *name, const float *got, size_t n, bool relative,
                                  lrk_err *err)
 {
@@ -148,15 +148,18 @@ static lrk_status compare_tensor(const lrk_golden *g, const char *check, double 
     const float *w = want.data;
     double worst = furthest(w, got, n), largest = 0.0;
     for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)w[i]));
-    if (relative && largest > 0.0) worst /= largest;
-    lrk_report_error(g->report, lrk_report_check(g->report, check, tolerance), worst, name);
+    if (relative && largest > 0.0)
+        worst /= largest;
+    else
+        limit.floor *= largest;
+    lrk_report_error(g->report, lrk_report_limit(g->report, check, limit), worst, name);
     return LRK_OK;
 }
 
-static void compare_number(const lrk_golden *g, const char *check, double tolerance, double got,
+static void compare_number(const lrk_golden *g, const char *check, lrk_limit limit, double got,
                            double want, const char *note)
 {
-    lrk_report_error(g->report, lrk_report_check(g->report, check, tolerance), fabs(got - want), note);
+    lrk_report_error(g->report, lrk_report_limit(g->report, check, limit), fabs(got - want), note);
 }
 
 static lrk_status logits(lrk_golden *g, lrk_engine *e, const char *which, lrk_err *err)
@@ -171,7 +174,7 @@ static lrk_status logits(lrk_golden *g, lrk_engine *e, const char *which, lrk_er
     for (size_t r = 0; r < g->n_rows; r++) {
         snprintf(name, sizeof name, "logits.%s.row%zu", which, r);
         const size_t n = (g->row_start[r + 1] - g->row_start[r]) * lrk_cols(z);
-        LRK_TRY(compare_tensor(g, check, 2e-4, name, lrk_row(z, g->row_start[r]), n, false, err));
+        LRK_TRY(compare_tensor(g, check, lrk_limit_logits, name, lrk_row(z, g->row_start[r]), n, false, err));
     }
     return LRK_OK;
 }
@@ -185,7 +188,8 @@ static lrk_status losses(lrk_golden *g, lrk_engine *e, const char *which, lrk_er
     const lrk_flat_run run = whole(g);
     snprintf(check, sizeof check, "loss.%s", which);
     LRK_TRY(lrk_engine_loss(e, &run, &sum, err));
-    compare_number(g, check, 1e-5, sum / (double)g->trained, number(record, "loss"), "packed");
+    const lrk_limit limit = lrk_limit_loss(number(record, "loss"));
+    compare_number(g, check, limit, sum / (double)g->trained, number(record, "loss"), "packed");
     const lrk_json *rows = lrk_json_get(record, "row_loss_sums");
     for (size_t r = 0; r < lrk_json_size(rows) && r < g->n_rows; r++) {
         int32_t segment[LRK_SEG_FIELDS];
@@ -194,7 +198,7 @@ static lrk_status losses(lrk_golden *g, lrk_engine *e, const char *which, lrk_er
         const lrk_flat_run one = {g->ids + at, g->targets + at, segment, n, 1};
         LRK_TRY(lrk_engine_loss(e, &one, &sum, err));
         const double want = lrk_json_number(lrk_json_at(rows, r));
-        compare_number(g, check, 1e-5, (sum - want) / (double)g->trained, 0.0, "a row alone");
+        compare_number(g, check, limit, (sum - want) / (double)g->trained, 0.0, "a row alone");
     }
     return LRK_OK;
 }
@@ -216,7 +220,7 @@ static lrk_status hidden(lrk_golden *g, lrk_engine *e, lrk_err *err)
         snprintf(name, sizeof name, "hidden.base.row%d.%zu", ROW, i);
         LRK_TRY(lrk_device_download(e->options.device, state, lrk_row(&taps[i]->value, at),
                                     count * sizeof *state, err));
-        LRK_TRY(compare_tensor(g, "hidden", 2e-4, name, state, count, false, err));
+        LRK_TRY(compare_tensor(g, "hidden", lrk_limit_hidden, name, state, count, false, err));
     }
     return LRK_OK;
 }
@@ -275,12 +279,12 @@ static lrk_status compare_module(lrk_golden *g, const lrk_engine *e, const lrk_a
     LRK_TRY(lrk_adapter_copies(g->a, e->options.device, p, part, &a, &b, &m, err));
     if (!lrk_adapter_find_pair(adapter, &e->model, p, part, &file)) return LRK_OK;
     snprintf(name, sizeof name, "grad.base_model.model.%s.lora_A.weight", file.module);
-    LRK_TRY(compare_tensor(g, "gradients", 1e-4, name, a.data, lrk_count(&a), true, err));
+    LRK_TRY(compare_tensor(g, "gradients", lrk_limit_gradients, name, a.data, lrk_count(&a), true, err));
     snprintf(name, sizeof name, "grad.base_model.model.%s.lora_B.weight", file.module);
-    LRK_TRY(compare_tensor(g, "gradients", 1e-4, name, b.data, lrk_count(&b), true, err));
+    LRK_TRY(compare_tensor(g, "gradients", lrk_limit_gradients, name, b.data, lrk_count(&b), true, err));
     if (!m.rank) return LRK_OK;
     snprintf(name, sizeof name, "grad.base_model.model.%s.lora_magnitude_vector", file.module);
-    return compare_tensor(g, "gradients", 1e-4, name, m.data, lrk_count(&m), true, err);
+    return compare_tensor(g, "gradients", lrk_limit_gradients, name, m.data, lrk_count(&m), true, err);
 }
 
 /* What is trained whole, or rows of it, which a file holds in the order of trainable_token_indices. */
@@ -297,7 +301,7 @@ static lrk_status compare_own(lrk_golden *g, const lrk_engine *e, const lrk_adap
         memcpy(lrk_row(&file, t->place[i]), lrk_row(&gradient, i), lrk_cols(&file) * sizeof(float));
     snprintf(name, sizeof name, "grad.base_model.model.%s.%s", w->path,
              w->rows.n ? "token_adapter.trainable_tokens_delta" : "weight");
-    return compare_tensor(g, "gradients", 1e-4, name, file.data, lrk_count(&file), true, err);
+    return compare_tensor(g, "gradients", lrk_limit_gradients, name, file.data, lrk_count(&file), true, err);
 }
 
 static lrk_status gradients(lrk_golden *g, lrk_engine *e, const lrk_adapter *adapter, lrk_err *err)
@@ -316,7 +320,7 @@ static lrk_status gradients(lrk_golden *g, lrk_engine *e, const lrk_adapter *ada
     LRK_TRY(lrk_optimizer_result(&frozen, e, &r, err));
     const double want = number(lrk_json_get(g->expected, "adapter"), "grad_norm");
     if (want > 0.0)
-        compare_number(g, "gradient_norm", 1e-4, (r.grad_norm - want) / want, 0.0, "adapter");
+        compare_number(g, "gradient_norm", lrk_limit_norm(g->report), (r.grad_norm - want) / want, 0.0, "adapter");
     return LRK_OK;
 }
 
@@ -342,14 +346,14 @@ static lrk_status ten_steps(lrk_golden *g, lrk_engine *e, const lrk_json *train,
         LRK_TRY(lrk_engine_add(e, &run, 1.0 / (double)g->trained, err));
         lrk_optimizer_step(&adamw, e, rate);
         LRK_TRY(lrk_optimizer_result(&adamw, e, &r, err));
-        compare_number(g, "train.rate", 1e-12, rate, number(want, "lr"), note);
-        compare_number(g, "train.loss", 5e-5, r.loss / (double)g->trained, number(want, "loss"), note);
+        compare_number(g, "train.rate", (lrk_limit){1e-12, NULL, 0.0}, rate, number(want, "lr"), note);
+        compare_number(g, "train.loss", lrk_limit_train_loss(g->report, want), r.loss / (double)g->trained, number(want, "loss"), note);
         const double recorded = number(want, "grad_norm");
-        compare_number(g, "train.gradient_norm", 1e-4, (r.grad_norm - recorded) / recorded, 0.0, note);
+        compare_number(g, "train.gradient_norm", lrk_limit_train_norm(g->report), (r.grad_norm - recorded) / recorded, 0.0, note);
     }
     LRK_TRY(lrk_engine_loss(e, &run, &sum, err));
-    compare_number(g, "train.loss", 5e-5, sum / (double)g->trained, number(train, "final_loss"),
-                   "after the last step");
+    compare_number(g, "train.loss", lrk_limit_train_loss(g->report, lrk_json_at(steps, 0)), sum / (double)g->trained,
+                   number(train, "final_loss"), "after the last step");
     return LRK_OK;
 }
 
@@ -392,11 +396,13 @@ static double signed_gap(const float *want, const float *got, size_t stride, siz
 
 /* Of adapters that began as a part of the weight, as they are written: pair by pair, whose signs are arbitrary. */
 static lrk_status compare_pairs(lrk_golden *g, const lrk_engine *e, const char *dir, const char *name,
-                                double tolerance, lrk_err *err)
+                                lrk_err *err)
 {
     lrk_adapter want = {0};
     LRK_TRY(lrk_adapter_load(&want, path_in(g, dir), err));
-    lrk_check *check = lrk_report_check(g->report, name, tolerance);
+    lrk_check *check = lrk_report_limit(g->report, name, strcmp(dir, "init") == 0
+                                                             ? lrk_limit_start
+                                                             : lrk_limit_final(g->report, g->expected, &want));
     lrk_adapter got = {.rslora = want.rslora, .arena = lrk_arena_growing("adapter")};
     lrk_status status = lrk_adapter_from_model(&got, &e->model, err);
     for (size_t m = 0; status == LRK_OK && m < want.n; m++) {
@@ -424,7 +430,7 @@ static lrk_status compare_final(lrk_golden *g, const lrk_engine *e, lrk_err *err
 {
     lrk_adapter want = {0};
     LRK_TRY(lrk_adapter_load(&want, path_in(g, "final"), err));
-    lrk_check *check = lrk_report_check(g->report, "train.final", 2e-3);
+    lrk_check *check = lrk_report_limit(g->report, "train.final", lrk_limit_final(g->report, g->expected, &want));
     size_t n = 0, there = want.n_stacks;
     lrk_status status = LRK_OK;
     for (size_t i = 0; i < e->model.n_adapted; i++) n += lrk_adapter_parts(e->model.adapted[i]);
@@ -476,13 +482,12 @@ static lrk_status check_training(lrk_golden *g, lrk_err *err)
     lrk_status status = lrk_adapter_load(&adapter, path_in(g, "init"), err);
     const lrk_beginning begin = beginning(train);
     if (status == LRK_OK) status = open_engine(g, &e, &g->base, &adapter, begin, err);
-    /* vectors in f32: roundings of the largest value over the gap to the next one, of some hundredths */
-    if (status == LRK_OK && begin.kind) status = compare_pairs(g, &e, "init", "train.start", 1e-4, err);
+    if (status == LRK_OK && begin.kind) status = compare_pairs(g, &e, "init", "train.start", err);
     /* B is zero, or what was taken out, so the states are those of the base; the taps need a pass that keeps them */
     if (status == LRK_OK) status = hidden(g, &e, err);
     if (status == LRK_OK) status = ten_steps(g, &e, train, err);
     if (status == LRK_OK && lrk_is_dir(path_in(g, "final")))
-        status = begin.kind ? compare_pairs(g, &e, "final", "train.final", 2e-3, err) : compare_final(g, &e, err);
+        status = begin.kind ? compare_pairs(g, &e, "final", "train.final", err) : compare_final(g, &e, err);
     lrk_engine_close(&e);
     lrk_adapter_free(&adapter);
     return status;
@@ -499,7 +504,7 @@ static lrk_status merged_loss(lrk_golden *g, const char *dir, double want, lrk_e
     lrk_status status = open_engine(g, &e, &merged, NULL, plain, err);
     if (status == LRK_OK) status = lrk_engine_loss(&e, &run, &sum, err);
     if (status == LRK_OK)
-        compare_number(g, "loss.merged", 1e-5, sum / (double)g->trained, want, "merged/");
+        compare_number(g, "loss.merged", lrk_limit_loss(want), sum / (double)g->trained, want, "merged/");
     lrk_engine_close(&e);
     lrk_base_close(&merged);
     return status;
@@ -550,6 +555,7 @@ lrk_status lrk_verify_model(const char *dir, lrk_report *report, lrk_err *err)
     lrk_status status = lrk_json_load(&g->expected, path_in(g, "expected.json"), 16 << 20, err);
     if (status == LRK_OK)
         status = lrk_st_open(&g->numbers, path_in(g, "expected.safetensors"), err);
+    report->f32_error = lrk_json_get(g->expected, "f32_error");
     if (status == LRK_OK) status = check_recorded(g, err);
     if (status == LRK_OK) status = read_batch(g, err);
     if (status == LRK_OK) status = check_base(g, err);
@@ -557,6 +563,7 @@ lrk_status lrk_verify_model(const char *dir, lrk_report *report, lrk_err *err)
     if (status == LRK_OK) status = check_training(g, err);
     if (status == LRK_OK) status = check_merged(g, err);
     if (status == LRK_OK) check_all_compared(g);
+    report->f32_error = NULL;
     lrk_st_close(&g->numbers);
     lrk_json_free(g->expected);
     lrk_json_free(g->batch);

@@ -94,6 +94,14 @@ sed -i 's/"loss": 8.12045/"loss": 8.12145/' changed/expected.json
 expect_error 7 "loss.base" "$LORIKEET" verify changed
 grep -q EXCEEDED out || fail "the table does not mark the error"
 
+# twice the recorded f32 error is the tolerance; where none is recorded, a fixed one
+sed 's/"loss": 8.120457/"loss": 8.120461/' "$cases/llama/expected.json" >changed/expected.json
+expect_error 7 "loss.base: error" "$LORIKEET" verify changed
+expect_exit 7 "$LORIKEET" verify changed --json
+grep -q '"f32_error": 4.384' out || fail "what is recorded is not said: $(cat out)"
+sed -i 's/"f32_error"/"elsewhere"/' changed/expected.json
+expect_exit 0 "$LORIKEET" verify changed
+
 # ids and labels of a directory are not taken on trust
 for wrong in 's/"labels": \[-100, 196,/"labels": [-100, 4000000,/' \
     's/"input_ids": \[93,/"input_ids": [4294967297,/'; do
