@@ -175,7 +175,7 @@ static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
     lrk_threads_set((int)c->threads);
     c->options.rank = c->rank;
     c->options.seed = c->seed;
-    for (int i = 0; i < argc; i++) LRK_TRY(lrk_err_prefix(err, load(c, argv[i], err), "%s", argv[i]));
+    for (int i = 0; i < argc; i++) LRK_TRY(load(c, argv[i], err));
     LRK_TRY(lrk_combine(&out, c->adapter, c->weight, c->n, &c->options, &c->residual, err));
     out.notes = lrk_json_ref(c->adapter[0].notes);
     lrk_status status = lrk_adapter_save(&out, c->out, err);

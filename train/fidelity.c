@@ -159,8 +159,9 @@ static lrk_status sum_up(lrk_fidelity *f, const measuring *m, lrk_arena *a, lrk_
     LRK_REQUIRE(err, m->n, LRK_EINPUT, "the rows have no trained token to compare models at");
     LRK_TRY(lrk_alloc(a, m->n, sizeof *kl, "divergences", &kl, err));
     for (size_t i = 0; i < m->n; i++) {
-        LRK_REQUIRE(err, isfinite(m->at[i].kl) && isfinite(m->at[i].loss), LRK_ENUMERIC,
-                    "%s: its logits are not finite", m->model->base.path);
+        const bool reference = isfinite(m->at[i].reference_loss);
+        LRK_REQUIRE(err, reference && isfinite(m->at[i].kl) && isfinite(m->at[i].loss), LRK_ENUMERIC,
+                    "%s: its logits are not finite", (reference ? m->model : m->reference)->base.path);
         kl[i] = m->at[i].kl;
         f->kl_mean += kl[i] / (double)m->n;
         f->loss += m->at[i].loss / (double)m->n;

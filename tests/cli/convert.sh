@@ -63,7 +63,8 @@ for absent in 'starcoder2 num_key_value_heads head_count_kv' 'mixtral num_expert
 done
 
 # adapters: rows of q and k there and back, both files
-for case in llama llama_qv mistral gemma3 phi3 starcoder2 neox mixtral_experts qwen3_moe_experts; do
+for case in llama llama_qv mistral gemma2_odd gemma3 granite olmo2 phi3 qwen2_window qwen3_odd smollm3 smollm3_list starcoder2 \
+    neox mixtral_experts qwen3_moe_experts; do
     expect_exit 0 "$LORIKEET" convert --adapter "$G/$case/adapter" --base "$G/$case" --out l.gguf
     expect_exit 0 "$LORIKEET" convert --adapter l.gguf --base "$G/$case" --out l --json
     grep -qF '"peft": "l"' out || fail "$case: --json: $(cat out)"
