@@ -1,14 +1,15 @@
 /* checkpoint/gguf_from_hf.c -- the keys of a GGUF model from config.json.
  *
- * What GGUF has no place for is refused by name. What it can say and llama.cpp does not follow for
- * this architecture is written, as its own converter does, with a warning: the file describes the
- * model, and our reader takes it so.
+ * What GGUF has no place for is refused by name, and so is what llama.cpp does not load
+ * (gguf_loads.c). What it loads and does not follow for this architecture is written, as its own
+ * converter does, with a warning: the file describes the model, and our reader takes it so.
  * Facts: github.com/ggml-org/llama.cpp, conversion/ and src/models/. */
 #include "checkpoint/merge_tensor.h"
 
 #include "base/log.h"
 #include "checkpoint/gguf_keys.h"
 #include "checkpoint/gguf_source.h"
+#include "checkpoint/gguf_target.h"
 
 #include <float.h>
 #include <math.h>
@@ -16,15 +17,6 @@
 #include <string.h>
 
 static const double pi = 3.14159265358979323846;
-
-/* Everything a conversion needs at hand. */
-typedef struct target {
-    lrk_gguf_writer *w;
-    const lrk_json *config;
-    const lrk_arch *arch;
-    const char *path; /* of the model, for messages */
-    size_t layers, heads, width, head_dim, window;
-} target;
 
 /* ---- rope ---- */
 
@@ -34,36 +26,32 @@ static const lrk_json *object(const lrk_json *parent, const char *key)
     return lrk_json_is(v, LRK_JSON_OBJECT) ? v : NULL;
 }
 
-/* Both spellings of rope parameters: one object (or one for each kind of layer), or theta beside a
- * scaling object. */
-static const lrk_json *rope_object(const lrk_json *config)
+const lrk_json *lrk_rope_object(const lrk_json *config)
 {
     const lrk_json *v = object(config, "rope_parameters");
     const lrk_json *global = object(v, "full_attention");
     return global ? global : v ? v : object(config, "rope_scaling");
 }
 
-static const char *rope_type(const lrk_json *config)
+const char *lrk_rope_type(const lrk_json *config)
 {
-    const lrk_json *rope = rope_object(config);
+    const lrk_json *rope = lrk_rope_object(config);
     const char *type = lrk_json_string(lrk_json_get(rope, "rope_type"), NULL);
     if (!type) type = lrk_json_string(lrk_json_get(rope, "type"), NULL);
     return type ? type : "default";
 }
 
-/* A number beside the rope object or in it, which goes before. */
-static lrk_status rope_real(const lrk_json *config, const char *key, double *out, lrk_err *err)
+lrk_status lrk_rope_real(const lrk_json *config, const char *key, double *out, lrk_err *err)
 {
+    const lrk_json *rope = lrk_rope_object(config);
     LRK_TRY(lrk_json_opt_real(config, key, out, "config.json", err));
-    return rope_object(config)
-               ? lrk_json_opt_real(rope_object(config), key, out, "config.json", err)
-               : LRK_OK;
+    return rope ? lrk_json_opt_real(rope, key, out, "config.json", err) : LRK_OK;
 }
 
 static lrk_status rope_theta(const lrk_json *config, double otherwise, double *theta, lrk_err *err)
 {
     *theta = otherwise;
-    LRK_TRY(rope_real(config, "rope_theta", theta, err));
+    LRK_TRY(lrk_rope_real(config, "rope_theta", theta, err));
     LRK_REQUIRE(err, *theta > 0, LRK_EINPUT, "config.json: rope_theta is missing or not positive");
     return LRK_OK;
 }
@@ -71,10 +59,10 @@ static lrk_status rope_theta(const lrk_json *config, double otherwise, double *t
 lrk_status lrk_llama3_factors(const lrk_json *config, size_t head_dim, float *out, size_t *n,
                               lrk_err *err)
 {
-    const lrk_json *rope = rope_object(config);
+    const lrk_json *rope = lrk_rope_object(config);
     double theta, factor = 0, low = 1, high = 4, original = 0;
     *n = 0;
-    if (strcmp(rope_type(config), "llama3") != 0) return LRK_OK;
+    if (strcmp(lrk_rope_type(config), "llama3") != 0) return LRK_OK;
     LRK_REQUIRE(err, head_dim / 2 <= LRK_MAX_HALF_HEAD, LRK_ESUPPORT,
                 "config.json: heads of %zu are not supported", head_dim);
     LRK_TRY(rope_theta(config, 10000, &theta, err));
@@ -101,7 +89,7 @@ lrk_status lrk_llama3_factors(const lrk_json *config, size_t head_dim, float *ou
 
 static bool is_longrope(const lrk_json *config, const lrk_arch *arch)
 {
-    const char *type = rope_type(config);
+    const char *type = lrk_rope_type(config);
     const bool older = strcmp(type, "su") == 0 || strcmp(type, "yarn") == 0;
     return strcmp(type, "longrope") == 0 || (arch->partial_rotary && older);
 }
@@ -109,7 +97,7 @@ static bool is_longrope(const lrk_json *config, const lrk_arch *arch)
 lrk_status lrk_longrope_factors(const lrk_json *config, const lrk_arch *arch, const char *key,
                                 float *out, size_t *n, lrk_err *err)
 {
-    const lrk_json *list = lrk_json_get(rope_object(config), key);
+    const lrk_json *list = lrk_json_get(lrk_rope_object(config), key);
     *n = 0;
     if (!is_longrope(config, arch)) return LRK_OK;
     LRK_REQUIRE(err, lrk_json_is(list, LRK_JSON_ARRAY) && lrk_json_size(list) <= LRK_MAX_HALF_HEAD,
@@ -120,26 +108,26 @@ lrk_status lrk_longrope_factors(const lrk_json *config, const lrk_arch *arch, co
     return LRK_OK;
 }
 
-static void full_key(const target *t, const char *key, char out[LRK_NAME_MAX])
+static void full_key(const lrk_gguf_target *t, const char *key, char out[LRK_NAME_MAX])
 {
     snprintf(out, LRK_NAME_MAX, "%s.%s", t->arch->gguf, key);
 }
 
-static void put_real(const target *t, const char *key, double v)
+static void put_real(const lrk_gguf_target *t, const char *key, double v)
 {
     char full[LRK_NAME_MAX];
     full_key(t, key, full);
     lrk_gguf_put_f32(t->w, full, (float)v);
 }
 
-static void put_size(const target *t, const char *key, size_t v)
+static void put_size(const lrk_gguf_target *t, const char *key, size_t v)
 {
     char full[LRK_NAME_MAX];
     full_key(t, key, full);
     lrk_gguf_put_u32(t->w, full, (uint32_t)v);
 }
 
-static void put_type(const target *t, const char *type)
+static void put_type(const lrk_gguf_target *t, const char *type)
 {
     char full[LRK_NAME_MAX];
     full_key(t, "rope.scaling.type", full);
@@ -147,7 +135,7 @@ static void put_type(const target *t, const char *type)
 }
 
 /* The file says what the model does, and this reader of it does something else. */
-static void not_followed(const target *t, const char *key, double says, double computes)
+static void not_followed(const lrk_gguf_target *t, const char *key, double says, double computes)
 {
     lrk_warn("%s: config.json: %s is %g, which the file says, but llama.cpp computes %s with %g: "
              "numbers come out differently there",
@@ -155,11 +143,11 @@ static void not_followed(const target *t, const char *key, double says, double c
 }
 
 /* What config.json must say where GGUF has no key and llama.cpp assumes it. */
-static lrk_status must_be(const target *t, const char *key, double value, double otherwise,
+static lrk_status must_be(const lrk_gguf_target *t, const char *key, double value, double otherwise,
                           lrk_err *err)
 {
     double v = otherwise;
-    LRK_TRY(rope_real(t->config, key, &v, err));
+    LRK_TRY(lrk_rope_real(t->config, key, &v, err));
     LRK_REQUIRE(
         err, v == value, LRK_ESUPPORT,
         "%s: config.json: %s is %g; GGUF has no place for it, and llama.cpp computes with %g",
@@ -168,28 +156,28 @@ static lrk_status must_be(const target *t, const char *key, double value, double
 }
 
 /* A number of yarn that is `usual` nearly always, so much that llama.cpp reads no key. */
-static lrk_status put_beta(const target *t, const char *key, const char *gguf, double usual,
+static lrk_status put_beta(const lrk_gguf_target *t, const char *key, const char *gguf, double usual,
                            lrk_err *err)
 {
     double v = usual;
-    LRK_TRY(rope_real(t->config, key, &v, err));
+    LRK_TRY(lrk_rope_real(t->config, key, &v, err));
     if (v == usual) return LRK_OK;
     put_real(t, gguf, v);
     not_followed(t, key, v, usual);
     return LRK_OK;
 }
 
-static lrk_status put_yarn(const target *t, double factor, double original, lrk_err *err)
+static lrk_status put_yarn(const lrk_gguf_target *t, double factor, double original, lrk_err *err)
 {
     double scale = 0, all = 0;
     bool truncate = true;
     LRK_TRY(put_beta(t, "beta_fast", "rope.scaling.yarn_beta_fast", 32, err));
     LRK_TRY(put_beta(t, "beta_slow", "rope.scaling.yarn_beta_slow", 1, err));
-    LRK_TRY(lrk_json_opt_bool(rope_object(t->config), "truncate", &truncate, "config.json", err));
+    LRK_TRY(lrk_json_opt_bool(lrk_rope_object(t->config), "truncate", &truncate, "config.json", err));
     LRK_REQUIRE(err, truncate, LRK_ESUPPORT,
                 "%s: config.json: truncate is false; GGUF has no place for it", t->path);
-    LRK_TRY(rope_real(t->config, "attention_factor", &scale, err));
-    LRK_TRY(rope_real(t->config, "mscale_all_dim", &all, err));
+    LRK_TRY(lrk_rope_real(t->config, "attention_factor", &scale, err));
+    LRK_TRY(lrk_rope_real(t->config, "mscale_all_dim", &all, err));
     put_type(t, "yarn");
     put_real(t, "rope.scaling.factor", factor);
     put_size(t, "rope.scaling.original_context_length", (size_t)original);
@@ -202,7 +190,7 @@ static lrk_status put_yarn(const target *t, double factor, double original, lrk_
         put_real(t, "rope.scaling.yarn_log_multiplier", 0.1 * all);
     } else {
         double m = 0;
-        LRK_TRY(rope_real(t->config, "mscale", &m, err));
+        LRK_TRY(lrk_rope_real(t->config, "mscale", &m, err));
         if (scale <= 0 && m > 0 && all > 0)
             scale = lrk_gguf_mscale(factor, m) / lrk_gguf_mscale(factor, all);
     }
@@ -210,15 +198,15 @@ static lrk_status put_yarn(const target *t, double factor, double original, lrk_
     return LRK_OK;
 }
 
-static lrk_status put_scaling(const target *t, lrk_err *err)
+static lrk_status put_scaling(const lrk_gguf_target *t, lrk_err *err)
 {
-    const char *type = rope_type(t->config);
+    const char *type = lrk_rope_type(t->config);
     const double max = lrk_json_number(lrk_json_get(t->config, "max_position_embeddings"));
     double factor = 0, original = 0, scale = 0;
-    LRK_TRY(rope_real(t->config, "factor", &factor, err));
-    LRK_TRY(rope_real(t->config, "attention_factor", &scale, err));
-    if (rope_object(t->config))
-        LRK_TRY(lrk_json_opt_real(rope_object(t->config), "original_max_position_embeddings",
+    LRK_TRY(lrk_rope_real(t->config, "factor", &factor, err));
+    LRK_TRY(lrk_rope_real(t->config, "attention_factor", &scale, err));
+    if (lrk_rope_object(t->config))
+        LRK_TRY(lrk_json_opt_real(lrk_rope_object(t->config), "original_max_position_embeddings",
                                   &original, "config.json", err));
     LRK_TRY(lrk_json_opt_real(t->config, "original_max_position_embeddings", &original,
                               "config.json", err));
@@ -247,7 +235,7 @@ static lrk_status put_scaling(const target *t, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status put_rope(const target *t, lrk_err *err)
+static lrk_status put_rope(const lrk_gguf_target *t, lrk_err *err)
 {
     double theta, local = 10000, otherwise = t->arch->theta > 0 ? t->arch->theta : 10000;
     if (t->arch->theta_key)
@@ -265,7 +253,7 @@ static lrk_status put_rope(const target *t, lrk_err *err)
 
 /* ---- sizes and numbers ---- */
 
-static lrk_status need_size(const target *t, const char *key, size_t *out, lrk_err *err)
+static lrk_status need_size(const lrk_gguf_target *t, const char *key, size_t *out, lrk_err *err)
 {
     *out = 0;
     LRK_TRY(lrk_json_opt_size(t->config, key, 1, INT32_MAX, out, t->path, err));
@@ -273,7 +261,7 @@ static lrk_status need_size(const target *t, const char *key, size_t *out, lrk_e
     return LRK_OK;
 }
 
-static lrk_status put_numbers(const target *t, lrk_err *err)
+static lrk_status put_numbers(const lrk_gguf_target *t, lrk_err *err)
 {
     for (const lrk_size_key *k = NULL; (k = lrk_size_key_next(t->arch, k));) {
         size_t v = 0;
@@ -290,7 +278,7 @@ static lrk_status put_numbers(const target *t, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status put_heads(target *t, lrk_err *err)
+static lrk_status put_heads(lrk_gguf_target *t, lrk_err *err)
 {
     const bool absent = !lrk_json_get(t->config, "num_key_value_heads");
     size_t key_heads = absent && t->arch->key_heads ? t->arch->key_heads : t->heads;
@@ -299,7 +287,7 @@ static lrk_status put_heads(target *t, lrk_err *err)
                               err));
     if (t->arch->rotary_key)
         LRK_TRY(lrk_json_opt_real(t->config, t->arch->rotary_key, &share, t->path, err));
-    LRK_TRY(rope_real(t->config, "partial_rotary_factor", &share, err));
+    LRK_TRY(lrk_rope_real(t->config, "partial_rotary_factor", &share, err));
     put_size(t, "attention.head_count_kv", key_heads);
     put_size(t, "attention.key_length", t->head_dim);
     put_size(t, "attention.value_length", t->head_dim);
@@ -320,7 +308,7 @@ static lrk_status put_heads(target *t, lrk_err *err)
 }
 
 /* The stored matrices make one wide head; the sizes of whole heads have names of their own. */
-static lrk_status put_latent(const target *t, lrk_err *err)
+static lrk_status put_latent(const lrk_gguf_target *t, lrk_err *err)
 {
     size_t plain, rotary, value, rank, query_rank = 0;
     bool interleave = true;
@@ -342,7 +330,7 @@ static lrk_status put_latent(const target *t, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status put_groups(const target *t, lrk_err *err)
+static lrk_status put_groups(const lrk_gguf_target *t, lrk_err *err)
 {
     const char *method = "greedy";
     size_t groups, used;
@@ -353,7 +341,7 @@ static lrk_status put_groups(const target *t, lrk_err *err)
                 LRK_EINPUT, "%s: config.json: routed_scaling_factor is missing", t->path);
     LRK_TRY(need_size(t, "n_group", &groups, err));
     LRK_TRY(need_size(t, "topk_group", &used, err));
-    if (groups == 1) return LRK_OK;
+    if (used == groups) return LRK_OK; /* no choice of groups, and llama.cpp ends at such keys */
     put_size(t, "expert_group_count", groups);
     put_size(t, "expert_group_used_count", used);
     if (!t->arch->sigmoid)
@@ -365,7 +353,7 @@ static lrk_status put_groups(const target *t, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status put_experts(const target *t, lrk_err *err)
+static lrk_status put_experts(const lrk_gguf_target *t, lrk_err *err)
 {
     const lrk_arch *a = t->arch;
     const lrk_json *dense = lrk_json_get(t->config, "mlp_only_layers");
@@ -403,7 +391,7 @@ static lrk_status put_experts(const target *t, lrk_err *err)
 /* ---- windows ---- */
 
 /* Whether layer i has a window: as layer_types says, else by the family's rule. */
-static bool windowed(const target *t, size_t pattern, size_t from, size_t i)
+static bool windowed(const lrk_gguf_target *t, size_t pattern, size_t from, size_t i)
 {
     const lrk_json *types = lrk_json_get(t->config, "layer_types");
     const bool listed = lrk_json_is(types, LRK_JSON_ARRAY);
@@ -414,11 +402,11 @@ static bool windowed(const target *t, size_t pattern, size_t from, size_t i)
 }
 
 /* Flags of layers, where they are not what llama.cpp takes them to be. */
-static lrk_status put_pattern(const target *t, lrk_err *err)
+static lrk_status put_pattern(const lrk_gguf_target *t, lrk_err *err)
 {
     size_t pattern = t->arch->pattern, from = 28;
     int32_t flag[1024];
-    bool usual = t->arch->pattern;
+    bool usual = t->arch->pattern, any = false;
     char full[LRK_NAME_MAX];
     LRK_TRY(lrk_json_opt_size(t->config, "sliding_window_pattern", 1, INT32_MAX, &pattern, t->path,
                               err));
@@ -426,15 +414,18 @@ static lrk_status put_pattern(const target *t, lrk_err *err)
     LRK_REQUIRE(err, t->layers <= 1024, LRK_ESUPPORT, "%s: %zu layers", t->path, t->layers);
     for (size_t i = 0; i < t->layers; i++) {
         flag[i] = windowed(t, pattern, from, i);
+        any = any || flag[i];
         usual = usual && flag[i] == ((i + 1) % t->arch->pattern != 0);
     }
+    LRK_REQUIRE(err, any || !t->arch->pattern, LRK_ESUPPORT,
+                "%s: config.json: no layer has a window; llama.cpp loads %s with some only", t->path, t->arch->gguf);
     full_key(t, "attention.sliding_window_pattern", full);
     if (!usual) lrk_gguf_put_i32s(t->w, full, flag, t->layers);
     return LRK_OK;
 }
 
 /* Layers without rope have no key: each n-th has none. */
-static lrk_status check_no_rope(const target *t, lrk_err *err)
+static lrk_status check_no_rope(const lrk_gguf_target *t, lrk_err *err)
 {
     const lrk_json *list = lrk_json_get(t->config, "no_rope_layers");
     size_t step = t->arch->no_rope_step;
@@ -455,7 +446,7 @@ static lrk_status check_no_rope(const target *t, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status put_windows(const target *t, lrk_err *err)
+static lrk_status put_windows(const lrk_gguf_target *t, lrk_err *err)
 {
     size_t window = t->arch->pattern ? t->arch->window_size : 0;
     bool gate = false;
@@ -483,24 +474,18 @@ static lrk_status put_windows(const target *t, lrk_err *err)
 
 /* ---- all ---- */
 
-/* Of a family with such blocks llama.cpp has all biases and a head of its own. */
-static lrk_status put_parallel(const target *t, lrk_err *err)
+static lrk_status put_parallel(const lrk_gguf_target *t, lrk_err *err)
 {
-    bool parallel = true, bias = true, tied = false;
+    bool parallel = true;
     char full[LRK_NAME_MAX];
     if (!t->arch->parallel) return LRK_OK;
-    LRK_TRY(lrk_json_opt_bool(t->config, t->arch->bias, &bias, t->path, err));
-    LRK_TRY(lrk_json_opt_bool(t->config, "tie_word_embeddings", &tied, t->path, err));
-    LRK_REQUIRE(err, bias && !tied, LRK_ESUPPORT, "%s: config.json: %s; llama.cpp loads %s with %s only", t->path,
-                tied ? "tie_word_embeddings is true" : "attention_bias is false", t->arch->gguf,
-                tied ? "a head of its own" : "biases of attention");
     LRK_TRY(lrk_json_opt_bool(t->config, t->arch->parallel, &parallel, t->path, err));
     full_key(t, "use_parallel_residual", full);
     lrk_gguf_put_bool(t->w, full, parallel);
     return LRK_OK;
 }
 
-static lrk_status put_family(target *t, lrk_err *err)
+static lrk_status put_family(lrk_gguf_target *t, lrk_err *err)
 {
     const lrk_arch *a = t->arch;
     const char *activation = a->activation ? a->activation : "silu", *stated = activation;
@@ -520,13 +505,6 @@ static lrk_status put_family(target *t, lrk_err *err)
                 t->path);
     put_real(t, a->eps_key ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
              eps);
-    LRK_REQUIRE(err,
-                !(a->keys & LRK_KEYS_SOFTCAPS) ||
-                    !lrk_json_is(lrk_json_get(t->config, "attn_logit_softcapping"), LRK_JSON_NULL),
-                LRK_ESUPPORT,
-                "%s: config.json: attn_logit_softcapping is null; llama.cpp computes %s "
-                "with one",
-                t->path, a->gguf);
     if (strcmp(activation, "gelu") == 0)
         lrk_warn("%s: the model's GELU is exact, llama.cpp computes %s with its approximation by tanh", t->path, a->gguf);
     return put_parallel(t, err);
@@ -537,7 +515,7 @@ lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_
     char known[LRK_ARCH_LIST];
     const char *path = lrk_weights_path(base), *slash = strrchr(path, '/');
     const char *name = slash && slash[1] ? slash + 1 : path;
-    target t = {
+    lrk_gguf_target t = {
         .w = w, .config = lrk_weights_config(base), .arch = lrk_weights_arch(base), .path = path};
     lrk_tensor embedding;
     lrk_arch_list(known, false);
@@ -550,6 +528,7 @@ lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_
     lrk_gguf_put_string(w, "general.type", "model", 5);
     lrk_gguf_put_string(w, "general.name", name, strlen(name));
     LRK_TRY(put_family(&t, err));
+    LRK_TRY(lrk_gguf_loads(&t, err));
     LRK_TRY(put_numbers(&t, err));
     LRK_TRY(t.arch->latent ? put_latent(&t, err) : put_heads(&t, err));
     LRK_TRY(put_experts(&t, err));

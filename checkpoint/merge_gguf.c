@@ -1,4 +1,5 @@
 /* checkpoint/merge_gguf.c -- a merged model as a GGUF file. */
+#include "checkpoint/gguf_target.h"
 #include "checkpoint/merge_tensor.h"
 
 #include "base/size.h"
@@ -137,6 +138,8 @@ static lrk_status declare(const lrk_merge_job *job, const derived d[DERIVED], lr
 static lrk_status write_file(lrk_merge_job *job, lrk_gguf_writer *w, lrk_err *err)
 {
     derived d[DERIVED] = {{.n = 0}};
+    const bool own_head = lrk_merge_item_find(job, "output.weight") != NULL;
+    LRK_TRY(lrk_gguf_check_head(lrk_weights_arch(job->base), own_head, lrk_weights_path(job->base), err));
     LRK_TRY(put_keys(job, w, err));
     LRK_TRY(derive(job, d, err));
     LRK_TRY(declare(job, d, w, err));

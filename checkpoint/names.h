@@ -52,6 +52,9 @@ enum {
     LRK_KEYS_LATENT = 16
 };
 
+/* The heads that llama.cpp loads. */
+enum { LRK_HEAD_ANY, LRK_HEAD_TIED, LRK_HEAD_OWN };
+
 /* An architecture that exists on both sides. Keys are those of config.json; NULL: there is none. */
 typedef struct lrk_arch {
     const char *gguf;       /* general.architecture: "llama" */
@@ -60,6 +63,10 @@ typedef struct lrk_arch {
     unsigned names;         /* one of the dialects above; 0: LRK_NAMES_LLAMA */
     unsigned keys;          /* groups */
     bool permuted_qk, norm_plus_one;
+    int head;               /* one of the three above */
+    bool heads_fill_width;  /* llama.cpp reads no size of a head: it is width / heads */
+    bool rope_divisors;     /* it reads those of Llama 3 */
+    bool needs_bias;        /* it loads no file without the biases of `bias` */
     const char *bias;                        /* whether q, k, v and o have biases; without this key
                                                 GGUF has no place for o's */
     const char *mlp_bias;                    /* the same of the feed-forward part */

@@ -48,6 +48,48 @@ grep -qF 'query_pre_attn_scalar is 20, which the file says, but llama.cpp comput
 expect_error 3 'they do not belong together' \
     "$LORIKEET" convert --model "$G/gemma3" --tokenizer "$G/llama" --out x.gguf
 
+# what llama.cpp does not load, or computes wrong without a word: each was seen there
+not_written() { # CASE MESSAGE SED-EXPRESSION
+    cp -r "$G/$1" altered
+    chmod -R u+w altered
+    sed -i "$3" altered/config.json
+    ! cmp -s "$G/$1/config.json" altered/config.json || fail "$1: nothing was altered: $3"
+    expect_error 3 "$2" "$LORIKEET" convert --model altered --tokenizer small --out x.gguf
+    rm -rf altered
+}
+not_written neox 'attention_bias is false; llama.cpp loads gptneox with biases only' 's/\("attention_bias": \)true/\1false/'
+not_written starcoder2 'use_bias is false; llama.cpp loads starcoder2 with biases only' 's/\("use_bias": \)true/\1false/'
+not_written olmo2 'head_dim is 24; llama.cpp loads olmo2 with hidden_size / num_attention_heads only, 48 / 4' \
+    's/"hidden_size"/"head_dim": 24, &/'
+not_written olmo2 'rope scaling llama3; llama.cpp does not load it for olmo2' 's/\("rope_type": "\)default/\1llama3/'
+not_written deepseek_v2 'rope scaling linear; llama.cpp computes another attention with it for deepseek2' \
+    's/\("rope_type": "\)default/\1linear/'
+not_written gemma2_odd 'final_logit_softcapping is null; llama.cpp computes gemma2 with one' \
+    's/\("final_logit_softcapping": \)5.0/\1null/'
+not_written gemma3 'attention_factor is 1.5; llama.cpp computes gemma3 with it in layers that have a window too' \
+    's/"factor"/"attention_factor": 1.5, &/'
+not_written gemma3 'no layer has a window; llama.cpp loads gemma3 with some only' 's/"sliding_attention",/"full_attention",/g'
+# without its head, and tied
+cp -r "$G/olmo2" tied
+chmod -R u+w tied
+sed -i 's/\("tie_word_embeddings": \)false/\1true/' tied/config.json
+python3 - tied/model.safetensors <<'END'
+import json, struct, sys
+data = open(sys.argv[1], "rb").read()
+n, = struct.unpack("<Q", data[:8])
+head = json.loads(data[8:8 + n])
+tensors = {k: data[8 + n + v["data_offsets"][0]:8 + n + v["data_offsets"][1]] for k, v in head.items()
+           if k not in ("__metadata__", "lm_head.weight")}
+at, rows = 0, {}
+for k, v in tensors.items():
+    rows[k] = dict(head[k], data_offsets=[at, at + len(v)])
+    at += len(v)
+text = json.dumps(rows).encode()
+open(sys.argv[1], "wb").write(struct.pack("<Q", len(text)) + text + b"".join(tensors.values()))
+END
+expect_error 3 'the head is tied to the embedding; llama.cpp loads olmo2 with a head of its own only' \
+    "$LORIKEET" convert --model tied --tokenizer small --out x.gguf
+
 # what transformers' classes have by default may be left out
 for absent in 'starcoder2 num_key_value_heads head_count_kv' 'mixtral num_experts_per_tok expert_used_count'; do
     set -- $absent
