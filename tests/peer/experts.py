@@ -1,9 +1,10 @@
 """Adapters beside experts, for tests/peer/experts.sh.
 
-usage: experts.py make TOKENIZER-DIR MODEL-DIR [BASE-DIR OUT-DIR]...
+usage: experts.py make TOKENIZER-DIR MODEL-DIR [BASE-DIR OUT-DIR]... -- [BASE-DIR OUT-DIR]...
            MODEL-DIR: a tiny mixture of experts that has a tokenizer; OUT-DIR: an adapter with a module for each expert, as
            PEFT wrote before transformers 5, and PEFT's logits with it, a directory that load_peft.py compares with; and
-           in fewer/ the same adapter without one expert's down projection
+           in fewer/ the same adapter without one expert's down projection. Behind --, OUT-DIR: a golden directory of that
+           base with an adapter beside whole parameters, experts and router: PEFT's logits, loss and gradients
        experts.py same BASE-DIR [ADAPTER-DIR MERGED-DIR]...   one text from PEFT's logits and those of the merged model
 """
 import json
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
@@ -57,6 +58,32 @@ def each(base, out):
     fewer(out / "adapter", out / "fewer")
 
 
+def stacks(base, out):
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation="eager")
+    model = get_peft_model(model, LoraConfig(
+        r=RANK, lora_alpha=6, target_modules=["o_proj"], task_type="CAUSAL_LM",
+        target_parameters=["mlp.experts.gate_up_proj", "mlp.experts.down_proj", "mlp.gate.weight"])).eval()
+    draw = torch.Generator().manual_seed(1)
+    trained = {n.replace(".default", ""): p for n, p in model.named_parameters() if p.requires_grad}
+    for n, p in trained.items():
+        p.data = torch.randn(p.shape, generator=draw) * (0.15 if "lora_B" in n else p.shape[1] ** -0.5)
+    model.save_pretrained(out / "adapter")
+    for name in ("config.json", "model.safetensors", "batch.json"):
+        shutil.copy(base / name, out)
+    tensors = {n: t for n, t in load_file(base / "expected.safetensors").items() if n.startswith("logits.base.")}
+    loss, count = 0.0, 0
+    for n, row in enumerate(json.loads((out / "batch.json").read_text())["rows"]):
+        logits, labels = model(torch.tensor([row["input_ids"]])).logits[0], torch.tensor(row["labels"][1:])
+        tensors[f"logits.adapter.row{n}"] = logits.detach().contiguous()
+        loss = loss + torch.nn.functional.cross_entropy(logits[:-1], labels, reduction="sum")
+        count += (labels != -100).sum()
+    (loss / count).backward()
+    tensors |= {"grad." + n: p.grad for n, p in trained.items()}
+    save_file(tensors, out / "expected.safetensors")
+    golden = json.loads((base / "expected.json").read_text())
+    (out / "expected.json").write_text(json.dumps({"base": golden["base"], "adapter": {"loss": (loss / count).item()}}))
+
+
 def fewer(adapter, out):
     out.mkdir()
     tensors = load_file(adapter / "adapter_model.safetensors")
@@ -79,8 +106,10 @@ def model(tokenizer, out):
 
 def make(tokenizer, out, *pairs):
     model(tokenizer, out)
-    for base, adapted in zip(pairs[::2], pairs[1::2]):
-        each(base, adapted)
+    end = pairs.index(Path("--"))
+    for make_one, some in ((each, pairs[:end]), (stacks, pairs[end + 1:])):
+        for base, adapted in zip(some[::2], some[1::2]):
+            make_one(base, adapted)
 
 
 def differ(base, adapter, merged):

@@ -12,7 +12,8 @@ there_and_back() {
     "$LORIKEET" merge --model "$1" --adapter "$2/adapter" --out "merged_$name"
     printf '%s\n' "adapter $1 again_$name $2" "merged merged_$name $2" >>checks
 }
-peer experts make "$G/llama" moe "$G/mixtral" each_mixtral "$G/qwen3_moe" each_qwen3_moe
+peer experts make "$G/llama" moe "$G/mixtral" each_mixtral "$G/qwen3_moe" each_qwen3_moe -- \
+    "$G/deepseek_v2" stacks_deepseek_v2 "$G/deepseek_v3" stacks_deepseek_v3
 for case in mixtral qwen3_moe; do
     there_and_back "$G/$case" "each_$case"
     # as GGUF: one tensor of all experts, and a module for each again
@@ -24,6 +25,11 @@ for case in mixtral qwen3_moe; do
     [ ! -e no.gguf ] || fail "a refused adapter is there"
 done
 for case in mixtral_experts qwen3_moe_experts; do there_and_back "$G/$case" "$G/$case"; done
+for case in deepseek_v2 deepseek_v3; do # routers with groups, a bias, shared experts beside: gradients too
+    expect_exit 0 "$LORIKEET" verify "stacks_$case"
+    grep -qE '^gradients +10 ' out || fail "$case: not all gradients: $(cat out)"
+    there_and_back "$G/$case" "stacks_$case"
+done
 peer load_peft checks
 
 # trained here: every linear layer; stacks and a router; a dense layer's feed-forward block alone
