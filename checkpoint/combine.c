@@ -46,10 +46,47 @@ static const char *base_hash(const lrk_adapter *a)
     return lrk_json_string(lrk_json_get(a->notes, LRK_NOTE_BASE), NULL);
 }
 
+/* "name" of "owner/name", "/some/where/name" and "name/". */
+static const char *last_part(const char *path, size_t *n)
+{
+    if (!path) path = "";
+    *n = strlen(path);
+    while (*n && path[*n - 1] == '/') --*n;
+    size_t begin = *n;
+    while (begin && path[begin - 1] != '/') begin--;
+    *n -= begin;
+    return path + begin;
+}
+
+/* The same model may lie in many places, and a name may be none at all. */
+static bool other_name(const char *x, const char *y)
+{
+    size_t n, m;
+    const char *a = last_part(x, &n), *b = last_part(y, &m);
+    return n && m && (n != m || memcmp(a, b, n) != 0);
+}
+
+/* Against adapter 0. */
+static lrk_status check_base(const combining *c, size_t i, lrk_err *err)
+{
+    const lrk_adapter *first = &c->adapter[0], *a = &c->adapter[i];
+    const char *hash = base_hash(first), *other = base_hash(a);
+    if (c->options->any_base) return LRK_OK;
+    if (hash && other) {
+        LRK_REQUIRE(err, strcmp(hash, other) == 0, LRK_EINPUT,
+                    "adapters 1 and %zu are of different bases: they were trained on weights with hashes %.16s... and "
+                    "%.16s...; --any-base combines them all the same", i + 1, hash, other);
+        return LRK_OK;
+    }
+    LRK_REQUIRE(err, !other_name(first->base_model, a->base_model), LRK_EINPUT,
+                "adapters 1 and %zu are of different bases: they call them '%s' and '%s'; --any-base combines them all "
+                "the same", i + 1, first->base_model, a->base_model);
+    return LRK_OK;
+}
+
 static lrk_status check_adapter(const combining *c, size_t i, lrk_err *err)
 {
     const lrk_adapter *a = &c->adapter[i];
-    const char *first = base_hash(&c->adapter[0]), *hash = base_hash(a);
     LRK_TRY(lrk_err_prefix(err, lrk_adapter_check_plain(a, err), "adapter %zu", i + 1));
     LRK_REQUIRE(err, !a->dora, LRK_ESUPPORT, "adapter %zu is DoRA: magnitudes cannot be combined; merge it into its base",
                 i + 1);
@@ -60,10 +97,7 @@ static lrk_status check_adapter(const combining *c, size_t i, lrk_err *err)
                 "adapter %zu brings an embedding or a head of its own, or rows of them (modules_to_save, "
                 "trainable_token_indices), which cannot be combined", i + 1);
     LRK_REQUIRE(err, isfinite(c->weight[i]), LRK_EUSAGE, "the weight of adapter %zu is not finite", i + 1);
-    LRK_REQUIRE(err, !first || !hash || strcmp(first, hash) == 0, LRK_EINPUT,
-                "adapters 1 and %zu are of different bases: they were trained on weights with hashes %.16s... and %.16s...",
-                i + 1, first, hash);
-    return LRK_OK;
+    return check_base(c, i, err);
 }
 
 static int by_path(const void *a, const void *b)

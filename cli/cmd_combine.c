@@ -195,6 +195,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                                 {"rank", LRK_OPTION_SIZE, &c.rank, false, LRK_RANGE_RANK},
                                 {"density", LRK_OPTION_REAL, &c.options.density, false, "(0,1]"},
                                 {"seed", LRK_OPTION_SIZE, &c.seed, false, NULL},
+                                {"any-base", LRK_OPTION_FLAG, &c.options.any_base, false, NULL},
                                 {"threads", LRK_OPTION_SIZE, &c.threads, false, LRK_RANGE_THREADS},
                                 {"json", LRK_OPTION_FLAG, &c.json, false, NULL}};
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
@@ -225,6 +226,7 @@ const lrk_command lrk_command_combine = {
             "  --rank N       svd: rank of the result (the largest rank of an adapter)\n"
             "  --density X    share of numbers that magnitude_prune, ties and dare keep (1)\n"
             "  --seed N       of dare's choice (42)\n"
+            "  --any-base     combine adapters of different bases of one shape all the same\n"
             "  --threads N    threads (0: one for each processor)\n"
             "  --json         print the report as JSON\n"
             "\n"

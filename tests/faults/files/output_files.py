@@ -141,7 +141,9 @@ combined(
     "in one adapter and .* in another",
     load("llama_gguf_q4_k/adapter/adapter_config.json"),
     Link(GOLDEN + "/llama_gguf_q4_k/adapter/adapter_model.safetensors"),
+    ["--any-base"],
 )
+combined("bases_named", "adapters 1 and 2 are of different bases", {**CONFIG, "base_model_name_or_path": "some/other"})
 combined("manifest", r"two/manifest\.json", more={"two/manifest.json": '{"format"'})
 combined("manifest_other", r"two/manifest\.json: format", more={"two/manifest.json": '{"format": "x"}'})
 for name, argv in (
@@ -178,6 +180,11 @@ good(
     "combine/one_knows_its_base",
     ["combine", "one", "two", "--out", "out"],
     {**adapter("one", weights=noted("a" * 64)), **adapter("two")},
+)
+good(
+    "combine/base_elsewhere",
+    ["combine", "one", "two", "--out", "out"],
+    {**adapter("one"), **adapter("two", {**CONFIG, "base_model_name_or_path": "/models/llama/"})},
 )
 good(
     "combine/alone",
