@@ -269,7 +269,8 @@ static lrk_var *apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_i
     for (int i = 0; i < n_in; i++) {
         if (in[i]) lrk_tape_restore(t, in[i]);
     }
-    for (int i = 0; i < op->n_out; i++) place_result(t, &n, i);
+    for (int i = 0; i < op->n_out; i++)
+        if (n.shapes.out[i].name) place_result(t, &n, i);
     for (int i = 0; n.needs_grad && i < op->n_saved; i++) {
         if (!n.shapes.saved[i].name) continue;
         lrk_var *v = n.saved[i] = place(t, &n, &n.shapes.saved[i]);
@@ -290,6 +291,11 @@ static lrk_var *apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_i
 lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr)
 {
     return apply(t, op, in, n_in, attr, false);
+}
+
+lrk_var *lrk_result(const lrk_tape *t, const lrk_var *first, int i)
+{
+    return first && t->err.status == LRK_OK ? t->nodes[first->node].out[i] : NULL;
 }
 
 lrk_var *lrk_apply_late(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr)

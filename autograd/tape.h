@@ -70,6 +70,9 @@ lrk_var *lrk_parameter(lrk_tape *t, const lrk_tensor *value, const lrk_tensor *g
 /* Runs the op and returns out[0]. attr must live until the end of the backward pass. */
 lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr);
 
+/* out[i] of the op whose out[0] this is; NULL where it has none. */
+lrk_var *lrk_result(const lrk_tape *t, const lrk_var *first, int i);
+
 /* The same for a result that nobody reads before the next op is applied: where that one joins this (kernels/op.h) one
  * kernel does both, else this one's runs first. Nothing else differs: memory, gradients and bits are those of
  * lrk_apply. Whatever asks the tape for something, lrk_tape_status too, finds the result there. */

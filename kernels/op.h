@@ -18,7 +18,7 @@
 #include "base/device.h"
 #include "base/tensor.h"
 
-enum { LRK_MAX_IN = 12, LRK_MAX_OUT = 2, LRK_MAX_SAVED = 3 };
+enum { LRK_MAX_IN = 12, LRK_MAX_OUT = 3, LRK_MAX_SAVED = 3 };
 
 /* What a kernel was compiled for. The CPU has one set of kernels for each level of base/cpu.h, built
  * from the same source; the level in use is looked up at each call, so LRK_CPU= and tests choose. */

@@ -80,6 +80,58 @@ static lrk_var *project(const lrk_pass *p, const lrk_projection *w, lrk_var *x)
     return project_rows(p, w, 0, lrk_rows(&w->weight), x);
 }
 
+/* n rows of a matrix, from `first` on, and what is beside them. */
+typedef struct lrk_slice {
+    const lrk_projection *w;
+    size_t first, n;
+} lrk_slice;
+
+/* Whether one op makes the results of all: they share an adapter, or their A lie one below the other. */
+static bool as_one(const lrk_slice *s, int n)
+{
+    int adapted = 0, following = 0;
+    if (s[0].w == s[n - 1].w) return s[0].w->adapted && !s[0].w->m.rank && !s[0].w->a0.rank;
+    for (int i = 0; i < n; i++) {
+        adapted += s[i].w->adapted;
+        following += s[i].w->follows;
+    }
+    return following > 0 && following + 1 == adapted;
+}
+
+/* Results of up to three slices with the same input. */
+static void project_all(const lrk_pass *p, const lrk_slice *s, int n, lrk_var *x, lrk_var **y)
+{
+    lrk_tape *t = p->tape;
+    if (!as_one(s, n)) {
+        for (int i = 0; i < n; i++) y[i] = project_rows(p, s[i].w, s[i].first, s[i].n, x);
+        return;
+    }
+    lrk_var *in[LRK_LINEAR_INS] = {x};
+    lrk_tensor room, a = {0}, da = {0};
+    const lrk_projection *adapter = NULL, *last = NULL;
+    for (int i = 0; i < n; i++) {
+        const lrk_projection *w = s[i].w;
+        in[lrk_linear_w(i)] = lrk_constant(t, part(&w->weight, s[i].first, s[i].n, &room));
+        in[lrk_linear_bias(i)] = lrk_constant(t, part(&w->bias, s[i].first, s[i].n, &room));
+        if (!w->adapted) continue;
+        const lrk_tensor *b = part(w->shadow_b.rank ? &w->shadow_b : &w->b, s[i].first, s[i].n, &room);
+        lrk_tensor db;
+        in[lrk_linear_b(i)] = lrk_parameter(t, b, part(&w->db, s[i].first, s[i].n, &db));
+        if (!adapter) {
+            adapter = w;
+            a = w->shadow_a.rank ? w->shadow_a : w->a;
+            da = w->da;
+        } else if (w != last) {
+            a.dim[0] += lrk_rows(&w->a);
+            da.dim[0] = a.dim[0];
+        }
+        last = w;
+    }
+    in[LRK_LINEAR_A] = lrk_parameter(t, &a, da.rank ? &da : NULL);
+    y[0] = lrk_apply(t, &lrk_op_linear, in, LRK_LINEAR_INS, &adapter->attr);
+    for (int i = 1; i < n; i++) y[i] = lrk_result(t, y[0], i);
+}
+
 /* Angles of all tokens, for every layer: those of the model, and those of layers with a window where they
  * have others. */
 typedef struct lrk_angles {
@@ -132,17 +184,22 @@ static lrk_var *add(const lrk_pass *p, lrk_var *h, lrk_var *delta)
     return lrk_apply_late(p->tape, &lrk_op_add, (lrk_var *[]){h, delta}, 2, NULL);
 }
 
-/* Queries, keys or values of the normed input: a matrix of their own, or rows of the fused one. With by_head x is the
- * product with all of it, and they are taken out of that. */
-static lrk_var *heads(const lrk_pass *p, size_t i, int which, lrk_var *x)
+/* Queries, keys and values of the normed input: matrices of their own, or rows of a fused one; by head they are
+ * taken out of the product with all of it. */
+static void heads(const lrk_pass *p, size_t i, lrk_var *x, lrk_var **y)
 {
     const lrk_decoder *d = &p->model->decoder;
-    const lrk_projection *w = p->model->layers[i].projection;
-    if (!d->fused) return project(p, &w[which], x);
-    if (d->by_head) return lrk_apply(p->tape, &lrk_op_heads, (lrk_var *[]){x, NULL}, 2, &p->model->of_heads[which]);
+    const lrk_projection *w = p->model->layers[i].projection, *all = &w[LRK_QKV];
     const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
-    const size_t first = which == LRK_Q ? 0 : which == LRK_K ? q : q + k;
-    return project_rows(p, &w[LRK_QKV], first, which == LRK_Q ? q : k, x);
+    if (d->by_head) {
+        x = project(p, all, x);
+        for (int j = 0; j < 3; j++)
+            y[j] = lrk_apply(p->tape, &lrk_op_heads, (lrk_var *[]){x, NULL}, 2, &p->model->of_heads[j]);
+        return;
+    }
+    const lrk_slice fused[] = {{all, 0, q}, {all, q, k}, {all, q + k, k}};
+    const lrk_slice own[] = {{&w[LRK_Q], 0, q}, {&w[LRK_K], 0, k}, {&w[LRK_V], 0, k}};
+    project_all(p, d->fused ? fused : own, 3, x, y);
 }
 
 static lrk_var *rearrange(const lrk_pass *p, const lrk_heads_attr *a, lrk_var *x, lrk_var *y)
@@ -181,11 +238,11 @@ static lrk_var *attention(const lrk_pass *p, size_t i, const lrk_angles *angles,
 {
     const lrk_layer *layer = &p->model->layers[i];
     if (p->model->decoder.latent.rank) return latent_attention(p, i, angles, x);
-    if (p->model->decoder.by_head) x = project(p, &layer->projection[LRK_QKV], x);
-    lrk_var *q = rotate(p, angles, i, norm(p, heads(p, i, LRK_Q, x), &layer->norm[LRK_NORM_Q]));
-    lrk_var *k = rotate(p, angles, i, norm(p, heads(p, i, LRK_K, x), &layer->norm[LRK_NORM_K]));
-    lrk_var *v = heads(p, i, LRK_V, x);
-    return project(p, &layer->projection[LRK_O], attend(p, i, q, k, v));
+    lrk_var *y[3];
+    heads(p, i, x, y);
+    lrk_var *q = rotate(p, angles, i, norm(p, y[0], &layer->norm[LRK_NORM_Q]));
+    lrk_var *k = rotate(p, angles, i, norm(p, y[1], &layer->norm[LRK_NORM_K]));
+    return project(p, &layer->projection[LRK_O], attend(p, i, q, k, y[2]));
 }
 
 /* What stands beside matrices, as inputs of the experts' op. */
@@ -233,13 +290,14 @@ static lrk_var *feed_forward(const lrk_pass *p, size_t i, lrk_var *x)
     const lrk_projection *w = p->model->layers[i].projection;
     if (d->layer[i] & LRK_LAYER_EXPERTS) return mixture(p, i, x);
     const size_t F = d->feed_forward;
-    lrk_var *gate = d->plain_mlp ? project(p, &w[LRK_UP], x)
-                    : d->fused   ? project_rows(p, &w[LRK_GATE_UP], 0, F, x)
-                                 : project(p, &w[LRK_GATE], x);
-    lrk_var *up = d->plain_mlp ? NULL
-                  : d->fused   ? project_rows(p, &w[LRK_GATE_UP], F, F, x)
-                               : project(p, &w[LRK_UP], x);
-    lrk_var *g = lrk_apply(p->tape, &lrk_op_swiglu, (lrk_var *[]){gate, up}, 2, &p->model->swiglu);
+    const lrk_slice fused[] = {{&w[LRK_GATE_UP], 0, F}, {&w[LRK_GATE_UP], F, F}};
+    const lrk_slice own[] = {{&w[LRK_GATE], 0, F}, {&w[LRK_UP], 0, F}};
+    lrk_var *y[2] = {NULL, NULL}; /* gate and up; or what goes through the activation alone */
+    if (d->plain_mlp)
+        y[0] = project(p, &w[LRK_UP], x);
+    else
+        project_all(p, d->fused ? fused : own, 2, x, y);
+    lrk_var *g = lrk_apply(p->tape, &lrk_op_swiglu, y, 2, &p->model->swiglu);
     return project(p, &w[LRK_DOWN], g);
 }
 

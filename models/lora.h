@@ -54,6 +54,7 @@ typedef struct lrk_projection {
     lrk_tensor weight;    /* (out, in), stored type */
     lrk_tensor bias;      /* (out); rank 0: none */
     bool adapted;
+    bool follows;         /* its A lies right behind that of the adapter before it, which reads the same input */
     size_t rank;
     double alpha;
     lrk_tensor a, b;      /* f32, in the run arena */

@@ -1,5 +1,6 @@
 /* models/model.c -- builds a model from weights that it asks for by name. */
 #include "models/attributes.h"
+#include "models/places.h"
 
 #include "base/nf4.h"
 #include "base/quant.h"
@@ -357,58 +358,6 @@ static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
     return b->m->decoder.layer[i] & LRK_LAYER_EXPERTS ? experts(b, i, err) : LRK_OK;
 }
 
-/* Rows of A: of those of all experts. */
-static size_t adapter_rows(const lrk_projection *p)
-{
-    return p->rank * (p->stack ? p->stack : 1);
-}
-
-static size_t adapter_size(const lrk_projection *p)
-{
-    const size_t rows = lrk_rows(&p->weight);
-    return adapter_rows(p) * lrk_cols(&p->weight) + p->rank * rows + (p->m.rank ? rows : 0);
-}
-
-/* The shadow of a matrix at element `at` of the parameters; rank 0 where there is none. */
-static lrk_tensor shadow_of(const lrk_model *m, const lrk_tensor *t, size_t at)
-{
-    enum { CHUNK = 8 }; /* elements in 16 bytes */
-    lrk_tensor s = *t;
-    if (!m->shadow.rank || at + lrk_count(t) > lrk_count(&m->shadow) || at % CHUNK || t->stride % CHUNK)
-        return (lrk_tensor){0};
-    s.dtype = LRK_BF16;
-    s.data = m->shadow.data ? (uint16_t *)m->shadow.data + at : NULL;
-    return s;
-}
-
-/* A (rank, in), B (out, rank) and M (out) of p at element `at` of the vectors. */
-static void slice(const lrk_model *m, lrk_projection *p, size_t at)
-{
-    const size_t a = adapter_rows(p) * lrk_cols(&p->weight), b = p->rank * lrk_rows(&p->weight);
-    float *parameters = m->parameters.data, *gradients = m->gradients.data;
-    p->a = lrk_mat(LRK_F32, adapter_rows(p), lrk_cols(&p->weight));
-    p->b = lrk_mat(LRK_F32, lrk_rows(&p->weight), p->rank);
-    if (p->m.rank) p->m = lrk_vec(LRK_F32, lrk_rows(&p->weight));
-    p->a.name = p->b.name = p->m.name = p->path;
-    p->shadow_a = shadow_of(m, &p->a, at);
-    p->shadow_b = shadow_of(m, &p->b, at + a);
-    if (m->gradients.rank) {
-        p->da = p->a;
-        p->db = p->b;
-        p->dm = p->m;
-    }
-    if (parameters) {
-        p->a.data = parameters + at;
-        p->b.data = parameters + at + a;
-        p->m.data = parameters + at + a + b;
-    }
-    if (gradients) {
-        p->da.data = gradients + at;
-        p->db.data = gradients + at + a;
-        p->dm.data = gradients + at + a + b;
-    }
-}
-
 static lrk_status take_norm(const lrk_builder *b, lrk_projection *p, lrk_err *err)
 {
     if (!p->m.rank) return LRK_OK;
@@ -447,7 +396,7 @@ static void place_whole(lrk_model *m, size_t at)
         if (!rows && (!embedding || m->as_one)) {
             m->head = w->weight;
             m->d_head = w->gradient;
-            m->shadow_head = shadow_of(m, &w->weight, at);
+            m->shadow_head = lrk_places_shadow(m, &w->weight, at);
         }
         at += lrk_count(&w->weight);
     }
@@ -479,7 +428,7 @@ static lrk_status take_vectors(const lrk_builder *b, size_t adapters, lrk_err *e
 static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
 {
     lrk_model *m = b->m;
-    size_t n = 0, at = 0, total = 0;
+    size_t n = 0;
     LRK_REQUIRE(err, m->n_adapted, LRK_EUSAGE,
                 "lora_target_modules selects no layer of this model; try all-linear");
     LRK_TRY(lrk_alloc(&m->own, m->n_adapted, sizeof *m->adapted, "adapter table", &m->adapted, err));
@@ -488,19 +437,17 @@ static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
             lrk_layer *layer = &m->layers[i];
             lrk_projection *p = which < LRK_PROJECTIONS ? &layer->projection[which]
                                                         : &layer->expert[which - LRK_PROJECTIONS];
-            if (!p->adapted) continue;
-            m->adapted[n++] = p;
-            total += adapter_size(p);
+            if (p->adapted) m->adapted[n++] = p;
         }
     }
+    const size_t total = lrk_places_count(m);
     LRK_TRY(take_vectors(b, total, err));
+    lrk_places_take(m);
     for (size_t i = 0; i < m->n_adapted; i++) {
-        slice(m, m->adapted[i], at);
-        at += adapter_size(m->adapted[i]);
         LRK_TRY(take_norm(b, m->adapted[i], err));
         LRK_TRY(take_fixed(b, m->adapted[i], err));
     }
-    place_whole(m, at);
+    place_whole(m, total);
     return LRK_OK;
 }
 

@@ -40,9 +40,9 @@ static void step_side(const lrk_update *u, bool second)
     const float *all = m->parameters.data;
     for (size_t i = 0; i < m->n_adapted; i++) {
         const lrk_projection *p = m->adapted[i];
-        const size_t at = (size_t)((const float *)p->a.data - all), n = lrk_count(&p->a);
+        const float *side = second ? p->b.data : p->a.data;
         const size_t rest = lrk_count(&p->b) + (p->m.rank ? lrk_count(&p->m) : 0);
-        step_part(u, second, second ? at + n : at, second ? rest : n);
+        step_part(u, second, (size_t)(side - all), second ? rest : lrk_count(&p->a));
     }
     for (size_t i = 0; i < m->n_whole && !second; i++) {
         const lrk_tensor *w = &m->whole[i].weight;

@@ -31,6 +31,7 @@ static void identity(lrk_json *facts, const lrk_session *s, const lrk_engine *e)
         lrk_json_set_text(facts, key, lrk_tokens_key(s->train_data.set[i]));
     }
     lrk_json_set_text(facts, "compute", lrk_compute_name(e->options.compute));
+    lrk_json_set_text(facts, "order of the adapters", "2"); /* models/places.h; 1, not written: A, B, M of each */
     lrk_json_set_text(facts, "instructions", instructions);
 }
 

@@ -1,4 +1,4 @@
-/* kernels/linear/linear.h -- a frozen linear map, with or without a LoRA adapter beside it.
+/* kernels/linear/linear.h -- a frozen linear map, with or without a LoRA adapter beside it, or up to three of one x.
  *
  *   forward    Xd      = dropout(X)                    mask and 1/(1-p) by counter; p = 0: X
  *              S[t,r]  = scale * sum_i(Xd[t,i] * A[r,i])
@@ -12,6 +12,10 @@
  * The order (XA)B is kept in both directions: no product is ever as large as W. The scale is in S and
  * dS and nowhere else. LoRA: Hu et al., 2021; fused order as in Unsloth and RunLoRA.
  *
+ * Several weights, each with a Y: their A lie one below the other, and each W has its own R columns of S; or all share
+ * one A and all of S, as the rows of a matrix that an adapter is beside (then dS is the sum over them). S, dA and what
+ * A adds to dX are one product each: what is thin is bound by reading X and dX.
+ *
  * T: rows of X.  in, out: widths.  R: rank of the adapter.
  */
 #ifndef LRK_KERNELS_LINEAR_H
@@ -24,12 +28,32 @@
  *   in[BIAS]  (out)      f32 or compute type; may be absent
  *   in[A]     (R, in)    f32 (f64 in f64), or the compute type, which spares rounding them in front of each
  *   in[B]     (out, R)   product; A and B are both there or both absent; their gradients are f32 (f64 in f64)
- *   out[Y]    (T, out)   like X
- *   saved[S]  (T, R)     like X; only with an adapter
+ *   in[W2] .. in[B3]     likewise of a second and a third weight; there an A without some of the B means that those
+ *                        weights have no adapter. A: (sum of the R, in), or (R, in) with an R that all have
+ *   out[Y]    (T, out)   like X; out[Y + 1], out[Y + 2]: those of W2 and W3
+ *   saved[S]  (T, rows of A)  like X; only with an adapter
  */
-enum { LRK_LINEAR_X, LRK_LINEAR_W, LRK_LINEAR_BIAS, LRK_LINEAR_A, LRK_LINEAR_B };
-enum { LRK_LINEAR_Y };
+enum {
+    LRK_LINEAR_X,
+    LRK_LINEAR_W,
+    LRK_LINEAR_BIAS,
+    LRK_LINEAR_A,
+    LRK_LINEAR_B,
+    LRK_LINEAR_W2,
+    LRK_LINEAR_BIAS2,
+    LRK_LINEAR_B2,
+    LRK_LINEAR_W3,
+    LRK_LINEAR_BIAS3,
+    LRK_LINEAR_B3,
+    LRK_LINEAR_INS
+};
+enum { LRK_LINEAR_Y, LRK_LINEAR_WEIGHTS = 3 };
 enum { LRK_LINEAR_S };
+
+/* The inputs of weight i. */
+static inline int lrk_linear_w(int i) { return i ? LRK_LINEAR_W2 + 3 * (i - 1) : LRK_LINEAR_W; }
+static inline int lrk_linear_bias(int i) { return i ? LRK_LINEAR_BIAS2 + 3 * (i - 1) : LRK_LINEAR_BIAS; }
+static inline int lrk_linear_b(int i) { return LRK_LINEAR_B + 3 * i; }
 
 /* scale: alpha / r, or alpha / sqrt(r). dropout: 0 <= p < 1. rng says which mask: its seed and step
  * must be the same in forward and backward, its site different for every adapter; it may be NULL
@@ -41,7 +65,8 @@ typedef struct lrk_linear_attr {
 } lrk_linear_attr;
 
 /* infer: LRK_ESHAPE where W, bias, A and B do not fit each other, or one of A and B is missing; LRK_ESUPPORT for a
- * W that no kernel of the device reads, and for A and B in another type; LRK_EVALUE for a dropout out of range or without rng. */
+ * W that no kernel of the device reads, for A and B in another type, and for dropout where several A lie in one, whose
+ * masks would differ; LRK_EVALUE for a dropout out of range or without rng. */
 extern const lrk_op lrk_op_linear;
 
 #endif /* LRK_KERNELS_LINEAR_H */

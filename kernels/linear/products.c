@@ -31,12 +31,13 @@ static void multiply(const lrk_call *call, const lrk_tensor *a, bool a_transpose
     lrk_gemm_run(&g, workspace);
 }
 
-/* c = a b + a2 b2, or c += with accumulate: the weight and the adapter in one go. */
+/* c = a b + a2 b2, or c += with accumulate: the weight and the adapter in one go. a2 NULL: the weight alone. */
 static lrk_gemm product_pair(lrk_device device, const lrk_tensor *a, const lrk_tensor *b,
                              const lrk_tensor *a2, const lrk_tensor *b2, bool b_transposed,
                              const lrk_tensor *c, bool accumulate)
 {
     lrk_gemm g = product(device, a, false, b, b_transposed, c, 1.0, accumulate);
+    if (!a2) return g;
     g.k2 = lrk_cols(a2);
     g.a2 = lrk_operand_of(a2, false);
     g.b2 = lrk_operand_of(b2, b_transposed);
@@ -59,27 +60,102 @@ static size_t need(lrk_device device, const lrk_tensor *a, bool a_transposed, co
     return lrk_gemm_scratch(&g);
 }
 
+/* ---- which adapter is beside which weight ---------------------------------------------------------- */
+
+/* Whether the A of several adapters lie one below the other: else all weights share what there is. */
+static bool stacked(const lrk_call *c)
+{
+    size_t ranks = 0;
+    for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++)
+        if (c->in[lrk_linear_b(i)]) ranks += lrk_cols(c->in[lrk_linear_b(i)]);
+    return c->in[LRK_LINEAR_A] && ranks == lrk_rows(c->in[LRK_LINEAR_A]);
+}
+
+/* The first column of S that is weight i's. */
+static size_t first_of(const lrk_call *c, int i)
+{
+    size_t first = 0;
+    for (int k = 0; k < i && stacked(c); k++)
+        if (c->in[lrk_linear_b(k)]) first += lrk_cols(c->in[lrk_linear_b(k)]);
+    return first;
+}
+
+/* n columns of a matrix from `first` on. */
+static lrk_tensor columns(const lrk_tensor *t, size_t first, size_t n)
+{
+    lrk_tensor part = *t;
+    part.dim[t->rank - 1] = n;
+    if (t->data) part.data = (char *)t->data + lrk_row_bytes(t->dtype, first);
+    return part;
+}
+
+static lrk_tensor rows(const lrk_tensor *t, size_t first, size_t n)
+{
+    lrk_tensor part = *t;
+    part.dim[0] = n;
+    if (t->data) part.data = lrk_row(t, first);
+    return part;
+}
+
+/* Weight i's columns of s, which is S or dS. */
+static lrk_tensor own_columns(const lrk_call *c, const lrk_tensor *s, int i)
+{
+    return columns(s, first_of(c, i), lrk_cols(c->in[lrk_linear_b(i)]));
+}
+
+static bool drops(const lrk_call *c)
+{
+    const lrk_linear_attr *attr = c->attr;
+    return c->in[LRK_LINEAR_A] && attr->dropout > 0.0;
+}
+
+/* What A adds to dX rides on the products dY W (gemm.h): on the CPU, which adds it before it stores, each adapter's
+ * part on that of its weight; on a GPU, where it is a product of its own, all of it on the last. False: none. */
+static bool rides(const lrk_call *c, int i, const lrk_tensor *ds, lrk_tensor *part, lrk_tensor *a)
+{
+    const lrk_tensor *all = c->in[LRK_LINEAR_A];
+    const bool last = i + 1 == LRK_LINEAR_WEIGHTS || !c->in[lrk_linear_w(i + 1)];
+    const bool own = c->device == LRK_CPU && stacked(c);
+    if (!all || drops(c) || !(own ? c->in[lrk_linear_b(i)] != NULL : last)) return false;
+    *part = own ? own_columns(c, ds, i) : *ds;
+    *a = own ? rows(all, first_of(c, i), lrk_cols(part)) : *all;
+    return true;
+}
+
+/* ---- memory ---------------------------------------------------------------------------------------- */
+
+/* Workspace of the products with weight i and its adapter; s: S without data. */
+static void weight_needs(const lrk_call *c, int i, const lrk_tensor *s, size_t *forward, size_t *backward)
+{
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[lrk_linear_w(i)], *b = c->in[lrk_linear_b(i)];
+    const lrk_device d = c->device;
+    const lrk_tensor y = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(w));
+    lrk_tensor own = {0}, a = {0};
+    *forward = lrk_max(*forward, need(d, x, false, w, true, &y));
+    *backward = lrk_max(*backward, lrk_max(need(d, &y, false, w, false, x), need(d, &y, true, x, false, w)));
+    if (rides(c, i, s, &own, &a)) *backward = lrk_max(*backward, need_pair(d, &y, w, &own, &a, false, x));
+    if (!b) return;
+    own = own_columns(c, s, i);
+    *forward = lrk_max(*forward, need_pair(d, x, w, &own, b, true, &y));
+    *backward = lrk_max(*backward, lrk_max(need(d, &y, false, b, false, &own), need(d, &y, true, &own, false, b)));
+}
+
 /* The scratch of a call: [dropped x] [ds] [masked dx] [workspace of one product]. It is
  * carved in this order. */
 void lrk_linear_scratch(const lrk_call *c, size_t *forward, size_t *backward)
 {
-    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W], *a = c->in[LRK_LINEAR_A],
-                     *b = c->in[LRK_LINEAR_B];
-    const lrk_linear_attr *attr = c->attr;
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *a = c->in[LRK_LINEAR_A];
     const lrk_device d = c->device;
-    const lrk_tensor y = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(w));
-    *forward = need(d, x, false, w, true, &y);
-    *backward = lrk_max(need(d, &y, false, w, false, x), need(d, &y, true, x, false, w));
+    const lrk_tensor s = lrk_mat(x->dtype, lrk_rows(x), a ? lrk_rows(a) : 0);
+    *forward = *backward = 0;
+    for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++)
+        if (c->in[lrk_linear_w(i)]) weight_needs(c, i, &s, forward, backward);
     if (!a) return;
-    const lrk_tensor s = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(a));
-    size_t adapter = lrk_max(need(d, x, false, a, true, &s), need_pair(d, x, w, &s, b, true, &y));
-    *forward = lrk_max(*forward, adapter);
-    if (!c->backward_follows) *forward += lrk_aligned(lrk_bytes(&s), LRK_ALIGN);
-    adapter = lrk_max(need(d, &y, false, b, false, &s), need_pair(d, &y, w, &s, a, false, x));
-    adapter = lrk_max(adapter, need(d, &y, true, &s, false, b));
-    adapter = lrk_max(adapter, need(d, &s, true, x, false, a));
-    *backward = lrk_max(*backward, adapter) + lrk_aligned(lrk_bytes(&s), LRK_ALIGN);
-    if (attr->dropout > 0.0) {
+    const size_t s_bytes = lrk_aligned(lrk_bytes(&s), LRK_ALIGN);
+    *forward = lrk_max(*forward, need(d, x, false, a, true, &s));
+    if (!c->backward_follows) *forward += s_bytes;
+    *backward = lrk_max(*backward, lrk_max(need(d, &s, true, x, false, a), need(d, &s, false, a, false, x))) + s_bytes;
+    if (drops(c)) {
         const size_t dropped =
             lrk_aligned(lrk_rows(x) * lrk_row_bytes(x->dtype, lrk_cols(x)), LRK_ALIGN);
         *forward += dropped;
@@ -87,18 +163,14 @@ void lrk_linear_scratch(const lrk_call *c, size_t *forward, size_t *backward)
     }
 }
 
+/* ---- the passes ------------------------------------------------------------------------------------ */
+
 /* Takes the next piece of the scratch memory. */
 static void *carve(char **scratch, size_t bytes)
 {
     void *p = *scratch;
     *scratch += lrk_aligned(bytes, LRK_ALIGN);
     return p;
-}
-
-static bool drops(const lrk_call *c)
-{
-    const lrk_linear_attr *attr = c->attr;
-    return c->in[LRK_LINEAR_A] && attr->dropout > 0.0;
 }
 
 /* x, or x after dropout. */
@@ -112,75 +184,76 @@ static lrk_tensor dropped_x(const lrk_call *c, const lrk_linear_steps *steps, ch
     return xd;
 }
 
-/* y = x w^T + s b^T with s = scale xd a^T. */
-static void forward_products(const lrk_call *c, const lrk_tensor *xd, const lrk_tensor *s,
-                             void *workspace)
+/* y = x w^T + bias + s b^T for weight i. */
+static void forward_weight(const lrk_call *c, const lrk_linear_steps *steps, int i, const lrk_tensor *s,
+                           void *workspace)
 {
-    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W], *y = c->out[LRK_LINEAR_Y];
-    const lrk_linear_attr *attr = c->attr;
-    multiply(c, xd, false, c->in[LRK_LINEAR_A], true, s, attr->scale, false, workspace);
-    const lrk_gemm g = product_pair(c->device, x, w, s, c->in[LRK_LINEAR_B], true, y, false);
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[lrk_linear_w(i)], *b = c->in[lrk_linear_b(i)];
+    const lrk_tensor *bias = c->in[lrk_linear_bias(i)], *y = c->out[LRK_LINEAR_Y + i];
+    lrk_tensor own = {0};
+    if (b) own = own_columns(c, s, i);
+    const lrk_gemm g = product_pair(c->device, x, w, b ? &own : NULL, b, true, y, false);
     lrk_gemm_run(&g, workspace);
+    if (bias) steps->add_bias(bias, y);
 }
 
 void lrk_linear_forward(const lrk_call *c, const lrk_linear_steps *steps)
 {
-    const lrk_tensor *x = c->in[LRK_LINEAR_X], *a = c->in[LRK_LINEAR_A], *y = c->out[LRK_LINEAR_Y];
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *a = c->in[LRK_LINEAR_A];
+    const lrk_linear_attr *attr = c->attr;
     char *scratch = c->scratch;
+    lrk_tensor s = {0};
     if (a) {
         const lrk_tensor xd = dropped_x(c, steps, &scratch);
-        lrk_tensor s = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(a));
+        s = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(a));
         if (c->saved[LRK_LINEAR_S])
             s = *c->saved[LRK_LINEAR_S];
         else
             s.data = carve(&scratch, lrk_bytes(&s));
-        forward_products(c, &xd, &s, scratch);
-    } else {
-        multiply(c, x, false, c->in[LRK_LINEAR_W], true, y, 1.0, false, scratch);
+        multiply(c, &xd, false, a, true, &s, attr->scale, false, scratch);
     }
-    if (c->in[LRK_LINEAR_BIAS]) steps->add_bias(c->in[LRK_LINEAR_BIAS], y);
+    for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++)
+        if (c->in[lrk_linear_w(i)]) forward_weight(c, steps, i, &s, scratch);
 }
 
-/* dx += dy w (+ ds a where there is no dropout); dw += dy^T x. */
-static void weight_products(const lrk_call *c, const lrk_tensor *ds, void *workspace)
+/* ds = scale dy b: each weight's columns, or the sum over those that share them. */
+static void adapter_gradient(const lrk_call *c, const lrk_tensor *ds, void *workspace)
 {
-    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[LRK_LINEAR_W], *a = c->in[LRK_LINEAR_A];
-    const lrk_tensor *dy = c->dout[LRK_LINEAR_Y];
-    const lrk_tensor *dx = c->din[LRK_LINEAR_X], *dw = c->din[LRK_LINEAR_W];
+    const lrk_linear_attr *attr = c->attr;
+    bool more = false;
+    for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++) {
+        const lrk_tensor *b = c->in[lrk_linear_b(i)];
+        if (!b) continue;
+        const lrk_tensor own = own_columns(c, ds, i);
+        multiply(c, c->dout[LRK_LINEAR_Y + i], false, b, false, &own, attr->scale, more, workspace);
+        more = !stacked(c);
+    }
+}
+
+/* dx += dy w + what rides on it; dw += dy^T x; db += dy^T s for weight i. */
+static void backward_weight(const lrk_call *c, const lrk_linear_steps *steps, int i, const lrk_tensor *ds,
+                            void *workspace)
+{
+    const int at_w = lrk_linear_w(i), at_b = lrk_linear_b(i), at_bias = lrk_linear_bias(i);
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[at_w], *dy = c->dout[LRK_LINEAR_Y + i];
+    const lrk_tensor *dx = c->din[LRK_LINEAR_X], *dw = c->din[at_w], *db = c->din[at_b], *dbias = c->din[at_bias];
+    lrk_tensor own = {0}, a = {0};
     if (dx) {
-        const bool fresh = c->fresh >> LRK_LINEAR_X & 1;
-        const lrk_gemm g = a && !drops(c)
-                               ? product_pair(c->device, dy, w, ds, a, false, dx, !fresh)
-                               : product(c->device, dy, false, w, false, dx, 1.0, !fresh);
+        const bool fresh = i == 0 && c->fresh >> LRK_LINEAR_X & 1, pair = rides(c, i, ds, &own, &a);
+        const lrk_gemm g = product_pair(c->device, dy, w, pair ? &own : NULL, &a, false, dx, !fresh);
         lrk_gemm_run(&g, workspace);
     }
-    if (dw) {
-        const bool fresh = c->fresh >> LRK_LINEAR_W & 1;
-        multiply(c, dy, true, x, false, dw, 1.0, !fresh, workspace);
-    }
-}
-
-/* db += dy^T s; da += ds^T xd. */
-static void adapter_products(const lrk_call *c, const lrk_tensor *ds, const lrk_tensor *xd,
-                             void *workspace)
-{
-    const lrk_tensor *dy = c->dout[LRK_LINEAR_Y], *s = c->saved[LRK_LINEAR_S];
-    const lrk_tensor *da = c->din[LRK_LINEAR_A], *db = c->din[LRK_LINEAR_B];
+    if (dw) multiply(c, dy, true, x, false, dw, 1.0, !(c->fresh >> at_w & 1), workspace);
     if (db) {
-        const bool fresh = c->fresh >> LRK_LINEAR_B & 1;
-        multiply(c, dy, true, s, false, db, 1.0, !fresh, workspace);
+        own = own_columns(c, c->saved[LRK_LINEAR_S], i);
+        multiply(c, dy, true, &own, false, db, 1.0, !(c->fresh >> at_b & 1), workspace);
     }
-    if (da) {
-        const bool fresh = c->fresh >> LRK_LINEAR_A & 1;
-        multiply(c, ds, true, xd, false, da, 1.0, !fresh, workspace);
-    }
+    if (dbias) steps->add_bias_gradient(dy, dbias, c->fresh >> at_bias & 1);
 }
 
 void lrk_linear_backward(const lrk_call *c, const lrk_linear_steps *steps)
 {
-    const lrk_tensor *a = c->in[LRK_LINEAR_A], *dy = c->dout[LRK_LINEAR_Y];
-    const lrk_tensor *dx = c->din[LRK_LINEAR_X], *dbias = c->din[LRK_LINEAR_BIAS];
-    const lrk_linear_attr *attr = c->attr;
+    const lrk_tensor *a = c->in[LRK_LINEAR_A], *dx = c->din[LRK_LINEAR_X], *da = c->din[LRK_LINEAR_A];
     char *scratch = c->scratch;
     lrk_tensor ds = {0}, masked = {0};
     if (a) {
@@ -192,12 +265,12 @@ void lrk_linear_backward(const lrk_call *c, const lrk_linear_steps *steps)
         masked = lrk_like(&xd);
         masked.data = carve(&scratch, lrk_bytes(&masked));
     }
-    if (a) multiply(c, dy, false, c->in[LRK_LINEAR_B], false, &ds, attr->scale, false, scratch);
-    weight_products(c, &ds, scratch);
-    if (a) adapter_products(c, &ds, &xd, scratch);
+    if (a) adapter_gradient(c, &ds, scratch);
+    for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++)
+        if (c->in[lrk_linear_w(i)]) backward_weight(c, steps, i, &ds, scratch);
+    if (da) multiply(c, &ds, true, &xd, false, da, 1.0, !(c->fresh >> LRK_LINEAR_A & 1), scratch);
     if (drops(c) && dx) {
         multiply(c, &ds, false, a, false, &masked, 1.0, false, scratch);
         steps->mask(c, &masked, dx, true);
     }
-    if (dbias) steps->add_bias_gradient(dy, dbias, c->fresh >> LRK_LINEAR_BIAS & 1);
 }

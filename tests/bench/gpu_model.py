@@ -19,12 +19,19 @@ CARDS = [
 RANK, CHUNK, E = 16, 512, 2  # rank; rows of the head at once; bytes of bf16
 BORDER, CACHED = 64, 25e6  # depth of a product's tile; bytes that stay in the L2 cache of an H100
 PASS = 256  # columns of dY that a block of one_pass has
+NODE = 1.5e-3  # milliseconds of a node of a CUDA graph
 MODELS, LENGTHS = ("SmolLM2-135M", "Llama-3.2-1B", "Llama-3.1-8B"), (2048, 8192)
 
 
 def product(m, n, k, out=E, add=False):
     """FLOP and bytes of C(m, n) = A B, read and written once."""
     return 2 * m * n * k, E * (m * k + k * n) + out * m * n * (2 if add else 1)
+
+
+def groups(s):
+    """(inputs, [outputs]) of the linear layers, those together whose adapters are one op: they read one input."""
+    q, k, v, o, gate, up, down = linears(s)
+    return [(group[0][1], [n_out for _, _, n_out in group]) for group in ((q, k, v), (o,), (gate, up), (down,))]
 
 
 def step(s, t):
@@ -37,15 +44,18 @@ def step(s, t):
 
     d, q, k, f, layers = s.width, s.heads * s.head, s.kv_heads * s.head, s.ff, s.layers
     adapters = 0
-    for _, n_in, n_out in linears(s):
-        adapters += layers * RANK * (n_in + n_out)
-        put("linear, frozen weights, forward", 1, product(t, n_out, n_in), layers)
-        put("linear, frozen weights, backward", 1, product(t, n_in, n_out, add=True), layers)
-        put("linear, adapters, forward", 1, product(t, RANK, n_in), layers)
-        put("linear, adapters, forward", 1, product(t, n_out, RANK, add=True), layers)
-        for work in (product(t, RANK, n_out), product(t, n_in, RANK, add=True),
-                     product(RANK, n_in, t, 4, True), product(n_out, RANK, t, 4, True)):
+    for n_in, outs in groups(s):
+        rank = RANK * len(outs)
+        put("linear, adapters, forward", 1, product(t, rank, n_in), layers)
+        for work in product(t, n_in, rank, add=True), product(rank, n_in, t, 4, True):
             put("linear, adapters, backward", 1, work, layers)
+        for n_out in outs:
+            adapters += layers * RANK * (n_in + n_out)
+            put("linear, frozen weights, forward", 1, product(t, n_out, n_in), layers)
+            put("linear, frozen weights, backward", 1, product(t, n_in, n_out, add=True), layers)
+            put("linear, adapters, forward", 1, product(t, n_out, RANK, add=True), layers)
+            for work in product(t, RANK, n_out), product(n_out, RANK, t, 4, True):
+                put("linear, adapters, backward", 1, work, layers)
     pair = 2 * q * t * t // 2  # FLOP of one causal T x T product over all heads
     put("attention, forward", 1, (2 * pair, E * t * (2 * q + 2 * k) + 4 * t * s.heads), layers)
     # dQ: S, dP, dQ; dK and dV: S, dP, dV, dK
@@ -73,11 +83,18 @@ def milliseconds(flop, moved, card):
 def bordered(s, t, card, cache):
     """Milliseconds of a step that adapters in the weights' borders would save, and those that they would cost."""
     saved = cost = 0.0
-    for _, n_in, n_out in linears(s):
-        for n, k, add in ((n_out, n_in, False), (n_in, n_out, True)):  # forward, backward
-            flop, moved = product(t, n, RANK, add=True)
-            saved += milliseconds(flop, 0 if E * t * n < cache else moved, card)
+
+    def join(n, depth, ks, add):
+        nonlocal saved, cost
+        flop, moved = product(t, n, depth, add=True)
+        saved += milliseconds(flop, 0 if E * t * n < cache else moved, card)
+        for k in ks:
             cost += milliseconds(*product(t, n, k + BORDER, add=add), card) - milliseconds(*product(t, n, k, add=add), card)
+
+    for n_in, outs in groups(s):
+        for n_out in outs:
+            join(n_out, RANK, [n_in], False)
+        join(n_in, RANK * len(outs), outs, True)
     return s.layers * saved, s.layers * cost
 
 
@@ -90,6 +107,18 @@ def one_pass(s, t, card, cache):
         blocks_across, blocks_down = -(-n_out // PASS), -(-t // max(PASS, t // 8))
         cost += milliseconds(0, 2 * 4 * RANK * (blocks_across * t + blocks_down * n_out), card)
     return s.layers * saved, s.layers * cost
+
+
+def one_buffer(s, t, card, cache):
+    """Milliseconds by the bytes that q, k and v in one buffer would save, and launches: one product with their three
+    weights and one for their dX, one launch that turns q and k and reads the angles once, both ways."""
+    d, outs = s.width, groups(s)[0][1]
+    saved = 2 * milliseconds(0, 4 * t * s.head, card)
+    if E * t * d >= cache:
+        apart = [work for n in outs for work in (product(t, n, d), product(t, d, n, add=True))]
+        for sign, works in (1, apart), (-1, [product(t, sum(outs), d), product(t, d, sum(outs))]):
+            saved += sign * sum(milliseconds(*work, card) for work in works)
+    return s.layers * saved, s.layers * 6
 
 
 def compared(what):
@@ -120,6 +149,36 @@ too, are not counted), and the difference in per cent of the step, without and w
     print("""
 Not built: 1 to 2 % at best, and nothing where dY is still in the cache; two launches either way, the kernel and the
 fold of its parts. It would have to be as fast as the library's two thin products are, which only a card can say.""")
+
+
+def one_buffer_table():
+    print("""
+## q, k and v in one buffer
+
+Rows of (H + 2K) D numbers, of which q, k and v are slices: with their weights one below the other, one product makes
+all three and one makes dX, and one launch turns q and k where they lie. For the H100: what that saves by the bytes and
+in launches, and both in per cent of the step, a launch at 1.5 microseconds, without and with the cache as above.
+
+| model | tokens | ms saved | launches saved | of the step, % | with the cache, % |
+|---|---|---|---|---|---|""")
+    card = CARDS[1]
+    for name in MODELS:
+        s = SHAPES[name]
+        for t in LENGTHS:
+            rows = step(s, t)
+            whole = sum(milliseconds(r[2], r[3], card) + NODE * r[1] for r in rows)
+            saved, launches = one_buffer(s, t, card, 0)
+            cached, _ = one_buffer(s, t, card, CACHED)
+            print(f"| {name} | {t} | {saved:.2f} | {launches} | {100 * (saved + NODE * launches) / whole:.1f} | "
+                  f"{100 * (cached + NODE * launches) / whole:.1f} |")
+    print("""
+Not built: about 1 % at best but for the smallest model, whose gain is launches above all, and no memory, for rotation
+works in place as it is and so do gradients. It would take weights of one type that lie one below the other, which those
+of files do not (GGUF files give v another type than q and k in some layers), results and gradients that are slices of
+others on the tape, and another way for the CPU, which reads weights in the mapped file. What the adapters of q, k and
+v, and of gate and up, gain from being one op needs none of that and is built (`kernels/linear/linear.h`): S, dA and
+what A adds to dX are one product for each of the two groups, nine launches of a layer less than apart, and twelve
+passes over X or dX.""")
 
 
 def bordered_table():
@@ -175,7 +234,8 @@ NVIDIA's data sheets, not the sheets themselves. None was measured here.
         print(f"| {card[0]} | {card[1]:g} | {card[2]} | {card[3]} |")
     print("""
 Counted as the kernels are today: a product for each of q, k, v, gate and up; an adapter is two thin products
-forward and four backward, each of which reads or writes the activations once more; attention's backward makes
+forward and four backward, each of which reads or writes the activations once more, but those of q, k and v, and of gate
+and up, have the three with A in common; attention's backward makes
 the scores twice (seven products of T x T, not five). A residual is added by the norm that reads it, and its
 gradient by that norm's backward pass. Operands are read once and results written once. The
 head goes through the vocabulary in chunks of 512 rows and reads its weights twice for each.
@@ -217,6 +277,7 @@ Rows that were tokenized before leave little time to save; reading a large data 
 of it. The processor looks for weights that are NaN meanwhile, in the same pages.""")
     bordered_table()
     one_pass_table()
+    one_buffer_table()
     for name in MODELS:
         for t in LENGTHS:
             table(name, t)

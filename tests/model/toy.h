@@ -137,20 +137,33 @@ static inline lrk_status lrk_toy_find(void *ctx, const char *name, lrk_tensor *o
     return LRK_OK;
 }
 
-/* Numbers for a tensor that lies on that device. */
-static inline void lrk_toy_fill(lrk_device device, const lrk_tensor *t, uint64_t seed, double scale)
+/* Numbers `first` and on of a sequence, for a tensor that lies on that device; what comes behind them. */
+static inline size_t lrk_toy_draw(lrk_device device, const lrk_tensor *t, uint64_t seed, double scale, size_t first)
 {
     float *p = malloc(lrk_bytes(t));
     for (size_t i = 0; i < lrk_count(t); i++)
-        p[i] = (float)(scale * lrk_rng_normal((lrk_rng){seed, LRK_SITE_TEST, 1}, i));
+        p[i] = (float)(scale * lrk_rng_normal((lrk_rng){seed, LRK_SITE_TEST, 1}, first + i));
     lrk_device_upload(device, t->data, p, lrk_bytes(t));
     free(p);
+    return first + lrk_count(t);
 }
 
-/* Adapters, and what is trained whole, that are not at their start. */
+static inline void lrk_toy_fill(lrk_device device, const lrk_tensor *t, uint64_t seed, double scale)
+{
+    lrk_toy_draw(device, t, seed, scale, 0);
+}
+
+/* Adapters, and what is trained whole, that are not at their start: the same ones wherever they lie. */
 static inline void lrk_toy_adapters(const lrk_model *m)
 {
-    lrk_toy_fill(m->device, &m->parameters, 9, 0.1);
+    size_t at = 0;
+    for (size_t i = 0; i < m->n_adapted; i++) {
+        const lrk_projection *p = m->adapted[i];
+        const lrk_tensor *const parts[] = {&p->a, &p->b, &p->m};
+        for (int k = 0; k < 3; k++)
+            if (parts[k]->rank) at = lrk_toy_draw(m->device, parts[k], 9, 0.1, at);
+    }
+    for (size_t i = 0; i < m->n_whole; i++) at = lrk_toy_draw(m->device, &m->whole[i].weight, 9, 0.1, at);
     lrk_model_settle(m, false);
 }
 

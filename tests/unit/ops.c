@@ -122,6 +122,16 @@ static void wrong_shapes(void **state)
            M(LRK_BF16, 2, 4, "x"), M(LRK_F16, 9, 4, "w"), V(LRK_I32, 2, "t"));
     REFUSE(&lrk_op_linear, &linear, LRK_ESUPPORT, "the adapter of 'w' is bf16, expected f32 or the type of x",
            M(LRK_F32, 2, 4, "x"), M(LRK_F32, 3, 4, "w"), {0}, M(LRK_F32, 2, 4, "a"), M(LRK_BF16, 3, 2, "b"));
+    REFUSE(&lrk_op_linear, &linear, LRK_ESHAPE, "A beside 'w' has 4 rows, expected those of 2 adapters, 5",
+           M(LRK_F32, 2, 4, "x"), M(LRK_F32, 3, 4, "w"), {0}, M(LRK_F32, 4, 4, "a"), M(LRK_F32, 3, 2, "b"),
+           M(LRK_F32, 6, 4, "w2"), {0}, M(LRK_F32, 6, 3, "b2"));
+    REFUSE(&lrk_op_linear, &linear, LRK_ESHAPE, "'w' has one half of an adapter", M(LRK_F32, 2, 4, "x"),
+           M(LRK_F32, 3, 4, "w"), {0}, M(LRK_F32, 2, 4, "a"), {0}, M(LRK_F32, 6, 4, "w2"));
+    const lrk_rng mask = {.site = LRK_SITE_TEST};
+    const lrk_linear_attr drops = {.scale = 1.0, .dropout = 0.5, .rng = &mask};
+    REFUSE(&lrk_op_linear, &drops, LRK_ESUPPORT, "in one A have one mask; expected dropout 0", M(LRK_F32, 2, 4, "x"),
+           M(LRK_F32, 3, 4, "w"), {0}, M(LRK_F32, 4, 4, "a"), M(LRK_F32, 3, 2, "b"), M(LRK_F32, 6, 4, "w2"), {0},
+           M(LRK_F32, 6, 2, "b2"));
     const lrk_tensor x = M(LRK_BF16, 2, 4, "x"), w = M(LRK_BF16, 9, 4, "w"), t = V(LRK_I32, 2, "t");
     REFUSE(&lrk_op_linear_xent, &trained, LRK_ESHAPE, "rows of the head and their numbers go together", x, w, t,
            M(LRK_F32, 3, 4, "r"));

@@ -32,14 +32,14 @@ static void compare(const lrk_op *op, formula f)
         if (call_new(&k, op, &op->samples[s], LRK_C_F64, LRK_CPU, &err) != LRK_OK)
             fail_msg("%s", err.text);
         forward(&k, op);
-        for (size_t row = 0; row < lrk_rows(&k.out[0]); row++) {
-            for (size_t i = 0; i < lrk_cols(&k.out[0]); i++) {
-                const double got = at(&k.out[0], row * lrk_cols(&k.out[0]) + i), want = f(&k, row, i);
+        for (size_t o = 0, first = 0; o < (size_t)op->n_out; first += lrk_cols(&k.out[o++]))
+            for (size_t e = 0; e < lrk_count(&k.out[o]); e++) {
+                const size_t row = e / lrk_cols(&k.out[o]), column = first + e % lrk_cols(&k.out[o]);
+                const double got = at(&k.out[o], e), want = f(&k, row, column);
                 if (!(fabs(got - want) <= 1e-11 * (1.0 + fabs(want))))
                     fail_msg("%s, %s: row %zu column %zu is %.17g, expected %.17g", op->name,
-                             op->samples[s].name, row, i, got, want);
+                             op->samples[s].name, row, column, got, want);
             }
-        }
         call_free(&k);
     }
 }
@@ -141,14 +141,30 @@ static double inner(const call *k, const lrk_tensor *x, size_t row, const lrk_te
     return sum;
 }
 
+/* Rows of A that are weight i's: from which one on. They lie one below the other where they are as many as all B have
+ * columns; else all weights have the same. */
+static size_t rows_before(const call *k, int i)
+{
+    size_t before = 0, all = 0;
+    for (int other = 0; other < LRK_LINEAR_WEIGHTS; other++) {
+        const size_t n = k->c.in[lrk_linear_b(other)] ? lrk_cols(k->c.in[lrk_linear_b(other)]) : 0;
+        all += n;
+        before += other < i ? n : 0;
+    }
+    return k->c.in[LRK_LINEAR_A] && all == lrk_rows(&k->in[LRK_LINEAR_A]) ? before : 0;
+}
+
 static double linear_formula(const call *k, size_t row, size_t column)
 {
     const lrk_linear_attr *a = k->c.attr;
-    const lrk_tensor *x = &k->in[LRK_LINEAR_X], *b = k->c.in[LRK_LINEAR_B];
-    double y = inner(k, x, row, &k->in[LRK_LINEAR_W], column, false);
-    if (k->c.in[LRK_LINEAR_BIAS]) y += at(&k->in[LRK_LINEAR_BIAS], column);
+    const lrk_tensor *x = &k->in[LRK_LINEAR_X];
+    int i = 0;
+    for (; column >= lrk_rows(&k->in[lrk_linear_w(i)]); i++) column -= lrk_rows(&k->in[lrk_linear_w(i)]);
+    const lrk_tensor *b = k->c.in[lrk_linear_b(i)];
+    double y = inner(k, x, row, &k->in[lrk_linear_w(i)], column, false);
+    if (k->c.in[lrk_linear_bias(i)]) y += at(&k->in[lrk_linear_bias(i)], column);
     for (size_t r = 0; b && r < lrk_cols(b); r++)
-        y += a->scale * inner(k, x, row, &k->in[LRK_LINEAR_A], r, true) * number(b, column, r);
+        y += a->scale * inner(k, x, row, &k->in[LRK_LINEAR_A], rows_before(k, i) + r, true) * number(b, column, r);
     return y;
 }
 
