@@ -51,6 +51,7 @@ lrk_status lrk_engine_sum(lrk_engine *e, const lrk_flat_run *b, const double *se
 {
     const bool on_cpu = e->options.device == LRK_CPU || lrk_arena_counting(&e->step);
     LRK_TRY(check_trained(e, b, err));
+    if (seed) e->cleared = false;
     if (seed && e->seed.data)
         lrk_device_upload(e->options.device, e->seed.data, seed, sizeof *seed);
     return on_cpu ? lrk_engine_pass(e, b, seed != NULL, sum, err)

@@ -58,7 +58,7 @@ typedef struct lrk_engine_bytes {
 
 /* A run of tokens on a device that is not the CPU: i32, for the largest run. */
 typedef struct lrk_engine_batch {
-    lrk_tensor ids, targets, segments, rows;
+    lrk_tensor run, rows; /* run: ids, targets, segments, one behind the other */
     lrk_tensor logits; /* their copy in this process's memory */
     int32_t *staging;  /* where a run is filled up */
 } lrk_engine_batch;
@@ -106,6 +106,7 @@ typedef struct lrk_engine {
     lrk_tensor moment[2]; /* f32, as long as the parameters, zero at first; rank 0 in inference */
     lrk_kv_cache cache;
     lrk_tensor seed;      /* f64, one element: what a micro-batch's loss is multiplied by */
+    bool cleared;         /* the gradients are zeros */
     lrk_engine_step step_results;
     void *norm_parts;     /* workspace of lrk_norm_cuda */
     lrk_engine_batch batch;
@@ -148,7 +149,7 @@ lrk_status lrk_engine_gradients(lrk_engine *e, const lrk_flat_run *b, double see
  *   lrk_engine_post(e);
  *   lrk_engine_take(e, &values, &loss, err);  waits for the oldest step that was posted
  */
-void lrk_engine_begin(lrk_engine *e); /* gradients are zero */
+void lrk_engine_begin(lrk_engine *e); /* gradients are zero; made so unless the last step's optimizer left them so */
 lrk_status lrk_engine_add(lrk_engine *e, const lrk_flat_run *b, double seed, lrk_err *err);
 void lrk_engine_post(lrk_engine *e);
 

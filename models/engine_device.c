@@ -26,6 +26,12 @@ static size_t fill_segments(size_t n)
     return step_up(n + 1, 8);
 }
 
+/* Of n ids or targets, so that what lies behind them begins on 64 bytes. */
+static size_t room_for(size_t n)
+{
+    return lrk_aligned(n, 16);
+}
+
 lrk_flat_run lrk_engine_largest(const lrk_engine_options *o)
 {
     lrk_flat_run b = {.n_tokens = o->max_tokens, .n_segments = o->max_segments};
@@ -47,14 +53,12 @@ lrk_status lrk_engine_device_open(lrk_engine *e, lrk_err *err)
     const lrk_engine_options *o = &e->options;
     const lrk_flat_run most = lrk_engine_largest(o);
     lrk_engine_batch *b = &e->batch;
-    LRK_TRY(take(e, most.n_tokens, "ids", &b->ids, err));
-    LRK_TRY(take(e, most.n_tokens, "targets", &b->targets, err));
-    LRK_TRY(take(e, most.n_segments * LRK_SEG_FIELDS, "segments", &b->segments, err));
+    const size_t numbers = 2 * room_for(most.n_tokens) + most.n_segments * LRK_SEG_FIELDS;
+    LRK_TRY(take(e, numbers, "run", &b->run, err));
     LRK_TRY(take(e, lrk_max(o->max_logits, 1), "rows", &b->rows, err));
     if (lrk_arena_counting(&e->run)) return LRK_OK;
     LRK_TRY(lrk_gemm_open(o->device, err));
-    LRK_TRY(lrk_alloc(&e->model.own, most.n_tokens + most.n_segments * LRK_SEG_FIELDS,
-                      sizeof *b->staging, "a run that is filled up", &b->staging, err));
+    LRK_TRY(lrk_alloc(&e->model.own, numbers, sizeof *b->staging, "a run that is filled up", &b->staging, err));
     LRK_TRY(lrk_alloc(&e->model.own, LRK_MAX_GRAPHS, sizeof *e->graphs, "recordings", &e->graphs, err));
     if (!o->max_logits) return LRK_OK;
     b->logits = lrk_mat(lrk_compute_dtype(o->compute), o->max_logits, o->decoder.vocabulary);
@@ -74,55 +78,44 @@ void lrk_engine_device_close(lrk_engine *e)
 }
 
 /* n numbers, and `fill` behind them up to `all`. */
-static void put(lrk_engine *e, const lrk_tensor *to, const int32_t *from, size_t n, int32_t fill,
-                size_t all)
+static void put(int32_t *to, const int32_t *from, size_t n, int32_t fill, size_t all)
 {
-    int32_t *staging = e->batch.staging;
-    memcpy(staging, from, n * sizeof *staging);
-    for (size_t i = n; i < all; i++) staging[i] = fill;
-    lrk_device_upload(e->options.device, to->data, staging, all * sizeof *staging);
+    memcpy(to, from, n * sizeof *to);
+    for (size_t i = n; i < all; i++) to[i] = fill;
 }
 
 /* Segments behind the last: one of the tokens that fill up, then empty ones. */
-static void put_segments(lrk_engine *e, const lrk_flat_run *b, size_t tokens, size_t segments)
+static void put_segments(int32_t *to, const lrk_flat_run *b, size_t tokens, size_t segments)
 {
-    int32_t *s = e->batch.staging;
-    memcpy(s, b->segments, b->n_segments * LRK_SEG_FIELDS * sizeof *s);
+    memcpy(to, b->segments, b->n_segments * LRK_SEG_FIELDS * sizeof *to);
     for (size_t i = b->n_segments; i < segments; i++) {
         const bool filling = i == b->n_segments;
-        lrk_segment_root(s + i * LRK_SEG_FIELDS, filling ? b->n_tokens : tokens,
+        lrk_segment_root(to + i * LRK_SEG_FIELDS, filling ? b->n_tokens : tokens,
                          filling ? tokens - b->n_tokens : 0);
     }
-    lrk_device_upload(e->options.device, e->batch.segments.data, s,
-                      segments * LRK_SEG_FIELDS * sizeof *s);
 }
 
-static lrk_flat_run on_device(const lrk_engine *e, size_t tokens, size_t segments)
+/* The run, filled up to so many tokens and segments, to the device in one piece. */
+static lrk_flat_run send(lrk_engine *e, const lrk_flat_run *b, size_t tokens, size_t segments)
 {
-    return (lrk_flat_run){e->batch.ids.data, e->batch.targets.data, e->batch.segments.data, tokens,
-                          segments};
-}
-
-/* The run, filled up, on the device. */
-static lrk_flat_run place(lrk_engine *e, const lrk_flat_run *b)
-{
-    const size_t tokens = fill_tokens(b->n_tokens), segments = fill_segments(b->n_segments);
-    put(e, &e->batch.ids, b->ids, b->n_tokens, 0, tokens);
-    put(e, &e->batch.targets, b->targets, b->n_tokens, -1, tokens);
-    put_segments(e, b, tokens, segments);
-    return on_device(e, tokens, segments);
+    const size_t targets = room_for(tokens), table = 2 * targets, all = table + segments * LRK_SEG_FIELDS;
+    int32_t *here = e->batch.staging;
+    const int32_t *there = e->batch.run.data;
+    put(here, b->ids, b->n_tokens, 0, targets);
+    if (b->targets) put(here + targets, b->targets, b->n_tokens, -1, targets);
+    put_segments(here + table, b, tokens, segments);
+    lrk_device_upload(e->options.device, e->batch.run.data, here, all * sizeof *here);
+    return (lrk_flat_run){there, there + targets, there + table, tokens, segments};
 }
 
 lrk_flat_run lrk_engine_device_rows(lrk_engine *e, const lrk_flat_run *b, const int32_t **rows,
                                     size_t n_rows)
 {
-    put(e, &e->batch.ids, b->ids, b->n_tokens, 0, b->n_tokens);
-    put_segments(e, b, b->n_tokens, b->n_segments);
     if (rows) {
-        put(e, &e->batch.rows, *rows, n_rows, 0, n_rows);
+        lrk_device_upload(e->options.device, e->batch.rows.data, *rows, n_rows * sizeof **rows);
         *rows = e->batch.rows.data;
     }
-    return on_device(e, b->n_tokens, b->n_segments);
+    return send(e, b, b->n_tokens, b->n_segments);
 }
 
 lrk_status lrk_engine_device_logits(lrk_engine *e, const lrk_tensor **logits, lrk_err *err)
@@ -189,7 +182,7 @@ lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gra
                                   lrk_err *err)
 {
     const size_t trained = step_up(lrk_max(lrk_engine_trained(b), 1), 16);
-    const lrk_flat_run run = place(e, b);
+    const lrk_flat_run run = send(e, b, fill_tokens(b->n_tokens), fill_segments(b->n_segments));
     const lrk_engine_graph shape = {.tokens = run.n_tokens, .segments = run.n_segments,
                                     .trained = trained, .gradients = gradients};
     lrk_engine_graph *g = graph_of(e, &shape);

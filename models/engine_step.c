@@ -5,7 +5,8 @@
 void lrk_engine_begin(lrk_engine *e)
 {
     const lrk_tensor *g = &e->model.gradients;
-    lrk_device_zero(e->options.device, g->data, lrk_bytes(g));
+    if (!e->cleared) lrk_device_zero(e->options.device, g->data, lrk_bytes(g));
+    e->cleared = true;
     e->step_results.n = 0;
     e->step_results.early = 0.0;
 }

@@ -70,13 +70,15 @@ static void step_on_cpu(lrk_update *u, lrk_adamw_values *v)
     u->e->step_results.results->optimizer = *v;
 }
 
-/* The same kernels at the same addresses in every step: what differs lies in u->there. */
+/* The same kernels at the same addresses in every step: what differs lies in u->there. The next step begins with
+ * gradients of zero, and nothing but its own copies and recordings is asked for then. */
 static lrk_status ask_gpu(void *ctx, lrk_err *err)
 {
     (void)err;
     const lrk_update *u = ctx;
     lrk_norm_cuda(u->gradients->data, lrk_count(u->gradients), u->e->norm_parts, u->there);
     step_all(u);
+    lrk_device_zero(LRK_CUDA, u->gradients->data, lrk_bytes(u->gradients));
     return LRK_OK;
 }
 
@@ -85,6 +87,7 @@ static void step_on_gpu(lrk_engine *e, lrk_update *u, const lrk_adamw_values *v)
     u->there = &e->step_results.results->optimizer;
     lrk_device_upload(LRK_CUDA, u->there, v, sizeof *v);
     (void)lrk_engine_repeat(e, &e->update[u->one_rate], ask_gpu, u, NULL);
+    e->cleared = u->gradients == &e->model.gradients;
 }
 
 void lrk_optimizer_step(lrk_optimizer *o, lrk_engine *e, double rate)

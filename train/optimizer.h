@@ -4,9 +4,9 @@
  *   lrk_optimizer_step(&o, e, rate);
  *   lrk_optimizer_result(&o, e, &r, err);
  *
- * A GPU is not waited for until the result is asked for, and LRK_POSTS steps may be under way. Norm, clip, update
- * and what follows from it are recorded there when they come a second time, and replayed with the values of each
- * step.
+ * A GPU is not waited for until the result is asked for, and LRK_POSTS steps may be under way. Norm, clip, update,
+ * what follows from it and the zeros that the next step begins with are recorded there when they come a second time,
+ * and replayed with the values of each step.
  */
 #ifndef LRK_TRAIN_OPTIMIZER_H
 #define LRK_TRAIN_OPTIMIZER_H

@@ -55,7 +55,7 @@ void lrk_emulator_order(const char *order);
 
 void lrk_emulator_count_from_here(void); /* LRK_EMULATOR_FAIL */
 
-/* Kernels and library calls that were asked for so far outside of a graph; allocations, of pinned memory too. */
+/* Kernels, library calls and fills that were asked for so far outside of a graph; allocations, of pinned memory too. */
 extern "C" uint64_t lrk_emulator_launched(void), lrk_emulator_allocations(void);
 
 /* ---- between the parts ----------------------------------------------------------------------- */

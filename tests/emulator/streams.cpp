@@ -143,7 +143,7 @@ cudaError_t emulator_enqueue(cudaStream_t s, const operation &o)
         s->capture->nodes->push_back(o);
         return cudaSuccess;
     }
-    chip.asked += o.kind == operation::LAUNCH || o.kind == operation::CALL;
+    chip.asked += o.kind == operation::LAUNCH || o.kind == operation::CALL || o.kind == operation::FILL;
     if (s) {
         s->queue.push_back(o);
         hurry();

@@ -174,6 +174,7 @@ static void one_op_for_one_input(void **state)
     lrk_fixture f;
     lrk_toy_batch t;
     size_t following = 0;
+    if (kind != LRK_TOY_LLAMA) skip(); /* the others have no other kinds of groups */
     open_with(&f, &lora, LRK_KEEP_ALL, LRK_C_F32);
     lrk_toy_rows(&t, (size_t[]){9, 17}, 2, 1, 0, 50);
     clear(&f);
@@ -183,7 +184,7 @@ static void one_op_for_one_input(void **state)
         following += f.e.model.adapted[i]->follows;
         f.e.model.adapted[i]->follows = false;
     }
-    if (kind == LRK_TOY_LLAMA) assert_int_equal(following, 2 * 3); /* k and v, up, of two layers */
+    assert_int_equal(following, 2 * 3); /* k and v, up, of two layers */
     clear(&f);
     gradients(&f, &t.b, 1.0);
     assert_gradients_close(&f, want, LRK_TOY_REORDERED);
