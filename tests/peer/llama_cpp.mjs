@@ -81,6 +81,9 @@ async function check(model, directory, which, tolerance, adapter, first) {
 let right = true;
 for (const line of readFileSync(checks, "utf8").split("\n").filter(Boolean)) {
     const [model, directory, which, tolerance, adapter, first] = line.split(" ");
-    right = await check(model, directory, which, Number(tolerance), adapter, first) && right;
+    right = await check(model, directory, which, Number(tolerance), adapter, first).catch((e) => {
+        console.log(`FAIL ${model} ${adapter ?? ""}: ${e.message}`);
+        return false;
+    }) && right;
 }
 process.exit(right ? 0 : 1);
