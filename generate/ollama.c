@@ -1,193 +1,137 @@
-/* generate/ollama.c -- a chat template as a Go template, and the Modelfile around it. */
+/* generate/ollama.c -- the form of a chat template as a Go template, and the Modelfile around it. */
 #include "generate/ollama.h"
 
 #include "base/file.h"
 #include "generate/manifest.h"
+#include "generate/ollama_form.h"
 
 #include <string.h>
 
-typedef enum speaker { NOBODY, SYSTEM, USER, ASSISTANT, NEXT, SPEAKERS } speaker;
-static const char *const roles[SPEAKERS] = {"", "system", "user", "assistant", ""};
-
-/* What stands between what the one says and what the other says; data NULL: never seen. */
-typedef struct form {
-    lrk_buf between[SPEAKERS][SPEAKERS];
-    lrk_buf stop; /* the token that ends an answer */
-    bool system;
-} form;
-
-typedef struct source {
-    lrk_chat_options chat;
-    const char *where;
-    bool adds_bos; /* the tokenizer does */
-} source;
-
-enum { MOST = 6 };
-typedef struct talk {
-    speaker who[MOST];
-    size_t n;
-    const char *mark; /* makes the contents of two talks differ */
-} talk;
-
-static const talk probes[] = {{{USER, ASSISTANT, USER}, 3, "one"},
-                              {{SYSTEM, USER, ASSISTANT, USER}, 4, "two"}};
-static const talk trials[] = {{{USER}, 1, "drei\nund \"mehr\""},
-                              {{USER, ASSISTANT, USER, ASSISTANT, USER}, 5, "vier \xc3\xa9"},
-                              {{SYSTEM, USER}, 2, "f\xc3\xbcnf"},
-                              {{SYSTEM, USER, ASSISTANT, USER, ASSISTANT, USER}, 6, "{{ sechs }}"}};
-
-static void content(const talk *t, size_t i, lrk_buf *b)
+/* A constant, so that no blank of it can be trimmed. */
+static void put_constant(const char *text, size_t n, lrk_buf *out)
 {
-    lrk_buf_printf(b, "%zu says %s.", i, t->mark);
-}
-
-static lrk_status render(const source *s, const talk *t, lrk_chat_text *out, lrk_err *err)
-{
-    lrk_json *messages = lrk_json_array();
-    for (size_t i = 0; i < t->n; i++) {
-        lrk_buf b = {0};
-        lrk_json *m = lrk_json_object();
-        const char *role = roles[t->who[i]];
-        content(t, i, &b);
-        lrk_json_set(m, "role", lrk_json_c_string(role));
-        lrk_json_set(m, "content", lrk_json_new_string(b.data ? b.data : "", b.n));
-        lrk_json_add(messages, m);
-        lrk_buf_free(&b);
-    }
-    const lrk_status status = lrk_chat_messages(&s->chat, messages, NULL, out, err);
-    lrk_json_free(messages);
-    return status;
-}
-
-static lrk_status no_form(const source *s, lrk_err *err)
-{
-    return lrk_fail(err, LRK_ESUPPORT,
-                    "%s: its chat template puts more than fixed pieces between the turns of a "
-                    "conversation, so that it has no Go template here; write the Modelfile by hand",
-                    s->where);
-}
-
-static bool keep(lrk_buf *piece, const char *text, size_t n)
-{
-    if (piece->data) return piece->n == n && memcmp(piece->data, text, n) == 0;
-    lrk_buf_append(piece, text, n);
-    lrk_buf_puts(piece, ""); /* an empty piece is one that was seen */
-    return true;
-}
-
-/* Takes the pieces of one rendering apart. */
-static lrk_status read_pieces(const source *s, const talk *t, const lrk_chat_text *r, form *f,
-                              lrk_err *err)
-{
-    size_t end = 0, turn = 0;
-    for (size_t i = 0; i < r->rendered.n_spans; i++) {
-        const lrk_span *span = &r->rendered.spans[i];
-        if (span->kind == LRK_SPAN_END && turn && t->who[turn - 1] == ASSISTANT && !f->stop.n) {
-            const char *p = r->text.data + span->begin;
-            size_t n = span->end - span->begin;
-            for (; n && strchr(" \n\r\t", *p); n--) p++;
-            lrk_buf_append(&f->stop, p, n);
-        }
-        if (span->kind == LRK_SPAN_END) continue;
-        if (span->message != turn || turn == t->n) return no_form(s, err);
-        const speaker before = turn ? t->who[turn - 1] : NOBODY;
-        if (!keep(&f->between[before][t->who[turn]], r->text.data + end, span->begin - end))
-            return no_form(s, err);
-        end = span->end;
-        turn++;
-    }
-    if (turn != t->n || !keep(&f->between[t->who[turn - 1]][NEXT], r->text.data + end, r->text.n - end))
-        return no_form(s, err);
-    return LRK_OK;
-}
-
-static lrk_status probe(const source *s, form *f, lrk_err *err)
-{
-    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
-        lrk_chat_text r = {0};
-        lrk_err why = {0};
-        lrk_status status = render(s, &probes[i], &r, &why);
-        /* a template may refuse system turns; then so does the Go template */
-        if (status != LRK_OK && status != LRK_ENOMEM && probes[i].who[0] == SYSTEM) continue;
-        if (status != LRK_OK)
-            lrk_fail(err, status, "%s", why.text);
-        else
-            status = read_pieces(s, &probes[i], &r, f, err);
-        lrk_chat_text_free(&r);
-        LRK_TRY(status);
-        f->system = f->system || probes[i].who[0] == SYSTEM;
-    }
-    return LRK_OK;
-}
-
-static lrk_status try_on(const source *s, const talk *t, const form *f, lrk_err *err)
-{
-    lrk_chat_text r = {0};
-    lrk_buf b = {0};
-    for (size_t i = 0; i <= t->n; i++) {
-        const lrk_buf *piece =
-            &f->between[i ? t->who[i - 1] : NOBODY][i < t->n ? t->who[i] : NEXT];
-        lrk_buf_append(&b, piece->data ? piece->data : "", piece->n);
-        if (i < t->n) content(t, i, &b);
-    }
-    lrk_status status = lrk_buf_check(&b, err);
-    if (status == LRK_OK) status = render(s, t, &r, err);
-    if (status == LRK_OK && (r.text.n != b.n || memcmp(r.text.data, b.data, b.n) != 0))
-        status = no_form(s, err);
-    lrk_chat_text_free(&r);
-    lrk_buf_free(&b);
-    return status;
-}
-
-/* The pieces are read on one day and tried on another. */
-static lrk_status find_form(source *s, form *f, lrk_err *err)
-{
-    static const char day[] = "2001-02-03T04:05:06", other[] = "2042-12-31T23:59:59";
-    s->chat.now = day;
-    LRK_TRY(probe(s, f, err));
-    LRK_TRY(try_on(s, &trials[0], f, err));
-    s->chat.now = other;
-    LRK_REQUIRE(err, try_on(s, &trials[0], f, NULL) == LRK_OK, LRK_ESUPPORT,
-                "%s: its chat template prints the date, in a way that Go templates for Ollama cannot: it "
-                "has no Go template here; write the Modelfile by hand",
-                s->where);
-    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++)
-        if (f->system || trials[i].who[0] != SYSTEM) LRK_TRY(try_on(s, &trials[i], f, err));
-    for (speaker who = SYSTEM; s->adds_bos && s->chat.bos && who <= USER; who++) {
-        lrk_buf *first = &f->between[NOBODY][who];
-        const size_t n = strlen(s->chat.bos);
-        if (first->n < n || memcmp(first->data, s->chat.bos, n) != 0) continue;
-        memmove(first->data, first->data + n, first->n - n + 1);
-        first->n -= n;
-    }
-    return LRK_OK;
-}
-
-/* ---- writing ---- */
-
-/* {{ "..." }}: a constant, so that no blank of it can be trimmed. */
-static void put_piece(const lrk_buf *piece, lrk_buf *out)
-{
-    if (!piece->n) return;
+    if (!n) return;
     lrk_buf_puts(out, "{{ ");
-    lrk_json_quote(out, piece->data, piece->n);
+    lrk_json_quote(out, text, n);
     lrk_buf_puts(out, " }}");
 }
 
-static void put_turn(const form *f, speaker who, lrk_buf *out)
+/* Constants, and between them the parts of a date. */
+static void put_piece(const lrk_buf *piece, lrk_buf *out)
 {
-    lrk_buf_printf(out, "{{- %sif eq .Role \"%s\" }}", who == SYSTEM ? "" : "else ", roles[who]);
-    if (who == SYSTEM && !f->system)
-        lrk_buf_puts(out, "{{ index \"this model takes no system message\" 99 }}");
+    static const char *const parts[] = {"slice $day 0 4", "slice $day 5 7", "slice $day 8 10", "$month",
+                                        "slice $month 0 3"};
+    size_t done = 0;
+    for (size_t i = 0; i < piece->n; i++) {
+        const unsigned char c = (unsigned char)piece->data[i];
+        if (c < LRK_FORM_YEAR) continue;
+        put_constant(piece->data + done, i - done, out);
+        lrk_buf_printf(out, "{{ %s }}", parts[c - LRK_FORM_YEAR]);
+        done = i + 1;
+    }
+    put_constant(piece->data + done, piece->n - done, out);
+}
+
+static bool has_date(const lrk_form *f)
+{
+    for (size_t i = 0; i < LRK_SPEAKERS; i++)
+        for (size_t k = 0; k < LRK_SPEAKERS; k++)
+            for (size_t j = 0; j < f->between[i][k].n; j++)
+                if ((unsigned char)f->between[i][k].data[j] >= LRK_FORM_YEAR) return true;
+    return false;
+}
+
+/* $day is like 2006-01-02, $month like January. */
+static void put_date(lrk_buf *out)
+{
+    static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+                                         "July",    "August",   "September", "October", "November", "December"};
+    lrk_buf_puts(out, "{{- $day := currentDate }}\n{{- $month := slice $day 5 7 }}\n{{- ");
+    for (size_t i = 0; i < 12; i++)
+        lrk_buf_printf(out, "%sif eq $month \"%02zu\" }}{{ $month = \"%s\" }}{{ ", i ? "else " : "", i + 1, months[i]);
+    lrk_buf_puts(out, "end }}\n");
+}
+
+/* Template "trimNM" prints what it is given without what N cuts off its beginning and M off its end. Go has no
+ * subtraction: the length of a text without its first k bytes is where its last k begin. */
+static void put_cut(const char *name, lrk_trim trim, const char *part, const char *rest, lrk_buf *out)
+{
+    static const char *const blanks[LRK_TRIMS][3] = {
+        [LRK_TRIM_LINES] = {"\"\\n\""},
+        [LRK_TRIM_BLANKS] = {
+            "\" \" \"\\t\" \"\\n\" \"\\v\" \"\\f\" \"\\r\" \"\\x1c\" \"\\x1d\" \"\\x1e\" \"\\x1f\"",
+            "\"\\u0085\" \"\\u00a0\"",
+            "\"\\u1680\" \"\\u2000\" \"\\u2001\" \"\\u2002\" \"\\u2003\" \"\\u2004\" \"\\u2005\" \"\\u2006\" \"\\u2007\" "
+            "\"\\u2008\" \"\\u2009\" \"\\u200a\" \"\\u2028\" \"\\u2029\" \"\\u202f\" \"\\u205f\" \"\\u3000\""}};
+    for (size_t k = 1; k <= 3 && blanks[trim][k - 1]; k++) {
+        lrk_buf_printf(out, "{{ else if and (ge (len .) %zu) (eq (", k);
+        lrk_buf_printf(out, part, k);
+        lrk_buf_printf(out, ") %s) }}{{ template \"%s\" (", blanks[trim][k - 1], name);
+        lrk_buf_printf(out, rest, k);
+        lrk_buf_puts(out, ") }}");
+    }
+}
+
+static void put_trim(lrk_trim left, lrk_trim right, lrk_buf *out)
+{
+    const char name[] = {'t', 'r', 'i', 'm', (char)('0' + left), (char)('0' + right), '\0'};
+    lrk_buf_printf(out, "{{- define \"%s\" }}{{ if eq . \"\" }}", name);
+    put_cut(name, left, "slice . 0 %zu", "slice . %zu", out);
+    put_cut(name, right, "slice . (len (slice . %zu))", "slice . 0 (len (slice . %zu))", out);
+    lrk_buf_puts(out, "{{ else }}{{ . }}{{ end }}{{ end }}\n");
+}
+
+/* Fails where it is reached. */
+static void put_error(const char *text, lrk_buf *out)
+{
+    lrk_buf_printf(out, "{{ index \"%s\" 99 }}", text);
+}
+
+/* What stands before the words of `who`, by who spoke last. */
+static void put_head(const lrk_form *f, lrk_speaker who, lrk_buf *out)
+{
     const char *word = "if";
-    for (speaker before = NOBODY; before <= ASSISTANT; before++) {
-        if (!f->between[before][who].n) continue;
-        lrk_buf_printf(out, "{{ %s eq $last \"%s\" }}", word, roles[before]);
+    for (lrk_speaker before = LRK_NOBODY; before <= LRK_ASSISTANT; before++) {
+        if (!f->between[before][who].data) continue;
+        lrk_buf_printf(out, "{{ %s eq $last \"%s\" }}", word, lrk_speaker_roles[before]);
         put_piece(&f->between[before][who], out);
         word = "else if";
     }
-    if (*word == 'e') lrk_buf_puts(out, "{{ end }}");
-    lrk_buf_puts(out, "{{ .Content }}\n");
+    lrk_buf_puts(out, "{{ else }}");
+    put_error("the chat template has no such turn here", out);
+    lrk_buf_puts(out, "{{ end }}");
+}
+
+static void put_words(const lrk_form *f, lrk_speaker who, const char *words, lrk_buf *out)
+{
+    if (f->left[who] || f->right[who])
+        lrk_buf_printf(out, "{{ template \"trim%d%d\" %s }}", (int)f->left[who], (int)f->right[who], words);
+    else
+        lrk_buf_printf(out, "{{ %s }}", words);
+    lrk_buf_printf(out, "{{ $last = \"%s\" }}", lrk_speaker_roles[who]);
+}
+
+static void put_turn(const lrk_form *f, lrk_speaker who, lrk_buf *out)
+{
+    const char *const word = who == LRK_SYSTEM ? "" : "else ";
+    lrk_buf_printf(out, "{{- %sif eq .Role \"%s\" }}", word, lrk_speaker_roles[who]);
+    if (who == LRK_SYSTEM && !f->system) {
+        put_error("this model takes no system message", out);
+    } else if (who == LRK_SYSTEM && f->late) {
+        lrk_buf_puts(out, "{{ if $last }}");
+        put_error("the chat template has no such turn here", out);
+        lrk_buf_puts(out, "{{ end }}{{ $held = true }}{{ $system = .Content }}");
+    } else {
+        if (who == LRK_USER && f->late && f->system) {
+            lrk_buf_puts(out, "{{ if and $held (eq (len (slice $.Messages $i)) 1) }}");
+            put_head(f, LRK_SYSTEM, out);
+            put_words(f, LRK_SYSTEM, "$system", out);
+            lrk_buf_puts(out, "{{ end }}");
+        }
+        put_head(f, who, out);
+        put_words(f, who, ".Content", out);
+    }
+    lrk_buf_puts(out, "\n");
 }
 
 static void put_stop(const char *token, lrk_buf *out)
@@ -197,20 +141,40 @@ static void put_stop(const char *token, lrk_buf *out)
     lrk_buf_puts(out, "\n");
 }
 
-static void print(const source *s, const form *f, const char *from, const char *adapter, lrk_buf *out)
+static void put_template(const lrk_form *f, lrk_buf *out)
 {
-    const char *eos = s->chat.eos, *stop = f->stop.n ? f->stop.data : NULL;
+    bool made[LRK_TRIMS][LRK_TRIMS] = {{true}};
+    for (lrk_speaker who = LRK_SYSTEM; who <= LRK_ASSISTANT; who++) {
+        if (!made[f->left[who]][f->right[who]]) put_trim(f->left[who], f->right[who], out);
+        made[f->left[who]][f->right[who]] = true;
+    }
+    if (has_date(f)) put_date(out);
+    lrk_buf_puts(out, "{{- $last := \"\" }}\n");
+    if (f->late) lrk_buf_puts(out, "{{- $held := false }}{{ $system := \"\" }}\n");
+    lrk_buf_printf(out, "{{- range %s.Messages }}\n", f->late ? "$i, $_ := " : "");
+    for (lrk_speaker who = LRK_SYSTEM; who <= LRK_ASSISTANT; who++) put_turn(f, who, out);
+    lrk_buf_puts(out, "{{- else }}");
+    put_error("the chat template has no such role here", out);
+    lrk_buf_puts(out, "\n{{- end }}\n{{- end }}\n");
+    const char *word = "if";
+    for (lrk_speaker last = LRK_SYSTEM; last <= LRK_USER; last++, word = "else if") {
+        lrk_buf_printf(out, "{{- %s eq $last \"%s\" }}", word, lrk_speaker_roles[last]);
+        if (f->between[last][LRK_NEXT].data)
+            put_piece(&f->between[last][LRK_NEXT], out);
+        else
+            put_error("the chat template has no answer to this", out);
+    }
+    lrk_buf_puts(out, "{{ end }}\n{{- \"\" }}");
+}
+
+static void print(const lrk_chat_options *chat, const lrk_form *f, const char *from, const char *adapter, lrk_buf *out)
+{
+    const char *eos = chat->eos, *stop = f->stop.n ? f->stop.data : NULL;
     lrk_buf_printf(out, "FROM %s\n", from);
     if (adapter) lrk_buf_printf(out, "ADAPTER %s\n", adapter);
-    lrk_buf_puts(out, "TEMPLATE \"\"\"{{- $last := \"\" }}\n{{- range .Messages }}\n");
-    for (speaker who = SYSTEM; who <= ASSISTANT; who++) put_turn(f, who, out);
-    lrk_buf_puts(out, "{{- end }}\n{{- $last = .Role }}\n{{- end }}\n");
-    if (f->between[USER][NEXT].n) {
-        lrk_buf_puts(out, "{{- if eq $last \"user\" }}");
-        put_piece(&f->between[USER][NEXT], out);
-        lrk_buf_puts(out, "{{ end }}\n");
-    }
-    lrk_buf_puts(out, "{{- \"\" }}\"\"\"\n");
+    lrk_buf_puts(out, "TEMPLATE \"\"\"");
+    put_template(f, out);
+    lrk_buf_puts(out, "\"\"\"\n");
     if (stop) put_stop(stop, out);
     if (eos && *eos && (!stop || strcmp(stop, eos) != 0)) put_stop(eos, out);
 }
@@ -218,16 +182,14 @@ static void print(const source *s, const form *f, const char *from, const char *
 lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, const char *choice,
                                 const char *from, const char *adapter, lrk_buf *out, lrk_err *err)
 {
-    form f = {.system = false};
+    lrk_form f = {.system = false};
     lrk_template *template;
-    source s = {.where = where, .adds_bos = lrk_tokenizer_adds_bos(m->tokenizer)};
-    LRK_TRY(lrk_text_chat(m, choice, where, true, &template, &s.chat, err));
-    s.chat.add_generation_prompt = true;
-    const lrk_status status = find_form(&s, &f, err);
-    if (status == LRK_OK) print(&s, &f, from, adapter, out);
-    for (size_t i = 0; i < SPEAKERS; i++)
-        for (size_t k = 0; k < SPEAKERS; k++) lrk_buf_free(&f.between[i][k]);
-    lrk_buf_free(&f.stop);
+    lrk_chat_options chat = {.template = NULL};
+    LRK_TRY(lrk_text_chat(m, choice, where, true, &template, &chat, err));
+    chat.add_generation_prompt = true;
+    const lrk_status status = lrk_form_find(&chat, lrk_tokenizer_adds_bos(m->tokenizer), where, &f, err);
+    if (status == LRK_OK) print(&chat, &f, from, adapter, out);
+    lrk_form_free(&f);
     lrk_template_free(template);
     LRK_TRY(status);
     return lrk_buf_check(out, err);

@@ -2,15 +2,17 @@
  *
  * Ollama renders conversations with Go's text/template. A chat template has a form there when the
  * text of a conversation is its contents with fixed pieces between them, which depend on who spoke
- * before: most families' is. The pieces are read off the template's own renderings of a few
- * conversations, and then tried on others; where one comes out differently, or the clock changes
- * it, the template is refused.
+ * before (ollama_form.h): most families' is. Contents are trimmed where the template trims them, and a
+ * date is the day's own by Ollama's currentDate, as it is where the template is rendered with a clock. A
+ * template that is not of this form is refused.
  *
- * What the form has not: tools, documents, thinking, and templates' trimming of contents. Where the
- * template takes no system turn, the Go template fails on one too. A bos that the tokenizer puts in
- * front is left out: Ollama's tokenizer does the same.
+ * What the form has not: tools, documents, thinking apart from the answer, what a template does to
+ * contents beyond trimming. Where the template takes no system turn, or none at some place, the Go template
+ * fails there too, as it does on other roles. A bos that the tokenizer puts in front is left out:
+ * Ollama's tokenizer does the same.
  *
- * Facts: github.com/ollama/ollama, docs/modelfile.mdx and docs/template.mdx.
+ * Facts: github.com/ollama/ollama, docs/modelfile.mdx, docs/template.mdx and template/template.go
+ * (currentDate; messages of one role in a row become one).
  */
 #ifndef LRK_GENERATE_OLLAMA_H
 #define LRK_GENERATE_OLLAMA_H

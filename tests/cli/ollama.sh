@@ -1,5 +1,5 @@
-# tests/cli/ollama.sh -- bundles for Ollama: what lies in them, and that Go's text/template makes the text
-# of the chat template that was trained with, for one template in the manner of each family.
+# tests/cli/ollama.sh -- bundles for Ollama: what lies in them, and what has no Go template. That Go renders the
+# text that was trained with: tests/peer/ollama.sh.
 G=$SOURCE/tests/golden/data
 BOS='<|begin_of_text|>'
 
@@ -12,19 +12,11 @@ model() {
 }
 bundle() { rm -rf b && "$LORIKEET" merge --model m --out b --format ollama --threads 1 >out 2>err; }
 
-declare -A family
-family[chatml]='{% for m in messages %}{{ "<|im_start|>" + m.role + "\n" + m.content + "<|im_end|>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<|im_start|>assistant\n" }}{% endif %}'
-family[qwen2]='{% if messages[0].role != "system" %}{{ "<|im_start|>system\nYou are \"helpful\".<|im_end|>\n" }}{% endif %}'${family[chatml]}
-family[llama2]='{% if messages[0].role == "system" %}{% set s = "<<SYS>>\n" + messages[0].content + "\n<</SYS>>\n\n" %}{% set rest = messages[1:] %}{% else %}{% set s = "" %}{% set rest = messages %}{% endif %}{% for m in rest %}{% if m.role == "user" %}{{ bos_token + "[INST] " + (s if loop.first else "") + m.content + " [/INST]" }}{% else %}{{ " " + m.content + " " + eos_token }}{% endif %}{% endfor %}'
-family[llama3]='{{ bos_token }}{% for m in messages %}{{ "<|start_header_id|>" + m.role + "<|end_header_id|>\n\n" + m.content | trim + "<|eot_id|>" }}{% endfor %}{% if add_generation_prompt %}{{ "<|start_header_id|>assistant<|end_header_id|>\n\n" }}{% endif %}'
-family[mistral]='{{ bos_token }}{% for m in messages %}{% if m.role == "user" %}{{ "[INST] " + m.content + " [/INST]" }}{% elif m.role == "assistant" %}{{ m.content + eos_token }}{% else %}{{ raise_exception("only user and assistant") }}{% endif %}{% endfor %}'
-family[gemma]='{{ bos_token }}{% if messages[0].role == "system" %}{% set s = messages[0].content + "\n\n" %}{% set rest = messages[1:] %}{% else %}{% set s = "" %}{% set rest = messages %}{% endif %}{% for m in rest %}{{ "<start_of_turn>" + ("model" if m.role == "assistant" else m.role) + "\n" + (s if loop.first else "") + m.content | trim + "<end_of_turn>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<start_of_turn>model\n" }}{% endif %}'
-family[phi3]='{% for m in messages %}{{ "<|" + m.role + "|>\n" + m.content + "<|end|>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<|assistant|>\n" }}{% endif %}'
-family[deepseek]='{{ bos_token }}{% for m in messages %}{% if m.role == "system" %}{{ m.content }}{% elif m.role == "user" %}{{ "<｜User｜>" + m.content }}{% else %}{{ "<｜Assistant｜>" + m.content + eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ "<｜Assistant｜>" }}{% endif %}'
-family[granite]='{% for m in messages %}{{ "<|start_of_role|>" + m.role + "<|end_of_role|>" + m.content + "<|end_of_text|>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<|start_of_role|>assistant<|end_of_role|>" }}{% endif %}'
+chatml='{% for m in messages %}{{ "<|im_start|>" + m.role + "\n" + m.content + "<|im_end|>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<|im_start|>assistant\n" }}{% endif %}'
+llama3='{{ bos_token }}{% for m in messages %}{{ "<|start_header_id|>" + m.role + "<|end_header_id|>\n\n" + m.content | trim + "<|eot_id|>" }}{% endfor %}{% if add_generation_prompt %}{{ "<|start_header_id|>assistant<|end_header_id|>\n\n" }}{% endif %}'
 
 # ---- what lies in a bundle ----
-model "${family[llama3]}"
+model "$llama3"
 bundle || fail "$(cat err)"
 [ "$(ls b | LC_ALL=C sort | tr '\n' ' ')" = 'Modelfile README.md manifest.json model.gguf ' ] || fail "a bundle of $(ls b)"
 grep -qxF 'FROM ./model.gguf' b/Modelfile || fail "FROM: $(cat b/Modelfile)"
@@ -84,39 +76,10 @@ refused() {
     expect_error 3 'it has no Go template here' "$LORIKEET" merge --model m --out b --format ollama
     [ ! -e b ] || fail "left: $(ls -R b)"
 }
-refused '{{ strftime_now("%Y-%m-%d") }}'"${family[chatml]}"
-grep -qF 'prints the date' err || fail "the date: $(cat err)"
+refused '{{ strftime_now("%H:%M") }}'"$chatml"
+grep -qF 'prints the time' err || fail "the clock: $(cat err)"
+refused '{{ strftime_now("%A") }}'"$chatml"
+refused '{% for m in messages %}{{ m.content.strip(" \n") }}<|eot_id|>{% endfor %}'
 refused '{% for m in messages %}{{ loop.length }}{{ m.content }}<|eot_id|>{% endfor %}'
 refused '{% for m in messages %}{% if m.role != "system" %}{{ messages[0].content if loop.last else "" }}{{ m.content }}<|eot_id|>{% endif %}{% endfor %}'
 refused '{% for m in messages %}{{ m.content | upper }}<|eot_id|>{% endfor %}'
-
-# ---- Go renders the same text ----
-command -v go >/dev/null || skip "go is not here; only what lies in a bundle was tested"
-export HOME=$PWD GOCACHE=$PWD/cache GO111MODULE=off GOFLAGS=-trimpath
-go build -o render "$SOURCE/tests/cli/ollama.go"
-u='{"role": "user", "content": "Grüße,\n {{ .Role }} \"x\" \\\\ <|im_end|>?"}'
-a='{"role": "assistant", "content": "Ja."}' s='{"role": "system", "content": "Be brief & kind."}'
-checked=0
-for name in "${!family[@]}"; do
-    model "${family[$name]}"
-    bundle || fail "$name: $(cat err)"
-    for talk in "$u" "$s, $u" "$u, $a, $u" "$s, $u, $a, $u" "$u, $a, $u, $a, $u"; do
-        echo "[$talk]" >c.json
-        got=0
-        ./render b/Modelfile c.json >go.out 2>go.err || got=$?
-        if ! "$LORIKEET" render --model m --messages c.json --generation-prompt >want 2>err; then
-            [ "$got" = 3 ] || fail "$name: the template refuses $talk, Go says $(cat go.out)"
-            grep -qF 'no system message' go.err || fail "$name: $(cat go.err)"
-            continue
-        fi
-        # Ollama's tokenizer puts bos in front itself
-        case $(head -c ${#BOS} want) in
-        "$BOS") tail -c +$((${#BOS} + 1)) want >want.text ;;
-        *) cp want want.text ;;
-        esac
-        cmp -s want.text go.out || fail "$name: $talk: $(diff want.text go.out)"
-        checked=$((checked + 1))
-    done
-done
-[ "$checked" -ge 40 ] || fail "only $checked conversations"
-echo "$checked conversations of ${#family[@]} templates alike"

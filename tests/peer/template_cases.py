@@ -36,6 +36,7 @@ def conversations():
     asks_text = turn("assistant", "Wait.", tool_calls=[call('{"city": "Oslo"}', id="abcdefghi")])
     asks_two = turn("assistant", "", tool_calls=[call({"city": "A"}, id="a12345678"),
                                                  call({"city": "B"}, id="b12345678")])
+    like = "{{ messages }} {% endfor %}{# x #} <|im_end|></s> <think> {{ '}}' }}"
     said = turn("tool", '{"temp": 21}', name="get_weather", tool_call_id="call00001")
     lists = [
         [hi], [system, hi], [hi, answer], [system, hi, answer, more], [hi, answer, more, answer],
@@ -47,12 +48,17 @@ def conversations():
         [turn("developer", "Dev."), hi, answer], [turn("user", ""), turn("assistant", "")],
         [hi, {"role": "assistant"}], [hi, turn("assistant", None)], [system], [],
         [turn("system", parts), hi, answer], [turn("ipython", "out"), hi], [hi, turn("critic", "No.")],
+        [turn("system", like), turn("user", like), turn("assistant", like), turn("user", like)],
+        [hi, turn("assistant", "Yes.", reasoning="So."), more, turn("assistant", "No.", thinking="Not so."), hi],
+        [hi, turn("assistant", "", reasoning_content="Look it up.", tool_calls=asks_id["tool_calls"]), said,
+         turn("assistant", "It is 21.", reasoning_content="Said so."), more],
+        [system, hi, asks_id, turn("tool", [{"type": "text", "text": "21"}], tool_call_id="call00001")],
     ]
     names = dict(bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
     for i, messages in enumerate(lists):
         tools = TOOLS if any("tool_calls" in m for m in messages) or i % 7 == 3 else None
-        yield dict(messages=messages, tools=tools, documents=None, add_generation_prompt=i % 2 == 0,
-                   **names)
+        for asked in True, False:
+            yield dict(messages=messages, tools=tools, documents=None, add_generation_prompt=asked, **names)
     yield dict(messages=[system, hi], tools=TOOLS, documents=None, add_generation_prompt=True,
                enable_thinking=False, **names)
     yield dict(messages=[hi, answer, more], tools=None, documents=None, add_generation_prompt=True,

@@ -1,15 +1,15 @@
-"""Renders template and context pairs with jinja2 as transformers sets it up, and with lorikeet.
+"""Renders template and context pairs with jinja2 as transformers sets it up, and with ours (render.c).
 
-usage: template_peer.py LORIKEET SCRATCH [TEMPLATE.jinja ...]
+usage: template_peer.py RENDER [TEMPLATE.jinja ...]
 
 Equal text, or refused (exit 3), or both fail: anything else is a difference and exit 1.
 """
-import copy
 import datetime
 import json
 import os
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import jinja2
@@ -51,43 +51,49 @@ def environment():
     return env
 
 
-def reference(env, source, context):
-    try:
-        return env.from_string(source).render(**copy.deepcopy(context)), None
-    except Exception as e:  # any failure of the reference is one
-        return None, f"{type(e).__name__}: {e}"
+def references(pairs):
+    env, source, template = environment(), None, None
+    for _, text, context in pairs:
+        try:
+            if text != source:
+                source, template = text, None
+                template = env.from_string(source)
+            yield template.render(**json.loads(json.dumps(context))) if template else None  # templates may alter it
+        except Exception:  # any failure of the reference is one
+            yield None
 
 
-def ours(lorikeet, scratch, index, source, context):
-    template, values = f"{scratch}/{index}.jinja", f"{scratch}/{index}.json"
-    with open(template, "w", newline="") as f:
-        f.write(source)
-    with open(values, "w") as f:
-        json.dump(context, f)
-    p = subprocess.run([lorikeet, "render", "--template", template, "--context", values, "--now", NOW],
-                       capture_output=True)
-    os.remove(template)
-    os.remove(values)
-    return p.returncode, p.stdout, p.stderr.decode(errors="replace").strip()
+def ours(program, pairs):
+    lines, source = [], None
+    for _, text, context in pairs:
+        if text != source:
+            lines.append(json.dumps({"template": text}))
+        source = text
+        lines.append(json.dumps({"context": context}))
+    return subprocess.Popen([program, NOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE), "\n".join(lines).encode()
 
 
 def main():
-    lorikeet, scratch, files = sys.argv[1], sys.argv[2], sys.argv[3:]
-    env = environment()
+    program, files = sys.argv[1], sys.argv[2:]
+    warnings.simplefilter("ignore", SyntaxWarning)  # of the Python that jinja2 makes
     pairs = [(f"case {i}", t, c) for i, (t, c) in enumerate(template_cases.cases())]
+    conversations = list(template_cases.conversations())
     for path in files:
         with open(path, newline="") as f:
             source = f.read()
-        pairs += [(f"{os.path.basename(path)} on conversation {i}", source, c)
-                  for i, c in enumerate(template_cases.conversations())]
-    with ThreadPoolExecutor(2) as pool:
-        got = list(pool.map(lambda a: ours(lorikeet, scratch, a[0], a[1][1], a[1][2]),
-                            enumerate(pairs)))
+        pairs += [(f"{os.path.basename(path)} on conversation {i}", source, c) for i, c in enumerate(conversations)]
+    process, lines = ours(program, pairs)
+    with ThreadPoolExecutor(1) as pool:
+        answers = pool.submit(process.communicate, lines)
+        wanted = list(references(pairs))
+        got = [json.loads(line) for line in answers.result()[0].split(b"\n")[:-1]]
+    if process.returncode or len(got) != len(pairs):
+        sys.exit(f"{program} ended with {process.returncode} after {len(got)} of {len(pairs)}")
     count = dict(equal=0, both_fail=0, refused=0, different=0)
     refusals = {}
-    for (name, source, context), (code, text, message) in zip(pairs, got):
-        want, failure = reference(env, source, context)
-        if code == 0 and want is not None and text == want.encode():
+    for (name, source, context), answer, want in zip(pairs, got, wanted):
+        code, text, message = answer.get("status", 0), answer.get("text"), answer.get("error", "")
+        if code == 0 and want is not None and text == want:
             count["equal"] += 1
         elif code == 3 and want is None:
             count["both_fail"] += 1
@@ -98,7 +104,7 @@ def main():
         else:
             count["different"] += 1
             print(f"{name}: exit {code} {message}\n  template  {source[:300]!r}\n"
-                  f"  ours      {text[-300:]!r}\n  reference {failure if want is None else want[-300:]!r}")
+                  f"  ours      {(text or '')[-300:]!r}\n  reference {want and want[-300:]!r}")
     print(count)
     for feature, names in sorted(refusals.items(), key=lambda x: -len(x[1])):
         print(f"  refused {len(names):4} {feature}: {names[0]}")

@@ -1,0 +1,83 @@
+# tests/peer/ollama.sh -- Go's text/template makes the text of the chat template that was trained with: one
+# template in the manner of each family, and real ones (.texts, by fetch_texts) beside jinja2 set up as transformers
+# does, whose LRK_PEER_PYTHON names a Python. LRK_TEXTS names another folder than .texts.
+G=$SOURCE/tests/golden/data
+BOS='<|begin_of_text|>'
+command -v go >/dev/null || skip "go is not here (Debian package golang-go)"
+export HOME=$PWD GOCACHE=$PWD/cache GO111MODULE=off # and no flag: Debian has the library compiled
+go build -o ollama "$SOURCE/tests/peer/ollama.go"
+
+# bundle NAME: the Modelfile of the llama of the golden directory with the chat template of m
+mkdir m
+cp "$G/llama/config.json" "$G/llama/model.safetensors" "$G/llama/tokenizer.json" m
+printf '{"bos_token": "%s", "eos_token": "<|eot_id|>"}' "$BOS" >m/tokenizer_config.json
+bundle() {
+    rm -rf b
+    "$LORIKEET" merge --model m --out b --format ollama --threads 1 >out 2>err || return 1
+    cp b/Modelfile "$1"
+}
+
+declare -A family
+family[chatml]='{% for m in messages %}{{ "<|im_start|>" + m.role + "\n" + m.content + "<|im_end|>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<|im_start|>assistant\n" }}{% endif %}'
+family[qwen2]='{% if messages[0].role != "system" %}{{ "<|im_start|>system\nYou are \"helpful\".<|im_end|>\n" }}{% endif %}'${family[chatml]}
+family[llama2]='{% if messages[0].role == "system" %}{% set s = "<<SYS>>\n" + messages[0].content + "\n<</SYS>>\n\n" %}{% set rest = messages[1:] %}{% else %}{% set s = "" %}{% set rest = messages %}{% endif %}{% for m in rest %}{% if m.role == "user" %}{{ bos_token + "[INST] " + (s if loop.first else "") + m.content + " [/INST]" }}{% else %}{{ " " + m.content + " " + eos_token }}{% endif %}{% endfor %}'
+family[llama3]='{{ bos_token }}{% for m in messages %}{{ "<|start_header_id|>" + m.role + "<|end_header_id|>\n\n" + m.content | trim + "<|eot_id|>" }}{% endfor %}{% if add_generation_prompt %}{{ "<|start_header_id|>assistant<|end_header_id|>\n\n" }}{% endif %}'
+family[mistral]='{{ bos_token }}{% for m in messages %}{% if m.role == "user" %}{{ "[INST] " + m.content + " [/INST]" }}{% elif m.role == "assistant" %}{{ m.content + eos_token }}{% else %}{{ raise_exception("only user and assistant") }}{% endif %}{% endfor %}'
+family[gemma]='{{ bos_token }}{% if messages[0].role == "system" %}{% set s = messages[0].content + "\n\n" %}{% set rest = messages[1:] %}{% else %}{% set s = "" %}{% set rest = messages %}{% endif %}{% for m in rest %}{{ "<start_of_turn>" + ("model" if m.role == "assistant" else m.role) + "\n" + (s if loop.first else "") + m.content | trim + "<end_of_turn>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<start_of_turn>model\n" }}{% endif %}'
+family[phi3]='{% for m in messages %}{{ "<|" + m.role + "|>\n" + m.content + "<|end|>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<|assistant|>\n" }}{% endif %}'
+family[deepseek]='{{ bos_token }}{% for m in messages %}{% if m.role == "system" %}{{ m.content }}{% elif m.role == "user" %}{{ "<｜User｜>" + m.content }}{% else %}{{ "<｜Assistant｜>" + m.content + eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ "<｜Assistant｜>" }}{% endif %}'
+family[granite]='{% for m in messages %}{{ "<|start_of_role|>" + m.role + "<|end_of_role|>" + m.content + "<|end_of_text|>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<|start_of_role|>assistant<|end_of_role|>" }}{% endif %}'
+family[dated]='{% if messages[0].role != "system" %}{{ "system: " + strftime_now("%d %b %Y, %B, %Y-%m-%d") + " 2001-02-03\n" }}{% endif %}'${family[chatml]}
+family[once]='{% for m in messages %}{% if m.role == "system" and not loop.first and messages[0].role == "system" %}{{ raise_exception("one system message") }}{% endif %}{% endfor %}'${family[chatml]}
+family[late]='{% set s = messages[0].content if messages[0].role == "system" %}{% for m in messages %}{% if m.role == "user" %}{{ "[INST]" + (s.strip() + "\n\n" if loop.last and s else "") + m.content.lstrip("\n") + "[/INST]" }}{% elif m.role == "assistant" %}{{ m.content.rstrip() + eos_token }}{% elif not loop.first %}{{ raise_exception("no") }}{% endif %}{% endfor %}'
+
+u='{"role": "user", "content": "Grüße,\n {{ .Role }} \"x\" \\\\ <|im_end|>?"}'
+a='{"role": "assistant", "content": "\u3000Ja.\n\n"}' s='{"role": "system", "content": "\n Be brief & kind.\u00a0"}'
+for name in "${!family[@]}"; do
+    printf '%s' "${family[$name]}" >m/chat_template.jinja
+    bundle "$name" || fail "$name: $(cat err)"
+    n=0
+    for talk in "$u" "$s, $u" "$u, $a, $u" "$s, $u, $a, $u" "$u, $a, $u, $a, $u" "$u, $a, $s, $u" "$u, $s, $u" "$s, $u, $a, $s, $u"; do
+        n=$((n + 1))
+        echo "[$talk]" >$n.json
+        printf '%s\t%s\t%s' "$name" $n.json "$name.$n" >>jobs
+        # nothing shows the renderer what a conversation's middle may be
+        case $n in [678]) printf '\tmay' >>jobs ;; esac
+        echo >>jobs
+        "$LORIKEET" render --model m --messages $n.json --generation-prompt --now 2026-03-07T08:09:10 >want 2>err || continue
+        # Ollama's tokenizer puts bos in front itself
+        case $(head -c ${#BOS} want) in
+        "$BOS") tail -c +$((${#BOS} + 1)) want >"$name.$n" ;;
+        *) cp want "$name.$n" ;;
+        esac
+    done
+done
+./ollama 2026-03-07 jobs >same || fail "$(cat same)"
+cat same
+[ "$(cut -d ' ' -f 1 same)" -ge 50 ] || fail "too few"
+for role in tool developer; do
+    echo "[$u, {\"role\": \"$role\", \"content\": \"x\"}]" >other.json
+    printf 'chatml\tother.json\tnone\n' >>other
+done
+./ollama 2026-03-07 other >same || fail "$(cat same)"
+
+# ---- real templates ----
+texts=${LRK_TEXTS:-$SOURCE/.texts}
+python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
+[ -d "$texts/templates" ] || { echo "real templates: skipped, no $texts/templates; tests/peer/setup gets them" && exit 0; }
+"$python" -c 'import jinja2' 2>/dev/null || { echo "real templates: skipped, no Python with jinja2; tests/peer/setup gets it" && exit 0; }
+mkdir real
+for file in "$texts"/templates/*.jinja; do
+    name=$(basename "$file" .jinja)
+    cp "$file" m/chat_template.jinja
+    bundle "real/$name" && continue
+    echo "$name: $(cat err)"
+    case $name in # more than fixed pieces, or nothing at all without tools
+    CohereForAI-c4ai-command-r-plus-tool_use | LFM2.5-8B-A1B | NousResearch-* | fireworks-* | poolside-*) ;;
+    *) fail "refused" ;;
+    esac
+done
+"$python" "$SOURCE/tests/peer/ollama.py" "$texts/templates" real "$BOS" >jobs || fail "no texts"
+./ollama 2026-03-01 jobs >same || fail "$(cat same)"
+cat same
+[ "$(cut -d ' ' -f 1 same)" -ge 400 ] || fail "too few"
