@@ -4,7 +4,8 @@ computes with them. tests/golden/gguf.c has the same list for our own logits.
 usage: families.py make DIR   -> DIR/NAME: a model, its batch.json, expected.safetensors (logits.base.row{n}) and
                                  greedy.json (12 ids after the last row, and the smallest lead among them)
        families.py check DIR back_NAME ...     the logits of other directories against those
-       families.py words TOKENIZER-DIR DIR    a model of one narrow layer around a real tokenizer, and texts.json
+       families.py words FOLDER DIR NAME ...   DIR/NAME: a model of one narrow layer around the tokenizer FOLDER/NAME, and
+                                               texts.json
 """
 import json
 import pathlib
@@ -119,6 +120,7 @@ if sys.argv[1] == "make":
         record(pathlib.Path(sys.argv[2]) / name)
     print(" ".join(CASES))
 elif sys.argv[1] == "words":
-    around_tokenizer(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))
+    for name in sys.argv[4:]:
+        around_tokenizer(pathlib.Path(sys.argv[2]) / name, pathlib.Path(sys.argv[3]) / name)
 else:
     sys.exit(0 if all([check(pathlib.Path(path), pathlib.Path(sys.argv[2]) / path.removeprefix("back_")) for path in sys.argv[3:]]) else 1)

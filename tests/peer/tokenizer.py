@@ -2,9 +2,11 @@
 
     python tokenizer.py LORIKEET SOURCE [strings]
 
-The golden tokenizers, variants of them and small ones that cover each known step and flag, and the GGUF under models/.
+`strings` (200,000) for each of the golden tokenizers and the GGUF under models/; some for each variant of them, and for small
+ones that cover each known step and flag.
 """
 import copy
+import gc
 import glob
 import json
 import random
@@ -17,7 +19,11 @@ from texts import META, text
 from tokenizers import Tokenizer
 
 lorikeet, source = sys.argv[1], Path(sys.argv[2])
-total = int(sys.argv[3]) if len(sys.argv) > 3 else 20000
+total = int(sys.argv[3]) if len(sys.argv) > 3 else 200000
+GOLDEN = ["llama", "mistral", "qwen2", "gemma2"]
+FEW = 250           # for a variant
+BATCH = 5000        # what the reference takes at once
+SOME = total // 20  # through what is the same for all tokenizers: special tokens around a text, and back to text
 draw = random.Random(20261122)
 
 HEADS, TAILS, EXTRA = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]", r"[^\r\n\p{L}\p{N}]?"
@@ -46,7 +52,7 @@ def added(data, content, **flags):
 def variants():
     def load(name):
         return json.loads((source / "tests/golden/data" / name / "tokenizer.json").read_text())
-    for name in ["llama", "mistral", "qwen2", "gemma2"]:
+    for name in GOLDEN:
         yield name, load(name)
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     for name, patterns in PATTERNS.items():
@@ -110,46 +116,63 @@ def from_gguf(path):
                       "vocab": {t: i for i, t in enumerate(tokens)}, "merges": merges}}
 
 
-def ours(model, *options):
-    done = subprocess.run([lorikeet, "tokenize", "--model", model, *options], capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    return json.loads(done.stdout)
+def start(model, *options):
+    return subprocess.Popen([lorikeet, "tokenize", "--model", model, *options], stdout=subprocess.PIPE)
 
 
-def compare(name, model, reference, texts):
-    Path("texts.json").write_text(json.dumps(texts, ensure_ascii=False))
-    wrong = 0
-    for special in True, False:
-        got = ours(model, "--texts", "texts.json", *([] if special else ["--no-special"]))
-        want = [e.ids for e in reference.encode_batch(texts, add_special_tokens=special)]
-        for t, g, w in zip(texts, got, want):
-            if g != w:
-                wrong += 1
-                if wrong < 6:
-                    print(f"{name}: {t!r}\n  got    {g}\n  wanted {w}")
+def answer(process):
+    out = process.communicate()[0]
+    assert process.returncode == 0
+    return json.loads(out)
+
+
+def differences(name, asked, got, want):
+    if got == want:
+        return 0
+    wrong = [(a, g, w) for a, g, w in zip(asked, got, want, strict=True) if g != w]
+    for a, g, w in wrong[:5]:
+        print(f"{name}: {a!r}\n  got    {g!r}\n  wanted {w!r}")
+    return len(wrong)
+
+
+def compare(name, model, reference, texts, path):
+    """All texts without special tokens, some with them, and the ids of some and random ones back to text."""
+    some = texts[:max(SOME, FEW)]
+    Path("some.json").write_text(json.dumps(some))
+    plain, special = start(model, "--texts", path, "--no-special"), start(model, "--texts", "some.json")
+    want = []
+    for n in range(0, len(texts), BATCH):
+        want += [e.ids for e in reference.encode_batch_fast(texts[n:n + BATCH], add_special_tokens=False)]
+    wrong = differences(name, texts, answer(plain), want)
+    wrong += differences(name, some, answer(special), [e.ids for e in reference.encode_batch_fast(some)])
     size = reference.get_vocab_size()
-    ids = want + [[draw.randrange(size) for _ in range(draw.randrange(12))] for _ in range(len(texts))]
+    ids = want[:len(some)] + [[draw.randrange(size) for _ in range(draw.randrange(12))] for _ in some]
     ids = [[i for i in row if reference.id_to_token(i) is not None] for row in ids]
     Path("ids.json").write_text(json.dumps(ids))
-    for i, g, w in zip(ids, ours(model, "--ids", "ids.json"), reference.decode_batch(ids, skip_special_tokens=False)):
-        if g != w:
-            wrong += 1
-            if wrong < 6:
-                print(f"{name}: {i}\n  got    {g!r}\n  wanted {w!r}")
+    back = start(model, "--ids", "ids.json")
+    wrong += differences(name, ids, answer(back), reference.decode_batch(ids, skip_special_tokens=False))
     print(f"{name}: {len(texts)} texts, {wrong} wrong")
     return wrong
 
 
 def main():
-    cases = list(variants())
+    gc.disable()  # millions of lists of ids, none in a circle
+    texts = [text(draw) for _ in range(total)]
+    Path("texts.json").write_text(json.dumps(texts))
     wrong = 0
-    for name, data in cases:
+    for n, (name, data) in enumerate(variants()):
         Path("tokenizer.json").write_text(json.dumps(data, ensure_ascii=False))
         reference = Tokenizer.from_str(json.dumps(data))
-        wrong += compare(name, "tokenizer.json", reference, [text(draw) for _ in range(total // len(cases))])
+        if n < len(GOLDEN):
+            wrong += compare(name, "tokenizer.json", reference, texts, "texts.json")
+        else:
+            part = n * FEW % max(total - FEW, 1)
+            few = texts[part:part + FEW]
+            Path("few.json").write_text(json.dumps(few))
+            wrong += compare(name, "tokenizer.json", reference, few, "few.json")
     for path in glob.glob(str(source / "models/*.gguf"))[:1]:
         reference = Tokenizer.from_str(json.dumps(from_gguf(path)))
-        wrong += compare("SmolLM2", path, reference, [text(draw) for _ in range(total // 4)])
+        wrong += compare("SmolLM2", path, reference, texts, "texts.json")
     sys.exit(wrong > 0)
 
 

@@ -1,16 +1,22 @@
 # tests/peer/vocabularies.sh -- real vocabularies as GGUF: the ids of tokenizer.json, of the GGUF file made
-# from it, of the tokenizer.json made from that, and of llama.cpp, are the same. LRK_VOCABULARIES: the
-# folder that fetch_vocabularies makes; LRK_PEER_PYTHON, LRK_PEER_NODE_MODULES: see families.sh.
+# from it, of the tokenizer.json made from that, and of llama.cpp, are the same. Those that are in .texts (by fetch_texts),
+# or in another folder that LRK_TEXTS names; LRK_PEER_PYTHON, LRK_PEER_NODE_MODULES: see families.sh.
 python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
 modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
-[ -d "${LRK_VOCABULARIES:-}" ] || skip "no vocabularies; LRK_VOCABULARIES names what tests/peer/fetch_vocabularies makes"
+texts=${LRK_TEXTS:-$SOURCE/.texts}
 "$python" -c 'import torch, transformers' 2>/dev/null ||
     skip "no Python with torch and transformers; LRK_PEER_PYTHON names one"
 command -v node >/dev/null || skip "no node"
 [ -d "$modules/node-llama-cpp" ] || skip "no node-llama-cpp; LRK_PEER_NODE_MODULES names its node_modules"
-
+names=()
 for name in llama2 gemma2 gemma3 qwen3 llama3_1 deepseek_v3 mistral_nemo; do
-    "$python" "$SOURCE/tests/peer/families.py" words "$LRK_VOCABULARIES/$name" model 2>err || fail "$(tail -n 3 err)"
+    [ ! -e "$texts/$name/tokenizer.json" ] || names+=("$name")
+done
+[ ${#names[@]} -gt 0 ] || skip "no tokenizer.json in $texts; tests/peer/setup gets some where there is npm"
+
+"$python" "$SOURCE/tests/peer/families.py" words "$texts" models "${names[@]}" 2>err || fail "$(tail -n 3 err)"
+for name in "${names[@]}"; do
+    mv "models/$name" model
     "$LORIKEET" convert --model model --out model.gguf >out || fail "$name: to GGUF"
     "$LORIKEET" convert --model model.gguf --out back >out || fail "$name: from GGUF"
     for path in model model.gguf back; do

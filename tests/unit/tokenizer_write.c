@@ -280,11 +280,11 @@ static void unigram(void **state)
     }
 }
 
-/* Real ones, where LRK_VOCABULARIES names the folder of tests/peer/fetch_vocabularies. */
+/* Real ones, where LRK_TEXTS names the folder of tests/peer/fetch_texts. */
 static void vocabularies(void **state)
 {
     (void)state;
-    const char *folders = getenv("LRK_VOCABULARIES");
+    const char *folders = getenv("LRK_TEXTS");
     lrk_arena a = lrk_arena_growing("test");
     char **name, path[600];
     size_t n = 0, tried = 0;
