@@ -127,29 +127,84 @@ static lrk_status put_merges(const lrk_tokenizer *t, lrk_arena *a, lrk_vocab *v,
 
 /* ---- byte-level BPE ---- */
 
-static bool same_split(const lrk_split *x, const lrk_split *y)
+/* Patterns whose matches leave no character out: to keep what matches alone is to keep everything. */
+static bool leaves_no_gap(lrk_pattern_id p)
 {
-    return !x->literal && !y->literal && x->pattern == y->pattern && x->behavior == y->behavior &&
-           x->invert == y->invert && x->spelled == y->spelled;
+    return p == LRK_PATTERN_GPT2 || p == LRK_PATTERN_LLAMA3 || p == LRK_PATTERN_QWEN2 || p == LRK_PATTERN_QWEN35 ||
+           p == LRK_PATTERN_TEKKEN || p == LRK_PATTERN_O200K;
 }
 
-static bool same_splitting(const lrk_tokenizer *t, const lrk_splitting *s)
+static bool same_split(const lrk_split *x, const lrk_split *y)
 {
-    const bool nfc = t->n_before == 1 && t->before[0].kind == LRK_TRANSFORM_NFC;
-    if (t->n_before > nfc || nfc != !!(s->flags & LRK_SPLITTING_NFC)) return false;
-    if (t->ignore_merges != !!(s->flags & LRK_SPLITTING_IGNORE_MERGES)) return false;
+    const bool matches = x->behavior == LRK_REMOVED && x->invert && !x->literal && leaves_no_gap(x->pattern);
+    return !x->literal && !y->literal && x->pattern == y->pattern && x->spelled == y->spelled &&
+           (matches ? LRK_ISOLATED : x->behavior) == y->behavior && (x->invert && !matches) == y->invert;
+}
+
+static bool same_steps(const lrk_tokenizer *t, const lrk_splitting *s)
+{
     if (t->n_steps != s->n) return false;
     for (size_t i = 0; i < s->n; i++)
         if (!t->step[i].splits || !same_split(&t->step[i].split, &s->split[i])) return false;
     return true;
 }
 
+static bool same_normalizer(const lrk_tokenizer *t, const lrk_splitting *s)
+{
+    const bool nfc = t->n_before == 1 && t->before[0].kind == LRK_TRANSFORM_NFC;
+    return t->n_before == nfc && nfc == !!(s->flags & LRK_SPLITTING_NFC);
+}
+
+/* Whether merges make every token of the model out of its bytes. Then ignore_merges, which takes a piece that is a token
+ * for that token, changes nothing. */
+static lrk_status merges_make_all(const lrk_tokenizer *t, bool *all, lrk_err *err)
+{
+    lrk_tokenizer plain = *t; /* its tables are only read */
+    lrk_work w = {.n_heap = 0};
+    lrk_ids ids = {.n = 0};
+    lrk_status status = LRK_OK;
+    plain.ignore_merges = false;
+    *all = true;
+    for (size_t id = 0; id < t->n_model && *all && status == LRK_OK; id++) {
+        const lrk_mapped text = {.s = t->bytes[id].data, .n = t->bytes[id].n};
+        if (!text.n || t->flags[id] & LRK_IS_ADDED) continue;
+        ids.n = 0;
+        status = lrk_bpe(&plain, &text, 0, text.n, &w, &ids, err);
+        *all = ids.n == 1 && ids.id[0] == id;
+    }
+    lrk_work_free(&w);
+    lrk_ids_free(&ids);
+    return status;
+}
+
+/* The first name that stands for t's way to split text; NULL: none, and *lacks says why. */
+static lrk_status find_splitting(const lrk_tokenizer *t, const lrk_splitting **out, const char **lacks, lrk_err *err)
+{
+    const lrk_splitting *other = NULL, *s;
+    bool all = false;
+    *out = NULL;
+    *lacks = "its pre_tokenizer has no name there";
+    for (size_t i = 0; (s = lrk_splitting_at(i)) != NULL; i++) {
+        if (!same_steps(t, s)) continue;
+        if (!other) *lacks = "its normalizer has no name there beside its pre_tokenizer";
+        if (!same_normalizer(t, s)) continue;
+        *lacks = "what its ignore_merges changes has no name there beside its pre_tokenizer";
+        if (!other) other = s;
+        if (t->ignore_merges != !!(s->flags & LRK_SPLITTING_IGNORE_MERGES)) continue;
+        *out = s;
+        return LRK_OK;
+    }
+    if (other) LRK_TRY(merges_make_all(t, &all, err));
+    if (all) *out = other;
+    return LRK_OK;
+}
+
 static lrk_status byte_level(const lrk_tokenizer *t, lrk_arena *a, lrk_vocab *v, lrk_err *err)
 {
-    const lrk_splitting *s = NULL;
-    for (size_t i = 0; !s && lrk_splitting_at(i); i++)
-        if (same_splitting(t, lrk_splitting_at(i))) s = lrk_splitting_at(i);
-    if (!s) return no_place("its normalizer and pre_tokenizer have no name there", err);
+    const lrk_splitting *s;
+    const char *lacks;
+    LRK_TRY(find_splitting(t, &s, &lacks, err));
+    if (!s) return no_place(lacks, err);
     for (int b = 0; b < 256; b++)
         if (t->start[b] < 0 && (t->unk != LRK_NO_ID || t->byte_fallback))
             return no_place("bytes without a token become its unk_token", err);

@@ -9,7 +9,7 @@ texts=${LRK_TEXTS:-$SOURCE/.texts}
 command -v node >/dev/null || skip "no node"
 [ -d "$modules/node-llama-cpp" ] || skip "no node-llama-cpp; LRK_PEER_NODE_MODULES names its node_modules"
 names=()
-for name in llama2 gemma2 gemma3 qwen3 llama3_1 deepseek_v3 mistral_nemo; do
+for name in llama2 gpt4o gptoss gpt35turbo gemma2 gemma3 qwen3 llama3_1 deepseek_v3 mistral_nemo; do
     [ ! -e "$texts/$name/tokenizer.json" ] || names+=("$name")
 done
 [ ${#names[@]} -gt 0 ] || skip "no tokenizer.json in $texts; tests/peer/setup gets some where there is npm"

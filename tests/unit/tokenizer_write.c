@@ -140,6 +140,67 @@ static void golden(void **state)
     }
 }
 
+/* A golden tokenizer with `from` written as `to`. */
+static lrk_tokenizer *altered(const char *name, const char *const *from_to)
+{
+    char path[400], *text;
+    size_t n;
+    lrk_arena a = lrk_arena_growing("altered");
+    lrk_buf b = {.n = 0};
+    lrk_tokenizer *t = NULL;
+    lrk_err err = {.status = LRK_OK};
+    snprintf(path, sizeof path, GOLDEN "%s/tokenizer.json", name);
+    assert_int_equal(lrk_file_read(&a, path, 16 << 20, &text, &n, &err), LRK_OK);
+    const char *rest = text;
+    for (; *from_to; from_to += 2) { /* in the order of the file */
+        const char *at = strstr(rest, from_to[0]);
+        assert_non_null(at);
+        lrk_buf_append(&b, rest, (size_t)(at - rest));
+        lrk_buf_puts(&b, from_to[1]);
+        rest = at + strlen(from_to[0]);
+    }
+    lrk_buf_puts(&b, rest);
+    if (lrk_tokenizer_parse(&t, b.data, b.n, name, &err) != LRK_OK) fail_msg("%s", err.text);
+    lrk_buf_free(&b);
+    lrk_arena_free(&a);
+    return t;
+}
+
+/* What is spelled otherwise than a name of GGUF and means the same is written under that name, what means something else
+ * is refused. */
+static void spelled_otherwise(void **state)
+{
+    (void)state;
+    static const char isolated[] = "\"behavior\": \"Isolated\",\n    \"invert\": false";
+    static const char plain[] = "\"ignore_merges\": false", ignored[] = "\"ignore_merges\": true";
+    static const char first_merge[] = "\"merges\": [\n   [\n    \"h\",\n    \"e\"\n   ],";
+    const struct {
+        const char *name, *from_to[5], *refusal; /* NULL: the same ids as before */
+    } cases[] = {
+        {"llama", {isolated, "\"behavior\": \"Removed\",\n    \"invert\": true"}, NULL},
+        {"llama", {isolated, "\"behavior\": \"Removed\",\n    \"invert\": false"}, "its pre_tokenizer has no name"},
+        {"llama", {"\"normalizer\": null", "\"normalizer\": {\"type\": \"NFKC\"}"}, "its normalizer has no name"},
+        {"qwen2", {plain, ignored}, NULL},
+        {"qwen2", {plain, ignored, first_merge, "\"merges\": ["}, "what its ignore_merges changes"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lrk_arena a = lrk_arena_growing("vocab");
+        lrk_vocab v;
+        lrk_err err = {.status = LRK_OK};
+        lrk_tokenizer *t = altered(cases[i].name, cases[i].from_to);
+        if (!cases[i].refusal) {
+            lrk_tokenizer *as_it_was = altered(cases[i].name, &(const char *){NULL});
+            there_and_back(t, cases[i].name, "gpt2");
+            same(t, as_it_was, cases[i].name, true);
+            lrk_tokenizer_free(as_it_was);
+        } else {
+            assert_int_equal(lrk_tokenizer_to_vocab(t, lrk_tokenizer_size(t), &a, &v, &err), LRK_ESUPPORT);
+            assert_non_null(strstr(err.text, cases[i].refusal));
+        }
+        lrk_tokenizer_free(t);
+        lrk_arena_free(&a);
+    }
+}
+
 /* The tokenizers of tests/peer/small.py, each with a step of its own. */
 static void small(void **state)
 {
@@ -313,7 +374,7 @@ static void vocabularies(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(small),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(spelled_otherwise), cmocka_unit_test(small),
                                        cmocka_unit_test(sentencepiece), cmocka_unit_test(unigram),
                                        cmocka_unit_test(vocabularies)};
     return cmocka_run_group_tests(tests, NULL, NULL);
