@@ -36,8 +36,10 @@ static const prefix of_adapter[] = {
 static const prefix of_base[] = {
     {"model.diffusion_model.", LRK_IMAGE_UNET},
     {"cond_stage_model.transformer.", LRK_IMAGE_TEXT},
+    {"cond_stage_model.model.transformer.", LRK_IMAGE_TEXT},
     {"cond_stage_model.", LRK_IMAGE_OTHER},
     {"conditioner.embedders.0.transformer.", LRK_IMAGE_TEXT},
+    {"conditioner.embedders.1.model.transformer.", LRK_IMAGE_TEXT_2},
     {"conditioner.embedders.", LRK_IMAGE_OTHER},
     {"first_stage_model.", LRK_IMAGE_OTHER},
 };
@@ -142,6 +144,40 @@ static bool in_the_middle(const char *flat, char out[LRK_FLAT_MAX])
     return true;
 }
 
+/* "text_model_encoder_layers_N_" and what follows */
+static bool in_text(const char *flat, unsigned *layer, const char **rest)
+{
+    *rest = flat;
+    return word(rest, "text_model_encoder_layers_") && number(rest, layer) && word(rest, "_");
+}
+
+/* OpenCLIP's layers. */
+static bool in_open_clip(const char *flat, char out[LRK_FLAT_MAX])
+{
+    static const char *const names[][2] = {
+        {"self_attn_out_proj", "attn_out_proj"}, {"mlp_fc1", "mlp_c_fc"}, {"mlp_fc2", "mlp_c_proj"}};
+    unsigned layer;
+    const char *rest;
+    if (!in_text(flat, &layer, &rest)) return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(rest, names[i][0]) != 0) continue;
+        snprintf(out, LRK_FLAT_MAX, "resblocks_%u_%s", layer, names[i][1]);
+        return true;
+    }
+    return false;
+}
+
+bool lrk_image_third(const char *flat, char whole[LRK_FLAT_MAX], size_t *third)
+{
+    static const char *const names[LRK_IMAGE_THIRDS] = {"self_attn_q_proj", "self_attn_k_proj", "self_attn_v_proj"};
+    unsigned layer;
+    const char *rest;
+    if (!in_text(flat, &layer, &rest)) return false;
+    for (*third = 0; *third < LRK_IMAGE_THIRDS && strcmp(rest, names[*third]) != 0;) ++*third;
+    snprintf(whole, LRK_FLAT_MAX, "resblocks_%u_attn_in_proj", layer);
+    return *third < LRK_IMAGE_THIRDS;
+}
+
 void lrk_image_original(const char *flat, char original[LRK_FLAT_MAX])
 {
     static const char *const names[][2] = {
@@ -153,7 +189,7 @@ void lrk_image_original(const char *flat, char original[LRK_FLAT_MAX])
         {"add_embedding_linear_2", "label_emb_0_2"},
     };
     const bool short_enough = strlen(flat) <= LONGEST;
-    if (short_enough && (in_blocks(flat, original) || in_the_middle(flat, original))) return;
+    if (short_enough && (in_blocks(flat, original) || in_the_middle(flat, original) || in_open_clip(flat, original))) return;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(flat, names[i][0]) == 0) flat = names[i][1];
     snprintf(original, LRK_FLAT_MAX, "%s", flat);

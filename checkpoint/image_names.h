@@ -5,7 +5,8 @@
  *   kohya       lora_unet_down_blocks_1_attentions_0_...: either of them, every dot an underscore
  * To find one in another, dots become underscores and blocks get the numbers of the original. Sources: the
  * tables of diffusers, scripts/convert_diffusers_to_original_stable_diffusion.py, and of kohya-ss/sd-scripts,
- * library/sdxl_model_util.py; facts only.
+ * library/sdxl_model_util.py; facts only. The text encoder of Stable Diffusion 2 and the second one of XL have OpenCLIP's
+ * names in the original, and queries, keys and values are thirds of one matrix there.
  */
 #ifndef LRK_CHECKPOINT_IMAGE_NAMES_H
 #define LRK_CHECKPOINT_IMAGE_NAMES_H
@@ -36,5 +37,10 @@ bool lrk_image_flat(const char *name, size_t n, bool adapter, lrk_image_part *pa
 
 /* A flat name with the numbers of the original; a copy where it has no other. */
 void lrk_image_original(const char *flat, char original[LRK_FLAT_MAX]);
+
+/* A projection of queries, keys or values of a text encoder: OpenCLIP's matrix of all three, and which third it is;
+ * false for other names. */
+enum { LRK_IMAGE_THIRDS = 3 };
+bool lrk_image_third(const char *flat, char whole[LRK_FLAT_MAX], size_t *third);
 
 #endif /* LRK_CHECKPOINT_IMAGE_NAMES_H */

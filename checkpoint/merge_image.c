@@ -8,10 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Weights of the base by flat name, in its own manner and in the original's. */
+/* Weights of the base by part and flat name, in its own manner and in the original's. */
 typedef struct image_index {
     lrk_lookup own, original;
-    lrk_image_part *part; /* of each tensor of the file */
 } image_index;
 
 typedef struct image_job {
@@ -19,65 +18,144 @@ typedef struct image_job {
     const lrk_image_merge *how;
     const lrk_safetensors *base;
     image_index index;
+    const lrk_adapter_module **third; /* of each tensor of the file, those that are for a third of its rows */
     lrk_tensor *shape; /* of each tensor of the file, to declare: items are matrices */
     lrk_merge_job merge;
 } image_job;
 
+/* The text encoders of a checkpoint may have the same names: the part stands in front. */
+static void key_of(lrk_image_part part, const char *flat, char key[LRK_FLAT_MAX + 1])
+{
+    snprintf(key, LRK_FLAT_MAX + 1, "%u%s", (unsigned)part, flat);
+}
+
+static size_t find(const lrk_lookup *l, lrk_image_part part, const char *flat)
+{
+    char key[LRK_FLAT_MAX + 1];
+    key_of(part, flat, key);
+    return lrk_lookup_find(l, key);
+}
+
+static lrk_status add_name(lrk_lookup *l, lrk_image_part part, const char *flat, size_t at, lrk_arena *a, lrk_err *err)
+{
+    char key[LRK_FLAT_MAX + 1];
+    key_of(part, flat, key);
+    l->row[l->n] = (lrk_lookup_row){lrk_strdup(a, key), at};
+    LRK_REQUIRE(err, l->row[l->n++].name, LRK_ENOMEM, "memory: no room for names of the base");
+    return LRK_OK;
+}
+
 static lrk_status index_base(image_job *job, lrk_err *err)
 {
-    static const char ending[] = ".weight";
+    static const char ending[] = "weight"; /* behind a dot, or of "in_proj_weight" */
     const lrk_safetensors *s = job->base;
     image_index *x = &job->index;
     lrk_arena *a = &job->merge.arena;
-    LRK_TRY(lrk_alloc(a, s->n, sizeof *x->part, "parts of the base", &x->part, err));
     LRK_TRY(lrk_alloc(a, s->n, sizeof *x->own.row, "names of the base", &x->own.row, err));
     LRK_TRY(lrk_alloc(a, s->n, sizeof *x->original.row, "names of the base", &x->original.row, err));
     for (size_t i = 0; i < s->n; i++) {
         const lrk_st_entry *e = &s->entry[i];
         const size_t n = strlen(e->name), k = sizeof ending - 1;
         char flat[LRK_FLAT_MAX], original[LRK_FLAT_MAX];
-        if (n <= k || strcmp(e->name + n - k, ending) != 0 || e->rank < 2) continue;
-        if (!lrk_image_flat(e->name, n - k, false, &x->part[i], flat) || x->part[i] == LRK_IMAGE_OTHER) continue;
+        lrk_image_part part;
+        if (n <= k + 1 || strcmp(e->name + n - k, ending) != 0 || e->rank < 2) continue;
+        if (!lrk_image_flat(e->name, n - k - 1, false, &part, flat) || part == LRK_IMAGE_OTHER) continue;
         lrk_image_original(flat, original);
-        x->own.row[x->own.n++] = (lrk_lookup_row){lrk_strdup(a, flat), i};
-        x->original.row[x->original.n++] = (lrk_lookup_row){lrk_strdup(a, original), i};
-        LRK_REQUIRE(err, x->own.row[x->own.n - 1].name && x->original.row[x->original.n - 1].name, LRK_ENOMEM,
-                    "memory: no room for names of the base");
+        LRK_TRY(add_name(&x->own, part, flat, i, a, err));
+        LRK_TRY(add_name(&x->original, part, original, i, a, err));
     }
     const char *twice = lrk_lookup_sort(&x->own);
-    LRK_REQUIRE(err, !twice, LRK_EINPUT, "%s: two weights are '%s' where dots are underscores", s->path, twice);
+    LRK_REQUIRE(err, !twice, LRK_EINPUT, "%s: two weights are '%s' where dots are underscores", s->path,
+                twice ? twice + 1 : "");
     if (lrk_lookup_sort(&x->original)) x->original.n = 0; /* not laid out as the original's levels are */
     return LRK_OK;
 }
 
-/* The tensor that a module is for, or (size_t)-1. */
-static size_t target_of(const image_index *x, const lrk_image_module *m)
+static size_t target_in(const image_index *x, lrk_image_part part, const char *flat, size_t *third)
 {
     char original[LRK_FLAT_MAX];
-    size_t at = lrk_lookup_find(&x->own, m->flat);
+    size_t at = find(&x->own, part, flat);
+    *third = LRK_IMAGE_THIRDS;
     if (at == (size_t)-1) {
-        lrk_image_original(m->flat, original);
-        at = lrk_lookup_find(&x->original, original);
+        lrk_image_original(flat, original);
+        at = find(&x->original, part, original);
     }
-    if (at == (size_t)-1) return at;
-    const lrk_image_part p = x->part[at];
-    return p == LRK_IMAGE_ANY || m->part == LRK_IMAGE_ANY || p == m->part ? at : (size_t)-1;
+    if (at == (size_t)-1 && lrk_image_third(flat, original, third)) at = find(&x->own, part, original);
+    return at;
+}
+
+/* The tensor that a module is for, or (size_t)-1; third: of its rows, LRK_IMAGE_THIRDS: all of them. Where the base or
+ * the adapter does not say the part, any will do. */
+static size_t target_of(const image_index *x, const lrk_image_module *m, size_t *third)
+{
+    size_t at = (size_t)-1;
+    for (lrk_image_part p = LRK_IMAGE_ANY; p < LRK_IMAGE_OTHER && at == (size_t)-1; p++)
+        if (p == LRK_IMAGE_ANY || m->part == LRK_IMAGE_ANY || p == m->part) at = target_in(x, p, m->flat, third);
+    return at;
 }
 
 static bool is_float(lrk_dtype t) { return t == LRK_F32 || t == LRK_F16 || t == LRK_BF16; }
 
-static lrk_status check_fit(const lrk_merge_item *item, const lrk_adapter_module *m, lrk_err *err)
+/* parts: of the item's rows, the module being for one of them. taken: by another module, or NULL */
+static lrk_status check_fit(const lrk_merge_item *item, const lrk_adapter_module *m, size_t parts,
+                            const lrk_adapter_module *taken, lrk_err *err)
 {
     LRK_REQUIRE(err, is_float(item->src.dtype), LRK_ESUPPORT,
                 "tensor '%s' is %s; an adapter merges into f32, f16 and bf16", item->name,
                 lrk_dtype_name(item->src.dtype));
-    LRK_REQUIRE(err, m->b.dim[0] == item->src.dim[0] && m->a.dim[1] == item->src.dim[1], LRK_ESHAPE,
-                "module '%s' changes %zu x %zu elements, tensor '%s' has %zu x %zu: an adapter for another model",
-                m->path, m->b.dim[0], m->a.dim[1], item->name, item->src.dim[0], item->src.dim[1]);
-    LRK_REQUIRE(err, !item->module, LRK_EINPUT,
+    LRK_REQUIRE(err, parts * m->b.dim[0] == item->src.dim[0] && m->a.dim[1] == item->src.dim[1], LRK_ESHAPE,
+                "module '%s' changes %zu x %zu elements, tensor '%s' has %zu x %zu%s: an adapter for another model",
+                m->path, m->b.dim[0], m->a.dim[1], item->name, item->src.dim[0], item->src.dim[1],
+                parts > 1 ? " for queries, keys and values" : "");
+    LRK_REQUIRE(err, !taken, LRK_EINPUT,
                 "modules '%s' and '%s' are both for tensor '%s'; where the file is one part of a model, say which with "
                 "--part",
-                item->module->path, m->path, item->name);
+                taken->path, m->path, item->name);
+    return LRK_OK;
+}
+
+/* Modules for thirds of a tensor as one for all of it: A one below the other, B with zeros elsewhere. */
+static lrk_status join_thirds(image_job *job, const lrk_adapter_module *const third[LRK_IMAGE_THIRDS],
+                              lrk_merge_item *item, lrk_err *err)
+{
+    lrk_arena *arena = &job->merge.arena;
+    lrk_adapter_module *m;
+    size_t R = 0, r = 0;
+    for (size_t i = 0; i < LRK_IMAGE_THIRDS; i++) R += third[i] ? third[i]->b.dim[1] : 0;
+    LRK_TRY(lrk_alloc(arena, 1, sizeof *m, item->name, &m, err));
+    *m = (lrk_adapter_module){.path = item->name, .alpha = (double)R, .scale = 1.0,
+                              .a = lrk_mat(LRK_F32, R, item->src.dim[1]), .b = lrk_mat(LRK_F32, item->src.dim[0], R)};
+    LRK_TRY(lrk_alloc(arena, lrk_count(&m->a), sizeof(float), item->name, &m->a.data, err));
+    LRK_TRY(lrk_alloc(arena, lrk_count(&m->b), sizeof(float), item->name, &m->b.data, err));
+    memset(m->b.data, 0, lrk_bytes(&m->b));
+    for (size_t i = 0; i < LRK_IMAGE_THIRDS; i++) {
+        if (!third[i]) continue;
+        const size_t rows = third[i]->b.dim[0], rank = third[i]->b.dim[1];
+        memcpy(lrk_row(&m->a, r), third[i]->a.data, lrk_bytes(&third[i]->a));
+        for (size_t o = 0; o < rows; o++)
+            for (size_t k = 0; k < rank; k++)
+                ((float *)lrk_row(&m->b, i * rows + o))[r + k] =
+                    (float)(third[i]->scale * (double)((const float *)lrk_row(&third[i]->b, o))[k]);
+        r += rank;
+    }
+    item->module = m;
+    return LRK_OK;
+}
+
+/* What the modules of assign come to, tensor by tensor. */
+static lrk_status settle(image_job *job, lrk_err *err)
+{
+    for (size_t at = 0; at < job->merge.n; at++) {
+        lrk_merge_item *item = &job->merge.item[at];
+        const lrk_adapter_module *const *third = &job->third[LRK_IMAGE_THIRDS * at];
+        const lrk_adapter_module *any = third[0] ? third[0] : third[1] ? third[1] : third[2];
+        LRK_REQUIRE(err, !any || !item->module, LRK_EINPUT, "modules '%s' and '%s' are both for tensor '%s'",
+                    item->module->path, any->path, item->name);
+        if (any) LRK_TRY(join_thirds(job, third, item, err));
+        if (!item->module) continue;
+        item->may_stay = true;
+        job->merge.report->merged++;
+    }
     return LRK_OK;
 }
 
@@ -89,22 +167,25 @@ static lrk_status assign(image_job *job, lrk_err *err)
     for (size_t i = 0; i < job->adapter->n; i++) {
         const lrk_image_module *m = &job->adapter->module[i];
         if (job->how->part && m->part != job->how->part) continue;
-        const size_t at = target_of(&job->index, m);
+        size_t third;
+        const size_t at = target_of(&job->index, m, &third);
         if (at == (size_t)-1) {
             first = first ? first : m->m.path;
             missing++;
             continue;
         }
-        LRK_TRY(check_fit(&job->merge.item[at], &m->m, err));
-        job->merge.item[at].module = &m->m;
-        job->merge.item[at].may_stay = true;
+        lrk_merge_item *item = &job->merge.item[at];
+        const bool all = third == LRK_IMAGE_THIRDS;
+        const lrk_adapter_module **place = all ? &item->module : &job->third[LRK_IMAGE_THIRDS * at + third];
+        LRK_TRY(check_fit(item, &m->m, all ? 1 : LRK_IMAGE_THIRDS, *place, err));
+        *place = &m->m;
         trained = trained || !lrk_merge_is_zero(&m->m);
-        job->merge.report->merged++;
     }
     LRK_REQUIRE(err, !missing, LRK_EINPUT,
                 "%s: has no tensor for %zu modules of the adapter, the first is '%s'; --part unet, text_encoder or "
                 "text_encoder_2 merges the modules of that part alone",
                 job->base->path, missing, first);
+    LRK_TRY(settle(job, err));
     LRK_REQUIRE(err, job->merge.report->merged, LRK_EINPUT, "the adapter has no module for %s",
                 lrk_image_part_name(job->how->part));
     LRK_REQUIRE(err, trained, LRK_ENUMERIC, "merging changed nothing: every lora_up is zero; is the adapter trained?");
@@ -118,6 +199,7 @@ static lrk_status list_items(image_job *job, lrk_err *err)
     m->n = job->base->n;
     LRK_TRY(lrk_alloc(&m->arena, m->n + 1, sizeof *m->item, "merge plan", &m->item, err));
     LRK_TRY(lrk_alloc(&m->arena, m->n + 1, sizeof *job->shape, "merge plan", &job->shape, err));
+    LRK_TRY(lrk_alloc(&m->arena, LRK_IMAGE_THIRDS * (m->n + 1), sizeof *job->third, "merge plan", &job->third, err));
     for (size_t i = 0; i < m->n; i++) {
         lrk_merge_item *item = &m->item[i];
         lrk_tensor *t = &job->shape[i];

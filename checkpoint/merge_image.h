@@ -2,6 +2,7 @@
  * one out.
  *
  *     W' = round(W + alpha / R * up * down)      as in merge.h, a convolution as a matrix (out, in h w)
+ *     where W holds queries, keys and values, one below the other, each module is for its third of the rows
  *
  * The base is a whole model in the original's layout, or a part in that of diffusers
  * (unet/diffusion_pytorch_model.safetensors, text_encoder/model.safetensors). The ledger: every module of the

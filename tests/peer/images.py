@@ -11,10 +11,11 @@ import sys
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.loaders import StableDiffusionLoraLoaderMixin as Loader
-from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+from diffusers.loaders.single_file_utils import DIFFUSERS_TO_LDM_MAPPING, convert_ldm_unet_checkpoint, convert_open_clip_checkpoint
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
+FIRST, OPEN_CLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 UNET, TEXT, VAE = "model.diffusion_model.", "cond_stage_model.transformer.", "first_stage_model."
 RANK = 4
 
@@ -60,6 +61,22 @@ def modules(model):
             if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d)) and n.endswith(wanted)]
 
 
+def open_clip(text):
+    """The text encoder as OpenCLIP lays it out, of all tensors that both have."""
+    out = {}
+    for k, v in text.items():
+        if not k.startswith("text_model.encoder."):
+            continue
+        for ours, theirs in DIFFUSERS_TO_LDM_MAPPING["openclip"]["transformer"].items():
+            k = k.replace(ours, theirs)
+        out[OPEN_CLIP + "transformer." + k] = v
+    for k in [k for k in out if ".q_proj." in k]:
+        end = k.rsplit(".", 1)[1]
+        parts = [out.pop(k.replace(".q_proj.", f".{x}_proj.")) for x in "qkv"]
+        out[k.rsplit(".q_proj.", 1)[0] + ".in_proj_" + end] = torch.cat(parts)
+    return out
+
+
 def factors(weight, seed):
     torch.manual_seed(seed)
     down = torch.randn(RANK, *weight.shape[1:]) * 0.1
@@ -90,6 +107,17 @@ def make(dir):
             down, up = factors(m.weight, len(n))
             key = "lora_te_" + n.replace(".", "_")
             kohya.update({key + ".lora_down.weight": down, key + ".lora_up.weight": up, key + ".alpha": torch.tensor(2.0)})
+    # the second text encoder of XL: queries, values and the rest of one, keys left out
+    second = {}
+    for n, m in t.named_modules():
+        if n.endswith(("q_proj", "v_proj", "out_proj", "fc1", "fc2")):
+            down, up = factors(m.weight, 100 + len(second))
+            key = "lora_te2_text_model." + n.removeprefix("text_model.")
+            key = key.replace(".", "_")
+            second.update({key + ".lora_down.weight": down, key + ".lora_up.weight": up, key + ".alpha": torch.tensor(3.0)})
+    save_file({k: v.contiguous() for k, v in second.items()}, f"{dir}/second.safetensors")
+    first = {FIRST + k: v.clone() for k, v in text.items()}  # which has the names that the adapter has for the second one
+    save_file({**first, **open_clip(text), OPEN_CLIP + "token_embedding.weight": torch.randn(8, 4)}, f"{dir}/xl.safetensors")
     w = u.down_blocks[0].resnets[0].conv1.weight
     torch.manual_seed(9)
     key = "lora_unet_down_blocks_0_resnets_0_conv1"
@@ -157,6 +185,15 @@ def check(dir):
     assert len(moved) == 4, moved
     for key in (VAE + "x.weight", TEXT + "text_model.embeddings.position_ids"):
         assert torch.equal(whole[key], half[key]), key
+    parts = load_file(f"{dir}/text-second.safetensors")
+    both = load_file(f"{dir}/xl-second.safetensors")
+    assert all(torch.equal(v, plain[k.removeprefix(FIRST)]) for k, v in both.items() if k.startswith(FIRST))
+    xl = convert_open_clip_checkpoint(text_encoder(), both, OPEN_CLIP)
+    xl = {"text_model." + k.removeprefix("text_model."): v for k, v in xl.items() if ".layers." in k}
+    # a product with zeros in it, and scale in B: a rounding each of sums of 4 terms below 1
+    same("OpenCLIP's layout", xl, {k: v for k, v in parts.items() if ".layers." in k}, 1e-6)
+    moved = [k for k in xl if not torch.equal(plain[k], xl[k])]
+    assert len(moved) == 10, moved
     # three convolutions one after the other are one with the merged difference
     f = load_file(f"{dir}/middle.safetensors")
     down, mid, up = (f[f"lora_unet_down_blocks_0_resnets_0_conv1.lora_{x}.weight"] for x in ("down", "mid", "up"))

@@ -397,6 +397,42 @@ good(
     },
 )
 
+# queries, keys and values as one matrix
+IN_PROJ = "conditioner.embedders.1.model.transformer.resblocks.0.attn.in_proj_weight"
+TE2 = "lora_te2_text_model_encoder_layers_0_self_attn_%s_proj.lora_%s.weight"
+THIRDS = {TE2 % (x, end): v for x in "qv" for end, v in (("up", UP), ("down", DOWN))}
+for name, rows in (("whole", 4), ("odd", 13), ("two", 2)):
+    image(
+        "third_" + name,
+        "for queries, keys and values: an adapter for another model",
+        st(THIRDS),
+        st({IN_PROJ: ([rows, 3], [0.1] * 3 * rows)}),
+    )
+image(
+    "third_other_layer",
+    "no tensor for 4 modules|no tensor for 2 modules",
+    st(THIRDS),
+    st({IN_PROJ.replace("resblocks.0", "resblocks.1"): ([12, 3], [0.1] * 36)}),
+)
+image(
+    "third_and_whole",
+    "are both for tensor",
+    st(
+        {
+            **THIRDS,
+            "lora_te2_resblocks_0_attn_in_proj.lora_up.weight": ([12, 2], [0.5] * 24),
+            "lora_te2_resblocks_0_attn_in_proj.lora_down.weight": DOWN,
+        }
+    ),
+    st({IN_PROJ: ([12, 3], [0.1] * 36)}),
+)
+good(
+    "image/thirds",
+    IMAGE,
+    {"u.safetensors": st({IN_PROJ: ([12, 3], [0.1] * 36)}), "l.safetensors": st(THIRDS)},
+    "1 tensors merged",
+)
+
 # ---- certify ----
 MERGED = {
     "g/config.json": Link(LLAMA + "/config.json"),
