@@ -1,11 +1,14 @@
 /* kernels/gemm.h -- the one door to matrix products.
  *
- *   C[i,j] = (accumulate ? C[i,j] : 0) + alpha * sum_k A(i,k) * B(k,j)      i < m, j < n
+ *   C[i,j] = (accumulate ? C[i,j] : 0) + alpha * sum_k A(i,k) * B(k,j) + bias[j]      i < m, j < n
  *
  * With k2 > 0 the sum goes on over a second pair, + alpha * sum_k A2(i,k) B2(k,j), k < k2: an adapter
  * beside its weight, Y = X W^T + S B^T, whose own product would be bound by reading and writing Y. A
  * shallow one (k2 <= 64) is added before Y is stored; a deeper one, that of a product of few rows or few
  * columns, and oneDNN's is a product of its own, and a bf16 C is rounded in between.
+ *
+ * A bias, where there is one, is added on a GPU before C is stored (before a second pair), on the CPU to what was
+ * stored: there a bf16 C is rounded in between.
  *
  * An operand is a matrix in memory whose rows are `stride` elements apart; `transposed` says that
  * the product reads it the other way round. So, with X (T, in), W (out, in), dY (T, out):
@@ -51,8 +54,10 @@ typedef struct lrk_gemm {
     size_t c_stride;
     double alpha;
     bool accumulate;
-    size_t k2;           /* 0: no second pair */
-    lrk_operand a2, b2;  /* types as for a and b; f64 with f64 */
+    const void *bias;     /* n numbers; NULL: none */
+    lrk_dtype bias_dtype; /* that of c; on the CPU f32 beside a bf16 c, too */
+    size_t k2;            /* 0: no second pair */
+    lrk_operand a2, b2;   /* types as for a and b; f64 with f64 */
 } lrk_gemm;
 
 /* Makes products on an open device possible. LRK_EGPU: cuBLASLt is missing or does not answer; the

@@ -43,23 +43,24 @@ static lrk_status put(const lrk_builder *b, const void *numbers, lrk_tensor *out
     return LRK_OK;
 }
 
-/* A vector of the model plus a number, as f32 in the frozen arena; where that only counts, nothing is
+/* A vector of the model plus a number, as f32 or bf16 in the frozen arena; where that only counts, nothing is
  * read. */
-static lrk_status vector(const lrk_builder *b, const char *name, size_t n, float more,
+static lrk_status vector(const lrk_builder *b, const char *name, size_t n, float more, lrk_dtype type,
                          lrk_tensor *out, lrk_err *err)
 {
     lrk_tensor stored;
     LRK_TRY(b->find(b->ctx, name, &stored, err));
     LRK_TRY(expect(b, &stored, name, 1, n, err));
-    *out = lrk_vec(LRK_F32, n);
+    *out = lrk_vec(type, n);
     out->name = stored.name;
     if (lrk_arena_counting(b->memory.frozen) || b->options->way == LRK_WEIGHTS_LISTED)
         return lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err);
-    float *numbers = lrk_heap_alloc(n, sizeof *numbers);
+    float *numbers = lrk_heap_alloc(n, 2 * sizeof *numbers), *narrow = numbers + n;
     LRK_REQUIRE(err, numbers, LRK_ENOMEM, "memory: no room for %s", name);
     if (stored.data) lrk_to_f32(stored.dtype, stored.data, n, numbers);
     for (size_t i = 0; i < n && more > 0.0f; i++) numbers[i] += more;
-    const lrk_status status = put(b, numbers, out, err);
+    if (type != LRK_F32) (void)lrk_from_f32(type, numbers, n, narrow);
+    const lrk_status status = put(b, type == LRK_F32 ? numbers : narrow, out, err);
     lrk_heap_free(numbers);
     return status;
 }
@@ -147,9 +148,9 @@ static lrk_status norm(const lrk_builder *b, const char *path, size_t n, lrk_nor
     const lrk_decoder *d = &b->m->decoder;
     char name[160];
     snprintf(name, sizeof name, "%s.weight", path);
-    LRK_TRY(vector(b, name, n, d->norm_plus_one ? 1.0f : 0.0f, &out->weight, err));
+    LRK_TRY(vector(b, name, n, d->norm_plus_one ? 1.0f : 0.0f, LRK_F32, &out->weight, err));
     snprintf(name, sizeof name, "%s.bias", path);
-    return d->layer_norm ? vector(b, name, n, 0.0f, &out->bias, err) : LRK_OK;
+    return d->layer_norm ? vector(b, name, n, 0.0f, LRK_F32, &out->bias, err) : LRK_OK;
 }
 
 /* The number of a projection among those that draw random numbers. The parts of a fused matrix draw as
@@ -193,9 +194,6 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     snprintf(name, sizeof name, "%s.weight", path);
     const bool router = which == LRK_ROUTER || which == LRK_SHARED_ROUTER;
     LRK_TRY((router ? matrix : linear)(b, name, rows, cols, &p->weight, err));
-    snprintf(name, sizeof name, "%s.bias", path);
-    if (module.bias) LRK_TRY(vector(b, name, rows, 0.0f, &p->bias, err));
-    snprintf(name, sizeof name, "%s.weight", path);
     p->layer = layer;
     p->which = which;
     p->dropout.site = site_of(layer, which) | LRK_SITE_DROPOUT;
@@ -226,6 +224,18 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
         p->mask[rest] = (lrk_dropout_attr){.p = lora->dropout, .rng = &p->dropout, .rest = rest};
     b->m->n_adapted++;
     return lora->begin.kind ? begin_inside(b, p, name, shared, err) : LRK_OK;
+}
+
+/* In the type of the results that products on a GPU add it to; with DoRA an op of its own adds it, from f32. */
+static lrk_status bias(const lrk_builder *b, size_t layer, int which, lrk_err *err)
+{
+    lrk_projection *p = &b->m->layers[layer].projection[which];
+    const bool narrow = b->memory.device != LRK_CPU && b->options->compute == LRK_C_BF16 && !p->m.rank;
+    lrk_module module;
+    char name[160];
+    if (!lrk_module_of(&b->m->decoder, layer, which, &module) || !module.bias) return LRK_OK;
+    snprintf(name, sizeof name, "%s.bias", p->path);
+    return vector(b, name, module.rows, 0.0f, narrow ? LRK_BF16 : LRK_F32, &p->bias, err);
 }
 
 /* Whether the matrices of all experts are chosen, by their names. */
@@ -338,7 +348,7 @@ static lrk_status experts(const lrk_builder *b, size_t i, lrk_err *err)
     }
     LRK_TRY(adapt_experts(b, i, err));
     snprintf(name, sizeof name, "model.layers.%zu.%s.e_score_correction_bias", i, lrk_router_name(d));
-    return d->correction ? vector(b, name, E, 0.0f, &layer->correction, err) : LRK_OK;
+    return d->correction ? vector(b, name, E, 0.0f, LRK_F32, &layer->correction, err) : LRK_OK;
 }
 
 static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
@@ -354,7 +364,10 @@ static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
     }
     layer->shared = (lrk_experts_attr){.experts = 1, .used = 1, .feed_forward = b->m->decoder.shared,
                                        .activation = b->m->decoder.activation, .sigmoid = true, .factor = 1.0};
-    for (int which = 0; which < LRK_PROJECTIONS; which++) LRK_TRY(projection(b, i, which, err));
+    for (int which = 0; which < LRK_PROJECTIONS; which++) {
+        LRK_TRY(projection(b, i, which, err));
+        LRK_TRY(bias(b, i, which, err));
+    }
     return b->m->decoder.layer[i] & LRK_LAYER_EXPERTS ? experts(b, i, err) : LRK_OK;
 }
 

@@ -15,7 +15,7 @@ enum { PLACES = 1024, CANDIDATES = 8, RUNS = 4, FASTER = 93, MOST_ALIGNED = LRK_
 /* What an algorithm is chosen for: all that the library looks at. Compared as bytes. */
 struct shape_key {
     size_t m, n, k, a_stride, b_stride, c_stride, workspace;
-    unsigned a_align, b_align, c_align;
+    unsigned a_align, b_align, c_align, bias_align; /* bias_align 0: none is added */
     int type, c_type, a_transposed, b_transposed;
 };
 
@@ -88,6 +88,7 @@ static shape_key key_of(const lrk_lt_product *p)
     key.workspace = p->workspace_bytes;
     key.a_align = alignment(p->a.data), key.b_align = alignment(p->b.data);
     key.c_align = alignment(p->c);
+    key.bias_align = p->bias ? alignment(p->bias) : 0;
     key.type = p->type, key.c_type = p->c_type;
     key.a_transposed = p->a.transposed, key.b_transposed = p->b.transposed;
     return key;
@@ -122,14 +123,29 @@ static bool set_operation(cublasLtMatmulDesc_t product, cublasLtMatmulDescAttrib
                 "cublasLtMatmulDescSetAttribute");
 }
 
-static bool describe(shape_place *s)
+static bool set_bias(cublasLtMatmulDesc_t product, const void *bias)
+{
+    return !bias || good(lt.call.MatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias),
+                         "cublasLtMatmulDescSetAttribute");
+}
+
+/* A bias is as long as the library's columns are high: ours are wide. Its type is that of the result. */
+static bool set_epilogue(cublasLtMatmulDesc_t product, const void *bias)
+{
+    const cublasLtEpilogue_t epilogue = bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    return good(lt.call.MatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue),
+                "cublasLtMatmulDescSetAttribute") &&
+           set_bias(product, bias);
+}
+
+static bool describe(shape_place *s, const void *bias)
 {
     const shape_key *k = &s->key;
     const bool a = k->a_transposed, b = k->b_transposed;
     return good(lt.call.MatmulDescCreate(&s->product, CUBLAS_COMPUTE_32F, CUDA_R_32F),
                 "cublasLtMatmulDescCreate") &&
            set_operation(s->product, CUBLASLT_MATMUL_DESC_TRANSA, b) &&
-           set_operation(s->product, CUBLASLT_MATMUL_DESC_TRANSB, a) &&
+           set_operation(s->product, CUBLASLT_MATMUL_DESC_TRANSB, a) && set_epilogue(s->product, bias) &&
            lay_out(&s->left, k->type, b ? k->n : k->k, b ? k->k : k->n, k->b_stride) &&
            lay_out(&s->right, k->type, a ? k->k : k->m, a ? k->m : k->k, k->a_stride) &&
            lay_out(&s->result, k->c_type, k->m, k->n, k->c_stride);
@@ -184,6 +200,7 @@ static int propose(const shape_place *s, cublasLtMatmulHeuristicResult_t *result
 static cublasStatus_t run(const shape_place *s, const cublasLtMatmulAlgo_t *algorithm,
                           const lrk_lt_product *p, float beta, void *c)
 {
+    if (!set_bias(s->product, p->bias)) return CUBLAS_STATUS_INVALID_VALUE;
     return lt.call.Matmul(lt.handle, s->product, &p->alpha, p->b.data, s->left, p->a.data, s->right,
                           &beta, c, s->result, c, s->result, algorithm, p->workspace,
                           p->workspace_bytes, lrk_cuda_stream());
@@ -235,10 +252,10 @@ static int fastest(const shape_place *s, const cublasLtMatmulHeuristicResult_t *
 
 static void write_key(const shape_key *k, char out[KEY_TEXT])
 {
-    snprintf(out, KEY_TEXT, "%d/%d %d %zu | %zu %zu %zu %zu %zu %zu %zu %u %u %u %d %d %d %d", lt.gpu.chip,
+    snprintf(out, KEY_TEXT, "%d/%d %d %zu | %zu %zu %zu %zu %zu %zu %zu %u %u %u %u %d %d %d %d", lt.gpu.chip,
              lt.gpu.processors, lt.gpu.driver, lt.call.GetVersion(), k->m, k->n, k->k, k->a_stride,
-             k->b_stride, k->c_stride, k->workspace, k->a_align, k->b_align, k->c_align, k->type,
-             k->c_type, k->a_transposed, k->b_transposed);
+             k->b_stride, k->c_stride, k->workspace, k->a_align, k->b_align, k->c_align, k->bias_align,
+             k->type, k->c_type, k->a_transposed, k->b_transposed);
 }
 
 /* Which of the n proposals: the first, unless times are asked for. They are looked up, or taken now where
@@ -268,7 +285,7 @@ static const shape_place *choose(const lrk_lt_product *p)
     forget(s); /* a table that is full forgets one */
     s->key = key;
     cublasLtMatmulHeuristicResult_t result[CANDIDATES];
-    const int n = describe(s) ? propose(s, result) : 0;
+    const int n = describe(s, p->bias) ? propose(s, result) : 0;
     if (!n) {
         forget(s);
         return NULL;

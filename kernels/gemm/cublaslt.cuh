@@ -11,7 +11,7 @@
 #define LRK_KERNELS_GEMM_CUBLASLT_CUH
 #include "kernels/cuda.cuh"
 
-/* c (m, n) = alpha a b (+ c), row-major; a and b of one type, f32 or bf16. */
+/* c (m, n) = alpha a b (+ c) (+ bias to each row), row-major; a and b of one type, f32 or bf16. */
 struct lrk_lt_operand {
     const void *data;
     size_t stride;
@@ -26,6 +26,7 @@ struct lrk_lt_product {
     size_t c_stride;
     float alpha;
     bool accumulate;
+    const void *bias; /* n numbers of c_type, or NULL: the library adds them before it stores */
     void *workspace;
     size_t workspace_bytes;
     void *trial; /* as large as c, or NULL: do not time an accumulating product */

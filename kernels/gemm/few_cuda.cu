@@ -10,7 +10,7 @@ extern "C" {
 enum { THREADS = 128, WARPS = THREADS / LRK_WARP };
 
 struct few {
-    const void *a, *b;
+    const void *a, *b, *bias; /* bias: of c's type; NULL: none */
     void *c;
     size_t m, n, k;
     size_t a_stride, b_bytes, c_stride; /* b_bytes: of a row of W */
@@ -61,7 +61,9 @@ static __device__ __forceinline__ void load_b(const few &p, const unsigned char 
 static __device__ __forceinline__ void put(const few &p, size_t i, size_t j, float sum)
 {
     const size_t at = i * p.c_stride + j;
-    const float v = p.alpha * sum;
+    float v = p.alpha * sum;
+    if (p.bias)
+        v += p.c_bf16 ? lrk_value(static_cast<const lrk_bf16 *>(p.bias)[j]) : static_cast<const float *>(p.bias)[j];
     if (p.c_bf16) {
         lrk_bf16 *c = static_cast<lrk_bf16 *>(p.c) + at;
         lrk_set(c, p.accumulate ? lrk_value(*c) + v : v);
@@ -121,7 +123,7 @@ template <lrk_dtype t> static void choose(const few &p)
 void lrk_gemm_few_cuda(const lrk_gemm *g)
 {
     const size_t a_bytes = lrk_row_bytes(g->a.dtype, g->a.stride);
-    const few p = {g->a.data, g->b.data, g->c, g->m, g->n, g->k, g->a.stride,
+    const few p = {g->a.data, g->b.data, g->bias, g->c, g->m, g->n, g->k, g->a.stride,
                    lrk_row_bytes(g->b.dtype, g->b.stride), g->c_stride, (float)g->alpha,
                    g->accumulate, g->a.dtype == LRK_BF16, g->c_dtype == LRK_BF16,
                    ((uintptr_t)g->a.data | a_bytes) % 16 == 0 && g->k % 8 == 0};

@@ -88,6 +88,7 @@ static lrk_gemm first_of(const lrk_gemm *g)
 {
     lrk_gemm r = *g;
     r.k2 = 0;
+    r.bias = NULL;
     return r;
 }
 
@@ -168,17 +169,34 @@ void lrk_gemm_cublaslt_version(char *out, size_t size)
         snprintf(out, size, "none");
 }
 
-void lrk_gemm_run(const lrk_gemm *g, void *scratch)
+/* The bias, to one row. */
+static void bias_row(void *ctx, size_t i, int worker)
 {
-    if (g->device == LRK_CUDA) {
-        lrk_gemm_cuda(g, scratch);
-        return;
+    const lrk_gemm *g = *(const lrk_gemm *const *)ctx;
+    void *c = (char *)g->c + lrk_row_bytes(g->c_dtype, i * g->c_stride);
+    const float *wide = g->bias;
+    const uint16_t *narrow = g->bias;
+    (void)worker;
+    for (size_t j = 0; j < g->n; j++) {
+        if (g->c_dtype == LRK_F64) {
+            ((double *)c)[j] += ((const double *)g->bias)[j];
+            continue;
+        }
+        const float add = g->bias_dtype == LRK_BF16 ? lrk_bf16_to_f32(narrow[j]) : wide[j];
+        if (g->c_dtype == LRK_BF16)
+            ((uint16_t *)c)[j] = lrk_f32_to_bf16(lrk_bf16_to_f32(((uint16_t *)c)[j]) + add);
+        else
+            ((float *)c)[j] += add;
     }
+}
+
+static void products(const lrk_gemm *g, void *scratch)
+{
     if (!g->m || !g->n) return;
     if (g->k2 && !fuses(g)) {
         const lrk_gemm first = first_of(g), second = second_of(g);
-        lrk_gemm_run(&first, scratch);
-        lrk_gemm_run(&second, scratch);
+        products(&first, scratch);
+        products(&second, scratch);
         return;
     }
     if (!g->k) {
@@ -194,4 +212,14 @@ void lrk_gemm_run(const lrk_gemm *g, void *scratch)
     if (done == g->n) return;
     const lrk_gemm left = rest(g, done);
     multiply(&left, scratch);
+}
+
+void lrk_gemm_run(const lrk_gemm *g, void *scratch)
+{
+    if (g->device == LRK_CUDA) {
+        lrk_gemm_cuda(g, scratch);
+        return;
+    }
+    products(g, scratch);
+    if (g->bias && g->n) lrk_parallel(g->m, bias_row, &g);
 }

@@ -23,14 +23,14 @@ void lrk_gemm_cuda_version(char *out, size_t size)
         snprintf(out, size, "none");
 }
 
-/* c = (add ? c : 0) + sums; sums NULL: zeros. */
+/* c = (add ? c : 0) + sums + bias; NULL: zeros. */
 template <typename C>
-static __global__ void finish(C *c, size_t stride, const float *sums, size_t m, size_t n, bool add)
+static __global__ void finish(C *c, size_t stride, const float *sums, const C *bias, size_t m, size_t n, bool add)
 {
     const size_t at = (size_t)blockIdx.x * THREADS + threadIdx.x;
     if (at >= m * n) return;
     C *to = c + at / n * stride + at % n;
-    const float sum = sums ? sums[at] : 0.0f;
+    const float sum = (sums ? sums[at] : 0.0f) + (bias ? lrk_value(bias[at % n]) : 0.0f);
     lrk_set(to, add ? lrk_value(*to) + sum : sum);
 }
 
@@ -39,10 +39,10 @@ static void finish_c(const lrk_gemm *g, const float *sums)
     const unsigned grid = (unsigned)lrk_ceil_div(g->m * g->n, THREADS);
     if (g->c_dtype == LRK_BF16)
         LRK_LAUNCH((finish<lrk_bf16>), grid, THREADS, 0, static_cast<lrk_bf16 *>(g->c), g->c_stride,
-                   sums, g->m, g->n, g->accumulate);
+                   sums, static_cast<const lrk_bf16 *>(g->bias), g->m, g->n, g->accumulate);
     else
         LRK_LAUNCH((finish<float>), grid, THREADS, 0, static_cast<float *>(g->c), g->c_stride, sums,
-                   g->m, g->n, g->accumulate);
+                   static_cast<const float *>(g->bias), g->m, g->n, g->accumulate);
 }
 
 static const void *element(const lrk_operand *o, size_t row, size_t col)
@@ -84,6 +84,9 @@ static void multiply(const lrk_gemm *g, const lrk_gemm_way *w, char *scratch)
         for (size_t k = 0; k < g->k; k += w->k_step) {
             p.k = lrk_min(w->k_step, g->k - k);
             p.accumulate = k > 0 || (g->accumulate && !w->sums);
+            p.bias = g->bias && k == 0 && !w->sums
+                         ? static_cast<const char *>(g->bias) + lrk_row_bytes(g->c_dtype, j)
+                         : NULL;
             p.a = {element(&g->a, g->a.transposed ? k : 0, g->a.transposed ? 0 : k), g->a.stride,
                    g->a.transposed};
             p.b = piece_of_b(g, w, j, p.n, k, p.k, panel);
@@ -98,7 +101,7 @@ static void product(const lrk_gemm *g, void *scratch)
 {
     const lrk_gemm_way w = lrk_gemm_cuda_way(g);
     if (!g->k) {
-        if (!g->accumulate) finish_c(g, NULL);
+        if (!g->accumulate || g->bias) finish_c(g, NULL);
     } else if (w.few) {
         lrk_gemm_few_cuda(g);
     } else {
@@ -117,5 +120,6 @@ void lrk_gemm_cuda(const lrk_gemm *g, void *scratch)
     one.b = g->b2;
     one.k = g->k2;
     one.accumulate = true;
+    one.bias = NULL;
     product(&one, scratch);
 }

@@ -71,6 +71,9 @@ static lrk_status check_weight(const lrk_call *c, int i, lrk_err *err)
     LRK_REQUIRE(err, !bias || lrk_count(bias) == lrk_rows(w), LRK_ESHAPE,
                 "linear: bias of '%s' has %zu elements, expected %zu", w->name, lrk_count(bias),
                 lrk_rows(w));
+    LRK_REQUIRE(err, !bias || bias->dtype == x->dtype || (c->device == LRK_CPU && bias->dtype == lrk_acc(x->dtype)),
+                LRK_ESUPPORT, "linear: bias of '%s' is %s, expected %s%s", w->name, lrk_dtype_name(bias->dtype),
+                lrk_dtype_name(x->dtype), c->device == LRK_CPU && x->dtype == LRK_BF16 ? " or f32" : "");
     return LRK_OK;
 }
 

@@ -25,7 +25,7 @@
 
 /*   in[X]     (T, in)    compute type
  *   in[W]     (out, in)  compute type, or any stored type: f32, f16, bf16, GGUF blocks
- *   in[BIAS]  (out)      f32 or compute type; may be absent
+ *   in[BIAS]  (out)      f32 or compute type, on a GPU the latter; may be absent
  *   in[A]     (R, in)    f32 (f64 in f64), or the compute type, which spares rounding them in front of each
  *   in[B]     (out, R)   product; A and B are both there or both absent; their gradients are f32 (f64 in f64)
  *   in[W2] .. in[B3]     likewise of a second and a third weight; there an A without some of the B means that those
@@ -65,8 +65,8 @@ typedef struct lrk_linear_attr {
 } lrk_linear_attr;
 
 /* infer: LRK_ESHAPE where W, bias, A and B do not fit each other, or one of A and B is missing; LRK_ESUPPORT for a
- * W that no kernel of the device reads, for A and B in another type, and for dropout where several A lie in one, whose
- * masks would differ; LRK_EVALUE for a dropout out of range or without rng. */
+ * W that no kernel of the device reads, for bias, A and B in another type, and for dropout where several A lie in one,
+ * whose masks would differ; LRK_EVALUE for a dropout out of range or without rng. */
 extern const lrk_op lrk_op_linear;
 
 #endif /* LRK_KERNELS_LINEAR_H */

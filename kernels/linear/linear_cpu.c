@@ -1,4 +1,4 @@
-/* kernels/linear/linear_cpu.c -- bias and dropout around the products. */
+/* kernels/linear/linear_cpu.c -- dropout, and the gradient of a bias, around the products. */
 #include "base/size.h"
 #include "base/threads.h"
 #include "kernels/dropout/rows.h"
@@ -14,21 +14,6 @@ static void apply_mask(const lrk_call *c, const lrk_tensor *from, const lrk_tens
     lrk_dropout_rows((lrk_dropout_job){from, to, a->dropout, a->rng, false, add});
 }
 
-static lrk_real bias_at(const lrk_tensor *bias, size_t i)
-{
-    if (bias->dtype == LRK_REAL_DTYPE) return lrk_get(bias->data, i);
-    return (lrk_real)((const float *)bias->data)[i];
-}
-
-static void add_bias(const lrk_tensor *bias, const lrk_tensor *y)
-{
-    for (size_t t = 0; t < lrk_rows(y); t++) {
-        lrk_store *row = lrk_row(y, t);
-        for (size_t o = 0; o < lrk_cols(y); o++)
-            lrk_put(row, o, lrk_get(row, o) + bias_at(bias, o));
-    }
-}
-
 static void add_bias_gradient(const lrk_tensor *dy, const lrk_tensor *dbias, bool fresh)
 {
     for (size_t o = 0; o < lrk_cols(dy); o++) {
@@ -38,7 +23,7 @@ static void add_bias_gradient(const lrk_tensor *dy, const lrk_tensor *dbias, boo
     }
 }
 
-static const lrk_linear_steps steps = {apply_mask, add_bias, add_bias_gradient};
+static const lrk_linear_steps steps = {apply_mask, add_bias_gradient};
 
 void LRK_KERNEL(linear, fwd)(const lrk_call *c) { lrk_linear_forward(c, &steps); }
 

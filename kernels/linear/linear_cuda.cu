@@ -1,4 +1,4 @@
-/* kernels/linear/linear_cuda.cu -- bias and dropout around the products, on the GPU. */
+/* kernels/linear/linear_cuda.cu -- dropout, and the gradient of a bias, around the products, on the GPU. */
 #include "kernels/cuda.cuh"
 #include "kernels/rng.cuh"
 extern "C" {
@@ -79,52 +79,7 @@ static void mask(const lrk_call *c, const lrk_tensor *from, const lrk_tensor *to
         LRK_LAUNCH((mask_ones<T>), grid, THREADS, 0, d, lrk_data<T>(from), lrk_data<T>(to));
 }
 
-/* ---- bias ---------------------------------------------------------------------------------------- */
-
-template <typename T, typename B>
-static __global__ void bias_chunks(const B *bias, T *y, size_t rows, size_t cols, size_t stride)
-{
-    const int n = lrk_chunk<T>::n;
-    const size_t groups = cols / n, at = (size_t)blockIdx.x * THREADS + threadIdx.x;
-    if (at >= rows * groups) return;
-    const size_t col = at % groups * n;
-    T *row = y + at / groups * stride + col;
-    lrk_chunk<T> v;
-    v.load(row);
-#pragma unroll
-    for (int i = 0; i < n; i++) v.v[i] += lrk_value(bias[col + i]);
-    v.store(row);
-}
-
-template <typename T, typename B>
-static __global__ void bias_ones(const B *bias, T *y, size_t rows, size_t cols, size_t stride)
-{
-    const size_t at = (size_t)blockIdx.x * THREADS + threadIdx.x;
-    if (at >= rows * cols) return;
-    T *p = y + at / cols * stride + at % cols;
-    lrk_set(p, lrk_value(*p) + lrk_value(bias[at % cols]));
-}
-
-template <typename T, typename B> static void add_bias_of(const lrk_tensor *bias, const lrk_tensor *y)
-{
-    const bool chunks = lrk_can_chunk(y);
-    const size_t threads = lrk_count(y) / (chunks ? (size_t)lrk_chunk<T>::n : 1);
-    const unsigned grid = (unsigned)lrk_ceil_div(threads, THREADS);
-    if (chunks)
-        LRK_LAUNCH((bias_chunks<T, B>), grid, THREADS, 0, lrk_data<B>(bias), lrk_data<T>(y),
-                   lrk_rows(y), lrk_cols(y), y->stride);
-    else
-        LRK_LAUNCH((bias_ones<T, B>), grid, THREADS, 0, lrk_data<B>(bias), lrk_data<T>(y),
-                   lrk_rows(y), lrk_cols(y), y->stride);
-}
-
-template <typename T> static void add_bias(const lrk_tensor *bias, const lrk_tensor *y)
-{
-    if (bias->dtype == LRK_F32)
-        add_bias_of<T, float>(bias, y);
-    else
-        add_bias_of<T, T>(bias, y);
-}
+/* ---- the gradient of a bias ----------------------------------------------------------------------- */
 
 /* A block sums LANES columns: PARTS threads a column, each every PARTS-th row, folded in order. In
  * double, as on the CPU: a sum over all tokens. */
@@ -156,13 +111,13 @@ static void add_bias_gradient(const lrk_tensor *dy, const lrk_tensor *dbias, boo
 
 template <typename T> static void forward(const lrk_call *c)
 {
-    const lrk_linear_steps steps = {mask<T>, add_bias<T>, add_bias_gradient<T>};
+    const lrk_linear_steps steps = {mask<T>, add_bias_gradient<T>};
     lrk_linear_forward(c, &steps);
 }
 
 template <typename T> static void backward(const lrk_call *c)
 {
-    const lrk_linear_steps steps = {mask<T>, add_bias<T>, add_bias_gradient<T>};
+    const lrk_linear_steps steps = {mask<T>, add_bias_gradient<T>};
     lrk_linear_backward(c, &steps);
 }
 

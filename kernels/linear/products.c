@@ -185,16 +185,18 @@ static lrk_tensor dropped_x(const lrk_call *c, const lrk_linear_steps *steps, ch
 }
 
 /* y = x w^T + bias + s b^T for weight i. */
-static void forward_weight(const lrk_call *c, const lrk_linear_steps *steps, int i, const lrk_tensor *s,
-                           void *workspace)
+static void forward_weight(const lrk_call *c, int i, const lrk_tensor *s, void *workspace)
 {
     const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[lrk_linear_w(i)], *b = c->in[lrk_linear_b(i)];
     const lrk_tensor *bias = c->in[lrk_linear_bias(i)], *y = c->out[LRK_LINEAR_Y + i];
     lrk_tensor own = {0};
     if (b) own = own_columns(c, s, i);
-    const lrk_gemm g = product_pair(c->device, x, w, b ? &own : NULL, b, true, y, false);
+    lrk_gemm g = product_pair(c->device, x, w, b ? &own : NULL, b, true, y, false);
+    if (bias) {
+        g.bias = bias->data;
+        g.bias_dtype = bias->dtype;
+    }
     lrk_gemm_run(&g, workspace);
-    if (bias) steps->add_bias(bias, y);
 }
 
 void lrk_linear_forward(const lrk_call *c, const lrk_linear_steps *steps)
@@ -213,7 +215,7 @@ void lrk_linear_forward(const lrk_call *c, const lrk_linear_steps *steps)
         multiply(c, &xd, false, a, true, &s, attr->scale, false, scratch);
     }
     for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++)
-        if (c->in[lrk_linear_w(i)]) forward_weight(c, steps, i, &s, scratch);
+        if (c->in[lrk_linear_w(i)]) forward_weight(c, i, &s, scratch);
 }
 
 /* ds = scale dy b: each weight's columns, or the sum over those that share them. */

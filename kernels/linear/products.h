@@ -8,7 +8,6 @@ typedef struct lrk_linear_steps {
     /* to[t,i] = m from[t,i], or += with add: m is 0 with probability p, else 1 / (1 - p), drawn for
      * element t * width + i */
     void (*mask)(const lrk_call *c, const lrk_tensor *from, const lrk_tensor *to, bool add);
-    void (*add_bias)(const lrk_tensor *bias, const lrk_tensor *y);
     /* dbias[o] += sum_t(dy[t,o]), or = when it is fresh */
     void (*add_bias_gradient)(const lrk_tensor *dy, const lrk_tensor *dbias, bool fresh);
 } lrk_linear_steps;

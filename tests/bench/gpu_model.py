@@ -253,9 +253,7 @@ Not modelled:
   small kernels faster than the bytes say.
 - Weights that are stored quantized: a panel is decoded to bf16 before its product, in each pass, 2 bytes
   written and read for each weight.
-- A bias is added by a launch of its own, which reads and writes the result once more: 2 x 2 bytes for each of
-  its numbers (38 MB a layer for q, k and v of Qwen2.5-7B at 2048 tokens). cuBLASLt could add it before
-  it stores; whether from f32, so that the numbers are the CPU's, was not tried.
+- A bias, which cuBLASLt adds before it stores. In bf16 it is one in bf16, as in the checkpoints of such models.
 - Whether it fits: `lorikeet plan` says that to the byte, for a card that is not there too.
 - Uploading a batch and reading the loss, which happen beside the step.
 

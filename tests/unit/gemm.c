@@ -28,7 +28,7 @@ static void *uploaded(lrk_arena *a, const void *from, size_t bytes)
 /* The product of p on the GPU, into p->c; the same bits twice. */
 static void run_on_gpu(problem *p, size_t panel)
 {
-    lrk_arena a, b, c, a2 = {0}, b2 = {0}, scratch;
+    lrk_arena a, b, c, a2 = {0}, b2 = {0}, bias = {0}, scratch;
     lrk_gemm g = p->g;
     lrk_err err = {0};
     lrk_gemm_panel_set(panel);
@@ -40,6 +40,7 @@ static void run_on_gpu(problem *p, size_t panel)
         g.a2.data = uploaded(&a2, p->a2, p->a2_bytes);
         g.b2.data = uploaded(&b2, p->b2, p->b2_bytes);
     }
+    if (p->s.bias) g.bias = uploaded(&bias, p->bias, p->bias_bytes);
     void *room = uploaded(&scratch, NULL, lrk_gemm_scratch(&g));
     unsigned char *first = lrk_heap_alloc(p->c_bytes + 1, 1);
     for (int i = 0; i < 2; i++) {
@@ -50,8 +51,8 @@ static void run_on_gpu(problem *p, size_t panel)
     }
     assert_memory_equal(first, p->c, p->c_bytes);
     lrk_heap_free(first);
-    lrk_arena *const all[] = {&a, &b, &c, &a2, &b2, &scratch};
-    for (size_t i = 0; i < 6; i++) lrk_arena_free(all[i]);
+    lrk_arena *const all[] = {&a, &b, &c, &a2, &b2, &bias, &scratch};
+    for (size_t i = 0; i < 7; i++) lrk_arena_free(all[i]);
     lrk_gemm_panel_set(0);
 }
 
@@ -143,7 +144,8 @@ static void test_shapes(void **state)
                              .c = (bits ^ (bits >> 1)) & 4 ? LRK_BF16 : LRK_F32,
                              .alpha = bits & 2 ? -0.75 : 1.0,
                              .accumulate = bits & 1,
-                             .pad = (size_t)bits * 3 % 5};
+                             .pad = (size_t)bits * 3 % 5,
+                             .bias = (bits ^ bits >> 3) & 1};
             everywhere(&s);
         }
     }
@@ -182,7 +184,8 @@ static void test_large(void **state)
          .b_transposed = true,
          .a = LRK_F32,
          .b = LRK_Q4_1,
-         .c = LRK_F32},
+         .c = LRK_F32,
+         .bias = true},
         {.m = 70,
          .n = 256,
          .k = 1100,
@@ -204,7 +207,8 @@ static void test_large(void **state)
          .a = LRK_BF16,
          .b = LRK_Q8_0,
          .c = LRK_BF16,
-         .accumulate = true},
+         .accumulate = true,
+         .bias = true},
         {.m = 20, .n = 1536, .k = 200, .a = LRK_F32, .b = LRK_Q4_K, .c = LRK_F32, .accumulate = true},
         {.m = 520,
          .n = 33,
@@ -252,9 +256,22 @@ static void test_second_pair(void **state)
                              .c = bits & 4 ? LRK_BF16 : LRK_F32,
                              .alpha = bits & 8 ? 0.5 : 1.0,
                              .accumulate = bits & 8,
-                             .k2 = sizes[i][3]};
+                             .k2 = sizes[i][3],
+                             .bias = bits >> 2 & bits & 1};
             everywhere(&s);
         }
+    }
+}
+
+/* On a GPU a product with a bias and one without are two to the library, and each has its own addresses. */
+static void test_bias_comes_and_goes(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        const lrk_dtype type = i & 4 ? LRK_BF16 : LRK_F32;
+        const shape s = {.m = 37, .n = 48, .k = 24, .b_transposed = true, .a = type, .b = type, .c = type,
+                         .alpha = 1.0, .bias = i % 4 == 1 || i % 4 == 2};
+        everywhere(&s);
     }
 }
 
@@ -271,7 +288,8 @@ static void test_f64_and_empty(void **state)
                          .b = LRK_F64,
                          .c = LRK_F64,
                          .alpha = 1.5,
-                         .accumulate = bits == 2};
+                         .accumulate = bits == 2,
+                         .bias = bits > 1};
         everywhere(&s);
     }
     for (int accumulate = 0; accumulate < 2; accumulate++) {
@@ -283,7 +301,8 @@ static void test_f64_and_empty(void **state)
                          .c = LRK_BF16,
                          .alpha = 1.0,
                          .accumulate = accumulate,
-                         .pad = 1};
+                         .pad = 1,
+                         .bias = true};
         everywhere(&s);
     }
 }
@@ -371,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_f64_and_empty),
         cmocka_unit_test(test_every_type),
         cmocka_unit_test(test_second_pair),
+        cmocka_unit_test(test_bias_comes_and_goes),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_large),

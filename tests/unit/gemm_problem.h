@@ -25,6 +25,7 @@ typedef struct shape {
     bool accumulate;
     size_t pad; /* stride beyond the width */
     size_t k2;  /* depth of a second pair: A2 like A, B2 in f32 */
+    bool bias;  /* in c's type */
 } shape;
 
 static uint64_t counter;
@@ -82,8 +83,8 @@ typedef struct problem {
     shape s;
     lrk_gemm g;
     unsigned char *a, *b, *c, *start; /* start: c before the product */
-    unsigned char *a2, *b2;
-    size_t a_bytes, b_bytes, c_bytes, a2_bytes, b2_bytes;
+    unsigned char *a2, *b2, *bias;
+    size_t a_bytes, b_bytes, c_bytes, a2_bytes, b2_bytes, bias_bytes;
     double *want, *magnitude;
 } problem;
 
@@ -124,8 +125,9 @@ static void reference(problem *p)
                 size += fabs(x * y);
             }
             const double old = s->accumulate ? plain_at(s->c, p->c, i * p->g.c_stride + j) : 0.0;
-            p->want[i * s->n + j] = old + s->alpha * sum;
-            p->magnitude[i * s->n + j] = fabs(old) + fabs(s->alpha) * size;
+            const double shift = s->bias ? plain_at(s->c, p->bias, j) : 0.0;
+            p->want[i * s->n + j] = old + s->alpha * sum + shift;
+            p->magnitude[i * s->n + j] = fabs(old) + fabs(s->alpha) * size + fabs(shift);
         }
     }
     lrk_heap_free(row);
@@ -153,6 +155,8 @@ static problem make(const shape *s)
         p.a2_bytes = lrk_row_bytes(s->a, s->m * s->k2);
         p.b2_bytes = s->n * s->k2 * sizeof(float);
     }
+    p.bias_bytes = s->bias ? lrk_row_bytes(s->c, s->n) : 0;
+    if (s->bias) p.bias = fill(s->c, 1, s->n, s->n);
     p.start = lrk_heap_alloc(p.c_bytes + 1, 1);
     memcpy(p.start, p.c, p.c_bytes);
     p.g = (lrk_gemm){.m = s->m,
@@ -165,6 +169,8 @@ static problem make(const shape *s)
                      .c_stride = c_stride,
                      .alpha = s->alpha,
                      .accumulate = s->accumulate,
+                     .bias = p.bias,
+                     .bias_dtype = s->c,
                      .k2 = s->k2,
                      .a2 = {p.a2, s->a, s->k2, false},
                      .b2 = {p.b2, LRK_F32, s->b_transposed ? s->k2 : s->n, s->b_transposed}};
@@ -183,6 +189,7 @@ static void drop(problem *p)
         unguard(p->a2, p->a2_bytes);
         unguard(p->b2, p->b2_bytes);
     }
+    if (p->s.bias) unguard(p->bias, p->bias_bytes);
     lrk_heap_free(p->start);
     lrk_heap_free(p->want);
     lrk_heap_free(p->magnitude);
@@ -215,7 +222,7 @@ static void check(const problem *p, const char *with)
             const double got = plain_at(s->c, p->c, at), want = p->want[i * s->n + j];
             double exact = 0.0;
             if (s->a == LRK_BF16 && s->m <= 8) exact = 0x1p-8; /* b is not rounded */
-            if (s->c == LRK_BF16 && s->k2) exact = 0x1p-8;     /* c may be rounded in between */
+            if (s->c == LRK_BF16 && (s->k2 || s->bias)) exact = 0x1p-8; /* c may be rounded in between */
             const double bound =
                 p->magnitude[i * s->n + j] * (sums + exact) + fabs(want) * store * 1.01;
             if (!(fabs(got - want) <= bound))
