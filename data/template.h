@@ -67,8 +67,8 @@ typedef struct lrk_rendered {
 /* context: one object whose members are the template's variables as they stand (messages, tools,
  * add_generation_prompt, bos_token, ...); null is none. Nothing is added to it. o may be NULL.
  *
- * A message's content span covers its fields content, reasoning_content, reasoning, thinking and
- * tool_calls, and what the template puts between their parts. The end token is taken only where one
+ * A message's content span covers its fields content, reasoning_content, reasoning, thinking, thought,
+ * tool_plan and tool_calls, and what the template puts between their parts. The end token is taken only where one
  * of end_tokens stands at that very byte (after blanks that the template prints); the longest wins.
  * After a tool call the template may close its brackets first.
  *

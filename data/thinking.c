@@ -3,9 +3,30 @@
 
 #include <string.h>
 
-static const char *const fields[] = {"reasoning_content", "reasoning", "thinking"};
+static const char *const fields[] = {"reasoning_content", "reasoning", "thinking", "thought", "tool_plan"};
 enum { FIELDS = sizeof fields / sizeof *fields };
-static const char begin_tag[] = "<think>", end_tag[] = "</think>";
+
+/* behind: what leads over to the answer. opened: the head of an answer may have the beginning, and templates look for
+ * the last end. */
+static const struct {
+    const char *begin, *end, *behind;
+    bool opened;
+} tags[] = {{"<think>", "</think>", "", true},
+            {"[THINK]", "[/THINK]", "", true},
+            {"<|START_THINKING|>", "<|END_THINKING|>", "", true},
+            {"<thinking>", "</thinking>", "", false},
+            {"<seed:think>", "</seed:think>", "", false},
+            {"<mm:think>", "</mm:think>", "", false},
+            {"<|inner_prefix|>", "<|inner_suffix|>", "", false},
+            {"<|channel>thought", "<channel|>", "", false},
+            {"<|channel|>analysis<|message|>", "<|end|>", "<|start|>assistant<|channel|>final<|message|>", false},
+            {"<|think|>", "<|end|>", "<|begin|>assistant<|content|>", false}};
+enum { TAGS = sizeof tags / sizeof *tags };
+
+/* A block in a text: [begin, end) with its tags, and the thinking in it. */
+typedef struct block {
+    const char *begin, *thinking, *thinking_end, *end;
+} block;
 
 lrk_status lrk_thinking_choose(const char *name, lrk_thinking *out, lrk_err *err)
 {
@@ -31,28 +52,65 @@ static const char *trim(const char *s, size_t *n)
     return *n ? s : NULL;
 }
 
-/* The last "</think>" of the content, as templates split it; NULL where there is none. */
-static const char *closing(const lrk_json *message)
+static bool find_tags(const char *text, size_t k, block *out)
 {
-    const char *content = lrk_json_string(lrk_json_get(message, "content"), NULL), *last = NULL;
-    for (const char *p = content; p && (p = strstr(p, end_tag)) != NULL; p += sizeof end_tag - 1)
-        last = p;
-    return last;
+    const char *begin = strstr(text, tags[k].begin), *end = NULL;
+    if (!begin && !tags[k].opened) return false;
+    for (const char *p = tags[k].opened ? text : begin; (p = strstr(p, tags[k].end)) != NULL; p++) {
+        end = p;
+        if (!tags[k].opened) break;
+    }
+    if (!end) return false;
+    const bool opens = begin && begin < end;
+    out->begin = opens ? begin : text;
+    out->thinking = opens ? begin + strlen(tags[k].begin) : text;
+    out->thinking_end = end;
+    out->end = end + strlen(tags[k].end);
+    if (strncmp(out->end, tags[k].behind, strlen(tags[k].behind)) == 0) out->end += strlen(tags[k].behind);
+    return true;
+}
+
+static bool find_block(const char *text, block *out)
+{
+    for (size_t k = 0; text && k < TAGS; k++)
+        if (find_tags(text, k, out)) return true;
+    return false;
+}
+
+/* Piece i of a content that is a text or a list of pieces; NULL: there is none. */
+static const char *piece_of(const lrk_json *content, size_t i)
+{
+    if (lrk_json_is(content, LRK_JSON_ARRAY)) return lrk_json_string(lrk_json_get(lrk_json_at(content, i), "text"), NULL);
+    return i ? NULL : lrk_json_string(content, NULL);
+}
+
+/* Who asks may write tags without thinking. */
+static bool asks(const lrk_json *message)
+{
+    static const char *const roles[] = {"system", "developer", "user", "tool"};
+    const char *role = lrk_json_string(lrk_json_get(message, "role"), NULL);
+    for (size_t i = 0; role && i < sizeof roles / sizeof *roles; i++)
+        if (strcmp(role, roles[i]) == 0) return true;
+    return false;
 }
 
 const char *lrk_thinking_of(const lrk_json *message, size_t *n)
 {
+    const lrk_json *content = lrk_json_get(message, "content");
+    if (asks(message)) return NULL;
     for (size_t i = 0; i < FIELDS; i++) {
         const char *s = lrk_json_string(lrk_json_get(message, fields[i]), n);
         if (s && (s = trim(s, n)) != NULL) return s;
     }
-    const char *end = closing(message);
-    if (!end) return NULL;
-    const char *content = lrk_json_string(lrk_json_get(message, "content"), NULL);
-    const char *begin = strstr(content, begin_tag);
-    if (begin && begin < end) content = begin + sizeof begin_tag - 1;
-    *n = (size_t)(end - content);
-    return trim(content, n);
+    const size_t pieces = lrk_json_is(content, LRK_JSON_ARRAY) ? lrk_json_size(content) : 1;
+    block b;
+    for (size_t i = 0; i < pieces; i++) {
+        if (!find_block(piece_of(content, i), &b)) continue;
+        *n = (size_t)(b.thinking_end - b.thinking);
+        const char *s = trim(b.thinking, n);
+        if (s) return s;
+    }
+    return NULL;
 }
 
 static bool is_field(const char *key)
@@ -62,30 +120,61 @@ static bool is_field(const char *key)
     return false;
 }
 
+/* A text without its blocks, and without the line feeds behind them; *left: there is more than blanks. */
+static lrk_json *without_blocks(const char *text, bool *left)
+{
+    lrk_buf b = {.n = 0};
+    lrk_buf_puts(&b, text);
+    for (size_t k = 0; k < TAGS && b.data; k++) {
+        lrk_buf kept = {.n = 0};
+        const char *rest = b.data;
+        for (block at; find_tags(rest, k, &at); rest = at.end + strspn(at.end, "\r\n"))
+            lrk_buf_append(&kept, rest, (size_t)(at.begin - rest));
+        lrk_buf_puts(&kept, rest);
+        lrk_buf_free(&b);
+        b = kept;
+    }
+    size_t n = b.n;
+    *left = *left || (b.data && trim(b.data, &n));
+    lrk_json *out = lrk_json_new_string(b.data ? b.data : "", b.n);
+    lrk_buf_free(&b);
+    return out;
+}
+
+static lrk_json *pieces_without(const lrk_json *content, bool *left)
+{
+    lrk_json *list = lrk_json_array();
+    for (size_t i = 0; i < lrk_json_size(content); i++) {
+        const lrk_json *piece = lrk_json_at(content, i);
+        const char *text = piece_of(content, i);
+        lrk_json *copy = lrk_json_object();
+        for (void *k = lrk_json_begin(piece); k; k = lrk_json_next(piece, k))
+            lrk_json_set(copy, lrk_json_key(k, NULL), lrk_json_ref(lrk_json_value(k)));
+        if (text) lrk_json_set(copy, "text", without_blocks(text, left));
+        lrk_json_add(list, copy);
+    }
+    return list;
+}
+
 static lrk_status strip(lrk_json **message, lrk_err *err)
 {
     lrk_json *copy = lrk_json_object();
-    const char *end = closing(*message);
+    const lrk_json *content = lrk_json_get(*message, "content");
+    bool left = false;
     for (void *i = lrk_json_begin(*message); i; i = lrk_json_next(*message, i)) {
         const char *key = lrk_json_key(i, NULL);
         if (!is_field(key)) lrk_json_set(copy, key, lrk_json_ref(lrk_json_value(i)));
     }
-    if (end) {
-        const char *rest = end + sizeof end_tag - 1;
-        size_t n = strlen(rest);
-        while (n && strchr("\r\n", *rest)) {
-            rest++;
-            n--;
-        }
-        lrk_json_set(copy, "content", lrk_json_new_string(rest, n));
-    }
+    if (lrk_json_is(content, LRK_JSON_ARRAY))
+        lrk_json_set(copy, "content", pieces_without(content, &left));
+    else if (lrk_json_is(content, LRK_JSON_STRING))
+        lrk_json_set(copy, "content", without_blocks(piece_of(content, 0), &left));
+    else
+        left = true;
+    left = left || lrk_json_size(lrk_json_get(copy, "tool_calls")) > 0;
     lrk_json_free(*message);
     *message = copy;
-    size_t n;
-    const char *content = lrk_json_string(lrk_json_get(copy, "content"), &n);
-    const bool calls = lrk_json_size(lrk_json_get(copy, "tool_calls")) > 0;
-    LRK_REQUIRE(err, !content || calls || trim(content, &n), LRK_EINPUT,
-                "without its thinking nothing is left; mend or remove the row");
+    LRK_REQUIRE(err, left, LRK_EINPUT, "without its thinking nothing is left; mend or remove the row");
     return LRK_OK;
 }
 

@@ -9,6 +9,7 @@
 
 #include "data/chat.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const ends[] = {"<|im_end|>"};
@@ -172,6 +173,55 @@ static void thinking(void **state)
     lrk_template_free(t);
 }
 
+/* The tags and fields that chat templates in use write, one content each. */
+static void thinking_tags(void **state)
+{
+    (void)state;
+    const char source[] =
+        "{% for m in messages %}{{ m.role[0] }}:{% if m.content is string %}{{ m.content }}{% else %}"
+        "{% for p in m.content %}{{ p.text }}{% endfor %}{% endif %}</s>{% endfor %}"
+        "{% if add_generation_prompt %}a:{% endif %}";
+    static const char *const blocks[] = {
+        "<think>hm</think>\n\n", "[THINK]hm[/THINK]", "hm[/THINK]", "<|START_THINKING|>hm<|END_THINKING|>",
+        "<thinking>hm</thinking>\n", "<seed:think>hm</seed:think>", "<mm:think>hm</mm:think>\n",
+        "<|inner_prefix|>hm<|inner_suffix|>", "<|channel>thought\nhm\n<channel|>", "<thinking>a</thinking><thinking>b</thinking>",
+        "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>",
+        "<|think|>hm<|end|><|begin|>assistant<|content|>"};
+    static const char *const whole[] = {
+        "{\"role\": \"assistant\", \"content\": \"a\", \"reasoning\": \"hm\"}",
+        "{\"role\": \"assistant\", \"content\": \"a\", \"thinking\": \"hm\"}",
+        "{\"role\": \"assistant\", \"content\": \"a\", \"thought\": \"hm\"}",
+        "{\"role\": \"assistant\", \"content\": \"a\", \"tool_plan\": \"hm\"}",
+        "{\"role\": \"assistant\", \"content\": [{\"type\": \"text\", \"text\": \"[THINK]hm[/THINK]\"}, "
+        "{\"type\": \"text\", \"text\": \"a\"}]}"};
+    enum { BLOCKS = sizeof blocks / sizeof *blocks, WHOLE = sizeof whole / sizeof *whole };
+    char message[2000];
+    lrk_template *t;
+    assert_int_equal(lrk_template_compile(&t, source, sizeof source - 1, "t", NULL), LRK_OK);
+    lrk_chat_options o = {.template = t, .eos = "</s>"};
+    for (size_t i = 0; i < BLOCKS + WHOLE; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "%sa", i < BLOCKS ? blocks[i] : "");
+        const lrk_part said = i < BLOCKS ? part(LRK_ROLE_ASSISTANT, LRK_TRAIN_BY_ROLE, text)
+                                         : part(LRK_ROLE_MESSAGE, LRK_TRAIN_BY_ROLE, whole[i - BLOCKS]);
+        const lrk_part row[] = {part(LRK_ROLE_USER, LRK_TRAIN_BY_ROLE, "<think>q</think>"), said};
+        o.thinking = LRK_THINKING_STRIP; /* of those who answer alone */
+        row_is(&o, row, 2, "u:<think>q</think></s>a:[a</s>]");
+        o.thinking = LRK_THINKING_REFUSE;
+        assert_int_equal(row_of(&o, row, 2, message), LRK_EINPUT);
+        assert_non_null(strstr(message, "messages[1]: holds thinking"));
+        o.thinking = LRK_THINKING_KEEP; /* the template shows contents, and no other field */
+        assert_int_equal(row_of(&o, row, 2, message), i < BLOCKS || i == BLOCKS + WHOLE - 1 ? LRK_OK : LRK_EINPUT);
+    }
+    static const char *const none[] = {"a <channel|> b", "a<|end|>", "</thinking>", "<think>", "[THINK]"};
+    o.thinking = LRK_THINKING_REFUSE;
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        const lrk_part row[] = {part(LRK_ROLE_USER, LRK_TRAIN_BY_ROLE, "q"), part(LRK_ROLE_ASSISTANT, LRK_TRAIN_BY_ROLE, none[i])};
+        assert_int_equal(row_of(&o, row, 2, message), LRK_OK);
+    }
+    lrk_template_free(t);
+}
+
 /* A model that is trained on turns without their end would never stop. */
 static void turns_end(void **state)
 {
@@ -274,7 +324,7 @@ static void failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(masking), cmocka_unit_test(objects),
-                                       cmocka_unit_test(thinking), cmocka_unit_test(turns_end),
+                                       cmocka_unit_test(thinking), cmocka_unit_test(thinking_tags), cmocka_unit_test(turns_end),
                                        cmocka_unit_test(plain), cmocka_unit_test(choices),
                                        cmocka_unit_test(failures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
