@@ -247,8 +247,6 @@ void __syncwarp(unsigned mask, const char *file, int line)
     lrk_emulated_warp("__syncwarp", mask, synchronized, nullptr, file, line);
 }
 
-void lrk_emulated_fence(void) {}
-
 struct exchange {
     uint64_t value, result;
     int source;
@@ -283,57 +281,19 @@ uint64_t lrk_emulated_shuffle(const char *what, unsigned mask, uint64_t value, i
     return e.result;
 }
 
-template <typename F> static void fold(void *const lanes[32], unsigned start, F add)
-{
-    unsigned sum = start;
-    for (int l = 0; l < EMULATOR_LANES; l++)
-        if (lanes[l]) sum = add(sum, *static_cast<unsigned *>(lanes[l]), l);
-    for (int l = 0; l < EMULATOR_LANES; l++)
-        if (lanes[l]) *static_cast<unsigned *>(lanes[l]) = sum;
-}
-
 static void ballot(void *const lanes[32])
 {
-    fold(lanes, 0, [](unsigned s, unsigned v, int l) { return v ? s | 1u << l : s; });
-}
-
-static void reduce_add(void *const lanes[32])
-{
-    fold(lanes, 0, [](unsigned s, unsigned v, int) { return s + v; });
-}
-
-static void reduce_max(void *const lanes[32])
-{
-    fold(lanes, 0, [](unsigned s, unsigned v, int) { return s > v ? s : v; });
-}
-
-static void reduce_or(void *const lanes[32])
-{
-    fold(lanes, 0, [](unsigned s, unsigned v, int) { return s | v; });
+    unsigned votes = 0;
+    for (int l = 0; l < EMULATOR_LANES; l++)
+        if (lanes[l] && *static_cast<unsigned *>(lanes[l])) votes |= 1u << l;
+    for (int l = 0; l < EMULATOR_LANES; l++)
+        if (lanes[l]) *static_cast<unsigned *>(lanes[l]) = votes;
 }
 
 unsigned __ballot_sync(unsigned mask, int predicate, const char *file, int line)
 {
     unsigned v = predicate != 0;
     lrk_emulated_warp("__ballot_sync", mask, ballot, &v, file, line);
-    return v;
-}
-
-unsigned __reduce_add_sync(unsigned mask, unsigned v, const char *file, int line)
-{
-    lrk_emulated_warp("__reduce_add_sync", mask, reduce_add, &v, file, line);
-    return v;
-}
-
-unsigned __reduce_max_sync(unsigned mask, unsigned v, const char *file, int line)
-{
-    lrk_emulated_warp("__reduce_max_sync", mask, reduce_max, &v, file, line);
-    return v;
-}
-
-unsigned __reduce_or_sync(unsigned mask, unsigned v, const char *file, int line)
-{
-    lrk_emulated_warp("__reduce_or_sync", mask, reduce_or, &v, file, line);
     return v;
 }
 

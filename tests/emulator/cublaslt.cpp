@@ -10,16 +10,13 @@ enum { SCRATCH = 4096 }; /* what the second algorithm wants */
 
 struct lrk_emulated_product {
     int32_t transposed_a, transposed_b, epilogue;
-    const void *bias;
-    int32_t bias_type; /* -1: that of d */
+    const void *bias; /* of d's type */
 };
 
 struct lrk_emulated_layout {
     cudaDataType_t type;
     uint64_t rows, cols;
     int64_t ld;
-    int32_t batches;
-    int64_t stride; /* elements from one of the batch to the next */
 };
 
 struct lrk_emulated_preference {
@@ -57,8 +54,6 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtDestroy(cublasLtHandle_t) { return CUBLAS_STATUS_SUCCESS; }
-
 static cublasStatus_t set(void *target, size_t target_size, const void *value, size_t size)
 {
     if (size != target_size) return CUBLAS_STATUS_INVALID_VALUE;
@@ -70,8 +65,7 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *product, cublasCom
                                         cudaDataType_t scale)
 {
     if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
-    *product =
-        new lrk_emulated_product{CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, nullptr, -1};
+    *product = new lrk_emulated_product{CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, nullptr};
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -88,8 +82,6 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t p,
         return set(&p->epilogue, 4, value, size);
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
         return set(&p->bias, sizeof p->bias, value, size);
-    case CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE:
-        return set(&p->bias_type, 4, value, size);
     }
     return CUBLAS_STATUS_INVALID_VALUE;
 }
@@ -104,21 +96,8 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDa
                                           uint64_t rows, uint64_t cols, int64_t ld)
 {
     if (!rows || !cols || ld < (int64_t)rows) return CUBLAS_STATUS_INVALID_VALUE;
-    *layout = new lrk_emulated_layout{type, rows, cols, ld, 1, 0};
+    *layout = new lrk_emulated_layout{type, rows, cols, ld};
     return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
-                                                cublasLtMatrixLayoutAttribute_t which,
-                                                const void *value, size_t size)
-{
-    switch (which) {
-    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT:
-        return set(&layout->batches, 4, value, size);
-    case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET:
-        return set(&layout->stride, 8, value, size);
-    }
-    return CUBLAS_STATUS_INVALID_VALUE;
 }
 
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout)
@@ -166,9 +145,9 @@ cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t prefer
 
 static size_t element_bytes(int type) { return type == CUDA_R_32F ? 4 : 2; }
 
-static bool same_shape(const lrk_emulated_layout *x, uint64_t rows, uint64_t cols, int32_t batches)
+static bool same_shape(const lrk_emulated_layout *x, uint64_t rows, uint64_t cols)
 {
-    return x->rows == rows && x->cols == cols && x->batches == batches;
+    return x->rows == rows && x->cols == cols;
 }
 
 /* a and b of one type; c and d of one, which is that of a, or f32. */
@@ -179,8 +158,7 @@ static bool fits(const lrk_emulated_product *p, const lrk_emulated_layout *a,
     const bool at = p->transposed_a == CUBLAS_OP_T, bt = p->transposed_b == CUBLAS_OP_T;
     const uint64_t m = at ? a->cols : a->rows, k = at ? a->rows : a->cols;
     const uint64_t n = bt ? b->rows : b->cols;
-    return (bt ? b->cols : b->rows) == k && b->batches == a->batches &&
-           same_shape(c, m, n, a->batches) && same_shape(d, m, n, a->batches) &&
+    return (bt ? b->cols : b->rows) == k && same_shape(c, m, n) && same_shape(d, m, n) &&
            a->type == b->type && c->type == d->type &&
            (d->type == a->type || d->type == CUDA_R_32F);
 }
@@ -220,26 +198,26 @@ static float get(const char *p, int type, size_t i)
         return f;
     }
     memcpy(&h, p + 2 * i, sizeof h);
-    return type == CUDA_R_16BF ? emulator_from_bf16(h) : emulator_from_f16(h);
+    return emulator_from_bf16(h);
 }
 
 static void put(char *p, int type, size_t i, float v)
 {
-    const uint16_t h = type == CUDA_R_16BF ? emulator_to_bf16(v) : emulator_to_f16(v);
+    const uint16_t h = emulator_to_bf16(v);
     if (type == CUDA_R_32F)
         memcpy(p + 4 * i, &v, sizeof v);
     else
         memcpy(p + 2 * i, &h, sizeof h);
 }
 
-/* The columns of one matrix of the batch, read with the check. */
-static std::vector<float> load(const operand &x, int64_t batch)
+/* The columns of a matrix, read with the check. */
+static std::vector<float> load(const operand &x)
 {
     const lrk_emulated_layout &l = x.layout;
     const size_t bytes = element_bytes(l.type);
     std::vector<float> v(l.rows * l.cols);
     for (size_t j = 0; j < l.cols; j++) {
-        const char *column = x.data + (size_t)(batch * l.stride + (int64_t)j * l.ld) * bytes;
+        const char *column = x.data + j * (size_t)l.ld * bytes;
         emulator_library_read(column, l.rows * bytes, "cublasLtMatmul");
         for (size_t i = 0; i < l.rows; i++) v[j * l.rows + i] = get(column, l.type, i);
     }
@@ -265,24 +243,22 @@ static void column_sum(const multiplication &p, const float *a, const float *b, 
     }
 }
 
-static void multiply_one(const multiplication &p, int64_t batch)
+static void multiply_all(const multiplication &p)
 {
     const lrk_emulated_layout &d = p.d.layout;
     const size_t m = d.rows, bytes = element_bytes(d.type);
     const size_t k = p.product.transposed_a == CUBLAS_OP_T ? p.a.layout.rows : p.a.layout.cols;
-    const std::vector<float> a = load(p.a, batch), b = load(p.b, batch);
-    const std::vector<float> c = p.beta != 0.0f ? load(p.c, batch) : std::vector<float>();
+    const std::vector<float> a = load(p.a), b = load(p.b);
+    const std::vector<float> c = p.beta != 0.0f ? load(p.c) : std::vector<float>();
     const char *bias = static_cast<const char *>(p.product.bias);
-    const int bias_type = p.product.bias_type < 0 ? d.type : p.product.bias_type;
     std::vector<double> sum(m);
     for (size_t j = 0; j < d.cols; j++) {
-        char *column =
-            const_cast<char *>(p.d.data) + (size_t)(batch * d.stride + (int64_t)j * d.ld) * bytes;
+        char *column = const_cast<char *>(p.d.data) + j * (size_t)d.ld * bytes;
         column_sum(p, a.data(), b.data(), j, k, &sum);
         for (size_t i = 0; i < m; i++) {
             double v = (double)p.alpha * sum[i];
             if (p.beta != 0.0f) v += (double)p.beta * (double)c[j * m + i];
-            if (bias) v += (double)get(bias, bias_type, i);
+            if (bias) v += (double)get(bias, d.type, i);
             put(column, d.type, i, (float)v);
         }
         emulator_library_write(column, m * bytes);
@@ -295,19 +271,14 @@ static void multiply(const multiplication &p)
     if (slow && *slow == (p.second ? '2' : '1')) chip.slow_ms += 1000.0; /* more than any noise */
     if (p.workspace_bytes) emulator_fill(p.workspace, 0xff, p.workspace_bytes);
     if (p.product.bias)
-        emulator_library_read(p.product.bias,
-                              p.d.layout.rows * element_bytes(p.product.bias_type < 0
-                                                                  ? (int)p.d.layout.type
-                                                                  : p.product.bias_type),
-                              "cublasLtMatmul");
-    for (int32_t i = 0; i < p.a.layout.batches; i++) multiply_one(p, i);
+        emulator_library_read(p.product.bias, p.d.layout.rows * element_bytes(p.d.layout.type), "cublasLtMatmul");
+    multiply_all(p);
 }
 
 static void check_operand(const operand &x, uint64_t alignment, const char *what)
 {
     const lrk_emulated_layout &l = x.layout;
-    const int64_t last = (l.batches - 1) * l.stride + ((int64_t)l.cols - 1) * l.ld;
-    const size_t bytes = (size_t)(last + (int64_t)l.rows) * element_bytes(l.type);
+    const size_t bytes = ((l.cols - 1) * (size_t)l.ld + l.rows) * element_bytes(l.type);
     if (emulator_place_of(x.data, bytes, what) != EMULATOR_DEVICE)
         emulator_error("host", "%s, %p, is not in device memory", what,
                        static_cast<const void *>(x.data));

@@ -189,7 +189,7 @@ template <bool BUG> __global__ void lane_stays_away(float *out)
 
 template <bool BUG> __global__ void caller_left_out(float *out)
 {
-    out[threadIdx.x] = (float)__any_sync(BUG ? 0x7fffffffu : LRK_ALL_LANES, 1);
+    out[threadIdx.x] = (float)__ballot_sync(BUG ? 0x7fffffffu : LRK_ALL_LANES, 1);
 }
 
 template <bool BUG> __global__ void from_unnamed_lane(float *out)
@@ -235,7 +235,7 @@ template <bool BUG> __global__ void no_wait(float *out, const float *in)
 {
     LRK_SHARED(float4, tile, 32);
     const unsigned t = threadIdx.x;
-    lrk_cp_async16(&tile[t], in + 4 * t);
+    lrk_cp_async16_or_zero(&tile[t], in + 4 * t, true);
     lrk_cp_async_commit();
     if (!BUG) lrk_cp_async_wait<0>();
     out[t] = tile[t].x;
@@ -246,9 +246,9 @@ template <bool BUG> __global__ void short_wait(float *out, const float *in)
 {
     LRK_SHARED(float4, tile, 64);
     const unsigned t = threadIdx.x;
-    lrk_cp_async16(&tile[t], in + 4 * t);
+    lrk_cp_async16_or_zero(&tile[t], in + 4 * t, true);
     lrk_cp_async_commit();
-    lrk_cp_async16(&tile[32 + t], in + 4 * t);
+    lrk_cp_async16_or_zero(&tile[32 + t], in + 4 * t, true);
     lrk_cp_async_commit();
     if (BUG)
         lrk_cp_async_wait<1>();
@@ -264,7 +264,7 @@ template <bool BUG> __global__ void wait_without_barrier(float *out, const float
     const unsigned t = threadIdx.x;
     tile[t] = make_float4(0, 0, 0, 0);
     __syncthreads();
-    lrk_cp_async16(&tile[t], in + 4 * t);
+    lrk_cp_async16_or_zero(&tile[t], in + 4 * t, true);
     lrk_cp_async_commit();
     lrk_cp_async_wait<0>();
     if (!BUG) __syncthreads();

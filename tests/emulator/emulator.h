@@ -102,9 +102,7 @@ void emulator_access_stack(const void *low, size_t bytes); /* of the thread that
 /* tensor.cpp */
 void emulator_tensor_block(void);
 uint16_t emulator_to_bf16(float v); /* to nearest, ties to even */
-uint16_t emulator_to_f16(float v);
 float emulator_from_bf16(uint16_t h);
-float emulator_from_f16(uint16_t h);
 
 /* memory.cpp */
 void emulator_memory_launch(size_t dynamic, size_t limit);

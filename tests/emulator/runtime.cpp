@@ -23,10 +23,8 @@ static const struct {
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
-    {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
      "an illegal memory access was encountered"},
-    {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
     {cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
     {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported",
      "operation not permitted when stream is capturing"},
@@ -56,14 +54,9 @@ cudaError_t emulator_result(cudaError_t e)
     return e;
 }
 
-cudaError_t cudaPeekAtLastError(void)
-{
-    return chip.sticky != cudaSuccess ? chip.sticky : chip.last;
-}
-
 cudaError_t cudaGetLastError(void)
 {
-    const cudaError_t e = cudaPeekAtLastError();
+    const cudaError_t e = chip.sticky != cudaSuccess ? chip.sticky : chip.last;
     chip.last = cudaSuccess;
     return e;
 }
@@ -178,11 +171,6 @@ cudaError_t cudaFreeHost(void *p) { return release(p, false); }
 
 cudaError_t cudaMallocHost(void **p, size_t bytes)
 {
-    return cudaHostAlloc(p, bytes, cudaHostAllocDefault);
-}
-
-cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned)
-{
     const cudaError_t e = emulator_outside_capture();
     if (e != cudaSuccess || chip.sticky != cudaSuccess) return emulator_result(e);
     chip.allocations++;
@@ -283,12 +271,6 @@ cudaError_t cudaGetDeviceCount(int *n)
     return emulator_result(cudaSuccess);
 }
 
-cudaError_t cudaGetDevice(int *device)
-{
-    *device = 0;
-    return emulator_result(cudaSuccess);
-}
-
 cudaError_t cudaSetDevice(int device)
 {
     return emulator_result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
@@ -309,28 +291,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     p->sharedMemPerBlock = EMULATOR_SHARED;
     p->sharedMemPerBlockOptin = EMULATOR_SHARED_MAX;
     p->sharedMemPerMultiprocessor = EMULATOR_SHARED_MAX + 1024;
-    return emulator_result(cudaSuccess);
-}
-
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device)
-{
-    if (device != 0) return emulator_result(cudaErrorInvalidDevice);
-    switch (attribute) {
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-        *value = EMULATOR_SHARED_MAX;
-        break;
-    case cudaDevAttrMultiProcessorCount:
-        *value = 4;
-        break;
-    case cudaDevAttrComputeCapabilityMajor:
-        *value = 8;
-        break;
-    case cudaDevAttrComputeCapabilityMinor:
-        *value = 9;
-        break;
-    default:
-        return emulator_result(cudaErrorInvalidValue);
-    }
     return emulator_result(cudaSuccess);
 }
 

@@ -167,11 +167,6 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreate(cudaStream_t *stream)
-{
-    return cudaStreamCreateWithFlags(stream, cudaStreamDefault);
-}
-
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
     if (!stream || !known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
@@ -192,15 +187,6 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     else
         drain_all(true);
     return emulator_result(cudaSuccess);
-}
-
-/* Asking is a little progress, so that a loop that asks comes to an end. */
-cudaError_t cudaStreamQuery(cudaStream_t stream)
-{
-    if (!stream || !known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
-    if (!stream->queue.empty()) step(stream);
-    if (chip.sticky != cudaSuccess) return chip.sticky;
-    return stream->queue.empty() ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaDeviceSynchronize(void)
@@ -265,17 +251,10 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     return emulator_result(cudaSuccess);
 }
 
-cudaError_t cudaEventQuery(cudaEvent_t event)
-{
-    if (event->done < event->asked) step(event->stream);
-    if (chip.sticky != cudaSuccess) return chip.sticky;
-    return event->done < event->asked ? cudaErrorNotReady : cudaSuccess;
-}
-
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 {
     if (!from->asked || !to->asked) return emulator_result(cudaErrorInvalidResourceHandle);
-    if (from->done < from->asked || to->done < to->asked) return emulator_result(cudaErrorNotReady);
+    if (from->done < from->asked || to->done < to->asked) return emulator_result(cudaErrorInvalidValue);
     *ms = (float)(to->ms - from->ms);
     return emulator_result(cudaSuccess);
 }

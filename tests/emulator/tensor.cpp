@@ -22,38 +22,11 @@ uint16_t emulator_to_bf16(float v)
     return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
 }
 
-uint16_t emulator_to_f16(float v)
-{
-    const unsigned sign = signbit(v) ? 0x8000 : 0;
-    const float size = fabsf(v);
-    if (isnan(v)) return 0x7fff;
-    if (size >= 65520.0f) return (uint16_t)(sign | 0x7c00);
-    if (size < 0x1p-14f) return (uint16_t)(sign | (unsigned)rintf(ldexpf(size, 24)));
-    int exponent;
-    (void)frexpf(size, &exponent); /* size = 0.1xxx * 2^exponent */
-    const unsigned fraction = (unsigned)rintf(ldexpf(size, 11 - exponent)); /* 1024 .. 2048 */
-    return (uint16_t)(sign | (((unsigned)(exponent + 14) << 10) + fraction - 1024));
-}
-
-float emulator_from_f16(uint16_t h)
-{
-    const int exponent = h >> 10 & 31, fraction = h & 1023;
-    const float size = exponent == 31  ? (fraction ? NAN : INFINITY)
-                       : exponent == 0 ? ldexpf((float)fraction, -24)
-                                       : ldexpf((float)(fraction + 1024), exponent - 25);
-    return h & 0x8000 ? -size : size;
-}
-
 float emulator_from_bf16(uint16_t h) { return from_bits((uint32_t)h << 16); }
 
 uint32_t lrk_pair_bf16(float low, float high)
 {
     return emulator_to_bf16(low) | (uint32_t)emulator_to_bf16(high) << 16;
-}
-
-uint32_t lrk_pair_f16(float low, float high)
-{
-    return emulator_to_f16(low) | (uint32_t)emulator_to_f16(high) << 16;
 }
 
 /* ---- cp.async -------------------------------------------------------------------------------- */
@@ -79,7 +52,7 @@ void emulator_tensor_block(void)
     }
 }
 
-void lrk_emulated_copy(void *shared, const void *global, bool there)
+void lrk_cp_async16_or_zero(void *shared, const void *global, bool there)
 {
     const emulator_thread self = *emulator_self;
     emulator_pc(__builtin_return_address(0));
@@ -123,7 +96,6 @@ void lrk_emulated_wait(unsigned groups)
 struct matrices {
     uint32_t *r;
     const char *row;
-    int count;
     bool transposed;
     emulator_thread who;
 };
@@ -141,7 +113,7 @@ static uint16_t element(void *const lanes[32], int m, int i, int j, emulator_thr
 static void load_matrices(void *const lanes[32])
 {
     const matrices *first = static_cast<const matrices *>(lanes[0]);
-    for (int l = 0; l < 8 * first->count; l++) {
+    for (int l = 0; l < EMULATOR_LANES; l++) {
         const matrices *x = static_cast<const matrices *>(lanes[l]);
         emulator_check_aligned(x->row, 16, "a row of ldmatrix");
         if (!emulator_is_shared(x->row, 16))
@@ -152,7 +124,7 @@ static void load_matrices(void *const lanes[32])
     for (int l = 0; l < EMULATOR_LANES; l++) {
         const matrices *x = static_cast<const matrices *>(lanes[l]);
         const int g = l / 4, t = l % 4;
-        for (int m = 0; m < first->count; m++) {
+        for (int m = 0; m < 4; m++) {
             const bool turned = first->transposed;
             const uint16_t low =
                 turned ? element(lanes, m, 2 * t, g, x->who) : element(lanes, m, g, 2 * t, x->who);
@@ -163,72 +135,50 @@ static void load_matrices(void *const lanes[32])
     }
 }
 
-void lrk_emulated_ldmatrix(uint32_t *r, const void *row, int count, bool transposed,
-                           const char *file, int line)
+void lrk_emulated_ldmatrix(uint32_t *r, const void *row, bool transposed, const char *file, int line)
 {
-    matrices mine = {r, static_cast<const char *>(row), count, transposed, *emulator_self};
-    static const char *const names[2][5] = {
-        {"", "ldmatrix.x1", "ldmatrix.x2", "", "ldmatrix.x4"},
-        {"", "ldmatrix.x1.trans", "ldmatrix.x2.trans", "", "ldmatrix.x4.trans"}};
+    matrices mine = {r, static_cast<const char *>(row), transposed, *emulator_self};
     emulator_pc(__builtin_return_address(0));
-    lrk_emulated_warp(names[transposed][count], 0xffffffffu, load_matrices, &mine, file, line);
+    lrk_emulated_warp(transposed ? "ldmatrix.x4.trans" : "ldmatrix.x4", 0xffffffffu, load_matrices, &mine, file, line);
 }
 
 /* ---- mma ------------------------------------------------------------------------------------- */
 
-static float half_of(uint32_t pair, int i, lrk_operand type)
-{
-    const uint16_t h = (uint16_t)(pair >> 16 * i);
-    return type == LRK_MMA_F16 ? emulator_from_f16(h) : emulator_from_bf16(h);
-}
-
 struct fragments {
     float *c;
     const uint32_t *a, *b;
-    lrk_operand type;
 };
 
-/* A (16 x k) and B (k x 8) put together from the fragments of all lanes. tf32 has k = 8 and one
- * value a register, of which the hardware takes the upper 19 bits. */
+static float half_of(uint32_t pair, int i) { return emulator_from_bf16((uint16_t)(pair >> 16 * i)); }
+
+/* A (16 x 16) and B (16 x 8) put together from the fragments of all lanes. */
 static void gather(void *const lanes[32], float a[16][16], float b[16][8])
 {
     for (int l = 0; l < EMULATOR_LANES; l++) {
         const fragments *x = static_cast<const fragments *>(lanes[l]);
         const int g = l / 4, t = l % 4;
-        for (int r = 0; r < 4; r++)
-            for (int i = 0; i < 2; i++)
-                if (x->type == LRK_MMA_TF32)
-                    a[g + 8 * (r % 2)][t + 4 * (r / 2)] = from_bits(x->a[r] & 0xffffe000u);
-                else
-                    a[g + 8 * (r % 2)][2 * t + i + 8 * (r / 2)] = half_of(x->a[r], i, x->type);
-        for (int r = 0; r < 2; r++)
-            for (int i = 0; i < 2; i++)
-                if (x->type == LRK_MMA_TF32)
-                    b[t + 4 * r][g] = from_bits(x->b[r] & 0xffffe000u);
-                else
-                    b[2 * t + i + 8 * r][g] = half_of(x->b[r], i, x->type);
+        for (int i = 0; i < 2; i++) {
+            for (int r = 0; r < 4; r++) a[g + 8 * (r % 2)][2 * t + i + 8 * (r / 2)] = half_of(x->a[r], i);
+            for (int r = 0; r < 2; r++) b[2 * t + i + 8 * r][g] = half_of(x->b[r], i);
+        }
     }
 }
 
 static void multiply(void *const lanes[32])
 {
     float a[16][16], b[16][8];
-    const int k = static_cast<const fragments *>(lanes[0])->type == LRK_MMA_TF32 ? 8 : 16;
     gather(lanes, a, b);
     for (int l = 0; l < EMULATOR_LANES; l++) {
         float *c = static_cast<const fragments *>(lanes[l])->c;
         for (int i = 0; i < 4; i++) {
             const int row = l / 4 + 8 * (i / 2), column = 2 * (l % 4) + i % 2;
-            for (int j = 0; j < k; j++) c[i] += a[row][j] * b[j][column];
+            for (int j = 0; j < 16; j++) c[i] += a[row][j] * b[j][column];
         }
     }
 }
 
-void lrk_emulated_mma(float c[4], const uint32_t a[4], const uint32_t b[2], lrk_operand type,
-                      const char *file, int line)
+void lrk_mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2], const char *file, int line)
 {
-    static const char *const names[] = {"mma.m16n8k16.bf16", "mma.m16n8k16.f16",
-                                        "mma.m16n8k8.tf32"};
-    fragments mine = {c, a, b, type};
-    lrk_emulated_warp(names[type], 0xffffffffu, multiply, &mine, file, line);
+    fragments mine = {c, a, b};
+    lrk_emulated_warp("mma.m16n8k16.bf16", 0xffffffffu, multiply, &mine, file, line);
 }

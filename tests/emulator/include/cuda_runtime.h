@@ -18,11 +18,9 @@
 #define __global__
 #define __device__
 #define __host__
-#define __constant__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __align__(n) __attribute__((aligned(n)))
 #define __launch_bounds__(...)
-#define __restrict__ __restrict
 
 struct uint3 {
     unsigned x, y, z;
@@ -56,7 +54,6 @@ static const int warpSize = 32;
 #define LRK_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 void lrk_emulated_barrier(const char *file, int line);
-void lrk_emulated_fence(void);
 
 /* All lanes that the mask names arrive with pointers to their parts; the last one does the work for
  * all: lanes[i] is what lane i brought, NULL where the mask does not name it. */
@@ -67,10 +64,6 @@ void lrk_emulated_warp(const char *what, unsigned mask, lrk_warp_work *work, voi
 static inline void __syncthreads(LRK_SITE) { lrk_emulated_barrier(file, line); }
 
 void __syncwarp(unsigned mask = 0xffffffffu, LRK_SITE);
-
-static inline void __threadfence(void) { lrk_emulated_fence(); }
-
-static inline void __threadfence_block(void) { lrk_emulated_fence(); }
 
 uint64_t lrk_emulated_shuffle(const char *what, unsigned mask, uint64_t value, int source,
                               int width, const char *file, int line);
@@ -105,14 +98,6 @@ static inline T __shfl_up_sync(unsigned mask, T v, unsigned delta, int width = 3
 }
 
 template <typename T>
-static inline T __shfl_down_sync(unsigned mask, T v, unsigned delta, int width = 32, LRK_SITE)
-{
-    const int lane = lrk_emulated_lane(), from = lane + (int)delta;
-    return lrk_shuffle("__shfl_down_sync", mask, v, from > (lane | (width - 1)) ? lane : from,
-                       width, file, line);
-}
-
-template <typename T>
 static inline T __shfl_xor_sync(unsigned mask, T v, int bits, int width = 32, LRK_SITE)
 {
     const int lane = lrk_emulated_lane(), from = lane ^ bits;
@@ -121,56 +106,20 @@ static inline T __shfl_xor_sync(unsigned mask, T v, int bits, int width = 32, LR
 }
 
 unsigned __ballot_sync(unsigned mask, int predicate, LRK_SITE);
-unsigned __reduce_add_sync(unsigned mask, unsigned v, LRK_SITE);
-unsigned __reduce_max_sync(unsigned mask, unsigned v, LRK_SITE);
-unsigned __reduce_or_sync(unsigned mask, unsigned v, LRK_SITE);
-
-static inline int __any_sync(unsigned mask, int predicate, LRK_SITE)
-{
-    return __ballot_sync(mask, predicate, file, line) != 0;
-}
-
-static inline int __all_sync(unsigned mask, int predicate, LRK_SITE)
-{
-    return __ballot_sync(mask, predicate, file, line) == mask;
-}
 
 /* Atomics on integers. Those on floats would make sums depend on the order of the threads, and
  * __activemask() on how the compiler arranged the branches: both are reported. */
 void lrk_emulated_atomic(const void *p, size_t bytes);
 void lrk_emulated_refuse(const char *what);
 
-#define LRK_ATOMIC(name, type, expression)                                                         \
-    static inline type name(type *p, type v)                                                       \
-    {                                                                                              \
-        lrk_emulated_atomic(p, sizeof *p);                                                         \
-        return lrk_atomic_swap(p, [v](type old) { return (type)(expression); });                   \
-    }
-#define LRK_ATOMICS(type)                                                                          \
-    LRK_ATOMIC(atomicAdd, type, old + v)                                                           \
-    LRK_ATOMIC(atomicMax, type, old > v ? old : v)                                                 \
-    LRK_ATOMIC(atomicMin, type, old < v ? old : v)                                                 \
-    LRK_ATOMIC(atomicOr, type, old | v)                                                            \
-    LRK_ATOMIC(atomicExch, type, ((void)old, v))                                                   \
-    static inline type atomicCAS(type *p, type expected, type v)                                   \
-    {                                                                                              \
-        lrk_emulated_atomic(p, sizeof *p);                                                         \
-        return lrk_atomic_swap(p, [=](type old) { return old == expected ? v : old; });            \
-    }
-
-template <typename T, typename F>
-__attribute__((no_sanitize_thread)) static inline T lrk_atomic_swap(T *p, F next)
+template <typename T> __attribute__((no_sanitize_thread)) static inline T atomicAdd(T *p, T v)
 {
+    static_assert((T)0.5 == 0, "an integer");
+    lrk_emulated_atomic(p, sizeof *p);
     const T old = *p;
-    *p = next(old);
+    *p = old + v;
     return old;
 }
-
-LRK_ATOMICS(int)
-LRK_ATOMICS(unsigned)
-LRK_ATOMICS(unsigned long long)
-#undef LRK_ATOMIC
-#undef LRK_ATOMICS
 
 static inline float atomicAdd(float *p, float)
 {
@@ -206,38 +155,14 @@ static inline float __uint_as_float(unsigned u)
     return x;
 }
 
-static inline int __float_as_int(float x) { return (int)__float_as_uint(x); }
-
-static inline float __int_as_float(int i) { return __uint_as_float((unsigned)i); }
-
-/* glibc has taken these names for itself */
-#define __expf(x) expf(x)
-#define __logf(x) logf(x)
-#define __log2f(x) log2f(x)
-#define __powf(x, y) powf(x, y)
-#define __sinf(x) sinf(x)
-#define __cosf(x) cosf(x)
-
 /* clang-format off */
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
-static inline float __fdividef(float x, float y) { return x / y; }
-static inline float __frcp_rn(float x) { return 1.0f / x; }
-static inline float __fsqrt_rn(float x) { return sqrtf(x); }
-static inline float __frsqrt_rn(float x) { return (float)(1.0 / sqrt((double)x)); }
-static inline float __fdiv_rn(float x, float y) { return x / y; }
-static inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
 static inline float __fmul_rn(float x, float y) { return x * y; }
 static inline float __fadd_rn(float x, float y) { return x + y; }
 static inline float __fsub_rn(float x, float y) { return x - y; }
-static inline int __float2int_rn(float x) { return (int)rintf(x); }
-static inline int __float2int_rz(float x) { return (int)x; }
-static inline float __int2float_rn(int i) { return (float)i; }
-static inline float __uint2float_rn(unsigned u) { return (float)u; }
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
-static inline int __clz(int x) { return x ? __builtin_clz((unsigned)x) : 32; }
 static inline int __ffs(int x) { return __builtin_ffs(x); }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
-static inline uint64_t __umul64hi(uint64_t a, uint64_t b) { return (uint64_t)((unsigned __int128)a * b >> 64); }
 static inline int min(int a, int b) { return a < b ? a : b; }
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
@@ -249,9 +174,6 @@ static inline size_t max(size_t a, size_t b) { return a > b ? a : b; }
 static inline float min(float a, float b) { return fminf(a, b); }
 static inline float max(float a, float b) { return fmaxf(a, b); }
 /* clang-format on */
-
-unsigned __byte_perm(unsigned x, unsigned y, unsigned selector);
-int __dp4a(int a, int b, int c);
 
 /* ---- the runtime ----------------------------------------------------------------------------- */
 
@@ -265,9 +187,7 @@ typedef enum cudaError {
     cudaErrorNoDevice = 100,
     cudaErrorInvalidDevice = 101,
     cudaErrorInvalidResourceHandle = 400,
-    cudaErrorNotReady = 600,
     cudaErrorIllegalAddress = 700,
-    cudaErrorLaunchFailure = 719,
     cudaErrorNotSupported = 801,
     cudaErrorStreamCaptureUnsupported = 900,
     cudaErrorStreamCaptureInvalidated = 901,
@@ -295,16 +215,8 @@ typedef enum cudaStreamCaptureStatus {
 } cudaStreamCaptureStatus;
 
 typedef enum cudaFuncAttribute {
-    cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
-    cudaFuncAttributePreferredSharedMemoryCarveout = 9
+    cudaFuncAttributeMaxDynamicSharedMemorySize = 8
 } cudaFuncAttribute;
-
-typedef enum cudaDeviceAttr {
-    cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
-    cudaDevAttrMultiProcessorCount = 16,
-    cudaDevAttrComputeCapabilityMajor = 75,
-    cudaDevAttrComputeCapabilityMinor = 76
-} cudaDeviceAttr;
 
 typedef struct cudaDeviceProp {
     char name[256];
@@ -318,12 +230,9 @@ typedef struct cudaDeviceProp {
     int integrated;
 } cudaDeviceProp;
 
-#define cudaStreamDefault 0x0u
 #define cudaStreamNonBlocking 0x1u
 #define cudaEventDefault 0x0u
 #define cudaEventDisableTiming 0x2u
-#define cudaHostAllocDefault 0x0u
-#define cudaHostAllocPortable 0x1u
 
 typedef struct lrk_emulated_stream *cudaStream_t;
 typedef struct lrk_emulated_event *cudaEvent_t;
@@ -332,22 +241,18 @@ typedef struct lrk_emulated_graph *cudaGraphExec_t;
 
 extern "C" {
 cudaError_t cudaGetDeviceCount(int *n);
-cudaError_t cudaGetDevice(int *device);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device);
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaRuntimeGetVersion(int *version);
 cudaError_t cudaDeviceSynchronize(void);
 cudaError_t cudaGetLastError(void);
-cudaError_t cudaPeekAtLastError(void);
 const char *cudaGetErrorName(cudaError_t e);
 const char *cudaGetErrorString(cudaError_t e);
 
 cudaError_t cudaMalloc(void **p, size_t bytes);
 cudaError_t cudaFree(void *p);
 cudaError_t cudaMallocHost(void **p, size_t bytes);
-cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned flags);
 cudaError_t cudaFreeHost(void *p);
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total);
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind);
@@ -356,11 +261,9 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemset(void *to, int value, size_t bytes);
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream);
 
-cudaError_t cudaStreamCreate(cudaStream_t *stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
-cudaError_t cudaStreamQuery(cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
@@ -375,7 +278,6 @@ cudaError_t cudaEventCreate(cudaEvent_t *event);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
-cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 
