@@ -310,51 +310,12 @@ static const char *not_utf8(const json_t *v)
     return found;
 }
 
-static int append(const char *text, size_t n, void *buf)
+lrk_status lrk_json_check(const lrk_json *v, lrk_err *err)
 {
-    lrk_buf_append(buf, text, n);
-    return 0;
-}
-
-lrk_status lrk_json_dump(const lrk_json *v, int indent, lrk_buf *b, lrk_err *err)
-{
-    const size_t flags = (indent ? JSON_INDENT((size_t)indent) : 0) | JSON_ENCODE_ANY;
     LRK_REQUIRE(err, v && !atomic_load(&out_of_memory), LRK_ENOMEM, "JSON: no memory for a value");
-    const char *text = not_utf8(v); /* jansson itself leaves such a key out */
+    const char *text = not_utf8(v);
     LRK_REQUIRE(err, !text, LRK_EINPUT, "JSON: '%.200s' is not UTF-8", text);
-    LRK_REQUIRE(err, json_dump_callback(v, append, b, flags) == 0, LRK_ENOMEM, "JSON: no memory to write");
-    return lrk_buf_check(b, err);
-}
-
-lrk_status lrk_json_save(const lrk_json *v, const char *path, lrk_err *err)
-{
-    lrk_buf text = {0};
-    lrk_status status = lrk_json_dump(v, 2, &text, err);
-    lrk_buf_puts(&text, "\n");
-    if (status == LRK_OK) status = lrk_buf_check(&text, err);
-    if (status == LRK_OK) status = lrk_file_write(path, text.data, text.n, err);
-    lrk_buf_free(&text);
-    return status;
-}
-
-void lrk_json_quote(lrk_buf *b, const char *s, size_t n)
-{
-    static const char hex[] = "0123456789abcdef";
-    lrk_buf_puts(b, "\"");
-    for (size_t i = 0; i < n; i++) {
-        const unsigned char c = (unsigned char)s[i];
-        const char *named = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n"
-                          : c == '\r' ? "\\r" : c == '\t' ? "\\t" : NULL;
-        if (named) {
-            lrk_buf_puts(b, named);
-        } else if (c < 0x20) {
-            const char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-            lrk_buf_append(b, escape, sizeof escape);
-        } else {
-            lrk_buf_append(b, s + i, 1);
-        }
-    }
-    lrk_buf_puts(b, "\"");
+    return LRK_OK;
 }
 
 const char *lrk_json_version(void)

@@ -84,8 +84,11 @@ void lrk_json_set_text(lrk_json *object, const char *key, const char *s); /* NUL
 void lrk_json_set_count(lrk_json *object, const char *key, uint64_t n);   /* below 2^63 */
 void lrk_json_add(lrk_json *array, lrk_json *value);
 
-/* Text of v appended to b; indent 0 is one line with ", " and ": ", as Python's json.dumps. LRK_EINPUT
- * names a text that is not UTF-8; LRK_ENOMEM. */
+/* LRK_EINPUT names a text in v that is not UTF-8; LRK_ENOMEM where one of the setters above had no memory. */
+lrk_status lrk_json_check(const lrk_json *v, lrk_err *err);
+
+/* Text of v appended to b; indent 0 is one line with ", " and ": ", as Python's json.dumps; reals are
+ * the shortest that read back the same. Errors as lrk_json_check. */
 lrk_status lrk_json_dump(const lrk_json *v, int indent, lrk_buf *b, lrk_err *err);
 /* One JSON string literal, quotes included; non-ASCII stays as it is. */
 void lrk_json_quote(lrk_buf *b, const char *s, size_t n);

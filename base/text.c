@@ -2,6 +2,7 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,26 @@ static char folded(char c)
 {
     if (c >= 'A' && c <= 'Z') return (char)(c - 'A' + 'a');
     return c == '-' ? '_' : c;
+}
+
+void lrk_real_text(double d, char out[40])
+{
+    char digits[40];
+    if (!isfinite(d)) {
+        snprintf(out, 40, "%s", isnan(d) ? "nan" : d < 0 ? "-inf" : "inf");
+        return;
+    }
+    int precision = 0;
+    do snprintf(digits, sizeof digits, "%.*e", precision, d);
+    while (strtod(digits, NULL) != d && ++precision < 17);
+    const char *e = strchr(digits, 'e');
+    const int exponent = e ? (int)strtol(e + 1, NULL, 10) : 0;
+    if (exponent < -4 || exponent >= 16) {
+        snprintf(out, 40, "%.*se%c%02d", (int)(e - digits), digits, exponent < 0 ? '-' : '+', abs(exponent));
+        return;
+    }
+    const int decimals = precision - exponent;
+    snprintf(out, 40, "%.*f", decimals > 1 ? decimals : 1, d);
 }
 
 size_t lrk_edit_distance(const char *a, const char *b)

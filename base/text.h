@@ -14,6 +14,9 @@ bool lrk_text_size(const char *s, size_t *out);     /* 12 */
 bool lrk_text_integer(const char *s, int64_t *out); /* -12, +12 */
 bool lrk_text_real(const char *s, double *out);     /* 2e-4, .5, 1., 12; finite */
 
+/* The shortest decimal that reads back as d, as Python writes it: 1e-05, 0.1, 2.0, nan, -inf. */
+void lrk_real_text(double d, char out[40]);
+
 /* Edits (insert, delete, replace, swap of neighbours) that turn a into b; '-' equals '_', case is
  * ignored. Words beyond 64 bytes are SIZE_MAX apart. */
 size_t lrk_edit_distance(const char *a, const char *b);

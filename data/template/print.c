@@ -1,4 +1,5 @@
 /* data/template/print.c -- values as text: Python's str() and repr(), and json.dumps(). */
+#include "base/text.h"
 #include "data/template/text.h"
 #include "data/template/value.h"
 
@@ -14,33 +15,11 @@ static lrk_status deeper(lrk_jrun *r)
     return LRK_OK;
 }
 
-/* The shortest decimal digits that read back as d, in Python's layout. */
-void lrk_j_real_text(double d, char out[40])
-{
-    char digits[40];
-    if (!isfinite(d)) {
-        snprintf(out, 40, "%s", isnan(d) ? "nan" : d < 0 ? "-inf" : "inf");
-        return;
-    }
-    int precision = 0;
-    do snprintf(digits, sizeof digits, "%.*e", precision, d);
-    while (strtod(digits, NULL) != d && ++precision < 17);
-    const char *e = strchr(digits, 'e');
-    const int exponent = e ? (int)strtol(e + 1, NULL, 10) : 0;
-    if (exponent < -4 || exponent >= 16) {
-        snprintf(out, 40, "%.*se%c%02d", (int)(e - digits), digits, exponent < 0 ? '-' : '+',
-                 abs(exponent));
-        return;
-    }
-    const int decimals = precision - exponent;
-    snprintf(out, 40, "%.*f", decimals > 1 ? decimals : 1, d);
-}
-
 static lrk_status put_number(lrk_jrun *r, lrk_jout *o, lrk_jvalue v)
 {
     char text[40];
     if (v.kind == LRK_JV_REAL) {
-        lrk_j_real_text(v.as.real, text);
+        lrk_real_text(v.as.real, text);
     } else {
         snprintf(text, sizeof text, "%" PRId64, v.as.integer);
     }

@@ -231,7 +231,6 @@ static inline bool lrk_j_same(const lrk_jstr *s, const char *text, size_t n)
 lrk_status lrk_j_put_value(lrk_jrun *r, lrk_jout *o, lrk_jvalue v); /* str(v) */
 lrk_status lrk_j_put_repr(lrk_jrun *r, lrk_jout *o, lrk_jvalue v);  /* repr(v) */
 lrk_status lrk_j_to_str(lrk_jrun *r, lrk_jvalue v, lrk_jvalue *out);
-void lrk_j_real_text(double d, char out[40]);
 
 typedef struct lrk_jjson {
     bool ascii, sort;
