@@ -387,6 +387,8 @@ static lrk_status put_added(const lrk_tokenizer *t, lrk_vocab *v, lrk_err *err)
     v->eom = t->special[LRK_TOKEN_EOM];
     v->unk = t->special[LRK_TOKEN_UNK] != LRK_NO_ID ? t->special[LRK_TOKEN_UNK] : t->unk;
     v->pad = t->special[LRK_TOKEN_PAD];
+    if (t->unk != LRK_NO_ID && !t->byte_level && !(t->flags[t->unk] & LRK_IS_ADDED))
+        return no_place("text that spells its unknown token is not that token", err);
     if (t->n_prefix > 1 || t->n_suffix > 1)
         return no_place("its post_processor adds more than one token at an end", err);
     /* said in any case: readers have defaults of their own for some kinds */
