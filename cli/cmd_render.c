@@ -10,8 +10,27 @@
 
 enum { MAX_CONTEXT = 256 << 20 };
 
+/* What is said from begin to end: which field of which turn, and whose. */
+static lrk_json *said_in(const lrk_chat_text *t, const lrk_json *messages, size_t begin, size_t end)
+{
+    lrk_json *list = lrk_json_array();
+    for (size_t i = 0; i < t->rendered.n_said; i++) {
+        const lrk_said *s = &t->rendered.said[i];
+        if (s->end <= begin || s->begin >= end) continue;
+        const char *role = lrk_json_string(lrk_json_get(lrk_json_at(messages, s->message), "role"), NULL);
+        lrk_json *o = lrk_json_object();
+        lrk_json_set_count(o, "begin", s->begin > begin ? s->begin : begin);
+        lrk_json_set_count(o, "end", s->end < end ? s->end : end);
+        lrk_json_set_count(o, "message", s->message);
+        lrk_json_set(o, "role", lrk_json_c_string(role));
+        lrk_json_set(o, "field", lrk_json_c_string(lrk_said_name(s->field)));
+        lrk_json_add(list, o);
+    }
+    return list;
+}
+
 /* The trained spans as one line of JSON. */
-static lrk_status print_spans(const lrk_chat_text *t, lrk_err *err)
+static lrk_status print_spans(const lrk_chat_text *t, const lrk_json *messages, lrk_err *err)
 {
     lrk_json *list = lrk_json_array();
     lrk_buf b = {0};
@@ -19,6 +38,7 @@ static lrk_status print_spans(const lrk_chat_text *t, lrk_err *err)
         lrk_json *span = lrk_json_object();
         lrk_json_set_count(span, "begin", t->trained[i].begin);
         lrk_json_set_count(span, "end", t->trained[i].end);
+        lrk_json_set(span, "said", said_in(t, messages, t->trained[i].begin, t->trained[i].end));
         lrk_json_add(list, span);
     }
     lrk_status s = lrk_json_dump(list, 0, &b, err);
@@ -113,7 +133,7 @@ static lrk_status render(const request *q, work *w, lrk_err *err)
         print_coloured(&w->text);
     else if (w->text.text.n)
         fwrite(w->text.text.data, 1, w->text.text.n, stdout);
-    return q->spans ? print_spans(&w->text, err) : LRK_OK;
+    return q->spans ? print_spans(&w->text, lrk_json_get(w->context, "messages"), err) : LRK_OK;
 }
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
@@ -164,7 +184,8 @@ const lrk_command lrk_command_render = {
         "  --generation-prompt  with --messages: end with the head of the answer\n"
         "  --now TIME           what strftime_now shows, like 2026-03-01T12:00:00 (default: now, "
         "UTC)\n"
-        "  --spans              the trained byte ranges as JSON on standard error\n"
+        "  --spans              the trained byte ranges as JSON on standard error, with what is said in\n"
+        "                       each: message, role, and field (content, thinking or tool_calls)\n"
         "\n"
         "Prints the rendered bytes and nothing else; with --messages on a terminal, what would be\n"
         "trained is green. A template that raises an exception, or uses a feature that is not "

@@ -50,6 +50,16 @@ typedef struct lrk_span {
     lrk_span_kind kind;
 } lrk_span;
 
+typedef enum lrk_said_field { LRK_FIELD_CONTENT = 1, LRK_FIELD_CALLS, LRK_FIELD_THINKING } lrk_said_field;
+const char *lrk_said_name(lrk_said_field f); /* "content", "tool_calls", "thinking" */
+
+/* Bytes [begin, end) of the text that one field of a message says. In order; what the template puts between them is in
+ * none. */
+typedef struct lrk_said {
+    size_t begin, end, message;
+    lrk_said_field field;
+} lrk_said;
+
 typedef struct lrk_render_options {
     const char *now;               /* "2026-03-01T12:00:00" for strftime_now; NULL: UTC now */
     const char *const *end_tokens; /* texts of the tokens that may end a turn */
@@ -61,7 +71,9 @@ typedef struct lrk_rendered {
     lrk_buf text;
     lrk_span *spans;
     size_t n_spans;
-    lrk_arena arena; /* holds the spans and roles */
+    lrk_said *said;
+    size_t n_said;
+    lrk_arena arena; /* holds spans, roles and said */
 } lrk_rendered;
 
 /* context: one object whose members are the template's variables as they stand (messages, tools,

@@ -1,8 +1,8 @@
 /* data/thinking.h -- what a turn thinks before it answers, and what becomes of it in training.
  *
  * The thinking of an answer (a message of no system, developer, user or tool) is its reasoning_content,
- * reasoning, thinking, thought or tool_plan, else what its content (a text, or pieces of it) holds between tags that chat templates in
- * use write: <think>, <thinking>, <seed:think> and <mm:think> with their ends, [THINK] [/THINK],
+ * reasoning, thinking, thought or tool_plan, else what its content (a text, or pieces of it) holds
+ * between tags that chat templates in use write: <think>, <thinking>, <seed:think> and <mm:think> with their ends, [THINK] [/THINK],
  * <|START_THINKING|> <|END_THINKING|>, <|inner_prefix|> <|inner_suffix|>, <|channel>thought <channel|>,
  * and turns of their own, <|channel|>analysis<|message|> <|end|> and <|think|> <|end|>. Where a prompt may
  * have opened the block its end is enough. Chat templates show it, or leave it out, or leave it out of all

@@ -126,9 +126,31 @@ static lrk_status generation_spans(collector *c)
     return LRK_OK;
 }
 
+static lrk_status list_said(const lrk_jrun *r, lrk_rendered *out)
+{
+    const lrk_jmark *m = r->text.marks;
+    LRK_TRY(lrk_alloc(&out->arena, r->text.n_marks, sizeof *out->said, "what is said", &out->said, r->err));
+    for (size_t i = 0; i < r->text.n_marks; i++) {
+        const lrk_said next = {m[i].begin, m[i].end, m[i].origin / 4, (lrk_said_field)(m[i].origin & 3)};
+        lrk_said *last = out->n_said ? &out->said[out->n_said - 1] : NULL;
+        if (next.begin == next.end) continue;
+        if (last && last->end == next.begin && last->message == next.message && last->field == next.field)
+            last->end = next.end;
+        else
+            out->said[out->n_said++] = next;
+    }
+    return LRK_OK;
+}
+
+const char *lrk_said_name(lrk_said_field f)
+{
+    return f == LRK_FIELD_CONTENT ? "content" : f == LRK_FIELD_CALLS ? "tool_calls" : "thinking";
+}
+
 lrk_status lrk_j_spans(lrk_jrun *r, const lrk_json *messages, lrk_rendered *out)
 {
     collector c = {.r = r, .messages = messages, .out = out};
+    LRK_TRY(list_said(r, out));
     LRK_TRY(content_spans(&c));
     return generation_spans(&c);
 }

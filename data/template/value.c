@@ -251,9 +251,10 @@ lrk_status lrk_j_from_json(lrk_jrun *r, const lrk_json *v, uint32_t origin, lrk_
 
 static uint32_t field_of(const char *name)
 {
-    static const char *const says[] = {"content", "reasoning_content", "reasoning", "thinking", "thought", "tool_plan"};
-    for (size_t i = 0; i < sizeof says / sizeof *says; i++)
-        if (strcmp(name, says[i]) == 0) return LRK_J_SAYS;
+    static const char *const thinks[] = {"reasoning_content", "reasoning", "thinking", "thought", "tool_plan"};
+    for (size_t i = 0; i < sizeof thinks / sizeof *thinks; i++)
+        if (strcmp(name, thinks[i]) == 0) return LRK_J_THINKS;
+    if (strcmp(name, "content") == 0) return LRK_J_SAYS;
     return strcmp(name, "tool_calls") == 0 ? LRK_J_CALLS : 0;
 }
 

@@ -293,7 +293,8 @@ lrk_status lrk_j_scope_set(lrk_jrun *r, lrk_jscope *s, const char *name, lrk_jva
 lrk_status lrk_j_lookup(lrk_jrun *r, const char *name, lrk_jvalue *out);
 
 /* ---- spans ---- */
-enum { LRK_J_SAYS = 1, LRK_J_CALLS = 2 }; /* field of an origin: text, part of a tool call */
+/* Fields of an origin, as lrk_said_field. */
+enum { LRK_J_SAYS = LRK_FIELD_CONTENT, LRK_J_CALLS = LRK_FIELD_CALLS, LRK_J_THINKS = LRK_FIELD_THINKING };
 lrk_status lrk_j_spans(lrk_jrun *r, const lrk_json *messages, lrk_rendered *out);
 
 #endif /* LRK_DATA_TEMPLATE_VALUE_H */

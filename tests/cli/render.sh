@@ -13,7 +13,8 @@ cmp want got || fail "rendered bytes"
 [ ! -s spans ] || fail "spans without --spans"
 r --template chat.jinja --context c.json --spans >got 2>spans
 cmp want got || fail "rendered bytes with --spans"
-[ "$(cat spans)" = '[{"begin": 55, "end": 67}]' ] || fail "spans: $(cat spans)"
+said='{"begin": 55, "end": 57, "message": 1, "role": "assistant", "field": "content"}'
+[ "$(cat spans)" = '[{"begin": 55, "end": 67, "said": ['"$said"']}]' ] || fail "spans: $(cat spans)"
 [ "$(tail -c +56 got | head -c 12)" = 'Ho<|im_end|>' ] || fail "the span's bytes"
 
 # null is none, order of keys stays, nothing is added to a context

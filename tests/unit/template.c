@@ -189,6 +189,31 @@ static void parts(void **state)
               "e0 assistant:<|im_end|>|");
 }
 
+/* Which field of which turn each byte is, after what templates do to it. */
+static void fields(void **state)
+{
+    (void)state;
+    static const char source[] = "{% for m in messages %}<{{ (m.reasoning_content ~ '/' ~ m.content)[:6] }}>"
+                                 "{{ m.thought | default('') | upper }}{% for c in m.tool_calls %}{{ c.function | tojson }}{% endfor %}"
+                                 "</s>{% endfor %}";
+    static const char json[] =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\", \"thought\": \"x\"}, {\"role\": \"assistant\", \"content\": "
+        "\"Yes\", \"reasoning_content\": \"hm\", \"tool_calls\": [{\"function\": {\"name\": \"f\"}}]}]}";
+    lrk_rendered r;
+    lrk_buf b = {.n = 0};
+    lrk_err err = {.status = LRK_OK};
+    if (render(source, json, &r, &err) != LRK_OK) fail_msg("%s", err.text);
+    for (size_t i = 0; i < r.n_said; i++) {
+        const lrk_said *s = &r.said[i];
+        lrk_buf_printf(&b, "%zu %s ", s->message, lrk_said_name(s->field));
+        lrk_buf_append(&b, r.text.data + s->begin, s->end - s->begin);
+        lrk_buf_puts(&b, "|");
+    }
+    assert_string_equal(b.data, "0 content Hello|0 thinking X|1 thinking hm|1 content Yes|1 tool_calls f|");
+    lrk_buf_free(&b);
+    lrk_rendered_free(&r);
+}
+
 static void generations(void **state)
 {
     (void)state;
@@ -231,7 +256,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts), cmocka_unit_test(refusals),    cmocka_unit_test(words),
-        cmocka_unit_test(parts), cmocka_unit_test(generations), cmocka_unit_test(limits),
+        cmocka_unit_test(parts), cmocka_unit_test(fields),      cmocka_unit_test(generations),
+        cmocka_unit_test(limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
