@@ -2,6 +2,7 @@
 #include "generate/ollama.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "generate/manifest.h"
 #include "generate/ollama_form.h"
 
@@ -189,6 +190,10 @@ lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, cons
     chat.add_generation_prompt = true;
     const lrk_status status = lrk_form_find(&chat, lrk_tokenizer_adds_bos(m->tokenizer), where, &f, err);
     if (status == LRK_OK) print(&chat, &f, from, adapter, out);
+    if (f.forgets_thinking)
+        lrk_warn("%s: the chat template leaves <think> blocks out of earlier answers, Ollama's templates cannot: whoever "
+                 "goes on with a conversation must send its answers without them",
+                 where);
     lrk_form_free(&f);
     lrk_template_free(template);
     LRK_TRY(status);

@@ -7,9 +7,9 @@
  * template that is not of this form is refused.
  *
  * What the form has not: tools, documents, thinking apart from the answer, what a template does to
- * contents beyond trimming. Where the template takes no system turn, or none at some place, the Go template
- * fails there too, as it does on other roles. A bos that the tokenizer puts in front is left out:
- * Ollama's tokenizer does the same.
+ * contents beyond trimming; where it cuts <think> blocks out of earlier answers a warning says so. Where
+ * the template takes no system turn, or none at some place, the Go template fails there too, as it does on
+ * other roles. A bos that the tokenizer puts in front is left out: Ollama's tokenizer does the same.
  *
  * Facts: github.com/ollama/ollama, docs/modelfile.mdx, docs/template.mdx and template/template.go
  * (currentDate; messages of one role in a row become one).
@@ -20,8 +20,8 @@
 
 #define LRK_MODELFILE "Modelfile"
 
-/* Appends the text to out. choice: the template that was trained with, as in lrk_text_chat; from: what stands behind FROM, a GGUF file or the name of a model; adapter:
- * a GGUF adapter, or NULL. `where` names the model in messages. LRK_ESUPPORT where its template has no
+/* Appends the text to out. choice: the template that was trained with, as in lrk_text_chat; from: what stands
+ * behind FROM, a GGUF file or the name of a model; adapter: a GGUF adapter, or NULL. `where` names the model in messages. LRK_ESUPPORT where its template has no
  * such form, LRK_EINPUT where it has none. */
 lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, const char *choice,
                                 const char *from, const char *adapter, lrk_buf *out, lrk_err *err);

@@ -281,6 +281,21 @@ static lrk_status try_all(source *s, lrk_form *f, lrk_err *err)
     return find_trims(s, f, err);
 }
 
+/* Whether the thinking of an answer is gone once something follows it. */
+static lrk_status find_forgetting(const source *s, lrk_form *f, lrk_err *err)
+{
+    static const char thoughtful[] = "[{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": "
+                               "\"<think>\\nhow so\\n</think>\\n\\nthus\"}, {\"role\": \"user\", \"content\": \"q\"}]";
+    lrk_json *messages;
+    lrk_chat_text r = {0};
+    LRK_TRY(lrk_json_parse(&messages, thoughtful, strlen(thoughtful), "a conversation", err));
+    const lrk_status status = lrk_chat_messages(s->chat, messages, NULL, &r, err);
+    if (status == LRK_OK) f->forgets_thinking = !strstr(r.text.data, "how so");
+    lrk_chat_text_free(&r);
+    lrk_json_free(messages);
+    return status;
+}
+
 lrk_status lrk_form_find(lrk_chat_options *chat, bool adds_bos, const char *where, lrk_form *f, lrk_err *err)
 {
     source s = {.chat = chat, .where = where};
@@ -296,6 +311,7 @@ lrk_status lrk_form_find(lrk_chat_options *chat, bool adds_bos, const char *wher
     for (size_t i = 0; i < DAYS; i++) lrk_form_free(&on[i]);
     LRK_TRY(status);
     LRK_TRY(try_all(&s, f, err));
+    LRK_TRY(find_forgetting(&s, f, err));
     for (lrk_speaker who = LRK_SYSTEM; adds_bos && chat->bos && who <= LRK_USER; who++) {
         lrk_buf *first = &f->between[LRK_NOBODY][who];
         const size_t n = strlen(chat->bos);

@@ -30,6 +30,7 @@ typedef struct lrk_form {
     lrk_buf stop;                                /* the token that ends an answer */
     lrk_trim left[LRK_SPEAKERS], right[LRK_SPEAKERS];
     bool system; /* system messages are taken */
+    bool forgets_thinking; /* <think> blocks of earlier answers are left out, for which Go has no form */
     bool late; /* the system message stands before what the user says last, wherever it came from */
 } lrk_form;
 

@@ -18,6 +18,7 @@ llama3='{{ bos_token }}{% for m in messages %}{{ "<|start_header_id|>" + m.role 
 # ---- what lies in a bundle ----
 model "$llama3"
 bundle || fail "$(cat err)"
+! grep -q think err || fail "a warning for a template that cuts nothing: $(cat err)"
 [ "$(ls b | LC_ALL=C sort | tr '\n' ' ')" = 'Modelfile README.md manifest.json model.gguf ' ] || fail "a bundle of $(ls b)"
 grep -qxF 'FROM ./model.gguf' b/Modelfile || fail "FROM: $(cat b/Modelfile)"
 grep -qxF 'PARAMETER stop "<|eot_id|>"' b/Modelfile || fail "stop: $(cat b/Modelfile)"
@@ -31,6 +32,13 @@ expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --base m --ollama 
 grep -qxF 'FROM llama3.2:1b' three/Modelfile || fail "FROM: $(cat three/Modelfile)"
 expect_error 2 'a GGUF file' "$LORIKEET" export --adapter "$G/llama/adapter" --base m --ollama four
 expect_error 2 'not empty' "$LORIKEET" merge --model m --out b --format ollama
+
+# ---- what Ollama's templates cannot do is said ----
+model '{% for m in messages %}{{ "<|im_start|>" + m.role + "\n" + (m.content.split("</think>") | last if m.role == "assistant" else m.content) + "<|im_end|>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<|im_start|>assistant\n" }}{% endif %}'
+bundle || fail "$(cat err)"
+grep -qF 'leaves <think> blocks out of earlier answers' err || fail "no word about answers that think: $(cat err)"
+model "$llama3"
+bundle || fail "$(cat err)"
 
 # ---- the template that was trained with, not the model's own ----
 printf '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n' >c.jsonl
