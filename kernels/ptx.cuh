@@ -23,15 +23,8 @@ static __device__ __forceinline__ uint32_t lrk_shared_address(const void *p)
     return (uint32_t)__cvta_generic_to_shared(p);
 }
 
-/* 16 bytes; both addresses are multiples of 16. Nothing arrives before the matching wait. */
-static __device__ __forceinline__ void lrk_cp_async16(void *shared, const void *global)
-{
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;\n" ::"r"(lrk_shared_address(shared)),
-                 "l"(global)
-                 : "memory");
-}
-
-/* The same, but zeros where `there` is false; `global` must be readable all the same. */
+/* 16 bytes, zeros where `there` is false; both addresses are multiples of 16, and `global` must be readable
+ * all the same. Nothing arrives before the matching wait. */
 static __device__ __forceinline__ void lrk_cp_async16_or_zero(void *shared, const void *global,
                                                               bool there)
 {
@@ -63,22 +56,6 @@ static __device__ __forceinline__ void lrk_ldmatrix_x4_trans(uint32_t r[4], cons
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(lrk_shared_address(row))
-                 : "memory");
-}
-
-static __device__ __forceinline__ void lrk_ldmatrix_x2(uint32_t r[2], const void *row)
-{
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];\n"
-                 : "=r"(r[0]), "=r"(r[1])
-                 : "r"(lrk_shared_address(row))
-                 : "memory");
-}
-
-static __device__ __forceinline__ void lrk_ldmatrix_x2_trans(uint32_t r[2], const void *row)
-{
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];\n"
-                 : "=r"(r[0]), "=r"(r[1])
                  : "r"(lrk_shared_address(row))
                  : "memory");
 }
