@@ -55,8 +55,9 @@ static lrk_status vector(const lrk_builder *b, const char *name, size_t n, float
     out->name = stored.name;
     if (lrk_arena_counting(b->memory.frozen) || b->options->way == LRK_WEIGHTS_LISTED)
         return lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err);
-    float *numbers = lrk_heap_alloc(n, 2 * sizeof *numbers), *narrow = numbers + n;
+    float *numbers = lrk_heap_alloc(n, 2 * sizeof *numbers);
     LRK_REQUIRE(err, numbers, LRK_ENOMEM, "memory: no room for %s", name);
+    float *narrow = numbers + n;
     if (stored.data) lrk_to_f32(stored.dtype, stored.data, n, numbers);
     for (size_t i = 0; i < n && more > 0.0f; i++) numbers[i] += more;
     if (type != LRK_F32) (void)lrk_from_f32(type, numbers, n, narrow);
