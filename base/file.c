@@ -337,6 +337,17 @@ bool lrk_folder_writable(const char *path)
     return access(n ? folder : ".", W_OK | X_OK) == 0;
 }
 
+const char *lrk_path_name(const char *path, size_t *n)
+{
+    if (!path) path = "";
+    *n = strlen(path);
+    while (*n && path[*n - 1] == '/') --*n;
+    size_t begin = *n;
+    while (begin && path[begin - 1] != '/') begin--;
+    *n -= begin;
+    return path + begin;
+}
+
 lrk_status lrk_check_output(const char *path, lrk_err *err)
 {
     LRK_REQUIRE(err, !lrk_is_dir(path), LRK_EUSAGE, "%s: is a directory, expected the name of a file", path);

@@ -94,6 +94,9 @@ lrk_status lrk_cache_dir(lrk_arena *a, char **path, lrk_err *err);
 /* "dir/name" in a; NULL when memory is out. */
 char *lrk_path_join(lrk_arena *a, const char *dir, const char *name);
 
+/* "name" of "owner/name", "/some/where/name" and "name/", n bytes of path; none of "", "/" and NULL. */
+const char *lrk_path_name(const char *path, size_t *n);
+
 /* The path from the root, without links, in a; as it stands where the file is not there. */
 char *lrk_path_absolute(lrk_arena *a, const char *path);
 

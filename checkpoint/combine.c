@@ -1,6 +1,7 @@
 /* checkpoint/combine.c -- which modules the combined adapter has, and what each is made of. */
 #include "checkpoint/combine.h"
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "base/size.h"
 #include "base/threads.h"
@@ -46,23 +47,11 @@ static const char *base_hash(const lrk_adapter *a)
     return lrk_json_string(lrk_json_get(a->notes, LRK_NOTE_BASE), NULL);
 }
 
-/* "name" of "owner/name", "/some/where/name" and "name/". */
-static const char *last_part(const char *path, size_t *n)
-{
-    if (!path) path = "";
-    *n = strlen(path);
-    while (*n && path[*n - 1] == '/') --*n;
-    size_t begin = *n;
-    while (begin && path[begin - 1] != '/') begin--;
-    *n -= begin;
-    return path + begin;
-}
-
 /* The same model may lie in many places, and a name may be none at all. */
 static bool other_name(const char *x, const char *y)
 {
     size_t n, m;
-    const char *a = last_part(x, &n), *b = last_part(y, &m);
+    const char *a = lrk_path_name(x, &n), *b = lrk_path_name(y, &m);
     return n && m && (n != m || memcmp(a, b, n) != 0);
 }
 

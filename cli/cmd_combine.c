@@ -105,13 +105,12 @@ static lrk_status report(const combine_command *c, const lrk_adapter *a, lrk_err
 /* ---- the manifest ---- */
 
 /* What each of them was, and what its own manifest says of its training. */
-static lrk_status list_adapters(const combine_command *c, lrk_json *list, lrk_err *err)
+static lrk_status list_adapters(combine_command *c, lrk_json *list, lrk_err *err)
 {
     static const char *const kept[] = {"training", "data", "recipe"};
-    lrk_arena *a = (lrk_arena *)(uintptr_t)&c->arena;
     for (size_t i = 0; i < c->n; i++) {
         lrk_json *o = lrk_json_object();
-        const char *path = lrk_path_join(a, c->path[i], LRK_ADAPTER_TENSORS);
+        const char *path = lrk_path_join(&c->arena, c->path[i], LRK_ADAPTER_TENSORS);
         lrk_json_add(list, o);
         LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
         LRK_TRY(lrk_manifest_put_file(o, c->path[i], path, err));
@@ -142,7 +141,7 @@ static lrk_json *known_of_all(const combine_command *c)
     return from;
 }
 
-static lrk_status describe(const combine_command *c, const lrk_adapter *out, lrk_err *err)
+static lrk_status describe(combine_command *c, const lrk_adapter *out, lrk_err *err)
 {
     lrk_json *m, *o = lrk_json_object(), *list = lrk_json_array(), *from = known_of_all(c);
     lrk_json_set_text(o, "method", c->method);

@@ -70,22 +70,11 @@ static lrk_status put_license(lrk_json *object, const lrk_weights *base, lrk_are
     return LRK_OK;
 }
 
-/* The last part of a path; n: without slashes behind it. */
-static const char *last_name(const char *path, size_t *n)
-{
-    *n = strlen(path);
-    while (*n > 1 && path[*n - 1] == '/') --*n;
-    const char *first = path + *n;
-    while (first > path && first[-1] != '/') first--;
-    *n -= (size_t)(first - path);
-    return first;
-}
-
 /* As the model calls itself, else as its file is called. */
 static void put_name(lrk_json *object, const char *name, const char *path)
 {
     size_t n = name ? strlen(name) : 0;
-    if (!n) name = last_name(path, &n);
+    if (!n) name = lrk_path_name(path, &n);
     set_strange(object, "name", name, n);
 }
 
@@ -161,11 +150,11 @@ lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weight
 static lrk_status license_near(lrk_json *object, const char *file, lrk_arena *a, lrk_err *err)
 {
     size_t n, folder;
-    const char *name = last_name(file, &n);
+    const char *name = lrk_path_name(file, &n);
     const char *directory = name > file ? lrk_strndup(a, file, (size_t)(name - file)) : ".";
     LRK_REQUIRE(err, directory, LRK_ENOMEM, "memory: no room for a path");
     LRK_TRY(license_of_card(object, directory, a, err));
-    name = last_name(directory, &folder);
+    name = lrk_path_name(directory, &folder);
     const char *part = lrk_strndup(a, name, folder);
     LRK_REQUIRE(err, part, LRK_ENOMEM, "memory: no room for a path");
     if (lrk_json_get(object, "license") || lrk_image_part_find(part) == LRK_IMAGE_PARTS) return LRK_OK;
@@ -207,7 +196,7 @@ static lrk_status put_image_adapter(lrk_json *root, const lrk_image_adapter *a, 
     lrk_json *o = lrk_json_object(), *training = NULL;
     size_t rank = 0, n;
     lrk_json_set(root, "adapter", o);
-    LRK_TRY(lrk_manifest_put_file(o, last_name(path, &n), path, err));
+    LRK_TRY(lrk_manifest_put_file(o, lrk_path_name(path, &n), path, err));
     for (size_t i = 0; i < a->n; i++) rank = a->module[i].m.b.dim[1] > rank ? a->module[i].m.b.dim[1] : rank;
     lrk_json_set_count(o, "modules", a->n);
     lrk_json_set_count(o, "rank", rank);

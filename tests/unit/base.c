@@ -103,6 +103,19 @@ static void philox_gives_the_published_numbers(void **state)
     assert_true(fabs(sum / 1e5) < 0.015 && fabs(square / 1e5 - 1) < 0.02);
 }
 
+static void paths_have_names(void **state)
+{
+    (void)state;
+    static const char *const paths[][2] = {{"owner/name", "name"}, {"/some/where/name", "name"}, {"name//", "name"},
+                                           {"name", "name"}, {"/name/", "name"}, {"", ""}, {"//", ""}, {NULL, ""}};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        size_t n;
+        const char *name = lrk_path_name(paths[i][0], &n);
+        assert_int_equal(n, strlen(paths[i][1]));
+        assert_memory_equal(name, paths[i][1], n);
+    }
+}
+
 static void files_appear_whole_or_not_at_all(void **state)
 {
     (void)state;
@@ -237,6 +250,7 @@ int main(void)
         cmocka_unit_test(half_types_round_to_nearest_even),
         cmocka_unit_test(sha256_of_known_texts),
         cmocka_unit_test(philox_gives_the_published_numbers),
+        cmocka_unit_test(paths_have_names),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
         cmocka_unit_test(messages_hold_no_control_characters),
         cmocka_unit_test(utf8_is_checked),
