@@ -94,6 +94,13 @@ static bool asks(const lrk_json *message)
     return false;
 }
 
+bool lrk_thinking_field(const char *name)
+{
+    for (size_t i = 0; i < FIELDS; i++)
+        if (strcmp(name, fields[i]) == 0) return true;
+    return false;
+}
+
 const char *lrk_thinking_of(const lrk_json *message, size_t *n)
 {
     const lrk_json *content = lrk_json_get(message, "content");
@@ -113,19 +120,12 @@ const char *lrk_thinking_of(const lrk_json *message, size_t *n)
     return NULL;
 }
 
-static bool is_field(const char *key)
-{
-    for (size_t i = 0; i < FIELDS; i++)
-        if (strcmp(key, fields[i]) == 0) return true;
-    return false;
-}
-
 /* A text without its blocks, and without the line feeds behind them; *left: there is more than blanks. */
-static lrk_json *without_blocks(const char *text, bool *left)
+static lrk_status without_blocks(const char *text, lrk_json **out, bool *left, lrk_err *err)
 {
     lrk_buf b = {.n = 0};
     lrk_buf_puts(&b, text);
-    for (size_t k = 0; k < TAGS && b.data; k++) {
+    for (size_t k = 0; k < TAGS && !b.failed; k++) {
         lrk_buf kept = {.n = 0};
         const char *rest = b.data;
         for (block at; find_tags(rest, k, &at); rest = at.end + strspn(at.end, "\r\n"))
@@ -134,43 +134,65 @@ static lrk_json *without_blocks(const char *text, bool *left)
         lrk_buf_free(&b);
         b = kept;
     }
+    const lrk_status status = lrk_buf_check(&b, err);
     size_t n = b.n;
-    *left = *left || (b.data && trim(b.data, &n));
-    lrk_json *out = lrk_json_new_string(b.data ? b.data : "", b.n);
+    if (status == LRK_OK) {
+        *left = *left || trim(b.data, &n);
+        *out = lrk_json_new_string(b.data, b.n);
+    }
     lrk_buf_free(&b);
-    return out;
+    return status;
 }
 
-static lrk_json *pieces_without(const lrk_json *content, bool *left)
+/* A piece that is no text stays, and is something. */
+static lrk_status piece_without(lrk_json *piece, const char *text, lrk_json *list, bool *left, lrk_err *err)
 {
-    lrk_json *list = lrk_json_array();
-    for (size_t i = 0; i < lrk_json_size(content); i++) {
-        const lrk_json *piece = lrk_json_at(content, i);
-        const char *text = piece_of(content, i);
-        lrk_json *copy = lrk_json_object();
-        for (void *k = lrk_json_begin(piece); k; k = lrk_json_next(piece, k))
-            lrk_json_set(copy, lrk_json_key(k, NULL), lrk_json_ref(lrk_json_value(k)));
-        if (text) lrk_json_set(copy, "text", without_blocks(text, left));
-        lrk_json_add(list, copy);
+    lrk_json *said, *copy;
+    *left = *left || !text;
+    if (!text) {
+        lrk_json_add(list, lrk_json_ref(piece));
+        return LRK_OK;
     }
-    return list;
+    LRK_TRY(without_blocks(text, &said, left, err));
+    copy = lrk_json_object();
+    for (void *k = lrk_json_begin(piece); k; k = lrk_json_next(piece, k))
+        lrk_json_set(copy, lrk_json_key(k, NULL), lrk_json_ref(lrk_json_value(k)));
+    lrk_json_set(copy, "text", said);
+    lrk_json_add(list, copy);
+    return LRK_OK;
+}
+
+/* The content of an answer without its blocks; what is neither a text nor pieces stays. */
+static lrk_status content_without(lrk_json *content, lrk_json **out, bool *left, lrk_err *err)
+{
+    if (lrk_json_is(content, LRK_JSON_STRING)) return without_blocks(piece_of(content, 0), out, left, err);
+    if (!lrk_json_is(content, LRK_JSON_ARRAY)) {
+        *left = true;
+        *out = lrk_json_ref(content);
+        return LRK_OK;
+    }
+    lrk_json *list = lrk_json_array();
+    lrk_status status = LRK_OK;
+    for (size_t i = 0; i < lrk_json_size(content) && status == LRK_OK; i++)
+        status = piece_without(lrk_json_at(content, i), piece_of(content, i), list, left, err);
+    if (status == LRK_OK)
+        *out = list;
+    else
+        lrk_json_free(list);
+    return status;
 }
 
 static lrk_status strip(lrk_json **message, lrk_err *err)
 {
-    lrk_json *copy = lrk_json_object();
-    const lrk_json *content = lrk_json_get(*message, "content");
-    bool left = false;
+    lrk_json *copy, *said = NULL, *content = lrk_json_get(*message, "content");
+    bool left = !content;
+    if (content) LRK_TRY(content_without(content, &said, &left, err));
+    copy = lrk_json_object();
     for (void *i = lrk_json_begin(*message); i; i = lrk_json_next(*message, i)) {
         const char *key = lrk_json_key(i, NULL);
-        if (!is_field(key)) lrk_json_set(copy, key, lrk_json_ref(lrk_json_value(i)));
+        if (!lrk_thinking_field(key)) lrk_json_set(copy, key, lrk_json_ref(lrk_json_value(i)));
     }
-    if (lrk_json_is(content, LRK_JSON_ARRAY))
-        lrk_json_set(copy, "content", pieces_without(content, &left));
-    else if (lrk_json_is(content, LRK_JSON_STRING))
-        lrk_json_set(copy, "content", without_blocks(piece_of(content, 0), &left));
-    else
-        left = true;
+    if (said) lrk_json_set(copy, "content", said);
     left = left || lrk_json_size(lrk_json_get(copy, "tool_calls")) > 0;
     lrk_json_free(*message);
     *message = copy;

@@ -2,6 +2,7 @@
 #include "data/template/value.h"
 
 #include "base/size.h"
+#include "data/thinking.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -251,9 +252,7 @@ lrk_status lrk_j_from_json(lrk_jrun *r, const lrk_json *v, uint32_t origin, lrk_
 
 static uint32_t field_of(const char *name)
 {
-    static const char *const thinks[] = {"reasoning_content", "reasoning", "thinking", "thought", "tool_plan"};
-    for (size_t i = 0; i < sizeof thinks / sizeof *thinks; i++)
-        if (strcmp(name, thinks[i]) == 0) return LRK_J_THINKS;
+    if (lrk_thinking_field(name)) return LRK_J_THINKS;
     if (strcmp(name, "content") == 0) return LRK_J_SAYS;
     return strcmp(name, "tool_calls") == 0 ? LRK_J_CALLS : 0;
 }
