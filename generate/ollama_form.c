@@ -47,16 +47,18 @@ static void content(const source *s, const talk *t, size_t i, const lrk_form *f,
 static lrk_status render(const source *s, const talk *t, lrk_chat_text *out, lrk_err *err)
 {
     lrk_json *messages = lrk_json_array();
-    for (size_t i = 0; t->who[i]; i++) {
+    lrk_status status = LRK_OK;
+    for (size_t i = 0; t->who[i] && status == LRK_OK; i++) {
         lrk_buf b = {0};
         lrk_json *m = lrk_json_object();
         content(s, t, i, NULL, &b);
+        status = lrk_buf_check(&b, err);
         lrk_json_set(m, "role", lrk_json_c_string(lrk_speaker_roles[speaker(t, i)]));
         lrk_json_set(m, "content", lrk_json_new_string(b.data ? b.data : "", b.n));
         lrk_json_add(messages, m);
         lrk_buf_free(&b);
     }
-    const lrk_status status = lrk_chat_messages(s->chat, messages, NULL, out, err);
+    if (status == LRK_OK) status = lrk_chat_messages(s->chat, messages, NULL, out, err);
     lrk_json_free(messages);
     return status;
 }
@@ -136,23 +138,38 @@ static bool add(lrk_form *f, const lrk_form *g)
     return true;
 }
 
+static lrk_status check_memory(const lrk_form *f, lrk_err *err)
+{
+    for (size_t i = 0; i < LRK_SPEAKERS; i++)
+        for (size_t k = 0; k < LRK_SPEAKERS; k++) LRK_TRY(lrk_buf_check(&f->between[i][k], err));
+    return lrk_buf_check(&f->stop, err);
+}
+
+/* Adds to f what one rendering shows. */
+static lrk_status learn(const source *s, const talk *t, const lrk_chat_text *r, lrk_form *f, lrk_err *err)
+{
+    lrk_form g = {.late = f->late};
+    const bool taken = read_pieces(t, r, &g) && add(f, &g);
+    lrk_status status = check_memory(&g, err);
+    if (status == LRK_OK) status = check_memory(f, err);
+    if (status == LRK_OK && !taken && !t->may_fail) status = no_form(s, err);
+    f->system = f->system || (taken && t->who[0] == 's');
+    lrk_form_free(&g);
+    return status;
+}
+
 static lrk_status probe(const source *s, const talk *t, lrk_form *f, lrk_err *err)
 {
     lrk_chat_text r = {0};
-    lrk_form g = {.late = f->late};
     lrk_err why = {0};
     lrk_status status = render(s, t, &r, &why);
-    const bool rendered = status == LRK_OK, system = t->who[0] == 's';
-    if (!rendered && status != LRK_ENOMEM && (t->may_fail || system))
+    if (status == LRK_OK)
+        status = learn(s, t, &r, f, err);
+    else if (status != LRK_ENOMEM && (t->may_fail || t->who[0] == 's'))
         status = LRK_OK; /* a template may refuse system turns; then so does the Go template */
-    else if (!rendered)
-        lrk_fail(err, status, "%s", why.text);
-    else if (!read_pieces(t, &r, &g) || !add(f, &g))
-        status = t->may_fail ? LRK_OK : no_form(s, err);
     else
-        f->system = f->system || system;
+        lrk_fail(err, status, "%s", why.text);
     lrk_chat_text_free(&r);
-    lrk_form_free(&g);
     return status;
 }
 
@@ -210,7 +227,7 @@ static lrk_status join_days(const source *s, const lrk_form *a, const lrk_form *
     f->system = a->system && b->system;
     f->late = a->late;
     lrk_buf_append(&f->stop, a->stop.data ? a->stop.data : "", a->stop.n);
-    return LRK_OK;
+    return check_memory(f, err);
 }
 
 /* The text of a piece on the third day. */
@@ -257,7 +274,9 @@ static lrk_status find_trims(const source *s, lrk_form *f, lrk_err *err)
 {
     for (lrk_speaker who = f->system ? LRK_SYSTEM : LRK_USER; who <= LRK_ASSISTANT; who++) {
         const talk t = {f->system ? "suau" : "uau", .padded = who};
-        while (try_on(s, &t, f, NULL) != LRK_OK) {
+        lrk_err why = {0};
+        for (lrk_status status; (status = try_on(s, &t, f, &why)) != LRK_OK; why = (lrk_err){0}) {
+            if (status == LRK_ENOMEM) return lrk_fail(err, status, "%s", why.text);
             if (++f->left[who] < LRK_TRIMS) continue;
             f->left[who] = LRK_TRIM_NONE;
             if (++f->right[who] == LRK_TRIMS) return no_form(s, err);
@@ -274,8 +293,9 @@ static lrk_status try_all(source *s, lrk_form *f, lrk_err *err)
         const talk *t = &trials[i];
         s->mark = marks[i % 4];
         if ((!f->system && t->who[0] == 's') || (f->late && t->may_fail)) continue;
-        const lrk_status status = try_on(s, t, f, t->may_fail ? NULL : err);
-        if (status == LRK_ENOMEM || (status != LRK_OK && !t->may_fail)) return status;
+        lrk_err why = {0};
+        const lrk_status status = try_on(s, t, f, &why);
+        if (status == LRK_ENOMEM || (status != LRK_OK && !t->may_fail)) return lrk_fail(err, status, "%s", why.text);
         if (status != LRK_OK) forget(t, f);
     }
     return find_trims(s, f, err);
@@ -300,12 +320,16 @@ lrk_status lrk_form_find(lrk_chat_options *chat, bool adds_bos, const char *wher
 {
     source s = {.chat = chat, .where = where};
     lrk_form on[DAYS] = {{.late = false}, {.late = false}};
-    lrk_status status = probe_all(&s, days[0].now, false, &on[0], err);
+    lrk_err why = {0}, too = {0};
+    lrk_status status = probe_all(&s, days[0].now, false, &on[0], &why);
     if (status == LRK_ESUPPORT) {
         lrk_form_free(&on[0]);
         on[0] = (lrk_form){.late = false};
-        status = probe_all(&s, days[0].now, true, &on[0], NULL) == LRK_OK ? LRK_OK : status;
+        const lrk_status late = probe_all(&s, days[0].now, true, &on[0], &too);
+        if (late == LRK_ENOMEM) why = too;
+        if (late == LRK_OK || late == LRK_ENOMEM) status = late;
     }
+    if (status != LRK_OK) lrk_fail(err, status, "%s", why.text);
     if (status == LRK_OK) status = probe_all(&s, days[1].now, on[0].late, &on[1], err);
     if (status == LRK_OK) status = join_days(&s, &on[0], &on[1], f, err);
     for (size_t i = 0; i < DAYS; i++) lrk_form_free(&on[i]);
