@@ -7,6 +7,7 @@
 #include "base/threads.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,37 +56,53 @@ static bool other_name(const char *x, const char *y)
     return n && m && (n != m || memcmp(a, b, n) != 0);
 }
 
+enum { NAME = 600 };
+
+/* "2 (runs/sql/adapter)", or "2" where no paths are known. */
+static const char *name_of(const combining *c, size_t i, char out[NAME])
+{
+    if (c->options->path)
+        snprintf(out, NAME, "%zu (%.500s)", i + 1, c->options->path[i]);
+    else
+        snprintf(out, NAME, "%zu", i + 1);
+    return out;
+}
+
 /* Against adapter 0. */
 static lrk_status check_base(const combining *c, size_t i, lrk_err *err)
 {
+    char one[NAME], two[NAME];
     const lrk_adapter *first = &c->adapter[0], *a = &c->adapter[i];
     const char *hash = base_hash(first), *other = base_hash(a);
     if (c->options->any_base) return LRK_OK;
     if (hash && other) {
         LRK_REQUIRE(err, strcmp(hash, other) == 0, LRK_EINPUT,
-                    "adapters 1 and %zu are of different bases: they were trained on weights with hashes %.16s... and "
-                    "%.16s...; --any-base combines them all the same", i + 1, hash, other);
+                    "adapters %s and %s are of different bases: they were trained on weights with hashes %.16s... and "
+                    "%.16s...; --any-base combines them all the same", name_of(c, 0, one), name_of(c, i, two), hash,
+                    other);
         return LRK_OK;
     }
     LRK_REQUIRE(err, !other_name(first->base_model, a->base_model), LRK_EINPUT,
-                "adapters 1 and %zu are of different bases: they call them '%s' and '%s'; --any-base combines them all "
-                "the same", i + 1, first->base_model, a->base_model);
+                "adapters %s and %s are of different bases: they call them '%s' and '%s'; --any-base combines them all "
+                "the same", name_of(c, 0, one), name_of(c, i, two), first->base_model, a->base_model);
     return LRK_OK;
 }
 
 static lrk_status check_adapter(const combining *c, size_t i, lrk_err *err)
 {
     const lrk_adapter *a = &c->adapter[i];
-    LRK_TRY(lrk_err_prefix(err, lrk_adapter_check_plain(a, err), "adapter %zu", i + 1));
-    LRK_REQUIRE(err, !a->dora, LRK_ESUPPORT, "adapter %zu is DoRA: magnitudes cannot be combined; merge it into its base",
-                i + 1);
+    char name[NAME];
+    (void)name_of(c, i, name);
+    LRK_TRY(lrk_err_prefix(err, lrk_adapter_check_plain(a, err), "adapter %s", name));
+    LRK_REQUIRE(err, !a->dora, LRK_ESUPPORT,
+                "adapter %s is DoRA: magnitudes cannot be combined; merge it into its base", name);
     LRK_REQUIRE(err, a->n_stacks == 0, LRK_ESUPPORT,
-                "adapter %zu has adapters beside stacks of experts, which cannot be combined; merge it into its base",
-                i + 1);
+                "adapter %s has adapters beside stacks of experts, which cannot be combined; merge it into its base",
+                name);
     LRK_REQUIRE(err, a->n_whole == 0, LRK_ESUPPORT,
-                "adapter %zu brings an embedding or a head of its own, or rows of them (modules_to_save, "
-                "trainable_token_indices), which cannot be combined", i + 1);
-    LRK_REQUIRE(err, isfinite(c->weight[i]), LRK_EUSAGE, "the weight of adapter %zu is not finite", i + 1);
+                "adapter %s brings an embedding or a head of its own, or rows of them (modules_to_save, "
+                "trainable_token_indices), which cannot be combined", name);
+    LRK_REQUIRE(err, isfinite(c->weight[i]), LRK_EUSAGE, "the weight of adapter %s is not finite", name);
     return check_base(c, i, err);
 }
 
@@ -175,6 +192,22 @@ static void side_by_side(const source *s, lrk_tensor *a, lrk_tensor *b)
     }
 }
 
+static bool all_finite(const lrk_tensor *t)
+{
+    const float *x = t->data;
+    for (size_t i = 0; i < lrk_count(t); i++)
+        if (!isfinite(x[i])) return false;
+    return true;
+}
+
+static lrk_status check_finite(const char *path, const lrk_tensor *a, const lrk_tensor *b, lrk_err *err)
+{
+    LRK_REQUIRE(err, all_finite(a) && all_finite(b), LRK_ENUMERIC,
+                "'%s': the combination is not finite in f32; the weights are too large, or an adapter holds infinities",
+                path);
+    return LRK_OK;
+}
+
 static lrk_status decompose(const source *s, lrk_adapter_module *m, lrk_low_rank_cut *cut, lrk_err *err)
 {
     lrk_arena arena = lrk_arena_growing("sum of adapters");
@@ -183,8 +216,9 @@ static lrk_status decompose(const source *s, lrk_adapter_module *m, lrk_low_rank
     if (status == LRK_OK) status = lrk_alloc(&arena, lrk_count(&b), sizeof(float), "B", &b.data, err);
     if (status == LRK_OK) {
         side_by_side(s, &a, &b);
-        status = lrk_low_rank(&b, &a, &m->b, &m->a, cut, err);
+        status = check_finite(m->path, &a, &b, err);
     }
+    if (status == LRK_OK) status = lrk_low_rank(&b, &a, &m->b, &m->a, cut, err);
     lrk_arena_free(&arena);
     return status;
 }
@@ -281,6 +315,8 @@ static lrk_status combine(combining *c, lrk_err *err)
     lrk_parallel(c->out->n, combine_module, c);
     for (size_t i = 0; i < c->out->n; i++)
         LRK_REQUIRE(err, c->status[i] == LRK_OK, c->status[i], "%s", c->error[i].text);
+    for (size_t i = 0; i < c->out->n; i++)
+        LRK_TRY(check_finite(c->out->module[i].path, &c->out->module[i].a, &c->out->module[i].b, err));
     return choose_targets(c, err);
 }
 

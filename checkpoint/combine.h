@@ -39,6 +39,7 @@ typedef struct lrk_combine_options {
     double density; /* of pruning, above 0 and at most 1 */
     uint64_t seed;  /* of dare */
     bool any_base;  /* adapters of other weights of this shape, say of a quantized file, are wanted anyway */
+    const char *const *path; /* of the adapters, for messages, or NULL */
 } lrk_combine_options;
 
 /* What svd's rank cuts off the weighted sum W, as a share of it: |W - B A| / |W| in the Frobenius norm, from the
@@ -52,7 +53,7 @@ typedef struct lrk_combine_residual {
 /* out, for the caller to free, takes names and configuration from adapter 0, which must outlive it.
  * LRK_EINPUT where the adapters are of different bases, by the hashes that training noted, or, where one has none, by
  * the last parts of the names in their configurations; LRK_ESHAPE where a module differs in shape,
- * LRK_EVALUE for ranks that linear and its kin cannot add, LRK_ESUPPORT for DoRA, for adapters beside stacks of
+ * LRK_ENUMERIC where a number of the result is beyond f32, LRK_EVALUE for ranks that linear and its kin cannot add, LRK_ESUPPORT for DoRA, for adapters beside stacks of
  * experts and for modules_to_save. residual: of svd, or NULL; other methods leave it zero. */
 lrk_status lrk_combine(lrk_adapter *out, const lrk_adapter *adapter, const double *weight, size_t n,
                        const lrk_combine_options *options, lrk_combine_residual *residual, lrk_err *err);

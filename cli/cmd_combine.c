@@ -11,10 +11,12 @@
 #include "generate/manifest.h"
 #include "generate/model_text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { MOST = 64 };
+static const size_t NO_SEED = SIZE_MAX;
 
 typedef struct combine_command {
     const char *out, *method;
@@ -162,19 +164,39 @@ static lrk_status describe(combine_command *c, const lrk_adapter *out, lrk_err *
     return status;
 }
 
+/* An option that would do nothing is a slip. */
+static lrk_status check_method(combine_command *c, bool density, bool seed, lrk_err *err)
+{
+    LRK_REQUIRE(err, lrk_combine_named(c->method, &c->options.method), LRK_EUSAGE,
+                "--method: '%s' is unknown; cat, svd, linear, magnitude_prune, ties, dare_linear or dare_ties",
+                c->method);
+    const lrk_combine_method m = c->options.method;
+    const bool dare = m == LRK_COMBINE_DARE_LINEAR || m == LRK_COMBINE_DARE_TIES;
+    LRK_REQUIRE(err, !c->rank || m == LRK_COMBINE_SVD, LRK_EUSAGE, "--rank goes with --method svd");
+    LRK_REQUIRE(err, !density || dare || m == LRK_COMBINE_PRUNE || m == LRK_COMBINE_TIES, LRK_EUSAGE,
+                "--density goes with --method magnitude_prune, ties, dare_linear or dare_ties");
+    LRK_REQUIRE(err, !seed || dare, LRK_EUSAGE, "--seed goes with --method dare_linear or dare_ties");
+    return LRK_OK;
+}
+
 static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
 {
     lrk_adapter out;
     LRK_REQUIRE(err, argc >= 1 && argc <= MOST, LRK_EUSAGE, "expected 1 to %d adapters, got %d", MOST, argc);
-    LRK_REQUIRE(err, lrk_combine_named(c->method, &c->options.method), LRK_EUSAGE,
-                "--method: '%s' is unknown; cat, svd, linear, magnitude_prune, ties, dare_linear or dare_ties",
-                c->method);
-    LRK_REQUIRE(err, !c->rank || c->options.method == LRK_COMBINE_SVD, LRK_EUSAGE, "--rank goes with --method svd");
+    LRK_TRY(check_method(c, c->options.density > 0.0, c->seed != NO_SEED, err));
+    if (c->options.density <= 0.0) c->options.density = 1.0;
+    if (c->seed == NO_SEED) c->seed = 42;
     LRK_TRY(lrk_output_is_free(c->out, true, err));
     lrk_threads_set((int)c->threads);
     c->options.rank = c->rank;
     c->options.seed = c->seed;
-    for (int i = 0; i < argc; i++) LRK_TRY(load(c, argv[i], err));
+    bool zero = true;
+    for (int i = 0; i < argc; i++) {
+        LRK_TRY(load(c, argv[i], err));
+        zero = zero && fpclassify(c->weight[i]) == FP_ZERO;
+    }
+    LRK_REQUIRE(err, !zero, LRK_EUSAGE, "every weight is 0: the combination would change nothing");
+    c->options.path = c->path;
     LRK_TRY(lrk_combine(&out, c->adapter, c->weight, c->n, &c->options, &c->residual, err));
     out.notes = lrk_json_ref(c->adapter[0].notes);
     lrk_status status = lrk_adapter_save(&out, c->out, err);
@@ -187,13 +209,13 @@ static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
-    combine_command c = {.method = "cat", .seed = 42, .options = {.density = 1.0},
+    combine_command c = {.method = "cat", .seed = NO_SEED,
                          .arena = lrk_arena_growing("combine")};
     const lrk_option table[] = {{"out", LRK_OPTION_STRING, &c.out, true, NULL},
                                 {"method", LRK_OPTION_STRING, &c.method, false, NULL},
                                 {"rank", LRK_OPTION_SIZE, &c.rank, false, LRK_RANGE_RANK},
                                 {"density", LRK_OPTION_REAL, &c.options.density, false, "(0,1]"},
-                                {"seed", LRK_OPTION_SIZE, &c.seed, false, NULL},
+                                {"seed", LRK_OPTION_SIZE, &c.seed, false, "[0,1e15]"},
                                 {"any-base", LRK_OPTION_FLAG, &c.options.any_base, false, NULL},
                                 {"threads", LRK_OPTION_SIZE, &c.threads, false, LRK_RANGE_THREADS},
                                 {"json", LRK_OPTION_FLAG, &c.json, false, NULL}};

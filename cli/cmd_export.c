@@ -1,5 +1,6 @@
 /* cli/cmd_export.c -- lorikeet export: an adapter in the form that another program reads. */
 #include "base/file.h"
+#include "base/log.h"
 #include "checkpoint/adapter.h"
 #include "cli/merge_run.h"
 #include "generate/adapter_io.h"
@@ -51,6 +52,37 @@ static lrk_status copy_template(const request *q, lrk_err *err)
     return status;
 }
 
+static lrk_status save_peft(const request *q, const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
+{
+    static const char *const files[] = {LRK_ADAPTER_TENSORS, LRK_ADAPTER_CONFIG, LRK_CHAT_TEMPLATE_FILE, LRK_MANIFEST,
+                                        LRK_MODEL_CARD};
+    const bool made = !lrk_is_dir(q->peft);
+    lrk_status status = lrk_adapter_save(a, q->peft, err);
+    if (status == LRK_OK) status = copy_template(q, err);
+    if (status == LRK_OK) status = lrk_manifest_describe(q->peft, "PEFT adapter", base, a, q->manifest, err);
+    if (status == LRK_OK || !lrk_is_dir(q->peft)) return status;
+    lrk_arena paths = lrk_arena_growing("adapter paths");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *path = lrk_path_join(&paths, q->peft, files[i]);
+        if (path) (void)lrk_remove(path, NULL);
+    }
+    if (made) (void)lrk_remove(q->peft, NULL);
+    lrk_arena_free(&paths);
+    return status;
+}
+
+/* Each output is whole or not there; of a command that fails, those that are whole stay, and that is said. */
+static lrk_status save_all(const request *q, const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
+{
+    if (q->gguf) LRK_TRY(lrk_manifest_save_gguf(a, base, q->manifest, q->gguf, err));
+    lrk_status status = q->peft ? save_peft(q, a, base, err) : LRK_OK;
+    const bool peft = q->peft && status == LRK_OK;
+    if (status == LRK_OK && q->ollama) status = save_bundle(q, a, base, err);
+    if (status != LRK_OK && q->gguf) lrk_note("%s: is whole and stays", q->gguf);
+    if (status != LRK_OK && peft) lrk_note("%s: is whole and stays", q->peft);
+    return status;
+}
+
 static lrk_status work(const request *q, lrk_adapter *a, lrk_err *err)
 {
     lrk_weights *base = NULL;
@@ -59,12 +91,7 @@ static lrk_status work(const request *q, lrk_adapter *a, lrk_err *err)
         LRK_TRY(lrk_weights_open(&base, q->base, err));
         status = lrk_adapter_fit(a, base, q->any_base, err);
     }
-    if (status == LRK_OK && q->gguf) status = lrk_manifest_save_gguf(a, base, q->manifest, q->gguf, err);
-    if (status == LRK_OK && q->peft) status = lrk_adapter_save(a, q->peft, err);
-    if (status == LRK_OK && q->peft) status = copy_template(q, err);
-    if (status == LRK_OK && q->peft)
-        status = lrk_manifest_describe(q->peft, "PEFT adapter", base, a, q->manifest, err);
-    if (status == LRK_OK && q->ollama) status = save_bundle(q, a, base, err);
+    if (status == LRK_OK) status = save_all(q, a, base, err);
     lrk_weights_close(base);
     if (status != LRK_OK) return status;
     const lrk_adapter_outputs said = {q->gguf, q->peft, q->ollama, a->n, q->json};
@@ -96,6 +123,9 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                 "that Ollama has with --from");
     LRK_REQUIRE(err, (!q.from && !q.chat_template) || q.ollama, LRK_EUSAGE,
                 "export: --from and --chat-template go with --ollama");
+    if (q.gguf && q.peft) LRK_TRY(lrk_outputs_apart(q.gguf, q.peft, err));
+    if (q.gguf && q.ollama) LRK_TRY(lrk_outputs_apart(q.gguf, q.ollama, err));
+    if (q.peft && q.ollama) LRK_TRY(lrk_outputs_apart(q.peft, q.ollama, err));
     if (q.gguf) LRK_TRY(lrk_output_is_free(q.gguf, false, err));
     if (q.peft) LRK_TRY(lrk_output_is_free(q.peft, true, err));
     if (q.ollama) LRK_TRY(lrk_output_is_free(q.ollama, true, err));

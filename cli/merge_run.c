@@ -74,7 +74,8 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
                                   {"json", LRK_OPTION_FLAG, &m->json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "%s: %s: nothing was expected here", command, argv[0]);
-    LRK_REQUIRE(err, m->model, LRK_EUSAGE, "--model is missing");
+    const bool base = m->adapter && strcmp(command, "convert") == 0; /* as its help calls it */
+    LRK_REQUIRE(err, m->model, LRK_EUSAGE, "--%s is missing", base ? "base" : "model");
     m->ollama = format && strcmp(format, "ollama") == 0;
     LRK_REQUIRE(err,
                 !format || m->ollama || strcmp(format, "hf") == 0 || strcmp(format, "gguf") == 0,
@@ -185,11 +186,38 @@ lrk_status lrk_check_directory_name(const char *path, lrk_err *err)
     return LRK_OK;
 }
 
+/* The next part of a path, its length in n; NULL at the end. */
+static const char *next_part(const char **at, size_t *n)
+{
+    for (;;) {
+        const char *part = *at + strspn(*at, "/");
+        *n = strcspn(part, "/");
+        *at = part + *n;
+        if (*n != 1 || *part != '.') return *n ? part : NULL;
+    }
+}
+
+lrk_status lrk_outputs_apart(const char *a, const char *b, lrk_err *err)
+{
+    const char *x = a, *y = b;
+    bool same = (*a == '/') == (*b == '/');
+    while (same) {
+        size_t n, m;
+        const char *p = next_part(&x, &n), *q = next_part(&y, &m);
+        if (!p || !q) break;
+        same = n == m && memcmp(p, q, n) == 0;
+    }
+    LRK_REQUIRE(err, !same, LRK_EUSAGE, "%s and %s: one output would lie at or inside the other; name them apart", a,
+                b);
+    return LRK_OK;
+}
+
 lrk_status lrk_output_is_free(const char *path, bool directory, lrk_err *err)
 {
     bool empty = true;
     if (directory) LRK_TRY(lrk_check_directory_name(path, err));
-    if (directory && !lrk_is_file(path)) LRK_TRY(lrk_dir_is_empty(path, &empty, err));
+    LRK_REQUIRE(err, !directory || !lrk_is_file(path), LRK_EUSAGE, "%s: is a file, expected a directory", path);
+    if (directory) LRK_TRY(lrk_dir_is_empty(path, &empty, err));
     LRK_REQUIRE(err, empty && !lrk_is_file(path) && (directory || !lrk_is_dir(path)), LRK_EUSAGE,
                 directory ? "%s: output directory not empty; remove it or name another one"
                           : "%s: exists already; remove it or name another file",

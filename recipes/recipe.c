@@ -74,6 +74,24 @@ static void unknown(lrk_reader *r, const lrk_yaml *node, const char *shown)
         lrk_mistake(r, node, shown, "unknown key; `lorikeet recipe schema` lists all");
 }
 
+static bool foreign(lrk_reader *r, const lrk_foreign_key *table, const lrk_yaml *node, const char *shown);
+
+/* true: members of this key are listed, and each that stands here has been dealt with */
+static bool foreign_members(lrk_reader *r, const lrk_foreign_key *table, const lrk_yaml *node,
+                            const lrk_foreign_key *of)
+{
+    const size_t n = strlen(of->name);
+    const lrk_foreign_key *f = table;
+    while (f->name && (strncmp(f->name, of->name, n) != 0 || f->name[n] != '.')) f++;
+    if (!f->name) return false;
+    for (const lrk_yaml *e = node->child; e; e = e->next) {
+        char shown[160];
+        snprintf(shown, sizeof shown, "%s.%.64s", of->name, e->key);
+        if (!lrk_yaml_null(e) && !foreign(r, table, e, shown)) lrk_mistake(r, e, shown, "%s", of->why);
+    }
+    return true;
+}
+
 /* true: the key is one that others have, and has been dealt with */
 static bool foreign(lrk_reader *r, const lrk_foreign_key *table, const lrk_yaml *node,
                     const char *shown)
@@ -82,6 +100,7 @@ static bool foreign(lrk_reader *r, const lrk_foreign_key *table, const lrk_yaml 
         if (strcmp(f->name, shown) != 0) continue;
         const bool scalar = node->kind == LRK_YAML_SCALAR;
         if (lrk_yaml_null(node)) return true;
+        if (node->kind == LRK_YAML_MAP && foreign_members(r, table, node, f)) return true;
         if (strcmp(f->given, "*") == 0)
             note(r, node, f->name, f->why);
         else if (!scalar || lrk_domain_choice(f->given, node->text) < 0)

@@ -46,13 +46,21 @@ expect_error 2 'expected 1 to 64 adapters, got 0' "$LORIKEET" combine --out x
 expect_error 2 "--method: 'sum' is unknown" "$LORIKEET" combine "$A" --out x --method sum
 expect_error 2 'expected ADAPTER or ADAPTER=WEIGHT' "$LORIKEET" combine "$A=much" --out x
 expect_error 2 '--rank goes with --method svd' "$LORIKEET" combine "$A" --out x --rank 2
+expect_error 2 '--density goes with --method magnitude_prune, ties' "$LORIKEET" combine "$A" --out x --method cat --density 0.5
+expect_error 2 '--seed goes with --method dare_linear or dare_ties' "$LORIKEET" combine "$A" --out x --method ties --seed 5
+expect_error 2 'every weight is 0' "$LORIKEET" combine "$A=0" "$A=-0" --out x
+for method in cat svd linear dare_ties; do
+    expect_error 7 'the combination is not finite in f32' "$LORIKEET" combine "$A=1e300" "$A" --out x --method $method
+done
+echo >file
+expect_error 2 'file: is a file, expected a directory' "$LORIKEET" combine "$A" --out file
 expect_error 2 '--density: expected a number above 0 and at most 1, got "2"' "$LORIKEET" combine "$A" --out x --method ties --density 2
 expect_error 2 'not empty' "$LORIKEET" combine "$A" --out both
 expect_error 3 'gone: no such directory' "$LORIKEET" combine "$A" gone --out x
-expect_error 3 'adapter 2 is DoRA' "$LORIKEET" combine "$A" "$G/llama_dora/adapter" --out x
+expect_error 3 "adapter 2 ($G/llama_dora/adapter) is DoRA" "$LORIKEET" combine "$A" "$G/llama_dora/adapter" --out x
 expect_error 3 'in one adapter and' "$LORIKEET" combine "$A" "$G/llama_gguf_q4_k/adapter" --out x --any-base
 # Others than ours note no hash: then the names of the bases count, wherever those lie.
-expect_error 3 "adapters 1 and 2 are of different bases: they call them 'llama' and 'mistral'; --any-base" \
+expect_error 3 "adapters 1 ($A) and 2 ($G/mistral/adapter) are of different bases: they call them 'llama' and 'mistral'; --any-base" \
     "$LORIKEET" combine "$A" "$G/mistral/adapter" --out x
 cp -r "$A" elsewhere && chmod -R u+w elsewhere
 sed -i 's|"base_model_name_or_path": "llama"|"base_model_name_or_path": "/models/llama/"|' elsewhere/adapter_config.json
@@ -67,7 +75,7 @@ for base in llama other; do
     expect_exit 0 "$LORIKEET" train recipe.yaml --quiet
 done
 for method in cat svd linear ties; do
-    expect_error 3 'adapters 1 and 2 are of different bases: they were trained on weights with hashes ' \
+    expect_error 3 'adapters 1 (on-llama/adapter) and 2 (on-other/adapter) are of different bases: they were trained on weights with hashes ' \
         "$LORIKEET" combine on-llama/adapter on-other/adapter --out x --method $method
 done
 expect_exit 0 "$LORIKEET" combine on-llama/adapter on-other/adapter --out any --any-base

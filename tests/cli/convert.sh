@@ -117,6 +117,7 @@ for case in llama llama_qv mistral gemma2_odd gemma3 granite olmo2 phi3 qwen2_wi
 done
 
 expect_error 2 '--model is missing' "$LORIKEET" convert --out x
+expect_error 2 '--base is missing' "$LORIKEET" convert --adapter l.gguf --out x
 expect_error 2 '--out is missing' "$LORIKEET" convert --model "$G/llama"
 expect_error 2 'exists already' "$LORIKEET" convert --model "$G/llama" --out t.gguf
 expect_error 2 'output directory not empty' "$LORIKEET" convert --model t.gguf --out t
@@ -139,3 +140,17 @@ expect_error 3 "proj.bias' has no name in GGUF of architecture smollm3" \
 
 expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --model "$G/llama" --gguf only-adapter.gguf
 expect_error 3 'is an adapter, expected a model' "$LORIKEET" generate --model only-adapter.gguf --prompt x
+
+# several outputs: none at or inside another, and of a command that fails nothing half-made stays
+for names in 'same/x same/x' 'same/x ./same//x/' 'same/x same/x/in' 'same/x/in same/x'; do
+    expect_error 2 'one output would lie at or inside the other' "$LORIKEET" export --adapter "$G/llama/adapter" \
+        --model "$G/llama" --gguf "${names% *}" --peft "${names#* }"
+    [ ! -e same ] || fail "$names: something was written"
+done
+expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --model "$G/llama" --gguf x.gguf --peft x.d
+rm -r x.gguf x.d
+expect_error 2 'nosuch' "$LORIKEET" export --adapter "$G/llama/adapter" --model "$G/llama" --gguf x.gguf --peft x.d \
+    --ollama x.o --from llama --chat-template nosuch
+grep -q 'x.gguf: is whole and stays' err && grep -q 'x.d: is whole and stays' err || fail "no word of what stays: $(cat err)"
+[ -s x.gguf ] && [ -s x.d/manifest.json ] && [ ! -e x.o ] || fail "something else stays: $(ls)"
+rm -r x.gguf x.d
