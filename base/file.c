@@ -348,11 +348,18 @@ const char *lrk_path_name(const char *path, size_t *n)
     return path + begin;
 }
 
+lrk_status lrk_cannot_create(const char *path, int code, lrk_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    LRK_REQUIRE(err, code != ENOENT || !slash || slash == path, LRK_EIO, "%s: cannot create: there is no folder %.*s",
+                path, (int)(slash - path), path);
+    return lrk_fail(err, LRK_EIO, "%s: cannot create: %s", path, strerror(code));
+}
+
 lrk_status lrk_check_output(const char *path, lrk_err *err)
 {
     LRK_REQUIRE(err, !lrk_is_dir(path), LRK_EUSAGE, "%s: is a directory, expected the name of a file", path);
-    LRK_REQUIRE(err, lrk_folder_writable(path), LRK_EIO, "%s: cannot create: %s", path, strerror(errno));
-    return LRK_OK;
+    return lrk_folder_writable(path) ? LRK_OK : lrk_cannot_create(path, errno, err);
 }
 
 /* Nobody else can have put anything into it. */

@@ -59,6 +59,8 @@ lrk_status lrk_mkdir(const char *path, lrk_err *err);      /* with parents; an e
 /* A file can be written at path, as far as one can tell before: LRK_EUSAGE where it is a directory, LRK_EIO
  * where its folder is not there or not for this user to write in. */
 lrk_status lrk_check_output(const char *path, lrk_err *err);
+/* LRK_EIO with what errno's code says; a folder that is not there is named. */
+lrk_status lrk_cannot_create(const char *path, int code, lrk_err *err);
 /* LRK_EUSAGE where both name one file that is there, by whatever path: it would be read and replaced. */
 lrk_status lrk_check_apart(const char *out, const char *in, lrk_err *err);
 lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err); /* missing counts as empty */

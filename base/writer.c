@@ -43,7 +43,7 @@ lrk_status lrk_writer_open(lrk_writer **out, const char *path, lrk_err *err)
     if (w->fd < 0) {
         const int code = errno;
         lrk_writer_close(w);
-        return lrk_fail(err, LRK_EIO, "%s: cannot create: %s", path, strerror(code));
+        return lrk_cannot_create(path, code, err);
     }
     *out = w;
     return LRK_OK;

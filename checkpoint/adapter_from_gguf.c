@@ -32,6 +32,8 @@ static lrk_status check_kind(source *s, lrk_err *err)
     LRK_TRY(lrk_gguf_opt_string(&s->g, "general.type", a, &type, err));
     LRK_TRY(lrk_gguf_opt_string(&s->g, "adapter.type", a, &kind, err));
     LRK_TRY(lrk_gguf_opt_string(&s->g, "general.architecture", a, &arch, err));
+    LRK_REQUIRE(err, kind || (type && strcmp(type, "model") != 0), LRK_EINPUT,
+                "%s: no LoRA adapter but a model; name it with --model", s->g.path);
     LRK_REQUIRE(err, type && strcmp(type, "adapter") == 0 && kind && strcmp(kind, "lora") == 0,
                 LRK_EINPUT, "%s: no LoRA adapter: general.type is '%.40s', adapter.type '%.40s'",
                 s->g.path, type ? type : "", kind ? kind : "");

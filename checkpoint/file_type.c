@@ -1,6 +1,8 @@
 /* checkpoint/file_type.c -- the table of file types and the rules of the mixes. */
 #include "checkpoint/file_type.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -58,6 +60,13 @@ const lrk_file_type *lrk_file_type_find(const char *name)
     for (size_t i = 0; i < TYPES; i++)
         if (strcasecmp(name, types[i].name) == 0) return &types[i];
     return NULL;
+}
+
+const char *lrk_file_type_nearest(const char *name)
+{
+    lrk_nearest near = {.word = name};
+    for (size_t i = 0; i < TYPES; i++) lrk_nearest_offer(&near, types[i].name);
+    return near.best;
 }
 
 void lrk_file_type_list(char *out, size_t size)

@@ -21,6 +21,8 @@ typedef struct lrk_file_type {
 
 /* Case is ignored; q3_k, q4_k and q5_k are other names of the medium mixes. NULL: unknown. */
 const lrk_file_type *lrk_file_type_find(const char *name);
+/* The name that is nearly this one, or NULL. */
+const char *lrk_file_type_nearest(const char *name);
 /* "f32, f16, ...", for messages. */
 void lrk_file_type_list(char *out, size_t size);
 /* The file type whose matrices have mostly this type; NULL where there is none. */

@@ -184,7 +184,12 @@ static lrk_status open_directory(lrk_weights *w, lrk_err *err)
 
 static lrk_status open_gguf(lrk_weights *w, lrk_err *err)
 {
+    lrk_map map;
     w->kind = LRK_WEIGHTS_GGUF;
+    LRK_TRY(lrk_map_open(&map, w->path, err));
+    const bool gguf = map.size >= 4 && memcmp(map.data, "GGUF", 4) == 0;
+    lrk_map_close(&map);
+    LRK_REQUIRE(err, gguf, LRK_EINPUT, "%s: not a GGUF file; expected a Hugging Face directory or a GGUF file", w->path);
     LRK_TRY(lrk_gguf_open(&w->gguf, w->path, err));
     LRK_TRY(lrk_gguf_config(&w->gguf, &w->config, err));
     return lrk_gguf_list(&w->gguf, lrk_weights_arch(w), &w->arena, &w->tensor, &w->n, err);

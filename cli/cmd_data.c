@@ -25,8 +25,8 @@ static lrk_import_input input_of(const char *arg, lrk_arena *a, lrk_status *s, l
 static void print_report(const lrk_import_options *o, const lrk_import_report *r)
 {
     for (size_t i = 0; i < o->n_inputs; i++) {
-        printf("%s: %" PRIu64 " rows, %s", o->inputs[i].path, r->input_rows[i],
-               lrk_shape_name(r->shape[i]));
+        printf("%s: %" PRIu64 " row%s, %s", o->inputs[i].path, r->input_rows[i],
+               r->input_rows[i] == 1 ? "" : "s", lrk_shape_name(r->shape[i]));
         if (o->inputs[i].split) printf(", split %s", o->inputs[i].split);
         printf("\n");
     }
@@ -36,7 +36,7 @@ static void print_report(const lrk_import_options *o, const lrk_import_report *r
         for (size_t i = 0; i < r->n_unused; i++) printf("%s %s", i ? "," : "", r->unused[i]);
         printf("%s\n", r->n_unused == LRK_MAX_UNUSED ? ", ..." : "");
     }
-    printf("%s: %" PRIu64 " rows\n", o->out, r->rows);
+    printf("%s: %" PRIu64 " row%s\n", o->out, r->rows, r->rows == 1 ? "" : "s");
 }
 
 static lrk_status print_report_json(const lrk_import_options *o, const lrk_import_report *r,

@@ -26,7 +26,7 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
     printf("model     %s: %s, %.1f M parameters, %.2f M trained\n", s->recipe->base_model,
            s->base.decoder.family, (double)lrk_decoder_parameters(&s->base.decoder) / 1e6,
            (double)p->trainable / 1e6);
-    printf("data      %zu rows", lrk_batches_rows(s->train));
+    printf("data      %zu row%s", lrk_batches_rows(s->train), lrk_batches_rows(s->train) == 1 ? "" : "s");
     if (s->eval && s->recipe->val_set_size > 0.0) printf(" + %zu held out", lrk_batches_rows(s->eval));
     printf(", %llu tokens, %llu of them trained (%.0f %%), longest row %llu\n",
            (unsigned long long)t->tokens,

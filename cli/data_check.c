@@ -11,19 +11,20 @@ static void print_leaks(lrk_dataset *d, const lrk_check_report *r, size_t in, si
 {
     const char *in_name = lrk_dataset_split_name(d, in), *of_name = lrk_dataset_split_name(d, of);
     const uint64_t rows = r->equal_rows[in][of], prompts = r->equal_prompts[in][of];
-    if (rows) printf("  leak: %" PRIu64 " rows of %s are also in %s\n", rows, of_name, in_name);
+    if (rows)
+        printf("  leak: %" PRIu64 " row%s of %s also in %s\n", rows, rows == 1 ? "" : "s", of_name, in_name);
     if (prompts > rows)
-        printf("  leak: %" PRIu64 " rows of %s have a prompt that is also in %s\n", prompts,
-               of_name, in_name);
+        printf("  leak: %" PRIu64 " row%s of %s with a prompt that is also in %s\n", prompts,
+               prompts == 1 ? "" : "s", of_name, in_name);
 }
 
 static void print_splits(lrk_dataset *d, const lrk_check_report *r)
 {
     const size_t n = lrk_dataset_splits(d);
-    printf("%s: %" PRIu64 " rows, %s\n", lrk_dataset_path(d), r->rows, lrk_dataset_kind(d));
+    printf("%s: %" PRIu64 " row%s, %s\n", lrk_dataset_path(d), r->rows, r->rows == 1 ? "" : "s", lrk_dataset_kind(d));
     for (size_t a = 0; a < n; a++) {
-        printf("  %-12s %8" PRIu64 " rows", lrk_dataset_split_name(d, a),
-               lrk_dataset_split_rows(d, a));
+        printf("  %-12s %8" PRIu64 " row%s", lrk_dataset_split_name(d, a), lrk_dataset_split_rows(d, a),
+               lrk_dataset_split_rows(d, a) == 1 ? "" : "s");
         if (r->equal_rows[a][a]) printf(", %" PRIu64 " repeat an earlier one", r->equal_rows[a][a]);
         printf("\n");
     }

@@ -72,7 +72,8 @@ static void print_head(const lrk_eval_report *r)
     printf("%-*s", LABEL, "");
     for (size_t i = 0; i < r->n_scores; i++) {
         char cell[64];
-        snprintf(cell, sizeof cell, "%s (%zu rows)", r->score[i].name, r->score[i].rows);
+        snprintf(cell, sizeof cell, "%s (%zu row%s)", r->score[i].name, r->score[i].rows,
+                 r->score[i].rows == 1 ? "" : "s");
         print_cell(r, i, cell);
     }
     putchar('\n');

@@ -5,11 +5,40 @@
 #include "generate/model_text.h"
 #include "train/run_dir.h"
 
+#include <string.h>
+
+static bool is_run(lrk_arena *a, const char *directory)
+{
+    const char *path = lrk_path_join(a, directory, LRK_RUN_RECIPE);
+    return path && lrk_is_file(path);
+}
+
+/* The run that this directory is in, or the first one in it; NULL where there is none. */
+static const char *run_nearby(lrk_arena *a, const char *directory)
+{
+    char **name;
+    size_t n = strlen(directory);
+    while (n && directory[n - 1] == '/') n--;
+    while (n && directory[n - 1] != '/') n--;
+    while (n > 1 && directory[n - 1] == '/') n--;
+    const char *parent = n ? lrk_strndup(a, directory, n) : ".";
+    if (parent && is_run(a, parent)) return parent;
+    if (lrk_dir_list(a, directory, &name, &n, NULL) != LRK_OK) return NULL;
+    for (size_t i = 0; i < n; i++) {
+        const char *path = lrk_path_join(a, directory, name[i]);
+        if (path && is_run(a, path)) return path;
+    }
+    return NULL;
+}
+
 static lrk_status from_run(lrk_exam_args *a, lrk_err *err)
 {
     const char *path = lrk_path_join(&a->arena, a->run, LRK_RUN_RECIPE);
     const char *adapter = lrk_path_join(&a->arena, a->run, LRK_RUN_ADAPTER);
     LRK_REQUIRE(err, path && adapter, LRK_ENOMEM, "memory: no room for a path");
+    const char *near = lrk_is_file(path) ? NULL : run_nearby(&a->arena, a->run);
+    LRK_REQUIRE(err, !near, LRK_EINPUT, "%s: no " LRK_RUN_RECIPE " in it, so it is no run directory; did you mean %s?",
+                a->run, near);
     LRK_REQUIRE(err, lrk_is_file(path), LRK_EINPUT,
                 "%s: no " LRK_RUN_RECIPE " in it, so it is no run directory", a->run);
     LRK_TRY(lrk_recipe_load(&a->recipe, &a->arena, path, NULL, 0, err));

@@ -82,6 +82,8 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
                 LRK_EUSAGE, "--format: '%s' is unknown; hf, gguf or ollama", format);
     lrk_file_type_list(types, sizeof types);
     o->type = dtype ? lrk_file_type_find(dtype) : NULL;
+    const char *near = dtype && !o->type ? lrk_file_type_nearest(dtype) : NULL;
+    LRK_REQUIRE(err, !near, LRK_EUSAGE, "--dtype: '%s' is unknown, did you mean %s? Known are %s", dtype, near, types);
     LRK_REQUIRE(err, !dtype || o->type, LRK_EUSAGE, "--dtype: '%s' is unknown; known are %s", dtype,
                 types);
     m->gguf_said = format || lrk_ends_with(o->out, ".gguf");

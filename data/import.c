@@ -29,6 +29,8 @@ lrk_status lrk_import_line(const char *text, size_t n, const char *where, size_t
     }
     LRK_REQUIRE(err, line > 1 || n < 2 || memcmp(text, "\x1f\x8b", 2) != 0, LRK_EINPUT,
                 "%s: is compressed by gzip; unpack it first: gunzip -k", where);
+    LRK_REQUIRE(err, line > 1 || n < 4 || memcmp(text, "GGUF", 4) != 0, LRK_EINPUT,
+                "%s: is a GGUF model, no data; expected JSON Lines, or a data set of `lorikeet data import`", where);
     const size_t bad = lrk_utf8_check(text, n);
     LRK_REQUIRE(err, bad == n, LRK_EINPUT,
                 "%s:%zu: byte %zu is not UTF-8 (0x%02x); convert the file, iconv -t UTF-8", where,

@@ -49,15 +49,31 @@ static const char *kind_of(const lrk_yaml *node)
     return "the word";
 }
 
+/* ", did you mean q4_k_m?", or nothing. */
+static void suggest(const lrk_key *k, const char *word, lrk_buf *out)
+{
+    char name[32], best[32];
+    lrk_nearest near = {.word = word};
+    for (int i = 0; i < lrk_domain_choices(k->domain); i++) {
+        lrk_nearest_offer(&near, lrk_domain_name(k->domain, i, name));
+        if (near.best != name) continue;
+        memcpy(best, name, sizeof best);
+        near.best = best;
+    }
+    if (near.best) lrk_buf_printf(out, "; did you mean %s?", near.best);
+}
+
 /* "expected <domain>, got the word x" */
 static void wrong(lrk_reader *r, const lrk_key *k, const lrk_yaml *node, const char *shown)
 {
-    lrk_buf want = {0};
+    lrk_buf want = {0}, near = {0};
     lrk_domain_describe(k, &want);
     const bool scalar = node->kind == LRK_YAML_SCALAR && !lrk_yaml_null(node);
-    lrk_mistake(r, node, shown, "expected %s, got %s%s%.60s", want.data ? want.data : "",
-                kind_of(node), scalar ? " " : "", scalar ? node->text : "");
+    if (scalar && (k->kind == LRK_KEY_ENUM || k->kind == LRK_KEY_STRINGS)) suggest(k, node->text, &near);
+    lrk_mistake(r, node, shown, "expected %s, got %s%s%.60s%s", want.data ? want.data : "",
+                kind_of(node), scalar ? " " : "", scalar ? node->text : "", near.data ? near.data : "");
     lrk_buf_free(&want);
+    lrk_buf_free(&near);
 }
 
 static bool refused(lrk_reader *r, const lrk_key *k, const lrk_yaml *node, const char *shown)

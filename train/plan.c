@@ -5,6 +5,7 @@
 #include "base/size.h"
 #include "checkpoint/file_type.h"
 #include "train/pace.h"
+#include "train/recompute.h"
 
 /* The bytes of weights that a pass touches: all of them; a tied embedding counts once. */
 static size_t weight_bytes(const lrk_weights *w)
@@ -114,8 +115,7 @@ lrk_status lrk_plan_make(lrk_plan *p, lrk_session *s, bool measure, lrk_err *err
 {
     *p = (lrk_plan){0};
     p->bytes.process = process_bytes(s->base.weights);
-    LRK_TRY(lrk_engine_plan(&s->engine, &p->bytes.engine, err));
-    LRK_TRY(lrk_targets_check(&s->targets, &s->base.decoder, err));
+    LRK_TRY(lrk_session_bytes(s, &p->bytes.engine, err));
     LRK_TRY(check_names(s, err));
     p->bytes.weights = weight_bytes(s->base.weights);
     p->bytes.total = lrk_engine_total(&p->bytes.engine);

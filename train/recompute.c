@@ -15,6 +15,16 @@ static size_t budget(const lrk_session *s)
     return info.free / 10 * 9;
 }
 
+lrk_status lrk_session_bytes(const lrk_session *s, lrk_engine_bytes *bytes, lrk_err *err)
+{
+    lrk_err why = {0};
+    const lrk_status planned = lrk_engine_plan(&s->engine, bytes, &why);
+    /* where no module is chosen at all, the name that is wrong says more */
+    if (planned == LRK_OK || planned == LRK_EUSAGE) LRK_TRY(lrk_targets_check(&s->targets, &s->base.decoder, err));
+    LRK_REQUIRE(err, planned == LRK_OK, planned, "%s", why.text);
+    return LRK_OK;
+}
+
 lrk_status lrk_recompute_choose(lrk_session *s, lrk_err *err)
 {
     static const lrk_recompute policy[] = {LRK_KEEP_ALL, LRK_KEEP_COSTLY, LRK_KEEP_LAYERS, LRK_KEEP_AWAY};
@@ -27,7 +37,7 @@ lrk_status lrk_recompute_choose(lrk_session *s, lrk_err *err)
     for (size_t i = 0; i < n; i++) {
         lrk_engine_bytes bytes;
         s->engine.recompute = policy[i];
-        LRK_TRY(lrk_engine_plan(&s->engine, &bytes, err));
+        LRK_TRY(lrk_session_bytes(s, &bytes, err));
         if (lrk_engine_total(&bytes) <= most) break;
     }
     return LRK_OK;

@@ -12,4 +12,7 @@
  * free, or anything where the GPU is not there and no limit is given. */
 lrk_status lrk_recompute_choose(lrk_session *s, lrk_err *err);
 
+/* What the engine of this session takes; LRK_EUSAGE where a name among the targets is no module of the model. */
+lrk_status lrk_session_bytes(const lrk_session *s, lrk_engine_bytes *bytes, lrk_err *err);
+
 #endif /* LRK_TRAIN_RECOMPUTE_H */

@@ -98,6 +98,8 @@ row() {
 }
 row '{"text": "a\xff"}' 'bad.jsonl:1: byte 12 is not UTF-8 (0xff)'
 row '{"prompt": "q", "completion": ""}' 'bad.jsonl:1: completion: is empty: nothing to learn from'
+row 'GGUF\003\000\000\000\377' 'bad.jsonl: is a GGUF model, no data'
+refused 3 'rows.jsonl: not a GGUF file; expected a Hugging Face directory or a GGUF file' base_model=rows.jsonl
 row '{"messages": [{"role":"user","content":"x"}]}' 'bad.jsonl:1: no turn of an assistant'
 row '{"messages": [{"role":"user","content":"x"},{"role":"assistant","content":"y"}]}' \
     '1 of 1 rows have no trained token: bad.jsonl:1' 'roles_to_train=[tool]'

@@ -123,7 +123,7 @@ expect_error 2 'exists already' "$LORIKEET" convert --model "$G/llama" --out t.g
 expect_error 2 'output directory not empty' "$LORIKEET" convert --model t.gguf --out t
 expect_error 2 'are for weights' \
     "$LORIKEET" convert --adapter "$G/llama/adapter" --base "$G/llama" --out x.gguf --dtype f16
-expect_error 3 'no LoRA adapter' "$LORIKEET" convert --adapter t.gguf --base "$G/llama" --out x
+expect_error 3 't.gguf: no LoRA adapter but a model; name it with --model' "$LORIKEET" convert --adapter t.gguf --base "$G/llama" --out x
 "$LORIKEET" convert --adapter "$G/llama/adapter" --base "$G/llama" --out l.gguf >out
 expect_error 3 'an adapter for another base' "$LORIKEET" convert --adapter l.gguf --base "$G/olmo2" --out x
 head -c 20000 l.gguf >cut.gguf

@@ -40,7 +40,7 @@ expect_error 3 'rows.csv:1: no JSON, but commas: a CSV file?' "$LORIKEET" data i
     --shape prompt_completion >out || fail "--names is not understood"
 printf '{"descr": "how many?", "js": " f()"}\n' >js.jsonl
 expect_exit 0 "$LORIKEET" data import js.jsonl --out js.h5 --names prompt=descr,completion=js
-grep -qF 'js.jsonl: 1 rows, prompt_completion' out || fail "prompt and completion were named: $(cat out)"
+grep -qF 'js.jsonl: 1 row, prompt_completion' out || fail "prompt and completion were named: $(cat out)"
 expect_error 3 "--names: no row has a member 'talk'" \
     "$LORIKEET" data import test.jsonl --out talk.h5 --prompt '{nl}' --completion '{target}' --names messages=talk
 for answer in completion response; do
@@ -76,7 +76,7 @@ grep -q "$(printf '\033')" out && fail "an escape character was printed"
 
 # check: leaks are told, rows that are too long or without an answer fail
 expect_exit 0 "$LORIKEET" data check d.h5 --model "$T"
-grep -qF 'leak: 1 rows of test are also in train' out || { cat out >&2; fail "a leak was not found"; }
+grep -qF 'leak: 1 row of test also in train' out || { cat out >&2; fail "a leak was not found"; }
 expect_error 3 'd.h5: 4 of 4 rows cannot be trained as they are' \
     "$LORIKEET" data check d.h5 --model "$T" --sequence-len 12
 expect_exit 0 "$LORIKEET" data check d.h5 --json

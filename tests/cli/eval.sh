@@ -133,7 +133,12 @@ judged 'read -r line; echo "{\"id\": \"a\"}"' 'row "b"'
 
 # What cannot be evaluated.
 expect_error 2 'expected a run directory, or --model and --data' "$LORIKEET" eval --model "$G"
-expect_error 3 'is no run directory' "$LORIKEET" eval .
+expect_error 3 'is no run directory' "$LORIKEET" eval "$G"
+mkdir -p runs/a/adapter
+echo >runs/a/recipe.resolved.yaml
+for near in runs runs/a/adapter runs/a/adapter/; do
+    expect_error 3 'so it is no run directory; did you mean runs/a?' "$LORIKEET" eval $near
+done
 expect_exit 3 "$LORIKEET" eval --model "$G" --data nowhere.jsonl
 grep -qF nowhere.jsonl err || fail "no file named: $(cat err)"
 expect_error 2 'no row has a member "colour"' "${ask[@]}" --group-by colour

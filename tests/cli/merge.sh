@@ -24,6 +24,10 @@ expect_error 2 'output directory not empty' \
     "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out merged
 expect_error 2 'exists already' \
     "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out t.gguf
+expect_error 2 "--dtype: 'q4_km' is unknown, did you mean q4_k_m? Known are f32" \
+    "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out x --dtype q4_km
+expect_error 4 'no/such/x.gguf: cannot create: there is no folder no/such' \
+    "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out no/such/x.gguf
 expect_error 2 "--dtype: 'int8' is unknown" \
     "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out x --dtype int8
 expect_exit 0 "$LORIKEET" merge --model "$G/llama_gguf_q4_k/model.gguf" \

@@ -84,6 +84,7 @@ bad 'output_dir: "a\u0007b"' 'output_dir: a control character in the text'
 bad 'lr_scheduler: cosin' 'lr_scheduler: expected one of constant, linear, cosine, got the word cosin'
 bad 'roles_to_train: {a: b}' 'roles_to_train: expected list of words, got a map'
 bad 'roles_to_train: [user, user]' 'roles_to_train: user stands there twice'
+bad 'export: {gguf: [q4_km]}' 'got the word q4_km; did you mean q4_k_m?'
 bad 'export: {gguf: [q9_0]}' 'export.gguf: expected a list of f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k_s, q3_k_m, q3_k_l, q4_k_s, q4_k_m, q5_k_s, q5_k_m, q6_k, iq4_nl, iq4_xs, got the word q9_0'
 
 # ---- data sets
