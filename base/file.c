@@ -282,7 +282,9 @@ lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err)
         return LRK_OK;
     }
     for (struct dirent *e; (e = readdir(dir));) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) *empty = false;
+        bool left_behind = false;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        if (!lrk_is_temporary(e->d_name, &left_behind) || !left_behind) *empty = false;
     }
     closedir(dir);
     return LRK_OK;

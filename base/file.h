@@ -36,13 +36,19 @@ void lrk_lines_close(lrk_lines *l);
 
 /* Writing. The bytes go to "<path>.tmp-<pid>"; commit syncs the file, renames it over `path` and
  * syncs the directory, so a reader sees the old file or the new one. Without commit, close
- * removes the temporary file. */
+ * removes the temporary file; opening removes those of the same path that a killed process left. */
 typedef struct lrk_writer lrk_writer;
 lrk_status lrk_writer_open(lrk_writer **w, const char *path, lrk_err *err);
 lrk_status lrk_write(lrk_writer *w, const void *data, size_t n, lrk_err *err);
 uint64_t lrk_writer_offset(const lrk_writer *w);
 lrk_status lrk_writer_commit(lrk_writer *w, lrk_err *err);
 void lrk_writer_close(lrk_writer *w); /* NULL is fine; after commit only frees */
+
+/* For commands that write whole outputs: from now on a first SIGINT or SIGTERM does not end the process, but makes
+ * lrk_write and lrk_writers_check fail with LRK_STOPPED, so that what was begun is removed on the way out as
+ * on any error. A second one ends it. */
+void lrk_writers_stop_on_signal(void);
+lrk_status lrk_writers_check(lrk_err *err); /* between pieces of long work that writes nothing */
 
 /* Open, write all, commit. */
 lrk_status lrk_file_write(const char *path, const void *data, size_t n, lrk_err *err);
@@ -63,7 +69,10 @@ lrk_status lrk_check_output(const char *path, lrk_err *err);
 lrk_status lrk_cannot_create(const char *path, int code, lrk_err *err);
 /* LRK_EUSAGE where both name one file that is there, by whatever path: it would be read and replaced. */
 lrk_status lrk_check_apart(const char *out, const char *in, lrk_err *err);
-lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err); /* missing counts as empty */
+/* Missing counts as empty, and so do temporary files of writers that were killed. */
+lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err);
+/* Whether that is the name of a writer's temporary file, and of one whose process is no more. */
+bool lrk_is_temporary(const char *name, bool *left_behind);
 lrk_status lrk_remove(const char *path, lrk_err *err);     /* or an empty directory; missing is fine */
 lrk_status lrk_rename(const char *from, const char *to, lrk_err *err); /* + sync of the directory */
 

@@ -2,10 +2,13 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/size.h"
+#include "base/text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +24,57 @@ struct lrk_writer {
     lrk_arena strings;
     unsigned char buffer[BUFFER];
 };
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stopped = 1;
+    signal(SIGINT, SIG_DFL); /* the second signal, of either kind, ends the process */
+    signal(SIGTERM, SIG_DFL);
+}
+
+void lrk_writers_stop_on_signal(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    stopped = 0;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+lrk_status lrk_writers_check(lrk_err *err)
+{
+    LRK_REQUIRE(err, !stopped, LRK_STOPPED, "stopped by a signal; what was begun is removed");
+    return LRK_OK;
+}
+
+bool lrk_is_temporary(const char *name, bool *left_behind)
+{
+    const char *mark = NULL;
+    size_t process;
+    for (const char *at = name; (at = strstr(at, ".tmp-")); at++) mark = at;
+    if (!mark || !lrk_text_size(mark + 5, &process) || process > INT_MAX) return false;
+    *left_behind = kill((pid_t)process, 0) != 0 && errno == ESRCH;
+    return true;
+}
+
+/* Those that would have become this file. */
+static void remove_left_behind(const char *path)
+{
+    char dir[PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const size_t n = slash ? lrk_min((size_t)(slash - path) + 1, sizeof dir - 1) : 1;
+    if (slash) memcpy(dir, path, n);
+    DIR *list = opendir(dir);
+    for (struct dirent *e; list && (e = readdir(list));) {
+        bool left_behind = false;
+        if (strncmp(e->d_name, name, strlen(name)) != 0 || strncmp(e->d_name + strlen(name), ".tmp-", 5) != 0) continue;
+        if (lrk_is_temporary(e->d_name, &left_behind) && left_behind) unlinkat(dirfd(list), e->d_name, 0);
+    }
+    if (list) closedir(list);
+}
 
 lrk_status lrk_writer_open(lrk_writer **out, const char *path, lrk_err *err)
 {
@@ -38,6 +92,7 @@ lrk_status lrk_writer_open(lrk_writer **out, const char *path, lrk_err *err)
         lrk_writer_close(w);
         return lrk_fail(err, LRK_ENOMEM, "memory: no room to write %s", path);
     }
+    remove_left_behind(path);
     if (!lrk_fault(LRK_FAULT_OPEN))
         w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (w->fd < 0) {
@@ -71,6 +126,7 @@ static lrk_status flush(lrk_writer *w, lrk_err *err)
 lrk_status lrk_write(lrk_writer *w, const void *data, size_t n, lrk_err *err)
 {
     const unsigned char *p = data;
+    LRK_TRY(lrk_writers_check(err));
     w->offset += n;
     if (n >= BUFFER) {
         LRK_TRY(flush(w, err));

@@ -2,6 +2,7 @@
 #include "checkpoint/merge_tensor.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/quant.h"
 #include "base/size.h"
@@ -245,6 +246,7 @@ typedef struct comparison {
 
 static lrk_status compare(void *ctx, const panel *p, bool *enough, lrk_err *err)
 {
+    LRK_TRY(lrk_writers_check(err));
     comparison *c = ctx;
     const unsigned char *written = c->written + p->first * p->row_bytes;
     if (memcmp(written, p->out, p->rows * p->row_bytes) != 0) c->differs = true;

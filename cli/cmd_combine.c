@@ -220,6 +220,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                                 {"threads", LRK_OPTION_SIZE, &c.threads, false, LRK_RANGE_THREADS},
                                 {"json", LRK_OPTION_FLAG, &c.json, false, NULL}};
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
+    lrk_writers_stop_on_signal();
     const lrk_status status = work(&c, argc, argv, err);
     for (size_t i = 0; i < c.n; i++) {
         lrk_json_free(c.manifest[i]);

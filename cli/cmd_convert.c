@@ -1,5 +1,6 @@
 /* cli/cmd_convert.c -- lorikeet convert: weights and adapters between Hugging Face's form and GGUF.
  */
+#include "base/file.h"
 #include "cli/merge_run.h"
 #include "generate/adapter_io.h"
 #include "generate/manifest.h"
@@ -42,6 +43,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     lrk_merge_args m;
     LRK_TRY(lrk_merge_parse(&m, "convert", argc, argv, err));
+    lrk_writers_stop_on_signal();
     LRK_REQUIRE(err, !m.ollama, LRK_EUSAGE,
                 "convert: --format ollama: a bundle is made by lorikeet merge");
     if (m.adapter) return convert_adapter(&m, err);

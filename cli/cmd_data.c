@@ -1,4 +1,5 @@
 /* cli/cmd_data.c -- lorikeet data: import, show (data_show.c), check (data_check.c). */
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/data_commands.h"
 #include "data/import.h"
@@ -87,6 +88,7 @@ static lrk_status run_import(int argc, char **argv, lrk_err *err)
     for (int i = 0; i < argc; i++) inputs[i] = input_of(argv[i], &a, &s, err);
     o.inputs = inputs;
     o.n_inputs = (size_t)argc;
+    lrk_writers_stop_on_signal();
     if (s == LRK_OK) s = lrk_import(&o, &report, err);
     if (s == LRK_OK && json)
         s = print_report_json(&o, &report, err);

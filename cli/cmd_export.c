@@ -113,6 +113,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                                   {"json", LRK_OPTION_FLAG, &q.json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "export: %s: nothing was expected here", argv[0]);
+    lrk_writers_stop_on_signal();
     LRK_REQUIRE(err, q.gguf || q.peft || q.ollama, LRK_EUSAGE,
                 "export: --gguf FILE, --peft DIR or --ollama DIR is missing");
     LRK_REQUIRE(err, !q.gguf || q.base, LRK_EUSAGE,

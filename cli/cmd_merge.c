@@ -28,6 +28,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 {
     lrk_merge_args m;
     LRK_TRY(lrk_merge_parse(&m, "merge", argc, argv, err));
+    lrk_writers_stop_on_signal();
     if (m.image) return lrk_merge_image_run(&m, err);
     return m.ollama ? bundle(&m, err) : lrk_merge_run(&m, err);
 }

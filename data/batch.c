@@ -71,15 +71,12 @@ static int ascending(const void *x, const void *y)
 /* Rows whose hash is below *end are held out. */
 static lrk_status threshold(lrk_batches *b, uint64_t total, uint64_t *end, lrk_err *err)
 {
-    const double size = b->o.val_set_size;
+    double size = b->o.val_set_size;
     *end = 0;
     if (!(size > 0.0)) return LRK_OK;
-    if (size < 1.0) {
-        *end = (uint64_t)(size * 0x1p64);
-        return LRK_OK;
-    }
+    if (size < 1.0) size = fmax(1, round(size * (double)total));
     LRK_REQUIRE(err, size < (double)total, LRK_EUSAGE,
-                "val_set_size is %g, but there are only %" PRIu64 " rows", size, total);
+                "val_set_size is %g, but there are only %" PRIu64 " rows", b->o.val_set_size, total);
     uint64_t *hash = lrk_heap_alloc(total, sizeof *hash);
     LRK_REQUIRE(err, hash, LRK_ENOMEM, "memory: no room to choose among %" PRIu64 " rows", total);
     for (uint64_t i = 0; i < total; i++) hash[i] = hash_of(b, i);

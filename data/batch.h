@@ -32,8 +32,8 @@ typedef struct lrk_batch_options {
     uint64_t max_steps;      /* 0: no limit */
     uint64_t seed;
     bool shuffle;
-    /* Rows kept away from training: below 1 a share, else a number. The row's hash decides, so
-     * equal rows stay together. held_out: these rows, not the others. */
+    /* Rows kept away from training: below 1 a share, rounded to rows and one at least, else a number. Those with the
+     * smallest hashes, so that equal rows stay together. held_out: these rows, not the others. */
     double val_set_size;
     bool held_out;
     bool share_prefixes;

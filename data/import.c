@@ -167,6 +167,7 @@ static lrk_status read_rows(importer *im, size_t input, const char *where, lrk_l
         char *text;
         size_t n = 0;
         lrk_err why = {0};
+        LRK_TRY(lrk_writers_check(err));
         lrk_status s = lrk_lines_next(l, &text, &n, err);
         if (s == LRK_EINPUT) return lrk_err_prefix(err, s, "%s:%zu", where, line);
         LRK_TRY(s);

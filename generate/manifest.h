@@ -9,7 +9,7 @@
  * A directory has it as a file, a GGUF file as the key LRK_GGUF_FILE manifest.json, a safetensors file by itself as
  * a note of that name.
  * The card, README.md, is made of it: the front matter that the Hugging Face hub reads, tables, and
- * what is open. Neither holds a time or a machine: equal runs say the same.
+ * what is open. Neither holds a time or a machine, but for paths as they were given: equal runs say the same.
  */
 #ifndef LRK_GENERATE_MANIFEST_H
 #define LRK_GENERATE_MANIFEST_H

@@ -308,12 +308,14 @@ static lrk_status find_forgetting(const source *s, lrk_form *f, lrk_err *err)
                                "\"<think>\\nhow so\\n</think>\\n\\nthus\"}, {\"role\": \"user\", \"content\": \"q\"}]";
     lrk_json *messages;
     lrk_chat_text r = {0};
+    lrk_err why = {0};
     LRK_TRY(lrk_json_parse(&messages, thoughtful, strlen(thoughtful), "a conversation", err));
-    const lrk_status status = lrk_chat_messages(s->chat, messages, NULL, &r, err);
+    const lrk_status status = lrk_chat_messages(s->chat, messages, NULL, &r, &why);
     if (status == LRK_OK) f->forgets_thinking = !strstr(r.text.data, "how so");
     lrk_chat_text_free(&r);
     lrk_json_free(messages);
-    return status;
+    /* a template that refuses this says nothing about it */
+    return status == LRK_ENOMEM ? lrk_fail(err, status, "%s", why.text) : LRK_OK;
 }
 
 lrk_status lrk_form_find(lrk_chat_options *chat, bool adds_bos, const char *where, lrk_form *f, lrk_err *err)

@@ -10,13 +10,6 @@
 static const char *const lock_name = "LOCK";
 static const char *const prefix = "ckpt-", *const suffix = ".safetensors";
 
-static bool is_temporary(const char *name)
-{
-    const char *mark = strstr(name, ".tmp-");
-    size_t process;
-    return mark && lrk_text_size(mark + 5, &process);
-}
-
 static bool is_checkpoint(const char *name, uint64_t *step)
 {
     const size_t n = strlen(name), head = strlen(prefix), tail = strlen(suffix);
@@ -60,7 +53,8 @@ static lrk_status survey(lrk_run_dir *d, bool *occupied, lrk_err *err)
     LRK_TRY(lrk_dir_list(&d->arena, d->path, &names, &n, err));
     for (size_t i = 0; i < n; i++) {
         if (strcmp(names[i], lock_name) == 0) continue;
-        if (!is_temporary(names[i])) {
+        bool left_behind; /* the lock is ours: whoever wrote it is no more */
+        if (!lrk_is_temporary(names[i], &left_behind)) {
             *occupied = true;
             continue;
         }

@@ -8,11 +8,13 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -114,6 +116,64 @@ static void paths_have_names(void **state)
         assert_int_equal(n, strlen(paths[i][1]));
         assert_memory_equal(name, paths[i][1], n);
     }
+}
+
+/* In a process of its own: the second signal ends it. _exit tells what went wrong before. */
+static void stopped_write(const char *path)
+{
+    lrk_writer *w;
+    lrk_err err = {0};
+    lrk_writers_stop_on_signal();
+    if (lrk_writer_open(&w, path, &err) != LRK_OK || lrk_write(w, "half", 4, &err) != LRK_OK) _exit(1);
+    raise(SIGINT);
+    if (lrk_write(w, "more", 4, &err) != LRK_STOPPED) _exit(2);
+    lrk_writer_close(w);
+    raise(SIGTERM); /* the second one ends the process */
+    _exit(3);
+}
+
+/* One that is killed leaves its temporary file; the next writer of that path removes it. */
+static void killed_write(const char *path)
+{
+    lrk_writer *w;
+    lrk_err err = {0};
+    if (lrk_writer_open(&w, path, &err) != LRK_OK) _exit(1);
+    raise(SIGKILL);
+}
+
+static void signals_leave_nothing_behind(void **state)
+{
+    (void)state;
+    void (*const writes[])(const char *) = {stopped_write, killed_write};
+    const int ends[] = {SIGTERM, SIGKILL};
+    char dir[] = "/tmp/lrk-base-XXXXXX";
+    lrk_err err = {0};
+    lrk_arena a = lrk_arena_growing("test");
+    assert_non_null(mkdtemp(dir));
+    const char *path = lrk_path_join(&a, dir, "x");
+    for (int i = 0; i < 2; i++) {
+        char **names;
+        size_t n;
+        int status;
+        bool empty;
+        const pid_t child = fork();
+        if (child == 0) writes[i](path);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == ends[i]);
+        assert_int_equal(lrk_dir_list(&a, dir, &names, &n, &err), LRK_OK);
+        assert_int_equal(n, i); /* x.tmp-PID */
+        assert_int_equal(lrk_dir_is_empty(dir, &empty, &err), LRK_OK);
+        assert_true(empty);
+    }
+    char **names;
+    size_t n;
+    assert_int_equal(lrk_file_write(path, "x", 1, &err), LRK_OK);
+    assert_int_equal(lrk_dir_list(&a, dir, &names, &n, &err), LRK_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(names[0], "x");
+    assert_int_equal(lrk_remove(path, &err), LRK_OK);
+    assert_int_equal(lrk_remove(dir, &err), LRK_OK);
+    lrk_arena_free(&a);
 }
 
 static void files_appear_whole_or_not_at_all(void **state)
@@ -252,6 +312,7 @@ int main(void)
         cmocka_unit_test(philox_gives_the_published_numbers),
         cmocka_unit_test(paths_have_names),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
+        cmocka_unit_test(signals_leave_nothing_behind),
         cmocka_unit_test(messages_hold_no_control_characters),
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(json_is_strict_and_keeps_order),
