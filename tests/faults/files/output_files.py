@@ -59,7 +59,7 @@ def renamed(change):
 for method in ("cat", "svd", "linear", "magnitude_prune", "ties", "dare_linear", "dare_ties"):
     combined(
         "bases_" + method,
-        "adapters 1 and 2 are of different bases",
+        r"adapters 1 \(one\) and 2 \(two\) are of different bases",
         weights=noted("b" * 64),
         first=noted("a" * 64),
         argv=["--method", method],
@@ -120,19 +120,19 @@ for name, key, v in (
     combined(name, r"two|adapter 2", {**CONFIG, key: v})
 combined(
     "dora",
-    "adapter 2 is DoRA",
+    r"adapter 2 \(two\) is DoRA",
     load("llama_dora/adapter/adapter_config.json"),
     Link(GOLDEN + "/llama_dora/adapter/adapter_model.safetensors"),
 )
 combined(
     "experts",
-    "adapter 2 has adapters beside stacks",
+    r"adapter 2 \(two\) has adapters beside stacks",
     load("mixtral_experts/adapter/adapter_config.json"),
     Link(GOLDEN + "/mixtral_experts/adapter/adapter_model.safetensors"),
 )
 combined(
     "tokens",
-    "adapter 2 brings",
+    r"adapter 2 \(two\) brings",
     load("llama_tokens/adapter/adapter_config.json"),
     Link(GOLDEN + "/llama_tokens/adapter/adapter_model.safetensors"),
 )
@@ -143,7 +143,7 @@ combined(
     Link(GOLDEN + "/llama_gguf_q4_k/adapter/adapter_model.safetensors"),
     ["--any-base"],
 )
-combined("bases_named", "adapters 1 and 2 are of different bases", {**CONFIG, "base_model_name_or_path": "some/other"})
+combined("bases_named", r"adapters 1 \(one\) and 2 \(two\) are of different bases", {**CONFIG, "base_model_name_or_path": "some/other"})
 combined("manifest", r"two/manifest\.json", more={"two/manifest.json": '{"format"'})
 combined("manifest_other", r"two/manifest\.json: format", more={"two/manifest.json": '{"format": "x"}'})
 for name, argv in (
