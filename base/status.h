@@ -24,7 +24,7 @@
     X(ENUMERIC, 7, "numbers went wrong")                              \
     X(ELOCKED, 8, "in use by another process")                        \
     X(EINTERNAL, 9, "internal error")                                 \
-    X(STOPPED, 75, "stopped by a signal, can be resumed")
+    X(STOPPED, 75, "stopped by a signal")
 
 typedef enum lrk_status {
 #define LRK_STATUS_ENUM(name, code, text) LRK_##name,

@@ -1,6 +1,7 @@
 /* base/writer.c -- files that appear whole or not at all. */
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/signals.h"
 #include "base/size.h"
 #include "base/text.h"
 
@@ -25,28 +26,18 @@ struct lrk_writer {
     unsigned char buffer[BUFFER];
 };
 
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int number)
-{
-    (void)number;
-    stopped = 1;
-    signal(SIGINT, SIG_DFL); /* the second signal, of either kind, ends the process */
-    signal(SIGTERM, SIG_DFL);
-}
+static bool stopping; /* whether a signal is for the writers */
 
 void lrk_writers_stop_on_signal(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    stopped = 0;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    stopping = true;
+    lrk_signals_install();
 }
 
 lrk_status lrk_writers_check(lrk_err *err)
 {
-    LRK_REQUIRE(err, !stopped, LRK_STOPPED, "stopped by a signal; what was begun is removed");
+    LRK_REQUIRE(err, !stopping || !lrk_stop_requested(), LRK_STOPPED,
+                "stopped by a signal; what was begun is removed");
     return LRK_OK;
 }
 

@@ -1,6 +1,7 @@
 /* cli/cmd_certify.c -- `lorikeet certify`: how far merged models are from base + adapter. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "cli/command.h"
@@ -12,7 +13,6 @@
 #include "train/certificate.h"
 #include "train/run_dir.h"
 #include "train/session.h"
-#include "train/signals.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,11 +2,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "base/signals.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "cli/eval_report.h"
 #include "cli/exam_args.h"
-#include "train/signals.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,11 +3,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "base/signals.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "generate/responder.h"
-#include "train/signals.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* cli/cmd_train.c -- `lorikeet train`. */
 #include "base/log.h"
+#include "base/signals.h"
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "cli/plan_table.h"
 #include "data/dataset.h"
 #include "train/corpus.h"
 #include "train/run.h"
-#include "train/signals.h"
 
 #include <stdio.h>
 

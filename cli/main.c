@@ -33,7 +33,7 @@ static void print_help(void)
          "\n"
          "Results go to standard output, messages to standard error. Exit codes: 0 ok, 2 usage or\n"
          "recipe, 3 bad input, 4 input or output failed, 5 memory, 6 GPU, 7 numbers, 8 locked,\n"
-         "9 internal, 75 stopped and resumable.");
+         "9 internal, 75 stopped by a signal.");
 }
 
 static lrk_status dispatch(int argc, char **argv, lrk_err *err)

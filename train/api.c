@@ -2,11 +2,11 @@
 #include "lorikeet.h"
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/threads.h"
 #include "generate/merge_model.h"
 #include "generate/responder.h"
 #include "train/run.h"
-#include "train/signals.h"
 
 #include <string.h>
 

@@ -3,11 +3,11 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "generate/merge_model.h"
 #include "generate/ollama.h"
 #include "train/certificate.h"
 #include "train/manifest.h"
-#include "train/signals.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,10 +3,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "train/comm.h"
 #include "train/curve.h"
 #include "train/metrics.h"
-#include "train/signals.h"
 
 #include <string.h>
 

@@ -21,7 +21,7 @@ typedef struct lrk_run_summary {
 typedef lrk_status (*lrk_done_fn)(const lrk_run_summary *summary, const lrk_session *session, lrk_err *err);
 
 /* begins: called when all that a run needs is there, right before its first step; may be NULL. From
- * then on a stop is asked for (train/signals.h). */
+ * then on a stop is asked for (base/signals.h). */
 lrk_status lrk_run_recipe(const lrk_recipe *recipe, bool resume, lrk_plan_fn told,
                           void (*begins)(void), lrk_done_fn done, lrk_err *err);
 

@@ -409,10 +409,8 @@ static void test_refusals(void **state)
          .usual = "{\"rope_parameters\": null, \"rope_interleave\": false}",
          .refused = "rope_interleave is false"},
         {.golden = "mixtral", .drop = "experts.3.w2.weight", .refused = "other experts"},
-        {.golden = "neox_sequential", .usual = "{\"hidden_act\": \"gelu\"}", .refused = "tie_word_embeddings is true"},
-        {.golden = "neox_sequential",
-         .usual = "{\"hidden_act\": \"gelu\", \"tie_word_embeddings\": false}",
-         .refused = "attention_bias is false"},
+        {.golden = "neox_sequential", .usual = "{\"hidden_act\": \"gelu\"}", .refused = "the head is tied to the embedding"},
+        {.golden = "neox", .usual = "{\"attention_bias\": false}", .refused = "attention_bias is false"},
         {.golden = "neox", .usual = "{\"hidden_act\": \"silu\"}", .refused = "hidden_act is 'silu'"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

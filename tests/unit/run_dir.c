@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "train/progress.h"
 #include "train/run_dir.h"
-#include "train/signals.h"
 
 #include <math.h>
 #include <signal.h>

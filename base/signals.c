@@ -1,5 +1,5 @@
-/* train/signals.c -- one flag. */
-#include "train/signals.h"
+/* base/signals.c -- one flag. */
+#include "base/signals.h"
 
 #include <signal.h>
 
