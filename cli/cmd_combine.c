@@ -104,12 +104,14 @@ static lrk_status report(const combine_command *c, const lrk_adapter *a, lrk_err
     return lrk_print_json(v, err);
 }
 
+/* Whether a method drops elements by chance. */
+static bool drops(lrk_combine_method m) { return m == LRK_COMBINE_DARE_LINEAR || m == LRK_COMBINE_DARE_TIES; }
+
 /* ---- the manifest ---- */
 
 /* What each of them was, and what its own manifest says of its training. */
 static lrk_status list_adapters(combine_command *c, lrk_json *list, lrk_err *err)
 {
-    static const char *const kept[] = {"training", "data", "recipe"};
     for (size_t i = 0; i < c->n; i++) {
         lrk_json *o = lrk_json_object();
         const char *path = lrk_path_join(&c->arena, c->path[i], LRK_ADAPTER_TENSORS);
@@ -117,10 +119,7 @@ static lrk_status list_adapters(combine_command *c, lrk_json *list, lrk_err *err
         LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
         LRK_TRY(lrk_manifest_put_file(o, c->path[i], path, err));
         lrk_json_set(o, "weight", lrk_json_new_real(c->weight[i]));
-        for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
-            lrk_json *v = lrk_json_get(c->manifest[i], kept[k]);
-            if (v) lrk_json_set(o, kept[k], lrk_json_ref(v));
-        }
+        lrk_manifest_keep(o, c->manifest[i]);
     }
     return LRK_OK;
 }
@@ -148,7 +147,7 @@ static lrk_status describe(combine_command *c, const lrk_adapter *out, lrk_err *
     lrk_json *m, *o = lrk_json_object(), *list = lrk_json_array(), *from = known_of_all(c);
     lrk_json_set_text(o, "method", c->method);
     if (c->options.density < 1.0) lrk_json_set(o, "density", lrk_json_new_real(c->options.density));
-    if (strncmp(c->method, "dare", 4) == 0) lrk_json_set_count(o, "seed", c->options.seed);
+    if (drops(c->options.method)) lrk_json_set_count(o, "seed", c->options.seed);
     if (c->options.method == LRK_COMBINE_SVD) put_residual(c, o);
     lrk_json_set(o, "adapters", list);
     lrk_status status = list_adapters(c, list, err);
@@ -171,11 +170,10 @@ static lrk_status check_method(combine_command *c, bool density, bool seed, lrk_
                 "--method: '%s' is unknown; cat, svd, linear, magnitude_prune, ties, dare_linear or dare_ties",
                 c->method);
     const lrk_combine_method m = c->options.method;
-    const bool dare = m == LRK_COMBINE_DARE_LINEAR || m == LRK_COMBINE_DARE_TIES;
     LRK_REQUIRE(err, !c->rank || m == LRK_COMBINE_SVD, LRK_EUSAGE, "--rank goes with --method svd");
-    LRK_REQUIRE(err, !density || dare || m == LRK_COMBINE_PRUNE || m == LRK_COMBINE_TIES, LRK_EUSAGE,
+    LRK_REQUIRE(err, !density || drops(m) || m == LRK_COMBINE_PRUNE || m == LRK_COMBINE_TIES, LRK_EUSAGE,
                 "--density goes with --method magnitude_prune, ties, dare_linear or dare_ties");
-    LRK_REQUIRE(err, !seed || dare, LRK_EUSAGE, "--seed goes with --method dare_linear or dare_ties");
+    LRK_REQUIRE(err, !seed || drops(m), LRK_EUSAGE, "--seed goes with --method dare_linear or dare_ties");
     return LRK_OK;
 }
 

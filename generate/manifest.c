@@ -113,29 +113,34 @@ static lrk_json *blank(const char *output)
     return root;
 }
 
+void lrk_manifest_keep(lrk_json *object, const lrk_json *from)
+{
+    static const char *const kept[] = {"training", "data", "recipe"};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        lrk_json *v = lrk_json_get(from, kept[i]);
+        if (v) lrk_json_set(object, kept[i], lrk_json_ref(v));
+    }
+}
+
 lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weights *base,
                             const lrk_adapter *adapter, const lrk_json *from, lrk_err *err)
 {
-    static const char *const kept[] = {"training", "data", "recipe"};
     lrk_arena a = lrk_arena_growing("manifest");
     lrk_json *root = blank(output), *object = lrk_json_object();
     lrk_json_set(root, "base", object);
     lrk_status status = LRK_OK;
-    const lrk_json *known = lrk_json_get(from, "base");
+    lrk_json *known = lrk_json_get(from, "base");
     if (base) {
         status = put_base(object, base, &a, err);
     } else if (lrk_json_is(known, LRK_JSON_OBJECT)) {
-        lrk_json_set(root, "base", lrk_json_ref(lrk_json_get(from, "base")));
+        lrk_json_set(root, "base", lrk_json_ref(known));
     } else if (adapter) {
         set_strange_text(object, "name", adapter->base_model);
         set_strange_text(object, "sha256",
                          lrk_json_string(lrk_json_get(adapter->notes, LRK_NOTE_BASE), NULL));
     }
     if (adapter) put_adapter(root, adapter);
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-        lrk_json *v = lrk_json_get(from, kept[i]);
-        if (v) lrk_json_set(root, kept[i], lrk_json_ref(v));
-    }
+    lrk_manifest_keep(root, from);
     lrk_arena_free(&a);
     if (status == LRK_OK)
         *out = root;

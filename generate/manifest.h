@@ -29,6 +29,9 @@ lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weight
 lrk_status lrk_manifest_new_image(lrk_json **out, const lrk_safetensors *base, const lrk_image_adapter *adapter,
                                   const char *adapter_path, lrk_err *err);
 
+/* Sets what `from`, a manifest or NULL, knows of a training: its "training", "data" and "recipe". */
+void lrk_manifest_keep(lrk_json *object, const lrk_json *from);
+
 /* Sets "name" and the "sha256" of all of the file at path. */
 lrk_status lrk_manifest_put_file(lrk_json *object, const char *name, const char *path, lrk_err *err);
 

@@ -304,8 +304,9 @@ static lrk_status try_all(source *s, lrk_form *f, lrk_err *err)
 /* Whether the thinking of an answer is gone once something follows it. */
 static lrk_status find_forgetting(const source *s, lrk_form *f, lrk_err *err)
 {
-    static const char thoughtful[] = "[{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": "
-                               "\"<think>\\nhow so\\n</think>\\n\\nthus\"}, {\"role\": \"user\", \"content\": \"q\"}]";
+    static const char thoughtful[] =
+        "[{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": "
+        "\"<think>\\nhow so\\n</think>\\n\\nthus\"}, {\"role\": \"user\", \"content\": \"q\"}]";
     lrk_json *messages;
     lrk_chat_text r = {0};
     lrk_err why = {0};

@@ -26,3 +26,15 @@ peer_python() {
     "$python" -c 'import importlib.util as u, sys; sys.exit(None in map(u.find_spec, sys.argv[1:]))' "$@" 2>/dev/null ||
         skip "no Python with $*; tests/peer/setup gets it, LRK_PEER_PYTHON names another"
 }
+
+# tiny_tokenizer DIR: makes it, with a tokenizer.json of ninety-six tokens, all that tiny models have rows for.
+tiny_tokenizer() {
+    mkdir "$1"
+    {
+        echo '{"added_tokens": [], "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "merges": [], "vocab": {'
+        for id in $(seq 0 95); do
+            printf '"%b": %d%s\n' "\\U$(printf '%x' $((0x100 + id)))" "$id" "$([ "$id" = 95 ] || echo ,)"
+        done
+        echo '}}, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}}'
+    } >"$1/tokenizer.json"
+}

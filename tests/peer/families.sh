@@ -5,16 +5,7 @@ modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
 peer_python torch transformers
 export HF_HUB_OFFLINE=1
 
-# 96 characters are all the tokens that these models have rows for
-mkdir tiny
-"$python" - >tiny/tokenizer.json <<'END'
-import json
-text = [chr(c) for c in range(33, 127)] + ["Ġ", "Ċ"]
-print(json.dumps({"added_tokens": [], "decoder": {"type": "ByteLevel"},
-                  "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
-                  "model": {"type": "BPE", "merges": [], "vocab": {t: i for i, t in enumerate(text)}}}))
-END
-
+tiny_tokenizer tiny
 names=$("$python" "$SOURCE/tests/peer/families.py" make cases 2>err) || fail "no cases: $(tail -n 3 err)"
 for name in $names; do
     "$LORIKEET" convert --model "cases/$name" --tokenizer tiny --out "$name.gguf" >out || fail "$name: to GGUF"
