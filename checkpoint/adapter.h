@@ -35,6 +35,9 @@
 
 /* Provenance, in the safetensors metadata; PEFT ignores it. */
 #define LRK_NOTE_BASE "lorikeet.base.sha256" /* lrk_weights_sha256 of the base */
+#define LRK_NOTE_TOKENIZER "lorikeet.tokenizer.sha256"
+#define LRK_NOTE_RECIPE "lorikeet.recipe.sha256"
+#define LRK_NOTE_STEPS "lorikeet.steps"
 
 /* Keys of a GGUF adapter of our own: adapter_config.json as lrk_adapter_save would write it, and the
  * notes, as text. llama.cpp passes over them. */
@@ -156,6 +159,10 @@ const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *pat
  * quantized base, say) is wanted anyway. */
 lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base, bool any_hash,
                                   lrk_err *err);
+
+/* Names this adapter, whatever file it is in: SHA-256, in hexadecimal, over path, shapes, scale and all numbers of each
+ * module and of what it replaces, as f32, in the order of paths. */
+void lrk_adapter_sha256(const lrk_adapter *a, char hex[65]);
 
 /* Writes both files into directory, which is made; each appears whole or not at all, the tensors
  * first. target_modules is sorted; modules whose rank or alpha differ from a->rank and a->alpha are

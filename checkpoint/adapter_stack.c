@@ -152,7 +152,10 @@ lrk_status lrk_adapter_expand(lrk_adapter *a, lrk_err *err)
     lrk_adapter_module *const old = a->module;
     size_t room = a->n;
     for (size_t i = 0; i < a->n_stacks; i++) room += a->stack[i].experts * (is_down(&a->stack[i]) ? 1 : 2);
-    if (room == a->n) return LRK_OK;
+    if (room == a->n) {
+        if (a->n) qsort(a->module, a->n, sizeof *a->module, by_path);
+        return LRK_OK;
+    }
     LRK_TRY(lrk_alloc(&a->arena, room, sizeof *a->module, "adapter modules", &a->module, err));
     if (a->n) memcpy(a->module, old, a->n * sizeof *old);
     for (size_t i = 0; i < a->n_stacks; i++) {

@@ -36,7 +36,7 @@ typedef struct combining {
     const lrk_combine_options *options;
     lrk_adapter *out;
     source *source;        /* of out->module[i] */
-    lrk_low_rank_cut *cut; /* the same; svd */
+    lrk_low_rank_cut *cut; /* the same: how far it is from the sum */
     lrk_status *status;
     lrk_err *error;
 } combining;
@@ -223,6 +223,44 @@ static lrk_status decompose(const source *s, lrk_adapter_module *m, lrk_low_rank
     return status;
 }
 
+/* The weighted sum less what came out, as one product: both sides of it are as large as the parts, for the root of a
+ * weight goes to each. */
+static void put_difference(const source *s, const lrk_adapter_module *m, lrk_tensor *a, lrk_tensor *b)
+{
+    size_t r = 0;
+    for (size_t i = 0; i <= s->n; i++) {
+        const lrk_adapter_module *from = i < s->n ? s->module[i] : m;
+        const double w = i < s->n ? s->weight[i] * from->scale : -1.0, root = sqrt(fabs(w));
+        const size_t rank = from->b.dim[1];
+        for (size_t k = 0; k < rank; k++)
+            for (size_t x = 0; x < a->dim[1]; x++)
+                ((float *)lrk_row(a, r + k))[x] =
+                    (float)((w < 0.0 ? -root : root) * (double)((const float *)lrk_row(&from->a, k))[x]);
+        for (size_t o = 0; o < b->dim[0]; o++)
+            for (size_t k = 0; k < rank; k++)
+                ((float *)lrk_row(b, o))[r + k] = (float)(root * (double)((const float *)lrk_row(&from->b, o))[k]);
+        r += rank;
+    }
+}
+
+static lrk_status distance(const source *s, const lrk_adapter_module *m, lrk_low_rank_cut *cut, lrk_err *err)
+{
+    const size_t all = s->ranks + m->b.dim[1];
+    lrk_arena arena = lrk_arena_growing("difference of adapters");
+    lrk_tensor a = lrk_mat(LRK_F32, all, m->a.dim[1]), b = lrk_mat(LRK_F32, m->b.dim[0], all);
+    lrk_status status = lrk_alloc(&arena, lrk_count(&a), sizeof(float), "A", &a.data, err);
+    if (status == LRK_OK) status = lrk_alloc(&arena, lrk_count(&b), sizeof(float), "B", &b.data, err);
+    if (status == LRK_OK) {
+        put_difference(s, m, &a, &b);
+        status = check_finite(m->path, &a, &b, err);
+    }
+    if (status == LRK_OK) status = lrk_low_rank_square(&b, &a, &cut->off, err);
+    a.dim[0] = b.dim[1] = s->ranks; /* the sum alone; rows of B lie as far apart as before */
+    if (status == LRK_OK) status = lrk_low_rank_square(&b, &a, &cut->whole, err);
+    lrk_arena_free(&arena);
+    return status;
+}
+
 /* A and B by themselves; the sign of a weight goes to A alone. */
 static lrk_status by_elements(const combining *c, size_t at, lrk_err *err)
 {
@@ -243,7 +281,7 @@ static lrk_status by_elements(const combining *c, size_t at, lrk_err *err)
         status = lrk_combine_elements(&side, c->options, which ? &m->b : &m->a, err);
     }
     lrk_arena_free(&arena);
-    return status;
+    return status == LRK_OK ? distance(s, m, &c->cut[at], err) : status;
 }
 
 static void combine_module(void *ctx, size_t at, int worker)

@@ -42,8 +42,10 @@ typedef struct lrk_combine_options {
     const char *const *path; /* of the adapters, for messages, or NULL */
 } lrk_combine_options;
 
-/* What svd's rank cuts off the weighted sum W, as a share of it: |W - B A| / |W| in the Frobenius norm, from the
- * singular values of each module's sum in f64 (A and B, rounded to f32, come on top of it, some 1e-7). */
+/* How far the result is from the weighted sum W, as a share of it: |W - B A| / |W| in the Frobenius norm, in f64. Of svd
+ * it is what the rank cuts off, from the singular values of each module's sum (A and B, rounded to f32, come on top of
+ * it, some 1e-7); of methods that work on A and B by themselves the norm of W - B A, which is a product of matrices of
+ * the sum of all ranks. cat is the sum. */
 typedef struct lrk_combine_residual {
     double overall;     /* all modules as one */
     double worst;       /* the largest of a module */
@@ -54,7 +56,7 @@ typedef struct lrk_combine_residual {
  * LRK_EINPUT where the adapters are of different bases, by the hashes that training noted, or, where one has none, by
  * the last parts of the names in their configurations; LRK_ESHAPE where a module differs in shape,
  * LRK_ENUMERIC where a number of the result is beyond f32, LRK_EVALUE for ranks that linear and its kin cannot add, LRK_ESUPPORT for DoRA, for adapters beside stacks of
- * experts and for modules_to_save. residual: of svd, or NULL; other methods leave it zero. */
+ * experts and for modules_to_save. residual: or NULL; cat leaves it zero. */
 lrk_status lrk_combine(lrk_adapter *out, const lrk_adapter *adapter, const double *weight, size_t n,
                        const lrk_combine_options *options, lrk_combine_residual *residual, lrk_err *err);
 
@@ -78,5 +80,8 @@ typedef struct lrk_low_rank_cut {
 /* B (out, R) times A (R, in) as a product of rank k: b (out, k) and a (k, in). */
 lrk_status lrk_low_rank(const lrk_tensor *B, const lrk_tensor *A, lrk_tensor *b, lrk_tensor *a, lrk_low_rank_cut *cut,
                         lrk_err *err);
+
+/* |B A|^2 in the Frobenius norm: with B = Q R and A^T = P S, it is |R S^T|^2. */
+lrk_status lrk_low_rank_square(const lrk_tensor *B, const lrk_tensor *A, double *square, lrk_err *err);
 
 #endif /* LRK_CHECKPOINT_COMBINE_H */

@@ -114,6 +114,24 @@ typedef struct lrk_merge_file {
     size_t n;
 } lrk_merge_file;
 void lrk_gguf_put_files(lrk_gguf_writer *w, const lrk_merge_file *file, size_t n);
+
+/* Where a model comes from, in llama.cpp's keys (gguf-py, gguf/metadata.py): general.name, general.organization,
+ * general.license, .license.name, .license.link, general.base_model.count, .N.name, .N.organization, .N.repo_url. What
+ * is NULL is not written. */
+#define LRK_HUB "https://huggingface.co/"
+#define LRK_KEY_BASE_MODEL "general.base_model."
+enum { LRK_GGUF_BASES = 16 };
+typedef struct lrk_gguf_model {
+    const char *name, *owner; /* owner: owner_bytes of "owner/name", or NULL */
+    size_t owner_bytes;
+} lrk_gguf_model;
+typedef struct lrk_gguf_origin {
+    lrk_gguf_model model, base[LRK_GGUF_BASES];
+    size_t n_bases;
+    const char *license, *license_name, *license_link;
+} lrk_gguf_origin;
+void lrk_gguf_put_origin(lrk_gguf_writer *w, const lrk_gguf_origin *o);
+
 void lrk_gguf_put_string(lrk_gguf_writer *w, const char *key, const char *s, size_t n);
 void lrk_gguf_put_i32s(lrk_gguf_writer *w, const char *key, const int32_t *v, size_t n);
 void lrk_gguf_put_f32s(lrk_gguf_writer *w, const char *key, const float *v, size_t n);

@@ -6,6 +6,7 @@
  * Facts: github.com/ggml-org/llama.cpp, conversion/ and src/models/. */
 #include "checkpoint/merge_tensor.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "checkpoint/gguf_keys.h"
 #include "checkpoint/gguf_source.h"
@@ -510,11 +511,19 @@ static lrk_status put_family(lrk_gguf_target *t, lrk_err *err)
     return put_parallel(t, err);
 }
 
-lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_err *err)
+/* As the model is called, else as its directory is. */
+static void put_origin(lrk_gguf_writer *w, const lrk_gguf_origin *origin, const char *path)
+{
+    size_t n;
+    const char *name = lrk_path_name(path, &n);
+    if (origin) lrk_gguf_put_origin(w, origin);
+    if (!origin || !origin->model.name) lrk_gguf_put_string(w, "general.name", name, n);
+}
+
+lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, const lrk_gguf_origin *origin, lrk_err *err)
 {
     char known[LRK_ARCH_LIST];
-    const char *path = lrk_weights_path(base), *slash = strrchr(path, '/');
-    const char *name = slash && slash[1] ? slash + 1 : path;
+    const char *path = lrk_weights_path(base);
     lrk_gguf_target t = {
         .w = w, .config = lrk_weights_config(base), .arch = lrk_weights_arch(base), .path = path};
     lrk_tensor embedding;
@@ -526,7 +535,7 @@ lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, lrk_
                 class ? class : "(none)", known);
     lrk_gguf_put_string(w, "general.architecture", t.arch->gguf, strlen(t.arch->gguf));
     lrk_gguf_put_string(w, "general.type", "model", 5);
-    lrk_gguf_put_string(w, "general.name", name, strlen(name));
+    put_origin(w, origin, path);
     LRK_TRY(put_family(&t, err));
     LRK_TRY(lrk_gguf_loads(&t, err));
     LRK_TRY(put_numbers(&t, err));

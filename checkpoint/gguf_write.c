@@ -106,6 +106,42 @@ void lrk_gguf_put_files(lrk_gguf_writer *w, const lrk_merge_file *file, size_t n
     }
 }
 
+static void put_known(lrk_gguf_writer *w, const char *key, const char *s, size_t n)
+{
+    if (s && n) lrk_gguf_put_string(w, key, s, n);
+}
+
+static void put_base_model(lrk_gguf_writer *w, size_t i, const lrk_gguf_model *m)
+{
+    char key[60];
+    snprintf(key, sizeof key, LRK_KEY_BASE_MODEL "%zu.name", i);
+    put_known(w, key, m->name, strlen(m->name));
+    if (!m->owner) return;
+    snprintf(key, sizeof key, LRK_KEY_BASE_MODEL "%zu.organization", i);
+    put_known(w, key, m->owner, m->owner_bytes);
+    snprintf(key, sizeof key, LRK_KEY_BASE_MODEL "%zu.repo_url", i);
+    lrk_buf url = {0};
+    lrk_buf_printf(&url, LRK_HUB "%s", m->owner);
+    if (url.failed) w->keys.failed = true;
+    put_known(w, key, url.data, url.n);
+    lrk_buf_free(&url);
+}
+
+void lrk_gguf_put_origin(lrk_gguf_writer *w, const lrk_gguf_origin *o)
+{
+    const struct {
+        const char *key, *value;
+    } texts[] = {{"general.name", o->model.name},
+                 {"general.license", o->license},
+                 {"general.license.name", o->license_name},
+                 {"general.license.link", o->license_link}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        put_known(w, texts[i].key, texts[i].value, texts[i].value ? strlen(texts[i].value) : 0);
+    put_known(w, "general.organization", o->model.owner, o->model.owner_bytes);
+    if (o->n_bases) lrk_gguf_put_u32(w, LRK_KEY_BASE_MODEL "count", (uint32_t)o->n_bases);
+    for (size_t i = 0; i < o->n_bases; i++) put_base_model(w, i, &o->base[i]);
+}
+
 static void put_array(lrk_gguf_writer *w, const char *key, lrk_gguf_type type, size_t n)
 {
     put_key(w, key);

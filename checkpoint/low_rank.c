@@ -96,3 +96,17 @@ lrk_status lrk_low_rank(const lrk_tensor *B, const lrk_tensor *A, lrk_tensor *b,
     lrk_arena_free(&w.arena);
     return status;
 }
+
+lrk_status lrk_low_rank_square(const lrk_tensor *B, const lrk_tensor *A, double *square, lrk_err *err)
+{
+    work w = {.arena = lrk_arena_growing("norm of a product")};
+    const lrk_status status = take(&w, B, A, err);
+    *square = 0.0;
+    if (status == LRK_OK) {
+        fill_core(&w);
+        for (size_t j = 0; j < w.core.cols; j++)
+            *square += lrk_dot(lrk_column(&w.core, j), lrk_column(&w.core, j), w.core.rows);
+    }
+    lrk_arena_free(&w.arena);
+    return status;
+}

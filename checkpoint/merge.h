@@ -44,6 +44,8 @@ typedef struct lrk_merge_options {
     const lrk_merge_file *extra; /* more files: manifest and model card. In a directory one takes the place of
                                     the base's of that name; in a GGUF file it is the key lorikeet.NAME */
     size_t n_extra;
+    const lrk_gguf_origin *origin; /* of a GGUF file made from a directory: its general keys; NULL: general.name
+                                      alone, after the directory */
     const lrk_merge_text *text; /* NULL: a GGUF file made from a directory has no tokenizer, and a
                                    directory made from a GGUF file only what `tokenizer` names */
 } lrk_merge_options;

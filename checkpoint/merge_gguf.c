@@ -61,7 +61,7 @@ static lrk_status put_keys(const lrk_merge_job *job, lrk_gguf_writer *w, lrk_err
         const char *name = lrk_name_of_embedding(lrk_weights_arch(job->base));
         LRK_REQUIRE(err, lrk_weights_find(job->base, name, &embedding), LRK_EINPUT, "%s: %s is missing",
                     lrk_weights_path(job->base), name);
-        LRK_TRY(lrk_gguf_put_config(w, job->base, err));
+        LRK_TRY(lrk_gguf_put_config(w, job->base, job->options->origin, err));
         if (text) LRK_TRY(text->put(text->ctx, w, lrk_rows(&embedding), err));
     }
     lrk_gguf_put_files(w, job->options->extra, job->options->n_extra);

@@ -86,12 +86,13 @@ static void put_residual(const combine_command *c, lrk_json *object)
 static lrk_status report(const combine_command *c, const lrk_adapter *a, lrk_err *err)
 {
     const lrk_combine_residual *r = &c->residual;
-    const bool svd = c->options.method == LRK_COMBINE_SVD;
+    const bool svd = c->options.method == LRK_COMBINE_SVD, sum = c->options.method == LRK_COMBINE_CAT;
     if (!c->json) {
         printf("%s: PEFT adapter of %zu, by %s: %zu modules, rank %zu\n", c->out, c->n, c->method, a->n, a->rank);
-        if (svd)
-            printf("residual: the rank leaves out %.3g %% of the sum's Frobenius norm; at worst %.3g %%, of %s\n",
-                   100.0 * r->overall, 100.0 * r->worst, r->module ? r->module : "no module, for the sum is zero");
+        if (!sum)
+            printf("residual: the %s %.3g %% of the sum's Frobenius norm; at worst %.3g %%, of %s\n",
+                   svd ? "rank leaves out" : "distance from the plain weighted sum is", 100.0 * r->overall,
+                   100.0 * r->worst, r->module ? r->module : "no module, for the sum is zero");
         return LRK_OK;
     }
     lrk_json *v = lrk_json_object();
@@ -100,67 +101,47 @@ static lrk_status report(const combine_command *c, const lrk_adapter *a, lrk_err
     lrk_json_set_count(v, "adapters", c->n);
     lrk_json_set_count(v, "modules", a->n);
     lrk_json_set_count(v, "rank", a->rank);
-    if (svd) put_residual(c, v);
+    if (!sum) put_residual(c, v);
     return lrk_print_json(v, err);
 }
 
 /* Whether a method drops elements by chance. */
 static bool drops(lrk_combine_method m) { return m == LRK_COMBINE_DARE_LINEAR || m == LRK_COMBINE_DARE_TIES; }
 
-/* ---- the manifest ---- */
-
-/* What each of them was, and what its own manifest says of its training. */
-static lrk_status list_adapters(combine_command *c, lrk_json *list, lrk_err *err)
-{
-    for (size_t i = 0; i < c->n; i++) {
-        lrk_json *o = lrk_json_object();
-        const char *path = lrk_path_join(&c->arena, c->path[i], LRK_ADAPTER_TENSORS);
-        lrk_json_add(list, o);
-        LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
-        LRK_TRY(lrk_manifest_put_file(o, c->path[i], path, err));
-        lrk_json_set(o, "weight", lrk_json_new_real(c->weight[i]));
-        lrk_manifest_keep(o, c->manifest[i]);
-    }
-    return LRK_OK;
-}
-
-/* Base and data for the card: the base that one of them names, for it is the base of all, and everybody's data. */
-static lrk_json *known_of_all(const combine_command *c)
-{
-    lrk_json *from = lrk_json_object(), *all = lrk_json_array();
-    bool data = true;
-    for (size_t i = 0; i < c->n; i++) {
-        lrk_json *base = lrk_json_get(c->manifest[i], "base"), *rows = lrk_json_get(c->manifest[i], "data");
-        if (base && !lrk_json_get(from, "base")) lrk_json_set(from, "base", lrk_json_ref(base));
-        data = data && rows;
-        for (size_t k = 0; k < lrk_json_size(rows); k++) lrk_json_add(all, lrk_json_ref(lrk_json_at(rows, k)));
-    }
-    if (data)
-        lrk_json_set(from, "data", all);
-    else
-        lrk_json_free(all);
-    return from;
-}
+/* ---- what is said of the result ---- */
 
 static lrk_status describe(combine_command *c, const lrk_adapter *out, lrk_err *err)
 {
-    lrk_json *m, *o = lrk_json_object(), *list = lrk_json_array(), *from = known_of_all(c);
+    lrk_manifest_part part[MOST];
+    lrk_json *m, *o = lrk_json_object();
     lrk_json_set_text(o, "method", c->method);
     if (c->options.density < 1.0) lrk_json_set(o, "density", lrk_json_new_real(c->options.density));
     if (drops(c->options.method)) lrk_json_set_count(o, "seed", c->options.seed);
-    if (c->options.method == LRK_COMBINE_SVD) put_residual(c, o);
-    lrk_json_set(o, "adapters", list);
-    lrk_status status = list_adapters(c, list, err);
-    if (status == LRK_OK) status = lrk_manifest_new(&m, "combined PEFT adapter", NULL, out, from, err);
-    lrk_json_free(from);
-    if (status != LRK_OK) {
-        lrk_json_free(o);
-        return status;
-    }
-    lrk_json_set(m, "combined", o);
-    status = lrk_manifest_write(m, c->out, err);
+    if (c->options.method != LRK_COMBINE_CAT) put_residual(c, o);
+    for (size_t i = 0; i < c->n; i++)
+        part[i] = (lrk_manifest_part){c->path[i], &c->adapter[i], c->manifest[i], c->weight[i]};
+    LRK_TRY(lrk_manifest_new_combined(&m, out, part, c->n, o, err));
+    const lrk_status status = lrk_manifest_write(m, c->out, err);
     lrk_json_free(m);
     return status;
+}
+
+/* What is true of the combination too: the base and the tokenizer, where every adapter notes the same. Steps and recipe
+ * are those of one adapter each. */
+static lrk_json *common_notes(const combine_command *c)
+{
+    static const char *const keys[] = {LRK_NOTE_BASE, LRK_NOTE_TOKENIZER};
+    lrk_json *notes = lrk_json_object();
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        const char *first = lrk_json_string(lrk_json_get(c->adapter[0].notes, keys[k]), NULL);
+        bool same = first;
+        for (size_t i = 1; same && i < c->n; i++) {
+            const char *other = lrk_json_string(lrk_json_get(c->adapter[i].notes, keys[k]), NULL);
+            same = other && strcmp(first, other) == 0;
+        }
+        if (same || (first && k == 0)) lrk_json_set_text(notes, keys[k], first); /* the base is the first one's */
+    }
+    return notes;
 }
 
 /* An option that would do nothing is a slip. */
@@ -196,7 +177,7 @@ static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
     LRK_REQUIRE(err, !zero, LRK_EUSAGE, "every weight is 0: the combination would change nothing");
     c->options.path = c->path;
     LRK_TRY(lrk_combine(&out, c->adapter, c->weight, c->n, &c->options, &c->residual, err));
-    out.notes = lrk_json_ref(c->adapter[0].notes);
+    out.notes = common_notes(c);
     lrk_status status = lrk_adapter_save(&out, c->out, err);
     if (status == LRK_OK) status = keep_template(c, err);
     if (status == LRK_OK) status = describe(c, &out, err);
@@ -242,7 +223,8 @@ const lrk_command lrk_command_combine = {
             "                 share of the sum that leaves out;\n"
             "                 linear, magnitude_prune, ties, dare_linear, dare_ties: A and B each\n"
             "                 by themselves, as PEFT's add_weighted_adapter does under these names;\n"
-            "                 not the sum, and only for adapters of one rank\n"
+            "                 not the sum, and only for adapters of one rank; the report says how far\n"
+            "                 from the sum they end\n"
             "  --rank N       svd: rank of the result (the largest rank of an adapter)\n"
             "  --density X    share of numbers that magnitude_prune, ties and dare keep (1)\n"
             "  --seed N       of dare's choice (42)\n"

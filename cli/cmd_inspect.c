@@ -2,8 +2,11 @@
 #include "base/json.h"
 #include "checkpoint/adapter.h"
 #include "cli/command.h"
+#include "cli/inspect_manifest.h"
 #include "cli/json_out.h"
 #include "data/dataset.h"
+#include "generate/manifest.h"
+#include "generate/ollama.h"
 #include "train/run_dir.h"
 
 #include <stdio.h>
@@ -15,7 +18,8 @@ enum { SHOWN = 100 }; /* characters of a value that people see */
 /* What is collected first and printed afterwards, as a table or as JSON. */
 typedef struct view {
     lrk_arena arena;
-    lrk_json *root;    /* kind, path, facts */
+    lrk_json *root;     /* kind, path, facts */
+    lrk_json *manifest; /* a member of it, or NULL */
     lrk_json *tensors; /* array of objects: name, type, shape, bytes; in the order of the layers */
     uint64_t parameters, bytes;
 } view;
@@ -41,6 +45,21 @@ static void add_tensor(view *v, const char *name, const char *type, int rank, co
 static void add_view(view *v, const lrk_tensor *t)
 {
     add_tensor(v, t->name, lrk_dtype_name(t->dtype), t->rank, t->dim, lrk_bytes(t));
+}
+
+static void set_manifest(view *v, lrk_json *m)
+{
+    v->manifest = m;
+    if (m) lrk_json_set(v->root, "manifest", m);
+}
+
+/* What the output at this path says of itself. */
+static lrk_status add_manifest(view *v, const char *path, lrk_err *err)
+{
+    lrk_json *m = NULL;
+    LRK_TRY(lrk_manifest_of_model(&m, path, err));
+    set_manifest(v, m);
+    return LRK_OK;
 }
 
 static lrk_status inspect_safetensors(view *v, const char *path, lrk_err *err)
@@ -84,12 +103,24 @@ static lrk_json *key_value(const lrk_gguf_kv *kv)
     return lrk_json_c_string(line);
 }
 
+/* The hash that manifests and adapters name a base by; a file that is no model of a known family has none. */
+static void add_hash(view *v, const char *path)
+{
+    char hex[65];
+    lrk_weights *w = NULL;
+    if (lrk_weights_open(&w, path, NULL) != LRK_OK) return;
+    lrk_weights_sha256(w, hex);
+    lrk_json_set_text(v->root, "sha256", hex);
+    lrk_weights_close(w);
+}
+
 static lrk_status inspect_gguf(view *v, const char *path, lrk_err *err)
 {
     lrk_gguf g;
     LRK_TRY(lrk_gguf_open(&g, path, err));
     lrk_json *keys = lrk_json_object();
     lrk_json_set_text(v->root, "kind", "GGUF");
+    add_hash(v, path);
     lrk_json_set(v->root, "metadata", keys);
     for (size_t i = 0; i < g.n_kv; i++) lrk_json_set(keys, g.kv[i].key, key_value(&g.kv[i]));
     for (size_t i = 0; i < g.n_tensors; i++) {
@@ -97,7 +128,7 @@ static lrk_status inspect_gguf(view *v, const char *path, lrk_err *err)
         add_view(v, &t);
     }
     lrk_gguf_close(&g);
-    return LRK_OK;
+    return add_manifest(v, path, err);
 }
 
 static lrk_status inspect_adapter(view *v, const char *path, lrk_err *err)
@@ -114,7 +145,7 @@ static lrk_status inspect_adapter(view *v, const char *path, lrk_err *err)
     }
     for (size_t i = 0; i < a.n_whole; i++) add_view(v, &a.whole[i].weight);
     lrk_adapter_free(&a);
-    return LRK_OK;
+    return add_manifest(v, path, err);
 }
 
 static lrk_status inspect_model(view *v, const char *path, lrk_err *err)
@@ -128,19 +159,66 @@ static lrk_status inspect_model(view *v, const char *path, lrk_err *err)
     lrk_json_set(v->root, "config", lrk_json_ref((lrk_json *)(uintptr_t)lrk_weights_config(w)));
     for (size_t i = 0; i < lrk_weights_count(w); i++) add_view(v, lrk_weights_at(w, i));
     lrk_weights_close(w);
-    return LRK_OK;
+    return add_manifest(v, path, err);
 }
 
-/* Of a run: what lies in it, its best evaluation and its last line of metrics. */
-static lrk_status inspect_run(view *v, const char *path, lrk_err *err)
+static lrk_status add_files(view *v, const char *path, lrk_err *err)
 {
-    char **names, *metrics;
+    char **names;
     size_t n;
-    lrk_json *files = lrk_json_array(), *best = NULL;
-    lrk_json_set_text(v->root, "kind", "run");
+    lrk_json *files = lrk_json_array();
     lrk_json_set(v->root, "files", files);
     LRK_TRY(lrk_dir_list(&v->arena, path, &names, &n, err));
     for (size_t i = 0; i < n; i++) lrk_json_add(files, lrk_json_c_string(names[i]));
+    return LRK_OK;
+}
+
+/* The lines of a Modelfile but its template, which stands between three quotes. */
+static lrk_status read_modelfile(view *v, const char *path, const char **from, lrk_err *err)
+{
+    enum { MAX_MODELFILE = 1 << 20 };
+    size_t n;
+    char *text;
+    lrk_json *lines = lrk_json_array();
+    bool quoted = false;
+    lrk_json_set(v->root, "modelfile", lines);
+    LRK_TRY(lrk_file_read(&v->arena, path, MAX_MODELFILE, &text, &n, err));
+    for (char *line = text, *end; line; line = end) {
+        end = strchr(line, '\n');
+        if (end) *end++ = '\0';
+        const bool begins = strstr(line, "\"\"\"");
+        if (!quoted && !begins && *line && lrk_utf8_check(line, strlen(line)) == strlen(line))
+            lrk_json_add(lines, lrk_json_c_string(line));
+        if (!quoted && !*from && strncmp(line, "FROM ", 5) == 0) *from = line + 5;
+        if (begins) quoted = !quoted && !strstr(strstr(line, "\"\"\"") + 3, "\"\"\"");
+    }
+    return LRK_OK;
+}
+
+/* Of a bundle for Ollama: its Modelfile, and the model where that lies in it. */
+static lrk_status inspect_bundle(view *v, const char *path, const char *modelfile, lrk_err *err)
+{
+    const char *from = NULL;
+    LRK_TRY(read_modelfile(v, modelfile, &from, err));
+    LRK_TRY(add_files(v, path, err));
+    const char *model = lrk_path_join(&v->arena, path, from && strncmp(from, "./", 2) == 0 ? from + 2 : "");
+    LRK_REQUIRE(err, model, LRK_ENOMEM, "memory: no room for a path");
+    if (lrk_is_file(model)) LRK_TRY(inspect_gguf(v, model, err));
+    lrk_json_set_text(v->root, "kind", "Ollama bundle");
+    return add_manifest(v, path, err);
+}
+
+/* Of a run: what lies in it, its best evaluation and its last line of metrics, and what its adapter says. */
+static lrk_status inspect_run(view *v, const char *path, lrk_err *err)
+{
+    char *metrics;
+    size_t n;
+    lrk_json *best = NULL;
+    lrk_json_set_text(v->root, "kind", "run");
+    LRK_TRY(add_files(v, path, err));
+    const char *adapter = lrk_path_join(&v->arena, path, LRK_RUN_ADAPTER);
+    LRK_REQUIRE(err, adapter, LRK_ENOMEM, "memory: no room for a path");
+    LRK_TRY(add_manifest(v, adapter, err));
     const char *best_path = lrk_path_join(&v->arena, path, LRK_RUN_BEST);
     const char *metrics_path = lrk_path_join(&v->arena, path, LRK_RUN_METRICS);
     LRK_REQUIRE(err, best_path && metrics_path, LRK_ENOMEM, "memory: no room for a path");
@@ -165,15 +243,16 @@ static lrk_status inspect_directory(view *v, const char *path, lrk_err *err)
     const char *adapter = lrk_path_join(&v->arena, path, LRK_ADAPTER_CONFIG);
     const char *config = lrk_path_join(&v->arena, path, "config.json");
     const char *recipe = lrk_path_join(&v->arena, path, LRK_RUN_RECIPE);
-    LRK_REQUIRE(err, adapter && config && recipe, LRK_ENOMEM, "memory: no room for a path");
+    const char *bundle = lrk_path_join(&v->arena, path, LRK_MODELFILE);
+    LRK_REQUIRE(err, adapter && config && recipe && bundle, LRK_ENOMEM, "memory: no room for a path");
     if (lrk_is_file(adapter)) return inspect_adapter(v, path, err);
     if (lrk_is_file(config)) return inspect_model(v, path, err);
     if (lrk_is_file(recipe)) return inspect_run(v, path, err);
-    return lrk_fail(
-        err, LRK_EINPUT,
-        "%s: neither an adapter (adapter_config.json), nor a model (config.json), nor a "
-        "run (%s)",
-        path, LRK_RUN_RECIPE);
+    if (lrk_is_file(bundle)) return inspect_bundle(v, path, bundle, err);
+    return lrk_fail(err, LRK_EINPUT,
+                    "%s: neither an adapter (" LRK_ADAPTER_CONFIG "), nor a model (config.json), nor a run "
+                    "(" LRK_RUN_RECIPE "), nor a bundle for Ollama (" LRK_MODELFILE ")",
+                    path);
 }
 
 static lrk_status inspect_dataset(view *v, const char *path, lrk_err *err)
@@ -202,8 +281,15 @@ static lrk_status inspect_file(view *v, const char *path, lrk_err *err)
     lrk_map_close(&m);
     if (memcmp(head, "GGUF", 4) == 0) return inspect_gguf(v, path, err);
     if (memcmp(head, hdf5, 8) == 0) return inspect_dataset(v, path, err);
+    if (head[0] == '{' && head[8] != '{') {
+        lrk_json *manifest;
+        LRK_TRY(lrk_manifest_load_file(&manifest, path, err));
+        lrk_json_set_text(v->root, "kind", "manifest");
+        set_manifest(v, manifest);
+        return LRK_OK;
+    }
     LRK_REQUIRE(err, head[8] == '{', LRK_EINPUT,
-                "%s: not a safetensors, GGUF or HDF5 file; those and directories are known", path);
+                "%s: not a safetensors, GGUF or HDF5 file, nor a " LRK_MANIFEST "; those and directories are known", path);
     return inspect_safetensors(v, path, err);
 }
 
@@ -232,12 +318,22 @@ static lrk_status print_value(const char *name, const lrk_json *value, int inden
     return status;
 }
 
+static lrk_status print_manifest(const lrk_json *m, lrk_err *err)
+{
+    lrk_buf text = {0};
+    lrk_inspect_manifest(m, &text);
+    const lrk_status status = lrk_buf_check(&text, err);
+    if (status == LRK_OK) printf("manifest:\n%.*s", (int)text.n, text.data);
+    lrk_buf_free(&text);
+    return status;
+}
+
 static lrk_status print_table(const view *v, lrk_err *err)
 {
     for (void *i = lrk_json_begin(v->root); i; i = lrk_json_next(v->root, i)) {
         const lrk_json *value = lrk_json_value(i);
         const char *key = lrk_json_key(i, NULL);
-        if (value == v->tensors) continue;
+        if (value == v->tensors || value == v->manifest) continue;
         if (!lrk_json_is(value, LRK_JSON_OBJECT)) {
             LRK_TRY(print_value(key, value, 0, err));
             continue;
@@ -247,6 +343,7 @@ static lrk_status print_table(const view *v, lrk_err *err)
         for (void *k = lrk_json_begin(value); k; k = lrk_json_next(value, k))
             LRK_TRY(print_value(lrk_json_key(k, NULL), lrk_json_value(k), 2, err));
     }
+    if (v->manifest) LRK_TRY(print_manifest(v->manifest, err));
     if (lrk_json_size(v->tensors) == 0) return LRK_OK;
     puts("tensors:");
     for (size_t i = 0; i < lrk_json_size(v->tensors); i++) {
@@ -323,9 +420,10 @@ const lrk_command lrk_command_inspect = {
     .summary = "show what is in a model, adapter, data or run",
     .help = "usage: lorikeet inspect PATH [--json]\n"
             "\n"
-            "PATH is a safetensors, GGUF or HDF5 file, a Hugging Face model directory, a PEFT\n"
-            "adapter directory, or the directory of a run. Headers are checked as when training;\n"
-            "numbers are not read.\n"
+            "PATH is a safetensors, GGUF or HDF5 file or a manifest.json, a Hugging Face model\n"
+            "directory, a PEFT adapter directory, a bundle for Ollama, or the directory of a run.\n"
+            "Headers are checked as when training; of numbers a sample is read, for the hash of a\n"
+            "model's weights. Where there is a manifest, it says what the thing was made of.\n"
             "\n"
             "  --json  everything as JSON, values in full\n"
             "\n"

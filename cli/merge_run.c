@@ -132,6 +132,7 @@ static lrk_status merge(const lrk_merge_args *m, const lrk_weights *base, const 
     if (status == LRK_OK) status = lrk_manifest_print(manifest, &text, err);
     o.extra = text.file;
     o.n_extra = 2;
+    o.origin = &text.origin;
     if (status == LRK_OK) status = lrk_merge_model(base, m->adapter ? a : NULL, &o, report, err);
     if (status == LRK_OK && m->bundle) status = lrk_ollama_complete(m->bundle, manifest, err);
     lrk_manifest_text_free(&text);

@@ -3,105 +3,27 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
-#include "base/text.h"
+#include "generate/manifest_base.h"
 #include "generate/manifest_card.h"
 
 #include <string.h>
 
 #define FORMAT "lorikeet-manifest"
-enum { MAX_MANIFEST = 1 << 20, MAX_README = 4 << 20 };
-
-/* Text out of a stranger's file: left out where it is empty or no UTF-8. */
-static void set_strange(lrk_json *object, const char *key, const char *text, size_t n)
-{
-    if (text && n && lrk_utf8_check(text, n) == n)
-        lrk_json_set(object, key, lrk_json_new_string(text, n));
-}
-
-static void set_strange_text(lrk_json *object, const char *key, const char *text)
-{
-    set_strange(object, key, text, text ? strlen(text) : 0);
-}
-
-/* "license:" of the front matter of a README, without quotes; n 0: none. */
-static const char *front_license(const char *text, size_t *n)
-{
-    static const char key[] = "license:";
-    const char *line = strncmp(text, "---", 3) == 0 ? strchr(text, '\n') : NULL;
-    while (line && strncmp(line + 1, "---", 3) != 0) {
-        line++;
-        const char *end = strchr(line, '\n');
-        if (strncmp(line, key, sizeof key - 1) == 0) {
-            line += sizeof key - 1;
-            *n = strcspn(line, "\n\r#");
-            while (*n && strchr(" \t'\"", *line)) {
-                line++;
-                --*n;
-            }
-            while (*n && strchr(" \t'\"", line[*n - 1])) --*n;
-            return line;
-        }
-        line = end;
-    }
-    *n = 0;
-    return NULL;
-}
-
-/* The license that a model card names, if there is one. */
-static lrk_status license_of_card(lrk_json *object, const char *directory, lrk_arena *a, lrk_err *err)
-{
-    size_t n = 0;
-    char *text;
-    const char *readme = lrk_path_join(a, directory, LRK_MODEL_CARD);
-    LRK_REQUIRE(err, readme, LRK_ENOMEM, "memory: no room for a path");
-    if (!lrk_is_file(readme)) return LRK_OK;
-    LRK_TRY(lrk_file_read(a, readme, MAX_README, &text, &n, err));
-    const char *license = front_license(text, &n);
-    if (license && n < 100) set_strange(object, "license", license, n);
-    return LRK_OK;
-}
-
-static lrk_status put_license(lrk_json *object, const lrk_weights *base, lrk_arena *a, lrk_err *err)
-{
-    const char *s = NULL;
-    if (!lrk_weights_gguf(base)) return license_of_card(object, lrk_weights_path(base), a, err);
-    LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(base), "general.license", a, &s, err));
-    set_strange_text(object, "license", s);
-    return LRK_OK;
-}
-
-/* As the model calls itself, else as its file is called. */
-static void put_name(lrk_json *object, const char *name, const char *path)
-{
-    size_t n = name ? strlen(name) : 0;
-    if (!n) name = lrk_path_name(path, &n);
-    set_strange(object, "name", name, n);
-}
-
-static lrk_status put_base(lrk_json *object, const lrk_weights *base, lrk_arena *a, lrk_err *err)
-{
-    char hex[65];
-    const lrk_json *classes = lrk_json_get(lrk_weights_config(base), "architectures");
-    const char *name = lrk_json_string(lrk_json_get(lrk_weights_config(base), "_name_or_path"), NULL);
-    if (lrk_weights_gguf(base))
-        LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(base), "general.name", a, &name, err));
-    put_name(object, name, lrk_weights_path(base));
-    lrk_weights_sha256(base, hex);
-    lrk_json_set_text(object, "sha256", hex);
-    set_strange_text(object, "architecture", lrk_json_string(lrk_json_at(classes, 0), NULL));
-    return put_license(object, base, a, err);
-}
+enum { MAX_MANIFEST = 4 << 20 };
 
 static void put_adapter(lrk_json *root, const lrk_adapter *a)
 {
+    char hex[65];
     lrk_json *o = lrk_json_object();
     lrk_json_set_count(o, "modules", a->n);
     lrk_json_set_count(o, "rank", a->rank);
     lrk_json_set(o, "alpha", lrk_json_new_real(a->alpha));
+    lrk_adapter_sha256(a, hex);
+    lrk_json_set_text(o, "sha256", hex);
     lrk_json_set(root, "adapter", o);
 }
 
-static lrk_json *blank(const char *output)
+lrk_json *lrk_manifest_blank(const char *output)
 {
     lrk_json *root = lrk_json_object(), *program = lrk_json_object();
     lrk_json_set_text(root, "format", FORMAT);
@@ -115,72 +37,122 @@ static lrk_json *blank(const char *output)
 
 void lrk_manifest_keep(lrk_json *object, const lrk_json *from)
 {
-    static const char *const kept[] = {"training", "data", "recipe"};
+    static const char *const kept[] = {"training", "data", "recipe", "combined"};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         lrk_json *v = lrk_json_get(from, kept[i]);
         if (v) lrk_json_set(object, kept[i], lrk_json_ref(v));
     }
 }
 
+/* ---- the bases that adapters were trained for ---- */
+
+static const char *text_of(const lrk_json *object, const char *key)
+{
+    return lrk_json_string(lrk_json_get(object, key), NULL);
+}
+
+/* By the hash where both have one, else by the last part of the name. */
+static bool same_base(const lrk_json *x, const lrk_json *y)
+{
+    const char *hash = text_of(x, "sha256"), *other = text_of(y, "sha256");
+    size_t n, m;
+    if (hash && other) return strcmp(hash, other) == 0;
+    const char *a = lrk_path_name(text_of(x, "name"), &n), *b = lrk_path_name(text_of(y, "name"), &m);
+    return n == m && (!n || memcmp(a, b, n) == 0);
+}
+
+static void add_base(lrk_json *list, const lrk_json *base)
+{
+    lrk_json *o = lrk_json_object();
+    for (size_t i = 0; i < lrk_json_size(list); i++) {
+        if (!same_base(lrk_json_at(list, i), base)) continue;
+        lrk_json_free(o);
+        return;
+    }
+    lrk_manifest_set_strange(o, "name", text_of(base, "name"));
+    lrk_manifest_set_strange(o, "sha256", text_of(base, "sha256"));
+    lrk_json_add(list, o);
+}
+
+void lrk_manifest_add_trained_for(lrk_json *list, const lrk_adapter *adapter, const lrk_json *from)
+{
+    const lrk_json *noted = lrk_json_get(from, "trained_for"), *base = lrk_json_get(from, "base");
+    lrk_json *word = lrk_json_object();
+    lrk_manifest_set_strange(word, "name", adapter->base_model);
+    lrk_manifest_set_strange(word, "sha256", text_of(adapter->notes, LRK_NOTE_BASE));
+    for (size_t i = 0; i < lrk_json_size(noted); i++) add_base(list, lrk_json_at(noted, i));
+    if (!lrk_json_size(noted)) add_base(list, text_of(base, "sha256") || !text_of(word, "sha256") ? base : word);
+    lrk_json_free(word);
+}
+
+/* A single base is said where it is another one for certain: the same one may have many names. */
+static void put_trained_for(lrk_json *root, lrk_json *list)
+{
+    const char *hash = text_of(lrk_json_at(list, 0), "sha256"), *here = text_of(lrk_json_get(root, "base"), "sha256");
+    const bool other = lrk_json_size(list) > 1 || (hash && here && strcmp(hash, here) != 0);
+    if (other)
+        lrk_json_set(root, "trained_for", list);
+    else
+        lrk_json_free(list);
+}
+
+/* ---- all of it ---- */
+
+/* A model that is only converted is what it was; what is new is the form, and the weights that it was converted from. */
+static void put_converted(lrk_json *root, const lrk_weights *base, const lrk_json *own)
+{
+    static const char *const kept[] = {"base", "trained_for", "adapter"};
+    char hex[65];
+    lrk_json *source = lrk_json_object();
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        lrk_json *v = lrk_json_get(own, kept[i]);
+        if (v) lrk_json_set(root, kept[i], lrk_json_ref(v));
+    }
+    lrk_weights_sha256(base, hex);
+    lrk_manifest_set_name(source, NULL, lrk_weights_path(base));
+    lrk_json_set_text(source, "sha256", hex);
+    lrk_json_set(root, "source", source);
+    lrk_manifest_keep(root, own);
+}
+
+static lrk_status put_base(lrk_json *root, const lrk_weights *base, const lrk_adapter *adapter, const lrk_json *from,
+                           const lrk_json *own, lrk_err *err)
+{
+    lrk_json *known = lrk_json_get(from, "base"), *object = lrk_json_object();
+    lrk_json_set(root, "base", object);
+    if (base) return lrk_manifest_put_base(object, base, own, known, err);
+    if (lrk_json_is(known, LRK_JSON_OBJECT)) {
+        lrk_json_set(root, "base", lrk_json_ref(known));
+    } else if (adapter) {
+        lrk_manifest_set_strange(object, "name", adapter->base_model);
+        lrk_manifest_set_strange(object, "sha256", text_of(adapter->notes, LRK_NOTE_BASE));
+    }
+    return LRK_OK;
+}
+
 lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weights *base,
                             const lrk_adapter *adapter, const lrk_json *from, lrk_err *err)
 {
-    lrk_arena a = lrk_arena_growing("manifest");
-    lrk_json *root = blank(output), *object = lrk_json_object();
-    lrk_json_set(root, "base", object);
-    lrk_status status = LRK_OK;
-    lrk_json *known = lrk_json_get(from, "base");
-    if (base) {
-        status = put_base(object, base, &a, err);
-    } else if (lrk_json_is(known, LRK_JSON_OBJECT)) {
-        lrk_json_set(root, "base", lrk_json_ref(known));
-    } else if (adapter) {
-        set_strange_text(object, "name", adapter->base_model);
-        set_strange_text(object, "sha256",
-                         lrk_json_string(lrk_json_get(adapter->notes, LRK_NOTE_BASE), NULL));
+    lrk_json *root = lrk_manifest_blank(output), *own = NULL, *trained = lrk_json_array();
+    lrk_status status = base ? lrk_manifest_of_model(&own, lrk_weights_path(base), err) : LRK_OK;
+    if (status == LRK_OK && own && !adapter) {
+        put_converted(root, base, own);
+    } else if (status == LRK_OK) {
+        status = put_base(root, base, adapter, from, own, err);
+        if (adapter) {
+            put_adapter(root, adapter);
+            lrk_manifest_add_trained_for(trained, adapter, from);
+        }
+        put_trained_for(root, lrk_json_ref(trained));
+        lrk_manifest_keep(root, from);
     }
-    if (adapter) put_adapter(root, adapter);
-    lrk_manifest_keep(root, from);
-    lrk_arena_free(&a);
+    lrk_json_free(trained);
+    lrk_json_free(own);
     if (status == LRK_OK)
         *out = root;
     else
         lrk_json_free(root);
     return status;
-}
-
-/* ---- image models ---- */
-
-/* The card beside a file, or beside the folder that diffusers has for a part. */
-static lrk_status license_near(lrk_json *object, const char *file, lrk_arena *a, lrk_err *err)
-{
-    size_t n, folder;
-    const char *name = lrk_path_name(file, &n);
-    const char *directory = name > file ? lrk_strndup(a, file, (size_t)(name - file)) : ".";
-    LRK_REQUIRE(err, directory, LRK_ENOMEM, "memory: no room for a path");
-    LRK_TRY(license_of_card(object, directory, a, err));
-    name = lrk_path_name(directory, &folder);
-    const char *part = lrk_strndup(a, name, folder);
-    LRK_REQUIRE(err, part, LRK_ENOMEM, "memory: no room for a path");
-    if (lrk_json_get(object, "license") || lrk_image_part_find(part) == LRK_IMAGE_PARTS) return LRK_OK;
-    const char *above = lrk_path_join(a, directory, "..");
-    LRK_REQUIRE(err, above, LRK_ENOMEM, "memory: no room for a path");
-    return license_of_card(object, above, a, err);
-}
-
-static lrk_status put_image_base(lrk_json *object, const lrk_safetensors *base, lrk_arena *a, lrk_err *err)
-{
-    char hex[65];
-    lrk_tensor *tensor;
-    put_name(object, lrk_st_metadata(base, "modelspec.title"), base->path);
-    LRK_TRY(lrk_alloc(a, base->n, sizeof *tensor, "tensors of the base", &tensor, err));
-    for (size_t i = 0; i < base->n; i++)
-        LRK_TRY(lrk_st_view(base, &base->entry[base->lookup.row[i].at], &tensor[i], err));
-    lrk_tensors_sha256(tensor, base->n, hex);
-    lrk_json_set_text(object, "sha256", hex);
-    set_strange_text(object, "architecture", lrk_st_metadata(base, "modelspec.architecture"));
-    set_strange_text(object, "license", lrk_st_metadata(base, "modelspec.license"));
-    return lrk_json_get(object, "license") ? LRK_OK : license_near(object, base->path, a, err);
 }
 
 lrk_status lrk_manifest_put_file(lrk_json *object, const char *name, const char *path, lrk_err *err)
@@ -190,45 +162,9 @@ lrk_status lrk_manifest_put_file(lrk_json *object, const char *name, const char 
     LRK_TRY(lrk_map_open(&map, path, err));
     lrk_sha256_hex(map.data, map.size, hex);
     lrk_map_close(&map);
-    set_strange_text(object, "name", name);
+    lrk_manifest_set_strange(object, "name", name);
     lrk_json_set_text(object, "sha256", hex);
     return LRK_OK;
-}
-
-static lrk_status put_image_adapter(lrk_json *root, const lrk_image_adapter *a, const char *path, lrk_err *err)
-{
-    static const char *const noted[][2] = {{"ss_steps", "steps"}, {"ss_seed", "seed"}};
-    lrk_json *o = lrk_json_object(), *training = NULL;
-    size_t rank = 0, n;
-    lrk_json_set(root, "adapter", o);
-    LRK_TRY(lrk_manifest_put_file(o, lrk_path_name(path, &n), path, err));
-    for (size_t i = 0; i < a->n; i++) rank = a->module[i].m.b.dim[1] > rank ? a->module[i].m.b.dim[1] : rank;
-    lrk_json_set_count(o, "modules", a->n);
-    lrk_json_set_count(o, "rank", rank);
-    for (size_t i = 0; i < sizeof noted / sizeof *noted; i++) {
-        const char *text = lrk_json_string(lrk_json_get(a->metadata, noted[i][0]), NULL);
-        int64_t count;
-        if (!text || !lrk_text_integer(text, &count)) continue;
-        if (!training) lrk_json_set(root, "training", training = lrk_json_object());
-        lrk_json_set(training, noted[i][1], lrk_json_new_integer(count));
-    }
-    return LRK_OK;
-}
-
-lrk_status lrk_manifest_new_image(lrk_json **out, const lrk_safetensors *base, const lrk_image_adapter *adapter,
-                                  const char *adapter_path, lrk_err *err)
-{
-    lrk_arena a = lrk_arena_growing("manifest");
-    lrk_json *root = blank("merged image model"), *object = lrk_json_object();
-    lrk_json_set(root, "base", object);
-    lrk_status status = put_image_base(object, base, &a, err);
-    if (status == LRK_OK) status = put_image_adapter(root, adapter, adapter_path, err);
-    lrk_arena_free(&a);
-    if (status == LRK_OK)
-        *out = root;
-    else
-        lrk_json_free(root);
-    return status;
 }
 
 /* ---- from and to files ---- */
@@ -243,6 +179,22 @@ static lrk_status load_from_gguf(lrk_json **out, const char *path, lrk_arena *a,
     return status == LRK_OK && text ? lrk_json_parse(out, text, strlen(text), path, err) : status;
 }
 
+static lrk_status check_format(lrk_json **m, const char *path, lrk_err *err)
+{
+    const char *format = text_of(*m, "format");
+    if (!*m || (format && strcmp(format, FORMAT) == 0)) return LRK_OK;
+    lrk_json_free(*m);
+    *m = NULL;
+    return lrk_fail(err, LRK_EINPUT, "%s: format is not " FORMAT, path);
+}
+
+lrk_status lrk_manifest_load_file(lrk_json **out, const char *path, lrk_err *err)
+{
+    *out = NULL;
+    LRK_TRY(lrk_json_load(out, path, MAX_MANIFEST, err));
+    return check_format(out, path, err);
+}
+
 lrk_status lrk_manifest_load(lrk_json **out, const char *output, lrk_err *err)
 {
     lrk_arena a = lrk_arena_growing("manifest");
@@ -255,20 +207,47 @@ lrk_status lrk_manifest_load(lrk_json **out, const char *output, lrk_err *err)
     else if (gguf)
         status = load_from_gguf(out, path, &a, err);
     else if (lrk_is_file(path))
-        status = lrk_json_load(out, path, MAX_MANIFEST, err);
-    const char *format = lrk_json_string(lrk_json_get(*out, "format"), NULL);
-    if (*out && (!format || strcmp(format, FORMAT) != 0)) {
-        status = lrk_fail(err, LRK_EINPUT, "%s: format is not " FORMAT, path);
-        lrk_json_free(*out);
-        *out = NULL;
-    }
+        status = lrk_manifest_load_file(out, path, err);
+    if (status == LRK_OK) status = check_format(out, path, err);
     lrk_arena_free(&a);
     return status;
+}
+
+lrk_status lrk_manifest_of_model(lrk_json **out, const char *model, lrk_err *err)
+{
+    lrk_err why = {0};
+    const lrk_status status = lrk_manifest_load(out, model, &why);
+    if (status == LRK_OK || status == LRK_EINPUT) return LRK_OK;
+    return lrk_fail(err, status, "%s", why.text);
+}
+
+/* "owner/name" in its two parts, else the name alone. */
+static lrk_gguf_model model_of(const char *name)
+{
+    const char *slash = lrk_is_hub_name(name) ? strchr(name, '/') : NULL;
+    return slash ? (lrk_gguf_model){.name = slash + 1, .owner = name, .owner_bytes = (size_t)(slash - name)}
+                 : (lrk_gguf_model){.name = name};
+}
+
+static void put_origin(const lrk_json *m, lrk_gguf_origin *out)
+{
+    const lrk_json *base = lrk_json_get(m, "base"), *list = lrk_json_get(base, "base_model");
+    const char *name = text_of(base, "name");
+    *out = (lrk_gguf_origin){.license = text_of(base, "license"), .license_name = text_of(base, "license_name"),
+                             .license_link = text_of(base, "license_link")};
+    if (name) out->model = model_of(name);
+    if (name && lrk_json_get(m, "adapter")) out->base[out->n_bases++] = out->model;
+    const size_t most = out->n_bases ? 0 : lrk_json_size(list);
+    for (size_t i = 0; i < most && i < LRK_GGUF_BASES; i++) {
+        const char *one = lrk_json_string(lrk_json_at(list, i), NULL);
+        if (one) out->base[out->n_bases++] = model_of(one);
+    }
 }
 
 lrk_status lrk_manifest_print(const lrk_json *m, lrk_manifest_text *out, lrk_err *err)
 {
     *out = (lrk_manifest_text){.file = {{.name = LRK_MANIFEST}, {.name = LRK_MODEL_CARD}}};
+    put_origin(m, &out->origin);
     LRK_TRY(lrk_json_dump(m, 2, &out->manifest, err));
     lrk_buf_puts(&out->manifest, "\n");
     lrk_card_print(m, &out->card);

@@ -1,11 +1,17 @@
 /* generate/manifest.h -- what an output says about itself: manifest.json and a model card.
  *
  *   {"format": "lorikeet-manifest", "version": 1, "output": "PEFT adapter", "program": {name, version},
- *    "base": {"name", "sha256", "license", "architecture"},
- *    "adapter": {"modules", "rank", "alpha"},              of an image model also "name", "sha256"
- *    "combined": {"method", "adapters": [...], ...},       of several adapters as one: cli/cmd_combine.c
+ *    "base": {"name", "sha256", "license", ...},           generate/manifest_base.h
+ *    "trained_for": [{"name", "sha256"}, ...],             where that is not this base, or not this one alone
+ *    "source": {"name", "sha256"},                         of a converted model: what it was converted from
+ *    "adapter": {"modules", "rank", "alpha", "sha256"},    the hash is lrk_adapter_sha256; of an image model that of the
+ *                                                          file, which has a "name" too
+ *    "combined": {"method", "adapters": [...], ...},       of several adapters as one: lrk_manifest_new_combined
  *    "training": {...}, "data": [...], "recipe": {...}}    as far as known: train/manifest.h
  *
+ * What is made of an output says what that said: an adapter's training, data, recipe and parts go into each merge,
+ * export and combination; a model that is converted keeps all that its manifest has; one that is the base of something
+ * new has it under base.made_from.
  * A directory has it as a file, a GGUF file as the key LRK_GGUF_FILE manifest.json, a safetensors file by itself as
  * a note of that name.
  * The card, README.md, is made of it: the front matter that the Hugging Face hub reads, tables, and
@@ -19,8 +25,8 @@
 #define LRK_MANIFEST "manifest.json"
 #define LRK_MODEL_CARD "README.md"
 
-/* A manifest for the caller to free. base NULL: the adapter's word on it. adapter NULL: none. What was
- * there of training, data and recipe in `from` (the adapter's own manifest, or NULL) is taken over. */
+/* A manifest for the caller to free. base NULL: the adapter's word on it. adapter NULL: none, a model is converted. `from`:
+ * the adapter's own manifest, or NULL; the base's is found beside it or in it. */
 lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weights *base,
                             const lrk_adapter *adapter, const lrk_json *from, lrk_err *err);
 
@@ -29,8 +35,25 @@ lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weight
 lrk_status lrk_manifest_new_image(lrk_json **out, const lrk_safetensors *base, const lrk_image_adapter *adapter,
                                   const char *adapter_path, lrk_err *err);
 
-/* Sets what `from`, a manifest or NULL, knows of a training: its "training", "data" and "recipe". */
+/* Of several adapters as one. combined: method and figures, which this takes over and adds "adapters" to: [{"name",
+ * "sha256" of the file, "weight", "base", "training", "data", "recipe", ...}]. */
+typedef struct lrk_manifest_part {
+    const char *path;
+    const lrk_adapter *adapter;
+    const lrk_json *manifest; /* its own, or NULL */
+    double weight;
+} lrk_manifest_part;
+lrk_status lrk_manifest_new_combined(lrk_json **out, const lrk_adapter *adapter, const lrk_manifest_part *part, size_t n,
+                                     lrk_json *combined, lrk_err *err);
+
+/* An object with format, version, output and program. */
+lrk_json *lrk_manifest_blank(const char *output);
+
+/* Sets what `from`, a manifest or NULL, knows of a training: its "training", "data", "recipe" and "combined". */
 void lrk_manifest_keep(lrk_json *object, const lrk_json *from);
+
+/* Adds the bases that an adapter with this manifest (or NULL) was trained for to a list, each once. */
+void lrk_manifest_add_trained_for(lrk_json *list, const lrk_adapter *adapter, const lrk_json *from);
 
 /* Sets "name" and the "sha256" of all of the file at path. */
 lrk_status lrk_manifest_put_file(lrk_json *object, const char *name, const char *path, lrk_err *err);
@@ -38,10 +61,17 @@ lrk_status lrk_manifest_put_file(lrk_json *object, const char *name, const char 
 /* That of a directory or a GGUF file; *out NULL where there is none. LRK_EINPUT where it is no manifest. */
 lrk_status lrk_manifest_load(lrk_json **out, const char *output, lrk_err *err);
 
-/* Both texts, and the files to hand to a merge; they point into it. */
+/* A manifest.json by itself. */
+lrk_status lrk_manifest_load_file(lrk_json **out, const char *path, lrk_err *err);
+/* The same of a model: *out NULL also where it has a file of this name that is something else. */
+lrk_status lrk_manifest_of_model(lrk_json **out, const char *model, lrk_err *err);
+
+/* Both texts, the files to hand to a merge, and what a GGUF file says of itself in keys; files point into it, the
+ * keys into the manifest. */
 typedef struct lrk_manifest_text {
     lrk_buf manifest, card;
     lrk_merge_file file[2];
+    lrk_gguf_origin origin;
 } lrk_manifest_text;
 lrk_status lrk_manifest_print(const lrk_json *m, lrk_manifest_text *out, lrk_err *err);
 void lrk_manifest_text_free(lrk_manifest_text *t); /* may be called on a zeroed one */

@@ -8,9 +8,7 @@ static const char *word(const lrk_json *object, const char *key)
     return lrk_json_string(lrk_json_get(object, key), NULL);
 }
 
-/* "owner/name" of letters, digits, ".", "_" and "-", as the hub has them: front matter may name
- * nothing else. */
-static bool hub_name(const char *s)
+bool lrk_is_hub_name(const char *s)
 {
     static const char allowed[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -44,19 +42,23 @@ static kind kind_of(const char *output)
 static void put_front(const lrk_json *m, kind k, lrk_buf *out)
 {
     const lrk_json *base = lrk_json_get(m, "base");
-    const char *license = word(base, "license"), *name = word(base, "name");
+    static const char *const licenses[] = {"license", "license_name", "license_link"};
+    const char *name = word(base, "name");
+    const bool adapted = lrk_json_get(m, "adapter");
     lrk_buf_puts(out, "---\n");
-    if (license) {
-        lrk_buf_puts(out, "license: ");
-        lrk_json_quote(out, license, strlen(license));
+    for (size_t i = 0; i < sizeof licenses / sizeof *licenses; i++) {
+        const char *said = word(base, licenses[i]);
+        if (!said) continue;
+        lrk_buf_printf(out, "%s: ", licenses[i]);
+        lrk_json_quote(out, said, strlen(said));
         lrk_buf_puts(out, "\n");
     }
-    if (hub_name(name))
+    if (lrk_is_hub_name(name))
         lrk_buf_printf(out, "base_model: %s\nbase_model_relation: %s\n", name,
-                       k.adapter ? "adapter" : "finetune");
+                       k.adapter ? "adapter" : adapted ? "finetune" : "quantized");
     lrk_buf_printf(out, "library_name: %s\n", k.image ? "diffusers" : k.gguf ? "gguf" : k.adapter ? "peft" : "transformers");
     lrk_buf_printf(out, "pipeline_tag: %s\ntags:\n- lorikeet\n", k.image ? "text-to-image" : "text-generation");
-    lrk_buf_puts(out, lrk_json_get(m, "adapter") ? "- lora\n---\n\n" : "---\n\n");
+    lrk_buf_puts(out, adapted ? "- lora\n---\n\n" : "---\n\n");
 }
 
 static void put_row(lrk_buf *out, const char *what, const lrk_json *v)
@@ -80,13 +82,19 @@ static void put_facts(const lrk_json *m, lrk_buf *out)
                 {"base", "architecture", "architecture"},
                 {"base", "sha256", "hash of the base's weights"},
                 {"base", "license", "license of the base"},
+                {"base", "license_name", "its name"},
+                {"base", "license_link", "its text"},
+                {"source", "name", "converted from"},
+                {"source", "sha256", "hash of the weights that were converted"},
                 {"adapter", "name", "adapter"},
-                {"adapter", "sha256", "hash of the adapter's file"},
+                {"adapter", "sha256", "hash of the adapter"},
                 {"adapter", "rank", "rank of the adapter"},
                 {"adapter", "alpha", "alpha of the adapter"},
                 {"adapter", "modules", "adapted matrices"},
                 {"combined", "method", "combined by"},
-                {"combined", "residual", "share of the sum that the rank leaves out"},
+                {"combined", "density", "share of numbers kept"},
+                {"combined", "seed", "seed of those that were dropped"},
+                {"combined", "residual", "distance from the plain weighted sum, as a share of it"},
                 {"combined", "worst_residual", "the same, of the worst module"},
                 {"training", "steps", "optimizer steps"},
                 {"training", "tokens", "tokens seen"},
@@ -125,13 +133,64 @@ static void put_data(const lrk_json *m, lrk_buf *out)
     }
 }
 
-/* Four blanks make it code, whatever it holds. */
-static void put_recipe(const lrk_json *m, lrk_buf *out)
+/* A cell of a table; what is not said leaves it empty. */
+static void put_cell(lrk_buf *out, const lrk_json *v)
 {
-    const char *yaml = word(lrk_json_get(m, "recipe"), "yaml");
-    if (!yaml) return;
-    lrk_buf_puts(out, "\n## Recipe\n\nWith it, the data and the base, `lorikeet train` makes the same "
-                      "adapter again.\n\n");
+    lrk_buf_puts(out, " ");
+    if (lrk_json_is(v, LRK_JSON_STRING))
+        put_safe(out, lrk_json_string(v, NULL));
+    else if (v)
+        lrk_buf_printf(out, "%g", lrk_json_number(v));
+    lrk_buf_puts(out, " |");
+}
+
+static void put_table(const lrk_json *list, const char *const *key, size_t n, lrk_buf *out)
+{
+    for (size_t i = 0; i < lrk_json_size(list); i++) {
+        lrk_buf_puts(out, "|");
+        for (size_t k = 0; k < n; k++) put_cell(out, lrk_json_get(lrk_json_at(list, i), key[k]));
+        lrk_buf_puts(out, "\n");
+    }
+}
+
+/* Said loudly: numbers that were learned beside other weights than they stand beside now. */
+static void put_trained_for(const lrk_json *m, lrk_buf *out)
+{
+    static const char *const keys[] = {"name", "sha256"};
+    const lrk_json *list = lrk_json_get(m, "trained_for");
+    if (!lrk_json_size(list)) return;
+    lrk_buf_puts(out, "\n## Trained for another base\n\n`--any-base` was given: what was trained here was trained for the "
+                      "weights below, not, or not all of it, for those of the base model above.\n\n"
+                      "| trained for | hash of its weights |\n|---|---|\n");
+    put_table(list, keys, 2, out);
+}
+
+static void put_adapters(const lrk_json *m, lrk_buf *out)
+{
+    static const char *const keys[] = {"name", "weight", "sha256"};
+    const lrk_json *list = lrk_json_get(lrk_json_get(m, "combined"), "adapters");
+    if (!lrk_json_size(list)) return;
+    lrk_buf_puts(out, "\n## Adapters\n\nThe adapter is a combination of these.\n\n"
+                      "| adapter | weight | SHA-256 of its file |\n|---|---|---|\n");
+    put_table(list, keys, 3, out);
+}
+
+/* The model that was the base had been made of another one. */
+static void put_made_from(const lrk_json *m, lrk_buf *out)
+{
+    static const char *const keys[] = {"name", "sha256"};
+    const lrk_json *from = lrk_json_get(lrk_json_get(m, "base"), "made_from"), *base = lrk_json_get(from, "base");
+    if (!base) return;
+    lrk_buf_printf(out, "\n## The base\n\nThe base is itself %s of the model below; manifest.json has the rest under "
+                        "base.made_from.\n\n| made of | hash of its weights |\n|---|---|\n|",
+                   lrk_json_get(from, "adapter") ? "a merged model, with an adapter in it," : "a conversion");
+    for (size_t i = 0; i < 2; i++) put_cell(out, lrk_json_get(base, keys[i]));
+    lrk_buf_puts(out, "\n");
+}
+
+/* Four blanks make it code, whatever it holds. */
+static void put_code(const char *yaml, lrk_buf *out)
+{
     while (*yaml) {
         const size_t n = strcspn(yaml, "\n");
         lrk_buf_puts(out, n ? "    " : "");
@@ -139,6 +198,47 @@ static void put_recipe(const lrk_json *m, lrk_buf *out)
         lrk_buf_puts(out, "\n");
         yaml += n + (yaml[n] == '\n');
     }
+}
+
+static bool alike(const lrk_json *x, const lrk_json *y, const char *key)
+{
+    return word(x, key) && word(y, key) && strcmp(word(x, key), word(y, key)) == 0;
+}
+
+/* Of a combination each recipe once, under the adapters that it made. */
+static void put_recipes(const lrk_json *m, lrk_buf *out)
+{
+    const lrk_json *list = lrk_json_get(lrk_json_get(m, "combined"), "adapters");
+    const char *yaml = word(lrk_json_get(m, "recipe"), "yaml");
+    if (yaml) {
+        lrk_buf_puts(out, "\n## Recipe\n\nWith it, the data and the base, `lorikeet train` makes the same "
+                          "adapter again.\n\n");
+        put_code(yaml, out);
+    }
+    for (size_t i = 0; i < lrk_json_size(list); i++) {
+        const lrk_json *a = lrk_json_at(list, i);
+        size_t first = 0;
+        yaml = word(lrk_json_get(a, "recipe"), "yaml");
+        if (!yaml) continue;
+        while (first < i && !alike(lrk_json_get(a, "recipe"), lrk_json_get(lrk_json_at(list, first), "recipe"), "yaml"))
+            first++;
+        if (first < i && alike(a, lrk_json_at(list, first), "name")) continue;
+        lrk_buf_puts(out, "\n## Recipe of ");
+        put_safe(out, word(a, "name") ? word(a, "name") : "an adapter");
+        lrk_buf_puts(out, first < i ? "\n\nThe same as that of " : "\n\n");
+        if (first < i) put_safe(out, word(lrk_json_at(list, first), "name"));
+        lrk_buf_puts(out, first < i ? ".\n" : "");
+        if (first == i) put_code(yaml, out);
+    }
+}
+
+static bool recipe_known(const lrk_json *m)
+{
+    const lrk_json *list = lrk_json_get(lrk_json_get(m, "combined"), "adapters");
+    bool known = lrk_json_get(m, "recipe") || lrk_json_size(list);
+    for (size_t i = 0; i < lrk_json_size(list); i++)
+        known = known && (lrk_json_get(m, "recipe") || lrk_json_get(lrk_json_at(list, i), "recipe"));
+    return known;
 }
 
 static void put_open(const lrk_json *m, lrk_buf *out)
@@ -155,8 +255,7 @@ static void put_open(const lrk_json *m, lrk_buf *out)
                           ? "\n- data: not here; named above by its hash\n"
                           : "\n- data: not known\n");
     lrk_buf_puts(out, "- code: Lorikeet, which made this\n");
-    lrk_buf_puts(out, lrk_json_get(m, "recipe") ? "- recipe: above and in manifest.json\n"
-                                                : "- recipe: not known\n");
+    lrk_buf_puts(out, recipe_known(m) ? "- recipe: above and in manifest.json\n" : "- recipe: not known\n");
 }
 
 void lrk_card_print(const lrk_json *m, lrk_buf *out)
@@ -169,7 +268,10 @@ void lrk_card_print(const lrk_json *m, lrk_buf *out)
     lrk_buf_printf(out, "%s%s made with Lorikeet. The same as data: [manifest.json](manifest.json).\n\n",
                    output && strchr("aeiouAEIOU", *output) ? "An " : "A ", output ? output : "model");
     put_facts(m, out);
+    put_trained_for(m, out);
+    put_made_from(m, out);
+    put_adapters(m, out);
     put_data(m, out);
-    put_recipe(m, out);
+    put_recipes(m, out);
     put_open(m, out);
 }

@@ -109,10 +109,10 @@ static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
     LRK_TRY(lrk_adapter_from_model(a, &t->engine->model, err));
     a->notes = lrk_json_object();
     note(a->notes, LRK_NOTE_BASE, s->base_sha256);
-    note(a->notes, "lorikeet.tokenizer.sha256", lrk_tokenizer_sha256(s->text.tokenizer));
-    note(a->notes, "lorikeet.recipe.sha256", s->recipe_sha256);
+    note(a->notes, LRK_NOTE_TOKENIZER, lrk_tokenizer_sha256(s->text.tokenizer));
+    note(a->notes, LRK_NOTE_RECIPE, s->recipe_sha256);
     snprintf(number, sizeof number, "%llu", (unsigned long long)t->state.step);
-    note(a->notes, "lorikeet.steps", number);
+    note(a->notes, LRK_NOTE_STEPS, number);
     return LRK_OK;
 }
 
@@ -149,6 +149,7 @@ static lrk_status write_model(const lrk_training *t, const lrk_adapter *a, const
     lrk_status status = lrk_manifest_print(outputs->manifest, &text, err);
     o->extra = text.file;
     o->n_extra = 2;
+    o->origin = &text.origin;
     if (status == LRK_OK) status = lrk_merge_model(t->session->base.weights, a, o, report, err);
     lrk_manifest_text_free(&text);
     return status;

@@ -12,10 +12,20 @@ grep -q '"rank": 2' out && grep -q '"residual": 0' out || fail "JSON: $(cat out)
 expect_exit 0 "$LORIKEET" combine "$A" "$G/llama/final=-.5" --out cut --method svd --rank 2
 grep -qE "^residual: the rank leaves out [0-9.]+ % of the sum's Frobenius norm; at worst [0-9.]+ %, of model\.layers\.[01]" out ||
     fail "no residual: $(cat out)"
-grep -qE '"residual": 0\.[0-9]+' cut/manifest.json && grep -qE '^\| share of the sum that the rank leaves out \| 0\.[0-9]+ \|$' cut/README.md ||
+grep -qE '"residual": 0\.[0-9]+' cut/manifest.json && grep -qE '^\| distance from the plain weighted sum, as a share of it \| 0\.[0-9]+ \|$' cut/README.md ||
     fail "manifest: $(cat cut/manifest.json)"
 tr -d ' \n' <cut/manifest.json | grep -qF "\"sha256\":\"$(sha256sum <"$A/adapter_model.safetensors" | cut -d' ' -f1)\",\"weight\":1.0" ||
     fail "the adapters' hashes: $(cat cut/manifest.json)"
+# The methods that work on A and B by themselves say how far from the sum that is; one adapter is its own sum.
+for method in linear magnitude_prune ties dare_linear dare_ties; do
+    expect_exit 0 "$LORIKEET" combine "$A=.5" "$G/llama/final=-.5" --out "by-$method" --method $method
+    grep -qE '^residual: the distance from the plain weighted sum is [0-9.e+]+ % of the sum.s Frobenius norm; at worst [0-9.e+]+ %, of model\.layers\.[01]' out ||
+        fail "$method: no residual: $(cat out)"
+    grep -qE '"residual": [0-9.]+' by-$method/manifest.json || fail "manifest: $(cat by-$method/manifest.json)"
+done
+expect_exit 0 "$LORIKEET" combine "$A" --out itself --method linear --json
+awk -F'[:,]' '/"residual"/ { found = 1; exit !($2 < 1e-6) } END { exit !found }' out || fail "one adapter is not itself: $(cat out)"
+[ "$("$LORIKEET" combine "$A" --out exact | grep -c residual)" = 0 ] || fail "a residual of the sum itself"
 expect_error 7 'merging changed nothing' "$LORIKEET" merge --model "$G/llama" --adapter nothing --out x
 # The same whatever the threads.
 for threads in 1 2; do

@@ -1,0 +1,122 @@
+/* cli/inspect_manifest.c -- what a person asks of a manifest, a line each. */
+#include "cli/inspect_manifest.h"
+
+#include <string.h>
+
+static const char *word(const lrk_json *object, const char *key)
+{
+    return lrk_json_string(lrk_json_get(object, key), NULL);
+}
+
+static void put_quoted(lrk_buf *out, const char *before, const char *text)
+{
+    if (!text) return;
+    lrk_buf_puts(out, before);
+    lrk_json_quote(out, text, strlen(text));
+}
+
+static void put_hash(lrk_buf *out, const lrk_json *object)
+{
+    const char *hash = word(object, "sha256");
+    if (hash) lrk_buf_printf(out, ", sha256 %.64s", hash);
+}
+
+static void put_name(lrk_buf *out, const char *label, const lrk_json *object)
+{
+    const char *name = word(object, "name");
+    lrk_buf_printf(out, "  %s:", label);
+    put_quoted(out, " ", name ? name : "(no name)");
+    put_hash(out, object);
+}
+
+static void put_base(const lrk_json *m, lrk_buf *out)
+{
+    const lrk_json *base = lrk_json_get(m, "base"), *others = lrk_json_get(m, "trained_for");
+    const lrk_json *before = lrk_json_get(lrk_json_get(base, "made_from"), "base");
+    if (base) {
+        put_name(out, "base", base);
+        put_quoted(out, ", license ", word(base, "license"));
+        lrk_buf_puts(out, "\n");
+    }
+    if (before) {
+        put_name(out, "which was made of", before);
+        lrk_buf_puts(out, "\n");
+    }
+    for (size_t i = 0; i < lrk_json_size(others); i++) {
+        put_name(out, "trained for another base (--any-base)", lrk_json_at(others, i));
+        lrk_buf_puts(out, "\n");
+    }
+    if (lrk_json_get(m, "source")) {
+        put_name(out, "converted from", lrk_json_get(m, "source"));
+        lrk_buf_puts(out, "\n");
+    }
+}
+
+static void put_adapter(const lrk_json *m, lrk_buf *out)
+{
+    const lrk_json *a = lrk_json_get(m, "adapter"), *combined = lrk_json_get(m, "combined");
+    const lrk_json *parts = lrk_json_get(combined, "adapters");
+    if (a) {
+        lrk_buf_printf(out, "  adapter: rank %lld, %lld modules", (long long)lrk_json_integer(lrk_json_get(a, "rank")),
+                       (long long)lrk_json_integer(lrk_json_get(a, "modules")));
+        put_hash(out, a);
+        lrk_buf_puts(out, "\n");
+    }
+    if (!combined) return;
+    put_quoted(out, "  combined by: ", word(combined, "method"));
+    if (lrk_json_get(combined, "residual"))
+        lrk_buf_printf(out, ", %.3g %% away from the sum", 100.0 * lrk_json_number(lrk_json_get(combined, "residual")));
+    lrk_buf_puts(out, "\n");
+    for (size_t i = 0; i < lrk_json_size(parts); i++) {
+        const lrk_json *part = lrk_json_at(parts, i);
+        lrk_buf_printf(out, "  %8g of:", lrk_json_number(lrk_json_get(part, "weight")));
+        put_quoted(out, " ", word(part, "name"));
+        put_hash(out, part);
+        if (word(lrk_json_get(part, "recipe"), "sha256"))
+            lrk_buf_printf(out, ", recipe %.64s", word(lrk_json_get(part, "recipe"), "sha256"));
+        lrk_buf_puts(out, "\n");
+    }
+}
+
+static void put_data(const lrk_json *m, lrk_buf *out)
+{
+    const lrk_json *data = lrk_json_get(m, "data");
+    for (size_t i = 0; i < lrk_json_size(data); i++) {
+        const lrk_json *d = lrk_json_at(data, i);
+        put_quoted(out, "  data: ", word(d, "path"));
+        put_quoted(out, ", split ", word(d, "split"));
+        put_quoted(out, ", for ", word(d, "use"));
+        lrk_buf_printf(out, ", rows %lld", (long long)lrk_json_integer(lrk_json_get(d, "rows")));
+        put_hash(out, d);
+        lrk_buf_puts(out, "\n");
+    }
+}
+
+static void put_training(const lrk_json *m, lrk_buf *out)
+{
+    static const char *const figures[] = {"steps", "tokens", "trained_tokens", "first_loss", "last_loss", "eval_loss",
+                                          "best_eval_loss", "seed"};
+    const lrk_json *t = lrk_json_get(m, "training");
+    const char *recipe = word(lrk_json_get(m, "recipe"), "sha256");
+    if (recipe) lrk_buf_printf(out, "  recipe: sha256 %.64s\n", recipe);
+    if (!t) return;
+    const char *before = "  training: ";
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        const lrk_json *v = lrk_json_get(t, figures[i]);
+        if (!v) continue;
+        lrk_buf_printf(out, "%s%s %.9g", before, figures[i], lrk_json_number(v));
+        before = ", ";
+    }
+    lrk_buf_puts(out, "\n");
+}
+
+void lrk_inspect_manifest(const lrk_json *m, lrk_buf *out)
+{
+    put_quoted(out, "  output: ", word(m, "output"));
+    put_quoted(out, ", by lorikeet ", word(lrk_json_get(m, "program"), "version"));
+    lrk_buf_puts(out, "\n");
+    put_base(m, out);
+    put_adapter(m, out);
+    put_data(m, out);
+    put_training(m, out);
+}
