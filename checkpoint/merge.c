@@ -258,8 +258,8 @@ static lrk_status plan_head(lrk_merge_job *job, size_t *wanted, lrk_err *err)
     const lrk_adapter *a = job->adapter;
     const bool tied = !lrk_weights_find(job->base, "lm_head.weight", &head);
     *wanted = a ? a->n + a->n_whole : 0;
-    if (!tied || !a || !a->n_whole) return LRK_OK;
-    if (lrk_adapter_as_one(a)) {
+    if (!tied || (!job->untied && (!a || !a->n_whole))) return LRK_OK;
+    if (!job->untied && lrk_adapter_as_one(a)) {
         *wanted = a->n + 1;
         return LRK_OK;
     }
@@ -326,6 +326,18 @@ static lrk_status check_options(const lrk_merge_options *o, lrk_err *err)
     LRK_REQUIRE(err, empty, LRK_EUSAGE,
                 "%s: output directory not empty; remove it or name another one", o->out);
     return LRK_OK;
+}
+
+lrk_status lrk_merge_bytes(const lrk_weights *base, bool own_head, const lrk_merge_options *options, uint64_t *bytes,
+                           lrk_err *err)
+{
+    lrk_merge_report report = {0};
+    lrk_merge_job job = {.base = base, .options = options, .report = &report, .untied = own_head,
+                         .arena = lrk_arena_growing("merge")};
+    const lrk_status status = plan(&job, err);
+    *bytes = report.bytes;
+    lrk_arena_free(&job.arena);
+    return status;
 }
 
 lrk_status lrk_merge(const lrk_weights *base, const lrk_adapter *adapter,

@@ -89,4 +89,10 @@ void lrk_merge_report_put(const lrk_merge_report *r, lrk_json *object);
 lrk_status lrk_merge(const lrk_weights *base, const lrk_adapter *adapter,
                      const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err);
 
+/* The bytes of all tensors that a merge with these options would write, without writing: those of the report, for an
+ * adapter whose matrices land where the type is given or stays. own_head: the adapter parts the head from an embedding
+ * that it is tied to. Fails where the merge would find that the model has no such form. */
+lrk_status lrk_merge_bytes(const lrk_weights *base, bool own_head, const lrk_merge_options *options, uint64_t *bytes,
+                           lrk_err *err);
+
 #endif /* LRK_CHECKPOINT_MERGE_H */

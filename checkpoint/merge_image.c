@@ -204,7 +204,6 @@ static lrk_status list_items(image_job *job, lrk_err *err)
         lrk_merge_item *item = &m->item[i];
         lrk_tensor *t = &job->shape[i];
         LRK_TRY(lrk_st_view(job->base, &job->base->entry[i], t, err));
-        LRK_TRY(lrk_st_align(t, &m->arena, err));
         const size_t n = lrk_count(t), rows = t->rank && t->dim[0] ? t->dim[0] : 1;
         *item = (lrk_merge_item){.name = t->name, .out_name = t->name, .src = lrk_mat(t->dtype, rows, n / rows)};
         item->src.name = t->name;

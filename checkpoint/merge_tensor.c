@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PANEL = 1 << 20, TASK_ROWS = 8 }; /* elements of a panel; rows of a task */
+/* elements of a panel; rows of a task; rows of f32 for a worker: weights, sum, and one of any type as it is stored */
+enum { PANEL = 1 << 20, TASK_ROWS = 8, SCRATCH = 4 };
 
 typedef struct panel {
     const lrk_merge_item *item;
@@ -22,7 +23,7 @@ typedef struct panel {
     size_t first, rows; /* of the output */
     size_t row_bytes;   /* of the output */
     unsigned char *out; /* rows * row_bytes */
-    float *scratch;     /* 2 * cols for each worker */
+    float *scratch;     /* SCRATCH * cols for each worker */
     size_t *bad;        /* by task: first bad element, or SIZE_MAX */
 } panel;
 
@@ -72,17 +73,24 @@ static const float *replacement(const lrk_merge_item *item, size_t row)
     return k < lrk_rows(&w->weight) ? lrk_row(&w->weight, k) : NULL;
 }
 
+/* A row of the base where its numbers can be read: a copy in room, of cols numbers, where the file has it askew. */
+static const void *stored_row(const lrk_merge_item *item, size_t row, float *room)
+{
+    const void *there = lrk_row(&item->src, row);
+    return lrk_st_aligned(&item->src) ? there : memcpy(room, there, lrk_row_bytes(item->src.dtype, lrk_cols(&item->src)));
+}
+
 static void make_rows(void *ctx, size_t task, int worker)
 {
     const panel *p = ctx;
     const lrk_merge_item *item = p->item;
     const size_t cols = lrk_cols(&item->src), last = lrk_min(p->rows, (task + 1) * TASK_ROWS);
-    float *w = p->scratch + 2 * cols * (size_t)worker;
+    float *w = p->scratch + SCRATCH * cols * (size_t)worker;
     const bool adapted = p->adapted && item->module;
     p->bad[task] = SIZE_MAX;
     for (size_t i = task * TASK_ROWS; i < last; i++) {
         const size_t row = p->first + i;
-        const void *src = lrk_row(&item->src, src_row(item, row));
+        const void *src = stored_row(item, src_row(item, row), w + 2 * cols);
         unsigned char *out = p->out + i * p->row_bytes;
         const float *own = p->adapted ? replacement(item, row) : NULL;
         lrk_to_f32(item->src.dtype, src, cols, w);
@@ -136,7 +144,7 @@ static lrk_status walk_rows(const lrk_merge_item *item, bool adapted, visit f, v
                .limit = limit_of(item->out.dtype),
                .row_bytes = lrk_row_bytes(item->out.dtype, cols)};
     p.out = lrk_heap_alloc(lrk_min(step, rows), p.row_bytes);
-    p.scratch = lrk_heap_alloc((size_t)lrk_threads() * 2 * cols, sizeof *p.scratch);
+    p.scratch = lrk_heap_alloc((size_t)lrk_threads() * SCRATCH * cols, sizeof *p.scratch);
     p.bad = lrk_heap_alloc(step / TASK_ROWS, sizeof *p.bad);
     bool enough = false;
     lrk_status status = LRK_OK;
@@ -279,10 +287,10 @@ static lrk_status untouched_rows(const lrk_merge_item *item, bool *untouched, lr
     const size_t cols = lrk_cols(&item->src);
     *untouched = w && w->rows.n;
     if (!*untouched) return LRK_OK;
-    float *stored = lrk_heap_alloc(cols, sizeof *stored);
+    float *stored = lrk_heap_alloc(SCRATCH * cols, sizeof *stored);
     LRK_REQUIRE(err, stored, LRK_ENOMEM, "memory: no room for rows of '%s'", item->name);
     for (size_t k = 0; k < w->rows.n && *untouched; k++) {
-        lrk_to_f32(item->src.dtype, lrk_row(&item->src, (size_t)w->rows.id[k]), cols, stored);
+        lrk_to_f32(item->src.dtype, stored_row(item, (size_t)w->rows.id[k], stored + 2 * cols), cols, stored);
         *untouched = memcmp(stored, lrk_row(&w->weight, k), cols * sizeof *stored) == 0;
     }
     lrk_heap_free(stored);

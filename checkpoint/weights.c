@@ -157,7 +157,6 @@ static lrk_status list_files(lrk_weights *w, lrk_err *err)
             const lrk_st_entry *e = &w->file[f].entry[i];
             if (derived(e->name)) continue;
             LRK_TRY(lrk_st_view(&w->file[f], e, &w->tensor[w->n], err));
-            LRK_TRY(lrk_st_align(&w->tensor[w->n], &w->arena, err));
             w->n++;
         }
     }
@@ -265,6 +264,12 @@ void lrk_weights_close(lrk_weights *w)
     lrk_json_free(w->config);
     lrk_arena_free(&w->arena);
     lrk_heap_free(w);
+}
+
+lrk_status lrk_weights_align(lrk_weights *w, lrk_err *err)
+{
+    for (size_t i = 0; i < w->n; i++) LRK_TRY(lrk_st_align(&w->tensor[i], &w->arena, err));
+    return LRK_OK;
 }
 
 bool lrk_weights_find(const lrk_weights *w, const char *name, lrk_tensor *view)

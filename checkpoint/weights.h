@@ -34,6 +34,11 @@ typedef enum lrk_weights_kind { LRK_WEIGHTS_HF, LRK_WEIGHTS_GGUF } lrk_weights_k
 lrk_status lrk_weights_open(lrk_weights **w, const char *path, lrk_err *err);
 void lrk_weights_close(lrk_weights *w); /* NULL is fine */
 
+/* A safetensors header of any length is legal, so tensors may lie at any address. After this numbers can be read in
+ * place: those that lie askew are copied into memory, which may be the whole file. Whoever goes through the weights once
+ * reads them row by row instead (merge_tensor.c). */
+lrk_status lrk_weights_align(lrk_weights *w, lrk_err *err);
+
 /* A read-only view of the tensor; false when the model has none of that name. */
 bool lrk_weights_find(const lrk_weights *w, const char *name, lrk_tensor *view);
 

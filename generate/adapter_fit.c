@@ -32,7 +32,9 @@ lrk_status lrk_adapter_join(lrk_arena *arena, const char *path, lrk_tensor *a, l
     return LRK_OK;
 }
 
-static lrk_status settle(lrk_adapter *a, const lrk_weights *base, lrk_adapter_module *m, size_t number, lrk_err *err)
+/* scratch: for the weight, where the file has it askew */
+static lrk_status settle(lrk_adapter *a, const lrk_weights *base, lrk_adapter_module *m, size_t number,
+                         lrk_arena *scratch, lrk_err *err)
 {
     const lrk_beginning begin = {strcmp(a->begun, "pissa") == 0 ? LRK_BEGIN_PISSA : LRK_BEGIN_OLORA, -1};
     lrk_tensor weight, a0 = m->a, b0 = m->b, found = m->b;
@@ -44,6 +46,7 @@ static lrk_status settle(lrk_adapter *a, const lrk_weights *base, lrk_adapter_mo
     LRK_TRY(lrk_alloc(&a->arena, lrk_count(&a0), sizeof(float), m->path, &a0.data, err));
     LRK_TRY(lrk_alloc(&a->arena, lrk_count(&b0), sizeof(float), m->path, &b0.data, err));
     LRK_TRY(lrk_alloc(&a->arena, lrk_count(&b0), sizeof(float), m->path, &found.data, err));
+    LRK_TRY(lrk_st_align(&weight, scratch, err));
     const lrk_principal part = {.path = m->path, .weight = &weight, .rank = lrk_rows(&m->a), .scale = m->scale,
                                 .rng = {.site = LRK_SITE_INIT + (uint32_t)number}};
     LRK_TRY(lrk_principal_part(&part, &begin, true, a0.data, found.data, err));
@@ -60,7 +63,12 @@ lrk_status lrk_adapter_fit(lrk_adapter *a, const lrk_weights *base, bool any_has
 {
     LRK_TRY(lrk_adapter_check_base(a, base, any_hash, err));
     if (!a->begun) return LRK_OK;
-    for (size_t i = 0; i < a->n; i++) LRK_TRY(settle(a, base, &a->module[i], i, err));
+    for (size_t i = 0; i < a->n; i++) {
+        lrk_arena scratch = lrk_arena_growing("weight");
+        const lrk_status status = settle(a, base, &a->module[i], i, &scratch, err);
+        lrk_arena_free(&scratch);
+        LRK_TRY(status);
+    }
     a->rank *= 2;
     a->alpha = lrk_adapter_doubled(a->alpha, a->rslora);
     a->begun = NULL;

@@ -43,6 +43,7 @@ static lrk_status open_base(lrk_base_model *b, lrk_err *err)
 {
     if (lrk_is_dir(b->path)) LRK_TRY(check_config(b->path, err));
     LRK_TRY(lrk_weights_open(&b->weights, b->path, err));
+    LRK_TRY(lrk_weights_align(b->weights, err));
     LRK_TRY(lrk_decoder_read(&b->decoder, lrk_weights_config(b->weights), b->path, err));
     b->decoder.interleaved = lrk_weights_permuted_qk(b->weights);
     if (lrk_weights_source(b->weights) == LRK_WEIGHTS_GGUF) {

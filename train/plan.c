@@ -2,8 +2,9 @@
 #include "train/plan.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/size.h"
-#include "checkpoint/file_type.h"
+#include "checkpoint/merge.h"
 #include "train/pace.h"
 #include "train/recompute.h"
 
@@ -79,31 +80,46 @@ static lrk_status check_names(const lrk_session *s, lrk_err *err)
     return status;
 }
 
-/* The base in one type: its matrices, whose rows are whole blocks nearly always. */
-static size_t base_bytes(const lrk_session *s, lrk_dtype type)
+/* What a model has beside its tensors: the keys of a GGUF base, else the tokenizer, which goes into a file or beside it. */
+static uint64_t text_bytes(const lrk_weights *w)
 {
-    const size_t sample = 256 * 1024;
-    return (size_t)((double)lrk_decoder_parameters(&s->base.decoder) * (double)lrk_row_bytes(type, sample) /
-                    (double)sample);
+    const lrk_gguf *g = lrk_weights_gguf(w);
+    uint64_t bytes = 0;
+    if (g) return (uint64_t)(g->data - g->bytes);
+    lrk_arena a = lrk_arena_growing("path");
+    const char *tokenizer = lrk_path_join(&a, lrk_weights_path(w), "tokenizer.json");
+    lrk_map map = {0};
+    if (tokenizer && lrk_map_open(&map, tokenizer, NULL) == LRK_OK) bytes = map.size;
+    lrk_map_close(&map);
+    lrk_arena_free(&a);
+    return bytes;
 }
 
-static lrk_plan_disk count_disk(const lrk_session *s, size_t trainable)
+/* type NULL: a directory. */
+static lrk_status add_merged(const lrk_session *s, const char *type, size_t *bytes, lrk_err *err)
+{
+    const lrk_merge_options o = {.gguf = type != NULL, .type = type ? lrk_file_type_find(type) : NULL};
+    const bool as_one = lrk_whole_as_one(s->lora.whole, s->base.decoder.tied);
+    uint64_t tensors;
+    LRK_TRY(lrk_merge_bytes(s->base.weights, (s->lora.whole & (LRK_WHOLE_EMBEDDING | LRK_WHOLE_HEAD)) && !as_one, &o, &tensors, err));
+    *bytes += (size_t)(tensors + text_bytes(s->base.weights));
+    return LRK_OK;
+}
+
+static lrk_status count_disk(lrk_plan_disk *d, const lrk_session *s, size_t trainable, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
     const size_t parameters = trainable * sizeof(float);
     const uint64_t steps = s->schedule.total, every = lrk_session_save_steps(s);
     const uint64_t written = (every ? steps / every : 0) + 1 + (s->eval ? 1 : 0);
     const size_t kept = lrk_max(r->save_total_limit, 2) + 1 + (s->eval ? 1 : 0);
-    lrk_plan_disk d = {.checkpoints = 3 * parameters * (written < kept ? (size_t)written : kept),
-                       .adapter = parameters * (r->export_adapter_gguf ? 2 : 1) * (s->lora.begin.kind ? 2 : 1)};
-    if (r->export_merged) d.merged += base_bytes(s, LRK_F16);
     const lrk_strings *const lists[] = {&r->export_gguf, &r->export_ollama};
-    for (size_t i = 0; i < lists[0]->n + lists[1]->n; i++) {
-        const lrk_strings *list = lists[i >= lists[0]->n];
-        const lrk_file_type *t = lrk_file_type_find(list->item[i < lists[0]->n ? i : i - lists[0]->n]);
-        d.merged += base_bytes(s, t ? t->dtype : LRK_F16);
-    }
-    return d;
+    *d = (lrk_plan_disk){.checkpoints = 3 * parameters * (written < kept ? (size_t)written : kept),
+                         .adapter = parameters * (r->export_adapter_gguf ? 2 : 1) * (s->lora.begin.kind ? 2 : 1)};
+    if (r->export_merged) LRK_TRY(add_merged(s, NULL, &d->merged, err));
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < lists[k]->n; i++) LRK_TRY(add_merged(s, lists[k]->item[i], &d->merged, err));
+    return LRK_OK;
 }
 
 size_t lrk_plan_disk_total(const lrk_plan_disk *d)
@@ -121,7 +137,7 @@ lrk_status lrk_plan_make(lrk_plan *p, lrk_session *s, bool measure, lrk_err *err
     p->bytes.total = lrk_engine_total(&p->bytes.engine);
     if (s->device == LRK_CPU) p->bytes.total += p->bytes.weights + p->bytes.process;
     p->trainable = count_trainable(&p->bytes.engine);
-    p->disk = count_disk(s, p->trainable);
+    LRK_TRY(count_disk(&p->disk, s, p->trainable, err));
     p->flops = count_flops(s, p->trainable);
     return measure && s->device == LRK_CPU ? lrk_pace_measure(&p->seconds, s, p->trainable, err) : LRK_OK;
 }

@@ -78,6 +78,7 @@ lrk_status lrk_verify_merge(const lrk_weights *base, const lrk_adapter *adapter,
     lrk_status status = lrk_merge(base, adapter, &o, &ignored, err);
     if (status == LRK_OK) status = lrk_weights_open(&m.got, scratch, err);
     if (status == LRK_OK) status = lrk_weights_open(&m.want, dir, err);
+    if (status == LRK_OK) status = lrk_weights_align(m.want, err);
     if (status == LRK_OK) status = compare_all(&m, err);
     lrk_weights_close(m.want);
     lrk_weights_close(m.got);

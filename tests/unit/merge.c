@@ -503,6 +503,56 @@ static int clean(void **state)
     return 0;
 }
 
+/* What is said before is what is written, types that stand in for others too. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"f32",    "f16",    "bf16",   "q8_0",   "q4_0",   "q4_1",   "q5_0",   "q5_1",
+                                        "q2_k",   "q3_k_s", "q3_k_m", "q3_k_l", "q4_k_s", "q4_k_m", "q5_k_s", "q5_k_m",
+                                        "q6_k",   "iq4_nl", "iq4_xs"};
+    static const char *const bases[] = {"llama", "llama_gguf_q4_k/model.gguf", "mixtral", "gemma3"};
+    for (size_t b = 0; b < sizeof bases / sizeof *bases; b++) {
+        char path[300];
+        lrk_weights *w = NULL;
+        lrk_merge_report report;
+        lrk_err err = {0};
+        uint64_t bytes;
+        snprintf(path, sizeof path, GOLDEN "%s", bases[b]);
+        if (lrk_weights_open(&w, path, &err) != LRK_OK) fail_msg("%s", err.text);
+        for (size_t i = 0; i <= sizeof types / sizeof *types; i++) {
+            const bool gguf = i < sizeof types / sizeof *types;
+            const lrk_merge_options o = {.out = gguf ? "unit_merged.gguf" : OUT, .gguf = gguf,
+                                         .type = gguf ? lrk_file_type_find(types[i]) : NULL};
+            empty_out();
+            if (lrk_merge_bytes(w, false, &o, &bytes, &err) != LRK_OK) fail_msg("%s: %s", path, err.text);
+            assert_false(lrk_is_file("unit_merged.gguf") || lrk_is_dir(OUT));
+            if (lrk_merge(w, NULL, &o, &report, &err) != LRK_OK) fail_msg("%s: %s", path, err.text);
+            assert_int_equal(bytes, report.bytes);
+        }
+        lrk_weights_close(w);
+    }
+    empty_out();
+}
+
+/* The head that an adapter parts from the embedding counts. */
+static void test_bytes_of_own_head(void **state)
+{
+    (void)state;
+    lrk_weights *w = NULL;
+    lrk_merge_report report;
+    lrk_err err = {0};
+    uint64_t bytes;
+    const lrk_merge_options o = {.out = OUT};
+    empty_out();
+    if (merge(GOLDEN "qwen2_save_head", GOLDEN "qwen2_save_head/adapter", o, &report, &err) != LRK_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(lrk_weights_open(&w, GOLDEN "qwen2_save_head", &err), LRK_OK);
+    assert_int_equal(lrk_merge_bytes(w, true, &o, &bytes, &err), LRK_OK);
+    assert_int_equal(bytes, report.bytes);
+    lrk_weights_close(w);
+    empty_out();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -511,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_gguf_to_gguf), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_metadata),     cmocka_unit_test(test_types),
         cmocka_unit_test(test_quantized),    cmocka_unit_test(test_shards),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_overflow)};
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_bytes),        cmocka_unit_test(test_bytes_of_own_head)};
     return cmocka_run_group_tests(tests, NULL, clean);
 }
