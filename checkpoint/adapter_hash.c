@@ -36,8 +36,10 @@ void lrk_adapter_sha256(const lrk_adapter *a, char hex[65])
         add_tensor(&h, &m->b);
         add_tensor(&h, &m->m);
     }
+    /* embedding and head, in whatever order somebody put them */
+    const bool turned = a->n_whole == 2 && strcmp(a->whole[0].path, a->whole[1].path) > 0;
     for (size_t i = 0; i < a->n_whole; i++) {
-        const lrk_adapter_whole *w = &a->whole[i];
+        const lrk_adapter_whole *w = &a->whole[turned ? 1 - i : i];
         lrk_sha256_add(&h, w->path, strlen(w->path) + 1);
         add_count(&h, w->rows.n);
         for (size_t k = 0; k < w->rows.n; k++) add_count(&h, (uint64_t)w->rows.id[k]);

@@ -22,7 +22,7 @@ typedef struct certify_command {
     const char *device, *out;
     double max_kl, min_top1;
     size_t rows, threads;
-    bool json;
+    bool json, any_adapter;
     lrk_base_model base;
     lrk_model_text text;
     lrk_exam exam;
@@ -86,7 +86,6 @@ static lrk_status measure(certify_command *c, lrk_err *err)
     LRK_TRY(lrk_exam_open(&c->exam, &e, &c->text, err));
     to->exam = &c->exam;
     to->model = c->args.model;
-    to->adapter = c->args.adapter;
     to->bits = lrk_recipe_bits(r);
     to->max_kl = c->max_kl > 0.0 ? c->max_kl : r->export_max_kl;
     to->min_top1 = c->min_top1 > 0.0 ? c->min_top1 : r->export_min_top1;
@@ -97,11 +96,21 @@ static lrk_status measure(certify_command *c, lrk_err *err)
     return status;
 }
 
+/* A certificate that was good does not go for one of a call that failed. */
+static lrk_status write_out(const certify_command *c, lrk_err *err)
+{
+    bool past = false;
+    for (size_t i = 0; i < c->certificate.n; i++) past |= c->certificate.output[i].past_limit;
+    if (!past || !lrk_is_file(c->out)) return lrk_certificate_write(&c->certificate, c->out, err);
+    lrk_note("%s: is of an earlier call and stays, for an output is past its limit now", c->out);
+    return LRK_OK;
+}
+
 static lrk_status report(const certify_command *c, lrk_err *err)
 {
     const lrk_certificate *to = &c->certificate;
     lrk_buf table = {0};
-    if (c->out) LRK_TRY(lrk_certificate_write(to, c->out, err));
+    if (c->out) LRK_TRY(write_out(c, err));
     if (c->json) {
         LRK_TRY(lrk_print_json(lrk_certificate_json(to), err));
     } else {
@@ -112,6 +121,22 @@ static lrk_status report(const certify_command *c, lrk_err *err)
         LRK_TRY(status);
     }
     return lrk_certificate_check(to, err);
+}
+
+/* Whatever can be missing is missed before the first row. */
+static lrk_status look(certify_command *c, lrk_err *err)
+{
+    const lrk_exam_args *a = &c->args;
+    const lrk_recipe_datasets *const lists[] = {&a->recipe.test_datasets, &a->recipe.datasets};
+    lrk_json *before = NULL;
+    LRK_REQUIRE(err, lrk_is_file(a->model) || lrk_is_dir(a->model), LRK_EINPUT, "%s: no such file or directory", a->model);
+    const lrk_recipe_datasets *rows = lists[lists[0]->n == 0];
+    for (size_t i = 0; i < rows->n; i++)
+        LRK_REQUIRE(err, lrk_is_file(rows->item[i].path), LRK_EINPUT, "%s: no such file", rows->item[i].path);
+    if (c->out) LRK_TRY(lrk_certificate_load(&before, c->out, err));
+    lrk_json_free(before);
+    c->certificate.adapter = a->adapter;
+    return lrk_certificate_look(&c->certificate, c->any_adapter, err);
 }
 
 static lrk_status certify(certify_command *c, int argc, char **argv, lrk_err *err)
@@ -125,6 +150,7 @@ static lrk_status certify(certify_command *c, int argc, char **argv, lrk_err *er
     if (c->out) LRK_TRY(lrk_check_output(c->out, err));
     lrk_threads_set((int)c->threads);
     LRK_TRY(outputs(c, argv + run, (size_t)(argc - run), err));
+    LRK_TRY(look(c, err));
     LRK_TRY(measure(c, err));
     return report(c, err);
 }
@@ -144,6 +170,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
         {"max-kl", LRK_OPTION_REAL, &c.max_kl, false, "(0,100]"},
         {"min-top1", LRK_OPTION_REAL, &c.min_top1, false, "(0,1]"},
         {"out", LRK_OPTION_STRING, &c.out, false, NULL},
+        {"any-adapter", LRK_OPTION_FLAG, &c.any_adapter, false, NULL},
         {"json", LRK_OPTION_FLAG, &c.json, false, NULL},
         {"device", LRK_OPTION_STRING, &c.device, false, NULL},
         {"threads", LRK_OPTION_SIZE, &c.threads, false, LRK_RANGE_THREADS},
@@ -180,7 +207,9 @@ const lrk_command lrk_command_certify = {
             "  --rows N           N rows, evenly spread (32; 0: all)\n"
             "  --max-kl X         fail (exit 7) where the mean divergence is above X nats a token\n"
             "  --min-top1 X       fail where the share of equal first tokens is below X\n"
-            "  --out FILE         the certificate as JSON\n"
+            "  --any-adapter      also models that were made of another adapter than A\n"
+            "  --out FILE         the certificate as JSON; one that is there is replaced, but not by one\n"
+            "                     that fails\n"
             "  --json             the same on standard output instead of the table\n"
             "  --device D         auto (the GPU where there is one), cpu or cuda\n"
             "  --threads K        threads (0: one for each processor)\n"

@@ -89,6 +89,8 @@ static lrk_status run_import(int argc, char **argv, lrk_err *err)
     o.inputs = inputs;
     o.n_inputs = (size_t)argc;
     lrk_writers_stop_on_signal();
+    if (s == LRK_OK && lrk_is_file(o.out))
+        s = lrk_fail(err, LRK_EUSAGE, "%s: exists already; remove it or name another file", o.out);
     if (s == LRK_OK) s = lrk_import(&o, &report, err);
     if (s == LRK_OK && json)
         s = print_report_json(&o, &report, err);
@@ -104,7 +106,7 @@ static const lrk_command table[] = {
      .help =
          "usage: lorikeet data import [SPLIT=]ROWS.jsonl ... --out DATA.h5 [OPTIONS]\n"
          "\n"
-         "  --out FILE         the data set; appears when all rows are in it, or not at all\n"
+         "  --out FILE         the data set, a new file; appears when all rows are in it, or not at all\n"
          "  --shape NAME       messages, sharegpt, instruction, prompt_completion, text;\n"
          "                     default: recognised by the members of the first row\n"
          "  --prompt TEXT      for rows with other members: what comes before the answer, where\n"

@@ -124,7 +124,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     bool json = false;
     const lrk_option table[] = {{"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(table, 1, &argc, argv, err));
-    LRK_REQUIRE(err, argc >= 1, LRK_EUSAGE, "expected a recipe");
+    LRK_REQUIRE(err, argc >= 1, LRK_EUSAGE, "expected a recipe, as in\n  lorikeet plan recipes/plume.yaml learning_rate=5e-4\n"
+                "`lorikeet recipe schema` lists its keys, --help the options");
     lrk_recipe recipe;
     lrk_arena a = lrk_arena_growing("recipe");
     lrk_status status = lrk_recipe_load(&recipe, &a, argv[0], (const char *const *)argv + 1,

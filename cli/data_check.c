@@ -57,8 +57,8 @@ static void print_lengths(const lrk_check_report *r)
                bar);
     }
     if (r->special_text)
-        printf("%" PRIu64 " rows spell a special token in their text, which becomes that token\n",
-               r->special_text);
+        printf("%" PRIu64 " row%s a special token in %s text, which becomes that token\n", r->special_text,
+               r->special_text == 1 ? " spells" : "s spell", r->special_text == 1 ? "its" : "their");
 }
 
 static void print_problems(const lrk_check_report *r)
@@ -72,7 +72,7 @@ static void print_problems(const lrk_check_report *r)
                  {r->too_long, "longer than sequence_len"}};
     uint64_t sum = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (kinds[i].n) printf("wrong: %" PRIu64 " rows %s\n", kinds[i].n, kinds[i].what);
+        if (kinds[i].n) printf("wrong: %" PRIu64 " row%s %s\n", kinds[i].n, kinds[i].n == 1 ? "" : "s", kinds[i].what);
         sum += kinds[i].n;
     }
     if (r->list.n) printf("%s", r->list.data);

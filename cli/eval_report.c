@@ -111,9 +111,9 @@ static void print_comparison(const lrk_eval_report *r)
     if (r->n_scores < 2) return;
     lrk_score_compare(&r->score[0], &r->score[1], r->exam, &wins, &losses, &both);
     if (!both) return;
-    printf("\nOf the %zu rows that both answered, %zu became right and %zu became wrong (McNemar's "
+    printf("\nOf the %zu row%s that both answered, %zu became right and %zu became wrong (McNemar's "
            "p = %.2g).\n",
-           both, wins, losses, lrk_mcnemar(wins, losses));
+           both, both == 1 ? "" : "s", wins, losses, lrk_mcnemar(wins, losses));
 }
 
 /* How many answers of the last score were cut off, and how many of each class there are. */

@@ -189,30 +189,68 @@ lrk_status lrk_check_directory_name(const char *path, lrk_err *err)
     return LRK_OK;
 }
 
-/* The next part of a path, its length in n; NULL at the end. */
-static const char *next_part(const char **at, size_t *n)
+/* Takes the last part off; false where there is none to take. */
+static bool cut_last(char *path)
 {
-    for (;;) {
-        const char *part = *at + strspn(*at, "/");
-        *n = strcspn(part, "/");
-        *at = part + *n;
-        if (*n != 1 || *part != '.') return *n ? part : NULL;
+    char *slash = strrchr(path, '/');
+    if (!slash || !path[1]) return false;
+    slash[slash == path] = '\0';
+    return true;
+}
+
+/* Adds what is not there yet to a path without links: "." and ".." as they will be meant once it is there. */
+static void add_parts(lrk_buf *to, const char *rest)
+{
+    while (*(rest += strspn(rest, "/"))) {
+        const size_t n = strcspn(rest, "/");
+        if (n == 2 && memcmp(rest, "..", 2) == 0) {
+            if (!to->failed && cut_last(to->data)) to->n = strlen(to->data);
+        } else if (n != 1 || *rest != '.') {
+            lrk_buf_printf(to, "%s%.*s", to->n > 1 ? "/" : "", (int)n, rest);
+        }
+        rest += n;
     }
+}
+
+/* The path from the root, of something that need not be there: what is there without its links, then the rest. */
+static lrk_status whole_path(const char *path, lrk_buf *out, lrk_err *err)
+{
+    lrk_arena a = lrk_arena_growing("path");
+    char *head = lrk_strdup(&a, path);
+    const char *there = NULL;
+    LRK_REQUIRE(err, head, LRK_ENOMEM, "memory: no room for a path");
+    while (*head && !lrk_is_dir(head)) {
+        char *slash = strrchr(head, '/');
+        if (slash == head)
+            head[1] = '\0';
+        else
+            *(slash ? slash : head) = '\0';
+    }
+    there = lrk_path_absolute(&a, *head ? head : ".");
+    if (there) {
+        lrk_buf_puts(out, there);
+        add_parts(out, path + strlen(head));
+    }
+    const lrk_status status = there ? lrk_buf_check(out, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    lrk_arena_free(&a);
+    return status;
 }
 
 lrk_status lrk_outputs_apart(const char *a, const char *b, lrk_err *err)
 {
-    const char *x = a, *y = b;
-    bool same = (*a == '/') == (*b == '/');
-    while (same) {
-        size_t n, m;
-        const char *p = next_part(&x, &n), *q = next_part(&y, &m);
-        if (!p || !q) break;
-        same = n == m && memcmp(p, q, n) == 0;
+    lrk_buf x = {0}, y = {0};
+    lrk_status status = whole_path(a, &x, err);
+    if (status == LRK_OK) status = whole_path(b, &y, err);
+    if (status == LRK_OK) {
+        const size_t n = x.n < y.n ? x.n : y.n;
+        const char after = x.n < y.n ? y.data[n] : x.data[n];
+        if (memcmp(x.data, y.data, n) == 0 && (after == '\0' || after == '/' || n == 1))
+            status = lrk_fail(err, LRK_EUSAGE, "%s and %s: one output would lie at or inside the other; name them apart",
+                              a, b);
     }
-    LRK_REQUIRE(err, !same, LRK_EUSAGE, "%s and %s: one output would lie at or inside the other; name them apart", a,
-                b);
-    return LRK_OK;
+    lrk_buf_free(&x);
+    lrk_buf_free(&y);
+    return status;
 }
 
 lrk_status lrk_output_is_free(const char *path, bool directory, lrk_err *err)

@@ -33,6 +33,7 @@ typedef struct lrk_token_options {
     size_t sequence_len; /* 0: no limit */
     lrk_long_rows long_rows;
     const char *cache_dir; /* NULL: beside the data set */
+    const char *name;      /* of the data set in messages about its rows, as somebody gave it; NULL: its path */
 } lrk_token_options;
 
 typedef struct lrk_token_report {

@@ -137,7 +137,7 @@ static lrk_status all_rows(writer *w, lrk_err *err)
 static lrk_status refuse_rows(writer *w, lrk_err *err)
 {
     const lrk_token_options *o = w->job->o;
-    const char *path = lrk_dataset_path(w->job->data);
+    const char *path = o->name ? o->name : lrk_dataset_path(w->job->data);
     const char *more_long = w->long_rows.n > LISTED ? ", ..." : "";
     const char *more_untrained = w->untrained.n > LISTED ? ", ..." : "";
     LRK_REQUIRE(err, !w->long_rows.n, LRK_EINPUT,

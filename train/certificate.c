@@ -3,9 +3,12 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "generate/manifest.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define FORMAT "lorikeet-certificate"
 
 static bool is_past(const lrk_certificate *c, const lrk_fidelity *f)
 {
@@ -13,12 +16,14 @@ static bool is_past(const lrk_certificate *c, const lrk_fidelity *f)
            (c->min_top1 > 0.0 && f->top1.value < c->min_top1);
 }
 
+static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
+
 static lrk_status certify_output(const lrk_certificate *c, lrk_fidelity_model *reference,
                                  lrk_output *o, lrk_err *err)
 {
     lrk_fidelity_model *model;
     char line[400];
-    snprintf(line, sizeof line, "%s against base + adapter on %zu rows", o->name, c->exam->n);
+    snprintf(line, sizeof line, "%s against base + adapter on %zu row%s", o->name, c->exam->n, plural(c->exam->n));
     lrk_log_line(line);
     LRK_TRY(lrk_fidelity_open(&model, o->path, NULL, LRK_AS_STORED, c->device, c->exam, err));
     const lrk_status status =
@@ -27,6 +32,53 @@ static lrk_status certify_output(const lrk_certificate *c, lrk_fidelity_model *r
     o->measured = status == LRK_OK;
     o->past_limit = o->measured && is_past(c, &o->fidelity);
     return status;
+}
+
+/* ---- what is there ---- */
+
+static lrk_status count_bytes(lrk_output *o, lrk_err *err)
+{
+    lrk_weights *w;
+    LRK_TRY(lrk_weights_open(&w, o->path, err));
+    const lrk_gguf *g = lrk_weights_gguf(w);
+    o->bytes = 0;
+    for (size_t i = 0; g && i < g->n_tensors; i++) o->bytes += g->tensor[i].bytes;
+    for (size_t i = 0; !g && i < lrk_weights_count(w); i++) o->bytes += lrk_bytes(lrk_weights_at(w, i));
+    lrk_weights_close(w);
+    return LRK_OK;
+}
+
+static lrk_status check_adapter(const lrk_certificate *c, const lrk_output *o, const char *hash, lrk_err *err)
+{
+    lrk_json *m;
+    LRK_TRY(lrk_manifest_of_model(&m, o->path, err));
+    const char *made_of = lrk_json_string(lrk_json_get(lrk_json_get(m, "adapter"), "sha256"), NULL);
+    lrk_status status = LRK_OK;
+    if (made_of && strcmp(made_of, hash) != 0)
+        status = lrk_fail(err, LRK_EINPUT,
+                          "%s: by its manifest it was made of another adapter, with hash %.16s..., and not of %s, with hash "
+                          "%.16s...; name the one that is in it with --adapter, or measure all the same with --any-adapter",
+                          o->name, made_of, c->adapter, hash);
+    lrk_json_free(m);
+    return status;
+}
+
+lrk_status lrk_certificate_look(const lrk_certificate *c, bool any_adapter, lrk_err *err)
+{
+    lrk_adapter a = {0};
+    char hash[65] = "";
+    if (c->adapter) {
+        LRK_TRY(lrk_adapter_load(&a, c->adapter, err));
+        if (!a.begun) lrk_adapter_sha256(&a, hash); /* of one that has begun the hash is known beside its base alone */
+        lrk_adapter_free(&a);
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        const char *path = c->output[i].path;
+        LRK_REQUIRE(err, lrk_is_file(path) || lrk_is_dir(path), LRK_EINPUT, "%s: no such file or directory", path);
+        LRK_TRY(count_bytes(&c->output[i], err));
+        if (*hash && !any_adapter) LRK_TRY(check_adapter(c, &c->output[i], hash, err));
+    }
+    return LRK_OK;
 }
 
 lrk_status lrk_certify(const lrk_certificate *c, lrk_err *err)
@@ -51,8 +103,9 @@ void lrk_certificate_table(const lrk_certificate *c, lrk_buf *out)
         if ((int)strlen(c->output[i].name) > width) width = (int)strlen(c->output[i].name);
     if (!c->n || !c->output[0].measured) return;
     const lrk_fidelity *first = &c->output[0].fidelity;
-    lrk_buf_printf(out, "against base%s + adapter (loss %.4f) on %zu rows, %zu tokens:\n",
-                   c->bits == LRK_AS_STORED ? "" : " in NF4", first->reference_loss, first->rows, first->tokens);
+    lrk_buf_printf(out, "against base%s + adapter (loss %.4f) on %zu row%s, %zu token%s:\n",
+                   c->bits == LRK_AS_STORED ? "" : " in NF4", first->reference_loss, first->rows, plural(first->rows),
+                   first->tokens, plural(first->tokens));
     lrk_buf_printf(out, "%-*s  %9s  %9s  %11s  %7s\n", width, "output", "KL mean", "KL 99 %", "same top-1",
                    "loss");
     for (size_t i = 0; i < c->n; i++) {
@@ -89,21 +142,40 @@ static void put_fidelity(lrk_json *o, const lrk_fidelity *f)
     put_real(o, "reference_loss", f->reference_loss);
 }
 
-static lrk_json *output_json(const lrk_output *from)
+/* What an earlier certificate knows of an output that was not made now. */
+static void keep_ledger(lrk_json *o, const char *name, const lrk_json *before)
+{
+    static const char *const kept[] = {"merged", "carried", "change"};
+    const lrk_json *outputs = lrk_json_get(before, "outputs");
+    for (size_t i = 0; i < lrk_json_size(outputs); i++) {
+        const lrk_json *from = lrk_json_at(outputs, i);
+        const char *path = lrk_json_string(lrk_json_get(from, "path"), NULL);
+        for (size_t k = 0; path && strcmp(path, name) == 0 && k < sizeof kept / sizeof *kept; k++) {
+            lrk_json *v = lrk_json_get(from, kept[k]);
+            if (v) lrk_json_set(o, kept[k], lrk_json_ref(v));
+        }
+    }
+}
+
+static lrk_json *output_json(const lrk_output *from, const lrk_json *before)
 {
     lrk_json *o = lrk_json_object();
     lrk_json_set_text(o, "path", from->name);
-    if (from->report.merged) lrk_merge_report_put(&from->report, o);
+    lrk_json_set_count(o, "bytes", from->bytes);
+    if (from->report.merged)
+        lrk_merge_report_put(&from->report, o);
+    else
+        keep_ledger(o, from->name, before);
     if (from->measured) put_fidelity(o, &from->fidelity);
     lrk_json_set(o, "kept", lrk_json_new_bool(!from->past_limit));
     return o;
 }
 
-lrk_json *lrk_certificate_json(const lrk_certificate *c)
+static lrk_json *to_json(const lrk_certificate *c, const lrk_json *before)
 {
     lrk_json *root = lrk_json_object(), *program = lrk_json_object(), *reference = lrk_json_object();
     lrk_json *limits = lrk_json_object(), *outputs = lrk_json_array();
-    lrk_json_set_text(root, "format", "lorikeet-certificate");
+    lrk_json_set_text(root, "format", FORMAT);
     lrk_json_set(root, "version", lrk_json_new_integer(1));
     lrk_json_set_text(program, "name", "lorikeet");
     lrk_json_set_text(program, "version", LRK_VERSION);
@@ -119,15 +191,34 @@ lrk_json *lrk_certificate_json(const lrk_certificate *c)
     if (c->max_kl > 0.0) put_real(limits, "max_kl", c->max_kl);
     if (c->min_top1 > 0.0) put_real(limits, "min_top1", c->min_top1);
     lrk_json_set(root, "limits", limits);
-    for (size_t i = 0; i < c->n; i++) lrk_json_add(outputs, output_json(&c->output[i]));
+    for (size_t i = 0; i < c->n; i++) lrk_json_add(outputs, output_json(&c->output[i], before));
     lrk_json_set(root, "outputs", outputs);
     return root;
 }
 
+lrk_json *lrk_certificate_json(const lrk_certificate *c) { return to_json(c, NULL); }
+
+lrk_status lrk_certificate_load(lrk_json **out, const char *path, lrk_err *err)
+{
+    enum { MAX_CERTIFICATE = 64 << 20 };
+    *out = NULL;
+    if (!lrk_is_file(path)) return LRK_OK;
+    const lrk_status status = lrk_json_load(out, path, MAX_CERTIFICATE, NULL);
+    const char *format = lrk_json_string(lrk_json_get(*out, "format"), NULL);
+    if (status == LRK_OK && format && strcmp(format, FORMAT) == 0) return LRK_OK;
+    lrk_json_free(*out);
+    *out = NULL;
+    return lrk_fail(err, LRK_EUSAGE, "%s: is there and no certificate; remove it or name another file", path);
+}
+
 lrk_status lrk_certificate_write(const lrk_certificate *c, const char *path, lrk_err *err)
 {
-    lrk_json *v = lrk_certificate_json(c);
+    lrk_json *before;
+    LRK_TRY(lrk_certificate_load(&before, path, err));
+    lrk_json *v = to_json(c, before);
     const lrk_status status = lrk_json_save(v, path, err);
+    if (status == LRK_OK && before) lrk_note("%s: replaces the certificate of an earlier call", path);
+    lrk_json_free(before);
     lrk_json_free(v);
     return status;
 }

@@ -49,7 +49,8 @@ static lrk_status open_entry(lrk_corpus *c, const lrk_recipe *r, const lrk_recip
     const char *kind = lrk_dataset_kind(d);
     const bool conversations = strcmp(kind, "chat") == 0 || strcmp(kind, "mixed") == 0;
     lrk_dataset_close(d);
-    lrk_token_options o = {.sequence_len = r->sequence_len,
+    lrk_token_options o = {.name = e->path,
+                           .sequence_len = r->sequence_len,
                            .long_rows = rows[r->excess_length_strategy],
                            .chat = {.roles_to_train = r->roles_to_train.item,
                                     .n_roles_to_train = r->roles_to_train.n,

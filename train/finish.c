@@ -238,6 +238,19 @@ static lrk_status remove_output(const char *path, lrk_err *err)
     return status;
 }
 
+static void note_removed(const lrk_certificate *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        if (!c->output[i].past_limit) continue;
+        lrk_note("%s: was past the limit and is removed", c->output[i].path);
+        n++;
+    }
+    if (n)
+        lrk_note("the adapter stays; `lorikeet train RECIPE --resume` with another export.max_kl or export.min_top1 (0: no "
+                 "limit) makes %s again and keeps %s, as does `lorikeet merge`", n == 1 ? "it" : "them", n == 1 ? "it" : "them");
+}
+
 /* How far the merged models are from base + adapter. One past a limit does not stay. */
 static lrk_status certify(const lrk_training *t, merged_outputs *outputs, lrk_err *err)
 {
@@ -257,11 +270,13 @@ static lrk_status certify(const lrk_training *t, merged_outputs *outputs, lrk_er
         status = lrk_exam_open(&exam, &e, &s->text, err);
         c.exam = &exam;
     }
+    if (status == LRK_OK) status = lrk_certificate_look(&c, true, err);
     if (status == LRK_OK) status = lrk_certify(&c, err);
     if (status == LRK_OK) status = lrk_certificate_write(&c, path, err);
     if (status == LRK_OK) status = note_table(&c, err);
     for (size_t i = 0; status == LRK_OK && i < c.n; i++)
         if (c.output[i].past_limit) status = remove_output(c.output[i].path, err);
+    if (status == LRK_OK) note_removed(&c);
     if (status == LRK_OK) status = lrk_certificate_check(&c, err);
     lrk_exam_close(&exam);
     return status;

@@ -63,3 +63,51 @@ expect_error 2 'expected a run directory, or --model' "$LORIKEET" certify
 expect_error 3 'so it is no run directory' "$LORIKEET" certify "$G"
 expect_exit 0 "$LORIKEET" certify --model "$G" --adapter run/adapter --data rows.jsonl --rows 0 run/merged
 expect_error 2 'expected a run directory, or --model' "$LORIKEET" certify --model "$G" --data rows.jsonl
+
+# What can be missing is missed before anything is computed.
+C=("$LORIKEET" certify --model "$G" --adapter run/adapter --data rows.jsonl)
+expect_error 3 'gone: no such file or directory' "$LORIKEET" certify --model gone --data rows.jsonl run/merged
+expect_error 3 'gone: no such directory' "$LORIKEET" certify --model "$G" --adapter gone --data rows.jsonl run/merged
+expect_error 3 'gone.jsonl: no such file' "$LORIKEET" certify --model "$G" --data gone.jsonl run/merged
+expect_error 3 'gone.gguf: no such file or directory' "${C[@]}" run/merged gone.gguf
+head -c 3000 run/merged-q4_0.gguf >cut.gguf
+expect_error 3 'cut.gguf' "${C[@]}" run/merged cut.gguf
+! grep -q 'against base' err || fail "something was measured first: $(cat err)"
+# A model that another adapter was merged into, by its manifest: in a directory, in a file, in a bundle.
+expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=another seed=9
+for merged in merged merged-q4_0.gguf ollama-q8_0; do
+    expect_error 3 'by its manifest it was made of another adapter, with hash ' "${C[@]}" another/$merged
+    expect_exit 0 "${C[@]}" --any-adapter another/$merged
+done
+expect_exit 0 "$LORIKEET" certify another
+# The same adapter in another form is the same adapter.
+expect_exit 0 "$LORIKEET" export --adapter run/adapter --model "$G" --peft again --gguf again.gguf
+expect_exit 0 "$LORIKEET" convert --adapter again.gguf --base "$G" --out back
+for adapter in again back; do
+    expect_exit 0 "$LORIKEET" certify --model "$G" --adapter $adapter --data rows.jsonl run/merged
+done
+# A certificate replaces one, and says so; one that fails does not, and another file is not one.
+expect_exit 0 "${C[@]}" --out c.json run/merged
+! grep -q replaces err || fail "nothing was there: $(cat err)"
+expect_exit 0 "${C[@]}" --out c.json --rows 1 run/merged run/merged-q4_0.gguf
+grep -q 'c.json: replaces the certificate of an earlier call' err || fail "no word of it: $(cat err)"
+grep -q ' on 1 row, [0-9]* token' out || fail "one row: $(cat out)"
+cp c.json before.json
+expect_error 7 'the limit is 1e-05' "${C[@]}" --out c.json --max-kl 1e-5 run/merged-q4_0.gguf
+grep -q 'c.json: is of an earlier call and stays' err && cmp c.json before.json || fail "a good certificate is gone: $(cat err)"
+expect_error 2 'rows.jsonl: is there and no certificate' "${C[@]}" --out rows.jsonl run/merged
+# The ledger of a merge that was done before stays known, and bytes are a number.
+cp run/certificate.json first.json
+expect_exit 0 "$LORIKEET" certify run --out run/certificate.json
+cmp <(grep -E '"(merged|carried|bytes|largest)"' first.json) <(grep -E '"(merged|carried|bytes|largest)"' run/certificate.json) ||
+    fail "the ledger is another: $(cat run/certificate.json)"
+rm run/certificate.json run/merged-q4_0.gguf
+expect_exit 0 "$LORIKEET" train recipe.yaml --resume
+[ "$(grep -cE '^ *"bytes": [1-9][0-9]*' run/certificate.json)" = 3 ] || fail "bytes: $(cat run/certificate.json)"
+
+# Past the limit: which output went, and how to keep it.
+expect_exit 7 "$LORIKEET" train recipe.yaml output_dir=kept export.max_kl=1e-5
+grep -q 'kept/merged-q4_0.gguf: was past the limit and is removed' err && grep -q -- '--resume.* export.max_kl' err ||
+    fail "no word of what is gone: $(cat err)"
+expect_exit 0 "$LORIKEET" train recipe.yaml --resume output_dir=kept export.max_kl=0
+[ -s kept/merged-q4_0.gguf ] || fail "what is wanted again is not made: $(cat err)"

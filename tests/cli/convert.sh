@@ -147,6 +147,16 @@ for names in 'same/x same/x' 'same/x ./same//x/' 'same/x same/x/in' 'same/x/in s
         --model "$G/llama" --gguf "${names% *}" --peft "${names#* }"
     [ ! -e same ] || fail "$names: something was written"
 done
+# by whatever name: through .., a link to a folder, or from the root
+mkdir real
+ln -s real link
+for names in 'real/x link/x' 'none/../same same' 'real/../same same' "same $PWD/same" 'link/x/in real/x' './link/../same same'; do
+    expect_error 2 'one output would lie at or inside the other' "$LORIKEET" export --adapter "$G/llama/adapter" \
+        --model "$G/llama" --gguf "${names% *}" --peft "${names#* }"
+    [ ! -e same ] && [ -z "$(ls real)" ] || fail "$names: something was written"
+done
+expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --model "$G/llama" --gguf real/x --peft link/xx
+rm -r real link
 expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --model "$G/llama" --gguf x.gguf --peft x.d
 rm -r x.gguf x.d
 expect_error 2 'nosuch' "$LORIKEET" export --adapter "$G/llama/adapter" --model "$G/llama" --gguf x.gguf --peft x.d \

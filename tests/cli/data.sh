@@ -93,7 +93,13 @@ expect_error 3 'cut.h5: ' "$LORIKEET" data check cut.h5
 expect_error 3 'train.jsonl: not an HDF5 file' "$LORIKEET" data check train.jsonl
 expect_error 3 'none.h5: ' "$LORIKEET" data check none.h5
 expect_error 3 'no split' "$LORIKEET" data show d.h5 --model "$T" --split nowhere
-expect_error 2 'is no data set' "$LORIKEET" data import test.jsonl --out train.jsonl --shape text
+# what is there stays, a data set too
+cp d.h5 before.h5
+for there in train.jsonl d.h5; do
+    expect_error 2 "$there: exists already; remove it or name another file" \
+        "$LORIKEET" data import test.jsonl --out $there --prompt '{nl}' --completion '{target}'
+done
+cmp d.h5 before.h5 || fail "the data set has changed"
 printf '{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n' >chat.jsonl
 expect_exit 0 "$LORIKEET" data import chat.jsonl --out chat.h5
 expect_exit 0 "$LORIKEET" data show chat.h5 --model "$T"
@@ -107,15 +113,16 @@ expect_exit 0 "$LORIKEET" data import calls.jsonl --out calls.h5
 expect_error 3 'calls.jsonl:1: messages[1].content is null, and the chat template is not made for that; write ""' \
     "$LORIKEET" data show calls.h5 --model "$T" --chat-template chatml
 
-# every write, sync and rename that fails leaves what was there before
-cp d.h5 before.h5
+# every write, sync and rename that fails leaves nothing, or, where it was the folder's sync, all of it
 for n in 1 2 3 5 8 12 16 17 18; do
     for kind in write sync rename open kill; do
         got=0
-        LRK_FAULT=$kind:$n import d.h5 >out 2>err || got=$?
+        rm -f new.h5
+        LRK_FAULT=$kind:$n import new.h5 >out 2>err || got=$?
         [ "$got" = 0 ] || [ "$got" = 4 ] || [ "$got" = 137 ] || { cat err; fail "$kind:$n: exit $got"; }
-        cmp -s d.h5 before.h5 || fail "$kind:$n: the data set has changed"
-        [ "$kind" = kill ] && rm -f d.h5.tmp-*
+        [ "$got" != 0 ] || [ -e new.h5 ] || fail "$kind:$n: fine, and no data set"
+        [ ! -e new.h5 ] || cmp -s d.h5 new.h5 || fail "$kind:$n: exit $got, and another data set"
+        [ "$kind" = kill ] && rm -f new.h5.tmp-*
         [ "$(ls -A | grep -c tmp-)" = 0 ] || fail "$kind:$n left a temporary file"
     done
 done

@@ -266,3 +266,12 @@ expect_error 2 'link: is a file, expected a directory' "${train[@]}" output_dir=
 cmp recipe.yaml thesis.txt && [ -L link ] || fail "a refused run took the file that was in its place"
 [ ! -e never ] || fail "a refused run left its directory: $(ls -A never)"
 [ "$(find . -name '*tmp-*' | wc -l)" = 0 ] || fail "a temporary file is left"
+
+# The data set that is wrong is named as it was given, and not the cache that was made of it.
+expect_error 3 'rows.jsonl: ' "${train[@]}" output_dir=short sequence_len=16
+grep -qE 'error: rows.jsonl: [0-9]+ of [0-9]+ rows are longer than sequence_len 16: rows.jsonl:[0-9]+ ' err ||
+    fail "another name: $(cat err)"
+# A command that lacks its recipe shows one.
+for command in train plan; do
+    expect_error 2 "  lorikeet $command recipes/plume.yaml" "$LORIKEET" $command
+done

