@@ -7,6 +7,7 @@ static int take_buffer(lrk_tape *t, size_t bytes)
     for (size_t i = 0; i < t->n_buffers; i++) {
         if (t->buffers[i].refs == 0 && t->buffers[i].bytes == bytes) {
             t->buffers[i].refs = 1;
+            t->buffers[i].node = -1;
             return (int)i;
         }
     }
@@ -20,23 +21,60 @@ static int take_buffer(lrk_tape *t, size_t bytes)
         t->buffers = grown;
         t->buffer_capacity = capacity;
     }
-    lrk_grad_buffer b = {.bytes = bytes, .refs = 1};
+    lrk_grad_buffer b = {.bytes = bytes, .refs = 1, .node = -1};
     if (lrk_alloc(t->memory.step, bytes, 1, "gradient", &b.data, &t->err) != LRK_OK) return -1;
     t->buffers[t->n_buffers] = b;
     return (int)t->n_buffers++;
 }
 
+/* The columns that are v's home, in the buffer that its neighbours have theirs in or that becomes it; -1: somebody has
+ * them. */
+static int take_columns(lrk_tape *t, const lrk_var *v)
+{
+    const int node = v->home / LRK_MAX_OUT;
+    const unsigned mine = 1u << v->home % LRK_MAX_OUT;
+    for (size_t i = 0; i < t->n_buffers; i++) {
+        lrk_grad_buffer *b = &t->buffers[i];
+        if (b->refs == 0 || b->node != node) continue;
+        if (b->taken & mine) return -1;
+        b->taken |= mine;
+        b->refs++;
+        return (int)i;
+    }
+    const lrk_tensor *first = &t->nodes[node].out[0]->value;
+    const int buffer = take_buffer(t, lrk_rows(first) * lrk_row_bytes(first->dtype, first->stride));
+    if (buffer < 0) return -1;
+    t->buffers[buffer].node = node;
+    t->buffers[buffer].taken = mine;
+    return buffer;
+}
+
 static void set_buffer(lrk_tape *t, lrk_var *v, int buffer)
 {
+    const lrk_grad_buffer *b = &t->buffers[buffer];
     v->buffer = buffer;
     v->grad = lrk_like(&v->value);
-    v->grad.data = buffer < 0 ? NULL : t->buffers[buffer].data;
+    v->grad.data = b->data;
+    if (b->node < 0) return;
+    lrk_var *const *out = t->nodes[b->node].out;
+    size_t before = 0;
+    for (int i = 0; i < v->home % LRK_MAX_OUT; i++) before += lrk_cols(&out[i]->value);
+    v->grad.stride = out[0]->value.stride;
+    if (b->data) v->grad.data = (char *)b->data + lrk_row_bytes(v->grad.dtype, before);
 }
 
 static void release(lrk_tape *t, lrk_var *v)
 {
     if (v && v->buffer >= 0) t->buffers[v->buffer].refs--;
     if (v) v->buffer = -1;
+}
+
+/* Whether v may add to its buffer, or hand it on: nobody shares it. Columns are one result's, or go from one to what it
+ * was made of in place. */
+static bool alone(const lrk_tape *t, const lrk_var *v)
+{
+    const lrk_grad_buffer *b = &t->buffers[v->buffer];
+    return b->refs == 1 || b->node >= 0;
 }
 
 /* A buffer of v's own with the content of `from`. */
@@ -55,7 +93,7 @@ static bool copy_buffer(lrk_tape *t, lrk_var *v, int from)
 static bool unshare(lrk_tape *t, lrk_var *v)
 {
     const int shared = v->buffer;
-    if (t->buffers[shared].refs == 1) return true;
+    if (alone(t, v)) return true;
     if (!copy_buffer(t, v, shared)) return false;
     t->buffers[shared].refs--;
     return true;
@@ -63,7 +101,8 @@ static bool unshare(lrk_tape *t, lrk_var *v)
 
 static bool fresh_buffer(lrk_tape *t, lrk_var *v, bool zero)
 {
-    const int buffer = take_buffer(t, lrk_bytes(&v->value));
+    int buffer = v->home >= 0 && !zero ? take_columns(t, v) : -1;
+    if (buffer < 0) buffer = take_buffer(t, lrk_bytes(&v->value));
     if (buffer < 0) return false;
     set_buffer(t, v, buffer);
     if (zero && v->grad.data)
@@ -71,30 +110,40 @@ static bool fresh_buffer(lrk_tape *t, lrk_var *v, bool zero)
     return true;
 }
 
+/* The result whose storage may be input i's too, or -1. */
+static int in_place(const lrk_op *op, int i)
+{
+    for (int k = 0; k < LRK_MAX_OUT; k++)
+        if (op->inplace[k] == i + 1) return k;
+    return -1;
+}
+
 /* Decides where din[i] goes; true when a kernel has to compute it. */
 static bool prepare(lrk_tape *t, const lrk_node *n, int i, lrk_call *c)
 {
-    lrk_var *v = n->in[i], *out = n->out[0];
+    lrk_var *v = n->in[i];
     if (!v || !v->needs_grad) return false;
     const bool parameter = v->node < 0, empty = v->buffer < 0;
+    const int k = in_place(n->op, i);
     if (parameter) {
         c->din[i] = &v->grad;
         return true;
     }
     if (n->op->passthrough >> i & 1 && empty) {
-        t->buffers[out->buffer].refs++;
-        set_buffer(t, v, out->buffer);
+        t->buffers[n->out[0]->buffer].refs++;
+        set_buffer(t, v, n->out[0]->buffer);
         return false;
     }
-    if (n->op->inplace == i + 1 && empty && !(n->op->passthrough >> i & 1)) {
+    if (k >= 0 && empty && !(n->op->passthrough >> i & 1)) {
         /* the kernel turns the gradient of the result into that of the input where it lies */
-        if (t->buffers[out->buffer].refs == 1) {
+        lrk_var *out = n->out[k];
+        if (alone(t, out)) {
             t->buffers[out->buffer].refs++;
             set_buffer(t, v, out->buffer);
         } else if (!copy_buffer(t, v, out->buffer)) {
             return false;
         }
-        c->dout[0] = c->din[i] = &v->grad;
+        c->dout[k] = c->din[i] = &v->grad;
         return true;
     }
     if (empty) {

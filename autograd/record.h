@@ -17,11 +17,14 @@ typedef struct lrk_node {
     bool joins;      /* its kernel runs for the node before it too */
 } lrk_node;
 
-/* A gradient: bytes in the step arena, owned by as many results as share it. refs 0: free. */
+/* A gradient: bytes in the step arena, owned by as many results as share it, or by those that have columns of it. refs
+ * 0: free. */
 typedef struct lrk_grad_buffer {
     void *data;
     size_t bytes;
     int refs;
+    int node;       /* whose results have columns of it, or -1 */
+    unsigned taken; /* bit i: those of out[i] */
 } lrk_grad_buffer;
 
 /* The storage that cheap results of one op and size take turns in. */

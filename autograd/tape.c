@@ -96,7 +96,7 @@ static lrk_var *new_var(lrk_tape *t)
     }
     t->n_vars++;
     lrk_var *v = &t->blocks[block][i];
-    *v = (lrk_var){.node = -1, .buffer = -1, .slot = -1, .segment = -1};
+    *v = (lrk_var){.node = -1, .buffer = -1, .slot = -1, .home = -1, .segment = -1};
     return v;
 }
 
@@ -180,16 +180,17 @@ static bool needs_grad(const lrk_tape *t, const lrk_node *n)
     return false;
 }
 
-/* Whether out[0] may be written over input v: nobody reads v again, forward or backward. */
-static bool may_take_over(const lrk_tape *t, const lrk_op *op, const lrk_var *v,
+/* Whether out[i] may be written over input v: nobody reads v again, forward or backward. Sums have no gaps: what they
+ * make may be kept at the end of a segment. */
+static bool may_take_over(const lrk_tape *t, const lrk_op *op, int i, const lrk_var *v,
                           const lrk_tensor *out)
 {
     if (!v || v->node < 0 || v->uses || v->slot >= 0 || v->value.dtype != out->dtype ||
-        !lrk_same_shape(&v->value, out) || !lrk_contiguous(&v->value))
+        !lrk_same_shape(&v->value, out) || (op->passthrough && !lrk_contiguous(&v->value)))
         return false;
     if (!t->gradients) return true;
     const lrk_op *producer = t->nodes[v->node].op;
-    return !(producer->needs_out & 1u) && !(op->needs_in & 1u << (op->inplace - 1));
+    return !producer->needs_out && !(op->needs_in & 1u << (op->inplace[i] - 1));
 }
 
 /* Storage for a cheap result that takes turns with others; NULL when there is none. */
@@ -218,14 +219,43 @@ static lrk_var *place(lrk_tape *t, lrk_node *n, const lrk_tensor *shape)
     return v;
 }
 
+/* Results abreast: the columns of v = out[i] in the matrix that begins with out[0]. */
+static void place_columns(lrk_tape *t, lrk_node *n, int i, lrk_var *v)
+{
+    size_t before = 0, all = 0;
+    for (int k = 0; k < LRK_MAX_OUT; k++) {
+        if (!n->shapes.out[k].name) continue;
+        all += lrk_cols(&n->shapes.out[k]);
+        if (k < i) before = all;
+    }
+    const size_t at = lrk_row_bytes(v->value.dtype, before);
+    v->value.stride = all;
+    v->home = (int)t->n_nodes * LRK_MAX_OUT + i;
+    if (i == 0) {
+        const size_t bytes = lrk_rows(&v->value) * lrk_row_bytes(v->value.dtype, all);
+        lrk_alloc(t->memory.step, bytes, 1, n->op->name, &v->value.data, &t->err);
+        return;
+    }
+    if (!n->out[0]) return;
+    v->offset = n->out[0]->offset + at;
+    if (n->out[0]->value.data) v->value.data = (char *)n->out[0]->value.data + at;
+}
+
 static void place_result(lrk_tape *t, lrk_node *n, int i)
 {
     lrk_var *v = n->out[i] = place(t, n, &n->shapes.out[i]);
     if (!v) return;
-    lrk_var *source = n->op->inplace && i == 0 ? n->in[n->op->inplace - 1] : NULL;
+    if (n->shapes.abreast) {
+        place_columns(t, n, i, v);
+        return;
+    }
+    const int from = n->op->inplace[i] - 1;
+    lrk_var *source = from >= 0 ? n->in[from] : NULL;
     const size_t bytes = lrk_bytes(&v->value);
-    if (may_take_over(t, n->op, source, &v->value)) {
+    if (source && !(n->op->passthrough >> from & 1)) v->home = source->home;
+    if (may_take_over(t, n->op, i, source, &v->value)) {
         v->value.data = source->value.data;
+        v->value.stride = source->value.stride;
         v->offset = source->offset;
         source->taken = true;
         return;
@@ -325,6 +355,7 @@ void lrk_tape_segment_begin(lrk_tape *t)
 lrk_var *lrk_tape_segment_end(lrk_tape *t, lrk_var *keep)
 {
     if (t->err.status != LRK_OK || !keep) return NULL;
+    LRK_ASSERT(lrk_contiguous(&keep->value));
     settle(t);
     const size_t number = (size_t)t->open_segment;
     lrk_segment *s = &t->segments[number];

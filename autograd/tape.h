@@ -12,7 +12,8 @@
  *
  * Sharing. A result whose producer says inplace takes over the storage of its input where nobody
  * else needs that, and the gradient goes back the same way; a passthrough gradient is not copied,
- * the buffer is shared until somebody adds to it.
+ * the buffer is shared until somebody adds to it. Results that are abreast are columns of one matrix;
+ * their gradients are columns of one buffer, those of what was made of them in place too.
  *
  * Recomputation, exact to the bit because kernels are deterministic:
  *   cheap     results of ops marked cheap share one buffer for each op and size; a result that was
@@ -43,6 +44,7 @@ typedef struct lrk_var {
     int uses;         /* ops that read it */
     int buffer;       /* gradient buffer, or -1 */
     int slot;         /* shared storage of a cheap result, or -1 */
+    int home;         /* LRK_MAX_OUT * node + i: its gradient belongs in the columns of that node's out[i]; or -1 */
     int segment;      /* recomputed piece that it belongs to, or -1 */
     size_t offset;    /* inside the segment's memory */
     bool taken;       /* its storage went to the result of an in-place op */

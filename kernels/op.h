@@ -58,6 +58,8 @@ typedef struct lrk_infer {
     lrk_tensor saved[LRK_MAX_SAVED];
     lrk_compute compute; /* which kernels run */
     size_t forward_scratch, backward_scratch;
+    bool abreast; /* all out, of one type and as many rows, lie as columns of one matrix, and so do their gradients
+                     where whoever makes those writes them fresh: what lies so can be one product */
 } lrk_infer;
 
 typedef lrk_status (*lrk_infer_fn)(const lrk_call *c, lrk_infer *shapes, lrk_err *err);
@@ -80,6 +82,7 @@ typedef struct lrk_sample_in {
     bool adapter; /* f32 even when the call computes in bf16: LoRA factors and their gradients */
     bool shadow;  /* an adapter that comes in the compute type; its gradient is f32 all the same */
     bool frozen;  /* no gradient asked for */
+    int below;    /* 1 + index of the input where whose memory ends its own begins; 0: somewhere */
 } lrk_sample_in;
 
 /* Each sample runs as f64 gradient check with a random cotangent, as f32 and bf16 against f64,
@@ -94,8 +97,8 @@ typedef struct lrk_op {
     const char *name;
     int n_in, n_out, n_saved;
     unsigned optional_in; /* bit i: in[i] may be absent */
-    int inplace; /* 1 + index of the input whose storage out[0] may take over, and whose gradient
-                    may take over dout[0]'s; 0: none. backward then sees din == dout. */
+    int inplace[LRK_MAX_OUT]; /* of out[i]: 1 + index of the input whose storage it may take over, and whose gradient
+                                 may take over dout[i]'s; 0: none. backward then sees din == dout. */
     int passthrough; /* bit i: the gradient of in[i] IS dout[0] (an addition): no kernel runs */
     bool overwrites; /* backward honours lrk_call.fresh, which saves filling din with zeros */
     bool cheap;      /* forward costs little beside its output's memory: may be recomputed */

@@ -153,12 +153,14 @@ static lrk_angles rope_tables(const lrk_pass *p)
     return a;
 }
 
-static lrk_var *rotate(const lrk_pass *p, const lrk_angles *a, size_t layer, lrk_var *x)
+/* Queries and keys, where the layer turns them. */
+static void rotate(const lrk_pass *p, const lrk_angles *a, size_t layer, lrk_var **q, lrk_var **k)
 {
     const unsigned char kind = p->model->decoder.layer[layer];
-    if (kind & LRK_LAYER_NO_ROPE) return x;
-    lrk_var *table = a->table[kind & LRK_LAYER_LOCAL_ROPE ? 1 : 0];
-    return lrk_apply(p->tape, &lrk_op_rope, (lrk_var *[]){x, table}, 2, &p->model->rope);
+    if (kind & LRK_LAYER_NO_ROPE) return;
+    lrk_var *in[] = {*q, a->table[kind & LRK_LAYER_LOCAL_ROPE ? 1 : 0], *k};
+    *q = lrk_apply(p->tape, &lrk_op_rope, in, 3, &p->model->rope);
+    *k = lrk_result(p->tape, *q, LRK_ROPE_Y2);
 }
 
 static lrk_var *attend(const lrk_pass *p, size_t layer, lrk_var *q, lrk_var *k, lrk_var *v)
@@ -230,7 +232,8 @@ static lrk_var *latent_attention(const lrk_pass *p, size_t i, const lrk_angles *
     lrk_var *kv = project(p, &w[LRK_KV_B], c);
     lrk_var *k = rearrange(p, &m->latent_k, turning, kv);
     lrk_var *v = rearrange(p, &m->latent_v, kv, NULL);
-    lrk_var *o = attend(p, i, rotate(p, angles, i, q), rotate(p, angles, i, k), v);
+    rotate(p, angles, i, &q, &k);
+    lrk_var *o = attend(p, i, q, k, v);
     return project(p, &w[LRK_O], rearrange(p, &m->latent_o, o, NULL));
 }
 
@@ -240,9 +243,9 @@ static lrk_var *attention(const lrk_pass *p, size_t i, const lrk_angles *angles,
     if (p->model->decoder.latent.rank) return latent_attention(p, i, angles, x);
     lrk_var *y[3];
     heads(p, i, x, y);
-    lrk_var *q = rotate(p, angles, i, norm(p, y[0], &layer->norm[LRK_NORM_Q]));
-    lrk_var *k = rotate(p, angles, i, norm(p, y[1], &layer->norm[LRK_NORM_K]));
-    return project(p, &layer->projection[LRK_O], attend(p, i, q, k, y[2]));
+    for (int j = 0; j < 2; j++) y[j] = norm(p, y[j], &layer->norm[LRK_NORM_Q + j]);
+    rotate(p, angles, i, &y[0], &y[1]);
+    return project(p, &layer->projection[LRK_O], attend(p, i, y[0], y[1], y[2]));
 }
 
 /* What stands beside matrices, as inputs of the experts' op. */

@@ -365,10 +365,8 @@ static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
     }
     layer->shared = (lrk_experts_attr){.experts = 1, .used = 1, .feed_forward = b->m->decoder.shared,
                                        .activation = b->m->decoder.activation, .sigmoid = true, .factor = 1.0};
-    for (int which = 0; which < LRK_PROJECTIONS; which++) {
-        LRK_TRY(projection(b, i, which, err));
-        LRK_TRY(bias(b, i, which, err));
-    }
+    for (int which = 0; which < LRK_PROJECTIONS; which++) LRK_TRY(projection(b, i, which, err));
+    for (int which = 0; which < LRK_PROJECTIONS; which++) LRK_TRY(bias(b, i, which, err));
     return b->m->decoder.layer[i] & LRK_LAYER_EXPERTS ? experts(b, i, err) : LRK_OK;
 }
 

@@ -87,6 +87,7 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
         LRK_TRY(check_weight(c, i, err));
         p->out[LRK_LINEAR_Y + i] = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(c->in[lrk_linear_w(i)]));
     }
+    p->abreast = lrk_linear_abreast(c);
     LRK_TRY(check_adapter(c, err));
     if (a) p->saved[LRK_LINEAR_S] = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(a));
     lrk_linear_scratch(c, &p->forward_scratch, &p->backward_scratch);
@@ -98,6 +99,7 @@ static const lrk_linear_attr plain = {.scale = 1.0}, scaled = {.scale = 0.5},
                              dropped = {.scale = 2.0, .dropout = 0.25, .rng = &mask};
 #define ADAPTER(r, c) {.dim = {r, c}, .adapter = true}
 #define SHADOW(r, c) {.dim = {r, c}, .adapter = true, .shadow = true}
+#define BIAS_BELOW(n, above) {.dim = {n}, .frozen = true, .below = 1 + (above)}
 static const lrk_sample samples[] = {
     {.name = "one element", .in = {{{1, 1}}, {{1, 1}}}, .attr = &plain},
     {.name = "no adapter, odd shape, bias", .in = {{{5, 7}}, {{3, 7}}, {{3}}}, .attr = &plain},
@@ -123,6 +125,15 @@ static const lrk_sample samples[] = {
      .in = {{{40, 48}}, {{48, 48}, .frozen = true}, {{48}, .frozen = true}, SHADOW(32, 48), SHADOW(48, 16),
             {{16, 48}, .frozen = true}, {{0}}, SHADOW(16, 8), {{16, 48}, .frozen = true}, {{0}}, SHADOW(16, 8)},
      .attr = &scaled},
+    {.name = "three weights, one below the other",
+     .in = {{{40, 48}}, {{48, 48}, .frozen = true}, {{48}, .frozen = true}, SHADOW(32, 48), SHADOW(48, 16),
+            {{16, 48}, .frozen = true, .below = 1 + LRK_LINEAR_W}, BIAS_BELOW(16, LRK_LINEAR_BIAS), SHADOW(16, 8),
+            {{16, 48}, .frozen = true, .below = 1 + LRK_LINEAR_W2}, BIAS_BELOW(16, LRK_LINEAR_BIAS2), SHADOW(16, 8)},
+     .attr = &scaled},
+    {.name = "two of three weights one below the other",
+     .in = {{{9, 24}}, {{16, 24}}, {{0}}, ADAPTER(4, 24), {{0}}, {{8, 24}, .below = 1 + LRK_LINEAR_W}, {{0}},
+            ADAPTER(8, 4), {{24, 24}}, {{24}}, ADAPTER(24, 4)},
+     .attr = &dropped},
     {.name = "three weights, one A, dropout",
      .in = {{{9, 12}}, {{10, 12}}, {{0}}, ADAPTER(4, 12), ADAPTER(10, 4), {{5, 12}}, {{0}}, ADAPTER(5, 4),
             {{6, 12}}, {{0}}, ADAPTER(6, 4)},

@@ -14,7 +14,9 @@
  *
  * Several weights, each with a Y: their A lie one below the other, and each W has its own R columns of S; or all share
  * one A and all of S, as the rows of a matrix that an adapter is beside (then dS is the sum over them). S, dA and what
- * A adds to dX are one product each: what is thin is bound by reading X and dX.
+ * A adds to dX are one product each: what is thin is bound by reading X and dX. On a GPU the Y are columns of one
+ * matrix, and weights of one type that lie one below the other in memory, as q, k and v do there, are one product too,
+ * forward and backward.
  *
  * T: rows of X.  in, out: widths.  R: rank of the adapter.
  */

@@ -122,6 +122,59 @@ static bool rides(const lrk_call *c, int i, const lrk_tensor *ds, lrk_tensor *pa
     return true;
 }
 
+/* ---- which weights are one product ------------------------------------------------------------------ */
+
+bool lrk_linear_abreast(const lrk_call *c)
+{
+    bool chunks = true;
+    for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++) {
+        const lrk_tensor *w = c->in[lrk_linear_w(i)];
+        chunks = chunks && (!w || lrk_row_bytes(c->in[LRK_LINEAR_X]->dtype, lrk_rows(w)) % 16 == 0);
+    }
+    return chunks && c->device != LRK_CPU && c->in[LRK_LINEAR_W2];
+}
+
+/* Whether b begins where a ends; both may be absent. */
+static bool below(const lrk_tensor *a, const lrk_tensor *b)
+{
+    if (!a || !b) return a == b;
+    return a->dtype == b->dtype && (a->rank == 1 || a->stride == b->stride) &&
+           (const char *)b->data == (const char *)a->data + lrk_rows(a) * lrk_row_bytes(a->dtype, a->stride);
+}
+
+static bool beside(const lrk_tensor *a, const lrk_tensor *b)
+{
+    return a->stride == b->stride &&
+           (const char *)b->data == (const char *)a->data + lrk_row_bytes(a->dtype, lrk_cols(a));
+}
+
+/* One behind the last weight that is one product with weight `first`; y: the results, or their gradients. */
+static int end_of(const lrk_call *c, const lrk_tensor *const *y, int first)
+{
+    int end = first + 1;
+    while (lrk_linear_abreast(c) && end < LRK_LINEAR_WEIGHTS && c->in[lrk_linear_w(end)] &&
+           below(c->in[lrk_linear_w(end - 1)], c->in[lrk_linear_w(end)]) &&
+           below(c->in[lrk_linear_bias(end - 1)], c->in[lrk_linear_bias(end)]) && beside(y[end - 1], y[end]))
+        end++;
+    return end;
+}
+
+/* Weights first .. end - 1 as one. */
+static lrk_tensor weights(const lrk_call *c, int first, int end)
+{
+    size_t n = 0;
+    for (int i = first; i < end; i++) n += lrk_rows(c->in[lrk_linear_w(i)]);
+    return rows(c->in[lrk_linear_w(first)], 0, n);
+}
+
+/* Their results, or gradients of those. */
+static lrk_tensor results(const lrk_tensor *const *y, int first, int end)
+{
+    size_t n = 0;
+    for (int i = first; i < end; i++) n += lrk_cols(y[i]);
+    return columns(y[first], 0, n);
+}
+
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
 /* Workspace of the products with weight i and its adapter; s: S without data. */
@@ -140,6 +193,20 @@ static void weight_needs(const lrk_call *c, int i, const lrk_tensor *s, size_t *
     *backward = lrk_max(*backward, lrk_max(need(d, &y, false, b, false, &own), need(d, &y, true, &own, false, b)));
 }
 
+/* That of weights first .. end - 1 as one, where their types allow it: where they lie is not known yet. */
+static void run_needs(const lrk_call *c, int first, int end, const lrk_tensor *s, size_t *forward, size_t *backward)
+{
+    const lrk_tensor *x = c->in[LRK_LINEAR_X];
+    for (int i = first; i < end; i++)
+        if (!c->in[lrk_linear_w(i)] || c->in[lrk_linear_w(i)]->dtype != c->in[lrk_linear_w(first)]->dtype) return;
+    const lrk_tensor w = weights(c, first, end), y = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(&w));
+    lrk_tensor own = {0}, a = {0};
+    *forward = lrk_max(*forward, need(c->device, x, false, &w, true, &y));
+    *backward = lrk_max(*backward, need(c->device, &y, false, &w, false, x));
+    if (rides(c, end - 1, s, &own, &a))
+        *backward = lrk_max(*backward, need_pair(c->device, &y, &w, &own, &a, false, x));
+}
+
 /* The scratch of a call: [dropped x] [ds] [masked dx] [workspace of one product]. It is
  * carved in this order. */
 void lrk_linear_scratch(const lrk_call *c, size_t *forward, size_t *backward)
@@ -150,6 +217,8 @@ void lrk_linear_scratch(const lrk_call *c, size_t *forward, size_t *backward)
     *forward = *backward = 0;
     for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++)
         if (c->in[lrk_linear_w(i)]) weight_needs(c, i, &s, forward, backward);
+    for (int first = 0; lrk_linear_abreast(c) && first < LRK_LINEAR_WEIGHTS - 1; first++)
+        for (int end = first + 2; end <= LRK_LINEAR_WEIGHTS; end++) run_needs(c, first, end, &s, forward, backward);
     if (!a) return;
     const size_t s_bytes = lrk_aligned(lrk_bytes(&s), LRK_ALIGN);
     *forward = lrk_max(*forward, need(d, x, false, a, true, &s));
@@ -184,19 +253,25 @@ static lrk_tensor dropped_x(const lrk_call *c, const lrk_linear_steps *steps, ch
     return xd;
 }
 
-/* y = x w^T + bias + s b^T for weight i. */
-static void forward_weight(const lrk_call *c, int i, const lrk_tensor *s, void *workspace)
+/* y = x w^T + bias + s b^T for weights first .. end - 1; of several as one, the adapters come after it. */
+static void forward_run(const lrk_call *c, int first, int end, const lrk_tensor *s, void *workspace)
 {
-    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[lrk_linear_w(i)], *b = c->in[lrk_linear_b(i)];
-    const lrk_tensor *bias = c->in[lrk_linear_bias(i)], *y = c->out[LRK_LINEAR_Y + i];
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *bias = c->in[lrk_linear_bias(first)];
+    const lrk_tensor *b = end == first + 1 ? c->in[lrk_linear_b(first)] : NULL;
+    const lrk_tensor w = weights(c, first, end), y = results((const lrk_tensor *const *)c->out, first, end);
     lrk_tensor own = {0};
-    if (b) own = own_columns(c, s, i);
-    lrk_gemm g = product_pair(c->device, x, w, b ? &own : NULL, b, true, y, false);
+    if (b) own = own_columns(c, s, first);
+    lrk_gemm g = product_pair(c->device, x, &w, b ? &own : NULL, b, true, &y, false);
     if (bias) {
         g.bias = bias->data;
         g.bias_dtype = bias->dtype;
     }
     lrk_gemm_run(&g, workspace);
+    for (int i = first; end > first + 1 && i < end; i++) {
+        if (!c->in[lrk_linear_b(i)]) continue;
+        own = own_columns(c, s, i);
+        multiply(c, &own, false, c->in[lrk_linear_b(i)], true, c->out[LRK_LINEAR_Y + i], 1.0, true, workspace);
+    }
 }
 
 void lrk_linear_forward(const lrk_call *c, const lrk_linear_steps *steps)
@@ -214,8 +289,10 @@ void lrk_linear_forward(const lrk_call *c, const lrk_linear_steps *steps)
             s.data = carve(&scratch, lrk_bytes(&s));
         multiply(c, &xd, false, a, true, &s, attr->scale, false, scratch);
     }
-    for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++)
-        if (c->in[lrk_linear_w(i)]) forward_weight(c, i, &s, scratch);
+    for (int i = 0, end; i < LRK_LINEAR_WEIGHTS && c->in[lrk_linear_w(i)]; i = end) {
+        end = end_of(c, (const lrk_tensor *const *)c->out, i);
+        forward_run(c, i, end, &s, scratch);
+    }
 }
 
 /* ds = scale dy b: each weight's columns, or the sum over those that share them. */
@@ -232,22 +309,27 @@ static void adapter_gradient(const lrk_call *c, const lrk_tensor *ds, void *work
     }
 }
 
-/* dx += dy w + what rides on it; dw += dy^T x; db += dy^T s for weight i. */
-static void backward_weight(const lrk_call *c, const lrk_linear_steps *steps, int i, const lrk_tensor *ds,
-                            void *workspace)
+/* dx += dy w + what rides on it, for weights first .. end - 1. */
+static void backward_run(const lrk_call *c, int first, int end, const lrk_tensor *ds, void *workspace)
+{
+    const lrk_tensor *dx = c->din[LRK_LINEAR_X];
+    const bool fresh = first == 0 && c->fresh >> LRK_LINEAR_X & 1;
+    const lrk_tensor w = weights(c, first, end), dy = results(c->dout, first, end);
+    lrk_tensor own = {0}, a = {0};
+    const bool pair = rides(c, end - 1, ds, &own, &a);
+    const lrk_gemm g = product_pair(c->device, &dy, &w, pair ? &own : NULL, &a, false, dx, !fresh);
+    lrk_gemm_run(&g, workspace);
+}
+
+/* dw += dy^T x; db += dy^T s for weight i. */
+static void backward_weight(const lrk_call *c, const lrk_linear_steps *steps, int i, void *workspace)
 {
     const int at_w = lrk_linear_w(i), at_b = lrk_linear_b(i), at_bias = lrk_linear_bias(i);
-    const lrk_tensor *x = c->in[LRK_LINEAR_X], *w = c->in[at_w], *dy = c->dout[LRK_LINEAR_Y + i];
-    const lrk_tensor *dx = c->din[LRK_LINEAR_X], *dw = c->din[at_w], *db = c->din[at_b], *dbias = c->din[at_bias];
-    lrk_tensor own = {0}, a = {0};
-    if (dx) {
-        const bool fresh = i == 0 && c->fresh >> LRK_LINEAR_X & 1, pair = rides(c, i, ds, &own, &a);
-        const lrk_gemm g = product_pair(c->device, dy, w, pair ? &own : NULL, &a, false, dx, !fresh);
-        lrk_gemm_run(&g, workspace);
-    }
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *dy = c->dout[LRK_LINEAR_Y + i];
+    const lrk_tensor *dw = c->din[at_w], *db = c->din[at_b], *dbias = c->din[at_bias];
     if (dw) multiply(c, dy, true, x, false, dw, 1.0, !(c->fresh >> at_w & 1), workspace);
     if (db) {
-        own = own_columns(c, c->saved[LRK_LINEAR_S], i);
+        const lrk_tensor own = own_columns(c, c->saved[LRK_LINEAR_S], i);
         multiply(c, dy, true, &own, false, db, 1.0, !(c->fresh >> at_b & 1), workspace);
     }
     if (dbias) steps->add_bias_gradient(dy, dbias, c->fresh >> at_bias & 1);
@@ -268,8 +350,11 @@ void lrk_linear_backward(const lrk_call *c, const lrk_linear_steps *steps)
         masked.data = carve(&scratch, lrk_bytes(&masked));
     }
     if (a) adapter_gradient(c, &ds, scratch);
-    for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++)
-        if (c->in[lrk_linear_w(i)]) backward_weight(c, steps, i, &ds, scratch);
+    for (int i = 0, end; i < LRK_LINEAR_WEIGHTS && c->in[lrk_linear_w(i)]; i = end) {
+        end = end_of(c, c->dout, i);
+        if (dx) backward_run(c, i, end, &ds, scratch);
+        for (int k = i; k < end; k++) backward_weight(c, steps, k, scratch);
+    }
     if (da) multiply(c, &ds, true, &xd, false, da, 1.0, !(c->fresh >> LRK_LINEAR_A & 1), scratch);
     if (drops(c) && dx) {
         multiply(c, &ds, false, a, false, &masked, 1.0, false, scratch);

@@ -12,6 +12,10 @@ typedef struct lrk_linear_steps {
     void (*add_bias_gradient)(const lrk_tensor *dy, const lrk_tensor *dbias, bool fresh);
 } lrk_linear_steps;
 
+/* Whether the results lie side by side, so that weights which lie one below the other are one product: on a GPU, where
+ * 16 bytes are read at a time, if each begins on as many. */
+bool lrk_linear_abreast(const lrk_call *c);
+
 void lrk_linear_scratch(const lrk_call *c, size_t *forward, size_t *backward);
 void lrk_linear_forward(const lrk_call *c, const lrk_linear_steps *steps);
 void lrk_linear_backward(const lrk_call *c, const lrk_linear_steps *steps);

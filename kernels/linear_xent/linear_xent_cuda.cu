@@ -293,19 +293,24 @@ static __global__ void scatter(const int32_t *place, const int32_t *count, const
     v.store(to);
 }
 
-/* dw += seed * saved, n elements; a fresh dw is written. */
+/* dw += seed * saved, which has no gaps; a fresh dw is written. */
 template <int N>
-static __global__ void add_head(const double *seed, const float *saved, float *dw, size_t n, bool fresh)
+static __global__ void add_head(const double *seed, const float *saved, lrk_view<float> dw, size_t rows, size_t cols,
+                                bool fresh)
 {
-    const size_t i = ((size_t)blockIdx.x * THREADS + threadIdx.x) * N;
-    if (i >= n) return;
     const float scale = (float)*seed;
-    lrk_pack<float, N> from, to;
-    from.load(saved + i);
-    if (!fresh) to.load(dw + i);
+    LRK_FOR_ROWS(row, rows)
+    {
+        LRK_FOR_ITEMS(i, cols / N)
+        {
+            lrk_pack<float, N> from, to;
+            from.load(saved + row * cols + i * N);
+            if (!fresh) to.load(dw.at(row, i * N));
 #pragma unroll
-    for (int k = 0; k < N; k++) to.set(k, (fresh ? 0.0f : to.get(k)) + scale * from.get(k));
-    to.store(dw + i);
+            for (int k = 0; k < N; k++) to.set(k, (fresh ? 0.0f : to.get(k)) + scale * from.get(k));
+            to.store(dw.at(row, i * N));
+        }
+    }
 }
 
 /* What of the head is trained. */
@@ -316,10 +321,11 @@ static int learner(const lrk_call *c)
 
 template <int N> static void launch_add_head(const lrk_call *c, const lrk_tensor *dw)
 {
-    const size_t n = lrk_count(dw);
-    LRK_LAUNCH((add_head<N>), (unsigned)lrk_ceil_div(n / N, THREADS), THREADS, 0,
-               lrk_data<double>(c->dout[LRK_LINEAR_XENT_LOSS]), lrk_data<float>(c->saved[LRK_LINEAR_XENT_DW]),
-               lrk_data<float>(dw), n, (c->fresh >> learner(c) & 1) != 0);
+    const size_t rows = lrk_rows(dw), cols = lrk_cols(dw);
+    const lrk_walk w = lrk_walk_over(rows, cols / N);
+    LRK_LAUNCH((add_head<N>), w.grid, w.block, 0, lrk_data<double>(c->dout[LRK_LINEAR_XENT_LOSS]),
+               lrk_data<float>(c->saved[LRK_LINEAR_XENT_DW]), lrk_view_of<float>(dw), rows, cols,
+               (c->fresh >> learner(c) & 1) != 0);
 }
 
 template <typename T> static void backward(const lrk_call *c)

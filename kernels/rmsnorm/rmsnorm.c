@@ -24,8 +24,6 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
     LRK_REQUIRE(err, w->rank == 1 && width > 0 && lrk_cols(x) % width == 0, LRK_ESHAPE,
                 "rmsnorm: weight '%s' has %zu elements, x '%s' has width %zu", w->name,
                 lrk_count(w), x->name, lrk_cols(x));
-    LRK_REQUIRE(err, width == lrk_cols(x) || lrk_contiguous(x), LRK_ESHAPE,
-                "rmsnorm: x '%s' is not contiguous, its rows cannot be cut into pieces", x->name);
     LRK_REQUIRE(err, w->dtype == x->dtype || (w->dtype == LRK_F32 && x->dtype == LRK_BF16),
                 LRK_ESUPPORT, "rmsnorm: weight '%s' is %s, expected %s or f32", w->name,
                 lrk_dtype_name(w->dtype), lrk_dtype_name(x->dtype));

@@ -20,7 +20,7 @@
 
 /* Tensors of one call, as indices into lrk_call; row-major, rows may be strided.
  *   in[X]       (..., C)  f32 | bf16 | f64
- *   in[W]       (C)       like x, or f32; or (D), D a divisor of C: then x and all others are contiguous
+ *   in[W]       (C)       like x, or f32; or (D), D a divisor of C
  *   joined[]    (..., C)  like x, or NULL; x may share storage with either
  *   out[Y]      (..., C)  like x; may share storage with x only when no backward will run
  *   saved[RSTD] (N)       the r of the formulas, one for each piece; f32, or f64 when x is f64

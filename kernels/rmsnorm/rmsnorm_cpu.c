@@ -1,4 +1,4 @@
-/* kernels/rmsnorm/rmsnorm_cpu.c -- a task is a range of rows; for dw, a range of columns. */
+/* kernels/rmsnorm/rmsnorm_cpu.c -- a task is a range of pieces; for dw, a range of columns. */
 #include "base/size.h"
 #include "base/threads.h"
 #include "kernels/real.h"
@@ -20,13 +20,12 @@ static job prepare(const lrk_call *c)
 }
 
 /* What the addition does. */
-static void sum_row(const lrk_call *c, size_t n)
+static void sum_piece(const lrk_call *c, size_t n, size_t C)
 {
-    const lrk_tensor *x = c->in[LRK_RMSNORM_X];
-    const lrk_store *pa = lrk_row(c->joined[0], n), *pb = lrk_row(c->joined[1], n);
-    lrk_store *px = lrk_row(x, n);
+    const lrk_store *pa = lrk_rmsnorm_piece(c->joined[0], n, C), *pb = lrk_rmsnorm_piece(c->joined[1], n, C);
+    lrk_store *px = lrk_rmsnorm_piece(c->in[LRK_RMSNORM_X], n, C);
 #pragma omp simd
-    for (size_t i = 0; i < lrk_cols(x); i++) lrk_put(px, i, lrk_get(pa, i) + lrk_get(pb, i));
+    for (size_t i = 0; i < C; i++) lrk_put(px, i, lrk_get(pa, i) + lrk_get(pb, i));
 }
 
 static void forward_rows(void *ctx, size_t task, int worker)
@@ -36,12 +35,12 @@ static void forward_rows(void *ctx, size_t task, int worker)
     const lrk_tensor *x = j->call->in[LRK_RMSNORM_X], *y = j->call->out[LRK_RMSNORM_Y];
     const lrk_tensor *rstd = j->call->saved[LRK_RMSNORM_RSTD];
     const lrk_rmsnorm_attr *attr = j->call->attr;
-    const size_t C = lrk_cols(x), end = lrk_min(lrk_rows(x), (task + 1) * ROWS);
+    const size_t C = lrk_rmsnorm_width(j->call), end = lrk_min(lrk_rmsnorm_pieces(j->call), (task + 1) * ROWS);
     for (size_t n = task * ROWS; n < end; n++) {
-        const lrk_store *px = lrk_row(x, n);
-        lrk_store *py = lrk_row(y, n);
+        const lrk_store *px = lrk_rmsnorm_piece(x, n, C);
+        lrk_store *py = lrk_rmsnorm_piece(y, n, C);
         double square = 0.0;
-        if (j->call->joined[0]) sum_row(j->call, n);
+        if (j->call->joined[0]) sum_piece(j->call, n, C);
 #pragma omp simd reduction(+ : square)
         for (size_t i = 0; i < C; i++) square += (double)lrk_get(px, i) * (double)lrk_get(px, i);
         const lrk_real r = (lrk_real)(1.0 / sqrt(square / (double)C + attr->eps));
@@ -53,10 +52,8 @@ static void forward_rows(void *ctx, size_t task, int worker)
 
 void LRK_KERNEL(rmsnorm, fwd)(const lrk_call *c)
 {
-    lrk_rmsnorm_pieces pieces;
-    c = lrk_rmsnorm_call(c, &pieces);
     job j = prepare(c);
-    lrk_parallel(lrk_ceil_div(lrk_rows(c->in[LRK_RMSNORM_X]), ROWS), forward_rows, &j);
+    lrk_parallel(lrk_ceil_div(lrk_rmsnorm_pieces(c), ROWS), forward_rows, &j);
 }
 
 static void dx_rows(void *ctx, size_t task, int worker)
@@ -67,10 +64,10 @@ static void dx_rows(void *ctx, size_t task, int worker)
     const lrk_tensor *dx = j->call->din[LRK_RMSNORM_X];
     const lrk_real *rstd = j->call->saved[LRK_RMSNORM_RSTD]->data, *w = j->w;
     const bool fresh = j->call->fresh >> LRK_RMSNORM_X & 1;
-    const size_t C = lrk_cols(x), end = lrk_min(lrk_rows(x), (task + 1) * ROWS);
+    const size_t C = lrk_rmsnorm_width(j->call), end = lrk_min(lrk_rmsnorm_pieces(j->call), (task + 1) * ROWS);
     for (size_t n = task * ROWS; n < end; n++) {
-        const lrk_store *px = lrk_row(x, n), *pdy = lrk_row(dy, n);
-        lrk_store *pdx = lrk_row(dx, n);
+        const lrk_store *px = lrk_rmsnorm_piece(x, n, C), *pdy = lrk_rmsnorm_piece(dy, n, C);
+        lrk_store *pdx = lrk_rmsnorm_piece(dx, n, C);
         double s = 0.0;
 #pragma omp simd reduction(+ : s)
         for (size_t i = 0; i < C; i++) s += (double)(lrk_get(pdy, i) * w[i]) * (double)lrk_get(px, i);
@@ -96,11 +93,11 @@ static void dw_columns(void *ctx, size_t task, int worker)
     const lrk_tensor *x = j->call->in[LRK_RMSNORM_X], *dy = j->call->dout[LRK_RMSNORM_Y];
     const lrk_tensor *dw = j->call->din[LRK_RMSNORM_W];
     const lrk_real *rstd = j->call->saved[LRK_RMSNORM_RSTD]->data;
-    const size_t first = task * COLUMNS, n = lrk_min(lrk_cols(x) - first, COLUMNS);
+    const size_t C = lrk_rmsnorm_width(j->call), first = task * COLUMNS, n = lrk_min(C - first, COLUMNS);
     double sum[COLUMNS] = {0};
-    for (size_t t = 0; t < lrk_rows(x); t++) {
-        const lrk_store *px = (const lrk_store *)lrk_row(x, t) + first;
-        const lrk_store *pdy = (const lrk_store *)lrk_row(dy, t) + first;
+    for (size_t t = 0; t < lrk_rmsnorm_pieces(j->call); t++) {
+        const lrk_store *px = (const lrk_store *)lrk_rmsnorm_piece(x, t, C) + first;
+        const lrk_store *pdy = (const lrk_store *)lrk_rmsnorm_piece(dy, t, C) + first;
         const lrk_real r = rstd[t];
 #pragma omp simd
         for (size_t i = 0; i < n; i++) sum[i] += (double)(lrk_get(pdy, i) * (lrk_get(px, i) * r));
@@ -111,11 +108,7 @@ static void dw_columns(void *ctx, size_t task, int worker)
 
 void LRK_KERNEL(rmsnorm, bwd)(const lrk_call *c)
 {
-    lrk_rmsnorm_pieces pieces;
-    c = lrk_rmsnorm_call(c, &pieces);
     job j = prepare(c);
-    const lrk_tensor *x = c->in[LRK_RMSNORM_X];
-    if (c->din[LRK_RMSNORM_X]) lrk_parallel(lrk_ceil_div(lrk_rows(x), ROWS), dx_rows, &j);
-    if (c->din[LRK_RMSNORM_W])
-        lrk_parallel(lrk_ceil_div(lrk_cols(x), COLUMNS), dw_columns, &j);
+    if (c->din[LRK_RMSNORM_X]) lrk_parallel(lrk_ceil_div(lrk_rmsnorm_pieces(c), ROWS), dx_rows, &j);
+    if (c->din[LRK_RMSNORM_W]) lrk_parallel(lrk_ceil_div(lrk_rmsnorm_width(c), COLUMNS), dw_columns, &j);
 }

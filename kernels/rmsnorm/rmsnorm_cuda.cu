@@ -3,12 +3,36 @@
  * of the rows are summed, then the parts in order. */
 #include "kernels/cuda.cuh"
 extern "C" {
+#include "kernels/add/add.h"
 #include "kernels/rmsnorm/pieces.h"
 }
 
-/* Packs of a row that a thread keeps; warps of a block that have a row each; threads that share a row
- * at most; warps of a block that sums dw. */
-enum { KEPT = 4, ROWS = 4, MOST = 1024, DEPTH = 8 };
+/* Packs of a row that a thread keeps; warps of a block that have a row each; threads that share a row, or a piece of
+ * one, at most; warps of a block that sums dw. */
+enum { KEPT = 4, ROWS = 4, MOST = 1024, MOST_OF_PIECE = 256, DEPTH = 8 };
+
+/* Whole rows, or pieces of them: how many, how long, as many in each row. */
+struct pieces {
+    size_t n, width;
+    unsigned in_row;
+};
+
+/* Where piece n begins. Whole rows are spared the division and its registers. */
+template <bool CUT> struct place {
+    size_t row, column;
+
+    __device__ __forceinline__ place(const pieces &p, size_t n)
+        : row(CUT ? (unsigned)n / p.in_row : n), column(CUT ? (unsigned)n % p.in_row * p.width : 0)
+    {
+    }
+};
+
+static pieces pieces_of(const lrk_call *c)
+{
+    const size_t width = lrk_rmsnorm_width(c);
+    const pieces p = {lrk_rmsnorm_pieces(c), width, (unsigned)(lrk_cols(c->in[LRK_RMSNORM_X]) / width)};
+    return p;
+}
 
 static __device__ __forceinline__ float row_sum(float v, float *room)
 {
@@ -51,31 +75,32 @@ static __device__ __forceinline__ void add_packs(lrk_pack<T, N> p[KEPT], const T
 }
 
 /* JOINS: x is not there yet. */
-template <typename T, typename W, int N, bool JOINS>
-static __global__ void __launch_bounds__(MOST)
+template <typename T, typename W, int N, bool JOINS, bool CUT>
+static __global__ void __launch_bounds__(CUT ? MOST_OF_PIECE : MOST)
     forward_rows(lrk_view<const T> a, lrk_view<const T> b, lrk_view<T> x, const W *w, lrk_view<T> y,
-                 float *rstd, size_t rows, size_t cols, float eps)
+                 float *rstd, pieces p, float eps)
 {
     LRK_SHARED(float, room, LRK_WARP);
-    const size_t row = (size_t)blockIdx.x * blockDim.y + threadIdx.y;
-    const size_t packs = cols / N, tile = (size_t)KEPT * blockDim.x;
-    if (row >= rows) return;
+    const size_t n = (size_t)blockIdx.x * blockDim.y + threadIdx.y;
+    const size_t packs = p.width / N, tile = (size_t)KEPT * blockDim.x;
+    if (n >= p.n) return;
+    const place<CUT> at(p, n);
     lrk_pack<T, N> px[KEPT], py;
     float square = 0.0f;
     for (size_t first = 0; first < packs; first += tile) {
         if (JOINS)
-            add_packs(px, a.at(row, 0), b.at(row, 0), x.at(row, 0), first, packs);
+            add_packs(px, a.at(at.row, at.column), b.at(at.row, at.column), x.at(at.row, at.column), first, packs);
         else
-            load_packs(px, (const T *)x.at(row, 0), first, packs);
+            load_packs(px, (const T *)x.at(at.row, at.column), first, packs);
 #pragma unroll
         for (int j = 0; j < KEPT; j++)
 #pragma unroll
             for (int k = 0; k < N; k++) square += px[j].get(k) * px[j].get(k);
     }
-    const float r = 1.0f / sqrtf(row_sum(square, room) / (float)cols + eps);
-    if (rstd && threadIdx.x == 0) rstd[row] = r;
+    const float r = 1.0f / sqrtf(row_sum(square, room) / (float)p.width + eps);
+    if (rstd && threadIdx.x == 0) rstd[n] = r;
     for (size_t first = 0; first < packs; first += tile) {
-        if (packs > tile) load_packs(px, (const T *)x.at(row, 0), first, packs);
+        if (packs > tile) load_packs(px, (const T *)x.at(at.row, at.column), first, packs);
 #pragma unroll
         for (int j = 0; j < KEPT; j++) {
             const size_t i = first + threadIdx.x + (size_t)j * blockDim.x;
@@ -84,25 +109,28 @@ static __global__ void __launch_bounds__(MOST)
             weight.load(w + i * N);
 #pragma unroll
             for (int k = 0; k < N; k++) py.set(k, px[j].get(k) * r * weight.get(k));
-            py.store(y.at(row, i * N));
+            py.store(y.at(at.row, at.column + i * N));
         }
     }
 }
 
-template <typename T, typename W, int N>
-static __global__ void __launch_bounds__(MOST)
+template <typename T, typename W, int N, bool CUT>
+static __global__ void __launch_bounds__(CUT ? MOST_OF_PIECE : MOST)
     dx_rows(lrk_view<const T> x, const W *w, const float *rstd, lrk_view<const T> dy,
-            lrk_view<T> dx, size_t rows, size_t cols, bool fresh)
+            lrk_view<T> dx, pieces p, bool fresh)
 {
     LRK_SHARED(float, room, LRK_WARP);
-    const size_t row = (size_t)blockIdx.x * blockDim.y + threadIdx.y;
-    const size_t packs = cols / N, tile = (size_t)KEPT * blockDim.x;
-    if (row >= rows) return;
+    const size_t n = (size_t)blockIdx.x * blockDim.y + threadIdx.y;
+    const size_t packs = p.width / N, tile = (size_t)KEPT * blockDim.x;
+    if (n >= p.n) return;
+    const place<CUT> at(p, n);
+    const T *const from = x.at(at.row, at.column), *const above = dy.at(at.row, at.column);
+    T *const to = dx.at(at.row, at.column);
     lrk_pack<T, N> px[KEPT], pdy[KEPT];
     float s = 0.0f;
     for (size_t first = 0; first < packs; first += tile) {
-        load_packs(px, x.at(row, 0), first, packs);
-        load_packs(pdy, dy.at(row, 0), first, packs);
+        load_packs(px, from, first, packs);
+        load_packs(pdy, above, first, packs);
 #pragma unroll
         for (int j = 0; j < KEPT; j++) {
             const size_t i = first + threadIdx.x + (size_t)j * blockDim.x;
@@ -113,11 +141,11 @@ static __global__ void __launch_bounds__(MOST)
             for (int k = 0; k < N; k++) s += pdy[j].get(k) * weight.get(k) * px[j].get(k);
         }
     }
-    const float r = rstd[row], share = r * r * r * row_sum(s, room) / (float)cols;
+    const float r = rstd[n], share = r * r * r * row_sum(s, room) / (float)p.width;
     for (size_t first = 0; first < packs; first += tile) {
         if (packs > tile) {
-            load_packs(px, x.at(row, 0), first, packs);
-            load_packs(pdy, dy.at(row, 0), first, packs);
+            load_packs(px, from, first, packs);
+            load_packs(pdy, above, first, packs);
         }
 #pragma unroll
         for (int j = 0; j < KEPT; j++) {
@@ -126,13 +154,13 @@ static __global__ void __launch_bounds__(MOST)
             lrk_pack<W, N> weight;
             lrk_pack<T, N> pdx;
             weight.load(w + i * N);
-            if (!fresh) pdx.load(dx.at(row, i * N));
+            if (!fresh) pdx.load(to + i * N);
 #pragma unroll
             for (int k = 0; k < N; k++) {
                 const float v = r * weight.get(k) * pdy[j].get(k) - share * px[j].get(k);
                 pdx.set(k, fresh ? v : pdx.get(k) + v);
             }
-            pdx.store(dx.at(row, i * N));
+            pdx.store(to + i * N);
         }
     }
 }
@@ -141,30 +169,31 @@ static __global__ void __launch_bounds__(MOST)
  * DEPTH-th row, their sums are added in order. */
 template <typename T, int N>
 static __global__ void dw_parts(lrk_view<const T> x, lrk_view<const T> dy, const float *rstd,
-                                float *parts, size_t rows, size_t cols, size_t part_rows)
+                                float *parts, pieces p, size_t part_rows)
 {
     LRK_SHARED(float, room, DEPTH * LRK_WARP * N);
     const size_t column = ((size_t)blockIdx.x * LRK_WARP + threadIdx.x) * N;
     const size_t first = blockIdx.y * part_rows;
-    const size_t end = first + part_rows < rows ? first + part_rows : rows;
+    const size_t end = first + part_rows < p.n ? first + part_rows : p.n;
     float sum[N] = {0};
-    for (size_t row = first + threadIdx.y; column < cols && row < end; row += DEPTH) {
+    for (size_t n = first + threadIdx.y; column < p.width && n < end; n += DEPTH) {
         lrk_pack<T, N> px, pdy;
-        px.load(x.at(row, column));
-        pdy.load(dy.at(row, column));
-        const float r = rstd[row];
+        const place<true> at(p, n);
+        px.load(x.at(at.row, at.column + column));
+        pdy.load(dy.at(at.row, at.column + column));
+        const float r = rstd[n];
 #pragma unroll
         for (int k = 0; k < N; k++) sum[k] += pdy.get(k) * (px.get(k) * r);
     }
 #pragma unroll
     for (int k = 0; k < N; k++) room[(threadIdx.y * N + k) * LRK_WARP + threadIdx.x] = sum[k];
     __syncthreads();
-    if (threadIdx.y || column >= cols) return;
+    if (threadIdx.y || column >= p.width) return;
 #pragma unroll
     for (int k = 0; k < N; k++) {
         float all = 0.0f;
         for (int y = 0; y < DEPTH; y++) all += room[(y * N + k) * LRK_WARP + threadIdx.x];
-        parts[blockIdx.y * cols + column + k] = all;
+        parts[blockIdx.y * p.width + column + k] = all;
     }
 }
 
@@ -179,60 +208,74 @@ static __global__ void fold_dw(const float *parts, W *dw, size_t n_parts, size_t
 }
 
 /* Threads for a row, and rows for a block. */
-static lrk_walk row_walk(size_t rows, size_t packs)
+static lrk_walk row_walk(size_t rows, size_t packs, size_t most)
 {
     const size_t threads = lrk_aligned(lrk_ceil_div(packs, KEPT), LRK_WARP);
     lrk_walk w;
-    w.block = dim3((unsigned)lrk_min(threads, MOST), threads == LRK_WARP ? ROWS : 1);
+    w.block = dim3((unsigned)lrk_min(threads, most), threads == LRK_WARP ? ROWS : 1);
     w.grid = dim3((unsigned)lrk_ceil_div(rows, w.block.y));
     return w;
 }
 
-template <typename T, typename W, int N, bool JOINS> static void launch_rows(const lrk_call *c)
+template <typename T, typename W, int N, bool JOINS, bool CUT> static void launch_rows(const lrk_call *c)
 {
     const lrk_tensor *x = c->in[LRK_RMSNORM_X], *rstd = c->saved[LRK_RMSNORM_RSTD];
-    const size_t rows = lrk_rows(x), cols = lrk_cols(x);
-    const lrk_walk walk = row_walk(rows, cols / N);
-    LRK_LAUNCH((forward_rows<T, W, N, JOINS>), walk.grid, walk.block, 0,
+    const pieces p = pieces_of(c);
+    const lrk_walk walk = row_walk(p.n, p.width / N, CUT ? MOST_OF_PIECE : MOST);
+    LRK_LAUNCH((forward_rows<T, W, N, JOINS, CUT>), walk.grid, walk.block, 0,
                lrk_view_of<const T>(c->joined[0]), lrk_view_of<const T>(c->joined[1]), lrk_view_of<T>(x),
                lrk_data<const W>(c->in[LRK_RMSNORM_W]), lrk_view_of<T>(c->out[LRK_RMSNORM_Y]),
-               rstd ? lrk_data<float>(rstd) : NULL, rows, cols,
+               rstd ? lrk_data<float>(rstd) : NULL, p,
                (float)static_cast<const lrk_rmsnorm_attr *>(c->attr)->eps);
+}
+
+/* Of pieces none is made here: the addition runs first. */
+template <typename T> static void add_first(const lrk_call *c)
+{
+    lrk_call add = {};
+    add.device = c->device;
+    for (int i = 0; i < 2; i++) add.in[i] = c->joined[i];
+    add.out[LRK_ADD_Y] = const_cast<lrk_tensor *>(c->in[LRK_RMSNORM_X]);
+    lrk_op_forward(&lrk_op_add, c->device, sizeof(T) == 2 ? LRK_C_BF16 : LRK_C_F32)(&add);
 }
 
 template <typename T, typename W, int N> static void launch_forward(const lrk_call *c)
 {
-    if (c->joined[0])
-        launch_rows<T, W, N, true>(c);
+    const bool cut = pieces_of(c).in_row > 1;
+    if (cut && c->joined[0]) add_first<T>(c);
+    if (cut)
+        launch_rows<T, W, N, false, true>(c);
+    else if (c->joined[0])
+        launch_rows<T, W, N, true, false>(c);
     else
-        launch_rows<T, W, N, false>(c);
+        launch_rows<T, W, N, false, false>(c);
 }
 
-template <typename T, typename W, int N> static void launch_dx(const lrk_call *c)
+template <typename T, typename W, int N, bool CUT> static void launch_dx(const lrk_call *c)
 {
     const lrk_tensor *x = c->in[LRK_RMSNORM_X];
-    const size_t rows = lrk_rows(x), cols = lrk_cols(x);
-    const lrk_walk walk = row_walk(rows, cols / N);
-    LRK_LAUNCH((dx_rows<T, W, N>), walk.grid, walk.block, 0, lrk_view_of<const T>(x),
+    const pieces p = pieces_of(c);
+    const lrk_walk walk = row_walk(p.n, p.width / N, CUT ? MOST_OF_PIECE : MOST);
+    LRK_LAUNCH((dx_rows<T, W, N, CUT>), walk.grid, walk.block, 0, lrk_view_of<const T>(x),
                lrk_data<const W>(c->in[LRK_RMSNORM_W]),
                lrk_data<const float>(c->saved[LRK_RMSNORM_RSTD]),
                lrk_view_of<const T>(c->dout[LRK_RMSNORM_Y]),
-               lrk_view_of<T>(c->din[LRK_RMSNORM_X]), rows, cols,
+               lrk_view_of<T>(c->din[LRK_RMSNORM_X]), p,
                (bool)(c->fresh >> LRK_RMSNORM_X & 1));
 }
 
 template <typename T, typename W, int N> static void launch_dw(const lrk_call *c)
 {
     const lrk_tensor *x = c->in[LRK_RMSNORM_X];
-    const size_t rows = lrk_rows(x), cols = lrk_cols(x), part_rows = lrk_rmsnorm_part_rows(rows);
-    const size_t n_parts = lrk_ceil_div(rows, part_rows);
+    const pieces p = pieces_of(c);
+    const size_t part_rows = lrk_rmsnorm_part_rows(p.n), n_parts = lrk_ceil_div(p.n, part_rows);
     float *parts = static_cast<float *>(c->scratch);
-    const dim3 grid((unsigned)lrk_ceil_div(cols, LRK_WARP * N), (unsigned)n_parts);
+    const dim3 grid((unsigned)lrk_ceil_div(p.width, LRK_WARP * N), (unsigned)n_parts);
     LRK_LAUNCH((dw_parts<T, N>), grid, dim3(LRK_WARP, DEPTH), 0, lrk_view_of<const T>(x),
                lrk_view_of<const T>(c->dout[LRK_RMSNORM_Y]),
-               lrk_data<const float>(c->saved[LRK_RMSNORM_RSTD]), parts, rows, cols, part_rows);
-    LRK_LAUNCH(fold_dw<W>, dim3((unsigned)lrk_ceil_div(cols, 128)), dim3(128), 0,
-               (const float *)parts, lrk_data<W>(c->din[LRK_RMSNORM_W]), n_parts, cols,
+               lrk_data<const float>(c->saved[LRK_RMSNORM_RSTD]), parts, p, part_rows);
+    LRK_LAUNCH(fold_dw<W>, dim3((unsigned)lrk_ceil_div(p.width, 128)), dim3(128), 0,
+               (const float *)parts, lrk_data<W>(c->din[LRK_RMSNORM_W]), n_parts, p.width,
                (bool)(c->fresh >> LRK_RMSNORM_W & 1));
 }
 
@@ -246,12 +289,13 @@ static bool chunks(const lrk_call *c)
     for (const lrk_tensor *t : all) {
         if (t && !lrk_can_chunk(t)) return false;
     }
-    return true;
+    return lrk_row_bytes(c->in[LRK_RMSNORM_X]->dtype, lrk_rmsnorm_width(c)) % 16 == 0;
 }
 
 template <typename T, typename W, int N> static void launch_backward(const lrk_call *c)
 {
-    if (c->din[LRK_RMSNORM_X]) launch_dx<T, W, N>(c);
+    const bool cut = pieces_of(c).in_row > 1;
+    if (c->din[LRK_RMSNORM_X]) cut ? launch_dx<T, W, N, true>(c) : launch_dx<T, W, N, false>(c);
     if (c->din[LRK_RMSNORM_W]) launch_dw<T, W, N>(c);
 }
 
@@ -273,8 +317,6 @@ template <typename T, typename W> static void backward_with(const lrk_call *c)
 
 template <typename T> static void forward(const lrk_call *c)
 {
-    lrk_rmsnorm_pieces pieces;
-    c = lrk_rmsnorm_call(c, &pieces);
     if (c->in[LRK_RMSNORM_W]->dtype == LRK_F32)
         forward_with<T, float>(c);
     else
@@ -283,8 +325,6 @@ template <typename T> static void forward(const lrk_call *c)
 
 template <typename T> static void backward(const lrk_call *c)
 {
-    lrk_rmsnorm_pieces pieces;
-    c = lrk_rmsnorm_call(c, &pieces);
     if (c->in[LRK_RMSNORM_W]->dtype == LRK_F32)
         backward_with<T, float>(c);
     else

@@ -6,7 +6,7 @@
  *   backward   dx1 += f * (dy1 * cos a + dy2 * sin a)  dx2 += f * (dy2 * cos a - dy1 * sin a)
  * Pair k is (k, k + R/2), "halves", as in transformers; interleaved: (2k, 2k + 1), as in GGUF files
  * of the Llama family, whose q and k rows are permuted for it. The numbers behind R stay as they
- * are.
+ * are. Queries and keys, which turn by the same angles, go through together.
  *
  * Su et al., "RoFormer", 2021.
  */
@@ -16,10 +16,12 @@
 
 /*   in[X]      (T, heads * D)  f32 | bf16 | f64
  *   in[TABLE]  (T, R)          f32, f64 beside f64: cosines, then sines; R even, 0 < R <= D
+ *   in[X2]     (T, heads * D)  like X, with heads of its own; may be absent
  *   out[Y]     (T, heads * D)  like X; may share storage with X, and dX with dY
+ *   out[Y2]    (T, heads * D)  likewise of X2
  */
-enum { LRK_ROPE_X, LRK_ROPE_TABLE };
-enum { LRK_ROPE_Y };
+enum { LRK_ROPE_X, LRK_ROPE_TABLE, LRK_ROPE_X2 };
+enum { LRK_ROPE_Y, LRK_ROPE_Y2 };
 
 typedef struct lrk_rope_attr {
     size_t head; /* D */

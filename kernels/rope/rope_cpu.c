@@ -67,16 +67,26 @@ static void rotate_rows(void *ctx, size_t task, int worker)
     }
 }
 
+static void rotate(const lrk_call *c, const lrk_tensor *from, const lrk_tensor *to, lrk_real direction, bool add)
+{
+    job j = {from, to, c->in[LRK_ROPE_TABLE], c->attr, direction, add};
+    lrk_parallel(lrk_ceil_div(lrk_rows(from), ROWS), rotate_rows, &j);
+}
+
 void LRK_KERNEL(rope, fwd)(const lrk_call *c)
 {
-    job j = {c->in[LRK_ROPE_X], c->out[LRK_ROPE_Y], c->in[LRK_ROPE_TABLE], c->attr, 1, false};
-    lrk_parallel(lrk_ceil_div(lrk_rows(j.from), ROWS), rotate_rows, &j);
+    rotate(c, c->in[LRK_ROPE_X], c->out[LRK_ROPE_Y], 1, false);
+    if (c->in[LRK_ROPE_X2]) rotate(c, c->in[LRK_ROPE_X2], c->out[LRK_ROPE_Y2], 1, false);
+}
+
+static void rotate_back(const lrk_call *c, int in, int out)
+{
+    const lrk_tensor *dy = c->dout[out], *dx = c->din[in];
+    if (dx) rotate(c, dy, dx, -1, dx->data != dy->data && !(c->fresh >> in & 1));
 }
 
 void LRK_KERNEL(rope, bwd)(const lrk_call *c)
 {
-    job j = {c->dout[LRK_ROPE_Y], c->din[LRK_ROPE_X], c->in[LRK_ROPE_TABLE], c->attr, -1, false};
-    if (!j.to) return;
-    j.add = j.to->data != j.from->data && !(c->fresh >> LRK_ROPE_X & 1);
-    lrk_parallel(lrk_ceil_div(lrk_rows(j.from), ROWS), rotate_rows, &j);
+    rotate_back(c, LRK_ROPE_X, LRK_ROPE_Y);
+    rotate_back(c, LRK_ROPE_X2, LRK_ROPE_Y2);
 }

@@ -4,8 +4,8 @@ extern "C" {
 #include "kernels/rope_table/rope_table.h"
 }
 
-static __global__ void fill(const int32_t *segments, size_t n_segments, const float *freq,
-                            float *table, size_t tokens, size_t half, double factor, bool two,
+static __global__ void fill(const int32_t *segments, size_t n_segments, lrk_view<const float> freq,
+                            lrk_view<float> table, size_t tokens, size_t half, double factor, bool two,
                             size_t long_from)
 {
     LRK_FOR_ROWS(t, tokens)
@@ -14,13 +14,13 @@ static __global__ void fill(const int32_t *segments, size_t n_segments, const fl
         const double position =
             (double)segment[LRK_SEG_POSITION] + (double)t - (double)segment[LRK_SEG_START];
         const size_t length = (size_t)segment[LRK_SEG_POSITION] + (size_t)segment[LRK_SEG_LENGTH];
-        const float *f = two && length > long_from ? freq + half : freq;
+        const float *f = freq.at(two && length > long_from, 0);
         LRK_FOR_ITEMS(k, half)
         {
             double sine, cosine;
             sincos(position * (double)f[k], &sine, &cosine);
-            table[t * 2 * half + k] = (float)(factor * cosine);
-            table[(t * 2 + 1) * half + k] = (float)(factor * sine);
+            *table.at(t, k) = (float)(factor * cosine);
+            *table.at(t, half + k) = (float)(factor * sine);
         }
     }
 }
@@ -33,7 +33,7 @@ extern "C" void lrk_rope_table_fwd_f32_cuda(const lrk_call *c)
     const size_t tokens = lrk_rows(table), half = lrk_cols(table) / 2;
     const lrk_walk w = lrk_walk_over(tokens, half);
     LRK_LAUNCH(fill, w.grid, w.block, 0, lrk_data<const int32_t>(segments), lrk_rows(segments),
-               lrk_data<const float>(c->in[LRK_ROPE_TABLE_FREQ]), lrk_data<float>(table), tokens,
+               lrk_view_of<const float>(c->in[LRK_ROPE_TABLE_FREQ]), lrk_view_of<float>(table), tokens,
                half, a->attention_factor == 0.0 ? 1.0 : a->attention_factor,
                lrk_rows(c->in[LRK_ROPE_TABLE_FREQ]) == 2, a->long_from);
 }

@@ -26,7 +26,7 @@ const lrk_op lrk_op_scale = {
     .name = "scale",
     .n_in = 1,
     .n_out = 1,
-    .inplace = 1 + LRK_SCALE_X,
+    .inplace = {1 + LRK_SCALE_X},
     .overwrites = true,
     .infer = infer,
     LRK_KERNELS(scale),

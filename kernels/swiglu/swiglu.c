@@ -38,6 +38,7 @@ const lrk_op lrk_op_swiglu = {
     .n_in = 2,
     .n_out = 1,
     .optional_in = 1u << LRK_SWIGLU_U,
+    .inplace = {1 + LRK_SWIGLU_G},
     .overwrites = true,
     .cheap = true,
     .needs_in = 1u << LRK_SWIGLU_G | 1u << LRK_SWIGLU_U,

@@ -19,7 +19,7 @@
 
 /*   in[G], in[U]  (N, F)  f32 | bf16 | f64, both alike; may be column slices of one matrix
  *                         in[U] may be absent
- *   out[H]        (N, F)  like g
+ *   out[H]        (N, F)  like g; may share storage with g, and dg with dh
  */
 enum { LRK_SWIGLU_G, LRK_SWIGLU_U };
 enum { LRK_SWIGLU_H };

@@ -104,6 +104,7 @@ static void backward_rows(void *ctx, size_t task, int worker)
     const lrk_tensor *dh = c->dout[LRK_SWIGLU_H];
     const lrk_tensor *dg = c->din[LRK_SWIGLU_G], *du = c->din[LRK_SWIGLU_U];
     const activation act = choose(c);
+    const bool fresh = c->fresh >> LRK_SWIGLU_G & 1 || (dg && dg->data == dh->data);
     const size_t F = lrk_cols(g), end = lrk_min(lrk_rows(g), (task + 1) * ROWS);
     lrk_real value[BLOCK], slope[BLOCK];
     for (size_t n = task * ROWS; n < end; n++) {
@@ -121,7 +122,7 @@ static void backward_rows(void *ctx, size_t task, int worker)
             } else {
                 for (size_t i = 0; i < m; i++) slope[i] *= lrk_get(pdh, i);
             }
-            if (dg) add_block(dg, n, first, m, c->fresh >> LRK_SWIGLU_G & 1, slope);
+            if (dg) add_block(dg, n, first, m, fresh, slope);
             if (du) add_block(du, n, first, m, c->fresh >> LRK_SWIGLU_U & 1, value);
         }
     }

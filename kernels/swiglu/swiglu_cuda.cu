@@ -1,4 +1,4 @@
-/* kernels/swiglu/swiglu_cuda.cu -- 16 bytes a thread; backward reads g, u and dh once. */
+/* kernels/swiglu/swiglu_cuda.cu -- 16 bytes a thread; backward reads g, u and dh once; dg may be dh. */
 #include "kernels/swiglu/activate.cuh"
 
 template <typename T, int N, int activation>
@@ -75,7 +75,7 @@ static void launch_backward(const lrk_call *c, lrk_extent e)
     gradients<T> d;
     d.dg = lrk_view_of<T>(c->din[LRK_SWIGLU_G]);
     d.du = lrk_view_of<T>(c->din[LRK_SWIGLU_U]);
-    d.keep_dg = d.dg.data && !(c->fresh >> LRK_SWIGLU_G & 1);
+    d.keep_dg = d.dg.data && d.dg.data != c->dout[LRK_SWIGLU_H]->data && !(c->fresh >> LRK_SWIGLU_G & 1);
     d.keep_du = d.du.data && !(c->fresh >> LRK_SWIGLU_U & 1);
     LRK_LAUNCH((backward_elements<T, N, activation>), w.grid, w.block, 0,
                lrk_view_of<const T>(c->in[LRK_SWIGLU_G]), lrk_view_of<const T>(c->in[LRK_SWIGLU_U]),

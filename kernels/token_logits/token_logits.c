@@ -32,7 +32,7 @@ const lrk_op lrk_op_token_logits = {
     .name = "token_logits",
     .n_in = 3,
     .n_out = 1,
-    .inplace = 1 + LRK_TOKEN_LOGITS_X,
+    .inplace = {1 + LRK_TOKEN_LOGITS_X},
     .infer = infer,
     LRK_FORWARD_KERNELS(token_logits),
     LRK_SAMPLES(samples),

@@ -19,7 +19,6 @@ CARDS = [
 RANK, CHUNK, E = 16, 512, 2  # rank; rows of the head at once; bytes of bf16
 BORDER, CACHED = 64, 25e6  # depth of a product's tile; bytes that stay in the L2 cache of an H100
 PASS = 256  # columns of dY that a block of one_pass has
-NODE = 1.5e-3  # milliseconds of a node of a CUDA graph
 MODELS, LENGTHS = ("SmolLM2-135M", "Llama-3.2-1B", "Llama-3.1-8B"), (2048, 8192)
 
 
@@ -49,10 +48,10 @@ def step(s, t):
         put("linear, adapters, forward", 1, product(t, rank, n_in), layers)
         for work in product(t, n_in, rank, add=True), product(rank, n_in, t, 4, True):
             put("linear, adapters, backward", 1, work, layers)
+        put("linear, frozen weights, forward", 1, product(t, sum(outs), n_in), layers)
+        put("linear, frozen weights, backward", 1, product(t, n_in, sum(outs)), layers)
         for n_out in outs:
             adapters += layers * RANK * (n_in + n_out)
-            put("linear, frozen weights, forward", 1, product(t, n_out, n_in), layers)
-            put("linear, frozen weights, backward", 1, product(t, n_in, n_out, add=True), layers)
             put("linear, adapters, forward", 1, product(t, n_out, RANK, add=True), layers)
             for work in product(t, RANK, n_out), product(n_out, RANK, t, 4, True):
                 put("linear, adapters, backward", 1, work, layers)
@@ -63,7 +62,7 @@ def step(s, t):
     put("rmsnorm, forward", 1, (0, E * 2 * t * d))
     put("add and rmsnorm, forward", 1, (0, E * 4 * t * d), 2 * layers)
     put("rmsnorm and add, backward", 1, (0, E * 4 * t * d), 2 * layers + 1)
-    put("rope, both ways", 4, (0, 2 * (E * 2 * t * (q + k) + 8 * t * s.head)), layers)
+    put("rope, both ways", 2, (0, 2 * (E * 2 * t * (q + k) + 4 * t * s.head)), layers)
     put("swiglu, forward", 1, (0, E * 3 * t * f), layers)
     put("swiglu, backward", 1, (0, E * 5 * t * f), layers)
     put("embed", 1, (0, E * 2 * t * d))
@@ -109,18 +108,6 @@ def one_pass(s, t, card, cache):
     return s.layers * saved, s.layers * cost
 
 
-def one_buffer(s, t, card, cache):
-    """Milliseconds by the bytes that q, k and v in one buffer would save, and launches: one product with their three
-    weights and one for their dX, one launch that turns q and k and reads the angles once, both ways."""
-    d, outs = s.width, groups(s)[0][1]
-    saved = 2 * milliseconds(0, 4 * t * s.head, card)
-    if E * t * d >= cache:
-        apart = [work for n in outs for work in (product(t, n, d), product(t, d, n, add=True))]
-        for sign, works in (1, apart), (-1, [product(t, sum(outs), d), product(t, d, sum(outs))]):
-            saved += sign * sum(milliseconds(*work, card) for work in works)
-    return s.layers * saved, s.layers * 6
-
-
 def compared(what):
     """The rows of a table: what a change saves and costs on the H100, with and without its cache."""
     card = CARDS[1]
@@ -149,36 +136,6 @@ too, are not counted), and the difference in per cent of the step, without and w
     print("""
 Not built: 1 to 2 % at best, and nothing where dY is still in the cache; two launches either way, the kernel and the
 fold of its parts. It would have to be as fast as the library's two thin products are, which only a card can say.""")
-
-
-def one_buffer_table():
-    print("""
-## q, k and v in one buffer
-
-Rows of (H + 2K) D numbers, of which q, k and v are slices: with their weights one below the other, one product makes
-all three and one makes dX, and one launch turns q and k where they lie. For the H100: what that saves by the bytes and
-in launches, and both in per cent of the step, a launch at 1.5 microseconds, without and with the cache as above.
-
-| model | tokens | ms saved | launches saved | of the step, % | with the cache, % |
-|---|---|---|---|---|---|""")
-    card = CARDS[1]
-    for name in MODELS:
-        s = SHAPES[name]
-        for t in LENGTHS:
-            rows = step(s, t)
-            whole = sum(milliseconds(r[2], r[3], card) + NODE * r[1] for r in rows)
-            saved, launches = one_buffer(s, t, card, 0)
-            cached, _ = one_buffer(s, t, card, CACHED)
-            print(f"| {name} | {t} | {saved:.2f} | {launches} | {100 * (saved + NODE * launches) / whole:.1f} | "
-                  f"{100 * (cached + NODE * launches) / whole:.1f} |")
-    print("""
-Not built: about 1 % at best but for the smallest model, whose gain is launches above all, and no memory, for rotation
-works in place as it is and so do gradients. It would take weights of one type that lie one below the other, which those
-of files do not (GGUF files give v another type than q and k in some layers), results and gradients that are slices of
-others on the tape, and another way for the CPU, which reads weights in the mapped file. What the adapters of q, k and
-v, and of gate and up, gain from being one op needs none of that and is built (`kernels/linear/linear.h`): S, dA and
-what A adds to dX are one product for each of the two groups, nine launches of a layer less than apart, and twelve
-passes over X or dX.""")
 
 
 def bordered_table():
@@ -233,7 +190,9 @@ NVIDIA's data sheets, not the sheets themselves. None was measured here.
     for card in CARDS:
         print(f"| {card[0]} | {card[1]:g} | {card[2]} | {card[3]} |")
     print("""
-Counted as the kernels are today: a product for each of q, k, v, gate and up; an adapter is two thin products
+Counted as the kernels are today: q, k and v are columns of one buffer, and so are gate and up: one product makes all,
+from weights of one type that lie one below the other (a GGUF file that gives v another type has two), and one their dX;
+one launch turns q and k where they lie. An adapter is two thin products
 forward and four backward, each of which reads or writes the activations once more, but those of q, k and v, and of gate
 and up, have the three with A in common; attention's backward makes
 the scores twice (seven products of T x T, not five). A residual is added by the norm that reads it, and its
@@ -275,7 +234,6 @@ Rows that were tokenized before leave little time to save; reading a large data 
 of it. The processor looks for weights that are NaN meanwhile, in the same pages.""")
     bordered_table()
     one_pass_table()
-    one_buffer_table()
     for name in MODELS:
         for t in LENGTHS:
             table(name, t)

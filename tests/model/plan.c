@@ -115,12 +115,12 @@ static double layer_bytes(const lrk_decoder *d, lrk_recompute r)
 }
 
 /* Gradients that exist at a time: of the residual stream and of a sublayer's input and output; of the
- * gate, the other factor and their product; of q and the result of attention; of k and v. */
+ * gate, where their product's lies too, and the other factor; of q and the result of attention; of k and v. */
 static double gradient_bytes(const lrk_decoder *d)
 {
     const double C = (double)d->width, F = (double)d->feed_forward,
                  K = (double)(d->key_heads * d->head_size);
-    return 2 * (3 * C + 3 * F + 2 * K);
+    return 2 * (3 * C + 2 * F + 2 * K);
 }
 
 /* A token's activations: the embedding, the table of angles, the layers, the last norm, the saved

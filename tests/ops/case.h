@@ -44,6 +44,7 @@ typedef struct call {
     region regions[4 * MAX_TENSORS];
     size_t n_regions;
     region scratch, before[LRK_MAX_IN]; /* before: what the inputs held */
+    size_t gap; /* elements behind each row of a matrix */
 } call;
 
 static inline size_t count_of(const lrk_sample_in *in)
@@ -99,9 +100,16 @@ static inline bool guards_hold(const region *r)
     return true;
 }
 
+/* Where number i of a tensor lies, in elements. */
+static inline size_t place_of(const lrk_tensor *t, size_t i)
+{
+    return i / lrk_cols(t) * t->stride + i % lrk_cols(t);
+}
+
 /* Number i of a tensor as f64. */
 static inline double at(const lrk_tensor *t, size_t i)
 {
+    i = place_of(t, i);
     switch (t->dtype) {
     case LRK_F64: return ((const double *)t->data)[i];
     case LRK_F32: return (double)((const float *)t->data)[i];
@@ -112,6 +120,7 @@ static inline double at(const lrk_tensor *t, size_t i)
 
 static inline void set(const lrk_tensor *t, size_t i, double v)
 {
+    i = place_of(t, i);
     switch (t->dtype) {
     case LRK_F64: ((double *)t->data)[i] = v; break;
     case LRK_F32: ((float *)t->data)[i] = (float)v; break;
@@ -146,8 +155,21 @@ static inline int32_t integer(const lrk_sample *s, int i, size_t e)
 
 static inline lrk_tensor place(call *k, lrk_tensor t)
 {
-    t.data = new_region(k, lrk_bytes(&t)).data;
+    if (t.rank > 1 && t.dtype != LRK_I32) t.stride += k->gap;
+    t.data = new_region(k, lrk_rows(&t) * lrk_row_bytes(t.dtype, t.stride)).data;
     return t;
+}
+
+/* Whether what lies behind the rows of a tensor is what it was. */
+static inline bool gaps_hold(const lrk_tensor *t, size_t gap)
+{
+    const size_t bytes = lrk_row_bytes(t->dtype, t->rank > 1 && t->dtype != LRK_I32 ? gap : 0);
+    for (size_t r = 0; r < lrk_rows(t); r++) {
+        const unsigned char *behind = (const unsigned char *)lrk_row(t, r) + lrk_row_bytes(t->dtype, lrk_cols(t));
+        for (size_t i = 0; i < bytes; i++)
+            if (behind[i] != poison_byte) return false;
+    }
+    return true;
 }
 
 static inline lrk_tensor input_tensor(const lrk_sample_in *in, lrk_dtype type)
@@ -160,6 +182,49 @@ static inline lrk_tensor input_tensor(const lrk_sample_in *in, lrk_dtype type)
     }
     t.stride = lrk_cols(&t);
     return t;
+}
+
+/* An input below another begins where that ends: in memory of both. */
+static inline lrk_tensor place_input(call *k, const lrk_op *op, const lrk_sample *s, int i, lrk_dtype type)
+{
+    lrk_tensor t = input_tensor(&s->in[i], type);
+    const int above = s->in[i].below - 1;
+    if (above >= 0) {
+        t.data = lrk_row(&k->in[above], lrk_rows(&k->in[above]));
+        return t;
+    }
+    size_t bytes = lrk_bytes(&t);
+    for (int next = i, j = i + 1; j < op->n_in; j++) {
+        if (s->in[j].below - 1 != next) continue;
+        const lrk_tensor more = input_tensor(&s->in[j], type);
+        bytes += lrk_bytes(&more);
+        next = j;
+    }
+    if (bytes == lrk_bytes(&t)) return place(k, t);
+    t.data = new_region(k, bytes).data;
+    return t;
+}
+
+/* Results, or their gradients: each in memory of its own, or abreast. */
+static inline void place_results(call *k, const lrk_op *op, lrk_tensor *t)
+{
+    size_t all = 0;
+    for (int i = 0; i < op->n_out; i++) {
+        const lrk_tensor *shape = &k->shapes.out[i];
+        if (!shape->name) continue;
+        if (!k->shapes.abreast) t[i] = place(k, *shape);
+        all += lrk_cols(shape);
+    }
+    if (!k->shapes.abreast) return;
+    const lrk_tensor *first = &k->shapes.out[0];
+    char *at = (char *)place(k, lrk_mat(first->dtype, lrk_rows(first), all)).data;
+    for (int i = 0; i < op->n_out; i++) {
+        if (!k->shapes.out[i].name) continue;
+        t[i] = k->shapes.out[i];
+        t[i].stride = all + k->gap;
+        t[i].data = at;
+        at += lrk_row_bytes(t[i].dtype, lrk_cols(&t[i]));
+    }
 }
 
 static inline lrk_tensor gradient_tensor(const lrk_sample_in *in, const lrk_tensor *value)
@@ -186,17 +251,19 @@ static inline lrk_compute computes_in(const lrk_op *op, const lrk_sample *s, lrk
     return compute == LRK_C_BF16 ? LRK_C_F32 : compute;
 }
 
-/* Inputs, results and saved tensors of a call in this type; the inputs hold the sample's numbers. */
-static inline lrk_status call_new(call *k, const lrk_op *op, const lrk_sample *s, lrk_compute compute,
-                                  lrk_device device, lrk_err *err)
+/* Inputs, results and saved tensors of a call in this type; the inputs hold the sample's numbers. Rows of matrices have
+ * `gap` elements behind them. */
+static inline lrk_status call_apart(call *k, const lrk_op *op, const lrk_sample *s, lrk_compute compute,
+                                    lrk_device device, size_t gap, lrk_err *err)
 {
     memset(k, 0, sizeof *k);
+    k->gap = gap;
     k->c.device = device;
     k->c.attr = s->attr;
     k->c.backward_follows = wants_backward(op, s);
     for (int i = 0; i < op->n_in; i++) {
         if (!count_of(&s->in[i])) continue;
-        k->in[i] = place(k, input_tensor(&s->in[i], lrk_compute_dtype(compute)));
+        k->in[i] = place_input(k, op, s, i, lrk_compute_dtype(compute));
         k->c.in[i] = &k->in[i];
         for (size_t e = 0; e < lrk_count(&k->in[i]); e++) {
             if (is_integer(&s->in[i]))
@@ -209,28 +276,37 @@ static inline lrk_status call_new(call *k, const lrk_op *op, const lrk_sample *s
     const lrk_compute expected = computes_in(op, s, compute);
     LRK_REQUIRE(err, k->shapes.compute == expected, LRK_EINTERNAL, "computes in %s, expected %s",
                 lrk_compute_name(k->shapes.compute), lrk_compute_name(expected));
+    for (int i = 0; i < op->n_out; i++) k->out[i] = k->dout[i] = lrk_vec(LRK_F32, 0);
+    place_results(k, op, k->out);
+    place_results(k, op, k->dout);
     for (int i = 0; i < op->n_out; i++) {
-        k->out[i] = k->dout[i] = lrk_vec(LRK_F32, 0);
         if (!k->shapes.out[i].name) continue;
-        k->out[i] = place(k, k->shapes.out[i]);
-        k->dout[i] = place(k, k->shapes.out[i]);
         k->c.out[i] = &k->out[i];
         k->c.dout[i] = &k->dout[i];
         for (size_t e = 0; e < lrk_count(&k->dout[i]); e++) set(&k->dout[i], e, cotangent(i, e));
     }
+    k->gap = 0; /* what a pass keeps for itself has none */
     for (int i = 0; i < op->n_saved; i++) {
         if (!k->shapes.saved[i].name) continue;
         k->saved[i] = place(k, k->shapes.saved[i]);
         k->c.saved[i] = &k->saved[i];
     }
+    k->gap = gap;
     for (int i = 0; i < op->n_in; i++) {
         if (!has_gradient(s, i)) continue;
         k->din[i] = place(k, gradient_tensor(&s->in[i], &k->in[i]));
         k->c.din[i] = &k->din[i];
-        memset(k->din[i].data, 0, lrk_bytes(&k->din[i]));
+        for (size_t r = 0; r < lrk_rows(&k->din[i]); r++)
+            memset(lrk_row(&k->din[i], r), 0, lrk_row_bytes(k->din[i].dtype, lrk_cols(&k->din[i])));
     }
     k->scratch = new_region(k, lrk_max(k->shapes.forward_scratch, k->shapes.backward_scratch));
     return LRK_OK;
+}
+
+static inline lrk_status call_new(call *k, const lrk_op *op, const lrk_sample *s, lrk_compute compute,
+                                  lrk_device device, lrk_err *err)
+{
+    return call_apart(k, op, s, compute, device, 0, err);
 }
 
 static inline void call_free(call *k)
@@ -331,7 +407,11 @@ static inline bool backward(call *k, const lrk_op *op)
 
 static inline bool same_bits(const lrk_tensor *a, const lrk_tensor *b)
 {
-    return lrk_bytes(a) == lrk_bytes(b) && (!lrk_bytes(a) || memcmp(a->data, b->data, lrk_bytes(a)) == 0);
+    const size_t bytes = lrk_row_bytes(a->dtype, lrk_cols(a));
+    if (a->dtype != b->dtype || !lrk_same_shape(a, b)) return false;
+    for (size_t r = 0; bytes && r < lrk_rows(a); r++)
+        if (memcmp(lrk_row(a, r), lrk_row(b, r), bytes) != 0) return false;
+    return true;
 }
 
 #endif /* LRK_TESTS_OPS_CASE_H */

@@ -5,7 +5,7 @@
  *              be at most `limit` times the change that rounding inputs and result to that type makes
  *              in f64
  *   memory     guards around every buffer and behind each pass's scratch, inputs unchanged
- *   contract   gradients are added; a fresh gradient is written; a gradient that nobody needs changes
+ *   contract   rows may be apart, at no bit; gradients are added; a fresh gradient is written; a gradient that nobody needs changes
  *              no other; in-place results and gradients; what is joined has the bits of two kernels; the
  *              same bits twice and for 1, 2, 3 threads
  *
@@ -285,23 +285,50 @@ static void check_null(report *r, const call *plain, lrk_compute compute)
     }
 }
 
-static void check_in_place(report *r, const call *plain, lrk_compute compute)
+/* Rows apart by 16 bytes: what lies between is nobody's. */
+static void check_gaps(report *r, const call *plain, lrk_compute compute)
 {
-    const int i = r->op->inplace - 1;
+    const size_t gap = 16 / lrk_row_bytes(lrk_compute_dtype(compute), 1);
     call k;
     lrk_err err = {0};
-    if (i < 0 || call_new(&k, r->op, r->sample, compute, plain->c.device, &err) != LRK_OK) return;
-    k.c.out[0] = &k.in[i];
-    forward(&k, r->op);
-    CHECK(r, same_bits(&k.in[i], &plain->out[0]), "in place the result differs", compute);
-    if (k.c.din[i]) {
-        k.c.din[i] = &k.dout[0];
-        for (int other = 0; other < r->op->n_in; other++)
-            if (other != i) k.c.din[other] = NULL;
-        backward(&k, r->op);
-        CHECK(r, same_bits(&k.dout[0], &plain->din[i]), "in place the gradient differs", compute);
+    if (call_apart(&k, r->op, r->sample, compute, plain->c.device, gap, &err) != LRK_OK) {
+        printf("    %s\n", err.text);
+        fail(r, "refuses rows that are apart", compute);
+        call_free(&k);
+        return;
     }
+    forward(&k, r->op);
+    backward(&k, r->op);
+    CHECK(r, same_results(&k, plain), "with rows apart the result differs", compute);
+    CHECK(r, same_gradients(&k, plain), "with rows apart a gradient differs", compute);
+    for (int i = 0; i < LRK_MAX_OUT; i++)
+        CHECK(r, !k.c.out[i] || k.shapes.abreast || gaps_hold(&k.out[i], gap), "writes between rows", compute);
+    for (int i = 0; i < LRK_MAX_IN; i++)
+        CHECK(r, !k.c.din[i] || gaps_hold(&k.din[i], gap), "writes between rows of a gradient", compute);
     call_free(&k);
+}
+
+static void check_in_place(report *r, const call *plain, lrk_compute compute)
+{
+    for (int o = 0; o < LRK_MAX_OUT; o++) {
+        const int i = r->op->inplace[o] - 1;
+        call k;
+        lrk_err err = {0};
+        if (i < 0 || !plain->c.in[i] || call_new(&k, r->op, r->sample, compute, plain->c.device, &err) != LRK_OK)
+            continue;
+        k.c.out[o] = &k.in[i];
+        forward(&k, r->op);
+        CHECK(r, same_bits(&k.in[i], &plain->out[o]), "in place the result differs", compute);
+        call_free(&k);
+        if (!plain->c.din[i] || !start(r, &k, compute)) continue;
+        k.c.din[i] = &k.dout[o];
+        backward(&k, r->op);
+        CHECK(r, same_bits(&k.dout[o], &plain->din[i]), "in place the gradient differs", compute);
+        for (int other = 0; other < r->op->n_in; other++)
+            CHECK(r, other == i || !k.c.din[other] || same_bits(&k.din[other], &plain->din[other]),
+                  "in place another gradient differs", compute);
+        call_free(&k);
+    }
 }
 
 /* A call whose in[0] is the result of the op that this one joins, of two inputs that are drawn; it lies apart, or
@@ -363,6 +390,7 @@ static void check_contract(report *r, lrk_compute compute)
 {
     call plain;
     if (!start_both(r, &plain, compute)) return;
+    check_gaps(r, &plain, compute);
     check_added(r, &plain, compute);
     check_fresh(r, &plain, compute);
     check_null(r, &plain, compute);

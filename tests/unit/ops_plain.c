@@ -226,15 +226,20 @@ static double rope_table_formula(const call *k, size_t row, size_t column)
 static double rope_formula(const call *k, size_t row, size_t column)
 {
     const lrk_rope_attr *a = k->c.attr;
+    const lrk_tensor *x = &k->in[LRK_ROPE_X];
+    if (column >= lrk_cols(x)) { /* of the second, behind those of the first */
+        column -= lrk_cols(x);
+        x = &k->in[LRK_ROPE_X2];
+    }
     const size_t rotary = lrk_cols(&k->in[1]), half = rotary / 2;
     const size_t head = column / a->head * a->head, i = column % a->head;
-    if (i >= rotary) return number(&k->in[0], row, column);
+    if (i >= rotary) return number(x, row, column);
     const size_t pair = a->interleaved ? i / 2 : i % half;
     const bool second = a->interleaved ? i % 2 : i >= half;
     const size_t one = head + (a->interleaved ? 2 * pair : pair);
     const size_t two = a->interleaved ? one + 1 : one + half;
     const double cosine = number(&k->in[1], row, pair), sine = number(&k->in[1], row, half + pair);
-    const double x1 = number(&k->in[0], row, one), x2 = number(&k->in[0], row, two);
+    const double x1 = number(x, row, one), x2 = number(x, row, two);
     return second ? x1 * sine + x2 * cosine : x1 * cosine - x2 * sine;
 }
 
