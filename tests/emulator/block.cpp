@@ -193,16 +193,17 @@ static thread *lane_of(const thread *t, unsigned lane)
     return id < here.n ? &here.threads[id] : nullptr;
 }
 
+/* Names are compared as pointers: a kernel comes from one object file, which has each string once. */
 static bool same_place(const thread *a, const thread *b)
 {
-    return a->at == b->at && a->mask == b->mask && a->line == b->line &&
-           !strcmp(a->what, b->what) && !strcmp(a->file, b->file);
+    return a->at == b->at && a->mask == b->mask && a->line == b->line && a->what == b->what && a->file == b->file;
 }
 
-/* The first lane that t's mask names and that has not come to where t waits, or NULL. */
+/* A lane that t's mask names and that has not come to where t waits, or NULL. The last lane comes last,
+ * mostly, so that the first look says who is missing. */
 static thread *missing(const thread *t)
 {
-    for (unsigned l = 0; l < EMULATOR_LANES; l++)
+    for (unsigned l = EMULATOR_LANES; l--;)
         if (t->mask >> l & 1 && !same_place(t, lane_of(t, l))) return lane_of(t, l);
     return nullptr;
 }
@@ -389,7 +390,7 @@ static void check_barrier(void)
         if (here.threads[i].at == AT_BARRIER) first = &here.threads[i];
     for (unsigned i = 0; i < here.n; i++) {
         const thread *t = &here.threads[i];
-        if (t->at == AT_BARRIER && t->line == first->line && !strcmp(t->file, first->file))
+        if (t->at == AT_BARRIER && t->line == first->line && t->file == first->file)
             continue;
         describe(first, a, sizeof a);
         describe(t, b, sizeof b);

@@ -129,25 +129,46 @@ static inline void set(const lrk_tensor *t, size_t i, double v)
     }
 }
 
+/* Number e of a stream of its own for each use and part: to draw it anew for each call of each level would take
+ * longer than all kernels. */
+enum { OF_INPUTS, OF_COTANGENTS, OF_INTEGERS, OF_DIRECTIONS, USES, SEED = 17, STEPS = 3 };
+static inline double normal(int use, int part, uint32_t step, size_t e)
+{
+    static struct {
+        double *v;
+        size_t n;
+    } kept[USES][LRK_MAX_IN][STEPS], *k;
+    k = &kept[use][part][step];
+    if (e >= k->n) {
+        const size_t n = 2 * e + 1024;
+        double *v = need_memory(n * sizeof *v);
+        const lrk_rng r = {.seed = SEED + (uint64_t)use, .site = LRK_SITE_TEST | (uint32_t)part, .step = step};
+        for (size_t i = 0; i < n; i++) v[i] = i < k->n ? k->v[i] : lrk_rng_normal(r, i);
+        lrk_heap_free(k->v);
+        k->v = v;
+        k->n = n;
+    }
+    return k->v[e];
+}
+
 /* Number e of input i; adapter inputs stay f32 in every run but f64, so theirs are f32 numbers, and where
  * they come rounded the sample's are f32 still. */
 static inline double drawn(const lrk_sample *s, int i, size_t e)
 {
     const lrk_sample_in *in = &s->in[i];
-    const lrk_rng r = {.seed = 17, .site = LRK_SITE_TEST | (uint32_t)i};
-    const double v = lrk_rng_normal(r, e) * (in->scale == 0.0 ? 1.0 : in->scale);
+    const double v = normal(OF_INPUTS, i, 0, e) * (in->scale == 0.0 ? 1.0 : in->scale);
     return in->adapter ? (double)(float)v : v;
 }
 
 static inline double cotangent(int out, size_t e)
 {
-    return lrk_rng_normal((lrk_rng){.seed = 18, .site = LRK_SITE_TEST | (uint32_t)out}, e);
+    return normal(OF_COTANGENTS, out, 0, e);
 }
 
 static inline int32_t integer(const lrk_sample *s, int i, size_t e)
 {
     const lrk_sample_in *in = &s->in[i];
-    const lrk_rng r = {.seed = 19, .site = LRK_SITE_TEST | (uint32_t)i};
+    const lrk_rng r = {.seed = SEED + OF_INTEGERS, .site = LRK_SITE_TEST | (uint32_t)i};
     if (in->fill == LRK_FILL_DATA) return in->data[e];
     if (in->fill == LRK_FILL_TARGET && e && lrk_rng_uniform(r, e) < 1.0 / 3.0) return -1;
     return (int32_t)lrk_rng_below(r, e + 1000000, (uint64_t)in->limit);

@@ -109,9 +109,9 @@ static double probe(const report *r, call *k, int i, const double *v, double h)
 /* Directions 0 .. 2 move every element at random, later ones a single element. */
 static void direction(double *v, size_t n, uint32_t number)
 {
-    const lrk_rng rng = {.seed = 20, .site = LRK_SITE_TEST, .step = number};
-    for (size_t e = 0; e < n; e++) v[e] = number < 3 ? lrk_rng_normal(rng, e) / sqrt((double)n) : 0.0;
-    if (number >= 3) v[lrk_rng_below(rng, 0, n)] = 1.0;
+    const lrk_rng rng = {.seed = SEED + OF_DIRECTIONS, .site = LRK_SITE_TEST, .step = number};
+    for (size_t e = 0; e < n; e++) v[e] = number < STEPS ? normal(OF_DIRECTIONS, 0, number, e) / sqrt((double)n) : 0.0;
+    if (number >= STEPS) v[lrk_rng_below(rng, 0, n)] = 1.0;
 }
 
 static void check_gradient(report *r)
@@ -338,9 +338,8 @@ static bool new_joined(report *r, call *k, const call *plain, lrk_compute comput
     lrk_err err = {0};
     if (call_new(k, r->op, r->sample, compute, plain->c.device, &err) != LRK_OK) return false;
     for (int i = 0; i < 2; i++) {
-        const lrk_rng rng = {.seed = 20, .site = LRK_SITE_TEST | (uint32_t)i};
         k->joined[i] = place(k, k->in[0]);
-        for (size_t e = 0; e < lrk_count(&k->in[0]); e++) set(&k->joined[i], e, lrk_rng_normal(rng, e));
+        for (size_t e = 0; e < lrk_count(&k->in[0]); e++) set(&k->joined[i], e, normal(OF_DIRECTIONS, i, 0, e));
     }
     if (where)
         k->in[0].data = k->joined[where - 1].data;
