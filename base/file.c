@@ -361,6 +361,8 @@ lrk_status lrk_cannot_create(const char *path, int code, lrk_err *err)
 lrk_status lrk_check_output(const char *path, lrk_err *err)
 {
     LRK_REQUIRE(err, !lrk_is_dir(path), LRK_EUSAGE, "%s: is a directory, expected the name of a file", path);
+    if (access(path, F_OK) == 0 && !lrk_is_file(path)) /* a device or a pipe is written to as it stands */
+        return access(path, W_OK) == 0 ? LRK_OK : lrk_cannot_create(path, errno, err);
     return lrk_folder_writable(path) ? LRK_OK : lrk_cannot_create(path, errno, err);
 }
 

@@ -36,7 +36,8 @@ void lrk_lines_close(lrk_lines *l);
 
 /* Writing. The bytes go to "<path>.tmp-<pid>"; commit syncs the file, renames it over `path` and
  * syncs the directory, so a reader sees the old file or the new one. Without commit, close
- * removes the temporary file; opening removes those of the same path that a killed process left. */
+ * removes the temporary file; opening removes those of the same path that a killed process left. A device or a pipe is
+ * never replaced: its bytes go into it as they come. */
 typedef struct lrk_writer lrk_writer;
 lrk_status lrk_writer_open(lrk_writer **w, const char *path, lrk_err *err);
 lrk_status lrk_write(lrk_writer *w, const void *data, size_t n, lrk_err *err);

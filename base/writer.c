@@ -19,7 +19,7 @@ enum { BUFFER = 1 << 18 };
 
 struct lrk_writer {
     int fd;
-    char *path, *temporary;
+    char *path, *temporary; /* temporary NULL: path is a device or a pipe */
     uint64_t offset;
     size_t held;
     lrk_arena strings;
@@ -67,8 +67,16 @@ static void remove_left_behind(const char *path)
     if (list) closedir(list);
 }
 
+/* A device, a pipe: written to as it stands, for a file in its place would take it from the whole machine. */
+static bool is_stream(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 lrk_status lrk_writer_open(lrk_writer **out, const char *path, lrk_err *err)
 {
+    const bool stream = is_stream(path);
     LRK_REQUIRE(err, !lrk_is_dir(path), LRK_EUSAGE, "%s: is a directory, expected the name of a file", path);
     lrk_writer *w = lrk_heap_alloc(1, sizeof *w);
     LRK_REQUIRE(err, w, LRK_ENOMEM, "memory: no buffer to write %s", path);
@@ -77,15 +85,16 @@ lrk_status lrk_writer_open(lrk_writer **out, const char *path, lrk_err *err)
     lrk_buf name = {0};
     lrk_buf_printf(&name, "%s.tmp-%ld", path, (long)getpid());
     w->path = lrk_strdup(&w->strings, path);
-    w->temporary = name.failed ? NULL : lrk_strdup(&w->strings, name.data);
+    if (!stream && !name.failed) w->temporary = lrk_strdup(&w->strings, name.data);
     lrk_buf_free(&name);
-    if (!w->path || !w->temporary) {
+    if (!w->path || (!w->temporary && !stream)) {
         lrk_writer_close(w);
         return lrk_fail(err, LRK_ENOMEM, "memory: no room to write %s", path);
     }
-    remove_left_behind(path);
+    if (!stream) remove_left_behind(path);
     if (!lrk_fault(LRK_FAULT_OPEN))
-        w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        w->fd = stream ? open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
+                       : open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (w->fd < 0) {
         const int code = errno;
         lrk_writer_close(w);
@@ -185,14 +194,15 @@ lrk_status lrk_rename(const char *from, const char *to, lrk_err *err)
 lrk_status lrk_writer_commit(lrk_writer *w, lrk_err *err)
 {
     LRK_TRY(flush(w, err));
-    LRK_TRY(sync_fd(w->fd, w->path, err));
+    if (w->temporary) LRK_TRY(sync_fd(w->fd, w->path, err));
     const int fd = w->fd;
     w->fd = -1;
     if (close(fd) != 0) {
         const int code = errno;
-        unlink(w->temporary);
+        if (w->temporary) unlink(w->temporary);
         return lrk_fail(err, LRK_EIO, "%s: cannot write: %s", w->path, strerror(code));
     }
+    if (!w->temporary) return LRK_OK;
     const lrk_status status = lrk_rename(w->temporary, w->path, err);
     if (status != LRK_OK) unlink(w->temporary);
     return status;
@@ -203,7 +213,7 @@ void lrk_writer_close(lrk_writer *w)
     if (!w) return;
     if (w->fd >= 0) {
         close(w->fd);
-        unlink(w->temporary);
+        if (w->temporary) unlink(w->temporary);
     }
     lrk_arena_free(&w->strings);
     lrk_heap_free(w);

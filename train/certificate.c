@@ -203,6 +203,11 @@ lrk_status lrk_certificate_load(lrk_json **out, const char *path, lrk_err *err)
     enum { MAX_CERTIFICATE = 64 << 20 };
     *out = NULL;
     if (!lrk_is_file(path)) return LRK_OK;
+    lrk_map map;
+    LRK_TRY(lrk_map_open(&map, path, err));
+    const bool empty = map.size == 0; /* as mktemp makes them */
+    lrk_map_close(&map);
+    if (empty) return LRK_OK;
     const lrk_status status = lrk_json_load(out, path, MAX_CERTIFICATE, NULL);
     const char *format = lrk_json_string(lrk_json_get(*out, "format"), NULL);
     if (status == LRK_OK && format && strcmp(format, FORMAT) == 0) return LRK_OK;

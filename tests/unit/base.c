@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "base/threads.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -176,6 +178,31 @@ static void signals_leave_nothing_behind(void **state)
     lrk_arena_free(&a);
 }
 
+/* As root a rename would put a file in the place of /dev/null. */
+static void devices_are_written_to_and_never_replaced(void **state)
+{
+    (void)state;
+    lrk_err err = {0};
+    char dir[] = "/tmp/lrk-base-XXXXXX", got[5] = "";
+    struct stat st;
+    assert_non_null(mkdtemp(dir));
+    lrk_arena a = lrk_arena_growing("test");
+    char *path = lrk_path_join(&a, dir, "pipe");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    const int reader = open(path, O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    assert_int_equal(lrk_check_output(path, &err), LRK_OK);
+    assert_int_equal(lrk_file_write(path, "text", 4, &err), LRK_OK);
+    assert_int_equal(read(reader, got, sizeof got), 4);
+    assert_string_equal(got, "text");
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    close(reader);
+    assert_int_equal(lrk_dir_clear(dir, &err), LRK_OK);
+    assert_int_equal(lrk_remove(dir, &err), LRK_OK);
+    lrk_arena_free(&a);
+}
+
 static void files_appear_whole_or_not_at_all(void **state)
 {
     (void)state;
@@ -313,6 +340,7 @@ int main(void)
         cmocka_unit_test(paths_have_names),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
         cmocka_unit_test(signals_leave_nothing_behind),
+        cmocka_unit_test(devices_are_written_to_and_never_replaced),
         cmocka_unit_test(messages_hold_no_control_characters),
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(json_is_strict_and_keeps_order),

@@ -537,7 +537,7 @@ certified(
     "past_limit",
     "the limit is",
     7,
-    [x if x != "c.json" else "/dev/null" for x in CERTIFY] + ["--max-kl", "1e-30"],
+    [x for x in CERTIFY if x not in ("--out", "c.json")] + ["--max-kl", "1e-30"],
     g__model_safetensors=Link(LLAMA + "/model.safetensors"),
 )
 BUNDLE = "run/ollama-q8_0/"
