@@ -12,7 +12,7 @@
 #include <vector>
 
 /* flags of a stamp: of the last write, and of the reads */
-enum { ATOMIC = 1 };
+enum { ATOMIC = 1, ON_ITS_WAY = 2 };
 enum { ONE, LANES, WARPS, BLOCKS }; /* lanes of one warp, several warps, several blocks */
 
 static struct {
@@ -22,8 +22,7 @@ static struct {
     size_t closure_bytes;
     uint64_t epoch, launch_epoch, block_epoch;
     unsigned block;
-    std::vector<uint64_t> started;       /* the epochs in which blocks of the launch began */
-    std::vector<unsigned> started_index; /* and which blocks those are */
+    std::vector<std::pair<uint64_t, unsigned>> started; /* epochs in which blocks of the launch began */
     uint16_t warps[EMULATOR_LANES];      /* __syncwarps since the barrier */
     const void *pc;                      /* of the access that is checked */
 } now;
@@ -38,16 +37,15 @@ void emulator_access_launch(const lrk_closure *closure)
     now.closure = reinterpret_cast<uintptr_t>(closure->object);
     now.closure_bytes = closure->bytes;
     now.started.clear();
-    now.started_index.clear();
 }
 
 void emulator_access_block(unsigned index)
 {
     now.block = index;
     now.block_epoch = ++now.epoch;
-    now.started.push_back(now.epoch);
-    now.started_index.push_back(index);
+    now.started.push_back({now.epoch, index});
     memset(now.warps, 0, sizeof now.warps);
+    emulator_memory_block(now.epoch << 28);
 }
 
 void emulator_access_barrier(void)
@@ -142,7 +140,7 @@ static void source(char *text, size_t size)
 
 static const char *verb(emulator_access a)
 {
-    return a == EMULATOR_READ ? "read" : a == EMULATOR_WRITE ? "write" : "atomic";
+    return a == EMULATOR_READ ? "read" : a == EMULATOR_ATOMIC ? "atomic" : "write";
 }
 
 static bool of_program(uintptr_t a)
@@ -161,21 +159,22 @@ static void out_of_bounds(const void *p, size_t n, emulator_access access)
                    ours ? "data of the program, which kernels may only read" : place, where);
 }
 
-static void not_known(const region *r, size_t offset, emulator_access access)
+/* Of a byte that is on its way or that nobody wrote. */
+static void not_there(const region *r, size_t i, size_t n, emulator_access access)
 {
     char where[1024], place[256];
-    const unsigned char k = r->known[offset];
-    if (k == OUTSIDE) {
-        out_of_bounds(r->base + offset, 1, access);
+    const bool blank = r->blank(i);
+    if (blank && r->kind == region::SHARED && !emulator_of_array(i, n)) {
+        out_of_bounds(r->base + i, n, access);
         return;
     }
     source(where, sizeof where);
-    emulator_place_name(r->base + offset, place, sizeof place);
-    if (k == PENDING)
+    emulator_place_name(r->base + i, place, sizeof place);
+    if (blank)
+        emulator_error("uninitialized", "read of %s, which nobody has written yet%s", place, where);
+    else
         emulator_error("copy", "%s of %s before the wait for its asynchronous copy%s", verb(access),
                        place, where);
-    else
-        emulator_error("uninitialized", "read of %s, which nobody has written yet%s", place, where);
 }
 
 static void race(const region *r, size_t offset, uint64_t other, const char *did,
@@ -185,8 +184,8 @@ static void race(const region *r, size_t offset, uint64_t other, const char *did
     source(where, sizeof where);
     emulator_place_name(r->base + offset, place, sizeof place);
     unsigned block = now.block;
-    for (size_t i = 0; i < now.started.size(); i++)
-        if (now.started[i] <= epoch_of(other)) block = now.started_index[i];
+    for (const auto &s : now.started)
+        if (s.first <= epoch_of(other)) block = s.second;
     const bool reads = !strcmp(did, "read");
     if (block == now.block && reads && (other & 3) == BLOCKS)
         snprintf(who, sizeof who, "a thread of another block");
@@ -200,13 +199,26 @@ static void race(const region *r, size_t offset, uint64_t other, const char *did
 
 /* ---- the check ------------------------------------------------------------------------------- */
 
-/* One byte; its cell becomes what the next access looks at. False: something was found. */
-static bool check_byte(region *r, size_t i, emulator_access access, uint64_t mine,
+/* Whether a byte may be accessed so, the first of n that are left; between shared arrays no byte is ever
+ * written, so that it is blank. */
+static bool there(const region *r, size_t i, size_t n, emulator_access access)
+{
+    if (!r->blank(i)) return !(r->cells[i].write & ON_ITS_WAY) || access == EMULATOR_ARRIVE;
+    if (access == EMULATOR_READ || access == EMULATOR_ATOMIC) return false;
+    return r->kind != region::SHARED || emulator_of_array(i, n);
+}
+
+/* Byte i of r and n - 1 more: its cell becomes what the next access looks at. False: something was found. */
+static bool check_byte(region *r, size_t i, size_t n, emulator_access access, uint64_t mine,
                        emulator_thread by)
 {
     const uint64_t first = r->kind == region::SHARED ? now.block_epoch : now.launch_epoch;
     cell *c = &r->cells[i];
     const bool both_atomic = access == EMULATOR_ATOMIC && (c->write & ATOMIC);
+    if (!there(r, i, n, access)) {
+        not_there(r, i, n, access);
+        return false;
+    }
     if (!both_atomic && unordered(c->write, mine, first)) {
         race(r, i, c->write, "wrote", access, by);
         return false;
@@ -219,7 +231,7 @@ static bool check_byte(region *r, size_t i, emulator_access access, uint64_t min
         race(r, i, c->read, "read", access, by);
         return false;
     }
-    c->write = mine | (access == EMULATOR_ATOMIC ? ATOMIC : 0);
+    c->write = mine | (access == EMULATOR_ATOMIC ? ATOMIC : access == EMULATOR_SEND ? ON_ITS_WAY : 0);
     return true;
 }
 
@@ -230,19 +242,12 @@ static void check_in(region *r, size_t offset, size_t n, emulator_access access,
     cell before = {0, 0}, after = {0, 0};
     for (size_t i = offset; i < offset + n; i++) {
         cell *c = &r->cells[i];
-        if (r->known[i] != KNOWN) {
-            if (access != EMULATOR_WRITE || r->known[i] != BLANK) {
-                not_known(r, i, access);
-                return;
-            }
-            r->known[i] = KNOWN;
-        }
         if (i > offset && c->write == before.write && c->read == before.read) {
             *c = after;
             continue;
         }
         before = *c;
-        if (!check_byte(r, i, access, mine, by)) return;
+        if (!check_byte(r, i, offset + n - i, access, mine, by)) return;
         after = *c;
     }
 }

@@ -449,7 +449,6 @@ void emulator_run(const emulator_launch *launch)
     for (unsigned b : blocks) {
         the_block = {b % g.x, b / g.x % g.y, b / g.x / g.y};
         emulator_access_block(b);
-        emulator_memory_block();
         emulator_tensor_block();
         put_in_order(&warps, (here.n + EMULATOR_LANES - 1) / EMULATOR_LANES);
         put_in_order(&lanes, EMULATOR_LANES);

@@ -8,20 +8,38 @@
 
 enum { SCRATCH = 4096 }; /* what the second algorithm wants */
 
-struct lrk_emulated_product {
-    int32_t transposed_a, transposed_b, epilogue;
-    const void *bias; /* of d's type */
+/* Attributes by number; sizes: how many bytes each one has, 0 where there is none. */
+enum { ATTRIBUTES = 9 };
+template <typename NAME> struct attributes {
+    uint64_t value[ATTRIBUTES];
+
+    cublasStatus_t set(const unsigned char sizes[ATTRIBUTES], NAME name, const void *from, size_t size)
+    {
+        if ((size_t)name >= ATTRIBUTES || size == 0 || size != sizes[name]) return CUBLAS_STATUS_INVALID_VALUE;
+        value[name] = 0;
+        memcpy(&value[name], from, size);
+        return CUBLAS_STATUS_SUCCESS;
+    }
 };
+
+struct lrk_emulated_product : attributes<cublasLtMatmulDescAttributes_t> {
+    bool transposed(cublasLtMatmulDescAttributes_t which) const { return value[which] == CUBLAS_OP_T; }
+
+    /* of d's type */
+    const char *bias(void) const
+    {
+        return value[CUBLASLT_MATMUL_DESC_EPILOGUE] == CUBLASLT_EPILOGUE_BIAS
+                   ? reinterpret_cast<const char *>(value[CUBLASLT_MATMUL_DESC_BIAS_POINTER])
+                   : nullptr;
+    }
+};
+
+struct lrk_emulated_preference : attributes<cublasLtMatmulPreferenceAttributes_t> {};
 
 struct lrk_emulated_layout {
     cudaDataType_t type;
     uint64_t rows, cols;
     int64_t ld;
-};
-
-struct lrk_emulated_preference {
-    uint64_t workspace;
-    uint32_t reduction, alignment[4]; /* of a, b, c, d */
 };
 
 /* In cublasLtMatmulAlgo_t. */
@@ -54,18 +72,11 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
     return CUBLAS_STATUS_SUCCESS;
 }
 
-static cublasStatus_t set(void *target, size_t target_size, const void *value, size_t size)
-{
-    if (size != target_size) return CUBLAS_STATUS_INVALID_VALUE;
-    memcpy(target, value, size);
-    return CUBLAS_STATUS_SUCCESS;
-}
-
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *product, cublasComputeType_t compute,
                                         cudaDataType_t scale)
 {
     if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
-    *product = new lrk_emulated_product{CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, nullptr};
+    *product = new lrk_emulated_product();
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -73,17 +84,8 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t p,
                                               cublasLtMatmulDescAttributes_t which,
                                               const void *value, size_t size)
 {
-    switch (which) {
-    case CUBLASLT_MATMUL_DESC_TRANSA:
-        return set(&p->transposed_a, 4, value, size);
-    case CUBLASLT_MATMUL_DESC_TRANSB:
-        return set(&p->transposed_b, 4, value, size);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE:
-        return set(&p->epilogue, 4, value, size);
-    case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
-        return set(&p->bias, sizeof p->bias, value, size);
-    }
-    return CUBLAS_STATUS_INVALID_VALUE;
+    static const unsigned char sizes[ATTRIBUTES] = {0, 0, 0, 4, 4, 0, 0, 4, sizeof(void *)};
+    return p->set(sizes, which, value, size);
 }
 
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t product)
@@ -108,8 +110,7 @@ cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout)
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference)
 {
-    *preference =
-        new lrk_emulated_preference{0, CUBLASLT_REDUCTION_SCHEME_MASK, {256, 256, 256, 256}};
+    *preference = new lrk_emulated_preference{{{0, 0, 0, 0, 0, 256, 256, 256, 256}}};
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -117,21 +118,8 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
                                                     cublasLtMatmulPreferenceAttributes_t which,
                                                     const void *value, size_t size)
 {
-    switch (which) {
-    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
-        return set(&p->workspace, 8, value, size);
-    case CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK:
-        return set(&p->reduction, 4, value, size);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
-        return set(&p->alignment[0], 4, value, size);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
-        return set(&p->alignment[1], 4, value, size);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
-        return set(&p->alignment[2], 4, value, size);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES:
-        return set(&p->alignment[3], 4, value, size);
-    }
-    return CUBLAS_STATUS_INVALID_VALUE;
+    static const unsigned char sizes[ATTRIBUTES] = {0, 8, 0, 4, 0, 4, 4, 4, 4};
+    return p->set(sizes, which, value, size);
 }
 
 cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference)
@@ -155,7 +143,8 @@ static bool fits(const lrk_emulated_product *p, const lrk_emulated_layout *a,
                  const lrk_emulated_layout *b, const lrk_emulated_layout *c,
                  const lrk_emulated_layout *d)
 {
-    const bool at = p->transposed_a == CUBLAS_OP_T, bt = p->transposed_b == CUBLAS_OP_T;
+    const bool at = p->transposed(CUBLASLT_MATMUL_DESC_TRANSA);
+    const bool bt = p->transposed(CUBLASLT_MATMUL_DESC_TRANSB);
     const uint64_t m = at ? a->cols : a->rows, k = at ? a->rows : a->cols;
     const uint64_t n = bt ? b->rows : b->cols;
     return (bt ? b->cols : b->rows) == k && same_shape(c, m, n) && same_shape(d, m, n) &&
@@ -173,7 +162,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
     *returned = 0;
     if (asked < 1) return CUBLAS_STATUS_INVALID_VALUE;
     if (!fits(product, a, b, c, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
-    for (int i = 0; i < 2 && i < asked && (i == 0 || preference->workspace >= SCRATCH); i++) {
+    for (int i = 0; i < 2 && i < asked && (i == 0 || preference->value[CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES] >= SCRATCH); i++) {
         cublasLtMatmulHeuristicResult_t *r = &result[(*returned)++];
         memset(r, 0, sizeof *r);
         r->workspaceSize = i * SCRATCH;
@@ -181,7 +170,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
         r->algo.data[ALGORITHM_ID] = FIRST + (uint64_t)i;
         r->algo.data[ALGORITHM_WORKSPACE] = r->workspaceSize;
         for (int o = 0; o < 4; o++)
-            r->algo.data[ALGORITHM_ALIGNMENT + o] = preference->alignment[o];
+            r->algo.data[ALGORITHM_ALIGNMENT + o] =
+                preference->value[CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES + o];
     }
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -224,39 +214,32 @@ static std::vector<float> load(const operand &x)
     return v;
 }
 
-/* sum[i] = sum over k of op(a)(i, k) op(b)(k, j) */
-static void column_sum(const multiplication &p, const float *a, const float *b, size_t j, size_t k,
-                       std::vector<double> *sum)
+/* sum over h of x[h * x_stride] y[h * y_stride] */
+static double product_sum(const float *x, size_t x_stride, const float *y, size_t y_stride, size_t k, bool second)
 {
-    const bool at = p.product.transposed_a == CUBLAS_OP_T;
-    const bool bt = p.product.transposed_b == CUBLAS_OP_T;
-    const size_t m = sum->size(), b_rows = p.b.layout.rows;
-    for (double &s : *sum) s = 0.0;
+    double sum = 0.0;
     for (size_t h = 0; h < k; h++) {
-        const double right = (double)(bt ? b[h * b_rows + j] : b[j * b_rows + h]);
-        double *s = sum->data();
-        if (at)
-            for (size_t i = 0; i < m; i++) s[i] += (double)a[i * k + h] * right;
-        else
-            for (size_t i = 0; i < m; i++) s[i] += (double)a[h * m + i] * right;
-        for (size_t i = 0; p.second && i < m; i++) s[i] = (double)(float)s[i];
+        sum += (double)x[h * x_stride] * (double)y[h * y_stride];
+        if (second) sum = (double)(float)sum;
     }
+    return sum;
 }
 
 static void multiply_all(const multiplication &p)
 {
     const lrk_emulated_layout &d = p.d.layout;
-    const size_t m = d.rows, bytes = element_bytes(d.type);
-    const size_t k = p.product.transposed_a == CUBLAS_OP_T ? p.a.layout.rows : p.a.layout.cols;
+    const bool at = p.product.transposed(CUBLASLT_MATMUL_DESC_TRANSA);
+    const bool bt = p.product.transposed(CUBLASLT_MATMUL_DESC_TRANSB);
+    const size_t m = d.rows, n = d.cols, k = at ? p.a.layout.rows : p.a.layout.cols;
+    const size_t bytes = element_bytes(d.type);
     const std::vector<float> a = load(p.a), b = load(p.b);
     const std::vector<float> c = p.beta != 0.0f ? load(p.c) : std::vector<float>();
-    const char *bias = static_cast<const char *>(p.product.bias);
-    std::vector<double> sum(m);
-    for (size_t j = 0; j < d.cols; j++) {
+    const char *bias = p.product.bias();
+    for (size_t j = 0; j < n; j++) {
         char *column = const_cast<char *>(p.d.data) + j * (size_t)d.ld * bytes;
-        column_sum(p, a.data(), b.data(), j, k, &sum);
         for (size_t i = 0; i < m; i++) {
-            double v = (double)p.alpha * sum[i];
+            double v = (double)p.alpha * product_sum(&a[at ? i * k : i], at ? 1 : m, &b[bt ? j : j * k],
+                                                     bt ? n : 1, k, p.second);
             if (p.beta != 0.0f) v += (double)p.beta * (double)c[j * m + i];
             if (bias) v += (double)get(bias, d.type, i);
             put(column, d.type, i, (float)v);
@@ -270,8 +253,8 @@ static void multiply(const multiplication &p)
     const char *slow = getenv("LRK_EMULATOR_SLOW");
     if (slow && *slow == (p.second ? '2' : '1')) chip.slow_ms += 1000.0; /* more than any noise */
     if (p.workspace_bytes) emulator_fill(p.workspace, 0xff, p.workspace_bytes);
-    if (p.product.bias)
-        emulator_library_read(p.product.bias, p.d.layout.rows * element_bytes(p.d.layout.type), "cublasLtMatmul");
+    if (p.product.bias())
+        emulator_library_read(p.product.bias(), p.d.layout.rows * element_bytes(p.d.layout.type), "cublasLtMatmul");
     multiply_all(p);
 }
 
@@ -304,7 +287,6 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
     p.d = {static_cast<const char *>(d), *d_layout};
     memcpy(&p.alpha, alpha, sizeof p.alpha);
     memcpy(&p.beta, beta, sizeof p.beta);
-    if (product->epilogue == CUBLASLT_EPILOGUE_DEFAULT) p.product.bias = nullptr;
     if (!fits(product, a_layout, b_layout, c_layout, d_layout) ||
         (c == d && memcmp(c_layout, d_layout, sizeof *c_layout) != 0))
         return CUBLAS_STATUS_INVALID_VALUE;
@@ -320,9 +302,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
     check_operand(p.d, alignment[3], "d of cublasLtMatmul");
     if (workspace_bytes)
         (void)emulator_place_of(workspace, workspace_bytes, "the workspace of cublasLtMatmul");
-    operation o = {};
-    o.kind = operation::CALL;
-    o.call = [p] { multiply(p); };
-    return emulator_enqueue(stream, o) == cudaSuccess ? CUBLAS_STATUS_SUCCESS
-                                                      : CUBLAS_STATUS_EXECUTION_FAILED;
+    return emulator_enqueue(stream, operation::KERNEL, [p] { multiply(p); }) == cudaSuccess
+               ? CUBLAS_STATUS_SUCCESS
+               : CUBLAS_STATUS_EXECUTION_FAILED;
 }

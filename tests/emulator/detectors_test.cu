@@ -84,6 +84,15 @@ template <bool BUG> __global__ void dynamic_bound(float *out)
     out[t] = tile[t];
 }
 
+/* A write of 16 bytes begins in the array, where a part is written already, and ends behind it. */
+template <bool BUG> __global__ void over_the_end(float *out)
+{
+    LRK_SHARED(float, tile, N + 2);
+    tile[N] = 0.0f;
+    reinterpret_cast<float4 *>(tile)[BUG ? N / 4 : 0] = make_float4(1, 2, 3, 4);
+    out[0] = tile[N];
+}
+
 template <bool BUG> __global__ void blank_shared(float *out)
 {
     LRK_SHARED(float, tile, N);
@@ -323,6 +332,7 @@ static void bounds(void **)
           "0 bytes behind shared array tile of 256 bytes");
     check([](bool bug) { BOTH(dynamic_bound, 1, N, N * sizeof(float), out_of(N)); }, "bounds",
           "in front of");
+    check([](bool bug) { BOTH(over_the_end, 1, 1, 0, out_of(1)); }, "bounds", "shared array tile of 264");
     check([](bool bug) { BOTH(bound, 3, 32, 0, out_of(N)); }, "bounds", "byte 256");
     check([](bool bug) { BOTH(host_pointer, 1, 1, 0, out_of(1), host_memory()); }, "bounds",
           "no allocation is near");

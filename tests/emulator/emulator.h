@@ -88,7 +88,8 @@ void emulator_error(const char *kind, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* access.cpp */
-enum emulator_access { EMULATOR_READ, EMULATOR_WRITE, EMULATOR_ATOMIC };
+/* SEND: the write of cp.async, which others may not touch before the thread lets it ARRIVE. */
+enum emulator_access { EMULATOR_READ, EMULATOR_WRITE, EMULATOR_ATOMIC, EMULATOR_SEND, EMULATOR_ARRIVE };
 void emulator_check(const void *p, size_t bytes, emulator_access access, emulator_thread by);
 void emulator_check_aligned(const void *p, size_t alignment, const char *what);
 void emulator_pc(const void *pc); /* where the access comes from, for reports */
@@ -106,11 +107,7 @@ float emulator_from_bf16(uint16_t h);
 
 /* memory.cpp */
 void emulator_memory_launch(size_t dynamic, size_t limit);
-void emulator_memory_block(void);
-
-/* Whether all of it is shared memory of the block; marks it as on its way, or as there. */
-bool emulator_is_shared(const void *p, size_t bytes);
-void emulator_mark_pending(void *p, size_t bytes, bool pending);
+bool emulator_is_shared(const void *p, size_t bytes); /* whether all of it is, of the block */
 
 void *emulator_allocate(size_t bytes, bool device);
 bool emulator_release(void *p, bool device);

@@ -1,5 +1,4 @@
-/* tests/emulator/memory.cpp -- allocations, shared arrays, copies, and what is known of each byte.
- */
+/* tests/emulator/memory.cpp -- allocations, shared arrays, copies. */
 #include "memory.h"
 
 #include <stdio.h>
@@ -17,14 +16,13 @@ struct shared_array {
 enum { GUARD = 2048, SHARED_ROOM = 256 * 1024 };
 
 alignas(256) static char shared_bytes[SHARED_ROOM];
-static unsigned char shared_known[SHARED_ROOM];
 static cell shared_cells[SHARED_ROOM];
 
 static struct {
     region all;
     std::vector<shared_array> arrays; /* of the launch; the first is the dynamic one */
     size_t limit, used, end;
-} shared = {{shared_bytes, SHARED_ROOM, shared_known, shared_cells, region::SHARED}, {}, 0, 0, 0};
+} shared = {{shared_bytes, SHARED_ROOM, shared_cells, 0, region::SHARED}, {}, 0, 0, 0};
 
 /* By address. Never destroyed, so that no leak is seen in what it points to. */
 static std::vector<region *> &regions = *new std::vector<region *>;
@@ -100,14 +98,16 @@ void emulator_memory_launch(size_t dynamic, size_t limit)
     shared.limit = limit;
     shared.used = dynamic;
     shared.end = GUARD + (dynamic + 15) / 16 * 16 + GUARD;
-    shared.arrays.clear();
-    shared.arrays.push_back({"(dynamic)", "", 0, GUARD, dynamic});
-    memset(shared_known, OUTSIDE, sizeof shared_known);
+    shared.arrays = {{"(dynamic)", "", 0, GUARD, dynamic}};
 }
 
-void emulator_memory_block(void)
+void emulator_memory_block(uint64_t first) { shared.all.first = first; }
+
+bool emulator_of_array(size_t offset, size_t bytes)
 {
-    for (const shared_array &a : shared.arrays) memset(shared_known + a.offset, BLANK, a.bytes);
+    for (const shared_array &a : shared.arrays)
+        if (offset - a.offset < a.bytes && bytes <= a.bytes - (offset - a.offset)) return true;
+    return false;
 }
 
 void *lrk_emulated_dynamic_shared(void) { return shared_bytes + GUARD; }
@@ -128,7 +128,6 @@ void *lrk_emulated_shared(const char *name, const char *function, int line, size
     if (shared.end > SHARED_ROOM)
         emulator_error("launch", "more shared arrays than the emulator holds");
     shared.arrays.push_back({name, function, line, offset, bytes});
-    memset(shared_known + offset, BLANK, bytes);
     return shared_bytes + offset;
 }
 
@@ -136,11 +135,6 @@ bool emulator_is_shared(const void *p, size_t bytes)
 {
     const size_t offset = offset_in(&shared.all, p);
     return offset < SHARED_ROOM && bytes <= SHARED_ROOM - offset;
-}
-
-void emulator_mark_pending(void *p, size_t bytes, bool pending)
-{
-    memset(shared_known + offset_in(&shared.all, p), pending ? PENDING : KNOWN, bytes);
 }
 
 /* ---- allocations ----------------------------------------------------------------------------- */
@@ -166,13 +160,8 @@ void *emulator_allocate(size_t bytes, bool device)
     const size_t page = pages(1), body = pages(bytes ? bytes : 1);
     char *base = static_cast<char *>(map(body + 2 * page, PROT_NONE)) + page;
     mprotect(base, body, PROT_READ | PROT_WRITE);
-    region *r = new region;
-    r->base = base;
-    r->bytes = bytes;
-    r->kind = device ? region::DEVICE : region::PINNED;
-    r->known = static_cast<unsigned char *>(map(body, PROT_READ | PROT_WRITE));
+    region *r = new region{base, bytes, nullptr, device, device ? region::DEVICE : region::PINNED};
     r->cells = static_cast<cell *>(map(body * sizeof(cell), PROT_READ | PROT_WRITE));
-    if (!device) memset(r->known, KNOWN, bytes); /* what the host does to it is not seen */
     if (device && __asan_poison_memory_region) __asan_poison_memory_region(base, body);
     if (device) device_bytes += bytes;
     size_t at = 0;
@@ -190,7 +179,6 @@ bool emulator_release(void *p, bool device)
         const size_t body = pages(r->bytes ? r->bytes : 1);
         madvise(r->base, body, MADV_DONTNEED);
         mprotect(r->base, body, PROT_NONE);
-        munmap(r->known, body);
         munmap(r->cells, body * sizeof(cell));
         if (device) device_bytes -= r->bytes;
         regions.erase(regions.begin() + (ptrdiff_t)i);
@@ -220,34 +208,33 @@ emulator_place emulator_place_of(const void *p, size_t bytes, const char *what)
     return EMULATOR_HOST;
 }
 
+/* The bytes are written, or as blank as those that were copied. */
+static void written(const void *to, size_t bytes, const void *from)
+{
+    region *t = emulator_region_of(to);
+    const region *f = from ? emulator_region_of(from) : nullptr;
+    for (size_t i = 0; t && i < bytes; i++)
+        t->cells[offset_in(t, to) + i].write = f && f->blank(offset_in(f, from) + i) ? 0 : (uint64_t)BY_HOST;
+}
+
 /* Loops of our own: AddressSanitizer's memcpy would not let us into memory of the device. */
 void emulator_copy(void *to, const void *from, size_t bytes)
 {
-    const region *t = emulator_region_of(to);
-    const region *f = emulator_region_of(from);
-    const char *source = static_cast<const char *>(from);
-    char *target = static_cast<char *>(to);
-    for (size_t i = 0; i < bytes; i++) target[i] = source[i];
-    if (!t || t->kind != region::DEVICE) return;
-    if (f && f->kind == region::DEVICE)
-        memcpy(t->known + (target - t->base), f->known + (source - f->base), bytes);
-    else
-        memset(t->known + (target - t->base), KNOWN, bytes);
+    for (size_t i = 0; i < bytes; i++) static_cast<char *>(to)[i] = static_cast<const char *>(from)[i];
+    written(to, bytes, from);
 }
 
 void emulator_fill(void *to, int value, size_t bytes)
 {
-    const region *t = emulator_region_of(to);
-    char *target = static_cast<char *>(to);
-    for (size_t i = 0; i < bytes; i++) target[i] = (char)value;
-    if (t) memset(t->known + (target - t->base), KNOWN, bytes);
+    for (size_t i = 0; i < bytes; i++) static_cast<char *>(to)[i] = (char)value;
+    written(to, bytes, nullptr);
 }
 
 void emulator_library_read(const void *p, size_t bytes, const char *what)
 {
     const region *r = emulator_region_of(p);
     for (size_t i = 0; r && i < bytes; i++)
-        if (r->known[offset_in(r, p) + i] != KNOWN) {
+        if (r->blank(offset_in(r, p) + i)) {
             char place[256];
             emulator_place_name(static_cast<const char *>(p) + i, place, sizeof place);
             emulator_error("uninitialized", "%s reads %s, which nobody has written", what, place);
@@ -255,8 +242,4 @@ void emulator_library_read(const void *p, size_t bytes, const char *what)
         }
 }
 
-void emulator_library_write(void *p, size_t bytes)
-{
-    const region *r = emulator_region_of(p);
-    if (r) memset(r->known + offset_in(r, p), KNOWN, bytes);
-}
+void emulator_library_write(void *p, size_t bytes) { written(p, bytes, nullptr); }

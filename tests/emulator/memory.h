@@ -4,23 +4,31 @@
 #define LRK_EMULATOR_MEMORY_H
 #include "emulator.h"
 
-enum { BLANK, KNOWN, PENDING, OUTSIDE }; /* of a byte; 0 is what fresh memory has */
-
-/* Who wrote a byte last, and who read it: stamps of access.cpp. */
+/* All that is known of a byte: stamps of access.cpp of its last write and of the reads since. */
 struct cell {
     uint64_t write, read;
 };
+
+enum { BY_HOST = 4 }; /* the stamp of a write that comes before every kernel */
 
 /* An allocation, or all shared memory of the running block. */
 struct region {
     char *base;
     size_t bytes;
-    unsigned char *known; /* a state for each byte */
     cell *cells;
+    uint64_t first; /* a byte whose write is older is one that nobody wrote */
     enum { DEVICE, PINNED, SHARED } kind;
+
+    bool blank(size_t i) const { return cells[i].write < first; }
 };
 
 region *emulator_region_of(const void *p); /* NULL: in none */
+
+/* A new block: its shared memory is blank, older stamps count for nothing. */
+void emulator_memory_block(uint64_t first);
+
+/* Whether those bytes of the shared region are of one array. */
+bool emulator_of_array(size_t offset, size_t bytes);
 
 /* Where a byte lies, in words: in which array or allocation, or near which. */
 void emulator_place_name(const void *p, char *text, size_t size);

@@ -1,6 +1,7 @@
 /* tests/emulator/runtime.cpp -- the runtime API for one emulated chip: errors, launches, memory. */
 #include "runtime.h"
 
+#include <algorithm>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,39 +12,23 @@ chip_state &chip = *new chip_state();
 static const struct {
     cudaError_t code;
     const char *name, *text;
-} error_names[] = {
-    {cudaSuccess, "cudaSuccess", "no error"},
-    {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
-    {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
-    {cudaErrorInitializationError, "cudaErrorInitializationError", "initialization error"},
-    {cudaErrorInvalidConfiguration, "cudaErrorInvalidConfiguration",
-     "invalid configuration argument"},
-    {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver",
-     "CUDA driver version is insufficient for CUDA runtime version"},
-    {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
-    {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
-    {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
-    {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
-     "an illegal memory access was encountered"},
-    {cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
-    {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported",
-     "operation not permitted when stream is capturing"},
-    {cudaErrorStreamCaptureInvalidated, "cudaErrorStreamCaptureInvalidated",
-     "operation failed due to a previous error during capture"},
-    {cudaErrorUnknown, "cudaErrorUnknown", "unknown error"},
+} errors[] = {
+#define X(name, code, text) {cuda##name, "cuda" #name, text},
+    LRK_CUDA_ERRORS(X)
+#undef X
 };
 
 const char *cudaGetErrorName(cudaError_t e)
 {
-    for (const auto &n : error_names)
-        if (n.code == e) return n.name;
+    for (const auto &known : errors)
+        if (known.code == e) return known.name;
     return "unrecognized error code";
 }
 
 const char *cudaGetErrorString(cudaError_t e)
 {
-    for (const auto &n : error_names)
-        if (n.code == e) return n.text;
+    for (const auto &known : errors)
+        if (known.code == e) return known.text;
     return "unrecognized error code";
 }
 
@@ -71,13 +56,6 @@ bool emulator_planned_failure(const char *kind, uint64_t n)
 
 /* ---- launches -------------------------------------------------------------------------------- */
 
-static size_t shared_limit(const void *kernel)
-{
-    for (size_t i = 0; i < chip.roomy.size(); i++)
-        if (chip.roomy[i] == kernel) return chip.room[i];
-    return EMULATOR_SHARED;
-}
-
 void lrk_emulator_count_from_here(void) { chip.launches = chip.mallocs = 0; }
 
 uint64_t lrk_emulator_launched(void) { return chip.asked; }
@@ -88,11 +66,13 @@ cudaError_t lrk_emulated_set_attribute(const void *kernel, cudaFuncAttribute a, 
 {
     if (a != cudaFuncAttributeMaxDynamicSharedMemorySize) return emulator_result(cudaSuccess);
     if (value < 0 || value > EMULATOR_SHARED_MAX) return emulator_result(cudaErrorInvalidValue);
-    chip.roomy.insert(chip.roomy.begin(), kernel);
-    chip.room.insert(chip.room.begin(),
-                     (size_t)value > EMULATOR_SHARED ? (size_t)value : (size_t)EMULATOR_SHARED);
+    chip.shared_limits[kernel] = std::max((size_t)value, (size_t)EMULATOR_SHARED);
     return emulator_result(cudaSuccess);
 }
+
+struct launched : emulator_launch {
+    ~launched() { closure.destroy(closure.object); }
+};
 
 static bool right_shape(const launched &l)
 {
@@ -120,7 +100,8 @@ void lrk_emulated_launch(const char *name, const void *kernel, dim3 grid, dim3 b
     l->grid = grid;
     l->block = block;
     l->shared = shared;
-    l->shared_limit = shared_limit(kernel);
+    const auto limit = chip.shared_limits.find(kernel);
+    l->shared_limit = limit == chip.shared_limits.end() ? (size_t)EMULATOR_SHARED : limit->second;
     l->closure = closure;
     if (chip.sticky == cudaSuccess && chip.last != cudaSuccess) {
         emulator_error("leftover", "%s is launched, and nobody asked for an earlier error: %s",
@@ -131,10 +112,7 @@ void lrk_emulated_launch(const char *name, const void *kernel, dim3 grid, dim3 b
         (void)emulator_result(cudaErrorInvalidConfiguration);
         return;
     }
-    operation o = {};
-    o.kind = operation::LAUNCH;
-    o.launch = l;
-    (void)emulator_enqueue(stream, o);
+    (void)emulator_enqueue(stream, operation::KERNEL, [l] { emulator_run(l.get()); });
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -185,32 +163,13 @@ cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
     return emulator_result(cudaSuccess);
 }
 
-/* Whether the places are those that `kind` says. */
-static bool right_kind(emulator_place to, emulator_place from, cudaMemcpyKind kind)
-{
-    const bool to_device = to == EMULATOR_DEVICE, from_device = from == EMULATOR_DEVICE;
-    switch (kind) {
-    case cudaMemcpyHostToHost:
-        return !to_device && !from_device;
-    case cudaMemcpyHostToDevice:
-        return to_device && !from_device;
-    case cudaMemcpyDeviceToHost:
-        return !to_device && from_device;
-    case cudaMemcpyDeviceToDevice:
-        return to_device && from_device;
-    case cudaMemcpyDefault:
-        return true;
-    }
-    return false;
-}
-
-static cudaError_t copy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
-                        cudaStream_t stream)
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream)
 {
     if (!bytes) return emulator_result(cudaSuccess);
     const emulator_place target = emulator_place_of(to, bytes, "the target of a copy");
     const emulator_place source = emulator_place_of(from, bytes, "the source of a copy");
-    if (!right_kind(target, source, kind)) {
+    if ((target == EMULATOR_DEVICE) != (kind & 1) || (source == EMULATOR_DEVICE) != kind >> 1) {
         emulator_error("host", "a copy of kind %d from %p to %p, which lie elsewhere", (int)kind,
                        from, to);
         return emulator_result(cudaErrorInvalidValue);
@@ -218,29 +177,19 @@ static cudaError_t copy(void *to, const void *from, size_t bytes, cudaMemcpyKind
     const bool pageable = target == EMULATOR_HOST || source == EMULATOR_HOST;
     const cudaError_t refused = pageable ? emulator_refuse_capture(stream) : cudaSuccess;
     if (refused != cudaSuccess) return emulator_result(refused);
-    operation o = {};
-    o.kind = operation::COPY;
-    o.to = to;
-    o.from = from;
-    o.bytes = bytes;
-    if (source == EMULATOR_HOST) {
-        const char *begin = static_cast<const char *>(from);
-        o.staged = std::make_shared<std::vector<char>>(begin, begin + bytes);
-    }
-    const cudaError_t e = emulator_enqueue(stream, o);
+    auto staged = std::make_shared<std::vector<char>>(); /* of pageable memory, taken now */
+    if (source == EMULATOR_HOST)
+        staged->assign(static_cast<const char *>(from), static_cast<const char *>(from) + bytes);
+    const cudaError_t e = emulator_enqueue(stream, operation::COPY, [=] {
+        emulator_copy(to, staged->empty() ? from : staged->data(), bytes);
+    });
     if (e == cudaSuccess && stream && target == EMULATOR_HOST) emulator_drain(stream);
     return emulator_result(e);
 }
 
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t stream)
-{
-    return copy(to, from, bytes, kind, stream);
-}
-
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
 {
-    return copy(to, from, bytes, kind, nullptr);
+    return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
 }
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream)
@@ -250,12 +199,7 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stre
         emulator_error("host", "a memset of %p, which is pageable memory of the host", to);
         return emulator_result(cudaErrorInvalidValue);
     }
-    operation o = {};
-    o.kind = operation::FILL;
-    o.to = to;
-    o.value = value;
-    o.bytes = bytes;
-    return emulator_enqueue(stream, o);
+    return emulator_enqueue(stream, operation::FILL, [=] { emulator_fill(to, value, bytes); });
 }
 
 cudaError_t cudaMemset(void *to, int value, size_t bytes)
@@ -284,13 +228,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
     p->major = 8;
     p->minor = 9;
     p->multiProcessorCount = 4;
-    p->warpSize = EMULATOR_LANES;
-    p->maxThreadsPerBlock = EMULATOR_THREADS;
-    p->l2CacheSize = 4 << 20;
-    p->totalGlobalMem = total_memory();
-    p->sharedMemPerBlock = EMULATOR_SHARED;
-    p->sharedMemPerBlockOptin = EMULATOR_SHARED_MAX;
-    p->sharedMemPerMultiprocessor = EMULATOR_SHARED_MAX + 1024;
     return emulator_result(cudaSuccess);
 }
 

@@ -5,25 +5,17 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
-struct launched : emulator_launch {
-    ~launched() { closure.destroy(closure.object); }
-};
-
+/* A kernel, one of a library too, counts for LRK_EMULATOR_FAIL; an event is recorded though the chip has
+ * failed; a wait is one for record `ticket` of `event`. */
 struct operation {
-    enum { LAUNCH, CALL, COPY, FILL, RECORD, WAIT, GRAPH } kind;
-    std::shared_ptr<launched> launch;
-    std::function<void()> call; /* a library's work */
-    void *to;
-    const void *from;
-    std::shared_ptr<std::vector<char>> staged; /* a copy of pageable memory, taken at the call */
-    size_t bytes;
-    int value;
+    enum what { KERNEL, FILL, COPY, RECORD, WAIT, GRAPH } kind;
+    std::function<void()> work;
     cudaEvent_t event;
-    uint64_t ticket; /* which record of the event */
-    std::shared_ptr<std::vector<operation>> graph;
+    uint64_t ticket;
 };
 
 typedef std::vector<operation> operations;
@@ -31,8 +23,7 @@ typedef std::vector<operation> operations;
 /* One of the process; never destroyed. */
 struct chip_state {
     std::vector<cudaStream_t> streams;
-    std::vector<const void *> roomy; /* kernels that may take more shared memory, and how much */
-    std::vector<size_t> room;
+    std::map<const void *, size_t> shared_limits; /* of kernels that may take more */
     cudaError_t last, sticky;
     unsigned captures;
     uint64_t launches, mallocs;
@@ -49,6 +40,10 @@ bool emulator_planned_failure(const char *kind, uint64_t n);
 
 /* Into the queue of s, the graph that it captures, or, for the default stream, at once. */
 cudaError_t emulator_enqueue(cudaStream_t s, const operation &o);
+static inline cudaError_t emulator_enqueue(cudaStream_t s, operation::what kind, std::function<void()> work)
+{
+    return emulator_enqueue(s, {kind, work, nullptr, 0});
+}
 
 /* The error of a call that no capture may see: a wait, an allocation. */
 cudaError_t emulator_outside_capture(void);

@@ -19,7 +19,6 @@ struct lrk_emulated_graph {
 
 struct lrk_emulated_stream {
     std::deque<operation> queue;
-    bool blocking; /* waits for the default stream and it for this one */
     cudaGraph_t capture;
     bool origin; /* of the capture */
 };
@@ -33,41 +32,13 @@ struct lrk_emulated_event {
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
-static void step(cudaStream_t s);
-
 static void perform(const operation &o)
 {
     if (chip.sticky != cudaSuccess && o.kind != operation::RECORD) return;
-    switch (o.kind) {
-    case operation::LAUNCH:
-    case operation::CALL:
-        if (emulator_planned_failure("launch", ++chip.launches))
-            chip.sticky = cudaErrorIllegalAddress;
-        else if (o.kind == operation::LAUNCH)
-            emulator_run(o.launch.get());
-        else
-            o.call();
-        break;
-    case operation::COPY:
-        emulator_copy(o.to, o.staged ? o.staged->data() : o.from, o.bytes);
-        break;
-    case operation::FILL:
-        emulator_fill(o.to, o.value, o.bytes);
-        break;
-    case operation::RECORD: {
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        o.event->ms = chip.slow_ms + 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-        o.event->done = o.ticket;
-        break;
-    }
-    case operation::WAIT:
-        while (o.event->done < o.ticket) step(o.event->stream);
-        break;
-    case operation::GRAPH:
-        for (const operation &node : *o.graph) perform(node);
-        break;
-    }
+    if (o.kind == operation::KERNEL && emulator_planned_failure("launch", ++chip.launches))
+        chip.sticky = cudaErrorIllegalAddress;
+    else
+        o.work();
 }
 
 static void hurry(void)
@@ -93,23 +64,16 @@ static void step(cudaStream_t s)
     hurry();
 }
 
-static void drain(cudaStream_t s)
-{
-    while (!s->queue.empty()) step(s);
-}
-
-static void drain_all(bool blocking_only)
-{
-    for (cudaStream_t s : chip.streams)
-        if (s->blocking || !blocking_only) drain(s);
-}
-
 void emulator_drain(cudaStream_t s)
 {
-    if (s)
-        drain(s);
-    else
-        drain_all(false);
+    for (cudaStream_t each : chip.streams)
+        while ((!s || s == each) && !each->queue.empty()) step(each);
+}
+
+/* Until the event was recorded as often as that. */
+static void wait_for(cudaEvent_t event, uint64_t ticket)
+{
+    while (event->done < ticket) step(event->stream);
 }
 
 static bool known(cudaStream_t s)
@@ -143,7 +107,7 @@ cudaError_t emulator_enqueue(cudaStream_t s, const operation &o)
         s->capture->nodes->push_back(o);
         return cudaSuccess;
     }
-    chip.asked += o.kind == operation::LAUNCH || o.kind == operation::CALL || o.kind == operation::FILL;
+    chip.asked += o.kind == operation::KERNEL || o.kind == operation::FILL;
     if (s) {
         s->queue.push_back(o);
         hurry();
@@ -151,41 +115,28 @@ cudaError_t emulator_enqueue(cudaStream_t s, const operation &o)
     }
     const cudaError_t e = emulator_outside_capture();
     if (e != cudaSuccess) return emulator_result(e);
-    drain_all(true);
     perform(o);
     return emulator_result(cudaSuccess);
 }
 
 /* ---- streams and events ---------------------------------------------------------------------- */
 
+/* None but streams that do not wait for the default one. */
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
     if (chip.sticky != cudaSuccess) return chip.sticky;
+    if (flags != cudaStreamNonBlocking) return emulator_result(cudaErrorNotSupported);
     *stream = new lrk_emulated_stream();
-    (*stream)->blocking = !(flags & cudaStreamNonBlocking);
     chip.streams.push_back(*stream);
     return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream)
-{
-    if (!stream || !known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
-    drain(stream);
-    for (size_t i = 0; i < chip.streams.size(); i++)
-        if (chip.streams[i] == stream) chip.streams.erase(chip.streams.begin() + (ptrdiff_t)i);
-    delete stream;
-    return emulator_result(cudaSuccess);
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     const cudaError_t e = emulator_outside_capture();
     if (e != cudaSuccess) return emulator_result(e);
-    if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
-    if (stream)
-        drain(stream);
-    else
-        drain_all(true);
+    if (!stream || !known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
+    emulator_drain(stream);
     return emulator_result(cudaSuccess);
 }
 
@@ -193,7 +144,7 @@ cudaError_t cudaDeviceSynchronize(void)
 {
     const cudaError_t e = emulator_outside_capture();
     if (e != cudaSuccess) return emulator_result(e);
-    drain_all(false);
+    emulator_drain(nullptr);
     return emulator_result(cudaSuccess);
 }
 
@@ -206,7 +157,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
 
 cudaError_t cudaEventCreate(cudaEvent_t *event)
 {
-    return cudaEventCreateWithFlags(event, cudaEventDefault);
+    return cudaEventCreateWithFlags(event, 0);
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
@@ -216,13 +167,15 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
         event->capture = stream->capture;
         return emulator_result(cudaSuccess);
     }
-    operation o = {};
-    o.kind = operation::RECORD;
-    o.event = event;
-    o.ticket = ++event->asked;
+    const uint64_t ticket = ++event->asked;
     event->stream = stream;
     event->capture = nullptr;
-    return emulator_enqueue(stream, o);
+    return emulator_enqueue(stream, operation::RECORD, [=] {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        event->ms = chip.slow_ms + 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+        event->done = ticket;
+    });
 }
 
 /* A stream that waits for an event of a capture takes part in it from there on. The graph keeps the
@@ -237,17 +190,14 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
         return emulator_result(cudaSuccess);
     }
     if (event->done == event->asked) return emulator_result(cudaSuccess);
-    operation o = {};
-    o.kind = operation::WAIT;
-    o.event = event;
-    o.ticket = event->asked;
-    return emulator_enqueue(stream, o);
+    const uint64_t ticket = event->asked;
+    return emulator_enqueue(stream, {operation::WAIT, [=] { wait_for(event, ticket); }, event, ticket});
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     if (event->capture) return emulator_result(cudaErrorStreamCaptureUnsupported);
-    while (event->done < event->asked) step(event->stream);
+    wait_for(event, event->asked);
     return emulator_result(cudaSuccess);
 }
 
@@ -261,7 +211,7 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
-    while (event->done < event->asked) step(event->stream);
+    wait_for(event, event->asked);
     delete event;
     return emulator_result(cudaSuccess);
 }
@@ -314,10 +264,10 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
-    operation o = {};
-    o.kind = operation::GRAPH;
-    o.graph = exec->nodes;
-    return emulator_enqueue(stream, o);
+    const std::shared_ptr<operations> nodes = exec->nodes;
+    return emulator_enqueue(stream, operation::GRAPH, [nodes] {
+        for (const operation &node : *nodes) perform(node);
+    });
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph)

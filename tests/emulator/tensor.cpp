@@ -65,8 +65,7 @@ void lrk_cp_async16_or_zero(void *shared, const void *global, bool there)
         emulator_check(global, 16, EMULATOR_READ, self);
         memcpy(p.bytes, global, 16);
     }
-    emulator_check(shared, 16, EMULATOR_WRITE, self);
-    emulator_mark_pending(shared, 16, true);
+    emulator_check(shared, 16, EMULATOR_SEND, self);
     of_thread[self.id].list.push_back(p);
 }
 
@@ -84,8 +83,7 @@ void lrk_emulated_wait(unsigned groups)
             c->list[kept++] = p;
             continue;
         }
-        emulator_mark_pending(p.to, 16, false);
-        emulator_check(p.to, 16, EMULATOR_WRITE, self);
+        emulator_check(p.to, 16, EMULATOR_ARRIVE, self);
         memcpy(p.to, p.bytes, 16);
     }
     c->list.resize(kept);

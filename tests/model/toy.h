@@ -112,6 +112,25 @@ static inline bool lrk_toy_shape(const lrk_decoder *d, const char *name, size_t 
     return false;
 }
 
+/* Numbers 0 .. n - 1 of the sequence of a seed, good until the next call. Models of one shape are made over and over:
+ * what was drawn is kept. */
+static inline const double *lrk_toy_normals(uint64_t seed, size_t n)
+{
+    static struct {
+        uint64_t seed;
+        size_t n;
+        double *v;
+    } kept[256], *k;
+    k = &kept[seed % 256];
+    if (k->seed == seed && k->n >= n) return k->v;
+    free(k->v);
+    k->seed = seed;
+    k->n = n;
+    k->v = malloc(n * sizeof *k->v);
+    for (size_t i = 0; i < n; i++) k->v[i] = lrk_rng_normal((lrk_rng){seed, LRK_SITE_TEST, 0}, i);
+    return k->v;
+}
+
 /* Weights by name: the same name always gives the same numbers. */
 static inline lrk_status lrk_toy_find(void *ctx, const char *name, lrk_tensor *out, lrk_err *err)
 {
@@ -126,8 +145,9 @@ static inline lrk_status lrk_toy_find(void *ctx, const char *name, lrk_tensor *o
     for (const char *p = name; *p; p++) seed = seed * 33 + (unsigned char)*p;
     LRK_TRY(lrk_alloc(&toy->arena, rows * cols, lrk_dtype_block_bytes(toy->type), name, &out->data,
                       err));
+    const double *drawn = lrk_toy_normals(seed, rows * cols);
     for (size_t i = 0; i < rows * cols; i++) {
-        const double x = lrk_rng_normal((lrk_rng){seed, LRK_SITE_TEST, 0}, i);
+        const double x = drawn[i];
         const double value = rows == 1 ? 1.0 + 0.2 * x : 0.3 * x;
         if (toy->type == LRK_BF16)
             ((uint16_t *)out->data)[i] = lrk_f32_to_bf16((float)value);

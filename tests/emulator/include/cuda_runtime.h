@@ -37,10 +37,7 @@ struct dim3 {
     static inline name##2 make_##name##2(type x, type y) { return {x, y}; }                        \
     static inline name##4 make_##name##4(type x, type y, type z, type w) { return {x, y, z, w}; }
 LRK_VECTORS(float, float)
-LRK_VECTORS(int, int)
 LRK_VECTORS(unsigned, uint)
-LRK_VECTORS(unsigned short, ushort)
-LRK_VECTORS(unsigned char, uchar)
 #undef LRK_VECTORS
 
 /* Constant for a thread while it runs, so the compiler may keep them; set at each switch. */
@@ -48,7 +45,6 @@ extern const uint3 threadIdx __asm__("lrk_emulated_threadIdx");
 extern const uint3 blockIdx __asm__("lrk_emulated_blockIdx");
 extern const dim3 blockDim __asm__("lrk_emulated_blockDim");
 extern const dim3 gridDim __asm__("lrk_emulated_gridDim");
-static const int warpSize = 32;
 
 /* Where in the source a barrier stands, for reports, and because all must stand at the same one. */
 #define LRK_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
@@ -139,8 +135,6 @@ static inline unsigned __activemask(void)
     return 0;
 }
 
-template <typename T> static inline T __ldg(const T *p) { return *p; }
-
 static inline unsigned __float_as_uint(float x)
 {
     unsigned u;
@@ -156,57 +150,51 @@ static inline float __uint_as_float(unsigned u)
 }
 
 /* clang-format off */
-static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 static inline float __fmul_rn(float x, float y) { return x * y; }
 static inline float __fadd_rn(float x, float y) { return x + y; }
 static inline float __fsub_rn(float x, float y) { return x - y; }
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
 static inline int __ffs(int x) { return __builtin_ffs(x); }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
-static inline int min(int a, int b) { return a < b ? a : b; }
-static inline int max(int a, int b) { return a > b ? a : b; }
-static inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
-static inline unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
-static inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
-static inline size_t min(size_t a, size_t b) { return a < b ? a : b; }
-static inline size_t max(size_t a, size_t b) { return a > b ? a : b; }
+template <typename T> static inline T min(T a, T b) { return a < b ? a : b; }
+template <typename T> static inline T max(T a, T b) { return a > b ? a : b; }
 static inline float min(float a, float b) { return fminf(a, b); }
 static inline float max(float a, float b) { return fmaxf(a, b); }
 /* clang-format on */
 
 /* ---- the runtime ----------------------------------------------------------------------------- */
 
+#define LRK_CUDA_ERRORS(X)                                                                         \
+    X(Success, 0, "no error")                                                                      \
+    X(ErrorInvalidValue, 1, "invalid argument")                                                    \
+    X(ErrorMemoryAllocation, 2, "out of memory")                                                   \
+    X(ErrorInitializationError, 3, "initialization error")                                         \
+    X(ErrorInvalidConfiguration, 9, "invalid configuration argument")                              \
+    X(ErrorInsufficientDriver, 35, "CUDA driver version is insufficient for CUDA runtime version") \
+    X(ErrorNoDevice, 100, "no CUDA-capable device is detected")                                    \
+    X(ErrorInvalidDevice, 101, "invalid device ordinal")                                           \
+    X(ErrorInvalidResourceHandle, 400, "invalid resource handle")                                  \
+    X(ErrorIllegalAddress, 700, "an illegal memory access was encountered")                        \
+    X(ErrorNotSupported, 801, "operation not supported")                                           \
+    X(ErrorStreamCaptureUnsupported, 900, "operation not permitted when stream is capturing")      \
+    X(ErrorStreamCaptureInvalidated, 901, "operation failed due to a previous error during capture") \
+    X(ErrorUnknown, 999, "unknown error")
+
 typedef enum cudaError {
-    cudaSuccess = 0,
-    cudaErrorInvalidValue = 1,
-    cudaErrorMemoryAllocation = 2,
-    cudaErrorInitializationError = 3,
-    cudaErrorInvalidConfiguration = 9,
-    cudaErrorInsufficientDriver = 35,
-    cudaErrorNoDevice = 100,
-    cudaErrorInvalidDevice = 101,
-    cudaErrorInvalidResourceHandle = 400,
-    cudaErrorIllegalAddress = 700,
-    cudaErrorNotSupported = 801,
-    cudaErrorStreamCaptureUnsupported = 900,
-    cudaErrorStreamCaptureInvalidated = 901,
-    cudaErrorUnknown = 999
+#define X(name, code, text) cuda##name = code,
+    LRK_CUDA_ERRORS(X)
+#undef X
 } cudaError_t;
 
+/* Both bits tell where the ends lie: 1 the target, 2 the source is the device's. */
 typedef enum cudaMemcpyKind {
     cudaMemcpyHostToHost,
     cudaMemcpyHostToDevice,
     cudaMemcpyDeviceToHost,
-    cudaMemcpyDeviceToDevice,
-    cudaMemcpyDefault
+    cudaMemcpyDeviceToDevice
 } cudaMemcpyKind;
 
-typedef enum cudaStreamCaptureMode {
-    cudaStreamCaptureModeGlobal,
-    cudaStreamCaptureModeThreadLocal,
-    cudaStreamCaptureModeRelaxed
-} cudaStreamCaptureMode;
+typedef enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 } cudaStreamCaptureMode;
 
 typedef enum cudaStreamCaptureStatus {
     cudaStreamCaptureStatusNone,
@@ -222,16 +210,9 @@ typedef struct cudaDeviceProp {
     char name[256];
     int major, minor;
     int multiProcessorCount;
-    int warpSize;
-    int maxThreadsPerBlock;
-    int l2CacheSize;
-    size_t totalGlobalMem;
-    size_t sharedMemPerBlock, sharedMemPerBlockOptin, sharedMemPerMultiprocessor;
-    int integrated;
 } cudaDeviceProp;
 
 #define cudaStreamNonBlocking 0x1u
-#define cudaEventDefault 0x0u
 #define cudaEventDisableTiming 0x2u
 
 typedef struct lrk_emulated_stream *cudaStream_t;
@@ -262,7 +243,6 @@ cudaError_t cudaMemset(void *to, int value, size_t bytes);
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream);
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
-cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
