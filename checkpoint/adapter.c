@@ -252,6 +252,12 @@ static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err
             LRK_TRY(read_whole(a, s, e, path, err));
             continue;
         }
+        bool again = false;
+        const int resized = lrk_adapter_resized_of(a, s, e->name, &again);
+        if (resized >= 0) {
+            if (!again) LRK_TRY(read_tensor(a, s, e, 2, &a->resized[resized], err));
+            continue;
+        }
         if (a->dora) LRK_TRY(module_path(a, e->name, suffix_m, &path, err));
         LRK_REQUIRE(err, path, LRK_ESUPPORT, "%s: tensor '%s' is neither lora_A nor lora_B%s of a linear layer",
                     s->path, e->name, a->dora ? " nor lora_magnitude_vector" : "");
@@ -296,6 +302,8 @@ static lrk_status load(lrk_adapter *a, lrk_arena *paths, const char *directory, 
     LRK_TRY(lrk_st_open(&s, tensors, err));
     const lrk_status status = read_tensors(a, &s, err);
     lrk_st_close(&s);
+    const char *tokenizer = lrk_path_join(paths, directory, "tokenizer.json");
+    a->has_tokenizer = tokenizer && lrk_is_file(tokenizer);
     return status;
 }
 

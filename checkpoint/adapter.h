@@ -103,6 +103,9 @@ typedef struct lrk_adapter {
     lrk_adapter_tokens tokens[2]; /* of embedding and head; n 0: none */
     lrk_adapter_whole whole[LRK_ADAPTER_WHOLE];
     size_t n_whole;
+    bool has_tokenizer; /* one lies beside it */
+    lrk_tensor resized[2]; /* f32: embedding and head of the base that PEFT trained, whose vocabulary had grown; rank 0:
+                              none. Rows of it that are trained stand in whole[] */
     lrk_json *given;  /* to save: keys of the configuration that are written as somebody gave them (rank_pattern,
                          alpha_pattern, layers_to_transform, layers_pattern), or NULL; freed with the adapter */
     lrk_json *notes;  /* object of strings for the metadata, or NULL */
@@ -152,6 +155,10 @@ bool lrk_adapter_names_parameter(const lrk_adapter *a, const char *path);
 
 /* The module of this path, or NULL. Mixtral's names of experts and router are those of its stacks too. */
 const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path);
+
+/* Rows that the base lacks and resized[] has become rows of whole[]. LRK_EINPUT where the rest of it is not that of this
+ * base, as far as 16 bits tell and unless any_base. */
+lrk_status lrk_adapter_take_resized(lrk_adapter *a, const lrk_weights *base, bool any_base, lrk_err *err);
 
 /* The adapter fits this base: every module names a matrix of it, the shapes agree, and the hash
  * that training noted, if any, is the base's. Otherwise LRK_EINPUT or LRK_ESHAPE: "an adapter for

@@ -1,6 +1,11 @@
 /* checkpoint/adapter_tokens.c -- reading, checking and writing trainable_token_indices. */
 #include "checkpoint/adapter_tokens.h"
 
+#include "base/quant.h"
+#include "base/size.h"
+
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +80,98 @@ lrk_status lrk_adapter_read_tokens(lrk_adapter *a, const lrk_json *v, const char
                     "%s: trainable_token_indices: '%.100s' is not supported, only embed_tokens and lm_head", where,
                     name);
         LRK_TRY(read_list(a, lrk_json_value(i), which, where, err));
+    }
+    return LRK_OK;
+}
+
+/* How PEFT calls the weight of an embedding or a head whose base it writes too. */
+static const char *const endings[] = {".weight", ".token_adapter.base_layer.weight", ".original_module.weight",
+                                      ".modules_to_save.weight"};
+enum { PLAIN, BESIDE_ROWS, BEFORE, ENDINGS = 4 };
+
+static bool holds(const lrk_safetensors *s, int which, int ending)
+{
+    char key[LRK_NAME_MAX];
+    snprintf(key, sizeof key, "base_model.model.%s%s", paths[which], endings[ending]);
+    return lrk_st_find(s, key) != NULL;
+}
+
+int lrk_adapter_resized_of(const lrk_adapter *a, const lrk_safetensors *s, const char *name, bool *again)
+{
+    char key[LRK_NAME_MAX];
+    for (int i = 0; i < 2 * ENDINGS; i++) {
+        const int which = i / ENDINGS, ending = i % ENDINGS, other = which == HEAD ? EMBEDDING : HEAD;
+        snprintf(key, sizeof key, "base_model.model.%s%s", paths[which], endings[ending]);
+        if (strcmp(name, key) != 0) continue;
+        *again = ending >= BEFORE;
+        const bool both = holds(s, other, BESIDE_ROWS) || holds(s, other, BEFORE) || (!a->n_save && holds(s, other, PLAIN));
+        return (ending == PLAIN ? both : ending == BESIDE_ROWS || holds(s, which, PLAIN)) ? which : -1;
+    }
+    return -1;
+}
+
+/* Numbers of the base, which PEFT may have stored in another type. */
+static lrk_status check_stored(const lrk_adapter *a, int which, const lrk_tensor *w, const lrk_weights *base, lrk_err *err)
+{
+    const lrk_tensor *t = &a->resized[which];
+    const size_t C = lrk_cols(w);
+    float *row = lrk_heap_alloc(C, sizeof *row);
+    bool same = true;
+    LRK_REQUIRE(err, row, LRK_ENOMEM, "memory: no room for a row");
+    for (size_t r = 0; r < lrk_rows(w) && same; r++) {
+        const float *theirs = lrk_row(t, r);
+        lrk_to_f32(w->dtype, lrk_row(w, r), C, row);
+        for (size_t i = 0; i < C; i++) same = same && fabsf(theirs[i] - row[i]) <= fabsf(row[i]) / 128 + 1e-6f;
+    }
+    lrk_heap_free(row);
+    LRK_REQUIRE(err, same, LRK_EINPUT, "an adapter for another base: the '%s' that it was trained on is not that of %s",
+                paths[which], lrk_weights_path(base));
+    return LRK_OK;
+}
+
+/* Rows that the base lacks and that were not trained stand among those that were. */
+static lrk_status take_resized(lrk_adapter *a, int which, const lrk_tensor *w, lrk_err *err)
+{
+    const lrk_tensor *t = &a->resized[which];
+    const size_t V = lrk_rows(w), C = lrk_cols(w), most = lrk_rows(t);
+    lrk_adapter_whole *k = (lrk_adapter_whole *)(uintptr_t)lrk_adapter_find_whole(a, paths[which]);
+    if (most == V || (k && !k->rows.n)) return LRK_OK;
+    if (!k) {
+        k = &a->whole[a->n_whole++];
+        *k = (lrk_adapter_whole){.path = paths[which]};
+    }
+    const lrk_row_list old = k->rows;
+    const lrk_tensor from = k->weight;
+    int32_t *id;
+    LRK_TRY(lrk_alloc(&a->arena, old.n + most - V, sizeof *id, "token ids", &id, err));
+    k->weight = lrk_mat(LRK_F32, old.n + most - V, C);
+    LRK_TRY(lrk_alloc(&a->arena, lrk_count(&k->weight), sizeof(float), paths[which], &k->weight.data, err));
+    size_t n = 0, i = 0;
+    for (size_t r = old.n ? lrk_min(V, (size_t)old.id[0]) : V; r < most; r++) {
+        const bool trained = i < old.n && (size_t)old.id[i] == r;
+        if (!trained && r < V) continue;
+        memcpy(lrk_row(&k->weight, n), trained ? lrk_row(&from, i) : lrk_row(t, r), C * sizeof(float));
+        i += trained;
+        id[n++] = (int32_t)r;
+    }
+    k->weight.dim[0] = n;
+    k->rows = (lrk_row_list){id, n};
+    LRK_REQUIRE(err, i == old.n, LRK_EINPUT, "trainable_token_indices: %d is not among the %zu rows of '%s'",
+                old.id[old.n - 1], most, paths[which]);
+    return LRK_OK;
+}
+
+lrk_status lrk_adapter_take_resized(lrk_adapter *a, const lrk_weights *base, bool any_base, lrk_err *err)
+{
+    const char *names[] = {lrk_name_of_embedding(lrk_weights_arch(base)), lrk_name_of_head(lrk_weights_arch(base))};
+    for (int which = EMBEDDING; which <= HEAD; which++) {
+        lrk_tensor w, *t = &a->resized[which];
+        if (!t->rank || !lrk_weights_find(base, names[which], &w)) continue; /* a head that is the embedding */
+        LRK_REQUIRE(err, lrk_cols(t) == lrk_cols(&w) && lrk_rows(t) >= lrk_rows(&w), LRK_ESHAPE,
+                    "an adapter for another base: '%s' is (%zu, %zu) in the adapter and (%zu, %zu) in %s", paths[which],
+                    lrk_rows(t), lrk_cols(t), lrk_rows(&w), lrk_cols(&w), lrk_weights_path(base));
+        if (!any_base && !lrk_dtype_quantized(w.dtype)) LRK_TRY(check_stored(a, which, &w, base, err));
+        LRK_TRY(take_resized(a, which, &w, err));
     }
     return LRK_OK;
 }

@@ -99,7 +99,7 @@ static lrk_status check_adapter(const combining *c, size_t i, lrk_err *err)
     LRK_REQUIRE(err, a->n_stacks == 0, LRK_ESUPPORT,
                 "adapter %s has adapters beside stacks of experts, which cannot be combined; merge it into its base",
                 name);
-    LRK_REQUIRE(err, a->n_whole == 0, LRK_ESUPPORT,
+    LRK_REQUIRE(err, a->n_whole == 0 && !a->resized[0].rank, LRK_ESUPPORT,
                 "adapter %s brings an embedding or a head of its own, or rows of them (modules_to_save, "
                 "trainable_token_indices), which cannot be combined", name);
     LRK_REQUIRE(err, isfinite(c->weight[i]), LRK_EUSAGE, "the weight of adapter %s is not finite", name);

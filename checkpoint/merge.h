@@ -24,7 +24,8 @@
 /* The text side of the output, from whoever knows tokenizers: generate/merge_model.h, which is the
  * way to merge a whole model. */
 typedef struct lrk_merge_text {
-    /* a GGUF file made from a directory: sets the keys of the tokenizer; rows: of the embedding */
+    /* a GGUF file made from a directory, or whose tokenizer is another one than its base's: sets the keys of the
+     * tokenizer; rows: of the embedding */
     lrk_status (*put)(void *ctx, lrk_gguf_writer *w, size_t rows, lrk_err *err);
     void *ctx;
     /* a directory made from a GGUF file: what is written beside the weights */
@@ -37,7 +38,7 @@ typedef struct lrk_merge_options {
     bool gguf;
     const lrk_file_type *type; /* a directory: f32, f16, bf16. NULL: see below */
     uint64_t shard_bytes;      /* largest file of a directory; 0: 5 GB */
-    const char *tokenizer;     /* directory whose tokenizer files go with the output, or NULL */
+    const char *tokenizer;     /* directory whose tokenizer goes with the output in place of the base's, or NULL */
     bool any_base;             /* see lrk_adapter_check_base */
     const char *chat_template;   /* its text in place of the base's, where conversations were trained with
                                     another one; NULL: the base's */

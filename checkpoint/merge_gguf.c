@@ -3,6 +3,7 @@
 #include "checkpoint/merge_tensor.h"
 
 #include "base/size.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -24,18 +25,21 @@ static uint32_t file_type(const lrk_merge_job *job)
     return id;
 }
 
-/* What is written in place of a key of the base: extra files, and all variants of the chat template. */
+/* What is written in place of a key of the base: extra files, all variants of the chat template, and what another
+ * tokenizer says. */
 static bool replaced(const lrk_merge_options *o, const char *key)
 {
     static const char template[] = "tokenizer.chat_template";
-    bool is = o->chat_template && strncmp(key, template, sizeof template - 1) == 0;
+    static const char tokenizer[] = "tokenizer.";
+    bool is = (o->chat_template && strncmp(key, template, sizeof template - 1) == 0) ||
+              (o->text && strncmp(key, tokenizer, sizeof tokenizer - 1) == 0);
     for (size_t i = 0; i < o->n_extra && strncmp(key, LRK_GGUF_FILE, sizeof LRK_GGUF_FILE - 1) == 0; i++)
         is = is || strcmp(key + sizeof LRK_GGUF_FILE - 1, o->extra[i].name) == 0;
     return is;
 }
 
 /* The keys of the base byte for byte, but those that describe the file. */
-static void copy_keys(const lrk_merge_job *job, lrk_gguf_writer *w)
+static void copy_keys(const lrk_merge_job *job, size_t rows, lrk_gguf_writer *w)
 {
     const char *template = job->options->chat_template;
     static const char *const own[] = {"general.file_type", "general.quantization_version",
@@ -46,24 +50,27 @@ static void copy_keys(const lrk_merge_job *job, lrk_gguf_writer *w)
         bool skip = replaced(job->options, g->kv[i].key);
         for (size_t k = 0; k < sizeof own / sizeof own[0]; k++)
             skip = skip || strcmp(g->kv[i].key, own[k]) == 0;
+        if (lrk_weights_has_grown(job->base) && lrk_ends_with(g->kv[i].key, ".vocab_size")) {
+            lrk_gguf_put_u32(w, g->kv[i].key, (uint32_t)rows);
+            continue;
+        }
         if (!skip) lrk_gguf_put_copy(w, &g->kv[i]);
     }
-    if (template) lrk_gguf_put_string(w, "tokenizer.chat_template", template, strlen(template));
+    if (template && !job->options->text) lrk_gguf_put_string(w, "tokenizer.chat_template", template, strlen(template));
 }
 
 static lrk_status put_keys(const lrk_merge_job *job, lrk_gguf_writer *w, lrk_err *err)
 {
     lrk_tensor embedding;
-    if (lrk_weights_gguf(job->base)) {
-        copy_keys(job, w);
-    } else {
-        const lrk_merge_text *text = job->options->text;
-        const char *name = lrk_name_of_embedding(lrk_weights_arch(job->base));
-        LRK_REQUIRE(err, lrk_weights_find(job->base, name, &embedding), LRK_EINPUT, "%s: %s is missing",
-                    lrk_weights_path(job->base), name);
+    const lrk_merge_text *text = job->options->text;
+    const char *name = lrk_name_of_embedding(lrk_weights_arch(job->base));
+    LRK_REQUIRE(err, lrk_weights_find(job->base, name, &embedding), LRK_EINPUT, "%s: %s is missing",
+                lrk_weights_path(job->base), name);
+    if (lrk_weights_gguf(job->base))
+        copy_keys(job, lrk_rows(&embedding), w);
+    else
         LRK_TRY(lrk_gguf_put_config(w, job->base, job->options->origin, err));
-        if (text) LRK_TRY(text->put(text->ctx, w, lrk_rows(&embedding), err));
-    }
+    if (text) LRK_TRY(text->put(text->ctx, w, lrk_rows(&embedding), err));
     lrk_gguf_put_files(w, job->options->extra, job->options->n_extra);
     lrk_gguf_put_u32(w, "general.file_type", file_type(job));
     lrk_gguf_put_u32(w, "general.quantization_version", 2);

@@ -218,6 +218,16 @@ static bool replaced(const lrk_merge_options *o, const char *name)
     return is;
 }
 
+/* That of the base, where another tokenizer brings none. */
+static lrk_status copy_generation(lrk_merge_job *job, const char *from, lrk_err *err)
+{
+    static const char name[] = "generation_config.json";
+    const char *theirs = lrk_path_join(&job->arena, from, name);
+    LRK_REQUIRE(err, theirs, LRK_ENOMEM, "memory: no room for a path");
+    if (lrk_is_file(theirs) || replaced(job->options, name)) return LRK_OK;
+    return copy_file(job, lrk_weights_path(job->base), name, err);
+}
+
 static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
 {
     const bool from_gguf = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
@@ -226,13 +236,14 @@ static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
     job->report->needs_tokenizer = !from && !job->options->text;
     for (size_t i = 0; from && i < sizeof companions / sizeof companions[0]; i++)
         if (!replaced(job->options, companions[i])) LRK_TRY(copy_file(job, from, companions[i], err));
+    if (from && !from_gguf) LRK_TRY(copy_generation(job, from, err));
     const lrk_merge_text *text = job->options->text; /* made of that of a GGUF base */
     if (!from && text) LRK_TRY(write_files(job, text->file, text->n_files, err));
     LRK_TRY(write_files(job, job->options->extra, job->options->n_extra, err));
     bool converted = from_gguf;
     for (size_t i = 0; i < job->n; i++)
         converted = converted || job->item[i].out.dtype != job->item[i].src.dtype;
-    return converted || job->untied ? edited_config(job, converted, err)
+    return converted || job->untied || lrk_weights_has_grown(job->base) ? edited_config(job, converted, err)
                                     : copy_file(job, lrk_weights_path(job->base), "config.json", err);
 }
 

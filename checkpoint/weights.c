@@ -23,6 +23,7 @@ struct lrk_weights {
     lrk_json *config;
     lrk_tensor *tensor; /* sorted by name */
     size_t n;
+    char stored_sha256[65]; /* of what was stored before it grew; "": it has not */
 };
 
 /* ---- a Hugging Face directory ---- */
@@ -336,7 +337,10 @@ size_t lrk_weights_head_dim(const lrk_weights *w)
 
 void lrk_weights_sha256(const lrk_weights *w, char hex[65])
 {
-    lrk_tensors_sha256(w->tensor, w->n, hex);
+    if (*w->stored_sha256)
+        memcpy(hex, w->stored_sha256, sizeof w->stored_sha256);
+    else
+        lrk_tensors_sha256(w->tensor, w->n, hex);
 }
 
 void lrk_tensors_sha256(const lrk_tensor *tensor, size_t n, char hex[65])
@@ -410,3 +414,89 @@ lrk_status lrk_weights_check_finite(const lrk_tensor *t, lrk_err *err)
                 t->name, first);
     return LRK_OK;
 }
+
+/* ---- a vocabulary that grows ---- */
+
+enum { GROW_ROWS = 1024 };
+
+typedef struct mean_job {
+    const lrk_tensor *t;
+    double *part; /* (tasks, C): sums of GROW_ROWS rows each */
+} mean_job;
+
+static void sum_rows(void *ctx, size_t task, int worker)
+{
+    const mean_job *job = ctx;
+    const size_t cols = lrk_cols(job->t), first = task * GROW_ROWS;
+    const size_t last = first + lrk_min(GROW_ROWS, lrk_rows(job->t) - first);
+    double *sum = job->part + task * cols;
+    float value[CHUNK];
+    (void)worker;
+    for (size_t c = 0; c < cols; c += CHUNK) {
+        const size_t n = lrk_min(CHUNK, cols - c);
+        for (size_t r = first; r < last; r++) {
+            const char *row = lrk_row(job->t, r);
+            lrk_to_f32(job->t->dtype, row + lrk_row_bytes(job->t->dtype, c), n, value);
+            for (size_t i = 0; i < n; i++) sum[c + i] += (double)value[i];
+        }
+    }
+}
+
+/* The mean of all rows, as t stores one. */
+static lrk_status mean_row(const lrk_tensor *t, void *out, lrk_err *err)
+{
+    const size_t cols = lrk_cols(t), tasks = lrk_ceil_div(lrk_rows(t), GROW_ROWS);
+    mean_job job = {.t = t, .part = lrk_heap_alloc(tasks * cols, sizeof *job.part)};
+    float *mean = lrk_heap_alloc(cols, sizeof *mean);
+    lrk_status status = LRK_OK;
+    if (!job.part || !mean) {
+        status = lrk_fail(err, LRK_ENOMEM, "memory: no room for the mean of '%s'", t->name);
+    } else {
+        lrk_parallel(tasks, sum_rows, &job);
+        for (size_t k = 1; k < tasks; k++)
+            for (size_t i = 0; i < cols; i++) job.part[i] += job.part[k * cols + i];
+        for (size_t i = 0; i < cols; i++) mean[i] = (float)(job.part[i] / (double)lrk_rows(t));
+        if (!lrk_from_f32(t->dtype, mean, cols, out))
+            status = lrk_fail(err, LRK_ENUMERIC, "tensor '%s': the mean of its rows is no %s", t->name,
+                              lrk_dtype_name(t->dtype));
+    }
+    lrk_heap_free(job.part);
+    lrk_heap_free(mean);
+    return status;
+}
+
+static lrk_status grow_tensor(lrk_weights *w, lrk_tensor *t, size_t rows, lrk_err *err)
+{
+    const size_t stored = lrk_rows(t), bytes = lrk_row_bytes(t->dtype, lrk_cols(t));
+    char *data;
+    if (stored >= rows) return LRK_OK;
+    LRK_REQUIRE(err, t->rank == 2 && lrk_can_quantize(t->dtype), LRK_ESUPPORT,
+                "%s: the vocabulary grows, but '%s' is %s, of which no rows are made here; convert the model to another "
+                "type before",
+                w->path, t->name, lrk_dtype_name(t->dtype));
+    LRK_TRY(lrk_alloc(&w->arena, rows, bytes, "a vocabulary that grows", &data, err));
+    for (size_t r = 0; r < stored; r++) memcpy(data + r * bytes, lrk_row(t, r), bytes);
+    LRK_TRY(mean_row(t, data + stored * bytes, err));
+    for (size_t r = stored + 1; r < rows; r++) memcpy(data + r * bytes, data + stored * bytes, bytes);
+    t->data = data;
+    t->stride = lrk_cols(t);
+    t->dim[0] = rows;
+    return LRK_OK;
+}
+
+lrk_status lrk_weights_grow(lrk_weights *w, size_t rows, lrk_err *err)
+{
+    const char *names[] = {lrk_name_of_embedding(lrk_weights_arch(w)), lrk_name_of_head(lrk_weights_arch(w))};
+    char hex[65];
+    lrk_weights_sha256(w, hex);
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < w->n; i++)
+            if (strcmp(w->tensor[i].name, names[k]) == 0 && lrk_rows(&w->tensor[i]) < rows) {
+                LRK_TRY(grow_tensor(w, &w->tensor[i], rows, err));
+                memcpy(w->stored_sha256, hex, sizeof hex);
+                lrk_json_set_count(w->config, "vocab_size", rows);
+            }
+    return LRK_OK;
+}
+
+bool lrk_weights_has_grown(const lrk_weights *w) { return *w->stored_sha256; }

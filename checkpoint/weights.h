@@ -68,6 +68,14 @@ void lrk_weights_sha256(const lrk_weights *w, char hex[65]);
 /* The same of tensors of any kind, in the order of names. */
 void lrk_tensors_sha256(const lrk_tensor *tensor, size_t n, char hex[65]);
 
+/* Embedding and head become this long, of a model whose vocabulary grew; nothing where they are that long already.
+ * New rows are the mean of those that are stored, summed in f64 and rounded to their type: what
+ * resize_token_embeddings of transformers 4.46 and later draws its own from, with a variance of 1e-9 times theirs. Both
+ * are copied for it. vocab_size of the configuration follows; the hash stays that of the model as it is stored.
+ * LRK_ESUPPORT for blocks that nobody makes here. */
+lrk_status lrk_weights_grow(lrk_weights *w, size_t rows, lrk_err *err);
+bool lrk_weights_has_grown(const lrk_weights *w);
+
 /* Every element is finite: LRK_EINPUT with name and position of the first that is not. Quantized
  * types are checked after dequantization. Uses all threads. */
 lrk_status lrk_weights_check_finite(const lrk_tensor *t, lrk_err *err);

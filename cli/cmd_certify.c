@@ -8,8 +8,8 @@
 #include "cli/exam_args.h"
 #include "cli/json_out.h"
 #include "generate/base_model.h"
-#include "generate/model_text.h"
 #include "generate/ollama.h"
+#include "generate/text_files.h"
 #include "train/certificate.h"
 #include "train/run_dir.h"
 #include "train/session.h"
@@ -79,7 +79,7 @@ static lrk_status measure(certify_command *c, lrk_err *err)
     lrk_recipe *r = &c->args.recipe;
     LRK_TRY(lrk_device_choose(c->device, &to->device, err));
     LRK_TRY(lrk_base_open(&c->base, c->args.model, err));
-    LRK_TRY(lrk_text_open(&c->text, c->args.model, err));
+    LRK_TRY(lrk_text_open(&c->text, lrk_text_path(c->args.model, c->args.adapter), err));
     if (!c->args.run || r->sequence_len > c->base.decoder.max_positions)
         r->sequence_len = c->base.decoder.max_positions;
     const lrk_exam_options e = {.recipe = r, .rows = c->rows};

@@ -6,7 +6,7 @@
 #include "generate/manifest.h"
 
 /* A PEFT directory becomes a file, a file becomes a directory. */
-static lrk_status convert(const lrk_merge_args *m, const lrk_weights *base, lrk_adapter *a,
+static lrk_status convert(const lrk_merge_args *m, lrk_weights *base, lrk_adapter *a,
                           lrk_err *err)
 {
     const bool peft = lrk_is_dir(m->adapter);

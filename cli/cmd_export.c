@@ -6,6 +6,7 @@
 #include "generate/adapter_io.h"
 #include "generate/manifest.h"
 #include "generate/ollama.h"
+#include "generate/text_files.h"
 
 typedef struct request {
     const char *adapter, *base, *gguf, *peft, *ollama, *from, *chat_template;
@@ -24,7 +25,7 @@ static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_
     const char *from = q->from ? q->from : "./base.gguf", *choice = NULL;
     lrk_status status = adapter && copy ? lrk_text_choice(q->chat_template, q->adapter, &paths, &choice, err)
                                         : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
-    if (status == LRK_OK) status = lrk_text_open(&text, q->base, err);
+    if (status == LRK_OK) status = lrk_text_open(&text, lrk_text_path(q->base, q->adapter), err);
     if (status == LRK_OK) {
         status = lrk_mkdir(q->ollama, err);
         if (status == LRK_OK) status = lrk_manifest_save_gguf(a, base, q->manifest, adapter, err);
@@ -40,27 +41,15 @@ static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_
     return status;
 }
 
-/* The template that conversations were trained with stays beside the adapter. */
-static lrk_status copy_template(const request *q, lrk_err *err)
-{
-    lrk_arena paths = lrk_arena_growing("chat template");
-    const char *from = lrk_path_join(&paths, q->adapter, LRK_CHAT_TEMPLATE_FILE);
-    const char *to = lrk_path_join(&paths, q->peft, LRK_CHAT_TEMPLATE_FILE);
-    lrk_status status = from && to ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
-    if (status == LRK_OK && lrk_is_file(from)) status = lrk_file_copy(from, to, err);
-    lrk_arena_free(&paths);
-    return status;
-}
-
 static lrk_status save_peft(const request *q, const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
 {
-    static const char *const files[] = {LRK_ADAPTER_TENSORS, LRK_ADAPTER_CONFIG, LRK_CHAT_TEMPLATE_FILE, LRK_MANIFEST,
-                                        LRK_MODEL_CARD};
+    static const char *const files[] = {LRK_ADAPTER_TENSORS, LRK_ADAPTER_CONFIG, LRK_MANIFEST, LRK_MODEL_CARD};
     const bool made = !lrk_is_dir(q->peft);
     lrk_status status = lrk_adapter_save(a, q->peft, err);
-    if (status == LRK_OK) status = copy_template(q, err);
+    if (status == LRK_OK) status = lrk_text_files_copy(q->adapter, q->peft, err);
     if (status == LRK_OK) status = lrk_manifest_describe(q->peft, "PEFT adapter", base, a, q->manifest, err);
     if (status == LRK_OK || !lrk_is_dir(q->peft)) return status;
+    lrk_text_files_remove(q->peft);
     lrk_arena paths = lrk_arena_growing("adapter paths");
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const char *path = lrk_path_join(&paths, q->peft, files[i]);

@@ -7,7 +7,7 @@
 #include "cli/json_out.h"
 #include "generate/adapter_io.h"
 #include "generate/manifest.h"
-#include "generate/model_text.h"
+#include "generate/text_files.h"
 #include "generate/ollama.h"
 
 #include <stdio.h>
@@ -126,6 +126,8 @@ static lrk_status merge(const lrk_merge_args *m, const lrk_weights *base, const 
     lrk_manifest_text text = {0};
     lrk_arena arena = lrk_arena_growing("chat template");
     const char *choice;
+    const char *text_path = m->adapter ? lrk_text_path(m->model, m->adapter) : m->model;
+    if (!o.tokenizer && text_path != m->model) o.tokenizer = text_path;
     LRK_TRY(describe(m, base, a, &manifest, err));
     lrk_status status = lrk_text_choice(m->chat_template, m->adapter, &arena, &choice, err);
     if (status == LRK_OK) status = lrk_text_chosen(choice, &arena, &o.chat_template, err);

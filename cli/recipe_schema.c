@@ -15,6 +15,7 @@ static const char *shown_default(const lrk_key *k)
     switch (k->kind) {
     case LRK_KEY_PATTERNS:
     case LRK_KEY_TOKENS:
+    case LRK_KEY_TEXTS:
         return "{}";
     case LRK_KEY_STRINGS:
     case LRK_KEY_SIZES:
@@ -179,6 +180,13 @@ static lrk_json *json_key(const lrk_key *k)
         json_interval(items, k->domain);
         lrk_json_set(o, "type", lrk_json_c_string(list ? "array" : "object"));
         lrk_json_set(o, list ? "items" : "additionalProperties", items);
+        break;
+    }
+    case LRK_KEY_TEXTS: {
+        lrk_json *texts = lrk_json_object();
+        lrk_json_set_text(texts, "type", "string");
+        lrk_json_set_text(o, "type", "object");
+        lrk_json_set(o, "additionalProperties", texts);
         break;
     }
     case LRK_KEY_TOKENS: {

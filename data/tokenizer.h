@@ -52,6 +52,10 @@ lrk_status lrk_tokenizer_from_json(lrk_tokenizer **out, const char *path, lrk_er
 lrk_status lrk_tokenizer_parse(lrk_tokenizer **out, const char *text, size_t n, const char *where,
                                lrk_err *err);
 
+/* The same with the text of a tokenizer_config.json beside it. */
+lrk_status lrk_tokenizer_parse_with(lrk_tokenizer **out, const char *text, size_t n, const char *config, size_t n_config,
+                                    const char *where, lrk_err *err);
+
 typedef struct lrk_piece {
     const char *data;
     size_t n;
@@ -97,6 +101,21 @@ lrk_status lrk_tokenizer_to_vocab(const lrk_tokenizer *t, size_t rows, lrk_arena
 lrk_status lrk_tokenizer_to_json(const lrk_tokenizer *t, lrk_buf *out, lrk_err *err);
 /* How many added tokens have flags that GGUF does not hold. */
 size_t lrk_tokenizer_swallowing(const lrk_tokenizer *t);
+
+/* ---- more tokens ---- */
+
+/* One that add_tokens or add_special_tokens of the reference is asked for, or another text for an added one. */
+typedef struct lrk_new_token {
+    const char *text;
+    int64_t id;               /* of the one that gets this text; LRK_NO_ID: what has it, else the next. Set to what it is */
+    bool special, normalized; /* where it is none of the added ones yet; those keep theirs */
+    bool fresh;               /* set: nothing had this text before */
+} lrk_new_token;
+
+/* The text of a tokenizer.json, which t was made of, appended with these tokens among added_tokens and all else byte
+ * for byte. LRK_EUSAGE for texts and ids that cannot be. */
+lrk_status lrk_tokenizer_grow(const lrk_tokenizer *t, const char *json, size_t n, lrk_new_token *list, size_t n_list,
+                              lrk_buf *out, lrk_err *err);
 
 void lrk_tokenizer_free(lrk_tokenizer *t); /* NULL is fine */
 

@@ -1,5 +1,6 @@
 /* generate/adapter_fit.c -- an adapter that began as a part of its base becomes one for the whole of it. */
 #include "base/dtype.h"
+#include "base/size.h"
 #include "generate/adapter_io.h"
 #include "models/principal.h"
 
@@ -59,8 +60,36 @@ static lrk_status settle(lrk_adapter *a, const lrk_weights *base, lrk_adapter_mo
     return lrk_adapter_join(&a->arena, m->path, &m->a, &m->b, &a0, &b0, err);
 }
 
-lrk_status lrk_adapter_fit(lrk_adapter *a, const lrk_weights *base, bool any_hash, lrk_err *err)
+/* How long w has to be for what stands in its place. 0: as long as it is, or nobody can say what the rows between are. */
+static size_t rows_wanted(const lrk_adapter_whole *k, size_t stored)
 {
+    if (!k->rows.n) return lrk_rows(&k->weight) > stored ? lrk_rows(&k->weight) : 0;
+    const size_t last = (size_t)k->rows.id[k->rows.n - 1];
+    if (last < stored) return 0;
+    return lrk_row_place(k->rows.id, k->rows.n, (int32_t)stored) + (last - stored) == k->rows.n - 1 ? last + 1 : 0;
+}
+
+static lrk_status grow(const lrk_adapter *a, lrk_weights *base, lrk_err *err)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < a->n_whole && (a->has_tokenizer || a->resized[0].rank); i++) {
+        lrk_tensor w;
+        if (lrk_weights_find(base, lrk_name_of_embedding(lrk_weights_arch(base)), &w))
+            rows = lrk_max(rows, rows_wanted(&a->whole[i], lrk_rows(&w)));
+    }
+    return rows ? lrk_weights_grow(base, rows, err) : LRK_OK;
+}
+
+lrk_status lrk_base_fit(lrk_base_model *b, lrk_adapter *a, bool any_hash, lrk_err *err)
+{
+    LRK_TRY(lrk_adapter_fit(a, b->weights, any_hash, err));
+    return lrk_base_grow(b, 0, err);
+}
+
+lrk_status lrk_adapter_fit(lrk_adapter *a, lrk_weights *base, bool any_hash, lrk_err *err)
+{
+    LRK_TRY(lrk_adapter_take_resized(a, base, any_hash, err));
+    LRK_TRY(grow(a, base, err));
     LRK_TRY(lrk_adapter_check_base(a, base, any_hash, err));
     if (!a->begun) return LRK_OK;
     for (size_t i = 0; i < a->n; i++) {

@@ -8,15 +8,20 @@
 #ifndef LRK_GENERATE_ADAPTER_IO_H
 #define LRK_GENERATE_ADAPTER_IO_H
 #include "checkpoint/adapter.h"
-#include "models/model.h"
+#include "generate/base_model.h"
 
 /* The adapter is for this base (lrk_adapter_check_base), and becomes one for it as it is. What PEFT saved of a start
  * that is a part of the base (`begun`; models/principal.h) is for W - s B0 A0, which PEFT makes anew from W whenever it
  * loads it (peft, tuners/lora/layer.py, pissa_init, olora_init), with DoRA too. Here the part is found in the same way
  * and its pair put beside the other one: [A; A0], [B, -B0], of twice the rank, on the unchanged W. Against PEFT: the
  * roundings of W - s B0 A0 where it stores 16 bits, and what products in f32 blur. LRK_ESUPPORT where the base is
- * quantized: there PEFT takes nothing out, or rounds what is left to blocks again. */
-lrk_status lrk_adapter_fit(lrk_adapter *a, const lrk_weights *base, bool any_hash, lrk_err *err);
+ * quantized: there PEFT takes nothing out, or rounds what is left to blocks again.
+ * An adapter that has rows behind the base's last, all of them, and a tokenizer beside it makes the base grow
+ * (lrk_weights_grow), as PEFT's AutoPeftModel does. */
+lrk_status lrk_adapter_fit(lrk_adapter *a, lrk_weights *base, bool any_hash, lrk_err *err);
+
+/* The same for a model whose description follows. */
+lrk_status lrk_base_fit(lrk_base_model *b, lrk_adapter *a, bool any_hash, lrk_err *err);
 
 /* [A; A0] and [B, B0] in place of A and B, in the arena. */
 lrk_status lrk_adapter_join(lrk_arena *arena, const char *path, lrk_tensor *a, lrk_tensor *b, const lrk_tensor *a0,

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { MAX_CONFIG = 1 << 20 };
+enum { MAX_CONFIG = 1 << 20, MAX_ROWS = 1 << 20 };
 
 /* The divisors of frequencies that a GGUF file holds as a tensor. */
 static lrk_status read_divisors(lrk_base_model *b, const char *name, size_t which, lrk_err *err)
@@ -66,6 +66,13 @@ void lrk_base_close(lrk_base_model *b)
 {
     lrk_weights_close(b->weights);
     b->weights = NULL;
+}
+
+lrk_status lrk_base_grow(lrk_base_model *b, size_t rows, lrk_err *err)
+{
+    LRK_TRY(lrk_weights_grow(b->weights, rows, err));
+    return lrk_json_opt_size(lrk_weights_config(b->weights), "vocab_size", 1, MAX_ROWS, &b->decoder.vocabulary,
+                             b->path, err);
 }
 
 lrk_status lrk_base_find(void *ctx, const char *name, lrk_tensor *out, lrk_err *err)

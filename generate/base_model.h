@@ -14,6 +14,9 @@ typedef struct lrk_base_model {
 lrk_status lrk_base_open(lrk_base_model *b, const char *path, lrk_err *err);
 void lrk_base_close(lrk_base_model *b); /* may be called twice, and on a zeroed one */
 
+/* Embedding and head have at least these rows (lrk_weights_grow), and the decoder says how many. */
+lrk_status lrk_base_grow(lrk_base_model *b, size_t rows, lrk_err *err);
+
 /* An lrk_weight_find; ctx is the lrk_base_model. */
 lrk_status lrk_base_find(void *ctx, const char *name, lrk_tensor *out, lrk_err *err);
 

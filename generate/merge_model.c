@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "generate/model_text.h"
+#include "generate/text_files.h"
 #include "generate/swap_template.h"
 
 #include <string.h>
@@ -12,6 +12,7 @@
 
 typedef struct to_gguf {
     lrk_model_text text;
+    lrk_model_text base; /* the base's own where text is another one; else without tokenizer */
     const lrk_json *config;
     const char *from;  /* for messages */
     const char *chat_template; /* in place of the tokenizer's, or NULL */
@@ -80,12 +81,34 @@ static void put_vocab(const to_gguf *x, lrk_gguf_writer *w, const lrk_vocab *v)
     put_text(w, "tokenizer.chat_template", v->chat_template);
 }
 
+/* llama.cpp's converter takes what looks like a special token for one, whatever the tokenizer says, and a program that
+ * serves the model shows none of them: of tokens that an answer is taught with, those that are not special are shown. */
+static lrk_status show_new_tokens(const to_gguf *x, lrk_vocab *v, lrk_arena *a, lrk_err *err)
+{
+    enum { CONTROL = 3, USER_DEFINED = 4 };
+    const lrk_tokenizer *new = x->text.tokenizer, *old = x->base.tokenizer;
+    int32_t *types;
+    if (!old || !v->types) return LRK_OK;
+    LRK_TRY(lrk_alloc(a, v->n_tokens, sizeof *types, "token types", &types, err));
+    for (size_t i = 0; i < v->n_tokens; i++) {
+        size_t n = 0, m = 0;
+        const char *now = i < lrk_tokenizer_size(new) ? lrk_token_text(new, (uint32_t)i, &n) : NULL;
+        const char *was = i < lrk_tokenizer_size(old) ? lrk_token_text(old, (uint32_t)i, &m) : NULL;
+        const bool fresh = now && (!was || n != m || memcmp(now, was, n) != 0);
+        types[i] = v->types[i];
+        if (fresh && types[i] == CONTROL && !lrk_token_is_special(new, (uint32_t)i)) types[i] = USER_DEFINED;
+    }
+    v->types = types;
+    return LRK_OK;
+}
+
 static lrk_status put_tokenizer(void *ctx, lrk_gguf_writer *w, size_t rows, lrk_err *err)
 {
     const to_gguf *x = ctx;
     lrk_arena a = lrk_arena_growing("tokenizer keys");
     lrk_vocab v;
-    const lrk_status s = lrk_tokenizer_to_vocab(x->text.tokenizer, rows, &a, &v, err);
+    lrk_status s = lrk_tokenizer_to_vocab(x->text.tokenizer, rows, &a, &v, err);
+    if (s == LRK_OK) s = show_new_tokens(x, &v, &a, err);
     if (s == LRK_OK) {
         if (x->chat_template) v.chat_template = x->chat_template;
         const size_t blanks = lrk_tokenizer_swallowing(x->text.tokenizer);
@@ -129,49 +152,17 @@ static lrk_status merge_to_gguf(const lrk_weights *base, const lrk_adapter *adap
                  .blanks_known = arch && strcmp(arch->gguf, "phi3") == 0};
     const lrk_merge_text text = {.put = put_tokenizer, .ctx = &x};
     LRK_TRY(open_text(&x, err));
+    if (o.tokenizer && lrk_text_open(&x.base, lrk_weights_path(base), NULL) != LRK_OK) x.base.tokenizer = NULL;
     o.text = &text;
     const lrk_status s = lrk_merge(base, adapter, &o, report, err);
     lrk_text_close(&x.text);
+    lrk_text_close(&x.base);
     return s;
 }
 
 /* ---- to a directory ---- */
 
-enum { FILES = 4 };
-
-typedef struct made {
-    lrk_buf text[FILES];
-    lrk_merge_file file[FILES];
-    size_t n;
-} made;
-
-static lrk_status add_json(made *m, const char *name, lrk_json *v, lrk_err *err)
-{
-    lrk_buf *b = &m->text[m->n];
-    const lrk_status s = lrk_json_dump(v, 2, b, err);
-    lrk_buf_puts(b, "\n");
-    lrk_json_free(v);
-    m->file[m->n++].name = name;
-    return s == LRK_OK ? lrk_buf_check(b, err) : s;
-}
-
-static lrk_status add_settings(made *m, const lrk_tokenizer *t, lrk_err *err)
-{
-    lrk_json *v = lrk_json_object();
-    const char *class = "PreTrainedTokenizerFast"; /* follows tokenizer.json, whatever the family */
-    for (int i = 0; i < LRK_TOKEN_SPECIALS; i++) {
-        const int64_t id = lrk_tokenizer_special(t, (lrk_special)i);
-        size_t n;
-        if (id == LRK_NO_ID || i == LRK_TOKEN_EOT || i == LRK_TOKEN_EOM) continue;
-        const char *s = lrk_token_text(t, (uint32_t)id, &n);
-        lrk_json_set(v, lrk_special_name((lrk_special)i), lrk_json_new_string(s, n));
-    }
-    lrk_json_set(v, "tokenizer_class", lrk_json_c_string(class));
-    lrk_json_set(v, "clean_up_tokenization_spaces", lrk_json_new_bool(false));
-    return add_json(m, "tokenizer_config.json", v, err);
-}
-
-static lrk_status add_generation(made *m, const lrk_tokenizer *t, lrk_err *err)
+static lrk_status add_generation(lrk_text_files *f, const lrk_tokenizer *t, lrk_err *err)
 {
     static const struct {
         lrk_special special;
@@ -189,42 +180,27 @@ static lrk_status add_generation(made *m, const lrk_tokenizer *t, lrk_err *err)
         lrk_json_set(v, "eos_token_id", list);
     else
         lrk_json_free(list);
-    return add_json(m, "generation_config.json", v, err);
-}
-
-static lrk_status make_files(made *m, const lrk_model_text *text, lrk_err *err)
-{
-    LRK_TRY(lrk_tokenizer_to_json(text->tokenizer, &m->text[m->n], err));
-    m->file[m->n++].name = "tokenizer.json";
-    LRK_TRY(add_settings(m, text->tokenizer, err));
-    LRK_TRY(add_generation(m, text->tokenizer, err));
-    if (!text->chat_template) return LRK_OK;
-    lrk_buf_puts(&m->text[m->n], text->chat_template);
-    m->file[m->n++].name = "chat_template.jinja";
-    return lrk_buf_check(&m->text[m->n - 1], err);
+    return lrk_text_files_add(f, "generation_config.json", v, err);
 }
 
 static lrk_status merge_to_directory(const lrk_weights *base, const lrk_adapter *adapter,
                                      lrk_merge_options o, lrk_merge_report *report, lrk_err *err)
 {
     lrk_model_text text = {.tokenizer = NULL};
-    made m = {.n = 0};
+    lrk_text_files f = {.n = 0};
     lrk_err why = {0};
     lrk_status s = lrk_text_from_gguf(&text, lrk_weights_gguf(base), &why);
     if (o.chat_template) text.chat_template = NULL; /* among the extra files */
-    if (s == LRK_OK) s = make_files(&m, &text, &why);
-    for (size_t i = 0; i < m.n; i++) {
-        m.file[i].text = m.text[i].data;
-        m.file[i].n = m.text[i].n;
-    }
-    const lrk_merge_text out = {.file = m.file, .n_files = m.n};
+    if (s == LRK_OK) s = lrk_text_files_make(&f, &text, &why);
+    if (s == LRK_OK) s = add_generation(&f, text.tokenizer, &why);
+    const lrk_merge_text out = {.file = f.file, .n_files = f.n};
     if (s == LRK_OK)
         o.text = &out;
     else
         lrk_verbose("%s", why.text);
     s = s == LRK_ENOMEM ? lrk_fail(err, s, "%s", why.text)
                         : lrk_merge(base, adapter, &o, report, err);
-    for (size_t i = 0; i < FILES; i++) lrk_buf_free(&m.text[i]);
+    lrk_text_files_free(&f);
     lrk_text_close(&text);
     return s;
 }
@@ -318,7 +294,7 @@ lrk_status lrk_merge_model(const lrk_weights *base, const lrk_adapter *adapter,
                            const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err)
 {
     const bool from_gguf = lrk_weights_source(base) == LRK_WEIGHTS_GGUF;
-    if (options->gguf && !from_gguf) return merge_to_gguf(base, adapter, *options, report, err);
+    if (options->gguf && (!from_gguf || options->tokenizer)) return merge_to_gguf(base, adapter, *options, report, err);
     if (!options->gguf && options->chat_template)
         return merge_with_template(base, adapter, *options, report, err);
     if (!options->gguf && from_gguf && !options->tokenizer)

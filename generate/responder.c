@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/size.h"
+#include "generate/text_files.h"
 
 #include <string.h>
 
@@ -22,11 +23,11 @@ static lrk_status open_all(lrk_responder *r, lrk_err *err)
 {
     const lrk_responder_options *o = &r->options;
     LRK_TRY(lrk_base_open(&r->base, o->model, err));
-    LRK_TRY(lrk_text_open(&r->text, o->model, err));
-    LRK_TRY(lrk_text_check_rows(&r->text, r->base.decoder.vocabulary, o->model, err));
-    if (!o->adapter) return LRK_OK;
-    LRK_TRY(lrk_adapter_load(&r->adapter, o->adapter, err));
-    return lrk_adapter_fit(&r->adapter, r->base.weights, o->any_base, err);
+    const char *text = lrk_text_path(o->model, o->adapter);
+    LRK_TRY(lrk_text_open(&r->text, text, err));
+    if (o->adapter) LRK_TRY(lrk_adapter_load(&r->adapter, o->adapter, err));
+    if (o->adapter) LRK_TRY(lrk_base_fit(&r->base, &r->adapter, o->any_base, err));
+    return lrk_text_check_rows(&r->text, r->base.decoder.vocabulary, text, err);
 }
 
 lrk_status lrk_responder_open(lrk_responder *r, const lrk_responder_options *o, lrk_err *err)

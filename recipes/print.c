@@ -132,6 +132,16 @@ static void put_value(lrk_buf *b, const lrk_key *k, const void *base)
     case LRK_KEY_TOKENS:
         put_tokens(b, member);
         return;
+    case LRK_KEY_TEXTS: {
+        const lrk_token_texts *map = member;
+        lrk_buf_puts(b, "{");
+        for (size_t i = 0; i < map->n; i++) {
+            lrk_buf_printf(b, "%s%zu: ", i ? ", " : "", map->id[i]);
+            put_text(b, map->text[i]);
+        }
+        lrk_buf_puts(b, "}");
+        return;
+    }
     case LRK_KEY_PATTERNS: {
         const lrk_patterns *map = member;
         lrk_buf_puts(b, "{");

@@ -38,6 +38,12 @@ typedef struct lrk_token_lists {
     size_t n;
 } lrk_token_lists;
 
+/* Other texts for tokens of a tokenizer. */
+typedef struct lrk_token_texts {
+    size_t *id, n;
+    const char **text;
+} lrk_token_texts;
+
 /* In the order of the domains in schema.def and dataset.def. */
 enum { LRK_ADAPTER_LORA };
 enum {
@@ -73,6 +79,7 @@ typedef lrk_strings lrk_member_STRINGS;
 typedef lrk_sizes lrk_member_SIZES;
 typedef lrk_patterns lrk_member_PATTERNS;
 typedef lrk_token_lists lrk_member_TOKENS;
+typedef lrk_token_texts lrk_member_TEXTS;
 
 #define SECTION(title)
 #define KEY(kind, name, ...) lrk_member_##kind name;

@@ -133,6 +133,8 @@ const char *lrk_key_kind_name(lrk_key_kind kind)
         return "map from patterns to numbers";
     case LRK_KEY_TOKENS:
         return "list of whole numbers, or map from modules to such lists";
+    case LRK_KEY_TEXTS:
+        return "map from ids to texts";
     case LRK_KEY_STRINGS:
         return "list of words";
     case LRK_KEY_DATASETS:

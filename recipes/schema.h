@@ -16,6 +16,7 @@ typedef enum lrk_key_kind {
     LRK_KEY_SIZES,
     LRK_KEY_PATTERNS,
     LRK_KEY_TOKENS,
+    LRK_KEY_TEXTS,
     LRK_KEY_DATASETS
 } lrk_key_kind;
 

@@ -242,6 +242,30 @@ static void read_tokens(lrk_reader *r, const lrk_key *k, void *member, const lrk
     *(lrk_token_lists *)member = map;
 }
 
+static void read_texts(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node, const char *shown)
+{
+    lrk_token_texts map = {.n = 0};
+    if (node->kind != LRK_YAML_MAP) {
+        wrong(r, k, node, shown);
+        return;
+    }
+    const size_t room = node->n ? node->n : 1;
+    if (r->status == LRK_OK) r->status = lrk_alloc(r->arena, room, sizeof *map.id, "recipe", &map.id, r->err);
+    if (r->status == LRK_OK) r->status = lrk_alloc(r->arena, room, sizeof *map.text, "recipe", &map.text, r->err);
+    for (const lrk_yaml *e = node->child; e && r->status == LRK_OK; e = e->next) {
+        size_t id = 0;
+        if (!lrk_text_size(e->key, &id) || !lrk_domain_holds(k->domain, (double)id)) {
+            lrk_mistake(r, e, shown, "%.60s: expected the id of a token", e->key);
+            continue;
+        }
+        const char *text = text_of(r, e, shown);
+        map.id[map.n] = id;
+        map.text[map.n] = text;
+        map.n += text != NULL;
+    }
+    *(lrk_token_texts *)member = map;
+}
+
 static void read_patterns(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node, const char *shown)
 {
     lrk_patterns map = {.n = 0};
@@ -306,6 +330,9 @@ void lrk_read_value(lrk_reader *r, const lrk_key *k, void *base, const lrk_yaml 
         return;
     case LRK_KEY_TOKENS:
         read_tokens(r, k, member, node, shown);
+        return;
+    case LRK_KEY_TEXTS:
+        read_texts(r, k, member, node, shown);
         return;
     case LRK_KEY_PATTERNS:
         read_patterns(r, k, member, node, shown);

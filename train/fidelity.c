@@ -32,7 +32,7 @@ static lrk_status open_model(lrk_fidelity_model *m, const char *model, const cha
                 "%s: the longest row has %zu tokens, the model %zu positions", model, x->longest_row,
                 m->base.decoder.max_positions);
     if (adapter) LRK_TRY(lrk_adapter_load(&m->adapter, adapter, err));
-    if (adapter) LRK_TRY(lrk_adapter_fit(&m->adapter, m->base.weights, false, err));
+    if (adapter) LRK_TRY(lrk_base_fit(&m->base, &m->adapter, false, err));
     if (adapter) lora = lrk_adapter_options(&m->adapter);
     const lrk_engine_options o = {.device = device, .decoder = m->base.decoder, .find = lrk_base_find,
                                   .ctx = &m->base, .lora = adapter ? &lora : NULL,

@@ -133,7 +133,7 @@ static lrk_status look_for(const char *path, const char *written_last, bool *the
 
 /* The models that the adapter was merged into. */
 typedef struct merged_outputs {
-    const char *chat_template; /* that was trained with; NULL: the base's own */
+    const char *tokenizer, *chat_template; /* that were trained with; NULL: the base's own */
     lrk_json *manifest;
     lrk_output *item;
     size_t n;
@@ -162,7 +162,7 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char 
     lrk_output *out = &outputs->item[outputs->n];
     lrk_merge_report *report = &out->report;
     lrk_merge_options o = {.out = lrk_run_dir_file(t->dir, name), .gguf = type != NULL,
-                           .chat_template = outputs->chat_template};
+                           .tokenizer = outputs->tokenizer, .chat_template = outputs->chat_template};
     LRK_REQUIRE(err, o.out, LRK_ENOMEM, "memory: no room for a path");
     bool there;
     LRK_TRY(bundle ? look_for(bundle, LRK_MODEL_CARD, &there, err) : look_for(o.out, "config.json", &there, err));
@@ -303,6 +303,18 @@ static lrk_status save_gguf(const lrk_training *t, const lrk_adapter *a, const l
     return LRK_OK;
 }
 
+/* The files of a tokenizer that has more tokens than the base's, and the directory of them; *from NULL: the base's own. */
+static lrk_status save_tokenizer(const lrk_training *t, const char *directory, const char **from, lrk_err *err)
+{
+    const lrk_session *s = t->session;
+    const char *start = s->recipe->lora_model_dir;
+    *from = directory;
+    if (s->new_tokens.files.n) return lrk_text_files_write(&s->new_tokens.files, directory, err);
+    if (start && lrk_text_path(s->recipe->base_model, start) == start) return lrk_text_files_copy(start, directory, err);
+    *from = NULL;
+    return LRK_OK;
+}
+
 /* What serving has to see is what training saw. */
 static lrk_status save_template(const lrk_training *t, const char **text, lrk_err *err)
 {
@@ -320,6 +332,7 @@ static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk
     const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER);
     LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
     LRK_TRY(lrk_adapter_save(a, path, err));
+    LRK_TRY(save_tokenizer(t, path, &outputs.tokenizer, err));
     LRK_TRY(save_template(t, &outputs.chat_template, err));
     LRK_TRY(lrk_manifest_write(manifest, path, err));
     lrk_note("%s: the adapter for PEFT", path);

@@ -35,8 +35,8 @@ static lrk_status take_list(lrk_saved *s, int which, const lrk_sizes *ids, const
     s->rows[which] = (lrk_row_list){own, ids->n};
     for (size_t i = 0; i < ids->n; i++) {
         LRK_REQUIRE(err, ids->item[i] < vocabulary, LRK_EUSAGE,
-                    "peft_trainable_token_indices: %zu, but the rows of %s are 0 to %zu; a model gets more of them "
-                    "before it comes here, not here",
+                    "peft_trainable_token_indices: %zu, but the rows of %s are 0 to %zu; more of them come with "
+                    "the tokens that they are for (tokens)",
                     ids->item[i], r->base_model, vocabulary - 1);
         own[i] = (int32_t)ids->item[i];
     }
@@ -63,10 +63,43 @@ static lrk_status choose_rows(lrk_saved *s, const lrk_recipe *r, size_t vocabula
     return LRK_OK;
 }
 
+/* The list becomes longer by ids that are not in it. */
+static lrk_status join_list(lrk_saved *s, int which, lrk_row_list added, lrk_err *err)
+{
+    const lrk_row_list old = s->rows[which];
+    int32_t *own = lrk_heap_alloc(old.n + added.n, sizeof *own);
+    LRK_REQUIRE(err, own, LRK_ENOMEM, "memory: no room for the rows of new tokens");
+    size_t n = 0;
+    for (size_t i = 0; i < old.n; i++) own[n++] = old.id[i];
+    for (size_t i = 0; i < added.n; i++)
+        if (!old.n || lrk_row_place(old.id, old.n, added.id[i]) == old.n) own[n++] = added.id[i];
+    qsort(own, n, sizeof *own, by_number);
+    lrk_heap_free(s->own[which]);
+    s->own[which] = own;
+    s->rows[which] = (lrk_row_list){own, n};
+    return LRK_OK;
+}
+
+/* Rows of new tokens, in both where there are two; not beside one that is trained whole, which a tied model parts from
+ * the other as PEFT does. */
+static lrk_status choose_added(lrk_saved *s, lrk_row_list added, bool tied, lrk_err *err)
+{
+    static const unsigned bit[] = {LRK_WHOLE_EMBEDDING, LRK_WHOLE_HEAD};
+    const bool alone = tied && !(s->bits & LRK_WHOLE_HEAD);
+    for (int which = 0; which < (alone ? 1 : 2) && added.n; which++) {
+        const bool whole = s->bits & bit[which] && !s->rows[which].n;
+        if (whole && tied) return LRK_OK;
+        if (whole) continue;
+        LRK_TRY(join_list(s, which, added, err));
+        s->bits |= bit[which];
+    }
+    return LRK_OK;
+}
+
 /* What becomes of a tie. */
 static lrk_status tie(lrk_saved *s, const lrk_recipe *r, lrk_err *err)
 {
-    const bool rows = r->peft_trainable_token_indices.n > 0;
+    const bool rows = s->rows[0].n || s->rows[1].n;
     const bool same = s->rows[0].n && (!s->rows[1].n || lrk_row_lists_equal(s->rows[0], s->rows[1]));
     LRK_REQUIRE(err, !rows || !r->lora_modules_to_save.n, LRK_EUSAGE,
                 "peft_trainable_token_indices beside lora_modules_to_save is not supported where, as in %s, embedding "
@@ -84,19 +117,20 @@ static lrk_status tie(lrk_saved *s, const lrk_recipe *r, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status choose(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_err *err)
+static lrk_status choose(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_row_list added, lrk_err *err)
 {
     LRK_TRY(choose_whole(s, r, err));
     LRK_TRY(choose_rows(s, r, d->vocabulary, err));
+    LRK_TRY(choose_added(s, added, d->tied, err));
     LRK_REQUIRE(err, !s->bits || d->naming != LRK_NAMED_NEOX, LRK_EUSAGE,
                 "lora_modules_to_save and peft_trainable_token_indices are not supported for %s", d->family);
     return s->bits && d->tied ? tie(s, r, err) : LRK_OK;
 }
 
-lrk_status lrk_saved_choose(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_err *err)
+lrk_status lrk_saved_choose(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_row_list added, lrk_err *err)
 {
     *s = (lrk_saved){0};
-    const lrk_status status = choose(s, r, d, err);
+    const lrk_status status = choose(s, r, d, added, err);
     if (status != LRK_OK) lrk_saved_free(s);
     return status;
 }

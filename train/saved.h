@@ -15,8 +15,9 @@ typedef struct lrk_saved {
     int32_t *own[2];       /* the memory of these; owned */
 } lrk_saved;
 
-/* LRK_EUSAGE for a name or a token that the model has not, and for what cannot be trained together. */
-lrk_status lrk_saved_choose(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_err *err);
+/* added: ids of tokens that the recipe adds, whose rows are trained wherever all are not.
+ * LRK_EUSAGE for a name or a token that the model has not, and for what cannot be trained together. */
+lrk_status lrk_saved_choose(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_row_list added, lrk_err *err);
 void lrk_saved_free(lrk_saved *s); /* may be called twice, and on a zeroed one */
 
 #endif /* LRK_TRAIN_SAVED_H */

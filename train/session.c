@@ -93,7 +93,7 @@ static lrk_status start_from(lrk_session *s, const char *path, lrk_err *err)
     const lrk_recipe *r = s->recipe;
     const bool given = lrk_recipe_gives(r, "lora_target_modules") || lrk_recipe_gives(r, "exclude_modules");
     LRK_TRY(lrk_adapter_load(&s->start, path, err));
-    LRK_TRY(lrk_adapter_fit(&s->start, s->base.weights, false, err));
+    LRK_TRY(lrk_base_fit(&s->base, &s->start, false, err));
     if (given) LRK_TRY(open_targets(s, err));
     LRK_TRY(lrk_start_check(&s->start, r, given ? &s->targets : NULL, &s->base.decoder, err));
     s->lora = lrk_adapter_options(&s->start);
@@ -115,7 +115,7 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
     const lrk_recipe *r = s->recipe;
     if (r->lora_model_dir) return start_from(s, r->lora_model_dir, err);
     LRK_TRY(open_targets(s, err));
-    LRK_TRY(lrk_saved_choose(&s->saved, r, &s->base.decoder, err));
+    LRK_TRY(lrk_saved_choose(&s->saved, r, &s->base.decoder, s->new_tokens.rows, err));
     s->lora = (lrk_lora_options){.rank = r->lora_r, .alpha = r->lora_alpha,
                                  .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
                                  .begin = beginning(r->peft_init_lora_weights),
@@ -209,6 +209,32 @@ static lrk_status check_chat(const lrk_session *s, lrk_err *err)
     return lrk_err_prefix(err, status, "export.ollama");
 }
 
+static bool adds_tokens(const lrk_recipe *r)
+{
+    return r->added_tokens_overrides.n || r->tokens.n || r->add_tokens.n || r->add_special_tokens.n ||
+           r->special_tokens_bos_token || r->special_tokens_eos_token || r->special_tokens_pad_token ||
+           r->special_tokens_unk_token || r->special_tokens_additional_special_tokens.n;
+}
+
+/* The tokenizer, with the tokens that the recipe adds, and rows for them. */
+static lrk_status open_text(lrk_session *s, lrk_err *err)
+{
+    const lrk_recipe *r = s->recipe;
+    const char *path = lrk_text_path(r->base_model, r->lora_model_dir);
+    LRK_TRY(lrk_text_open(&s->text, path, err));
+    if (!adds_tokens(r)) return LRK_OK;
+    if (!r->lora_model_dir) LRK_TRY(lrk_text_check_rows(&s->text, s->base.decoder.vocabulary, r->base_model, err));
+    LRK_TRY(lrk_new_tokens_add(&s->new_tokens, r, &s->text, path, err));
+    LRK_REQUIRE(err, !r->lora_model_dir || !s->new_tokens.rows.n, LRK_EUSAGE,
+                "lora_model_dir: the tokenizer that belongs to %s lacks tokens that the recipe adds, and its vocabulary "
+                "cannot grow",
+                r->lora_model_dir);
+    const size_t stored = s->base.decoder.vocabulary, n = lrk_tokenizer_size(s->text.tokenizer);
+    if (n > stored) lrk_note("%zu tokens are new; the embedding of %s grows from %zu to %zu rows", s->new_tokens.rows.n,
+                             r->base_model, stored, n);
+    return lrk_base_grow(&s->base, n, err);
+}
+
 static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
@@ -219,13 +245,14 @@ static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)
     LRK_TRY(lrk_recipe_sha256(r, s->recipe_sha256, err));
     LRK_TRY(lrk_base_open(&s->base, r->base_model, err));
     lrk_weights_sha256(s->base.weights, s->base_sha256);
+    if (adds_tokens(r)) LRK_TRY(open_text(s, err));
     LRK_TRY(choose_adapter(s, err));
     LRK_REQUIRE(err, !s->lora.whole || !r->export_adapter_gguf, LRK_EUSAGE,
                 "export.adapter_gguf: a GGUF adapter cannot hold what lora_modules_to_save and "
                 "peft_trainable_token_indices train; use export.gguf");
     LRK_TRY(choose_engine(s, err));
     if (runs) send_weights(s);
-    LRK_TRY(lrk_text_open(&s->text, r->base_model, err));
+    if (!s->text.tokenizer) LRK_TRY(open_text(s, err));
     LRK_TRY(lrk_text_check_rows(&s->text, s->base.decoder.vocabulary, r->base_model, err));
     LRK_TRY(open_batches(s, err));
     LRK_REQUIRE(err, s->eval || (r->export_max_kl <= 0.0 && r->export_min_top1 <= 0.0), LRK_EUSAGE,
@@ -259,6 +286,7 @@ void lrk_session_close(lrk_session *s)
     lrk_targets_close(&s->parameters);
     lrk_targets_close(&s->excluded);
     lrk_saved_free(&s->saved);
+    lrk_new_tokens_free(&s->new_tokens);
     lrk_adapter_free(&s->start);
     lrk_text_close(&s->text);
     lrk_base_close(&s->base);

@@ -9,6 +9,7 @@
 #include "models/engine.h"
 #include "generate/adapter_io.h"
 #include "train/corpus.h"
+#include "train/new_tokens.h"
 #include "train/saved.h"
 #include "train/schedule.h"
 #include "train/targets.h"
@@ -21,6 +22,7 @@ typedef struct lrk_session {
     lrk_corpus train_data, eval_data;
     lrk_batches *train, *eval; /* eval: NULL when there is nothing to evaluate on */
     lrk_targets targets, parameters, excluded;
+    lrk_new_tokens new_tokens;
     lrk_saved saved;
     lrk_adapter start;         /* lora_model_dir; n == 0: a fresh adapter */
     lrk_lora_options lora;

@@ -124,11 +124,10 @@ static void note_class(const lrk_json *config, const char *path)
                     path, name);
 }
 
-static lrk_status read_config(lrk_tokenizer *t, const char *path, lrk_err *err)
+/* config is freed. */
+static lrk_status take_config(lrk_tokenizer *t, lrk_json *config, const char *path, lrk_err *err)
 {
     static const lrk_special named[] = {LRK_TOKEN_BOS, LRK_TOKEN_EOS, LRK_TOKEN_PAD, LRK_TOKEN_UNK};
-    lrk_json *config;
-    LRK_TRY(lrk_json_load(&config, path, MAX_CONFIG, err));
     lrk_status status = lrk_json_is(config, LRK_JSON_OBJECT)
                             ? LRK_OK
                             : lrk_fail(err, LRK_EINPUT, "expected an object");
@@ -140,6 +139,13 @@ static lrk_status read_config(lrk_tokenizer *t, const char *path, lrk_err *err)
     if (status == LRK_OK) status = chat_template(t, lrk_json_get(config, "chat_template"), err);
     lrk_json_free(config);
     return status == LRK_OK ? LRK_OK : lrk_err_prefix(err, status, "%s", path);
+}
+
+static lrk_status read_config(lrk_tokenizer *t, const char *path, lrk_err *err)
+{
+    lrk_json *config;
+    LRK_TRY(lrk_json_load(&config, path, MAX_CONFIG, err));
+    return take_config(t, config, path, err);
 }
 
 /* The files beside tokenizer.json. */
@@ -207,15 +213,30 @@ static void identify(lrk_tokenizer *t, const lrk_buf *rest)
     lrk_sha256_end_hex(&h, t->sha256);
 }
 
-/* beside: read the files that lie beside `path` too. */
-static lrk_status load(lrk_tokenizer **t, const char *path, const char *file, size_t n, bool beside,
+/* What goes with a tokenizer.json: the files that lie beside it, or the text of a tokenizer_config.json. */
+typedef struct company {
+    bool beside;
+    const char *config; /* NULL: none */
+    size_t n;
+} company;
+
+static lrk_status read_company(lrk_tokenizer *t, const char *path, const company *with, lrk_err *err)
+{
+    lrk_json *config;
+    if (with->beside) return read_beside(t, path, err); /* names its files itself */
+    if (!with->config) return LRK_OK;
+    LRK_TRY(lrk_json_parse(&config, with->config, with->n, path, err));
+    return take_config(t, config, path, err);
+}
+
+static lrk_status load(lrk_tokenizer **t, const char *path, const char *file, size_t n, const company *with,
                        lrk_err *err)
 {
     lrk_carved parts;
     LRK_TRY(lrk_json_carve(&parts, file, n, path, err));
     lrk_status status = build(t, &parts, err);
-    if (status == LRK_OK && beside) {
-        status = read_beside(*t, path, err); /* names its files itself */
+    if (status == LRK_OK) {
+        status = read_company(*t, path, with, err);
         if (status != LRK_OK) {
             lrk_carved_free(&parts);
             return status;
@@ -230,10 +251,10 @@ static lrk_status load(lrk_tokenizer **t, const char *path, const char *file, si
 }
 
 static lrk_status load_or_free(lrk_tokenizer **out, const char *path, const char *file, size_t n,
-                               bool beside, lrk_err *err)
+                               const company *with, lrk_err *err)
 {
     lrk_tokenizer *t = NULL;
-    const lrk_status status = load(&t, path, file, n, beside, err);
+    const lrk_status status = load(&t, path, file, n, with, err);
     if (status == LRK_OK)
         *out = t;
     else
@@ -244,7 +265,13 @@ static lrk_status load_or_free(lrk_tokenizer **out, const char *path, const char
 lrk_status lrk_tokenizer_parse(lrk_tokenizer **out, const char *text, size_t n, const char *where,
                                lrk_err *err)
 {
-    return load_or_free(out, where, text, n, false, err);
+    return load_or_free(out, where, text, n, &(company){.beside = false}, err);
+}
+
+lrk_status lrk_tokenizer_parse_with(lrk_tokenizer **out, const char *text, size_t n, const char *config, size_t n_config,
+                                    const char *where, lrk_err *err)
+{
+    return load_or_free(out, where, text, n, &(company){.config = config, .n = n_config}, err);
 }
 
 lrk_status lrk_tokenizer_from_json(lrk_tokenizer **out, const char *path, lrk_err *err)
@@ -253,7 +280,7 @@ lrk_status lrk_tokenizer_from_json(lrk_tokenizer **out, const char *path, lrk_er
     char *file = NULL;
     size_t n = 0;
     lrk_status status = lrk_file_read(&a, path, MAX_FILE, &file, &n, err);
-    if (status == LRK_OK) status = load_or_free(out, path, file, n, true, err);
+    if (status == LRK_OK) status = load_or_free(out, path, file, n, &(company){.beside = true}, err);
     lrk_arena_free(&a);
     return status;
 }

@@ -37,14 +37,21 @@ bad 'lora_rank: 8
 lora_r: 9' 'r.yaml:4:1: lora_r: given twice, first as lora_rank in line 3'
 bad 'bf16: true
 compute_dtype: f32' 'r.yaml:4:1: compute_dtype: given twice, first as bf16 in line 3'
-accept 'special_tokens: {pad_token: "<pad>"}
+accept 'pad_to_sequence_len: true
 wandb_project: trials
 wandb_run_id: 7'
-grep -q 'special_tokens.pad_token: there is no padding, ever' err || fail "no note: $(cat err)"
+grep -q 'pad_to_sequence_len: there is no padding, ever' err || fail "no note: $(cat err)"
 grep -q 'wandb_project: metrics are in metrics.jsonl' err || fail "no note: $(cat err)"
 accept 'special_tokens: {eos_token: null}'
-bad 'special_tokens: {pad_token: "<pad>", eos_token: "<end>"}' "special_tokens.eos_token: not in this version; the model's own"
-bad 'special_tokens: [a]' "special_tokens: not in this version; the model's own"
+bad 'special_tokens: [a]' 'special_tokens: expected '
+bad 'special_tokens: {sep_token: "<sep>"}' 'special_tokens.sep_token: unknown key'
+bad 'added_tokens_overrides: {<query>: 7}' '<query>: expected the id of a token'
+bad 'added_tokens_overrides: [a]' 'added_tokens_overrides: expected '
+accept 'tokens: ["<|query|>", a]
+added_tokens_overrides: {"7": "<|x|>", 1048575: b}
+special_tokens: {eos_token: "<end>", additional_special_tokens: [c]}'
+expect_exit 0 "$LORIKEET" recipe check r.yaml --resolved
+grep -qF 'added_tokens_overrides: {7: "<|x|>", 1048575: b}' out || fail "not printed: $(cat out)"
 bad 'load_in_8bit: true' 'r.yaml:3:1: load_in_8bit: not in this version; use load_in_4bit, or a Q8_0 GGUF file as base_model'
 bad 'bnb_4bit_quant_type: fp4' 'use nf4, which is closer to weights at the same size'
 bad 'deepspeed: zero3.json' 'r.yaml:3:1: deepspeed: one process does the work here'

@@ -136,10 +136,24 @@ def older_style(config):
     return dict(sorted(config.items()))
 
 
+growth = 0                                                  # of the case at hand
+
+
 def load(folder, config=None, dtype=torch.float32):
     config = config or AutoConfig.from_pretrained(folder)
     config._experts_implementation = "eager"
-    return AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, attn_implementation="eager").eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, attn_implementation="eager").eval()
+    return grown(model, growth) if growth and folder.name != "merged" else model
+
+
+def grown(model, rows):
+    """resize_token_embeddings with the mean itself in place of draws from around it."""
+    stored = model.config.vocab_size
+    model.resize_token_embeddings(stored + rows)
+    for layer in {model.get_input_embeddings(), model.get_output_embeddings()}:
+        with torch.no_grad():
+            layer.weight[stored:] = layer.weight[:stored].double().mean(0).float()
+    return model
 
 
 # ------------------------------------------------------------------ the batch
@@ -147,7 +161,7 @@ def load(folder, config=None, dtype=torch.float32):
 def make_batch(case):
     """Rows of random ids; a masked prompt at the front, and in the last row a masked span in the middle."""
     draw = generator(case, "batch")
-    vocab = tokens.size_for(case)
+    vocab = tokens.size_for(case) + case.grow
     rows = []
     for n, length in enumerate(case.lengths):
         ids = torch.randint(vocab, (length,), generator=draw).tolist()
@@ -182,7 +196,7 @@ def saved_name(name):
 
 def save_adapter(model, folder, case, began=None):
     """began: what it began as, for PEFT to convert it to one for the unchanged base."""
-    model.save_pretrained(folder, save_embedding_layers=False,
+    model.save_pretrained(folder, save_embedding_layers=case.grow > 0,
                           path_initial_model_for_weight_conversion=str(began) if began else None)
     (folder / "README.md").unlink(missing_ok=True)
     path = folder / "adapter_config.json"
@@ -195,6 +209,8 @@ def save_adapter(model, folder, case, began=None):
     expected = {saved_name(n) for n in reference.trainable(model)}
     if case.lora.get("ensure_weight_tying"):                # PEFT writes the one copy under both names
         expected |= {"base_model.model.lm_head.weight", "base_model.model.model.embed_tokens.weight"}
+    if case.grow:                                           # PEFT writes what was resized too
+        expected |= {n.replace("trainable_tokens_delta", "base_layer.weight") for n in expected if "trainable_tokens" in n}
     assert set(load_file(folder / "adapter_model.safetensors")) == expected
 
 
@@ -320,6 +336,9 @@ def measure(case, folder, reference_folder, rows):
         (folder / "merged" / "generation_config.json").unlink(missing_ok=True)
         (folder / "merged" / "config.json").unlink()
         shutil.copy(reference_folder / "config.json", folder / "merged")
+        if case.grow:
+            config = json.loads((folder / "config.json").read_text())
+            write_json(folder / "merged" / "config.json", config | {"vocab_size": config["vocab_size"] + case.grow})
         with torch.no_grad():
             out["merged"] = {"loss_f32": reference.loss(load(folder / "merged"), rows).item()}
 
@@ -401,7 +420,8 @@ def sensitivity(case, folder, reference_folder, rows):
 # ------------------------------------------------------------------ a case
 
 def make(case, root):
-    folder = root / case.name
+    global growth
+    growth, folder = case.grow, root / case.name
     with tempfile.TemporaryDirectory() as temporary:
         for seed in range(10):                              # some draws hide a mistake from the loss by chance
             case = dataclasses.replace(case, seed=seed)
@@ -453,7 +473,8 @@ def make_texts(case, folder):
 # ------------------------------------------------------------------ checking what is there
 
 def check(case, root):
-    folder = root / case.name
+    global growth
+    growth, folder = case.grow, root / case.name
     expected = json.loads((folder / "expected.json").read_text())
     rows = json.loads((folder / "batch.json").read_text())["rows"]
 

@@ -1,0 +1,84 @@
+# tests/cli/new_tokens.sh -- tokens that a recipe adds: rows for them are trained and nothing else of the embedding moves,
+# every output has them, and what cannot be is refused. Beside PEFT and transformers: tests/peer/new_tokens.sh.
+G=$SOURCE/tests/golden/data
+printf '{"prompt": "how many <|query|> of ", "completion": "count <|pipe|> %s"}\n' 1 2 3 >rows.jsonl
+cat >recipe.yaml <<YAML
+base_model: $G/llama
+datasets: [{path: rows.jsonl}]
+tokens: ["<|query|>", "<|pipe|>"]
+lora_r: 2
+lora_target_modules: [q_proj]
+max_steps: 3
+save_steps: 2
+learning_rate: 1e-2
+compute_dtype: f32
+YAML
+train() { expect_exit 0 "$LORIKEET" train recipe.yaml --quiet "output_dir=$1" "${@:2}"; }
+refused() { expect_error 2 "$1" "$LORIKEET" train recipe.yaml output_dir=x "${@:2}"; }
+indices() { tr -d ' \n' <"$1/adapter_config.json" | grep -o '"trainable_token_indices":[^}]*'; }
+printf '["how many <|query|> of <|pipe|>"]' >texts.json
+ids() { "$LORIKEET" tokenize --model "$1" --texts texts.json --no-special; }
+
+expect_exit 0 "$LORIKEET" plan recipe.yaml
+grep -q '2 tokens are new; the embedding of .* grows from 384 to 386 rows' err || fail "plan: $(cat err)"
+
+train directory export.merged=true 'export.gguf=[f32]'
+[ "$(indices directory/adapter)" = '"trainable_token_indices":{"embed_tokens":[384,385],"lm_head":[384,385]' ] ||
+    fail "rows: $(indices directory/adapter)"
+grep -q '"vocab_size": 386' directory/merged/config.json || fail "merged: $(cat directory/merged/config.json)"
+"$LORIKEET" generate --model "$G/llama" --adapter directory/adapter --prompt 'how many <|query|>' --max-tokens 8 >answer
+for form in merged merged-f32.gguf; do
+    [ "$(ids directory/$form)" = "$(ids directory/adapter)" ] || fail "ids of $form"
+    "$LORIKEET" generate --model directory/$form --prompt 'how many <|query|>' --max-tokens 8 | cmp - answer || fail "$form"
+done
+[ "$(ids directory/adapter)" != "$(ids "$G/llama")" ] || fail "no new ids"
+expect_exit 0 "$LORIKEET" convert --model directory/merged-f32.gguf --out back # where it is not special either: shown
+tr -d ' \n' <back/tokenizer.json | grep -q '"content":"<|query|>"[^}]*"special":false' || fail "special in GGUF"
+expect_exit 0 "$LORIKEET" certify --model "$G/llama" --adapter directory/adapter --data rows.jsonl directory/merged
+expect_exit 0 "$LORIKEET" export --adapter directory/adapter --base "$G/llama" --peft again
+cmp directory/adapter/tokenizer.json again/tokenizer.json || fail "export: another tokenizer"
+case $(indices again) in *'"lm_head":[384,385]'*) ;; *) fail "export: $(indices again)" ;; esac
+
+# stopped and resumed: the same bytes
+rm -r directory/adapter directory/merged directory/merged-f32.gguf directory/ckpt-00000003.safetensors
+expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=directory export.merged=true 'export.gguf=[f32]' --resume
+cmp directory/adapter/tokenizer.json again/tokenizer.json || fail "resumed: another tokenizer"
+"$LORIKEET" generate --model "$G/llama" --adapter directory/adapter --prompt 'how many <|query|>' --max-tokens 8 | cmp - answer ||
+    fail "resumed: another answer"
+
+# from there on, and not further
+sed '/^tokens/d; /^lora/d' recipe.yaml >more.yaml
+expect_exit 0 "$LORIKEET" train more.yaml --quiet output_dir=more lora_model_dir=directory/adapter
+case $(indices more/adapter) in *'"lm_head":[384,385]'*) ;; *) fail "lora_model_dir: $(indices more/adapter)" ;; esac
+cmp directory/adapter/tokenizer.json more/adapter/tokenizer.json || fail "lora_model_dir: another tokenizer"
+expect_error 2 'lacks tokens that the recipe adds' "$LORIKEET" train more.yaml output_dir=x lora_model_dir=directory/adapter \
+    'tokens=["<|third|>"]'
+
+# a GGUF base, with blocks: its file and a directory of it
+train gguf "base_model=$G/llama_gguf_f32/model.gguf" export.merged=true 'export.gguf=[q8_0]' 'special_tokens.eos_token=<|done|>'
+[ "$(indices gguf/adapter)" = '"trainable_token_indices":{"embed_tokens":[320,321,322],"lm_head":[320,321,322]' ] || fail "$(indices gguf/adapter)"
+for form in merged merged-q8_0.gguf; do [ "$(ids gguf/$form)" = "$(ids gguf/adapter)" ] || fail "ids of GGUF's $form"; done
+grep -q '"eos_token": "<|done|>"' gguf/merged/tokenizer_config.json || fail "no new end: $(cat gguf/merged/tokenizer_config.json)"
+
+# another text for a token that is there: the vocabulary stays as long as it is
+reserved=378
+train renamed 'tokens=[]' "added_tokens_overrides={$reserved: '<|query|>'}" export.merged=true
+case $(indices renamed/adapter) in *"[$reserved]"*) ;; *) fail "renamed: $(indices renamed/adapter)" ;; esac
+cmp "$G/llama/config.json" renamed/merged/config.json || fail "renamed: another config.json"
+case $(ids renamed/merged) in *"$reserved"*) ;; *) fail "renamed: $(ids renamed/merged)" ;; esac
+
+# all of both trained: nothing is said of rows
+train whole 'lora_modules_to_save=[embed_tokens,lm_head]'
+! grep -q trainable_token_indices whole/adapter/adapter_config.json || fail "whole: $(cat whole/adapter/adapter_config.json)"
+"$LORIKEET" generate --model "$G/llama" --adapter whole/adapter --prompt 'how many <|query|>' --max-tokens 8 >out
+
+# what the tokenizer has already changes nothing
+train known 'tokens=["<|eot_id|>"]' 'special_tokens.pad_token=<|eot_id|>'
+! grep -q trainable_token_indices known/adapter/adapter_config.json || fail "known: $(cat known/adapter/adapter_config.json)"
+
+refused "special_tokens.bos_token: '<|x|>' is not what the tokenizer has" 'special_tokens.bos_token=<|x|>'
+refused 'token 99999 is none of the added ones' "added_tokens_overrides={99999: '<|x|>'}"
+refused "'<|eot_id|>' is token 380 already" "added_tokens_overrides={378: '<|eot_id|>'}"
+expect_error 3 "eos_token: '<|eot_id|>' is not in the vocabulary" "$LORIKEET" train recipe.yaml output_dir=x \
+    "added_tokens_overrides={380: '<|x|>'}"
+refused 'a GGUF adapter cannot hold' export.adapter_gguf=true

@@ -1,0 +1,37 @@
+# tests/peer/new_tokens.sh -- tokens that a recipe adds: PEFT's AutoPeftModel loads the adapter as it lies there, the
+# tokenizers give the ids and the text of transformers' own that was given these tokens, the merged model the same logits.
+# LRK_PEER_PYTHON names a Python with torch, transformers and peft.
+peer_python torch transformers peft
+G=$SOURCE/tests/golden/data
+export HF_HUB_OFFLINE=1
+
+printf '{"prompt": "how many <|query|> é x of <op> ", "completion": " pipe count <|s1|> %s"}\n' 1 2 3 >rows.jsonl
+printf '["how many <|query|> é x of <op>"]' >texts.json
+for case in llama mistral padded; do # padded: more rows than tokens, which are used first
+    forms="adapter merged merged-f32.gguf" gguf=[f32]
+    [ "$case" != mistral ] || forms="adapter merged" gguf=[] # GGUF has no place for its merges
+    cp -r "$G/${case/padded/llama}" "base_$case"
+    chmod -R u+w "base_$case"
+    [ "$case" != padded ] || cp "$G/llama_gguf_f32/tokenizer.json" "base_$case"
+    cat >"$case.yaml" <<YAML
+base_model: base_$case
+datasets: [{path: rows.jsonl}]
+special_tokens: {eos_token: "<|done|>"}
+tokens: ["<|query|>", " pipe", "häufig"]
+add_tokens: "<op>,é x"
+add_special_tokens: "<|s1|>"
+lora_r: 2
+max_steps: 6
+learning_rate: 1e-2
+compute_dtype: f32
+export: {merged: true, gguf: $gguf}
+output_dir: $case
+YAML
+    "$LORIKEET" train "$case.yaml" --quiet >out || fail "$case: not trained"
+    "$python" "$SOURCE/tests/peer/new_tokens.py" "$case" "base_$case" 2>peer.err || { tail -n 5 peer.err; fail "$case"; }
+    # in Lorikeet, from all of its forms
+    for form in $forms; do
+        "$LORIKEET" tokenize --model "$case/$form" --texts texts.json --no-special >ids || fail "$case: $form"
+        cmp ids "$case/ids.json" || fail "$case: ids of $form"
+    done
+done
