@@ -476,7 +476,10 @@ static lrk_status grow_tensor(lrk_weights *w, lrk_tensor *t, size_t rows, lrk_er
                 w->path, t->name, lrk_dtype_name(t->dtype));
     LRK_TRY(lrk_alloc(&w->arena, rows, bytes, "a vocabulary that grows", &data, err));
     for (size_t r = 0; r < stored; r++) memcpy(data + r * bytes, lrk_row(t, r), bytes);
-    LRK_TRY(mean_row(t, data + stored * bytes, err));
+    lrk_tensor old = *t;
+    old.data = data; /* where its numbers can be read, however they lay in the file */
+    old.stride = lrk_cols(t);
+    LRK_TRY(mean_row(&old, data + stored * bytes, err));
     for (size_t r = stored + 1; r < rows; r++) memcpy(data + r * bytes, data + stored * bytes, bytes);
     t->data = data;
     t->stride = lrk_cols(t);
