@@ -183,10 +183,15 @@ lrk_status lrk_adapter_save(const lrk_adapter *a, const char *directory, lrk_err
  * and refused with the advice to merge: DoRA, modules_to_save, trainable_token_indices, adapters on the embedding, on
  * a tied head, on kv_b_proj, which is two tensors there that llama.cpp multiplies without adapters, and on some experts
  * of a layer but not all, or of different ranks.
- * extra: files that it carries (checkpoint/gguf.h); generate/manifest.h knows which. */
-lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base,
-                                 const lrk_merge_file *extra, size_t n_extra, const char *path,
-                                 lrk_err *err);
+ * extra: files that it carries, and what it is made of, in keys (checkpoint/gguf.h), or NULL; generate/manifest.h knows
+ * both. */
+typedef struct lrk_adapter_extra {
+    const lrk_merge_file *file;
+    size_t n;
+    const lrk_gguf_origin *origin; /* its license and its bases; or NULL */
+} lrk_adapter_extra;
+lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base, const lrk_adapter_extra *extra,
+                                 const char *path, lrk_err *err);
 
 /* The adapter of such a file, which is for this base: names and rows of Hugging Face again. Of a file
  * of our own it is the adapter that was saved, with its configuration, to the bit; but a B that a

@@ -222,13 +222,13 @@ static lrk_status write_file(job *j, const char *path, lrk_err *err)
     return status == LRK_OK ? lrk_gguf_commit(j->w, err) : status;
 }
 
-lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base,
-                                 const lrk_merge_file *extra, size_t n_extra, const char *path,
-                                 lrk_err *err)
+lrk_status lrk_adapter_save_gguf(const lrk_adapter *a, const lrk_weights *base, const lrk_adapter_extra *extra,
+                                 const char *path, lrk_err *err)
 {
     job j = {.a = a, .base = base};
     LRK_TRY(lrk_gguf_create(&j.w, err));
-    lrk_gguf_put_files(j.w, extra, n_extra);
+    if (extra) lrk_gguf_put_files(j.w, extra->file, extra->n);
+    if (extra && extra->origin) lrk_gguf_put_origin(j.w, extra->origin);
     const lrk_status status = write_file(&j, path, err);
     lrk_gguf_writer_close(j.w);
     return status;

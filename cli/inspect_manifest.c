@@ -62,6 +62,10 @@ static void put_adapter(const lrk_json *m, lrk_buf *out)
         put_hash(out, a);
         lrk_buf_puts(out, "\n");
     }
+    if (lrk_json_get(m, "start")) {
+        put_name(out, "begun from", lrk_json_get(m, "start"));
+        lrk_buf_puts(out, "\n");
+    }
     if (!combined) return;
     put_quoted(out, "  combined by: ", word(combined, "method"));
     if (lrk_json_get(combined, "residual"))

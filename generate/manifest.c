@@ -37,7 +37,7 @@ lrk_json *lrk_manifest_blank(const char *output)
 
 void lrk_manifest_keep(lrk_json *object, const lrk_json *from)
 {
-    static const char *const kept[] = {"training", "data", "recipe", "combined"};
+    static const char *const kept[] = {"training", "data", "recipe", "start", "combined"};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         lrk_json *v = lrk_json_get(from, kept[i]);
         if (v) lrk_json_set(object, kept[i], lrk_json_ref(v));
@@ -299,7 +299,9 @@ lrk_status lrk_manifest_save_gguf(const lrk_adapter *a, const lrk_weights *base,
     lrk_manifest_text text = {0};
     LRK_TRY(lrk_manifest_new(&m, "GGUF adapter", base, a, from, err));
     lrk_status status = lrk_manifest_print(m, &text, err);
-    if (status == LRK_OK) status = lrk_adapter_save_gguf(a, base, text.file, 2, path, err);
+    text.origin.model = (lrk_gguf_model){0}; /* the adapter has no name of its own; its base has one */
+    const lrk_adapter_extra extra = {text.file, 2, &text.origin};
+    if (status == LRK_OK) status = lrk_adapter_save_gguf(a, base, &extra, path, err);
     lrk_manifest_text_free(&text);
     lrk_json_free(m);
     return status;

@@ -49,7 +49,7 @@ lrk_status lrk_manifest_new_combined(lrk_json **out, const lrk_adapter *adapter,
 /* An object with format, version, output and program. */
 lrk_json *lrk_manifest_blank(const char *output);
 
-/* Sets what `from`, a manifest or NULL, knows of a training: its "training", "data", "recipe" and "combined". */
+/* Sets what `from`, a manifest or NULL, knows of a training: its "training", "data", "recipe", "start" and "combined". */
 void lrk_manifest_keep(lrk_json *object, const lrk_json *from);
 
 /* Adds the bases that an adapter with this manifest (or NULL) was trained for to a list, each once. */

@@ -86,6 +86,8 @@ static void put_facts(const lrk_json *m, lrk_buf *out)
                 {"base", "license_link", "its text"},
                 {"source", "name", "converted from"},
                 {"source", "sha256", "hash of the weights that were converted"},
+                {"start", "name", "training began from the adapter"},
+                {"start", "sha256", "its hash"},
                 {"adapter", "name", "adapter"},
                 {"adapter", "sha256", "hash of the adapter"},
                 {"adapter", "rank", "rank of the adapter"},

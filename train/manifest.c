@@ -72,6 +72,32 @@ static lrk_status put_recipe(lrk_json *root, const lrk_session *s, lrk_err *err)
     return status;
 }
 
+/* lora_model_dir: what that adapter learned, and where, is in this one. */
+static lrk_status put_start(lrk_json *root, const lrk_session *s, lrk_err *err)
+{
+    static const char *const kept[] = {"base", "trained_for"};
+    const char *path = s->recipe->lora_model_dir;
+    char hex[65];
+    lrk_json *from, *o = lrk_json_object();
+    if (path) lrk_json_set(root, "start", lrk_json_ref(o));
+    lrk_status status = path ? lrk_manifest_load(&from, path, err) : LRK_OK;
+    if (path && status == LRK_OK) {
+        lrk_json *bases = lrk_json_get(from, "trained_for");
+        lrk_adapter_sha256(&s->start, hex);
+        lrk_json_set_text(o, "name", path);
+        lrk_json_set_text(o, "sha256", hex);
+        for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+            lrk_json *v = lrk_json_get(from, kept[i]);
+            if (v) lrk_json_set(o, kept[i], lrk_json_ref(v));
+        }
+        lrk_manifest_keep(o, from);
+        if (bases) lrk_json_set(root, "trained_for", lrk_json_ref(bases));
+        lrk_json_free(from);
+    }
+    lrk_json_free(o);
+    return status;
+}
+
 lrk_status lrk_training_manifest(lrk_json **out, const lrk_training *t, const lrk_adapter *a,
                                  lrk_err *err)
 {
@@ -85,6 +111,7 @@ lrk_status lrk_training_manifest(lrk_json **out, const lrk_training *t, const lr
     if (status == LRK_OK) status = put_data(data, &r->datasets, "training", &paths, err);
     if (status == LRK_OK) status = put_data(data, &r->test_datasets, "evaluation", &paths, err);
     if (status == LRK_OK) status = put_recipe(root, t->session, err);
+    if (status == LRK_OK) status = put_start(root, t->session, err);
     lrk_arena_free(&paths);
     if (status == LRK_OK)
         *out = root;

@@ -8,6 +8,7 @@
  *                "best_eval_loss", "seed", "compute", "device", "chat_template", "tokenizer_sha256"}
  *   "data": [{"path", "use": "training" or "evaluation", "split", "rows", "sha256"}]
  *   "recipe": {"sha256", "yaml"}
+ *   "start": {"name", "sha256", ...}      the adapter that training began from, and what its manifest says of it
  * Losses are those of metrics.jsonl. *out is for the caller to free. */
 lrk_status lrk_training_manifest(lrk_json **out, const lrk_training *t, const lrk_adapter *a,
                                  lrk_err *err);

@@ -149,6 +149,34 @@ expect_exit 0 "$LORIKEET" inspect bare.gguf
 keys 'name: "two"'
 ! grep -q general.license out || fail "a license from nowhere"
 
+# ---- an adapter as a GGUF file names its license and its base too
+expect_exit 0 "$LORIKEET" inspect three-adapter.gguf
+keys 'license: "other"' 'license.name: "tiny-1"' 'base_model.count: 1' \
+    'base_model.0.repo_url: "https://huggingface.co/owner/Tiny-Llama_1.0"'
+
+# ---- training that began from an adapter says so, and what that one was
+cat >recipe.yaml <<YAML
+base_model: one
+datasets: [{path: more.jsonl}]
+lora_model_dir: mixed
+max_steps: 1
+learning_rate: 1e-2
+seed: 6
+output_dir: onward
+YAML
+expect_exit 0 "$LORIKEET" train recipe.yaml --quiet
+expect_exit 0 merge onward/adapter --out onward-merged
+for of in onward/adapter onward-merged; do
+    said $of
+    has '"start":{"name":"mixed","sha256":"'
+    has "$both"
+    has 'seed:6\n'
+    has '"weight":-0.5'
+    card '| training began from the adapter | mixed |'
+done
+expect_exit 0 "$LORIKEET" inspect onward
+grep -qF 'begun from: "mixed", sha256 ' out || fail "inspect: $(cat out)"
+
 # ---- an adapter on a model that was merged: what is in that base stays known
 run fifth three-merged more.jsonl 5
 expect_exit 0 "$LORIKEET" merge --model three-merged --adapter fifth/adapter --out deep

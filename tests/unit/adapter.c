@@ -285,7 +285,7 @@ static void test_whole(void **state)
         assert_int_equal(lrk_weights_open(&base, path, &err), LRK_OK);
         assert_int_equal(lrk_adapter_check_base(&b, base, false, &err), LRK_OK);
         err = (lrk_err){0};
-        assert_int_equal(lrk_adapter_save_gguf(&b, base, NULL, 0, "unit_a.gguf", &err), LRK_ESUPPORT);
+        assert_int_equal(lrk_adapter_save_gguf(&b, base, NULL, "unit_a.gguf", &err), LRK_ESUPPORT);
         assert_non_null(strstr(err.text, "merge the adapter instead"));
         for (size_t k = 0; k < b.n_whole; k++) b.whole[k].weight.dim[0]--;
         err = (lrk_err){0};
@@ -354,7 +354,7 @@ static void test_rows(void **state)
     }
     assert_int_equal(lrk_weights_open(&base, GOLDEN "llama_tokens", &err), LRK_OK);
     assert_int_equal(lrk_adapter_check_base(&b, base, true, &err), LRK_OK);
-    assert_int_equal(lrk_adapter_save_gguf(&b, base, NULL, 0, "unit_a.gguf", &err), LRK_ESUPPORT);
+    assert_int_equal(lrk_adapter_save_gguf(&b, base, NULL, "unit_a.gguf", &err), LRK_ESUPPORT);
     assert_non_null(strstr(err.text, "(trainable_token_indices); merge the adapter instead"));
     ((int32_t *)(uintptr_t)lrk_adapter_find_whole(&b, "lm_head")->rows.id)[4] = 96;
     err = (lrk_err){0};
@@ -474,7 +474,7 @@ static void test_gguf(void **state)
     load_ok(&a, GOLDEN "llama/adapter");
     a.module[3].scale = 5; /* as from alpha_pattern */
     assert_int_equal(lrk_weights_open(&base, GOLDEN "llama", &err), LRK_OK);
-    if (lrk_adapter_save_gguf(&a, base, NULL, 0, "unit_a.gguf", &err) != LRK_OK) fail_msg("%s", err.text);
+    if (lrk_adapter_save_gguf(&a, base, NULL, "unit_a.gguf", &err) != LRK_OK) fail_msg("%s", err.text);
     assert_int_equal(lrk_gguf_open(&g, "unit_a.gguf", &err), LRK_OK);
     assert_int_equal(g.n_tensors, 2 * a.n);
     assert_int_equal(lrk_gguf_opt_real(&g, "adapter.lora.alpha", &alpha, &err), LRK_OK);
@@ -503,7 +503,7 @@ static void test_gguf(void **state)
     }
     lrk_gguf_close(&g);
     a.module[0].path = "model.embed_tokens";
-    assert_int_equal(lrk_adapter_save_gguf(&a, base, NULL, 0, "unit_a.gguf", &err), LRK_ESUPPORT);
+    assert_int_equal(lrk_adapter_save_gguf(&a, base, NULL, "unit_a.gguf", &err), LRK_ESUPPORT);
     lrk_weights_close(base);
     lrk_adapter_free(&a);
     assert_int_equal(lrk_remove("unit_a.gguf", NULL), LRK_OK);

@@ -144,7 +144,7 @@ static void test_patterns(void **state)
             a.module[i].alpha = i % 3 ? a.alpha : a.alpha + 3;
             a.module[i].scale = lrk_adapter_scale(&a, a.module[i].a.dim[0], a.module[i].alpha);
         }
-        if (lrk_adapter_save_gguf(&a, base, NULL, 0, "own.gguf", &err) != LRK_OK ||
+        if (lrk_adapter_save_gguf(&a, base, NULL, "own.gguf", &err) != LRK_OK ||
             lrk_adapter_load_gguf(&b, "own.gguf", base, &err) != LRK_OK)
             fail_msg("%s", err.text);
         assert_int_equal(b.n, a.n);

@@ -3,8 +3,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,11 +50,32 @@ static void errors_carry_code_and_text(void **state)
     assert_string_equal(lorikeet_version(), LRK_VERSION);
 }
 
+/* What is written says what it is, from a program as from the command. */
+static void a_merge_has_its_manifest(void **state)
+{
+    (void)state;
+    lorikeet_error error = {0};
+    char text[4096] = "";
+    (void)remove("unit_api.gguf");
+    if (lorikeet_merge(MODEL, MODEL "/adapter", "unit_api.gguf", "f16", &error) != 0) fail_msg("%s", error.text);
+    FILE *f = fopen("unit_api.gguf", "rb");
+    assert_non_null(f);
+    bool there = false;
+    for (size_t n, held = 0; (n = fread(text + held, 1, sizeof text - held, f)) > 0; held = 64) {
+        there = there || memmem(text, held + n, "lorikeet-manifest", 17);
+        memmove(text, text + sizeof text - 64, 64);
+    }
+    fclose(f);
+    assert_true(there);
+    (void)remove("unit_api.gguf");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_answers),
         cmocka_unit_test(errors_carry_code_and_text),
+        cmocka_unit_test(a_merge_has_its_manifest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
