@@ -116,15 +116,18 @@ static lrk_status check_stored(const lrk_adapter *a, int which, const lrk_tensor
     const lrk_tensor *t = &a->resized[which];
     const size_t C = lrk_cols(w);
     const size_t bytes = lrk_row_bytes(w->dtype, C);
-    float *row = lrk_heap_alloc(2 * C, sizeof *row); /* no number that is stored takes more; it may lie askew there */
+    float *row = lrk_heap_alloc(C, sizeof *row);
+    void *stored = lrk_heap_alloc(1, bytes); /* a row of the file, where it may lie askew */
     bool same = true;
-    LRK_REQUIRE(err, row, LRK_ENOMEM, "memory: no room for a row");
-    for (size_t r = 0; r < lrk_rows(w) && same; r++) {
+    for (size_t r = 0; row && stored && r < lrk_rows(w) && same; r++) {
         const float *theirs = lrk_row(t, r);
-        lrk_to_f32(w->dtype, memcpy(row + C, lrk_row(w, r), bytes), C, row);
+        lrk_to_f32(w->dtype, memcpy(stored, lrk_row(w, r), bytes), C, row);
         for (size_t i = 0; i < C; i++) same = same && fabsf(theirs[i] - row[i]) <= fabsf(row[i]) / 128 + 1e-6f;
     }
+    const bool room = row && stored;
     lrk_heap_free(row);
+    lrk_heap_free(stored);
+    LRK_REQUIRE(err, room, LRK_ENOMEM, "memory: no room for a row");
     LRK_REQUIRE(err, same, LRK_EINPUT, "an adapter for another base: the '%s' that it was trained on is not that of %s",
                 paths[which], lrk_weights_path(base));
     return LRK_OK;

@@ -117,13 +117,21 @@ static lrk_status tie(lrk_saved *s, const lrk_recipe *r, lrk_err *err)
     return LRK_OK;
 }
 
+/* Whether anything of embedding or head is to be trained. */
+static bool asked(const lrk_recipe *r, lrk_row_list added)
+{
+    return r->lora_modules_to_save.n || r->peft_trainable_token_indices.n || added.n;
+}
+
 static lrk_status choose(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_row_list added, lrk_err *err)
 {
+    LRK_REQUIRE(err, d->naming != LRK_NAMED_NEOX || !asked(r, added), LRK_EUSAGE,
+                "lora_modules_to_save, peft_trainable_token_indices and new tokens are not supported for %s: its embed_in and "
+                "embed_out cannot be trained here",
+                d->family);
     LRK_TRY(choose_whole(s, r, err));
     LRK_TRY(choose_rows(s, r, d->vocabulary, err));
     LRK_TRY(choose_added(s, added, d->tied, err));
-    LRK_REQUIRE(err, !s->bits || d->naming != LRK_NAMED_NEOX, LRK_EUSAGE,
-                "lora_modules_to_save and peft_trainable_token_indices are not supported for %s", d->family);
     return s->bits && d->tied ? tie(s, r, err) : LRK_OK;
 }
 

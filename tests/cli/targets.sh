@@ -90,7 +90,10 @@ refused "cannot hold what lora_modules_to_save and peft_trainable_token_indices 
     'peft_trainable_token_indices=[3]' export.adapter_gguf=true
 tied="base_model=$SOURCE/tests/golden/data/llama_tied"
 refused "beside lora_modules_to_save is not supported where" "$tied" 'peft_trainable_token_indices=[3]' 'lora_modules_to_save=[lm_head]'
-refused "are not supported for GPTNeoXForCausalLM" "base_model=$SOURCE/tests/golden/data/neox" 'lora_modules_to_save=[lm_head]'
+for what in 'lora_modules_to_save=[embed_in]' 'peft_trainable_token_indices=[3]'; do
+    refused 'are not supported for GPTNeoXForCausalLM: its embed_in and embed_out cannot be trained here' \
+        "base_model=$SOURCE/tests/golden/data/neox" "$what"
+done
 refused "names other tokens of embedding and head" "$tied" peft_ensure_weight_tying=true \
     'peft_trainable_token_indices={embed_tokens: [3], lm_head: [4]}'
 # a run goes on from such an adapter, and a merged model differs from its base in those rows alone

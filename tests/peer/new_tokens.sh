@@ -1,9 +1,11 @@
 # tests/peer/new_tokens.sh -- tokens that a recipe adds: PEFT's AutoPeftModel loads the adapter as it lies there, the
 # tokenizers give the ids and the text of transformers' own that was given these tokens, the merged model the same logits.
-# LRK_PEER_PYTHON names a Python with torch, transformers and peft.
+# LRK_PEER_PYTHON names a Python with torch, transformers and peft; where node-llama-cpp is there (LRK_PEER_NODE_MODULES),
+# llama.cpp gives the same ids.
 peer_python torch transformers peft
 G=$SOURCE/tests/golden/data
 export HF_HUB_OFFLINE=1
+modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
 
 printf '{"prompt": "how many <|query|> é x of <op> ", "completion": " pipe count <|s1|> %s"}\n' 1 2 3 >rows.jsonl
 printf '["how many <|query|> é x of <op>"]' >texts.json
@@ -29,6 +31,10 @@ output_dir: $case
 YAML
     "$LORIKEET" train "$case.yaml" --quiet >out || fail "$case: not trained"
     "$python" "$SOURCE/tests/peer/new_tokens.py" "$case" "base_$case" 2>peer.err || { tail -n 5 peer.err; fail "$case"; }
+    if [ -e "$case/merged-f32.gguf" ] && [ -d "$modules/node-llama-cpp" ]; then
+        node "$SOURCE/tests/peer/llama_ids.mjs" "$modules" "$case/merged-f32.gguf" texts.json | tr -d ' ' >ids
+        tr -d ' ' <"$case/ids.json" | cmp - ids || fail "$case: ids of llama.cpp"
+    fi
     # in Lorikeet, from all of its forms
     for form in $forms; do
         "$LORIKEET" tokenize --model "$case/$form" --texts texts.json --no-special >ids || fail "$case: $form"
