@@ -9,9 +9,9 @@
  * norm is a constant of a step: kernels/weight_norm/ computes it after each change of A and B.
  *
  * Start: B = 0, A uniform in +-1/sqrt(in), which is PEFT's kaiming_uniform with a = sqrt(5); or a part of W, which is
- * then taken out of it (models/principal.h). The scale is computed here and nowhere else. Experts' adapters have neither dropout nor DoRA, as PEFT's
- * (ParamWrapper): a model with both is refused. Source: Hu et al. 2021; Kalajdzievski 2023 (rsLoRA);
- * Liu et al. 2024 (DoRA).
+ * then taken out of it (models/principal.h). The scale is computed here and nowhere else. Experts' adapters
+ * have neither dropout nor DoRA, as PEFT's (ParamWrapper): a model with both is refused. Source: Hu et al.
+ * 2021; Kalajdzievski 2023 (rsLoRA); Liu et al. 2024 (DoRA).
  */
 #ifndef LRK_MODELS_LORA_H
 #define LRK_MODELS_LORA_H

@@ -2,12 +2,13 @@
  *
  * Weights stay in the type they are stored in; a model asks for them by Hugging Face name through a
  * callback, so it never knows the file format. On the CPU they stay where they are, in a mapped file; on
- * another device they are copied there. Norm weights, which are small, are converted to f32. All adapter weights lie in one vector, their gradients in another, in
- * the order of models/places.h; then what is trained whole. The optimizer sees two
- * vectors. On a GPU, where passes compute in bf16, they multiply with a copy of the first in that type, its shadow,
- * which the optimizer writes: rounded once a step, not by a launch in front of every product. An A or B whose rows do
- * not begin on 16 bytes there is read from the parameters all the same, and so is all in inference and on the CPU,
- * whose products round what they pack.
+ * another device they are copied there. Norm weights, which are small, are converted to f32. All adapter
+ * weights lie in one vector, their gradients in another, in the order of models/places.h; then what is
+ * trained whole. The optimizer sees two vectors. On a GPU, where passes compute in bf16, they multiply
+ * with a copy of the first in that type, its shadow, which the optimizer writes: rounded once a step,
+ * not by a launch in front of every product. An A or B whose rows do not begin on 16 bytes there is
+ * read from the parameters all the same, and so is all in inference and on the CPU, whose products
+ * round what they pack.
  *
  * On counting arenas the same build counts the same bytes and touches no weight.
  */

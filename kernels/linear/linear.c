@@ -84,6 +84,8 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
     LRK_TRY(lrk_compute_of(x, "linear", &p->compute, err));
     for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++) {
         if (!c->in[lrk_linear_w(i)]) continue;
+        LRK_REQUIRE(err, !i || c->in[lrk_linear_w(i - 1)], LRK_ESHAPE, "linear: weight %d, '%s', without weight %d",
+                    i + 1, c->in[lrk_linear_w(i)]->name, i);
         LRK_TRY(check_weight(c, i, err));
         p->out[LRK_LINEAR_Y + i] = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(c->in[lrk_linear_w(i)]));
     }

@@ -66,9 +66,9 @@ void emulator_pc(const void *pc) { now.pc = pc; }
 
 /* ---- stamps ---------------------------------------------------------------------------------- */
 
-static uint64_t stamp_of(emulator_thread by)
+static uint64_t stamp_of(unsigned thread)
 {
-    return now.epoch << 28 | (uint64_t)now.warps[by.warp] << 12 | (uint64_t)by.id << 2;
+    return now.epoch << 28 | (uint64_t)now.warps[thread / EMULATOR_LANES] << 12 | (uint64_t)thread << 2;
 }
 
 static uint64_t epoch_of(uint64_t stamp) { return stamp >> 28; }
@@ -149,52 +149,47 @@ static bool of_program(uintptr_t a)
            (uintptr_t)(&end - &__executable_start);
 }
 
-static void out_of_bounds(const void *p, size_t n, emulator_access access)
+/* What an access to n bytes at p did, where those lie, and what is wrong with it. */
+static void found(const char *kind, emulator_access access, const void *p, size_t n, const char *wrong)
 {
     char where[1024], place[256];
     source(where, sizeof where);
     emulator_place_name(p, place, sizeof place);
+    emulator_error(kind, "%s of %zu bytes at %p, %s: %s%s", verb(access), n, p, place, wrong, where);
+}
+
+static void out_of_bounds(const void *p, size_t n, emulator_access access)
+{
     const bool ours = of_program(reinterpret_cast<uintptr_t>(p)) && !emulator_region_of(p);
-    emulator_error("bounds", "%s of %zu bytes at %p: %s%s", verb(access), n, p,
-                   ours ? "data of the program, which kernels may only read" : place, where);
+    found("bounds", access, p, n,
+          ours ? "data of the program, which kernels may only read" : "not all of them are the kernel's");
 }
 
 /* Of a byte that is on its way or that nobody wrote. */
 static void not_there(const region *r, size_t i, size_t n, emulator_access access)
 {
-    char where[1024], place[256];
-    const bool blank = r->blank(i);
-    if (blank && r->kind == region::SHARED && !emulator_of_array(i, n)) {
+    if (!r->blank(i))
+        found("copy", access, r->base + i, n, "before the wait for its asynchronous copy");
+    else if (r->kind == region::SHARED && !emulator_of_array(i, n))
         out_of_bounds(r->base + i, n, access);
-        return;
-    }
-    source(where, sizeof where);
-    emulator_place_name(r->base + i, place, sizeof place);
-    if (blank)
-        emulator_error("uninitialized", "read of %s, which nobody has written yet%s", place, where);
     else
-        emulator_error("copy", "%s of %s before the wait for its asynchronous copy%s", verb(access),
-                       place, where);
+        found("uninitialized", access, r->base + i, n, "nobody has written it yet");
 }
 
-static void race(const region *r, size_t offset, uint64_t other, const char *did,
-                 emulator_access access, emulator_thread by)
+static void race(const region *r, size_t i, size_t n, emulator_access access, uint64_t other, const char *did)
 {
-    char where[1024], place[256], who[128];
-    source(where, sizeof where);
-    emulator_place_name(r->base + offset, place, sizeof place);
+    char who[128], text[256];
     unsigned block = now.block;
     for (const auto &s : now.started)
         if (s.first <= epoch_of(other)) block = s.second;
-    const bool reads = !strcmp(did, "read");
-    if (block == now.block && reads && (other & 3) == BLOCKS)
-        snprintf(who, sizeof who, "a thread of another block");
-    else if (block == now.block)
-        snprintf(who, sizeof who, "thread %u", thread_of(other));
-    else
+    if (block != now.block)
         snprintf(who, sizeof who, "thread %u of block %u", thread_of(other), block);
-    emulator_error("race", "%s by thread %u of %s, which %s %s with no barrier between%s",
-                   verb(access), by.id, place, who, did, where);
+    else if (!strcmp(did, "read") && (other & 3) == BLOCKS)
+        snprintf(who, sizeof who, "a thread of another block");
+    else
+        snprintf(who, sizeof who, "thread %u", thread_of(other));
+    snprintf(text, sizeof text, "%s %s it with no barrier between", who, did);
+    found("race", access, r->base + i, n, text);
 }
 
 /* ---- the check ------------------------------------------------------------------------------- */
@@ -209,8 +204,7 @@ static bool there(const region *r, size_t i, size_t n, emulator_access access)
 }
 
 /* Byte i of r and n - 1 more: its cell becomes what the next access looks at. False: something was found. */
-static bool check_byte(region *r, size_t i, size_t n, emulator_access access, uint64_t mine,
-                       emulator_thread by)
+static bool check_byte(region *r, size_t i, size_t n, emulator_access access, uint64_t mine)
 {
     const uint64_t first = r->kind == region::SHARED ? now.block_epoch : now.launch_epoch;
     cell *c = &r->cells[i];
@@ -220,7 +214,7 @@ static bool check_byte(region *r, size_t i, size_t n, emulator_access access, ui
         return false;
     }
     if (!both_atomic && unordered(c->write, mine, first)) {
-        race(r, i, c->write, "wrote", access, by);
+        race(r, i, n, access, c->write, "wrote");
         return false;
     }
     if (access == EMULATOR_READ) {
@@ -228,7 +222,7 @@ static bool check_byte(region *r, size_t i, size_t n, emulator_access access, ui
         return true;
     }
     if (unordered_reads(c->read, mine, first)) {
-        race(r, i, c->read, "read", access, by);
+        race(r, i, n, access, c->read, "read");
         return false;
     }
     c->write = mine | (access == EMULATOR_ATOMIC ? ATOMIC : access == EMULATOR_SEND ? ON_ITS_WAY : 0);
@@ -236,7 +230,7 @@ static bool check_byte(region *r, size_t i, size_t n, emulator_access access, ui
 }
 
 /* Bytes of one element mostly have one history: what was found for the first holds for all. */
-static void check_in(region *r, size_t offset, size_t n, emulator_access access, emulator_thread by)
+static void check_in(region *r, size_t offset, size_t n, emulator_access access, unsigned by)
 {
     const uint64_t mine = stamp_of(by);
     cell before = {0, 0}, after = {0, 0};
@@ -247,12 +241,12 @@ static void check_in(region *r, size_t offset, size_t n, emulator_access access,
             continue;
         }
         before = *c;
-        if (!check_byte(r, i, offset + n - i, access, mine, by)) return;
+        if (!check_byte(r, i, offset + n - i, access, mine)) return;
         after = *c;
     }
 }
 
-void emulator_check(const void *p, size_t n, emulator_access access, emulator_thread by)
+void emulator_check(const void *p, size_t n, emulator_access access, unsigned by)
 {
     const uintptr_t a = reinterpret_cast<uintptr_t>(p);
     region *r = emulator_region_of(p);
@@ -274,12 +268,7 @@ static inline void hook(const void *p, size_t n, emulator_access access, const v
     if (!emulator_self) {
         const region *r = emulator_region_of(p);
         now.pc = pc;
-        if (r && r->kind == region::DEVICE) {
-            char where[1024];
-            source(where, sizeof where);
-            emulator_error("host", "%s of device memory at %p by the host%s", verb(access), p,
-                           where);
-        }
+        if (r && r->kind == region::DEVICE) found("host", access, p, n, "memory of the device, by the host");
         return;
     }
     if (a - now.stack < now.stack_bytes) return;

@@ -16,7 +16,7 @@ struct thread {
     void *sp;
     state at;
     uint3 index;
-    emulator_thread who;
+    unsigned id;
     /* the barrier or warp operation that it waits in */
     const char *what, *file;
     int line;
@@ -30,7 +30,7 @@ uint3 the_block __asm__("lrk_emulated_blockIdx");
 dim3 the_block_size __asm__("lrk_emulated_blockDim");
 dim3 the_grid_size __asm__("lrk_emulated_gridDim");
 
-const emulator_thread *emulator_self;
+const unsigned *emulator_self;
 
 static struct {
     const emulator_launch *launch;
@@ -106,9 +106,9 @@ static void yield(void)
 static void resume(thread *t)
 {
     here.running = t;
-    emulator_self = &t->who;
+    emulator_self = &t->id;
     the_thread = t->index;
-    emulator_access_stack(here.stacks + (size_t)t->who.id * STACK, STACK);
+    emulator_access_stack(here.stacks + (size_t)t->id * STACK, STACK);
     lrk_emulator_switch(&here.scheduler, t->sp);
 }
 
@@ -170,7 +170,7 @@ void lrk_emulated_refuse(const char *what) { emulator_error("refused", "%s", wha
 
 /* ---- barriers and warps ---------------------------------------------------------------------- */
 
-int lrk_emulated_lane(void) { return (int)(here.running->who.id % EMULATOR_LANES); }
+int lrk_emulated_lane(void) { return (int)(here.running->id % EMULATOR_LANES); }
 
 static void wait_at(state at, const char *what, const char *file, int line)
 {
@@ -189,7 +189,7 @@ void lrk_emulated_barrier(const char *file, int line)
 
 static thread *lane_of(const thread *t, unsigned lane)
 {
-    const unsigned id = t->who.warp * EMULATOR_LANES + lane;
+    const unsigned id = t->id / EMULATOR_LANES * EMULATOR_LANES + lane;
     return id < here.n ? &here.threads[id] : nullptr;
 }
 
@@ -212,8 +212,8 @@ void lrk_emulated_warp(const char *what, unsigned mask, lrk_warp_work *work, voi
                        const char *file, int line)
 {
     thread *t = here.running;
-    const unsigned lane = t->who.id % EMULATOR_LANES;
-    const unsigned there = here.n - t->who.warp * EMULATOR_LANES;
+    const unsigned lane = t->id % EMULATOR_LANES;
+    const unsigned there = here.n - t->id / EMULATOR_LANES * EMULATOR_LANES;
     if (!(mask >> lane & 1))
         emulator_error("warp", "%s at %s:%d: mask 0x%08x leaves out lane %u, which calls it", what,
                        file, line, mask, lane);
@@ -240,7 +240,7 @@ void lrk_emulated_warp(const char *what, unsigned mask, lrk_warp_work *work, voi
 static void synchronized(void *const lanes[32])
 {
     (void)lanes;
-    emulator_access_warp(here.running->who.warp);
+    emulator_access_warp(here.running->id / EMULATOR_LANES);
 }
 
 void __syncwarp(unsigned mask, const char *file, int line)
@@ -340,7 +340,7 @@ static void start_block(void)
         const dim3 b = here.launch->block;
         t->at = READY;
         t->index = {i % b.x, i / b.x % b.y, i / b.x / b.y};
-        t->who = {i, i / EMULATOR_LANES};
+        t->id = i;
         /* stacks that all began at one offset would share a few lines of the cache */
         char *top = here.stacks + (size_t)(i + 1) * STACK - (i % COLORS) * COLOR;
         t->sp = first_frame(top, fiber);
@@ -382,7 +382,7 @@ static void check_barrier(void)
         describe(t, a, sizeof a);
         describe(other, b, sizeof b);
         emulator_error("warp", "%s, with mask 0x%08x, for lane %u in vain: %s", a, t->mask,
-                       other->who.id % EMULATOR_LANES, b);
+                       other->id % EMULATOR_LANES, b);
         return;
     }
     const thread *first = nullptr;

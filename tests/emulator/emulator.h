@@ -67,12 +67,6 @@ enum {
     EMULATOR_SHARED_MAX = 99 << 10 /* of a block, sm_89 and sm_120 */
 };
 
-/* Who accesses memory: the running thread, unless a warp operation does it for another. */
-struct emulator_thread {
-    unsigned id; /* in the block */
-    unsigned warp;
-};
-
 /* block.cpp */
 struct emulator_launch {
     const char *name;
@@ -81,7 +75,7 @@ struct emulator_launch {
     lrk_closure closure;
 };
 void emulator_run(const emulator_launch *launch);
-extern const emulator_thread *emulator_self; /* the one that runs; NULL: host code */
+extern const unsigned *emulator_self; /* the thread that runs, by its place in the block; NULL: host code */
 
 /* Reports; returns only if errors are caught and no thread of a kernel runs. */
 void emulator_error(const char *kind, const char *format, ...)
@@ -90,7 +84,8 @@ void emulator_error(const char *kind, const char *format, ...)
 /* access.cpp */
 /* SEND: the write of cp.async, which others may not touch before the thread lets it ARRIVE. */
 enum emulator_access { EMULATOR_READ, EMULATOR_WRITE, EMULATOR_ATOMIC, EMULATOR_SEND, EMULATOR_ARRIVE };
-void emulator_check(const void *p, size_t bytes, emulator_access access, emulator_thread by);
+/* by: the running thread, unless a warp operation accesses for another. */
+void emulator_check(const void *p, size_t bytes, emulator_access access, unsigned by);
 void emulator_check_aligned(const void *p, size_t alignment, const char *what);
 void emulator_pc(const void *pc); /* where the access comes from, for reports */
 

@@ -175,7 +175,7 @@ static void host_errors(void **)
 {
     float host[N], *p = zeros(), *gone = zeros();
     p[3] = 1.0f; /* this file is compiled as kernels are: the emulator sees it */
-    expect_error("host", "write of device memory");
+    expect_error("host", "memory of the device, by the host");
     assert_int_equal(cudaMemcpy(p, host, sizeof host, cudaMemcpyDeviceToDevice),
                      cudaErrorInvalidValue);
     expect_error("host", "lie elsewhere");

@@ -54,28 +54,28 @@ void emulator_tensor_block(void)
 
 void lrk_cp_async16_or_zero(void *shared, const void *global, bool there)
 {
-    const emulator_thread self = *emulator_self;
+    const unsigned self = *emulator_self;
     emulator_pc(__builtin_return_address(0));
     emulator_check_aligned(shared, 16, "the target of cp.async");
     emulator_check_aligned(global, 16, "the source of cp.async");
     if (!emulator_is_shared(shared, 16))
         emulator_error("copy", "the target of cp.async, %p, is not shared memory", shared);
-    pending_copy p = {static_cast<char *>(shared), {}, of_thread[self.id].group};
+    pending_copy p = {static_cast<char *>(shared), {}, of_thread[self].group};
     if (there) {
         emulator_check(global, 16, EMULATOR_READ, self);
         memcpy(p.bytes, global, 16);
     }
     emulator_check(shared, 16, EMULATOR_SEND, self);
-    of_thread[self.id].list.push_back(p);
+    of_thread[self].list.push_back(p);
 }
 
-void lrk_cp_async_commit(void) { of_thread[emulator_self->id].group++; }
+void lrk_cp_async_commit(void) { of_thread[*emulator_self].group++; }
 
 /* Written once more, now: who reads it without a barrier after this races with it. */
 void lrk_emulated_wait(unsigned groups)
 {
-    const emulator_thread self = *emulator_self;
-    copies *c = &of_thread[self.id];
+    const unsigned self = *emulator_self;
+    copies *c = &of_thread[self];
     size_t kept = 0;
     emulator_pc(__builtin_return_address(0));
     for (const pending_copy &p : c->list) {
@@ -95,11 +95,11 @@ struct matrices {
     uint32_t *r;
     const char *row;
     bool transposed;
-    emulator_thread who;
+    unsigned who;
 };
 
 /* Element (i, j) of matrix m, read for the lane that receives it. */
-static uint16_t element(void *const lanes[32], int m, int i, int j, emulator_thread by)
+static uint16_t element(void *const lanes[32], int m, int i, int j, unsigned by)
 {
     const matrices *owner = static_cast<const matrices *>(lanes[8 * m + i]);
     uint16_t v;

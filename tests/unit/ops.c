@@ -127,6 +127,8 @@ static void wrong_shapes(void **state)
            M(LRK_F32, 6, 4, "w2"), {0}, M(LRK_F32, 6, 3, "b2"));
     REFUSE(&lrk_op_linear, &linear, LRK_ESHAPE, "'w' has one half of an adapter", M(LRK_F32, 2, 4, "x"),
            M(LRK_F32, 3, 4, "w"), {0}, M(LRK_F32, 2, 4, "a"), {0}, M(LRK_F32, 6, 4, "w2"));
+    REFUSE(&lrk_op_linear, &linear, LRK_ESHAPE, "weight 3, 'w3', without weight 2", M(LRK_F32, 2, 4, "x"),
+           M(LRK_F32, 3, 4, "w"), {0}, {0}, {0}, {0}, {0}, {0}, M(LRK_F32, 6, 4, "w3"));
     REFUSE(&lrk_op_linear, &linear, LRK_ESUPPORT, "bias of 'w' is f16, expected bf16 or f32", M(LRK_BF16, 2, 4, "x"),
            M(LRK_BF16, 3, 4, "w"), V(LRK_F16, 3, "bias"));
     const lrk_rng mask = {.site = LRK_SITE_TEST};

@@ -27,9 +27,11 @@ static uint64_t blocks;
 void __sanitizer_cov_trace_pc(void) { blocks++; }
 
 static const char *const units[] = {
-    "a", "A", "Ab", "ab", "1", " ", "\n", " \n", "\r\n", "\t ", ".", "'", "'s", " 's", "a ", "aA1. \n", "<", "<|", "<|im_end|", "</s", "\xe2\x96\x81",
-    "e\xcc\x81\xcc\xa3", "\xcc\xa3\xcc\x81", "\xcc\x81", "A\xc2\xaa", "\xe4\xb8\xad", "\xe3\x81\x8b\xe3\x82\x99", "\xf0\x9f\x99\x82\xe2\x80\x8d",
-    "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8", "\xc2\xa0", "\xe3\x80\x80", "\x01", "[UNK]", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"};
+    "a", "A", "Ab", "ab", "1", " ", "\n", " \n", "\r\n", "\t ", ".", "'", "'s", " 's", "a ",
+    "aA1. \n", "<", "<|", "<|im_end|", "</s", "\xe2\x96\x81", "e\xcc\x81\xcc\xa3",
+    "\xcc\xa3\xcc\x81", "\xcc\x81", "A\xc2\xaa", "\xe4\xb8\xad", "\xe3\x81\x8b\xe3\x82\x99",
+    "\xf0\x9f\x99\x82\xe2\x80\x8d", "\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8", "\xc2\xa0",
+    "\xe3\x80\x80", "\x01", "[UNK]", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"};
 enum { UNITS = sizeof units / sizeof *units, BYTES = 1 << 11 };
 
 static uint64_t work(const lrk_tokenizer *t, const char *text, size_t n, lrk_ids *ids)
