@@ -112,10 +112,11 @@ bool emulator_of_array(size_t offset, size_t bytes)
 
 void *lrk_emulated_dynamic_shared(void) { return shared_bytes + GUARD; }
 
+/* Strings are compared as pointers, as in block.cpp. */
 void *lrk_emulated_shared(const char *name, const char *function, int line, size_t bytes)
 {
     for (const shared_array &a : shared.arrays)
-        if (a.line == line && !strcmp(a.name, name) && !strcmp(a.function, function))
+        if (a.line == line && a.name == name && a.function == function)
             return shared_bytes + a.offset;
     const size_t offset = shared.end;
     shared.used += bytes;
