@@ -92,37 +92,35 @@ static void reference(problem *p)
 {
     const shape *s = &p->s;
     const size_t rows = s->b_transposed ? s->n : s->k, width = s->b_transposed ? s->k : s->n;
-    double *b = lrk_heap_alloc(rows * width, sizeof *b);
+    double *b = lrk_heap_alloc(rows * width, sizeof *b); /* k numbers for each of n columns */
+    double *x = lrk_heap_alloc(s->k, sizeof *x);
     float *row = lrk_heap_alloc(width, sizeof *row);
     for (size_t r = 0; r < rows; r++) {
         const unsigned char *src = p->b + lrk_row_bytes(s->b, r * p->g.b.stride);
-        if (s->b == LRK_F64) {
-            memcpy(b + r * width, src, width * sizeof *b);
-            continue;
-        }
-        lrk_to_f32(s->b, src, width, row);
+        if (s->b != LRK_F64) lrk_to_f32(s->b, src, width, row);
         for (size_t i = 0; i < width; i++)
-            b[r * width + i] =
-                (double)(s->a == LRK_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(row[i])) : row[i]);
+            b[s->b_transposed ? r * width + i : i * rows + r] =
+                s->b == LRK_F64 ? plain_at(s->b, src, i)
+                                : (double)(s->a == LRK_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(row[i])) : row[i]);
     }
     for (size_t i = 0; i < s->m; i++) {
+        for (size_t k = 0; k < s->k; k++)
+            x[k] = plain_at(s->a, p->a, s->a_transposed ? k * p->g.a.stride + i : i * p->g.a.stride + k);
         for (size_t j = 0; j < s->n; j++) {
             double sum = 0.0, size = 0.0;
             for (size_t k = 0; k < s->k; k++) {
-                const double x = plain_at(
-                    s->a, p->a, s->a_transposed ? k * p->g.a.stride + i : i * p->g.a.stride + k);
-                const double y = b[s->b_transposed ? j * width + k : k * width + j];
-                sum += x * y;
-                size += fabs(x * y);
+                const double product = x[k] * b[j * s->k + k];
+                sum += product;
+                size += fabs(product);
             }
             for (size_t k = 0; k < s->k2; k++) {
                 const size_t at = s->b_transposed ? j * s->k2 + k : k * s->n + j;
                 const float b2 = ((const float *)(const void *)p->b2)[at];
-                const double x = plain_at(s->a, p->a2, i * s->k2 + k);
-                const double y =
+                const double product =
+                    plain_at(s->a, p->a2, i * s->k2 + k) *
                     (double)(s->a == LRK_BF16 ? lrk_bf16_to_f32(lrk_f32_to_bf16(b2)) : b2);
-                sum += x * y;
-                size += fabs(x * y);
+                sum += product;
+                size += fabs(product);
             }
             const double old = s->accumulate ? plain_at(s->c, p->c, i * p->g.c_stride + j) : 0.0;
             const double shift = s->bias ? plain_at(s->c, p->bias, j) : 0.0;
@@ -131,6 +129,7 @@ static void reference(problem *p)
         }
     }
     lrk_heap_free(row);
+    lrk_heap_free(x);
     lrk_heap_free(b);
 }
 
