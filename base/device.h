@@ -26,6 +26,7 @@ typedef struct lrk_device_info {
     int chip;            /* 90 for compute capability 9.0 */
     int driver, runtime; /* 13000 for 13.0; driver: the newest CUDA it knows */
     int processors;      /* multiprocessors */
+    size_t cache;        /* bytes of the second-level cache */
     size_t memory, free; /* bytes */
 } lrk_device_info;
 

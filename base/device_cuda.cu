@@ -105,6 +105,7 @@ static lrk_status open_gpu(lrk_err *err)
     memcpy(gpu.info.name, p.name, sizeof gpu.info.name - 1);
     gpu.info.chip = 10 * p.major + p.minor;
     gpu.info.processors = p.multiProcessorCount;
+    gpu.info.cache = (size_t)p.l2CacheSize;
     LRK_REQUIRE(err, gpu.info.chip >= OLDEST_CHIP, LRK_EGPU,
                 "device: cuda: %s has compute capability %d.%d, at least %d.%d is needed; use "
                 "device: cpu",

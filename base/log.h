@@ -20,7 +20,7 @@ void lrk_log_line(const char *text);
 void lrk_log_line_end(void); /* leaves it standing, goes to the next line */
 
 /* An environment variable, or NULL. The program reads LRK_CPU, LRK_FAULT (test builds), NO_COLOR,
- * LRK_GPU_PRODUCTS, TMPDIR, XDG_CACHE_HOME, HOME. */
+ * LRK_GPU_PRODUCTS, LRK_GPU_CACHE, TMPDIR, XDG_CACHE_HOME, HOME. */
 const char *lrk_env(const char *name);
 
 #endif /* LRK_BASE_LOG_H */

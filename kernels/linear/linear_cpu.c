@@ -23,7 +23,7 @@ static void add_bias_gradient(const lrk_tensor *dy, const lrk_tensor *dbias, boo
     }
 }
 
-static const lrk_linear_steps steps = {apply_mask, add_bias_gradient};
+static const lrk_linear_steps steps = {apply_mask, add_bias_gradient, NULL};
 
 void LRK_KERNEL(linear, fwd)(const lrk_call *c) { lrk_linear_forward(c, &steps); }
 

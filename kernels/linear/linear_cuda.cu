@@ -111,13 +111,13 @@ static void add_bias_gradient(const lrk_tensor *dy, const lrk_tensor *dbias, boo
 
 template <typename T> static void forward(const lrk_call *c)
 {
-    const lrk_linear_steps steps = {mask<T>, add_bias_gradient<T>};
+    const lrk_linear_steps steps = {mask<T>, add_bias_gradient<T>, NULL};
     lrk_linear_forward(c, &steps);
 }
 
 template <typename T> static void backward(const lrk_call *c)
 {
-    const lrk_linear_steps steps = {mask<T>, add_bias_gradient<T>};
+    const lrk_linear_steps steps = {mask<T>, add_bias_gradient<T>, lrk_linear_read_once};
     lrk_linear_backward(c, &steps);
 }
 

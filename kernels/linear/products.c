@@ -191,6 +191,8 @@ static void weight_needs(const lrk_call *c, int i, const lrk_tensor *s, size_t *
     own = own_columns(c, s, i);
     *forward = lrk_max(*forward, need_pair(d, x, w, &own, b, true, &y));
     *backward = lrk_max(*backward, lrk_max(need(d, &y, false, b, false, &own), need(d, &y, true, &own, false, b)));
+    if (d != LRK_CPU && x->dtype == LRK_BF16)
+        *backward = lrk_max(*backward, lrk_one_reading_scratch(lrk_rows(x), lrk_rows(w), lrk_cols(b)));
 }
 
 /* That of weights first .. end - 1 as one, where their types allow it: where they lie is not known yet. */
@@ -295,18 +297,26 @@ void lrk_linear_forward(const lrk_call *c, const lrk_linear_steps *steps)
     }
 }
 
-/* ds = scale dy b: each weight's columns, or the sum over those that share them. */
-static void adapter_gradient(const lrk_call *c, const lrk_tensor *ds, void *workspace)
+/* ds = scale dy b: each weight's columns, or the sum over those that share them. Bit i of the result: db of weight i is
+ * made too, from the same reading of dy. */
+static unsigned adapter_gradient(const lrk_call *c, const lrk_linear_steps *steps, const lrk_tensor *ds, void *workspace)
 {
     const lrk_linear_attr *attr = c->attr;
     bool more = false;
+    unsigned made = 0;
     for (int i = 0; i < LRK_LINEAR_WEIGHTS; i++) {
-        const lrk_tensor *b = c->in[lrk_linear_b(i)];
+        const int at_b = lrk_linear_b(i);
+        const lrk_tensor *b = c->in[at_b], *dy = c->dout[LRK_LINEAR_Y + i];
         if (!b) continue;
-        const lrk_tensor own = own_columns(c, ds, i);
-        multiply(c, c->dout[LRK_LINEAR_Y + i], false, b, false, &own, attr->scale, more, workspace);
+        const lrk_tensor own = own_columns(c, ds, i), s = own_columns(c, c->saved[LRK_LINEAR_S], i);
+        const lrk_one_reading o = {dy, b, &s, &own, c->din[at_b], attr->scale, more, !(c->fresh >> at_b & 1), workspace};
+        if (steps->read_once && steps->read_once(&o))
+            made |= 1u << i;
+        else
+            multiply(c, dy, false, b, false, &own, attr->scale, more, workspace);
         more = !stacked(c);
     }
+    return made;
 }
 
 /* dx += dy w + what rides on it, for weights first .. end - 1. */
@@ -321,14 +331,14 @@ static void backward_run(const lrk_call *c, int first, int end, const lrk_tensor
     lrk_gemm_run(&g, workspace);
 }
 
-/* dw += dy^T x; db += dy^T s for weight i. */
-static void backward_weight(const lrk_call *c, const lrk_linear_steps *steps, int i, void *workspace)
+/* dw += dy^T x; db += dy^T s for weight i, where it is not made yet. */
+static void backward_weight(const lrk_call *c, const lrk_linear_steps *steps, int i, bool made, void *workspace)
 {
     const int at_w = lrk_linear_w(i), at_b = lrk_linear_b(i), at_bias = lrk_linear_bias(i);
     const lrk_tensor *x = c->in[LRK_LINEAR_X], *dy = c->dout[LRK_LINEAR_Y + i];
     const lrk_tensor *dw = c->din[at_w], *db = c->din[at_b], *dbias = c->din[at_bias];
     if (dw) multiply(c, dy, true, x, false, dw, 1.0, !(c->fresh >> at_w & 1), workspace);
-    if (db) {
+    if (db && !made) {
         const lrk_tensor own = own_columns(c, c->saved[LRK_LINEAR_S], i);
         multiply(c, dy, true, &own, false, db, 1.0, !(c->fresh >> at_b & 1), workspace);
     }
@@ -349,11 +359,11 @@ void lrk_linear_backward(const lrk_call *c, const lrk_linear_steps *steps)
         masked = lrk_like(&xd);
         masked.data = carve(&scratch, lrk_bytes(&masked));
     }
-    if (a) adapter_gradient(c, &ds, scratch);
+    const unsigned made = a ? adapter_gradient(c, steps, &ds, scratch) : 0;
     for (int i = 0, end; i < LRK_LINEAR_WEIGHTS && c->in[lrk_linear_w(i)]; i = end) {
         end = end_of(c, c->dout, i);
         if (dx) backward_run(c, i, end, &ds, scratch);
-        for (int k = i; k < end; k++) backward_weight(c, steps, k, scratch);
+        for (int k = i; k < end; k++) backward_weight(c, steps, k, made >> k & 1, scratch);
     }
     if (da) multiply(c, &ds, true, &xd, false, da, 1.0, !(c->fresh >> LRK_LINEAR_A & 1), scratch);
     if (drops(c) && dx) {

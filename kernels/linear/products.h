@@ -3,6 +3,7 @@
 #ifndef LRK_KERNELS_LINEAR_PRODUCTS_H
 #define LRK_KERNELS_LINEAR_PRODUCTS_H
 #include "kernels/linear/linear.h"
+#include "kernels/linear/one_reading.h"
 
 typedef struct lrk_linear_steps {
     /* to[t,i] = m from[t,i], or += with add: m is 0 with probability p, else 1 / (1 - p), drawn for
@@ -10,6 +11,7 @@ typedef struct lrk_linear_steps {
     void (*mask)(const lrk_call *c, const lrk_tensor *from, const lrk_tensor *to, bool add);
     /* dbias[o] += sum_t(dy[t,o]), or = when it is fresh */
     void (*add_bias_gradient)(const lrk_tensor *dy, const lrk_tensor *dbias, bool fresh);
+    bool (*read_once)(const lrk_one_reading *o); /* or NULL */
 } lrk_linear_steps;
 
 /* Whether the results lie side by side, so that weights which lie one below the other are one product: on a GPU, where

@@ -134,8 +134,10 @@ too, are not counted), and the difference in per cent of the step, without and w
 |---|---|---|---|---|---|""")
     compared(one_pass)
     print("""
-Not built: 1 to 2 % at best, and nothing where dY is still in the cache; two launches either way, the kernel and the
-fold of its parts. It would have to be as fast as the library's two thin products are, which only a card can say.""")
+The kernel (`kernels/linear/one_reading.h`) runs in bf16 where dY is larger than half of the card's second-level cache,
+and two products where it is not: two launches either way, the kernel and the fold of its parts. The tables below count
+two readings. Whether it is as fast as the library's two thin products, which read at far less than the memory gives, only
+a card can say: `LRK_GPU_CACHE=BYTES` moves the border, for a measurement.""")
 
 
 def bordered_table():

@@ -209,7 +209,7 @@ typedef enum cudaFuncAttribute {
 typedef struct cudaDeviceProp {
     char name[256];
     int major, minor;
-    int multiProcessorCount;
+    int multiProcessorCount, l2CacheSize;
 } cudaDeviceProp;
 
 #define cudaStreamNonBlocking 0x1u
