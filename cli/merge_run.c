@@ -6,8 +6,6 @@
 #include "base/threads.h"
 #include "cli/json_out.h"
 #include "generate/adapter_io.h"
-#include "generate/manifest.h"
-#include "generate/text_files.h"
 #include "generate/ollama.h"
 
 #include <stdio.h>
@@ -103,46 +101,6 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
     return LRK_OK;
 }
 
-/* What becomes of base and adapter; what the adapter's own manifest knows goes into it. */
-static lrk_status describe(const lrk_merge_args *m, const lrk_weights *base, const lrk_adapter *a,
-                           lrk_json **manifest, lrk_err *err)
-{
-    static const char *const outputs[2][2] = {{"converted model", "merged model"},
-                                              {"converted GGUF model", "merged GGUF model"}};
-    const char *output = m->bundle ? "model for Ollama" : outputs[m->o.gguf][m->adapter != NULL];
-    lrk_json *from = NULL;
-    if (m->adapter) LRK_TRY(lrk_manifest_load(&from, m->adapter, err));
-    const lrk_status status =
-        lrk_manifest_new(manifest, output, base, m->adapter ? a : NULL, from, err);
-    lrk_json_free(from);
-    return status;
-}
-
-static lrk_status merge(const lrk_merge_args *m, const lrk_weights *base, const lrk_adapter *a,
-                        lrk_merge_report *report, lrk_err *err)
-{
-    lrk_merge_options o = m->o;
-    lrk_json *manifest;
-    lrk_manifest_text text = {0};
-    lrk_arena arena = lrk_arena_growing("chat template");
-    const char *choice;
-    const char *text_path = m->adapter ? lrk_text_path(m->model, m->adapter) : m->model;
-    if (!o.tokenizer && text_path != m->model) o.tokenizer = text_path;
-    LRK_TRY(describe(m, base, a, &manifest, err));
-    lrk_status status = lrk_text_choice(m->chat_template, m->adapter, &arena, &choice, err);
-    if (status == LRK_OK) status = lrk_text_chosen(choice, &arena, &o.chat_template, err);
-    if (status == LRK_OK) status = lrk_manifest_print(manifest, &text, err);
-    o.extra = text.file;
-    o.n_extra = 2;
-    o.origin = &text.origin;
-    if (status == LRK_OK) status = lrk_merge_model(base, m->adapter ? a : NULL, &o, report, err);
-    if (status == LRK_OK && m->bundle) status = lrk_ollama_complete(m->bundle, manifest, err);
-    lrk_manifest_text_free(&text);
-    lrk_json_free(manifest);
-    lrk_arena_free(&arena);
-    return status;
-}
-
 lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err)
 {
     lrk_weights *base = NULL;
@@ -151,7 +109,8 @@ lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err)
     LRK_TRY(lrk_weights_open(&base, m->model, err));
     lrk_status status = m->adapter ? lrk_adapter_load(&a, m->adapter, err) : LRK_OK;
     if (status == LRK_OK && m->adapter) status = lrk_adapter_fit(&a, base, m->o.any_base, err);
-    if (status == LRK_OK) status = merge(m, base, &a, &report, err);
+    const lrk_merge_request request = {m->adapter, m->chat_template, m->bundle};
+    if (status == LRK_OK) status = lrk_merge_described(base, m->adapter ? &a : NULL, &request, &m->o, &report, err);
     if (status == LRK_OK) status = lrk_merge_print(&m->o, &report, m->json, err);
     if (status == LRK_OK && report.needs_tokenizer)
         lrk_note("%s holds weights and configuration; the tokenizer of the GGUF base is of a kind "

@@ -3,6 +3,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "generate/manifest.h"
+#include "generate/ollama.h"
 #include "generate/text_files.h"
 #include "generate/swap_template.h"
 
@@ -300,4 +302,45 @@ lrk_status lrk_merge_model(const lrk_weights *base, const lrk_adapter *adapter,
     if (!options->gguf && from_gguf && !options->tokenizer)
         return merge_to_directory(base, adapter, *options, report, err);
     return lrk_merge(base, adapter, options, report, err);
+}
+
+/* ---- with what it says of itself ---- */
+
+/* What becomes of base and adapter; what the adapter's own manifest knows goes into it. */
+static lrk_status describe(const lrk_merge_request *r, bool gguf, const lrk_weights *base, const lrk_adapter *a,
+                           lrk_json **manifest, lrk_err *err)
+{
+    static const char *const outputs[2][2] = {{"converted model", "merged model"},
+                                              {"converted GGUF model", "merged GGUF model"}};
+    const char *output = r->bundle ? "model for Ollama" : outputs[gguf][r->adapter != NULL];
+    lrk_json *from = NULL;
+    if (r->adapter) LRK_TRY(lrk_manifest_load(&from, r->adapter, err));
+    const lrk_status status = lrk_manifest_new(manifest, output, base, a, from, err);
+    lrk_json_free(from);
+    return status;
+}
+
+lrk_status lrk_merge_described(const lrk_weights *base, const lrk_adapter *adapter, const lrk_merge_request *request,
+                               const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err)
+{
+    lrk_merge_options o = *options;
+    lrk_json *manifest;
+    lrk_manifest_text text = {0};
+    lrk_arena arena = lrk_arena_growing("chat template");
+    const char *choice, *path = lrk_weights_path(base);
+    const char *text_path = request->adapter ? lrk_text_path(path, request->adapter) : path;
+    if (!o.tokenizer && text_path != path) o.tokenizer = text_path;
+    LRK_TRY(describe(request, o.gguf, base, adapter, &manifest, err));
+    lrk_status status = lrk_text_choice(request->chat_template, request->adapter, &arena, &choice, err);
+    if (status == LRK_OK) status = lrk_text_chosen(choice, &arena, &o.chat_template, err);
+    if (status == LRK_OK) status = lrk_manifest_print(manifest, &text, err);
+    o.extra = text.file;
+    o.n_extra = 2;
+    o.origin = &text.origin;
+    if (status == LRK_OK) status = lrk_merge_model(base, adapter, &o, report, err);
+    if (status == LRK_OK && request->bundle) status = lrk_ollama_complete(request->bundle, manifest, err);
+    lrk_manifest_text_free(&text);
+    lrk_json_free(manifest);
+    lrk_arena_free(&arena);
+    return status;
 }

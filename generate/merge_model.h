@@ -21,4 +21,17 @@ lrk_status lrk_merge_model(const lrk_weights *base, const lrk_adapter *adapter,
                            const lrk_merge_options *options, lrk_merge_report *report,
                            lrk_err *err);
 
+/* What a model that stands by itself is made of, beside base and adapter. */
+typedef struct lrk_merge_request {
+    const char *adapter;       /* its path; NULL: a model is converted */
+    const char *chat_template; /* as lrk_text_choice takes it; NULL: what was trained with */
+    const char *bundle;        /* for Ollama, the directory that options.out lies in; NULL: no bundle */
+} lrk_merge_request;
+
+/* lrk_merge_model with manifest and card, the template that is asked for and, where options.tokenizer is NULL,
+ * the tokenizer that was trained with; a bundle gets its Modelfile. options.extra and origin are set here. adapter:
+ * NULL where request.adapter is. */
+lrk_status lrk_merge_described(const lrk_weights *base, const lrk_adapter *adapter, const lrk_merge_request *request,
+                               const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err);
+
 #endif /* LRK_GENERATE_MERGE_MODEL_H */

@@ -100,7 +100,8 @@ void lorikeet_free(void *p);
 
 /* Writes base + adapter. out: a path that ends in ".gguf", or a directory that is empty or not there.
  * type: "f32", "f16", "bf16", for GGUF also "q8_0", "q4_k_m" and the other names of lorikeet merge
- * --dtype; NULL: the stored type where it has 16 or 32 bits, else f16. Manifest and model card go with it. */
+ * --dtype; NULL: the stored type where it has 16 or 32 bits, else f16. Manifest and model card go
+ * with it. Tokenizer and chat template that lie beside the adapter take the place of the base's. */
 int lorikeet_merge(const char *base, const char *adapter, const char *out, const char *type,
                    lorikeet_error *error);
 

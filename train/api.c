@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/threads.h"
-#include "generate/manifest.h"
 #include "generate/merge_model.h"
 #include "generate/responder.h"
 #include "train/run.h"
@@ -175,32 +174,13 @@ static bool ends_in_gguf(const char *path)
     return n > 5 && strcmp(path + n - 5, ".gguf") == 0;
 }
 
-/* With manifest and card, as `lorikeet merge` writes them. */
-static lrk_status merge(const lrk_weights *base, const lrk_adapter *a, const char *adapter, lrk_merge_options *o,
-                        lrk_err *err)
-{
-    lrk_merge_report report;
-    lrk_manifest_text text = {0};
-    lrk_json *from, *manifest = NULL;
-    LRK_TRY(lrk_manifest_load(&from, adapter, err));
-    lrk_status status = lrk_manifest_new(&manifest, o->gguf ? "merged GGUF model" : "merged model", base, a, from, err);
-    if (status == LRK_OK) status = lrk_manifest_print(manifest, &text, err);
-    o->extra = text.file;
-    o->n_extra = 2;
-    o->origin = &text.origin;
-    if (status == LRK_OK) status = lrk_merge_model(base, a, o, &report, err);
-    lrk_manifest_text_free(&text);
-    lrk_json_free(manifest);
-    lrk_json_free(from);
-    return status;
-}
-
 int lorikeet_merge(const char *base, const char *adapter, const char *out, const char *type,
                    lorikeet_error *error)
 {
     lrk_err err = {0};
     lrk_weights *w = NULL;
     lrk_adapter a = {0};
+    lrk_merge_report report;
     lrk_merge_options o = {.out = out, .gguf = ends_in_gguf(out)};
     char known[256];
     lrk_status status = LRK_OK;
@@ -213,7 +193,8 @@ int lorikeet_merge(const char *base, const char *adapter, const char *out, const
     if (status == LRK_OK) status = lrk_weights_open(&w, base, &err);
     if (status == LRK_OK) status = lrk_adapter_load(&a, adapter, &err);
     if (status == LRK_OK) status = lrk_adapter_fit(&a, w, false, &err);
-    if (status == LRK_OK) status = merge(w, &a, adapter, &o, &err);
+    const lrk_merge_request request = {.adapter = adapter};
+    if (status == LRK_OK) status = lrk_merge_described(w, &a, &request, &o, &report, &err);
     lrk_adapter_free(&a);
     lrk_weights_close(w);
     return finish(status, &err, error);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -70,12 +72,48 @@ static void a_merge_has_its_manifest(void **state)
     (void)remove("unit_api.gguf");
 }
 
+/* Whether a file has this text somewhere. */
+static bool has_text(const char *path, const char *wanted)
+{
+    char text[4096];
+    FILE *f = fopen(path, "rb");
+    if (!f) fail_msg("%s is not there", path);
+    const size_t n = fread(text, 1, sizeof text, f);
+    fclose(f);
+    return memmem(text, n, wanted, strlen(wanted)) != NULL;
+}
+
+/* What was trained with a template is asked with it: the one beside the adapter goes along, as with the command. */
+static void a_merge_takes_the_adapters_template(void **state)
+{
+    (void)state;
+    static const char template[] = "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}";
+    static const char *const files[] = {"adapter_config.json", "adapter_model.safetensors"};
+    lorikeet_error error = {0};
+    assert_int_equal(system("rm -rf unit_api_adapter unit_api_merged"), 0);
+    assert_int_equal(mkdir("unit_api_adapter", 0777), 0);
+    for (size_t i = 0; i < 2; i++) {
+        char from[1024], to[64];
+        snprintf(from, sizeof from, MODEL "/adapter/%s", files[i]);
+        snprintf(to, sizeof to, "unit_api_adapter/%s", files[i]);
+        assert_int_equal(symlink(from, to), 0);
+    }
+    FILE *f = fopen("unit_api_adapter/chat_template.jinja", "w");
+    assert_non_null(f);
+    assert_true(fputs(template, f) >= 0);
+    fclose(f);
+    if (lorikeet_merge(MODEL, "unit_api_adapter", "unit_api_merged", NULL, &error) != 0) fail_msg("%s", error.text);
+    assert_true(has_text("unit_api_merged/chat_template.jinja", template));
+    assert_int_equal(system("rm -rf unit_api_adapter unit_api_merged"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_answers),
         cmocka_unit_test(errors_carry_code_and_text),
         cmocka_unit_test(a_merge_has_its_manifest),
+        cmocka_unit_test(a_merge_takes_the_adapters_template),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
