@@ -30,11 +30,6 @@ static lrk_status out_path(lrk_merge_job *job, const char *name, const char **pa
     return lrk_merge_made(job, *path, err);
 }
 
-static lrk_status to_file(void *ctx, const void *data, size_t n, lrk_err *err)
-{
-    return lrk_st_write(ctx, data, n, err);
-}
-
 /* Reads the file back and holds every tensor of it against the base. */
 static lrk_status verify(const lrk_merge_job *job, const char *path, lrk_err *err)
 {
@@ -63,8 +58,7 @@ static lrk_status write_shard(lrk_merge_job *job, size_t first, size_t last, con
         LRK_TRY_GOTO(status, done, lrk_st_declare(w, job->item[i].name, &job->item[i].out, err));
     LRK_TRY_GOTO(status, done, lrk_st_begin(w, path, err));
     for (const char *next; (next = lrk_st_next(w));)
-        LRK_TRY_GOTO(status, done,
-                     lrk_merge_stream(job, lrk_merge_item_find(job, next), to_file, w, err));
+        LRK_TRY_GOTO(status, done, lrk_merge_to_safetensors(job, lrk_merge_item_find(job, next), w, err));
     LRK_TRY_GOTO(status, done, lrk_st_commit(w, err));
     status = verify(job, path, err);
     job->report->files++;

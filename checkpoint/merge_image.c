@@ -229,11 +229,6 @@ static lrk_status plan(image_job *job, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status to_file(void *ctx, const void *data, size_t n, lrk_err *err)
-{
-    return lrk_st_write(ctx, data, n, err);
-}
-
 /* Stays as it is, byte by byte. */
 static bool carried(const lrk_merge_item *item)
 {
@@ -269,7 +264,7 @@ static lrk_status write_file(image_job *job, lrk_st_writer *w, lrk_err *err)
         if (carried(item))
             LRK_TRY(lrk_st_write(w, item->src.data, lrk_bytes(&item->src), err));
         else
-            LRK_TRY(lrk_merge_stream(&job->merge, item, to_file, w, err));
+            LRK_TRY(lrk_merge_to_safetensors(&job->merge, item, w, err));
     }
     return lrk_st_commit(w, err);
 }

@@ -246,6 +246,16 @@ lrk_status lrk_merge_stream(lrk_merge_job *job, const lrk_merge_item *item, lrk_
     return LRK_OK;
 }
 
+static lrk_status to_safetensors(void *ctx, const void *data, size_t n, lrk_err *err)
+{
+    return lrk_st_write(ctx, data, n, err);
+}
+
+lrk_status lrk_merge_to_safetensors(lrk_merge_job *job, const lrk_merge_item *item, lrk_st_writer *w, lrk_err *err)
+{
+    return lrk_merge_stream(job, item, to_safetensors, w, err);
+}
+
 typedef struct comparison {
     const unsigned char *written;
     bool differs, strays; /* strays: in a row that the adapter does not replace */

@@ -54,6 +54,8 @@ typedef struct lrk_merge_job {
 /* Computes the rows of the output in order and hands them over, panel after panel. */
 lrk_status lrk_merge_stream(lrk_merge_job *job, const lrk_merge_item *item, lrk_sink sink,
                             void *ctx, lrk_err *err);
+/* The same into the tensor of w that comes next. */
+lrk_status lrk_merge_to_safetensors(lrk_merge_job *job, const lrk_merge_item *item, lrk_st_writer *w, lrk_err *err);
 
 /* Holds what was written against the base alone: LRK_ENUMERIC where a targeted tensor did not
  * change, or another one did. How far it changed goes into the report. */
