@@ -164,7 +164,8 @@ static lrk_status list_files(lrk_weights *w, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status open_directory(lrk_weights *w, lrk_err *err)
+/* check: of the configuration, or NULL */
+static lrk_status open_directory(lrk_weights *w, lrk_config_check check, lrk_err *err)
 {
     const char *config;
     w->kind = LRK_WEIGHTS_HF;
@@ -176,6 +177,7 @@ static lrk_status open_directory(lrk_weights *w, lrk_err *err)
     LRK_TRY(lrk_json_load(&w->config, config, MAX_CONFIG, err));
     LRK_REQUIRE(err, lrk_json_is(w->config, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object",
                 config);
+    if (check) LRK_TRY(check(w->config, w->path, err));
     LRK_TRY(open_files(w, err));
     return list_files(w, err);
 }
@@ -238,6 +240,11 @@ static lrk_status drop_tied_head(lrk_weights *w, lrk_err *err)
 
 lrk_status lrk_weights_open(lrk_weights **out, const char *path, lrk_err *err)
 {
+    return lrk_weights_open_known(out, path, NULL, err);
+}
+
+lrk_status lrk_weights_open_known(lrk_weights **out, const char *path, lrk_config_check check, lrk_err *err)
+{
     lrk_weights *w = lrk_heap_alloc(1, sizeof *w);
     LRK_REQUIRE(err, w, LRK_ENOMEM, "memory: no room for a model");
     lrk_status status;
@@ -247,7 +254,7 @@ lrk_status lrk_weights_open(lrk_weights **out, const char *path, lrk_err *err)
         status = lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
         goto fail;
     }
-    LRK_TRY_GOTO(status, fail, lrk_is_dir(path) ? open_directory(w, err) : open_gguf(w, err));
+    LRK_TRY_GOTO(status, fail, lrk_is_dir(path) ? open_directory(w, check, err) : open_gguf(w, err));
     LRK_TRY_GOTO(status, fail, sort_tensors(w, err));
     LRK_TRY_GOTO(status, fail, drop_tied_head(w, err));
     *out = w;

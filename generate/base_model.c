@@ -1,11 +1,9 @@
 /* generate/base_model.c -- opens a base model. */
 #include "generate/base_model.h"
 
-#include "base/file.h"
-
 #include <string.h>
 
-enum { MAX_CONFIG = 1 << 20, MAX_ROWS = 1 << 20 };
+enum { MAX_ROWS = 1 << 20 };
 
 /* The divisors of frequencies that a GGUF file holds as a tensor. */
 static lrk_status read_divisors(lrk_base_model *b, const char *name, size_t which, lrk_err *err)
@@ -23,26 +21,15 @@ static lrk_status read_divisors(lrk_base_model *b, const char *name, size_t whic
 }
 
 /* What is not known is refused before weights are looked for, which nobody would convert in vain then. */
-static lrk_status check_config(const char *path, lrk_err *err)
+static lrk_status check_config(const lrk_json *config, const char *path, lrk_err *err)
 {
-    lrk_arena a = lrk_arena_growing("path");
-    const char *file = lrk_path_join(&a, path, "config.json");
-    lrk_json *config = NULL;
     lrk_decoder d;
-    lrk_status s = file ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
-    if (s == LRK_OK && lrk_is_file(file)) {
-        s = lrk_json_load(&config, file, MAX_CONFIG, err);
-        if (lrk_json_is(config, LRK_JSON_OBJECT)) s = lrk_decoder_read(&d, config, path, err);
-    }
-    lrk_json_free(config);
-    lrk_arena_free(&a);
-    return s;
+    return lrk_decoder_read(&d, config, path, err);
 }
 
 static lrk_status open_base(lrk_base_model *b, lrk_err *err)
 {
-    if (lrk_is_dir(b->path)) LRK_TRY(check_config(b->path, err));
-    LRK_TRY(lrk_weights_open(&b->weights, b->path, err));
+    LRK_TRY(lrk_weights_open_known(&b->weights, b->path, check_config, err));
     LRK_TRY(lrk_weights_align(b->weights, err));
     LRK_TRY(lrk_decoder_read(&b->decoder, lrk_weights_config(b->weights), b->path, err));
     b->decoder.interleaved = lrk_weights_permuted_qk(b->weights);
