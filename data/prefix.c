@@ -24,6 +24,19 @@ size_t lrk_untrained_prefix(const uint8_t *mask, size_t n)
     return first ? first - 1 : 0;
 }
 
+void lrk_shared_add(lrk_shared *b, const uint32_t *ids, size_t most)
+{
+    if (!b->sequences++)
+        *b = (lrk_shared){.ids = ids, .n = most, .sequences = 1};
+    else
+        b->n = lrk_common_tokens(b->ids, b->n, ids, most);
+}
+
+size_t lrk_shared_tokens(const lrk_shared *b)
+{
+    return b->sequences > 1 && b->n >= LRK_PREFIX_PIECE ? b->n : 0;
+}
+
 /* A parent comes before its children; node 0 is the empty beginning. */
 typedef struct node {
     uint32_t parent, depth; /* depth: pieces up to its end */

@@ -23,6 +23,17 @@ size_t lrk_common_tokens(const uint32_t *a, size_t n_a, const uint32_t *b, size_
 /* How many tokens of a row may be shared: those before the one that predicts the first that is trained. */
 size_t lrk_untrained_prefix(const uint8_t *mask, size_t n);
 
+/* What all of some sequences begin with, which are added one by one to a zeroed one. The first stays the caller's. */
+typedef struct lrk_shared {
+    const uint32_t *ids;
+    size_t n, sequences;
+} lrk_shared;
+
+/* most: how many of its first tokens may be shared. */
+void lrk_shared_add(lrk_shared *b, const uint32_t *ids, size_t most);
+/* How long it is; 0 where it is of one sequence alone, or shorter than LRK_PREFIX_PIECE and so not worth sharing. */
+size_t lrk_shared_tokens(const lrk_shared *b);
+
 typedef struct lrk_prefixes lrk_prefixes;
 
 /* Rows have numbers below n_rows. A row that is never added shares nothing. */

@@ -79,11 +79,10 @@ static bool turns_long(const lrk_scheduler *s, size_t tokens)
 static size_t shared_by_all(const lrk_scheduler *s)
 {
     const lrk_engine_options *o = &s->e->options;
-    if (s->n < 2 || o->cache_slots == s->slots || o->decoder.rope.kind == LRK_ROPE_LONGROPE) return 0;
-    size_t shared = s->prompts[0].n - 1;
-    for (size_t i = 1; i < s->n; i++)
-        shared = lrk_common_tokens(s->prompts[0].ids, shared, s->prompts[i].ids, s->prompts[i].n - 1);
-    return shared >= LRK_PREFIX_PIECE ? shared : 0;
+    lrk_shared all = {0};
+    if (o->cache_slots == s->slots || o->decoder.rope.kind == LRK_ROPE_LONGROPE) return 0;
+    for (size_t i = 0; i < s->n; i++) lrk_shared_add(&all, s->prompts[i].ids, s->prompts[i].n - 1);
+    return lrk_shared_tokens(&all);
 }
 
 static int32_t first_row(const lrk_scheduler *s, size_t slot)
@@ -125,6 +124,13 @@ static void enter(lrk_scheduler *s, size_t slot, size_t room)
     s->row_slot[s->n_rows++] = slot;
 }
 
+/* Moves on to the next prompt that has no answer yet; false where there is none. */
+static bool find_next(lrk_scheduler *s)
+{
+    while (s->next < s->n && s->g->known && s->g->known(s->g->ctx, s->next)) s->next++;
+    return s->next < s->n;
+}
+
 static void fill_run(lrk_scheduler *s)
 {
     const lrk_engine_options *o = &s->e->options;
@@ -132,8 +138,7 @@ static void fill_run(lrk_scheduler *s)
     size_t busy = 0;
     bool any = false, kind = false;
     for (size_t i = 0; i < s->slots; i++) {
-        while (!s->slot[i].busy && s->next < s->n && s->g->known && s->g->known(s->g->ctx, s->next)) s->next++;
-        if (!s->slot[i].busy && s->next < s->n)
+        if (!s->slot[i].busy && find_next(s))
             s->slot[i] = (lrk_slot_state){.busy = true, .sequence = s->next++,
                                           .entered = s->shared,
                                           .token = s->slot[i].token};
@@ -216,6 +221,7 @@ static lrk_status compute_shared(lrk_scheduler *s, lrk_err *err)
 static lrk_status run_all(lrk_scheduler *s, lrk_err *err)
 {
     const lrk_tensor *logits;
+    if (!find_next(s)) return LRK_OK;
     LRK_TRY(compute_shared(s, err));
     for (;;) {
         fill_run(s);

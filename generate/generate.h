@@ -5,7 +5,7 @@
  * Long prompts enter in pieces. Sequences do not see each other.
  *
  * What all prompts begin with is computed once where the engine has a slot more than there are sequences at
- * a time: that slot holds it, as the parent of all sequences.
+ * a time: that slot holds it, as the parent of all sequences. Where all are known nothing is computed.
  */
 #ifndef LRK_GENERATE_GENERATE_H
 #define LRK_GENERATE_GENERATE_H

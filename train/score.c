@@ -79,11 +79,11 @@ static void add_row(lrk_run_buffers *b, const lrk_exam_row *r, size_t shared)
 static size_t shared_by_all(const lrk_scorer *c)
 {
     const lrk_exam_row *row = c->x->row;
-    if (c->x->n < 2 || c->slots < 2 || c->r->base.decoder.rope.kind == LRK_ROPE_LONGROPE) return 0;
-    size_t shared = lrk_untrained_prefix(row[0].mask, row[0].n);
-    for (size_t i = 1; i < c->x->n; i++)
-        shared = lrk_common_tokens(row[0].ids, shared, row[i].ids, lrk_untrained_prefix(row[i].mask, row[i].n));
-    return shared >= LRK_PREFIX_PIECE ? shared : 0;
+    lrk_shared all = {0};
+    if (c->slots < 2 || c->r->base.decoder.rope.kind == LRK_ROPE_LONGROPE) return 0;
+    for (size_t i = 0; i < c->x->n; i++)
+        lrk_shared_add(&all, row[i].ids, lrk_untrained_prefix(row[i].mask, row[i].n));
+    return lrk_shared_tokens(&all);
 }
 
 /* Part of a score in the journal: "base losses". */

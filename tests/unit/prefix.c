@@ -91,11 +91,34 @@ static void sorted_rows_share_the_least_between_neighbours(void **state)
     lrk_prefixes_close(p);
 }
 
+static void all_begin_as_their_pairs_do(void **state)
+{
+    (void)state;
+    uint32_t a[40], b[40], c[40];
+    for (uint32_t i = 0; i < 40; i++) a[i] = b[i] = c[i] = i;
+    b[30] = c[LRK_PREFIX_PIECE] = 99;
+    lrk_shared all = {0};
+    assert_int_equal(lrk_shared_tokens(&all), 0);
+    lrk_shared_add(&all, a, 39);
+    assert_int_equal(lrk_shared_tokens(&all), 0);
+    lrk_shared_add(&all, b, 39);
+    assert_int_equal(lrk_shared_tokens(&all), 30);
+    lrk_shared_add(&all, a, 20);
+    assert_int_equal(lrk_shared_tokens(&all), 20);
+    lrk_shared_add(&all, c, 39);
+    assert_int_equal(lrk_shared_tokens(&all), LRK_PREFIX_PIECE);
+    lrk_shared_add(&all, a, LRK_PREFIX_PIECE - 1);
+    assert_int_equal(lrk_shared_tokens(&all), 0);
+    lrk_shared_add(&all, a, 39);
+    assert_int_equal(lrk_shared_tokens(&all), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_rows_share_what_they_begin_with),
         cmocka_unit_test(sorted_rows_share_the_least_between_neighbours),
+        cmocka_unit_test(all_begin_as_their_pairs_do),
     };
     make_rows();
     return cmocka_run_group_tests(tests, NULL, NULL);
