@@ -2,6 +2,7 @@
 #include "train/new_tokens.h"
 
 #include "base/arena.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,9 @@ static lrk_status add_role(collected *c, const lrk_tokenizer *t, lrk_special rol
     LRK_REQUIRE(err, role == LRK_TOKEN_EOS || role == LRK_TOKEN_PAD, LRK_EUSAGE,
                 "special_tokens.%s: '%s' is not what the tokenizer has as that, and another one would change every text",
                 lrk_special_name(role), text);
+    if (role == LRK_TOKEN_PAD)
+        lrk_note("special_tokens.pad_token: '%s' is no token yet and becomes one, with a row that no text uses: nothing is "
+                 "padded here; without the key the vocabulary stays as it is", text);
     add(c, text, LRK_NO_ID, true, false);
     c->growth.role[role] = text;
     return LRK_OK;

@@ -230,8 +230,10 @@ static lrk_status open_text(lrk_session *s, lrk_err *err)
                 "cannot grow",
                 r->lora_model_dir);
     const size_t stored = s->base.decoder.vocabulary, n = lrk_tokenizer_size(s->text.tokenizer);
-    if (n > stored) lrk_note("%zu tokens are new; the embedding of %s grows from %zu to %zu rows", s->new_tokens.rows.n,
-                             r->base_model, stored, n);
+    const size_t new = s->new_tokens.rows.n;
+    if (n > stored)
+        lrk_note("%zu token%s new; the embedding of %s grows from %zu to %zu rows", new, new == 1 ? " is" : "s are",
+                 r->base_model, stored, n);
     return lrk_base_grow(&s->base, n, err);
 }
 

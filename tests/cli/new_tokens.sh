@@ -21,6 +21,8 @@ ids() { "$LORIKEET" tokenize --model "$1" --texts texts.json --no-special; }
 
 expect_exit 0 "$LORIKEET" plan recipe.yaml
 grep -q '2 tokens are new; the embedding of .* grows from 384 to 386 rows' err || fail "plan: $(cat err)"
+expect_exit 0 "$LORIKEET" plan recipe.yaml 'tokens=[]' 'special_tokens={pad_token: "<padding>"}'
+grep -q "'<padding>' is no token yet and becomes one" err && grep -q '1 token is new' err || fail "padding: $(cat err)"
 
 train directory export.merged=true 'export.gguf=[f32]'
 [ "$(indices directory/adapter)" = '"trainable_token_indices":{"embed_tokens":[384,385],"lm_head":[384,385]' ] ||
