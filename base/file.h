@@ -75,6 +75,8 @@ lrk_status lrk_dir_is_empty(const char *path, bool *empty, lrk_err *err);
 /* Whether that is the name of a writer's temporary file, and of one whose process is no more. */
 bool lrk_is_temporary(const char *name, bool *left_behind);
 lrk_status lrk_remove(const char *path, lrk_err *err);     /* or an empty directory; missing is fine */
+/* The files of a directory that are there and can be removed. Asks for no memory: there may be none left. */
+void lrk_remove_files(const char *directory, const char *const *name, size_t n);
 lrk_status lrk_rename(const char *from, const char *to, lrk_err *err); /* + sync of the directory */
 
 /* Bytes free for this user in the file system of a path, or of the nearest folder above it that is there; 0

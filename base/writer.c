@@ -255,3 +255,12 @@ lrk_status lrk_remove(const char *path, lrk_err *err)
                 strerror(errno));
     return LRK_OK;
 }
+
+void lrk_remove_files(const char *directory, const char *const *name, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char path[PATH_MAX];
+        const int length = snprintf(path, sizeof path, "%s/%s", directory, name[i]);
+        if (length > 0 && (size_t)length < sizeof path) (void)lrk_remove(path, NULL);
+    }
+}

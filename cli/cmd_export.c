@@ -50,13 +50,8 @@ static lrk_status save_peft(const request *q, const lrk_adapter *a, const lrk_we
     if (status == LRK_OK) status = lrk_manifest_describe(q->peft, "PEFT adapter", base, a, q->manifest, err);
     if (status == LRK_OK || !lrk_is_dir(q->peft)) return status;
     lrk_text_files_remove(q->peft);
-    lrk_arena paths = lrk_arena_growing("adapter paths");
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const char *path = lrk_path_join(&paths, q->peft, files[i]);
-        if (path) (void)lrk_remove(path, NULL);
-    }
+    lrk_remove_files(q->peft, files, sizeof files / sizeof *files);
     if (made) (void)lrk_remove(q->peft, NULL);
-    lrk_arena_free(&paths);
     return status;
 }
 

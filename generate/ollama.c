@@ -233,11 +233,6 @@ void lrk_ollama_remove(const char *directory)
 {
     static const char *const files[] = {LRK_OLLAMA_MODEL, "base.gguf", "adapter.gguf", LRK_MODELFILE,
                                         LRK_MANIFEST, LRK_MODEL_CARD};
-    lrk_arena a = lrk_arena_growing("bundle");
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const char *path = lrk_path_join(&a, directory, files[i]);
-        if (path) (void)lrk_remove(path, NULL);
-    }
+    lrk_remove_files(directory, files, sizeof files / sizeof *files);
     (void)lrk_remove(directory, NULL);
-    lrk_arena_free(&a);
 }

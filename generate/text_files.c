@@ -211,12 +211,7 @@ lrk_status lrk_text_files_copy(const char *from, const char *to, lrk_err *err)
 
 void lrk_text_files_remove(const char *directory)
 {
-    lrk_arena a = lrk_arena_growing("tokenizer files");
-    for (size_t i = 0; i < LRK_TEXT_FILES; i++) {
-        const char *path = lrk_path_join(&a, directory, names[i]);
-        if (path) (void)lrk_remove(path, NULL);
-    }
-    lrk_arena_free(&a);
+    lrk_remove_files(directory, names, LRK_TEXT_FILES);
 }
 
 /* Whether a token of y has another text in x, or none. */

@@ -61,6 +61,20 @@ generate_fine() {
     rm answers.jsonl
 }
 
+# The base, an adapter and a Modelfile: all or nothing.
+bundle_run() {
+    rm -rf bundle
+    "$LORIKEET" export --adapter "$G/llama/adapter" --base "$G/llama_gguf_f32/model.gguf" --any-base \
+        --chat-template chatml --ollama bundle
+}
+bundle_failed() { [ ! -e bundle ] || fail "$1: left $(ls bundle)"; }
+bundle_fine() { diff -rq bundle bundled >&2 || fail "$1: fine, and another bundle"; }
+
+# A conversation whose thinking is taken out. (Without memory for the row's source the data set is named.)
+show_run() { "$LORIKEET" data show thinking.h5 --model "$G/llama" --chat-template chatml --thinking-blocks strip; }
+show_failed() { [ ! -s out ] || fail "$1: failed and printed something"; }
+show_fine() { cmp -s <(sed '1s/[^,]*//' out) shown || fail "$1: fine, and another text"; }
+
 # Starts after step 1, whose checkpoint must survive everything: resuming gives the bytes of `whole`.
 train_run() { "$LORIKEET" train recipe.yaml --resume --quiet; }
 train_failed() {
@@ -95,30 +109,38 @@ try() {
     "$1_failed" "$1, $2"
 }
 
-# sweep COMMAND K: one kind after the other, the number grows by a K-th; three in a row that change
-# nothing end it
+# sweep COMMAND K [KIND...]: one kind after the other (KIND+: from there on), the number grows by a K-th; three in a row
+# that change nothing end it
 sweep() {
-    local kind mode n fine failures
-    for kind in open read write sync rename alloc; do
-        for mode in '' +; do
-            [ "$mode$kind" != +read ] && [ "$mode$kind" != +sync ] && [ "$mode$kind" != +rename ] || continue
-            n=1 fine=0 failures=0
-            while [ "$fine" -lt 3 ] && [ "$n" -lt 20000 ]; do
-                if try "$1" "$kind:$n$mode"; then
-                    failures=$((failures + 1)) fine=0
-                else
-                    fine=$((fine + 1))
-                fi
-                if [ "$n" -lt 6 ]; then n=$((n + 1)); else n=$((n + n / $2)); fi
-            done
-            echo "$1: $kind$mode: $failures failures, up to number $n"
-            [ "$failures" -ge 1 ] || fail "$1: no $kind failed; is LRK_FAULTS built in?"
+    local command=$1 part=$2 kind mode n fine failures
+    shift 2
+    [ $# -gt 0 ] || set -- open open+ read write write+ sync rename alloc alloc+
+    for kind; do
+        mode=${kind##*[a-z]} kind=${kind%+} n=1 fine=0 failures=0
+        while [ "$fine" -lt 3 ] && [ "$n" -lt 20000 ]; do
+            if try "$command" "$kind:$n$mode"; then
+                failures=$((failures + 1)) fine=0
+            else
+                fine=$((fine + 1))
+            fi
+            if [ "$n" -lt 6 ]; then n=$((n + 1)); else n=$((n + n / part)); fi
         done
+        echo "$command: $kind$mode: $failures failures, up to number $n"
+        [ "$failures" -ge 1 ] || fail "$command: no $kind failed; is LRK_FAULTS built in?"
     done
 }
 
 expect_exit 0 import_run
 cp rows.h5 before.h5
+expect_exit 0 bundle_run
+mv bundle bundled
+cat >thinking.jsonl <<'JSON'
+{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "<think>why</think>b"}, {"role": "user", "content": "c"}, {"role": "assistant", "reasoning_content": "why", "content": "d"}]}
+JSON
+expect_exit 0 "$LORIKEET" data import thinking.jsonl --out thinking.h5
+expect_exit 0 show_run
+! grep -q why out || fail "thinking is left: $(cat out)"
+sed '1s/[^,]*//' out >shown
 expect_exit 0 generate_run
 mv answers.jsonl good.jsonl
 expect_exit 0 "$LORIKEET" train recipe.yaml --quiet # under the same name: GGUF files hold the recipe
@@ -140,3 +162,18 @@ sweep import 3
 sweep plan 2
 sweep generate 2
 sweep train 2
+sweep bundle 1 write alloc alloc+
+
+# Every second allocation of the row, those before it in strides: they are swept elsewhere.
+n=1 fine=0 failures=0
+while [ "$fine" -lt 3 ]; do
+    if ! try show "alloc:$n"; then
+        fine=$((fine + 1)) n=$((n + 1))
+    elif grep -q 'thinking.jsonl:1: ' err; then
+        failures=$((failures + 1)) fine=0 n=$((n + 2))
+    else
+        fine=0 n=$((n + 8))
+    fi
+done
+echo "show: alloc: $failures failures in the row, up to number $n"
+[ "$failures" -ge 10 ] || fail "only $failures allocations of a row failed"
