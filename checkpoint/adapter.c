@@ -2,6 +2,7 @@
 #include "checkpoint/adapter_tokens.h"
 
 #include "base/quant.h"
+#include "checkpoint/text_part.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,10 +76,13 @@ bool lrk_adapter_names_parameter(const lrk_adapter *a, const char *path)
 /* Whether target_modules or target_parameters allows the module; a pattern is not evaluated. */
 static bool targeted(const lrk_adapter *a, const char *path)
 {
-    char weight[LRK_ST_MAX_NAME + sizeof ".weight"];
+    char weight[LRK_ST_MAX_NAME + sizeof ".weight"], stored[LRK_NAME_MAX], first[LRK_NAME_MAX];
     if (!a->target && !a->n_parameters) return true;
     snprintf(weight, sizeof weight, "%s.weight", path);
-    return a->target_pattern || among(path, a->target, a->n_targets) ||
+    lrk_adapter_stored_path(a, path, stored);
+    lrk_text_part_stored(path, LRK_TEXT_FIRST, first);
+    return a->target_pattern || among(stored, a->target, a->n_targets) ||
+           (a->part && among(first, a->target, a->n_targets)) || among(path, a->target, a->n_targets) ||
            among(weight, a->parameter, a->n_parameters);
 }
 
@@ -224,8 +228,9 @@ static int by_path(const void *x, const void *y)
     return strcmp(((const lrk_adapter_module *)x)->path, ((const lrk_adapter_module *)y)->path);
 }
 
-static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err *err)
+static lrk_status read_tensors(lrk_adapter *a, lrk_safetensors *s, lrk_err *err)
 {
+    LRK_TRY(lrk_text_part_adapter(a, s, err));
     LRK_TRY(lrk_alloc(&a->arena, s->n, sizeof *a->module, "adapter modules", &a->module, err));
     LRK_TRY(lrk_alloc(&a->arena, s->n, sizeof *a->stack, "adapter modules", &a->stack, err));
     size_t second = 0, magnitudes = 0;
@@ -233,6 +238,7 @@ static lrk_status read_tensors(lrk_adapter *a, const lrk_safetensors *s, lrk_err
     for (size_t i = 0; i < s->n; i++) {
         const char *path;
         const lrk_st_entry *e = &s->entry[i];
+        if (a->part && lrk_text_part_is_beside(e->name)) continue;
         LRK_TRY(module_path(a, e->name, suffix_a, &path, err));
         if (path) {
             LRK_TRY(stack_path(a, s, path, parameter) ? read_stack(a, s, e, path, parameter, err)

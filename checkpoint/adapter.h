@@ -86,6 +86,9 @@ typedef struct lrk_adapter {
     size_t rank;
     double alpha, dropout;
     bool rslora, dora;
+    bool part;         /* of the language model inside a model of images and text: paths are those of its own class here,
+                          and those of that model in the file (text_part.h); its target_modules are written as the paths
+                          of all modules, for a last name may be that of a layer for images too */
     const char *begun; /* init_lora_weights "pissa" or "olora": for a base that lacks the part these take out of it,
                           and not for the one that is there before lrk_adapter_fit (generate/); else NULL */
     const char *const *target; /* target_modules as a list, or NULL when it is a pattern */
@@ -122,6 +125,8 @@ lrk_status lrk_adapter_parse(lrk_adapter *a, const char *config, size_t n, const
 /* The configuration alone: everything but modules and notes. */
 lrk_status lrk_adapter_parse_config(lrk_adapter *a, const char *text, size_t n, const char *where,
                                     lrk_err *err);
+/* A path of the adapter as its file has it. */
+void lrk_adapter_stored_path(const lrk_adapter *a, const char *path, char out[LRK_NAME_MAX]);
 /* Rank and alpha of a module after rank_pattern and alpha_pattern of a->config. */
 lrk_status lrk_adapter_of_module(const lrk_adapter *a, const char *path, size_t *rank,
                                  double *alpha, lrk_err *err);

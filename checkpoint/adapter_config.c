@@ -3,8 +3,10 @@
 
 #include "base/module_key.h"
 #include "base/text.h"
+#include "checkpoint/text_part.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_RANK = 65536, MAX_TARGETS = 4096 };
@@ -229,13 +231,26 @@ static lrk_status by_pattern(const lrk_json *root, const char *name, const char 
     return LRK_OK;
 }
 
+void lrk_adapter_stored_path(const lrk_adapter *a, const char *path, char out[LRK_NAME_MAX])
+{
+    if (a->part)
+        lrk_text_part_stored(path, LRK_TEXT_BELOW_MODEL, out);
+    else
+        snprintf(out, LRK_NAME_MAX, "%s", path);
+}
+
 lrk_status lrk_adapter_of_module(const lrk_adapter *a, const char *path, size_t *rank,
                                  double *alpha, lrk_err *err)
 {
     double r = (double)a->rank;
+    char stored[2][LRK_NAME_MAX];
     *alpha = a->alpha;
-    LRK_TRY(by_pattern(a->config, "rank_pattern", path, &r, err));
-    LRK_TRY(by_pattern(a->config, "alpha_pattern", path, alpha, err));
+    lrk_adapter_stored_path(a, path, stored[0]);
+    lrk_text_part_stored(path, LRK_TEXT_FIRST, stored[1]); /* as earlier versions of PEFT had it */
+    for (int k = 0; k < (a->part ? 2 : 1); k++) {
+        LRK_TRY(by_pattern(a->config, "rank_pattern", stored[k], &r, err));
+        LRK_TRY(by_pattern(a->config, "alpha_pattern", stored[k], alpha, err));
+    }
     LRK_REQUIRE(err, r == floor(r) && r >= 1 && r <= MAX_RANK, LRK_EINPUT,
                 "%s: rank_pattern: %g is no rank", LRK_ADAPTER_CONFIG, r);
     *rank = (size_t)r;

@@ -224,6 +224,7 @@ static lrk_status read_file(source *s, lrk_err *err)
     bool own;
     LRK_TRY(check_kind(s, err));
     LRK_TRY(own_config(s, &own, err));
+    s->a->part = lrk_weights_outer(s->base) != NULL;
     if (!own) LRK_TRY(guess_config(s, err));
     LRK_TRY(take_room(s, err));
     size_t first = 0, second = 0;

@@ -1,5 +1,6 @@
 /* checkpoint/adapter_write.c -- an adapter as PEFT writes it. */
 #include "checkpoint/adapter_tokens.h"
+#include "checkpoint/text_part.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,9 +24,27 @@ static lrk_status put_names(lrk_json *root, const char *key, const char *const *
     return LRK_OK;
 }
 
+/* Every module by its path. */
+static lrk_status put_paths(const lrk_adapter *a, lrk_json *root, lrk_err *err)
+{
+    lrk_arena arena = lrk_arena_growing("target modules");
+    const char **list;
+    lrk_status status = lrk_alloc(&arena, a->n, sizeof *list, "target_modules", &list, err);
+    for (size_t i = 0; status == LRK_OK && i < a->n; i++) {
+        char stored[LRK_NAME_MAX];
+        lrk_adapter_stored_path(a, a->module[i].path, stored);
+        list[i] = lrk_strdup(&arena, stored);
+        if (!list[i]) status = lrk_fail(err, LRK_ENOMEM, "memory: no room for target_modules");
+    }
+    if (status == LRK_OK) status = put_names(root, "target_modules", list, a->n, err);
+    lrk_arena_free(&arena);
+    return status;
+}
+
 static lrk_status put_targets(const lrk_adapter *a, lrk_json *root, lrk_err *err)
 {
     if (a->n_parameters) LRK_TRY(put_names(root, "target_parameters", a->parameter, a->n_parameters, err));
+    if (a->part) return put_paths(a, root, err);
     if (a->target) return put_names(root, "target_modules", a->target, a->n_targets, err);
     lrk_json_set(root, "target_modules", lrk_json_c_string(a->target_pattern));
     return LRK_OK;
@@ -49,10 +68,11 @@ static lrk_status put_patterns(const lrk_adapter *a, lrk_json *root, lrk_err *er
     lrk_json_set(root, "alpha_pattern", alphas);
     for (size_t i = 0; i < a->n; i++) {
         const lrk_adapter_module *m = &a->module[i];
+        char path[LRK_NAME_MAX];
         if (m->stacked) continue;
-        if (m->a.dim[0] != a->rank)
-            lrk_json_set(ranks, m->path, lrk_json_new_integer((int64_t)m->a.dim[0]));
-        if (m->alpha != a->alpha) LRK_TRY(put_alpha(alphas, m->path, m->alpha, err));
+        lrk_adapter_stored_path(a, m->path, path);
+        if (m->a.dim[0] != a->rank) lrk_json_set(ranks, path, lrk_json_new_integer((int64_t)m->a.dim[0]));
+        if (m->alpha != a->alpha) LRK_TRY(put_alpha(alphas, path, m->alpha, err));
     }
     for (size_t i = 0; i < a->n_stacks; i++) {
         const lrk_adapter_stack *s = &a->stack[i];
@@ -87,7 +107,8 @@ static lrk_status put_config(const lrk_adapter *a, lrk_json *root, lrk_err *err)
     if (a->tied) lrk_json_set(root, "ensure_weight_tying", lrk_json_new_bool(true));
     lrk_json_set(root, "layers_to_transform", lrk_json_new_null());
     lrk_json_set(root, "layers_pattern", lrk_json_new_null());
-    for (void *i = lrk_json_begin(a->given); i; i = lrk_json_next(a->given, i))
+    /* of a part they are said by the modules' own paths */
+    for (void *i = a->part ? NULL : lrk_json_begin(a->given); i; i = lrk_json_next(a->given, i))
         lrk_json_set(root, lrk_json_key(i, NULL), lrk_json_ref((lrk_json *)(uintptr_t)lrk_json_value(i)));
     return LRK_OK;
 }
@@ -103,10 +124,12 @@ lrk_status lrk_adapter_config_text(const lrk_adapter *a, lrk_buf *b, lrk_err *er
     return lrk_buf_check(b, err);
 }
 
-static lrk_status declare_one(lrk_st_writer *w, const char *path, const char *ending, const lrk_tensor *t,
+static lrk_status declare_one(const lrk_adapter *a, lrk_st_writer *w, const char *here, const char *ending, const lrk_tensor *t,
                               lrk_err *err)
 {
     lrk_buf name = {0};
+    char path[LRK_NAME_MAX];
+    lrk_adapter_stored_path(a, here, path);
     lrk_buf_printf(&name, "base_model.model.%s%s", path, ending);
     lrk_status status = lrk_buf_check(&name, err);
     if (status == LRK_OK && name.n >= LRK_NAME_MAX)
@@ -131,17 +154,17 @@ static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
     for (size_t i = 0; i < a->n; i++) {
         const lrk_adapter_module *m = &a->module[i];
         if (m->stacked) continue;
-        LRK_TRY(declare_one(w, m->path, ".lora_A.weight", &m->a, err));
-        LRK_TRY(declare_one(w, m->path, ".lora_B.weight", &m->b, err));
-        if (a->dora) LRK_TRY(declare_one(w, m->path, ".lora_magnitude_vector", &m->m, err));
+        LRK_TRY(declare_one(a, w, m->path, ".lora_A.weight", &m->a, err));
+        LRK_TRY(declare_one(a, w, m->path, ".lora_B.weight", &m->b, err));
+        if (a->dora) LRK_TRY(declare_one(a, w, m->path, ".lora_magnitude_vector", &m->m, err));
     }
     for (size_t i = 0; i < a->n_whole; i++)
-        LRK_TRY(declare_one(w, a->whole[i].path, whole_ending(&a->whole[i]), &a->whole[i].weight, err));
+        LRK_TRY(declare_one(a, w, a->whole[i].path, whole_ending(&a->whole[i]), &a->whole[i].weight, err));
     for (size_t i = 0; i < a->n_stacks; i++) {
         char path[LRK_NAME_MAX];
         lrk_adapter_stack_module(a, &a->stack[i], path);
-        LRK_TRY(declare_one(w, path, ".lora_A.weight", &a->stack[i].a, err));
-        LRK_TRY(declare_one(w, path, ".lora_B.weight", &a->stack[i].b, err));
+        LRK_TRY(declare_one(a, w, path, ".lora_A.weight", &a->stack[i].a, err));
+        LRK_TRY(declare_one(a, w, path, ".lora_B.weight", &a->stack[i].b, err));
     }
     return LRK_OK;
 }
@@ -149,7 +172,11 @@ static lrk_status declare(const lrk_adapter *a, lrk_st_writer *w, lrk_err *err)
 /* The writer sorts by name, as the modules' paths are sorted or not; so look up. */
 static const lrk_tensor *tensor_of(const lrk_adapter *a, const char *key)
 {
-    const char *path = key + sizeof "base_model.model." - 1, *ending = strstr(path, ".lora_");
+    const char *path = key + sizeof "base_model.model." - 1;
+    char here[LRK_NAME_MAX];
+    lrk_text_names names;
+    if (a->part && lrk_text_part_here(path, &names, here)) path = here;
+    const char *ending = strstr(path, ".lora_");
     for (size_t i = 0; !ending && i < a->n_whole; i++) {
         const size_t n = strlen(a->whole[i].path);
         if (strncmp(a->whole[i].path, path, n) == 0 && strcmp(path + n, whole_ending(&a->whole[i])) == 0)

@@ -368,6 +368,7 @@ lrk_status lrk_combine(lrk_adapter *out, const lrk_adapter *adapter, const doubl
                 "density is %g, expected above 0 and at most 1", options->density);
     out->base_model = adapter[0].base_model;
     out->revision = adapter[0].revision;
+    out->part = adapter[0].part;
     const lrk_status status = combine(&c, err);
     if (status != LRK_OK)
         lrk_adapter_free(out);

@@ -31,6 +31,7 @@ static lrk_dtype type_of(const lrk_merge_job *job, const lrk_merge_item *item,
     const bool from_gguf = lrk_weights_source(job->base) == LRK_WEIGHTS_GGUF;
     const lrk_dtype stored = item->src.dtype;
     lrk_dtype t = stored;
+    if (item->beside) return stored;
     if (o->gguf && (item->out.rank < 2 || lrk_name_is_router(item->out_name))) return LRK_F32;
     if (o->gguf && o->type)
         return lrk_file_type_choose(o->type, facts, item->out_name, value, lrk_cols(&item->out));
@@ -219,6 +220,25 @@ static lrk_status plan_item(lrk_merge_job *job, const lrk_tensor *src, lrk_err *
     return job->options->gguf ? plan_gguf(job, item, err) : LRK_OK;
 }
 
+/* What stands beside the language model goes along as it is; GGUF has the language model alone. */
+static lrk_status plan_beside(lrk_merge_job *job, lrk_err *err)
+{
+    size_t n;
+    const lrk_tensor *beside = lrk_weights_beside(job->base, &n);
+    if (!lrk_weights_outer(job->base) || job->options->gguf) return LRK_OK;
+    for (size_t i = 0; i < job->n; i++) {
+        char stored[LRK_NAME_MAX];
+        lrk_weights_stored_name(job->base, job->item[i].name, stored);
+        LRK_TRY(out_name(job, &job->item[i], stored, err));
+    }
+    for (size_t i = 0; i < n; i++) {
+        job->item[job->n++] = (lrk_merge_item){.name = beside[i].name, .out_name = beside[i].name, .src = beside[i],
+                                               .out = lrk_like(&beside[i]), .beside = true};
+        job->report->carried++;
+    }
+    return LRK_OK;
+}
+
 /* By tensor of the file, its parts in order. */
 static int by_place(const void *a, const void *b)
 {
@@ -277,8 +297,9 @@ static lrk_status plan_head(lrk_merge_job *job, size_t *wanted, lrk_err *err)
 static lrk_status plan(lrk_merge_job *job, lrk_err *err)
 {
     const size_t n = lrk_weights_count(job->base);
-    size_t wanted;
-    LRK_TRY(lrk_alloc(&job->arena, 2 * (n + 1), sizeof *job->item, "merge plan", &job->item, err));
+    size_t wanted, beside;
+    (void)lrk_weights_beside(job->base, &beside);
+    LRK_TRY(lrk_alloc(&job->arena, 2 * (n + 1) + beside, sizeof *job->item, "merge plan", &job->item, err));
     LRK_TRY(lrk_alloc(&job->arena, MAX_FILES, sizeof *job->made, "list of files", &job->made, err));
     for (size_t i = 0; i < n; i++) {
         const lrk_tensor *src = lrk_weights_at(job->base, i);
@@ -289,6 +310,7 @@ static lrk_status plan(lrk_merge_job *job, lrk_err *err)
     LRK_TRY(plan_head(job, &wanted, err));
     LRK_REQUIRE(err, job->report->merged == wanted, LRK_EINPUT,
                 "%zu modules of the adapter, but %zu tensors of the base take one", wanted, job->report->merged);
+    LRK_TRY(plan_beside(job, err));
     if (job->options->gguf) {
         qsort(job->item, job->n, sizeof *job->item, by_place);
         LRK_TRY(check_parts(job, err));

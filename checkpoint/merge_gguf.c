@@ -2,6 +2,7 @@
 #include "checkpoint/gguf_target.h"
 #include "checkpoint/merge_tensor.h"
 
+#include "base/log.h"
 #include "base/size.h"
 #include "base/text.h"
 
@@ -162,6 +163,10 @@ static lrk_status write_file(lrk_merge_job *job, lrk_gguf_writer *w, lrk_err *er
 lrk_status lrk_merge_write_gguf(lrk_merge_job *job, lrk_err *err)
 {
     lrk_gguf_writer *w = NULL;
+    size_t beside;
+    (void)lrk_weights_beside(job->base, &beside);
+    if (beside)
+        lrk_note("%s: holds the language model; the %zu tensors for images are left out", job->options->out, beside);
     LRK_TRY(lrk_gguf_create(&w, err));
     lrk_status status = write_file(job, w, err);
     lrk_gguf_writer_close(w);

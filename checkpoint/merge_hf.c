@@ -55,7 +55,7 @@ static lrk_status write_shard(lrk_merge_job *job, size_t first, size_t last, con
     LRK_TRY(out_path(job, name, &path, err));
     LRK_TRY(lrk_st_create(&w, err));
     for (size_t i = first; i < last; i++)
-        LRK_TRY_GOTO(status, done, lrk_st_declare(w, job->item[i].name, &job->item[i].out, err));
+        LRK_TRY_GOTO(status, done, lrk_st_declare(w, job->item[i].out_name, &job->item[i].out, err));
     LRK_TRY_GOTO(status, done, lrk_st_begin(w, path, err));
     for (const char *next; (next = lrk_st_next(w));)
         LRK_TRY_GOTO(status, done, lrk_merge_to_safetensors(job, lrk_merge_item_find(job, next), w, err));
@@ -103,7 +103,7 @@ static lrk_status write_weights(lrk_merge_job *job, lrk_err *err)
         snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", k, shards);
         status = write_shard(job, first, last, name, err);
         for (size_t i = first; i < last; i++)
-            lrk_json_set(map, job->item[i].name, lrk_json_c_string(name));
+            lrk_json_set(map, job->item[i].out_name, lrk_json_c_string(name));
     }
     /* last, so that a directory without it is visibly unfinished */
     if (status == LRK_OK) status = write_json(job, "model.safetensors.index.json", index, err);
@@ -169,13 +169,17 @@ static lrk_status edited_config(lrk_merge_job *job, bool converted, lrk_err *err
     const char *type = torch_name(job->item[0].out.dtype);
     lrk_json *copy = NULL;
     lrk_buf b = {0};
-    lrk_status status = lrk_json_dump(lrk_weights_config(job->base), 0, &b, err);
+    const lrk_json *outer = lrk_weights_outer(job->base), *config = lrk_weights_config(job->base);
+    lrk_status status = lrk_json_dump(outer ? outer : config, 0, &b, err);
     if (status == LRK_OK) status = lrk_json_parse(&copy, b.data, b.n, "config.json", err);
     lrk_buf_free(&b);
     if (status == LRK_OK && from_gguf) status = put_llama3(job, copy, err);
     if (status == LRK_OK) {
         const char *key = from_gguf || lrk_json_get(copy, "torch_dtype") ? "torch_dtype" : "dtype";
         if (converted) lrk_json_set(copy, key, lrk_json_c_string(type));
+        if (outer && lrk_weights_has_grown(job->base))
+            lrk_json_set(lrk_json_get(copy, "text_config"), "vocab_size",
+                         lrk_json_ref((lrk_json *)(uintptr_t)lrk_json_get(config, "vocab_size")));
         if (job->untied) lrk_json_set(copy, "tie_word_embeddings", lrk_json_new_bool(false));
         status = write_json(job, "config.json", copy, err);
     }

@@ -29,6 +29,7 @@ typedef struct lrk_merge_item {
     size_t first_row;   /* VALUES: where those of a head begin */
     bool base_permuted; /* rows of src are in GGUF's order: B's must follow */
     float shift;        /* added to every element: norms of GGUF are 1 + w */
+    bool beside;        /* not of the language model: stays as stored */
     bool may_stay;      /* as it was, where the module's B is zero */
     size_t part, parts; /* of a tensor of experts in GGUF; parts 0: a tensor of its own */
 } lrk_merge_item;

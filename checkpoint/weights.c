@@ -7,8 +7,10 @@
 #include "base/size.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "checkpoint/text_part.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_CONFIG = 1 << 20, MAX_INDEX = 16 << 20, MAX_SHARDS = 4096, SAMPLE = 4096, CHUNK = 8192 };
@@ -21,6 +23,10 @@ struct lrk_weights {
     size_t n_files;
     lrk_gguf gguf;
     lrk_json *config;
+    lrk_json *outer;       /* config.json of a model that the language model is a part of; NULL: it is all */
+    lrk_text_names called; /* then: how the files call the part */
+    lrk_tensor *beside;    /* then: the other tensors, n_beside */
+    size_t n_beside;
     lrk_tensor *tensor; /* sorted by name */
     size_t n;
     char stored_sha256[65]; /* of what was stored before it grew; "": it has not */
@@ -161,6 +167,17 @@ static lrk_status list_files(lrk_weights *w, lrk_err *err)
             w->n++;
         }
     }
+    return w->outer ? lrk_text_part_split(w->tensor, &w->n, &w->beside, &w->n_beside, &w->called, &w->arena, err) : LRK_OK;
+}
+
+/* What is read of a model of images and text is its language model. */
+static lrk_status take_part(lrk_weights *w, const char *config, lrk_err *err)
+{
+    lrk_json *text;
+    LRK_TRY(lrk_text_part_config(w->config, config, &text, err));
+    if (!text) return LRK_OK;
+    w->outer = w->config;
+    w->config = text;
     return LRK_OK;
 }
 
@@ -177,6 +194,7 @@ static lrk_status open_directory(lrk_weights *w, lrk_config_check check, lrk_err
     LRK_TRY(lrk_json_load(&w->config, config, MAX_CONFIG, err));
     LRK_REQUIRE(err, lrk_json_is(w->config, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object",
                 config);
+    LRK_TRY(take_part(w, config, err));
     if (check) LRK_TRY(check(w->config, w->path, err));
     LRK_TRY(open_files(w, err));
     return list_files(w, err);
@@ -270,6 +288,7 @@ void lrk_weights_close(lrk_weights *w)
     for (size_t f = 0; f < w->n_files; f++) lrk_st_close(&w->file[f]);
     lrk_gguf_close(&w->gguf);
     lrk_json_free(w->config);
+    lrk_json_free(w->outer);
     lrk_arena_free(&w->arena);
     lrk_heap_free(w);
 }
@@ -332,6 +351,22 @@ const lrk_gguf *lrk_weights_gguf(const lrk_weights *w)
 }
 
 const lrk_json *lrk_weights_config(const lrk_weights *w) { return w->config; }
+
+const lrk_json *lrk_weights_outer(const lrk_weights *w) { return w->outer; }
+
+void lrk_weights_stored_name(const lrk_weights *w, const char *name, char out[LRK_NAME_MAX])
+{
+    if (w->outer)
+        lrk_text_part_stored(name, w->called, out);
+    else
+        snprintf(out, LRK_NAME_MAX, "%s", name);
+}
+
+const lrk_tensor *lrk_weights_beside(const lrk_weights *w, size_t *n)
+{
+    *n = w->n_beside;
+    return w->beside;
+}
 
 size_t lrk_weights_head_dim(const lrk_weights *w)
 {

@@ -7,12 +7,14 @@
  * the kv_b_proj of latent attention, which GGUF cuts in two and turns, is put together in memory, in
  * the type of the halves where it is f32, f16 or bf16, else in f32.
  *
- * Four things differ and are exposed, not hidden:
+ * Five things differ and are exposed, not hidden:
  *   permuted_qk   the rows of q_proj and k_proj are in GGUF's order (names.h): rotary embedding
  *                 turns adjacent pairs there, halves of a head otherwise
  *   norms         GGUF has 1 + w where the arch says norm_plus_one
  *   rope_freqs    a GGUF of a Llama 3 model has no rope scaling keys but this tensor, (D/2) f32:
  *                 the divisors of the frequencies
+ *   a part        of a directory with a model of images and text the language model is seen (text_part.h); the other
+ *                 tensors stand beside it
  *   lm_head       absent where the model ties it to the embedding; a stored copy equal to the
  *                 embedding is dropped, one that differs counts, with a warning: the two are not tied
  */
@@ -60,6 +62,11 @@ const lrk_arch *lrk_weights_arch(const lrk_weights *w);
 
 /* config.json, or the same made from the metadata of a GGUF file. Belongs to w. */
 const lrk_json *lrk_weights_config(const lrk_weights *w);
+/* config.json of the model of images and text that this language model is a part of, or NULL; the name of a tensor in
+ * its files; and the tensors that are not of the part, n of them. */
+const lrk_json *lrk_weights_outer(const lrk_weights *w);
+void lrk_weights_stored_name(const lrk_weights *w, const char *name, char out[LRK_NAME_MAX]);
+const lrk_tensor *lrk_weights_beside(const lrk_weights *w, size_t *n);
 /* Rows of a head: head_dim, or hidden_size / num_attention_heads; 0 where neither is known. */
 size_t lrk_weights_head_dim(const lrk_weights *w);
 

@@ -94,7 +94,8 @@ static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
     char number[32];
     *a = (lrk_adapter){.base_model = r->base_model, .rank = r->lora_r, .alpha = r->lora_alpha,
                        .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
-                       .dora = r->peft_use_dora, .given = given(r, s->lora.begin.kind != LRK_BEGIN_PLAIN),
+                       .dora = r->peft_use_dora, .part = lrk_weights_outer(s->base.weights) != NULL,
+                       .given = given(r, s->lora.begin.kind != LRK_BEGIN_PLAIN),
                        .arena = lrk_arena_growing("adapter")};
     if (s->start.n) {
         a->rank = s->start.rank;

@@ -274,16 +274,17 @@ static lrk_status compare_module(lrk_golden *g, const lrk_engine *e, const lrk_a
                                  const lrk_projection *p, size_t part, lrk_err *err)
 {
     lrk_adapter_pair_view file;
-    char name[LRK_NAME_MAX + 64];
+    char name[LRK_NAME_MAX + 64], path[LRK_NAME_MAX];
     lrk_tensor a = p->da, b = p->db, m = p->dm;
     LRK_TRY(lrk_adapter_copies(g->a, e->options.device, p, part, &a, &b, &m, err));
     if (!lrk_adapter_find_pair(adapter, &e->model, p, part, &file)) return LRK_OK;
-    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_A.weight", file.module);
+    lrk_adapter_stored_path(adapter, file.module, path);
+    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_A.weight", path);
     LRK_TRY(compare_tensor(g, "gradients", lrk_limit_gradients, name, a.data, lrk_count(&a), true, err));
-    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_B.weight", file.module);
+    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_B.weight", path);
     LRK_TRY(compare_tensor(g, "gradients", lrk_limit_gradients, name, b.data, lrk_count(&b), true, err));
     if (!m.rank) return LRK_OK;
-    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_magnitude_vector", file.module);
+    snprintf(name, sizeof name, "grad.base_model.model.%s.lora_magnitude_vector", path);
     return compare_tensor(g, "gradients", lrk_limit_gradients, name, m.data, lrk_count(&m), true, err);
 }
 
@@ -291,7 +292,7 @@ static lrk_status compare_module(lrk_golden *g, const lrk_engine *e, const lrk_a
 static lrk_status compare_own(lrk_golden *g, const lrk_engine *e, const lrk_adapter *adapter, const lrk_whole *w,
                               lrk_err *err)
 {
-    char name[LRK_NAME_MAX];
+    char name[LRK_NAME_MAX + 64], path[LRK_NAME_MAX];
     lrk_tensor gradient = w->gradient;
     const lrk_adapter_tokens *t = &adapter->tokens[lrk_whole_named(w->path) == LRK_WHOLE_HEAD];
     LRK_TRY(lrk_adapter_whole_copy(g->a, &e->model, &gradient, err));
@@ -299,7 +300,8 @@ static lrk_status compare_own(lrk_golden *g, const lrk_engine *e, const lrk_adap
     if (w->rows.n) LRK_TRY(lrk_alloc(g->a, lrk_bytes(&file), 1, "gradient", &file.data, err));
     for (size_t i = 0; i < w->rows.n; i++)
         memcpy(lrk_row(&file, t->place[i]), lrk_row(&gradient, i), lrk_cols(&file) * sizeof(float));
-    snprintf(name, sizeof name, "grad.base_model.model.%s.%s", w->path,
+    lrk_adapter_stored_path(adapter, w->path, path);
+    snprintf(name, sizeof name, "grad.base_model.model.%s.%s", path,
              w->rows.n ? "token_adapter.trainable_tokens_delta" : "weight");
     return compare_tensor(g, "gradients", lrk_limit_gradients, name, file.data, lrk_count(&file), true, err);
 }
