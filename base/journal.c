@@ -165,6 +165,7 @@ void lrk_journal_close(lrk_journal *j, bool done)
     if (done && j->there)
         (void)lrk_remove(j->path, NULL);
     else if (j->there)
-        lrk_note("%s: %zu finished pieces are kept; the same command goes on from there", j->path, j->n + j->added);
+        lrk_note("%s: %zu finished piece%s kept; the same command goes on from there", j->path, j->n + j->added,
+                 j->n + j->added == 1 ? " is" : "s are");
     release(j);
 }

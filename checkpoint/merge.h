@@ -39,6 +39,7 @@ typedef struct lrk_merge_options {
     const lrk_file_type *type; /* a directory: f32, f16, bf16. NULL: see below */
     uint64_t shard_bytes;      /* largest file of a directory; 0: 5 GB */
     const char *tokenizer;     /* directory whose tokenizer goes with the output in place of the base's, or NULL */
+    const int64_t *eos;        /* eos_token_id of config.json in place of the base's, or NULL */
     bool any_base;             /* see lrk_adapter_check_base */
     const char *chat_template;   /* its text in place of the base's, where conversations were trained with
                                     another one; NULL: the base's */

@@ -181,6 +181,7 @@ static lrk_status edited_config(lrk_merge_job *job, bool converted, lrk_err *err
             lrk_json_set(lrk_json_get(copy, "text_config"), "vocab_size",
                          lrk_json_ref((lrk_json *)(uintptr_t)lrk_json_get(config, "vocab_size")));
         if (job->untied) lrk_json_set(copy, "tie_word_embeddings", lrk_json_new_bool(false));
+        if (job->options->eos) lrk_json_set(copy, "eos_token_id", lrk_json_new_integer(*job->options->eos));
         status = write_json(job, "config.json", copy, err);
     }
     lrk_json_free(copy);
@@ -241,8 +242,9 @@ static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
     bool converted = from_gguf;
     for (size_t i = 0; i < job->n; i++)
         converted = converted || job->item[i].out.dtype != job->item[i].src.dtype;
-    return converted || job->untied || lrk_weights_has_grown(job->base) ? edited_config(job, converted, err)
-                                    : copy_file(job, lrk_weights_path(job->base), "config.json", err);
+    return converted || job->untied || job->options->eos || lrk_weights_has_grown(job->base)
+               ? edited_config(job, converted, err)
+               : copy_file(job, lrk_weights_path(job->base), "config.json", err);
 }
 
 lrk_status lrk_merge_write_hf(lrk_merge_job *job, lrk_err *err)

@@ -207,7 +207,7 @@ static lrk_status merge_to_directory(const lrk_weights *base, const lrk_adapter 
     return s;
 }
 
-/* ---- another template ---- */
+/* ---- another template, another tokenizer ---- */
 
 enum { MOST_EXTRA = 8, MAX_SETTINGS = 1 << 20 };
 
@@ -220,22 +220,22 @@ static bool add_end(lrk_json *list, int64_t id)
     return true;
 }
 
-/* generation_config.json with the tokens that end a turn of this template, where the base does not end on
- * them; out stays empty where it does. */
-static lrk_status put_ends(const lrk_model_text *text, const char *template, const lrk_json *config, lrk_json *settings,
-                           lrk_buf *out, lrk_err *err)
+/* generation_config.json with another eos, if there is one, and with the tokens that end a turn of this template, if it
+ * is another one, where the base does not end on them; out stays empty where it does. */
+static lrk_status put_ends(const lrk_model_text *text, const lrk_merge_options *o, const lrk_json *config,
+                           lrk_json *settings, lrk_buf *out, lrk_err *err)
 {
     static const char key[] = "eos_token_id";
     size_t n;
     const uint32_t *ends = lrk_tokenizer_ends(text->tokenizer, &n);
     const lrk_json *old = lrk_json_get(lrk_json_get(settings, key) ? settings : config, key);
     lrk_json *list = lrk_json_array();
-    bool more = false;
+    bool more = o->eos && add_end(list, *o->eos);
     if (lrk_json_is(old, LRK_JSON_INTEGER)) add_end(list, lrk_json_integer(old));
     for (size_t i = 0; lrk_json_is(old, LRK_JSON_ARRAY) && i < lrk_json_size(old); i++)
         add_end(list, lrk_json_integer(lrk_json_at(old, i)));
-    for (size_t i = 0; i < n; i++)
-        if (strstr(template, lrk_token_text(text->tokenizer, ends[i], NULL))) more |= add_end(list, ends[i]);
+    for (size_t i = 0; o->chat_template && i < n; i++)
+        if (strstr(o->chat_template, lrk_token_text(text->tokenizer, ends[i], NULL))) more |= add_end(list, ends[i]);
     if (!more) {
         lrk_json_free(list);
         return LRK_OK;
@@ -246,31 +246,51 @@ static lrk_status put_ends(const lrk_model_text *text, const char *template, con
     return lrk_buf_check(out, err);
 }
 
-static lrk_status swap_ends(const char *from, const char *template, const lrk_json *config, lrk_buf *out, lrk_err *err)
+/* from: where the tokenizer lies; the base's settings where none lie beside it. */
+static lrk_status swap_ends(const lrk_weights *base, const char *from, const lrk_merge_options *o, lrk_buf *out,
+                            lrk_err *err)
 {
+    static const char name[] = "generation_config.json";
     lrk_arena a = lrk_arena_growing("path");
     lrk_model_text text = {0};
     lrk_json *settings = NULL;
-    const char *path = lrk_path_join(&a, from, "generation_config.json");
-    lrk_status s = path ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    const char *path = lrk_path_join(&a, from, name), *bases = lrk_path_join(&a, lrk_weights_path(base), name);
+    lrk_status s = path && bases ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (s == LRK_OK && !lrk_is_file(path)) path = bases;
     if (s == LRK_OK && lrk_is_file(path)) s = lrk_json_load(&settings, path, MAX_SETTINGS, err);
     if (s == LRK_OK && !settings) settings = lrk_json_object();
     /* a tokenizer that is not known here has no ends to tell */
     if (s == LRK_OK && lrk_text_open(&text, from, NULL) == LRK_OK)
-        s = put_ends(&text, template, config, settings, out, err);
+        s = put_ends(&text, o, lrk_weights_config(base), settings, out, err);
     lrk_text_close(&text);
     lrk_json_free(settings);
     lrk_arena_free(&a);
     return s;
 }
 
-/* The files of a directory that say the template, beside those that are given. */
-static lrk_status merge_with_template(const lrk_weights *base, const lrk_adapter *adapter, lrk_merge_options o,
-                                      lrk_merge_report *report, lrk_err *err)
+/* The eos of another tokenizer where that of the base is another token; LRK_NO_ID: none. */
+static int64_t other_eos(const lrk_weights *base, const char *tokenizer)
+{
+    lrk_model_text ours = {0}, theirs = {0};
+    int64_t id = LRK_NO_ID;
+    if (tokenizer && lrk_text_open(&ours, tokenizer, NULL) == LRK_OK &&
+        lrk_text_open(&theirs, lrk_weights_path(base), NULL) == LRK_OK) {
+        id = lrk_tokenizer_special(ours.tokenizer, LRK_TOKEN_EOS);
+        if (id == lrk_tokenizer_special(theirs.tokenizer, LRK_TOKEN_EOS)) id = LRK_NO_ID;
+    }
+    lrk_text_close(&ours);
+    lrk_text_close(&theirs);
+    return id;
+}
+
+/* The files of a directory that say the template and where texts end, beside those that are given. */
+static lrk_status merge_with_text(const lrk_weights *base, const lrk_adapter *adapter, lrk_merge_options o,
+                                  lrk_merge_report *report, lrk_err *err)
 {
     static const char config[] = "tokenizer_config.json";
     const bool from_gguf = lrk_weights_source(base) == LRK_WEIGHTS_GGUF;
     const char *from = o.tokenizer ? o.tokenizer : from_gguf ? NULL : lrk_weights_path(base);
+    const int64_t eos = other_eos(base, o.tokenizer);
     lrk_arena a = lrk_arena_growing("path");
     const char *path = from ? lrk_path_join(&a, from, config) : NULL;
     lrk_merge_file file[MOST_EXTRA];
@@ -278,10 +298,12 @@ static lrk_status merge_with_template(const lrk_weights *base, const lrk_adapter
     lrk_status s = from && !path ? lrk_fail(err, LRK_ENOMEM, "memory: no room for a path") : LRK_OK;
     LRK_ASSERT(o.n_extra + 3 <= MOST_EXTRA);
     for (size_t i = 0; i < o.n_extra; i++) file[i] = o.extra[i];
-    file[o.n_extra++] = (lrk_merge_file){"chat_template.jinja", o.chat_template, strlen(o.chat_template)};
-    if (s == LRK_OK && path) s = lrk_swap_template(path, o.chat_template, &swapped, err);
+    if (eos != LRK_NO_ID) o.eos = &eos;
+    if (o.chat_template)
+        file[o.n_extra++] = (lrk_merge_file){"chat_template.jinja", o.chat_template, strlen(o.chat_template)};
+    if (s == LRK_OK && path && o.chat_template) s = lrk_swap_template(path, o.chat_template, &swapped, err);
     if (swapped.n) file[o.n_extra++] = (lrk_merge_file){config, swapped.data, swapped.n};
-    if (s == LRK_OK && from) s = swap_ends(from, o.chat_template, lrk_weights_config(base), &ends, err);
+    if (s == LRK_OK && from) s = swap_ends(base, from, &o, &ends, err);
     if (ends.n) file[o.n_extra++] = (lrk_merge_file){"generation_config.json", ends.data, ends.n};
     o.extra = file;
     if (s == LRK_OK)
@@ -297,8 +319,8 @@ lrk_status lrk_merge_model(const lrk_weights *base, const lrk_adapter *adapter,
 {
     const bool from_gguf = lrk_weights_source(base) == LRK_WEIGHTS_GGUF;
     if (options->gguf && (!from_gguf || options->tokenizer)) return merge_to_gguf(base, adapter, *options, report, err);
-    if (!options->gguf && options->chat_template)
-        return merge_with_template(base, adapter, *options, report, err);
+    if (!options->gguf && (options->chat_template || options->tokenizer))
+        return merge_with_text(base, adapter, *options, report, err);
     if (!options->gguf && from_gguf && !options->tokenizer)
         return merge_to_directory(base, adapter, *options, report, err);
     return lrk_merge(base, adapter, options, report, err);

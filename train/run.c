@@ -43,8 +43,8 @@ static void warn_of_disk(const lrk_plan *p, const lrk_recipe *r)
 {
     const uint64_t free = lrk_disk_free(r->output_dir), need = lrk_plan_disk_total(&p->disk);
     if (free && free < need)
-        lrk_warn("%s: the run leaves about %.1f GB there, and the file system has %.1f GB free", r->output_dir,
-                 (double)need / 1e9, (double)free / 1e9);
+        lrk_warn("%s: the run leaves about %.1f MB there, and the file system has %.1f MB free", r->output_dir,
+                 (double)need / 1e6, (double)free / 1e6);
 }
 
 static lrk_status sum_up(const lrk_training *t, uint64_t before, lrk_done_fn done, lrk_err *err)

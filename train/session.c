@@ -251,7 +251,7 @@ static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)
     LRK_TRY(choose_adapter(s, err));
     LRK_REQUIRE(err, !s->lora.whole || !r->export_adapter_gguf, LRK_EUSAGE,
                 "export.adapter_gguf: a GGUF adapter cannot hold what lora_modules_to_save and "
-                "peft_trainable_token_indices train; use export.gguf");
+                "peft_trainable_token_indices train, nor the rows of tokens that a recipe adds; use export.gguf");
     LRK_TRY(choose_engine(s, err));
     if (runs) send_weights(s);
     if (!s->text.tokenizer) LRK_TRY(open_text(s, err));

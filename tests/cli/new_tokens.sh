@@ -61,6 +61,9 @@ train gguf "base_model=$G/llama_gguf_f32/model.gguf" export.merged=true 'export.
 [ "$(indices gguf/adapter)" = '"trainable_token_indices":{"embed_tokens":[320,321,322],"lm_head":[320,321,322]' ] || fail "$(indices gguf/adapter)"
 for form in merged merged-q8_0.gguf; do [ "$(ids gguf/$form)" = "$(ids gguf/adapter)" ] || fail "ids of GGUF's $form"; done
 grep -q '"eos_token": "<|done|>"' gguf/merged/tokenizer_config.json || fail "no new end: $(cat gguf/merged/tokenizer_config.json)"
+end() { tr -d ' \n' <"$1" | grep -o '"eos_token_id":[^]a-z}]*'; } # serving programs look there, not at the tokenizer
+[ "$(end gguf/merged/config.json)" = '"eos_token_id":320,"' ] || fail "config.json: $(end gguf/merged/config.json)"
+[ "$(end gguf/merged/generation_config.json)" = '"eos_token_id":[320,316' ] || fail "ends: $(end gguf/merged/generation_config.json)"
 
 # another text for a token that is there: the vocabulary stays as long as it is
 reserved=378
@@ -70,7 +73,9 @@ cmp "$G/llama/config.json" renamed/merged/config.json || fail "renamed: another 
 case $(ids renamed/merged) in *"$reserved"*) ;; *) fail "renamed: $(ids renamed/merged)" ;; esac
 
 # all of both trained: nothing is said of rows
-train whole 'lora_modules_to_save=[embed_tokens,lm_head]'
+train whole 'lora_modules_to_save=[embed_tokens,lm_head]' 'special_tokens.eos_token=<|done|>' export.merged=true
+[ "$(end whole/merged/config.json)" = '"eos_token_id":384,"' ] || fail "config.json: $(end whole/merged/config.json)"
+[ "$(end whole/merged/generation_config.json)" = '"eos_token_id":[384,380' ] || fail "ends: $(end whole/merged/generation_config.json)"
 ! grep -q trainable_token_indices whole/adapter/adapter_config.json || fail "whole: $(cat whole/adapter/adapter_config.json)"
 "$LORIKEET" generate --model "$G/llama" --adapter whole/adapter --prompt 'how many <|query|>' --max-tokens 8 >out
 
