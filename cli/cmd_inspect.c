@@ -5,8 +5,10 @@
 #include "cli/inspect_manifest.h"
 #include "cli/json_out.h"
 #include "data/dataset.h"
+#include "data/tokens.h"
 #include "generate/manifest.h"
 #include "generate/ollama.h"
+#include "train/certificate.h"
 #include "train/run_dir.h"
 
 #include <stdio.h>
@@ -19,7 +21,7 @@ enum { SHOWN = 100 }; /* characters of a value that people see */
 typedef struct view {
     lrk_arena arena;
     lrk_json *root;     /* kind, path, facts */
-    lrk_json *manifest; /* a member of it, or NULL */
+    lrk_json *manifest, *certificate; /* members of it, or NULL */
     lrk_json *tensors; /* array of objects: name, type, shape, bytes; in the order of the layers */
     uint64_t parameters, bytes;
 } view;
@@ -51,6 +53,12 @@ static void set_manifest(view *v, lrk_json *m)
 {
     v->manifest = m;
     if (m) lrk_json_set(v->root, "manifest", m);
+}
+
+static void set_certificate(view *v, lrk_json *c)
+{
+    v->certificate = c;
+    if (c) lrk_json_set(v->root, "certificate", c);
 }
 
 /* What the output at this path says of itself. */
@@ -221,7 +229,11 @@ static lrk_status inspect_run(view *v, const char *path, lrk_err *err)
     LRK_TRY(add_manifest(v, adapter, err));
     const char *best_path = lrk_path_join(&v->arena, path, LRK_RUN_BEST);
     const char *metrics_path = lrk_path_join(&v->arena, path, LRK_RUN_METRICS);
-    LRK_REQUIRE(err, best_path && metrics_path, LRK_ENOMEM, "memory: no room for a path");
+    const char *certificate_path = lrk_path_join(&v->arena, path, LRK_CERTIFICATE);
+    LRK_REQUIRE(err, best_path && metrics_path && certificate_path, LRK_ENOMEM, "memory: no room for a path");
+    lrk_json *certificate;
+    /* a file of this name that is something else is in the list of files, and no more */
+    if (lrk_certificate_load(&certificate, certificate_path, NULL) == LRK_OK) set_certificate(v, certificate);
     if (lrk_is_file(best_path)) {
         LRK_TRY(lrk_json_load(&best, best_path, 1 << 16, err));
         lrk_json_set(v->root, "best", best);
@@ -258,6 +270,11 @@ static lrk_status inspect_directory(view *v, const char *path, lrk_err *err)
 static lrk_status inspect_dataset(view *v, const char *path, lrk_err *err)
 {
     lrk_dataset *d;
+    if (lrk_is_token_cache(path)) {
+        lrk_json_set_text(v->root, "kind", "token cache");
+        lrk_json_set_text(v->root, "hint", "a cache of a data set's token ids; it may be deleted and is then made anew");
+        return LRK_OK;
+    }
     lrk_json *splits = lrk_json_object();
     lrk_json_set_text(v->root, "kind", "HDF5");
     lrk_json_set(v->root, "splits", splits);
@@ -271,6 +288,54 @@ static lrk_status inspect_dataset(view *v, const char *path, lrk_err *err)
     return LRK_OK;
 }
 
+/* Lines that are not blank. 0: the first is no object by itself, or the text is a file of this program. */
+static uint64_t count_rows(const char *text, size_t n)
+{
+    lrk_json *row = NULL;
+    uint64_t rows = 0;
+    for (const char *line = text, *end; line < text + n; line = end + 1) {
+        end = memchr(line, '\n', n - (size_t)(line - text));
+        if (!end) end = text + n;
+        if (!rows) {
+            const bool whole = lrk_json_parse(&row, line, (size_t)(end - line), "a row", NULL) == LRK_OK;
+            const char *format = whole ? lrk_json_string(lrk_json_get(row, "format"), NULL) : NULL;
+            const bool own = format && strncmp(format, "lorikeet-", 9) == 0;
+            if (whole) lrk_json_free(row);
+            if (!whole || own) return 0;
+        }
+        for (const char *c = line; c < end; c++) {
+            if (strchr(" \t\r", *c)) continue;
+            rows++;
+            break;
+        }
+    }
+    return rows;
+}
+
+static lrk_status inspect_json(view *v, const char *path, lrk_err *err)
+{
+    lrk_map m = {0};
+    lrk_json *found = NULL;
+    LRK_TRY(lrk_map_open(&m, path, err));
+    const uint64_t rows = count_rows((const char *)m.data, m.size);
+    lrk_map_close(&m);
+    if (rows) {
+        lrk_json_set_text(v->root, "kind", "JSON Lines");
+        lrk_json_set_count(v->root, "rows", rows);
+        lrk_json_set_text(v->root, "hint", "lorikeet data import and lorikeet data show read them");
+        return LRK_OK;
+    }
+    if (lrk_certificate_load(&found, path, NULL) == LRK_OK && found) {
+        lrk_json_set_text(v->root, "kind", "certificate");
+        set_certificate(v, found);
+        return LRK_OK;
+    }
+    LRK_TRY(lrk_manifest_load_file(&found, path, err));
+    lrk_json_set_text(v->root, "kind", "manifest");
+    set_manifest(v, found);
+    return LRK_OK;
+}
+
 static lrk_status inspect_file(view *v, const char *path, lrk_err *err)
 {
     static const char hdf5[] = "\x89HDF\r\n\x1a\n";
@@ -281,15 +346,12 @@ static lrk_status inspect_file(view *v, const char *path, lrk_err *err)
     lrk_map_close(&m);
     if (memcmp(head, "GGUF", 4) == 0) return inspect_gguf(v, path, err);
     if (memcmp(head, hdf5, 8) == 0) return inspect_dataset(v, path, err);
-    if (head[0] == '{' && head[8] != '{') {
-        lrk_json *manifest;
-        LRK_TRY(lrk_manifest_load_file(&manifest, path, err));
-        lrk_json_set_text(v->root, "kind", "manifest");
-        set_manifest(v, manifest);
-        return LRK_OK;
-    }
+    /* of safetensors these eight are a length, whose last byte is 0 */
+    if (head[0] == '{' && (head[7] || head[8] != '{')) return inspect_json(v, path, err);
     LRK_REQUIRE(err, head[8] == '{', LRK_EINPUT,
-                "%s: not a safetensors, GGUF or HDF5 file, nor a " LRK_MANIFEST "; those and directories are known", path);
+                "%s: not a safetensors, GGUF or HDF5 file, nor a " LRK_MANIFEST ", a " LRK_CERTIFICATE " or JSON Lines; "
+                "those and directories are known",
+                path);
     return inspect_safetensors(v, path, err);
 }
 
@@ -318,12 +380,12 @@ static lrk_status print_value(const char *name, const lrk_json *value, int inden
     return status;
 }
 
-static lrk_status print_manifest(const lrk_json *m, lrk_err *err)
+static lrk_status print_lines(const char *title, const lrk_json *m, void (*put)(const lrk_json *, lrk_buf *), lrk_err *err)
 {
     lrk_buf text = {0};
-    lrk_inspect_manifest(m, &text);
+    put(m, &text);
     const lrk_status status = lrk_buf_check(&text, err);
-    if (status == LRK_OK) printf("manifest:\n%.*s", (int)text.n, text.data);
+    if (status == LRK_OK && text.n) printf("%s:\n%.*s", title, (int)text.n, text.data);
     lrk_buf_free(&text);
     return status;
 }
@@ -333,7 +395,7 @@ static lrk_status print_table(const view *v, lrk_err *err)
     for (void *i = lrk_json_begin(v->root); i; i = lrk_json_next(v->root, i)) {
         const lrk_json *value = lrk_json_value(i);
         const char *key = lrk_json_key(i, NULL);
-        if (value == v->tensors || value == v->manifest) continue;
+        if (value == v->tensors || value == v->manifest || value == v->certificate) continue;
         if (!lrk_json_is(value, LRK_JSON_OBJECT)) {
             LRK_TRY(print_value(key, value, 0, err));
             continue;
@@ -343,7 +405,8 @@ static lrk_status print_table(const view *v, lrk_err *err)
         for (void *k = lrk_json_begin(value); k; k = lrk_json_next(value, k))
             LRK_TRY(print_value(lrk_json_key(k, NULL), lrk_json_value(k), 2, err));
     }
-    if (v->manifest) LRK_TRY(print_manifest(v->manifest, err));
+    if (v->manifest) LRK_TRY(print_lines("manifest", v->manifest, lrk_inspect_manifest, err));
+    if (v->certificate) LRK_TRY(print_lines("certificate", v->certificate, lrk_inspect_certificate, err));
     if (lrk_json_size(v->tensors) == 0) return LRK_OK;
     puts("tensors:");
     for (size_t i = 0; i < lrk_json_size(v->tensors); i++) {
@@ -420,8 +483,9 @@ const lrk_command lrk_command_inspect = {
     .summary = "show what is in a model, adapter, data or run",
     .help = "usage: lorikeet inspect PATH [--json]\n"
             "\n"
-            "PATH is a safetensors, GGUF or HDF5 file or a manifest.json, a Hugging Face model\n"
-            "directory, a PEFT adapter directory, a bundle for Ollama, or the directory of a run.\n"
+            "PATH is a safetensors, GGUF or HDF5 file, a manifest.json or certificate.json, rows as\n"
+            "JSON Lines, a Hugging Face model directory, a PEFT adapter directory, a bundle for\n"
+            "Ollama, or the directory of a run.\n"
             "Headers are checked as when training; of numbers a sample is read, for the hash of a\n"
             "model's weights. Where there is a manifest, it says what the thing was made of.\n"
             "\n"

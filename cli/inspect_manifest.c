@@ -1,4 +1,4 @@
-/* cli/inspect_manifest.c -- what a person asks of a manifest, a line each. */
+/* cli/inspect_manifest.c -- what a person asks of a manifest or a certificate, a line each. */
 #include "cli/inspect_manifest.h"
 
 #include <string.h>
@@ -123,4 +123,29 @@ void lrk_inspect_manifest(const lrk_json *m, lrk_buf *out)
     put_adapter(m, out);
     put_data(m, out);
     put_training(m, out);
+}
+
+static double number(const lrk_json *object, const char *key)
+{
+    return lrk_json_number(lrk_json_get(object, key));
+}
+
+void lrk_inspect_certificate(const lrk_json *c, lrk_buf *out)
+{
+    const lrk_json *outputs = lrk_json_get(c, "outputs");
+    for (size_t i = 0; i < lrk_json_size(outputs); i++) {
+        const lrk_json *o = lrk_json_at(outputs, i), *kl = lrk_json_get(o, "kl"), *top = lrk_json_get(o, "top1");
+        const char *path = word(o, "path");
+        put_quoted(out, "  ", path ? path : "(no name)");
+        if (kl && top)
+            lrk_buf_printf(out, ": KL mean %.2g, 99 %% %.2g; same top token %.2f %% of %lld; loss %.4f, of base + adapter %.4f",
+                           number(kl, "mean"), number(kl, "p99"), 100.0 * number(top, "value"),
+                           (long long)lrk_json_integer(lrk_json_get(top, "of")), number(o, "loss"),
+                           number(o, "reference_loss"));
+        else
+            lrk_buf_puts(out, ": not measured, for want of held-out rows");
+        if (lrk_json_is(lrk_json_get(o, "kept"), LRK_JSON_BOOL) && !lrk_json_bool(lrk_json_get(o, "kept")))
+            lrk_buf_puts(out, "; past the limit, not kept");
+        lrk_buf_puts(out, "\n");
+    }
 }

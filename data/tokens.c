@@ -226,6 +226,19 @@ static void close_file(lrk_tokens *t)
     t->f = NULL;
 }
 
+bool lrk_is_token_cache(const char *path)
+{
+    lrk_h5 *f = NULL;
+    lrk_arena a = lrk_arena_growing("token cache");
+    char *format = NULL;
+    const bool is = lrk_h5_open(&f, path, NULL) == LRK_OK &&
+                    lrk_h5_get_string(f, "/", "lrk.format", &a, &format, NULL) == LRK_OK &&
+                    strcmp(format, LRK_TOKENS_FORMAT) == 0;
+    lrk_h5_close(f);
+    lrk_arena_free(&a);
+    return is;
+}
+
 static lrk_status read_cache(lrk_tokens *t, const lrk_tokenizer *tokenizer, lrk_err *err)
 {
     char *format, *key;

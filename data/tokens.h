@@ -58,6 +58,9 @@ lrk_status lrk_row_tokenize(const lrk_record *r, const lrk_tokenizer *t, const l
                             lrk_row_tokens *out, lrk_err *err);
 void lrk_row_tokens_free(lrk_row_tokens *r);
 
+/* Whether the file is a cache, of whatever data and version; nothing else of it is read. */
+bool lrk_is_token_cache(const char *path);
+
 typedef struct lrk_tokens lrk_tokens;
 
 /* split NULL: all rows. LRK_EINPUT where rows are refused or there is no such split. */

@@ -28,6 +28,13 @@ printf '{"text": "a"}\n' >x.jsonl
 expect_exit 0 "$LORIKEET" data import x.jsonl --out x.h5
 expect_exit 0 "$LORIKEET" inspect x.h5
 grep -qF 'kind: "HDF5"' out && grep -qF 'train: 1' out || fail "HDF5: $(cat out)"
+printf '{"text":{"a": 1}}\n\n{"text": "b"}' >rows # what safetensors have in their ninth byte
+for rows in 'x.jsonl 1' 'rows 2'; do
+    expect_exit 0 "$LORIKEET" inspect ${rows% *}
+    grep -qF 'kind: "JSON Lines"' out && grep -qxF "rows: ${rows#* }" out && grep -qF 'data show' out || fail "rows: $(cat out)"
+done
+printf '{\n  "format": "x"\n}\n' >other.json
+expect_error 3 'other.json: format is not lorikeet-manifest' "$LORIKEET" inspect other.json
 printf '\x89HDF\r\n\x1a\n' >x.h5
 expect_error 3 'x.h5: cannot be read; is it a complete file?' "$LORIKEET" inspect x.h5
 
@@ -36,6 +43,21 @@ printf 'r: 4\n' >run/recipe.resolved.yaml
 printf '{"step": 1}\n{"step": 2, "loss": 0.5}\n' >run/metrics.jsonl
 expect_exit 0 "$LORIKEET" inspect run
 grep -qF 'kind: "run"' out && grep -qF 'step: 2' out || fail "run: $(cat out)"
+cat >run/certificate.json <<'JSON'
+{
+  "format": "lorikeet-certificate",
+  "outputs": [{"path": "m", "kl": {"mean": 2e-5, "p99": 3e-4}, "top1": {"value": 0.995, "of": 200}, "loss": 1.5,
+               "reference_loss": 1.25, "kept": true}, {"path": "n", "kept": false}]
+}
+JSON
+for path in run run/certificate.json; do
+    expect_exit 0 "$LORIKEET" inspect $path
+    grep -qF '"m": KL mean 2e-05, 99 % 0.0003; same top token 99.50 % of 200; loss 1.5000, of base + adapter 1.2500' out &&
+        grep -qF '"n": not measured' out || fail "certificate: $(cat out)"
+done
+echo '{"format": 1}' >run/certificate.json # of somebody else
+expect_exit 0 "$LORIKEET" inspect run
+! grep -q '^certificate:' out || fail "another certificate: $(cat out)"
 
 expect_error 3 'nothing.gguf: cannot open' "$LORIKEET" inspect nothing.gguf
 expect_error 3 'not a safetensors, GGUF or HDF5 file' "$LORIKEET" inspect "$SOURCE/CMakeLists.txt"

@@ -27,6 +27,8 @@ expect_exit 0 "$LORIKEET" inspect base --json
 base=$(grep -oE '"sha256": "[0-9a-f]{64}"' out | tr -d ' ')
 expect_exit 0 "$LORIKEET" inspect rows.jsonl-????????????????.h5 --json
 rows=$(grep -oE '"sha256": "[0-9a-f]{64}"' out | tr -d ' ')
+expect_exit 0 "$LORIKEET" inspect rows.jsonl-*.tokens-*.h5
+grep -qF 'kind: "token cache"' out && grep -qF 'may be deleted' out || fail "cache: $(cat out)"
 eval=$(grep '"kind": "eval"' run/metrics.jsonl | tail -n 1 | grep -oE '"eval_loss": [0-9.]+' | tr -d ' ')
 
 known() {
