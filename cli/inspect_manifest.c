@@ -26,7 +26,14 @@ static void put_name(lrk_buf *out, const char *label, const lrk_json *object)
     const char *name = word(object, "name");
     lrk_buf_printf(out, "  %s:", label);
     put_quoted(out, " ", name ? name : "(no name)");
-    put_hash(out, object);
+}
+
+/* Of weights the hash is of samples (lrk_weights_sha256). */
+static void put_model(lrk_buf *out, const char *label, const lrk_json *object)
+{
+    const char *hash = word(object, "sha256");
+    put_name(out, label, object);
+    if (hash) lrk_buf_printf(out, ", sampled sha256 %.64s", hash);
 }
 
 static void put_base(const lrk_json *m, lrk_buf *out)
@@ -34,20 +41,20 @@ static void put_base(const lrk_json *m, lrk_buf *out)
     const lrk_json *base = lrk_json_get(m, "base"), *others = lrk_json_get(m, "trained_for");
     const lrk_json *before = lrk_json_get(lrk_json_get(base, "made_from"), "base");
     if (base) {
-        put_name(out, "base", base);
+        put_model(out, "base", base);
         put_quoted(out, ", license ", word(base, "license"));
         lrk_buf_puts(out, "\n");
     }
     if (before) {
-        put_name(out, "which was made of", before);
+        put_model(out, "which was made of", before);
         lrk_buf_puts(out, "\n");
     }
     for (size_t i = 0; i < lrk_json_size(others); i++) {
-        put_name(out, "trained for another base (--any-base)", lrk_json_at(others, i));
+        put_model(out, "trained for another base (--any-base)", lrk_json_at(others, i));
         lrk_buf_puts(out, "\n");
     }
     if (lrk_json_get(m, "source")) {
-        put_name(out, "converted from", lrk_json_get(m, "source"));
+        put_model(out, "converted from", lrk_json_get(m, "source"));
         lrk_buf_puts(out, "\n");
     }
 }
@@ -64,6 +71,7 @@ static void put_adapter(const lrk_json *m, lrk_buf *out)
     }
     if (lrk_json_get(m, "start")) {
         put_name(out, "begun from", lrk_json_get(m, "start"));
+        put_hash(out, lrk_json_get(m, "start"));
         lrk_buf_puts(out, "\n");
     }
     if (!combined) return;
@@ -80,6 +88,18 @@ static void put_adapter(const lrk_json *m, lrk_buf *out)
             lrk_buf_printf(out, ", recipe %.64s", word(lrk_json_get(part, "recipe"), "sha256"));
         lrk_buf_puts(out, "\n");
     }
+}
+
+static void put_vocabulary(const lrk_json *m, lrk_buf *out)
+{
+    const lrk_json *v = lrk_json_get(m, "vocabulary"), *list = lrk_json_get(v, "new_tokens");
+    const char *before = " ";
+    if (!lrk_json_size(list)) return;
+    lrk_buf_printf(out, "  new tokens: %zu,", lrk_json_size(list));
+    for (size_t i = 0; i < lrk_json_size(list); i++, before = ", ")
+        put_quoted(out, before, lrk_json_string(lrk_json_at(list, i), NULL));
+    lrk_buf_printf(out, "; vocabulary %lld -> %lld\n", (long long)lrk_json_integer(lrk_json_get(v, "rows_before")),
+                   (long long)lrk_json_integer(lrk_json_get(v, "rows")));
 }
 
 static void put_data(const lrk_json *m, lrk_buf *out)
@@ -121,6 +141,7 @@ void lrk_inspect_manifest(const lrk_json *m, lrk_buf *out)
     lrk_buf_puts(out, "\n");
     put_base(m, out);
     put_adapter(m, out);
+    put_vocabulary(m, out);
     put_data(m, out);
     put_training(m, out);
 }

@@ -13,13 +13,20 @@ enum { MAX_MANIFEST = 4 << 20 };
 
 static void put_adapter(lrk_json *root, const lrk_adapter *a)
 {
+    static const char *const paths[] = {"model.embed_tokens", "lm_head"};
     char hex[65];
-    lrk_json *o = lrk_json_object();
+    lrk_json *o = lrk_json_object(), *rows = lrk_json_object();
     lrk_json_set_count(o, "modules", a->n);
     lrk_json_set_count(o, "rank", a->rank);
     lrk_json_set(o, "alpha", lrk_json_new_real(a->alpha));
     lrk_adapter_sha256(a, hex);
     lrk_json_set_text(o, "sha256", hex);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        const lrk_adapter_whole *whole = lrk_adapter_find_whole(a, paths[i]);
+        if (whole) lrk_json_set_count(rows, paths[i], lrk_rows(&whole->weight));
+    }
+    if (a->n_whole) lrk_json_set(o, "trained_rows", lrk_json_ref(rows));
+    lrk_json_free(rows);
     lrk_json_set(root, "adapter", o);
 }
 
@@ -37,7 +44,7 @@ lrk_json *lrk_manifest_blank(const char *output)
 
 void lrk_manifest_keep(lrk_json *object, const lrk_json *from)
 {
-    static const char *const kept[] = {"training", "data", "recipe", "start", "combined"};
+    static const char *const kept[] = {"training", "data", "recipe", "start", "combined", "vocabulary"};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         lrk_json *v = lrk_json_get(from, kept[i]);
         if (v) lrk_json_set(object, kept[i], lrk_json_ref(v));

@@ -5,7 +5,9 @@
  *    "trained_for": [{"name", "sha256"}, ...],             where that is not this base, or not this one alone
  *    "source": {"name", "sha256"},                         of a converted model: what it was converted from
  *    "adapter": {"modules", "rank", "alpha", "sha256"},    the hash is lrk_adapter_sha256; of an image model that of the
- *                                                          file, which has a "name" too
+ *                                                          file, which has a "name" too;
+ *                                                          "trained_rows": {"lm_head": 2}, of embedding and head
+ *    "vocabulary": {"new_tokens": [...], "rows_before", "rows"},  tokens that a recipe added; rows of the embedding
  *    "combined": {"method", "adapters": [...], ...},       of several adapters as one: lrk_manifest_new_combined
  *    "training": {...}, "data": [...], "recipe": {...}}    as far as known: train/manifest.h
  *
@@ -49,7 +51,8 @@ lrk_status lrk_manifest_new_combined(lrk_json **out, const lrk_adapter *adapter,
 /* An object with format, version, output and program. */
 lrk_json *lrk_manifest_blank(const char *output);
 
-/* Sets what `from`, a manifest or NULL, knows of a training: its "training", "data", "recipe", "start" and "combined". */
+/* Sets what `from`, a manifest or NULL, knows of a training: its "training", "data", "recipe", "start",
+ * "combined" and "vocabulary". */
 void lrk_manifest_keep(lrk_json *object, const lrk_json *from);
 
 /* Adds the bases that an adapter with this manifest (or NULL) was trained for to a list, each once. */

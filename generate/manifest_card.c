@@ -74,18 +74,43 @@ static void put_row(lrk_buf *out, const char *what, const lrk_json *v)
     lrk_buf_puts(out, " |\n");
 }
 
+static void put_trained_rows(const lrk_json *rows, lrk_buf *out)
+{
+    const char *before = "| trained rows | ";
+    for (void *i = lrk_json_begin(rows); i; i = lrk_json_next(rows, i)) {
+        lrk_buf_printf(out, "%s%lld of ", before, (long long)lrk_json_integer(lrk_json_value(i)));
+        put_safe(out, lrk_json_key(i, NULL));
+        before = ", ";
+    }
+    if (lrk_json_size(rows)) lrk_buf_puts(out, " |\n");
+}
+
+static void put_vocabulary(const lrk_json *v, lrk_buf *out)
+{
+    const lrk_json *list = lrk_json_get(v, "new_tokens");
+    if (!lrk_json_size(list)) return;
+    lrk_buf_printf(out, "| new tokens | %zu (", lrk_json_size(list));
+    for (size_t i = 0; i < lrk_json_size(list); i++) {
+        const char *text = lrk_json_string(lrk_json_at(list, i), NULL);
+        lrk_buf_puts(out, i ? ", " : "");
+        put_safe(out, text ? text : "?");
+    }
+    lrk_buf_printf(out, "), vocabulary %lld -> %lld |\n", (long long)lrk_json_integer(lrk_json_get(v, "rows_before")),
+                   (long long)lrk_json_integer(lrk_json_get(v, "rows")));
+}
+
 static void put_facts(const lrk_json *m, lrk_buf *out)
 {
     static const struct {
         const char *part, *key, *what;
     } rows[] = {{"base", "name", "base model"},
                 {"base", "architecture", "architecture"},
-                {"base", "sha256", "hash of the base's weights"},
+                {"base", "sha256", "sampled hash of the base's weights"},
                 {"base", "license", "license of the base"},
                 {"base", "license_name", "its name"},
                 {"base", "license_link", "its text"},
                 {"source", "name", "converted from"},
-                {"source", "sha256", "hash of the weights that were converted"},
+                {"source", "sha256", "sampled hash of the weights that were converted"},
                 {"start", "name", "training began from the adapter"},
                 {"start", "sha256", "its hash"},
                 {"adapter", "name", "adapter"},
@@ -115,6 +140,8 @@ static void put_facts(const lrk_json *m, lrk_buf *out)
     lrk_buf_puts(out, "| | |\n|---|---|\n");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         put_row(out, rows[i].what, lrk_json_get(lrk_json_get(m, rows[i].part), rows[i].key));
+    put_trained_rows(lrk_json_get(lrk_json_get(m, "adapter"), "trained_rows"), out);
+    put_vocabulary(lrk_json_get(m, "vocabulary"), out);
 }
 
 static void put_data(const lrk_json *m, lrk_buf *out)
@@ -163,7 +190,7 @@ static void put_trained_for(const lrk_json *m, lrk_buf *out)
     if (!lrk_json_size(list)) return;
     lrk_buf_puts(out, "\n## Trained for another base\n\n`--any-base` was given: what was trained here was trained for the "
                       "weights below, not, or not all of it, for those of the base model above.\n\n"
-                      "| trained for | hash of its weights |\n|---|---|\n");
+                      "| trained for | sampled hash of its weights |\n|---|---|\n");
     put_table(list, keys, 2, out);
 }
 
@@ -184,7 +211,7 @@ static void put_made_from(const lrk_json *m, lrk_buf *out)
     const lrk_json *from = lrk_json_get(lrk_json_get(m, "base"), "made_from"), *base = lrk_json_get(from, "base");
     if (!base) return;
     lrk_buf_printf(out, "\n## The base\n\nThe base is itself %s of the model below; manifest.json has the rest under "
-                        "base.made_from.\n\n| made of | hash of its weights |\n|---|---|\n|",
+                        "base.made_from.\n\n| made of | sampled hash of its weights |\n|---|---|\n|",
                    lrk_json_get(from, "adapter") ? "a merged model, with an adapter in it," : "a conversion");
     for (size_t i = 0; i < 2; i++) put_cell(out, lrk_json_get(base, keys[i]));
     lrk_buf_puts(out, "\n");
@@ -269,6 +296,9 @@ void lrk_card_print(const lrk_json *m, lrk_buf *out)
     lrk_buf_puts(out, lrk_json_get(m, "adapter") ? ", adapted\n\n" : ", converted\n\n");
     lrk_buf_printf(out, "%s%s made with Lorikeet. The same as data: [manifest.json](manifest.json).\n\n",
                    output && strchr("aeiouAEIOU", *output) ? "An " : "A ", output ? output : "model");
+    if (kind_of(output).adapter && !kind_of(output).gguf && lrk_json_get(m, "vocabulary"))
+        lrk_buf_puts(out, "The vocabulary grew, and the tokenizer lies here too: `AutoPeftModelForCausalLM.from_pretrained` of "
+                          "this directory resizes a base in Hugging Face's form by it and loads both.\n\n");
     put_facts(m, out);
     put_trained_for(m, out);
     put_made_from(m, out);

@@ -72,6 +72,22 @@ static lrk_status put_recipe(lrk_json *root, const lrk_session *s, lrk_err *err)
     return status;
 }
 
+static void put_vocabulary(lrk_json *root, const lrk_session *s)
+{
+    const lrk_row_list *rows = &s->new_tokens.rows;
+    if (!rows->n) return;
+    lrk_json *o = lrk_json_object(), *list = lrk_json_array();
+    for (size_t i = 0; i < rows->n; i++) {
+        size_t n;
+        const char *text = lrk_token_text(s->text.tokenizer, (uint32_t)rows->id[i], &n);
+        lrk_json_add(list, lrk_utf8_check(text, n) == n ? lrk_json_new_string(text, n) : lrk_json_new_null());
+    }
+    lrk_json_set(o, "new_tokens", list);
+    lrk_json_set_count(o, "rows_before", s->new_tokens.before);
+    lrk_json_set_count(o, "rows", s->base.decoder.vocabulary);
+    lrk_json_set(root, "vocabulary", o);
+}
+
 /* lora_model_dir: what that adapter learned, and where, is in this one. */
 static lrk_status put_start(lrk_json *root, const lrk_session *s, lrk_err *err)
 {
@@ -82,7 +98,7 @@ static lrk_status put_start(lrk_json *root, const lrk_session *s, lrk_err *err)
     if (path) lrk_json_set(root, "start", lrk_json_ref(o));
     lrk_status status = path ? lrk_manifest_load(&from, path, err) : LRK_OK;
     if (path && status == LRK_OK) {
-        lrk_json *bases = lrk_json_get(from, "trained_for");
+        lrk_json *bases = lrk_json_get(from, "trained_for"), *vocabulary = lrk_json_get(from, "vocabulary");
         lrk_adapter_sha256(&s->start, hex);
         lrk_json_set_text(o, "name", path);
         lrk_json_set_text(o, "sha256", hex);
@@ -92,6 +108,7 @@ static lrk_status put_start(lrk_json *root, const lrk_session *s, lrk_err *err)
         }
         lrk_manifest_keep(o, from);
         if (bases) lrk_json_set(root, "trained_for", lrk_json_ref(bases));
+        if (vocabulary) lrk_json_set(root, "vocabulary", lrk_json_ref(vocabulary));
         lrk_json_free(from);
     }
     lrk_json_free(o);
@@ -107,6 +124,7 @@ lrk_status lrk_training_manifest(lrk_json **out, const lrk_training *t, const lr
     LRK_TRY(lrk_manifest_new(&root, "PEFT adapter", t->session->base.weights, a, NULL, err));
     lrk_json *data = lrk_json_array();
     lrk_json_set(root, "data", data);
+    put_vocabulary(root, t->session);
     lrk_status status = put_training(root, t, &paths, err);
     if (status == LRK_OK) status = put_data(data, &r->datasets, "training", &paths, err);
     if (status == LRK_OK) status = put_data(data, &r->test_datasets, "evaluation", &paths, err);

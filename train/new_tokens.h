@@ -13,6 +13,7 @@
 typedef struct lrk_new_tokens {
     lrk_text_files files; /* of the tokenizer that has them; n 0: the recipe adds none */
     lrk_row_list rows;    /* their ids, ascending; owned */
+    size_t before;        /* rows of the embedding as it is stored; lrk_session_open sets it */
 } lrk_new_tokens;
 
 /* text, of this path, gets them. LRK_EUSAGE for what cannot be. */

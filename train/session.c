@@ -231,6 +231,7 @@ static lrk_status open_text(lrk_session *s, lrk_err *err)
                 r->lora_model_dir);
     const size_t stored = s->base.decoder.vocabulary, n = lrk_tokenizer_size(s->text.tokenizer);
     const size_t new = s->new_tokens.rows.n;
+    s->new_tokens.before = stored;
     if (n > stored)
         lrk_note("%zu token%s new; the embedding of %s grows from %zu to %zu rows", new, new == 1 ? " is" : "s are",
                  r->base_model, stored, n);

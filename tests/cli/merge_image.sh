@@ -38,7 +38,7 @@ notes noted.safetensors
 has README.md 'license: "openrail++"' && has README.md 'library_name: diffusers' && has README.md 'pipeline_tag: text-to-image'
 has README.md '| base model | weights.safetensors |' && has README.md '| adapter | kohya |'
 has README.md "| hash of the adapter | $(sha256sum <"$C/kohya" | cut -d' ' -f1) |"
-grep -qE '^\| hash of the base.s weights \| [0-9a-f]{64} \|$' README.md || fail "no hash: $(cat README.md)"
+grep -qE '^\| sampled hash of the base.s weights \| [0-9a-f]{64} \|$' README.md || fail "no hash: $(cat README.md)"
 has manifest.json '    "license": "openrail++"'
 hash=$(grep -m1 sha256 manifest.json)
 # Another base has another hash; of what is merged again only the last merge is noted.

@@ -41,6 +41,18 @@ expect_exit 0 "$LORIKEET" export --adapter directory/adapter --base "$G/llama" -
 cmp directory/adapter/tokenizer.json again/tokenizer.json || fail "export: another tokenizer"
 case $(indices again) in *'"lm_head":[384,385]'*) ;; *) fail "export: $(indices again)" ;; esac
 
+# said of the adapter and of all that is made of it
+expect_exit 0 "$LORIKEET" convert --model back --out onward.gguf
+for form in directory/adapter again directory/merged directory/merged-f32.gguf back onward.gguf; do
+    expect_exit 0 "$LORIKEET" inspect $form
+    grep -qF 'new tokens: 2, "<|query|>", "<|pipe|>"; vocabulary 384 -> 386' out || fail "not said of $form: $(cat out)"
+done
+for form in directory/adapter again directory/merged back; do
+    grep -qF '| new tokens | 2 (\<\|query\|\>, \<\|pipe\|\>), vocabulary 384 -> 386 |' $form/README.md &&
+        grep -qF '| trained rows | 2 of model.embed\_tokens, 2 of lm\_head |' $form/README.md || fail "card: $(cat $form/README.md)"
+done
+grep -q AutoPeftModelForCausalLM again/README.md && ! grep -q AutoPeft back/README.md || fail "how to load"
+
 # stopped and resumed: the same bytes
 rm -r directory/adapter directory/merged directory/merged-f32.gguf directory/ckpt-00000003.safetensors
 expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=directory export.merged=true 'export.gguf=[f32]' --resume

@@ -195,13 +195,13 @@ shows() {
     shift
     for line in "$@"; do grep -qF -- "$line" out || fail "$of: inspect has no \"$line\": $(cat out)"; done
 }
-base="base: \"owner/Tiny-Llama_1.0\", sha256 $one, license \"other\""
+base="base: \"owner/Tiny-Llama_1.0\", sampled sha256 $one, license \"other\""
 for of in three three.gguf three-merged three-adapter.gguf three-converted.gguf three/manifest.json; do
     shows $of "$base" 'combined by: "ties", ' ' 0.5 of: "first/adapter", sha256 ' '-0.25 of: "second/adapter"' ', recipe ' \
         'data: "rows.jsonl", for "training", rows 1, sha256 '
 done
 for of in foreign foreign.gguf exported; do
-    shows $of "$base" "trained for another base (--any-base): \"other\", sha256 $other"
+    shows $of "$base" "trained for another base (--any-base): \"other\", sampled sha256 $other"
 done
 shows first 'kind: "run"' "$base" 'training: steps 1, tokens ' 'recipe: sha256 '
 shows deep 'which was made of: "owner/Tiny-Llama_1.0"'
