@@ -47,6 +47,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_REQUIRE(err, !m.ollama, LRK_EUSAGE,
                 "convert: --format ollama: a bundle is made by lorikeet merge");
     if (m.adapter) return convert_adapter(&m, err);
+    if (lrk_is_dir(m.model)) LRK_TRY(lrk_output_outside(m.o.out, m.model, err));
     if (!m.gguf_said) m.o.gguf = lrk_is_dir(m.model); /* the form that the input has not */
     return lrk_merge_run(&m, err);
 }

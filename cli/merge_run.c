@@ -214,6 +214,19 @@ lrk_status lrk_outputs_apart(const char *a, const char *b, lrk_err *err)
     return status;
 }
 
+lrk_status lrk_output_outside(const char *out, const char *read, lrk_err *err)
+{
+    lrk_buf x = {0}, y = {0};
+    lrk_status status = whole_path(out, &x, err);
+    if (status == LRK_OK) status = whole_path(read, &y, err);
+    if (status == LRK_OK && x.n >= y.n && memcmp(x.data, y.data, y.n) == 0 &&
+        (x.data[y.n] == '\0' || x.data[y.n] == '/' || y.n == 1))
+        status = lrk_fail(err, LRK_EUSAGE, "%s: would lie in %s, which is read; name another place", out, read);
+    lrk_buf_free(&x);
+    lrk_buf_free(&y);
+    return status;
+}
+
 lrk_status lrk_output_is_free(const char *path, bool directory, lrk_err *err)
 {
     bool empty = true;

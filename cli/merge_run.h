@@ -48,5 +48,7 @@ lrk_status lrk_output_is_free(const char *path, bool directory, lrk_err *err);
 /* Two outputs of one command, neither there yet: LRK_EUSAGE where they are one, or one lies inside the other, by whatever
  * name, through ".." and links too. */
 lrk_status lrk_outputs_apart(const char *a, const char *b, lrk_err *err);
+/* LRK_EUSAGE where out would lie at or in the directory `read`. */
+lrk_status lrk_output_outside(const char *out, const char *read, lrk_err *err);
 
 #endif /* LRK_CLI_MERGE_RUN_H */

@@ -141,6 +141,14 @@ expect_error 3 "proj.bias' has no name in GGUF of architecture smollm3" \
 expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --model "$G/llama" --gguf only-adapter.gguf
 expect_error 3 'is an adapter, expected a model' "$LORIKEET" generate --model only-adapter.gguf --prompt x
 
+# a model's own directory is read, and nothing is written into it; what only begins alike is another place
+cp -r "$G/llama" own && chmod -R u+w own
+for out in own/x.gguf ./own/../own/sub own/; do
+    expect_error 2 'would lie in own, which is read' "$LORIKEET" convert --model own --format gguf --out $out
+done
+[ ! -e own/x.gguf ] || fail "written into the model"
+expect_exit 0 "$LORIKEET" convert --model own --out own.gguf
+
 # several outputs: none at or inside another, and of a command that fails nothing half-made stays
 for names in 'same/x same/x' 'same/x ./same//x/' 'same/x same/x/in' 'same/x/in same/x'; do
     expect_error 2 'one output would lie at or inside the other' "$LORIKEET" export --adapter "$G/llama/adapter" \
