@@ -111,6 +111,12 @@ static lrk_json *key_value(const lrk_gguf_kv *kv)
     return lrk_json_c_string(line);
 }
 
+static void set_hash(view *v, const char *hex)
+{
+    lrk_json_set_text(v->root, "sha256", hex);
+    lrk_json_set_text(v->root, "sha256 of", "a sample of every tensor; sha256sum gives another number");
+}
+
 /* The hash that manifests and adapters name a base by; a file that is no model of a known family has none. */
 static void add_hash(view *v, const char *path)
 {
@@ -118,7 +124,7 @@ static void add_hash(view *v, const char *path)
     lrk_weights *w = NULL;
     if (lrk_weights_open(&w, path, NULL) != LRK_OK) return;
     lrk_weights_sha256(w, hex);
-    lrk_json_set_text(v->root, "sha256", hex);
+    set_hash(v, hex);
     lrk_weights_close(w);
 }
 
@@ -163,7 +169,7 @@ static lrk_status inspect_model(view *v, const char *path, lrk_err *err)
     LRK_TRY(lrk_weights_open(&w, path, err));
     lrk_weights_sha256(w, hex);
     lrk_json_set_text(v->root, "kind", "Hugging Face model");
-    lrk_json_set(v->root, "sha256", lrk_json_c_string(hex));
+    set_hash(v, hex);
     lrk_json_set(v->root, "config", lrk_json_ref((lrk_json *)(uintptr_t)lrk_weights_config(w)));
     for (size_t i = 0; i < lrk_weights_count(w); i++) add_view(v, lrk_weights_at(w, i));
     lrk_weights_close(w);

@@ -20,6 +20,7 @@ expect_exit 0 "$LORIKEET" inspect layers.safetensors --json
 expect_exit 0 "$LORIKEET" inspect "$G/llama" --json
 grep -qF '"kind": "Hugging Face model"' out || fail "kind of a directory"
 grep -qE '"sha256": "[0-9a-f]{64}"' out || fail "no hash"
+grep -qF '"sha256 of": "a sample of every tensor' out || fail "hash of what: $(cat out)"
 expect_exit 0 "$LORIKEET" inspect "$G/llama/adapter"
 grep -qF 'modules: 14' out || fail "modules of an adapter"
 expect_exit 0 "$LORIKEET" inspect "$G/llama_bf16/model.safetensors"
