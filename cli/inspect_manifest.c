@@ -164,7 +164,7 @@ void lrk_inspect_certificate(const lrk_json *c, lrk_buf *out)
                            (long long)lrk_json_integer(lrk_json_get(top, "of")), number(o, "loss"),
                            number(o, "reference_loss"));
         else
-            lrk_buf_puts(out, ": not measured, for want of held-out rows");
+            lrk_buf_puts(out, ": not measured");
         if (lrk_json_is(lrk_json_get(o, "kept"), LRK_JSON_BOOL) && !lrk_json_bool(lrk_json_get(o, "kept")))
             lrk_buf_puts(out, "; past the limit, not kept");
         lrk_buf_puts(out, "\n");

@@ -70,6 +70,7 @@ static bool same_base(const lrk_json *x, const lrk_json *y)
 
 static void add_base(lrk_json *list, const lrk_json *base)
 {
+    if (!text_of(base, "name") && !text_of(base, "sha256")) return;
     lrk_json *o = lrk_json_object();
     for (size_t i = 0; i < lrk_json_size(list); i++) {
         if (!same_base(lrk_json_at(list, i), base)) continue;
@@ -88,7 +89,7 @@ void lrk_manifest_add_trained_for(lrk_json *list, const lrk_adapter *adapter, co
     lrk_manifest_set_strange(word, "name", adapter->base_model);
     lrk_manifest_set_strange(word, "sha256", text_of(adapter->notes, LRK_NOTE_BASE));
     for (size_t i = 0; i < lrk_json_size(noted); i++) add_base(list, lrk_json_at(noted, i));
-    if (!lrk_json_size(noted)) add_base(list, text_of(base, "sha256") || !text_of(word, "sha256") ? base : word);
+    if (!lrk_json_size(noted)) add_base(list, base && (text_of(base, "sha256") || !text_of(word, "sha256")) ? base : word);
     lrk_json_free(word);
 }
 

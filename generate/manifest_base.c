@@ -37,7 +37,9 @@ static const char *text_of(const lrk_json *object, const char *key)
 /* The value without blanks, quotes and comment; *n of it. */
 static const char *bare(const char *value, size_t *n)
 {
-    *n = strcspn(value, "\n\r#");
+    *n = strcspn(value, "\n\r");
+    for (size_t i = 1; i < *n; i++)
+        if (value[i] == '#' && strchr(" \t", value[i - 1])) *n = i;
     while (*n && strchr(" \t'\"", *value)) {
         value++;
         --*n;

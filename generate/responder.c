@@ -327,10 +327,13 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
     if (status == LRK_OK) status = restore(r, how, answers, n, err);
     const size_t positions = r->base.decoder.max_positions;
     if (status == LRK_OK && (longest > positions || how->max_tokens > positions - longest))
-        status = lrk_fail(err, LRK_EVALUE,
-                          "the longest prompt has %zu tokens, with %zu new ones it exceeds the "
-                          "model's %zu positions; --max-tokens %zu fits",
-                          longest, how->max_tokens, positions, longest < positions ? positions - longest : 0);
+        status = longest < positions
+                     ? lrk_fail(err, LRK_EVALUE,
+                                "the longest prompt has %zu tokens, with %zu new ones it exceeds the "
+                                "model's %zu positions; --max-tokens %zu fits",
+                                longest, how->max_tokens, positions, positions - longest)
+                     : lrk_fail(err, LRK_EVALUE, "the longest prompt has %zu tokens, the model %zu positions", longest,
+                                positions);
     const size_t capacity = longest + how->max_tokens;
     const size_t slots = lrk_min(how->slots ? how->slots : LRK_ANSWER_SLOTS, lrk_max(n, 1));
     if (status == LRK_OK)

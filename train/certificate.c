@@ -69,7 +69,8 @@ lrk_status lrk_certificate_look(const lrk_certificate *c, bool any_adapter, lrk_
     char hash[65] = "";
     if (c->adapter) {
         LRK_TRY(lrk_adapter_load(&a, c->adapter, err));
-        if (!a.begun) lrk_adapter_sha256(&a, hash); /* of one that has begun the hash is known beside its base alone */
+        /* of one that has begun, or that was trained on a resized base, the hash is known beside its base alone */
+        if (!a.begun && !a.resized[0].rank && !a.resized[1].rank) lrk_adapter_sha256(&a, hash);
         lrk_adapter_free(&a);
     }
     for (size_t i = 0; i < c->n; i++) {

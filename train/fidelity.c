@@ -23,6 +23,18 @@ static size_t looked_at(const lrk_exam_row *r)
     return lrk_min(r->n_trained, LRK_FIDELITY_POSITIONS);
 }
 
+/* Rows that were made by another tokenizer may have ids that the model lacks. */
+static lrk_status check_ids(const lrk_fidelity_model *m, const char *model, const lrk_exam *x, lrk_err *err)
+{
+    const size_t rows = m->base.decoder.vocabulary;
+    for (size_t i = 0; i < x->n; i++)
+        for (size_t k = 0; k < x->row[i].n; k++)
+            LRK_REQUIRE(err, x->row[i].ids[k] < rows, LRK_EINPUT,
+                        "%s: has token %u, and the embedding of %s %zu rows: tokenizer and model do not belong together",
+                        x->row[i].where, x->row[i].ids[k], model, rows);
+    return LRK_OK;
+}
+
 static lrk_status open_model(lrk_fidelity_model *m, const char *model, const char *adapter,
                              lrk_weight_bits bits, lrk_device device, const lrk_exam *x, lrk_err *err)
 {
@@ -33,6 +45,7 @@ static lrk_status open_model(lrk_fidelity_model *m, const char *model, const cha
                 m->base.decoder.max_positions);
     if (adapter) LRK_TRY(lrk_adapter_load(&m->adapter, adapter, err));
     if (adapter) LRK_TRY(lrk_base_fit(&m->base, &m->adapter, false, err));
+    LRK_TRY(check_ids(m, model, x, err));
     if (adapter) lora = lrk_adapter_options(&m->adapter);
     const lrk_engine_options o = {.device = device, .decoder = m->base.decoder, .find = lrk_base_find,
                                   .ctx = &m->base, .lora = adapter ? &lora : NULL,

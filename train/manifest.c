@@ -96,7 +96,7 @@ static lrk_status put_start(lrk_json *root, const lrk_session *s, lrk_err *err)
     char hex[65];
     lrk_json *from, *o = lrk_json_object();
     if (path) lrk_json_set(root, "start", lrk_json_ref(o));
-    lrk_status status = path ? lrk_manifest_load(&from, path, err) : LRK_OK;
+    lrk_status status = path ? lrk_manifest_of_model(&from, path, err) : LRK_OK;
     if (path && status == LRK_OK) {
         lrk_json *bases = lrk_json_get(from, "trained_for"), *vocabulary = lrk_json_get(from, "vocabulary");
         lrk_adapter_sha256(&s->start, hex);

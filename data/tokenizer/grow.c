@@ -3,9 +3,10 @@
 #include "data/tokenizer/internal.h"
 #include "data/tokenizer/json_pull.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* A text in place of another one: where it stands, and what comes there. */
+/* A tokenizer.json on its way out, with more tokens. */
 typedef struct growing {
     const lrk_tokenizer *t;
     const char *json;
@@ -60,33 +61,26 @@ static void append(growing *g, const lrk_new_token *token, int64_t id)
     lrk_json_add(g->added, e);
 }
 
+static int by_id(const void *x, const void *y)
+{
+    lrk_json *const *a = x, *const *b = y;
+    const int64_t i = lrk_json_integer(lrk_json_get(*a, "id")), k = lrk_json_integer(lrk_json_get(*b, "id"));
+    return (i > k) - (i < k);
+}
+
 /* The reference keeps its added tokens in the order of their ids. */
-static void in_order(growing *g)
+static lrk_status in_order(growing *g, lrk_err *err)
 {
     const size_t n = lrk_json_size(g->added);
-    int64_t last = -1;
-    bool sorted_already = true;
-    for (size_t i = 0; i < n; i++) {
-        const int64_t id = lrk_json_integer(lrk_json_get(lrk_json_at(g->added, i), "id"));
-        sorted_already = sorted_already && id > last;
-        last = id;
-    }
-    if (sorted_already) return;
-    lrk_json *sorted = lrk_json_array();
-    last = -1;
-    for (size_t k = 0; k < n; k++) {
-        lrk_json *least = NULL;
-        for (size_t i = 0; i < n; i++) {
-            lrk_json *e = lrk_json_at(g->added, i);
-            const int64_t id = lrk_json_integer(lrk_json_get(e, "id"));
-            if (id > last && (!least || id < lrk_json_integer(lrk_json_get(least, "id")))) least = e;
-        }
-        if (!least) break;
-        last = lrk_json_integer(lrk_json_get(least, "id"));
-        lrk_json_add(sorted, lrk_json_ref(least));
-    }
+    lrk_json **entry = lrk_heap_alloc(n ? n : 1, sizeof *entry), *sorted = lrk_json_array();
+    LRK_REQUIRE(err, entry, LRK_ENOMEM, "memory: no room for added tokens");
+    for (size_t i = 0; i < n; i++) entry[i] = lrk_json_at(g->added, i);
+    qsort(entry, n, sizeof *entry, by_id);
+    for (size_t i = 0; i < n; i++) lrk_json_add(sorted, lrk_json_ref(entry[i]));
+    lrk_heap_free(entry);
     lrk_json_free(g->added);
     g->added = sorted;
+    return LRK_OK;
 }
 
 static lrk_status rename_token(growing *g, const lrk_new_token *token, lrk_err *err)
@@ -112,7 +106,9 @@ static lrk_status add_token(growing *g, lrk_new_token *token, lrk_err *err)
         token->fresh = there == LRK_NO_ID;
         return rename_token(g, token, err);
     }
-    token->id = there;
+    const lrk_json *now = entry_of(g->added, there); /* which may have got another text */
+    const char *text = lrk_json_string(lrk_json_get(now, "content"), NULL);
+    token->id = now && !(text && strcmp(text, token->text) == 0) ? LRK_NO_ID : there;
     for (size_t i = 0; token->id == LRK_NO_ID && i < lrk_json_size(g->added); i++) {
         const lrk_json *e = lrk_json_at(g->added, i);
         const char *content = lrk_json_string(lrk_json_get(e, "content"), NULL);
@@ -186,7 +182,7 @@ static lrk_status grow(growing *g, lrk_new_token *list, size_t n, lrk_err *err)
         renames = renames || list[i].id != LRK_NO_ID;
         LRK_TRY(add_token(g, &list[i], err));
     }
-    in_order(g);
+    LRK_TRY(in_order(g, err));
     LRK_TRY(put_json(g, g->added, begin, p.at, err));
     if (renames) LRK_TRY(rename_in_model(g, list, n, err));
     copy_to(g, g->n);

@@ -121,7 +121,7 @@ static const lrk_sample samples[] = {
      .in = {{{64, 96}}, {{80, 96}, .frozen = true}, {{80}, .frozen = true}, SHADOW(16, 96), SHADOW(80, 16)},
      .attr = &dropped},
     {.name = "adapter in the compute type, more rows than a block",
-     .in = {{{330, 16}}, {{272, 16}, .frozen = true}, {{0}}, SHADOW(24, 16), SHADOW(272, 24)},
+     .in = {{{330, 16}}, {{272, 16}, .frozen = true}, {{0}}, SHADOW(16, 16), SHADOW(272, 16)},
      .attr = &scaled},
     {.name = "two weights, one without adapter",
      .in = {{{7, 12}}, {{10, 12}}, {{0}}, ADAPTER(3, 12), {{0}}, {{5, 12}}, {{5}}, ADAPTER(5, 3)},

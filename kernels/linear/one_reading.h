@@ -3,8 +3,8 @@
  *   dS[t,r]  = scale * sum_o(dY[t,o] * B[o,r])
  *   dB[o,r] += sum_t(dY[t,o] * S[t,r])
  *
- * For bf16 on a GPU, where dY is larger than what its cache keeps for a second reading; sums in f32, in an order that
- * depends on shapes alone. LRK_GPU_CACHE=BYTES is taken for what it keeps, half of its second level else: for
+ * For bf16 and small ranks on a GPU, where dY is larger than what its cache keeps for a second reading; sums in f32, in
+ * an order that depends on shapes alone (whether it runs, on the chip's cache). LRK_GPU_CACHE=BYTES is taken for what it keeps, half of its second level else: for
  * measurements. After LoRAFusion (arXiv 2510.00206).
  */
 #ifndef LRK_KERNELS_LINEAR_ONE_READING_H
@@ -20,8 +20,16 @@ typedef struct lrk_one_reading {
     void *workspace;              /* lrk_one_reading_scratch */
 } lrk_one_reading;
 
-/* Columns of dY that a block of the kernel has; the rows of dY that a block goes down: an eighth, at least 256. */
-enum { LRK_ONE_READING_COLUMNS = 128 };
+/* Columns of dY that a block of the kernel has; the largest rank: the parts of dS that blocks leave are R / 32 of what a
+ * second reading of dY costs. */
+enum { LRK_ONE_READING_COLUMNS = 128, LRK_ONE_READING_RANK = 16 };
+
+static inline bool lrk_one_reading_takes(lrk_dtype dy, size_t rank)
+{
+    return dy == LRK_BF16 && rank % 8 == 0 && rank <= LRK_ONE_READING_RANK;
+}
+
+/* The rows of dY that a block goes down: an eighth, at least 256. */
 
 static inline size_t lrk_one_reading_range(size_t rows)
 {
@@ -36,7 +44,7 @@ static inline size_t lrk_one_reading_scratch(size_t rows, size_t out, size_t ran
     return (lrk_aligned(of_s, 16) + of_b) * sizeof(float);
 }
 
-/* False: nothing was done, for the types or the rank are others (a multiple of 8 up to 64), or dY is small. */
+/* False: nothing was done, for types or rank are others, or dY is small. */
 bool lrk_linear_read_once(const lrk_one_reading *o);
 
 #endif /* LRK_KERNELS_LINEAR_ONE_READING_H */

@@ -12,7 +12,7 @@ extern "C" {
 #include <stdlib.h>
 
 enum { ROWS = 64, COLUMNS = LRK_ONE_READING_COLUMNS, THREADS = 128, WARPS = THREADS / LRK_WARP, GAP = 8, FOLD = 256 };
-enum { MOST_RANK = 64, STEP = 16 };
+enum { STEP = 16, R = LRK_ONE_READING_RANK };
 
 struct reading {
     lrk_view<const lrk_bf16> dy, b, s;
@@ -22,7 +22,7 @@ struct reading {
 };
 
 /* Shared memory of a block, in elements: two pieces of dY and S, and B. */
-template <int R> struct room {
+struct room {
     static const int dy_stride = COLUMNS + GAP, r_stride = R + GAP;
     static const int dy = ROWS * dy_stride, s = ROWS * r_stride, b = COLUMNS * r_stride;
     static const int bytes = (2 * (dy + s) + b) * (int)sizeof(lrk_bf16);
@@ -42,12 +42,13 @@ static __device__ __forceinline__ void bring(lrk_bf16 *to, int stride, const lrk
 }
 
 /* c += a b for 16 rows, `depth` and R columns. a: where lane's row of fragments is; b rows are r_stride apart. */
-template <int R, bool TRANSPOSED>
-static __device__ __forceinline__ void multiply(float (*c)[4], const lrk_bf16 *a, int a_step, const lrk_bf16 *b, int depth)
+template <bool TRANSPOSED>
+static __device__ __forceinline__ void multiply(float (*c)[4], const lrk_bf16 *a, int a_step, const lrk_bf16 *b,
+                                                int depth)
 {
     const int lane = (int)threadIdx.x % LRK_WARP;
-    b += lane % 16 * room<R>::r_stride + lane / 16 * 8;
-    for (int k = 0; k < depth; k += STEP, a += a_step, b += STEP * room<R>::r_stride) {
+    b += lane % 16 * room::r_stride + lane / 16 * 8;
+    for (int k = 0; k < depth; k += STEP, a += a_step, b += STEP * room::r_stride) {
         uint32_t x[4], y[4];
         if (TRANSPOSED)
             lrk_ldmatrix_x4_trans(x, a);
@@ -63,7 +64,6 @@ static __device__ __forceinline__ void multiply(float (*c)[4], const lrk_bf16 *a
 }
 
 /* 16 x R sums, of which `rows` and rank are there, to where the first of them lies. */
-template <int R>
 static __device__ __forceinline__ void put(float *to, const float (*c)[4], int rows, int rank)
 {
     const int lane = (int)threadIdx.x % LRK_WARP;
@@ -80,9 +80,9 @@ static __device__ __forceinline__ void put(float *to, const float (*c)[4], int r
     }
 }
 
-template <int R, class S> static __global__ void __launch_bounds__(THREADS) read_once(reading j)
+template <class S> static __global__ void __launch_bounds__(THREADS) read_once(reading j)
 {
-    typedef room<R> at;
+    typedef room at;
     LRK_DYNAMIC_SHARED(lrk_bf16, shared);
     lrk_bf16 *const b = shared + 2 * (at::dy + at::s);
     const int warp = (int)threadIdx.x / LRK_WARP, lane = (int)threadIdx.x % LRK_WARP;
@@ -106,20 +106,20 @@ template <int R, class S> static __global__ void __launch_bounds__(THREADS) read
         __syncthreads();
         float ds[R / 8][4] = {};
         const int mine = warp * (ROWS / WARPS); /* this warp's rows of dS, and columns of dY */
-        multiply<R, false>(ds, dy + (mine + lane % 16) * at::dy_stride + lane / 16 * 8, STEP, b, COLUMNS);
-        put<R>(j.ds_parts + ((size_t)blockIdx.x * (size_t)j.rows + (size_t)(row + mine)) * (size_t)j.rank, ds,
-               end - row - mine, j.rank);
+        multiply<false>(ds, dy + (mine + lane % 16) * at::dy_stride + lane / 16 * 8, STEP, b, COLUMNS);
+        put(j.ds_parts + ((size_t)blockIdx.x * (size_t)j.rows + (size_t)(row + mine)) * (size_t)j.rank, ds,
+            end - row - mine, j.rank);
 #pragma unroll
         for (int m = 0; m < 2; m++)
-            multiply<R, true>(db[m], dy + (lane % 8 + lane / 16 * 8) * at::dy_stride + (2 * warp + m) * 16 + lane / 8 % 2 * 8,
-                              STEP * at::dy_stride, s, ROWS);
+            multiply<true>(db[m], dy + (lane % 8 + lane / 16 * 8) * at::dy_stride + (2 * warp + m) * 16 + lane / 8 % 2 * 8,
+                           STEP * at::dy_stride, s, ROWS);
         __syncthreads();
     }
 #pragma unroll
     for (int m = 0; m < 2; m++) {
         const int mine = column + (2 * warp + m) * 16;
-        put<R>(j.db_parts + ((size_t)blockIdx.y * (size_t)j.cols + (size_t)mine) * (size_t)j.rank, db[m], j.cols - mine,
-               j.rank);
+        put(j.db_parts + ((size_t)blockIdx.y * (size_t)j.cols + (size_t)mine) * (size_t)j.rank, db[m], j.cols - mine,
+            j.rank);
     }
 }
 
@@ -157,12 +157,10 @@ static __global__ void fold_parts(folding f)
     }
 }
 
-template <int R> static void launch(const reading &j, dim3 grid)
+static void launch(const reading &j, dim3 grid)
 {
-    typedef lrk_takes<room<R>::bytes> taking;
-    lrk_cuda_note(cudaFuncSetAttribute(read_once<R, taking>, cudaFuncAttributeMaxDynamicSharedMemorySize, taking::bytes),
-                  "cudaFuncSetAttribute");
-    LRK_LAUNCH((read_once<R, taking>), grid, dim3(THREADS), (size_t)taking::bytes, j);
+    typedef lrk_takes<room::bytes> taking;
+    LRK_LAUNCH((read_once<taking>), grid, dim3(THREADS), (size_t)taking::bytes, j);
 }
 
 /* Half of the chip's second-level cache: what is smaller is likely to be there for a second reading. */
@@ -183,8 +181,8 @@ static size_t kept_in_cache(void)
 extern "C" bool lrk_linear_read_once(const lrk_one_reading *o)
 {
     const size_t rank = lrk_cols(o->b), rows = lrk_rows(o->dy), cols = lrk_cols(o->dy);
-    if (o->dy->dtype != LRK_BF16 || o->b->dtype != LRK_BF16 || rank % 8 || rank > MOST_RANK ||
-        !lrk_can_chunk(o->dy) || !lrk_can_chunk(o->b) || !lrk_can_chunk(o->s) || lrk_bytes(o->dy) <= kept_in_cache())
+    if (!lrk_one_reading_takes(o->dy->dtype, rank) || o->b->dtype != LRK_BF16 || !lrk_can_chunk(o->dy) ||
+        !lrk_can_chunk(o->b) || !lrk_can_chunk(o->s) || lrk_bytes(o->dy) <= kept_in_cache())
         return false;
     reading j;
     j.dy = lrk_view_of<const lrk_bf16>(o->dy);
@@ -195,12 +193,7 @@ extern "C" bool lrk_linear_read_once(const lrk_one_reading *o)
     const dim3 grid((unsigned)lrk_ceil_div(cols, COLUMNS), (unsigned)lrk_ceil_div(rows, (size_t)j.range));
     j.ds_parts = static_cast<float *>(o->workspace);
     j.db_parts = j.ds_parts + lrk_aligned(grid.x * rows * rank, 16);
-    if (rank <= 16)
-        launch<16>(j, grid);
-    else if (rank <= 32)
-        launch<32>(j, grid);
-    else
-        launch<64>(j, grid);
+    launch(j, grid);
     const folding f = {j, lrk_view_of<lrk_bf16>(o->ds), lrk_view_of<float>(o->db), (int)grid.x, (int)grid.y,
                        (float)o->scale, o->more_ds, o->more_db};
     const size_t most = o->db ? lrk_max(rows, cols) : rows;

@@ -191,7 +191,7 @@ static void weight_needs(const lrk_call *c, int i, const lrk_tensor *s, size_t *
     own = own_columns(c, s, i);
     *forward = lrk_max(*forward, need_pair(d, x, w, &own, b, true, &y));
     *backward = lrk_max(*backward, lrk_max(need(d, &y, false, b, false, &own), need(d, &y, true, &own, false, b)));
-    if (d != LRK_CPU && x->dtype == LRK_BF16)
+    if (d != LRK_CPU && lrk_one_reading_takes(x->dtype, lrk_cols(b)))
         *backward = lrk_max(*backward, lrk_one_reading_scratch(lrk_rows(x), lrk_rows(w), lrk_cols(b)));
 }
 

@@ -18,7 +18,7 @@ CARDS = [
 ]
 RANK, CHUNK, E = 16, 512, 2  # rank; rows of the head at once; bytes of bf16
 BORDER, CACHED = 64, 25e6  # depth of a product's tile; bytes that stay in the L2 cache of an H100
-PASS = 256  # columns of dY that a block of one_pass has
+PASS = 128  # columns of dY that a block of one_pass has
 MODELS, LENGTHS = ("SmolLM2-135M", "Llama-3.2-1B", "Llama-3.1-8B"), (2048, 8192)
 
 
@@ -127,16 +127,16 @@ def one_pass_table():
 
 dS = s dY B sums over the columns of dY, dB += dY^T S over its rows. A kernel that makes both reads dY once, and each
 of its blocks has a part of every sum: what the second reading costs by the bytes, what the parts cost (a block of
-256 columns and an eighth of the rows, 256 at least; the parts of two products of their own, which a library may make
+128 columns and an eighth of the rows, 256 at least; the parts of two products of their own, which a library may make
 too, are not counted), and the difference in per cent of the step, without and with the cache as above.
 
 | model | tokens | saved | cost | of the step, % | with the cache, % |
 |---|---|---|---|---|---|""")
     compared(one_pass)
     print("""
-The kernel (`kernels/linear/one_reading.h`) runs in bf16 where dY is larger than half of the card's second-level cache,
-and two products where it is not: two launches either way, the kernel and the fold of its parts. The tables below count
-two readings. Whether it is as fast as the library's two thin products, which read at far less than the memory gives, only
+The kernel (`kernels/linear/one_reading.h`) runs in bf16 for ranks up to 16, beyond which the parts eat the gain, where
+dY is larger than half of the card's second-level cache, and two products where it is not: two launches either way, the
+kernel and the fold of its parts. The tables below count two readings. Whether it is as fast as the library's two thin products, which read at far less than the memory gives, only
 a card can say: `LRK_GPU_CACHE=BYTES` moves the border, for a measurement.""")
 
 

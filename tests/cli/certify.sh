@@ -50,6 +50,14 @@ expect_error 7 'nats a token away from base + adapter, the limit is 1e-05' \
 [ ! -e strict/merged-q4_0.gguf ] || fail "an output past the limit stayed"
 [ -s strict/merged/model.safetensors ] && [ -s strict/adapter/adapter_model.safetensors ] || fail "the others are gone"
 grep -qF '"kept": false' strict/certificate.json || fail "certificate: $(cat strict/certificate.json)"
+# a model with fewer rows than the tokenizer has tokens: nothing is computed
+cp -r "$SOURCE/tests/golden/data/llama_new_tokens" few
+cp "$SOURCE"/tests/golden/data/llama/tokenizer*.json few
+"$LORIKEET" merge --model few --adapter few/adapter --out few_merged >out
+printf '{"prompt": "a b", "completion": " c"}\n' >few.jsonl
+expect_error 3 'tokenizer and model do not belong together' \
+    "$LORIKEET" certify --model few --adapter few/adapter --data few.jsonl few_merged
+
 expect_error 7 'the limit is 1e-05' "$LORIKEET" certify run --max-kl 1e-5
 expect_error 2 'export.max_kl: there are no held-out rows' \
     "$LORIKEET" train recipe.yaml output_dir=blind export.max_kl=1 val_set_size=0

@@ -84,6 +84,10 @@ case $(indices renamed/adapter) in *"[$reserved]"*) ;; *) fail "renamed: $(indic
 cmp "$G/llama/config.json" renamed/merged/config.json || fail "renamed: another config.json"
 case $(ids renamed/merged) in *"$reserved"*) ;; *) fail "renamed: $(ids renamed/merged)" ;; esac
 
+# a text that another one took the place of is a new token where it is asked for
+expect_exit 0 "$LORIKEET" plan recipe.yaml "added_tokens_overrides={$reserved: '<|x|>'}" 'tokens=["<|start_header_id|>"]'
+grep -q '2 tokens are new; .* from 384 to 385 rows' err || fail "replaced: $(cat err)"
+
 # all of both trained: nothing is said of rows
 train whole 'lora_modules_to_save=[embed_tokens,lm_head]' 'special_tokens.eos_token=<|done|>' export.merged=true
 [ "$(end whole/merged/config.json)" = '"eos_token_id":384,"' ] || fail "config.json: $(end whole/merged/config.json)"

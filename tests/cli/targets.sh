@@ -89,7 +89,7 @@ refused "the adapter of lora_model_dir says what is trained" 'peft_trainable_tok
 refused "cannot hold what lora_modules_to_save and peft_trainable_token_indices train" \
     'peft_trainable_token_indices=[3]' export.adapter_gguf=true
 tied="base_model=$SOURCE/tests/golden/data/llama_tied"
-refused "beside lora_modules_to_save is not supported where" "$tied" 'peft_trainable_token_indices=[3]' 'lora_modules_to_save=[lm_head]'
+refused "beside lora_modules_to_save: not supported where" "$tied" 'peft_trainable_token_indices=[3]' 'lora_modules_to_save=[lm_head]'
 for what in 'lora_modules_to_save=[embed_in]' 'peft_trainable_token_indices=[3]'; do
     refused 'are not supported for GPTNeoXForCausalLM: its embed_in and embed_out cannot be trained here' \
         "base_model=$SOURCE/tests/golden/data/neox" "$what"
