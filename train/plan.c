@@ -99,9 +99,10 @@ static uint64_t text_bytes(const lrk_weights *w)
 static lrk_status add_merged(const lrk_session *s, const char *type, size_t *bytes, lrk_err *err)
 {
     const lrk_merge_options o = {.gguf = type != NULL, .type = type ? lrk_file_type_find(type) : NULL};
+    const bool whole = s->lora.whole & (LRK_WHOLE_EMBEDDING | LRK_WHOLE_HEAD);
     const bool as_one = lrk_whole_as_one(s->lora.whole, s->base.decoder.tied);
     uint64_t tensors;
-    LRK_TRY(lrk_merge_bytes(s->base.weights, (s->lora.whole & (LRK_WHOLE_EMBEDDING | LRK_WHOLE_HEAD)) && !as_one, &o, &tensors, err));
+    LRK_TRY(lrk_merge_bytes(s->base.weights, whole && !as_one, &o, &tensors, err));
     *bytes += (size_t)(tensors + text_bytes(s->base.weights));
     return LRK_OK;
 }

@@ -136,8 +136,9 @@ too, are not counted), and the difference in per cent of the step, without and w
     print("""
 The kernel (`kernels/linear/one_reading.h`) runs in bf16 for ranks up to 16, beyond which the parts eat the gain, where
 dY is larger than half of the card's second-level cache, and two products where it is not: two launches either way, the
-kernel and the fold of its parts. The tables below count two readings. Whether it is as fast as the library's two thin products, which read at far less than the memory gives, only
-a card can say: `LRK_GPU_CACHE=BYTES` moves the border, for a measurement.""")
+kernel and the fold of its parts. The tables below count two readings. Whether it is as fast as the library's two thin
+products, which read at far less than the memory gives, only a card can say: `LRK_GPU_CACHE=BYTES` moves the border, for
+a measurement.""")
 
 
 def bordered_table():

@@ -162,7 +162,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
     *returned = 0;
     if (asked < 1) return CUBLAS_STATUS_INVALID_VALUE;
     if (!fits(product, a, b, c, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
-    for (int i = 0; i < 2 && i < asked && (i == 0 || preference->value[CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES] >= SCRATCH); i++) {
+    const bool room = preference->value[CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES] >= SCRATCH;
+    for (int i = 0; i < asked && i < 1 + room; i++) {
         cublasLtMatmulHeuristicResult_t *r = &result[(*returned)++];
         memset(r, 0, sizeof *r);
         r->workspaceSize = i * SCRATCH;

@@ -5,9 +5,9 @@
  *              be at most `limit` times the change that rounding inputs and result to that type makes
  *              in f64
  *   memory     guards around every buffer and behind each pass's scratch, inputs unchanged
- *   contract   rows may be apart, at no bit; gradients are added; a fresh gradient is written; a gradient that nobody needs changes
- *              no other; in-place results and gradients; what is joined has the bits of two kernels; the
- *              same bits twice and for 1, 2, 3 threads
+ *   contract   rows may be apart, at no bit; gradients are added; a fresh gradient is written; a gradient that
+ *              nobody needs changes no other; in-place results and gradients; what is joined has the bits of two
+ *              kernels; the same bits twice and for 1, 2, 3 threads
  *
  * One line for each op and sample: the gradient's error, then the largest error in units of its bound
  * for f32 and bf16. An op without samples fails. The GPU is part of it where the program was built with
