@@ -56,11 +56,9 @@ static void set_buffer(lrk_tape *t, lrk_var *v, int buffer)
     v->grad = lrk_like(&v->value);
     v->grad.data = b->data;
     if (b->node < 0) return;
-    lrk_var *const *out = t->nodes[b->node].out;
-    size_t before = 0;
-    for (int i = 0; i < v->home % LRK_MAX_OUT; i++) before += lrk_cols(&out[i]->value);
+    lrk_var *const *out = t->nodes[b->node].out; /* which lie in their matrix as their gradients do here */
     v->grad.stride = out[0]->value.stride;
-    if (b->data) v->grad.data = (char *)b->data + lrk_row_bytes(v->grad.dtype, before);
+    if (b->data) v->grad.data = (char *)b->data + (out[v->home % LRK_MAX_OUT]->offset - out[0]->offset);
 }
 
 static void release(lrk_tape *t, lrk_var *v)

@@ -121,6 +121,11 @@ const char *lrk_json_string(const lrk_json *v, size_t *n)
     return json_string_value(v);
 }
 
+const char *lrk_json_word(const lrk_json *object, const char *key)
+{
+    return lrk_json_string(lrk_json_get(object, key), NULL);
+}
+
 int64_t lrk_json_integer(const lrk_json *v)
 {
     return json_integer_value(v);

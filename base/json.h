@@ -49,6 +49,7 @@ lrk_json *lrk_json_get(const lrk_json *object, const char *key);
 lrk_json *lrk_json_at(const lrk_json *array, size_t i);
 size_t lrk_json_size(const lrk_json *v); /* members of an object or array */
 const char *lrk_json_string(const lrk_json *v, size_t *n); /* n may be NULL */
+const char *lrk_json_word(const lrk_json *object, const char *key); /* of a member that is a string, else NULL */
 int64_t lrk_json_integer(const lrk_json *v);
 double lrk_json_number(const lrk_json *v); /* integers too */
 bool lrk_json_bool(const lrk_json *v);

@@ -532,11 +532,11 @@ static lrk_status grow_tensor(lrk_weights *w, lrk_tensor *t, size_t rows, lrk_er
 lrk_status lrk_weights_grow(lrk_weights *w, size_t rows, lrk_err *err)
 {
     const char *names[] = {lrk_name_of_embedding(lrk_weights_arch(w)), lrk_name_of_head(lrk_weights_arch(w))};
-    char hex[65];
-    lrk_weights_sha256(w, hex);
+    char hex[65] = ""; /* of what is stored, before any of it grows */
     for (int k = 0; k < 2; k++)
         for (size_t i = 0; i < w->n; i++)
             if (strcmp(w->tensor[i].name, names[k]) == 0 && lrk_rows(&w->tensor[i]) < rows) {
+                if (!*hex) lrk_weights_sha256(w, hex);
                 LRK_TRY(grow_tensor(w, &w->tensor[i], rows, err));
                 memcpy(w->stored_sha256, hex, sizeof hex);
                 lrk_json_set_count(w->config, "vocab_size", rows);

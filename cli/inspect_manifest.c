@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-static const char *word(const lrk_json *object, const char *key)
-{
-    return lrk_json_string(lrk_json_get(object, key), NULL);
-}
-
 static void put_quoted(lrk_buf *out, const char *before, const char *text)
 {
     if (!text) return;
@@ -17,13 +12,13 @@ static void put_quoted(lrk_buf *out, const char *before, const char *text)
 
 static void put_hash(lrk_buf *out, const lrk_json *object)
 {
-    const char *hash = word(object, "sha256");
+    const char *hash = lrk_json_word(object, "sha256");
     if (hash) lrk_buf_printf(out, ", sha256 %.64s", hash);
 }
 
 static void put_name(lrk_buf *out, const char *label, const lrk_json *object)
 {
-    const char *name = word(object, "name");
+    const char *name = lrk_json_word(object, "name");
     lrk_buf_printf(out, "  %s:", label);
     put_quoted(out, " ", name ? name : "(no name)");
 }
@@ -31,7 +26,7 @@ static void put_name(lrk_buf *out, const char *label, const lrk_json *object)
 /* Of weights the hash is of samples (lrk_weights_sha256). */
 static void put_model(lrk_buf *out, const char *label, const lrk_json *object)
 {
-    const char *hash = word(object, "sha256");
+    const char *hash = lrk_json_word(object, "sha256");
     put_name(out, label, object);
     if (hash) lrk_buf_printf(out, ", sampled sha256 %.64s", hash);
 }
@@ -42,7 +37,7 @@ static void put_base(const lrk_json *m, lrk_buf *out)
     const lrk_json *before = lrk_json_get(lrk_json_get(base, "made_from"), "base");
     if (base) {
         put_model(out, "base", base);
-        put_quoted(out, ", license ", word(base, "license"));
+        put_quoted(out, ", license ", lrk_json_word(base, "license"));
         lrk_buf_puts(out, "\n");
     }
     if (before) {
@@ -75,17 +70,17 @@ static void put_adapter(const lrk_json *m, lrk_buf *out)
         lrk_buf_puts(out, "\n");
     }
     if (!combined) return;
-    put_quoted(out, "  combined by: ", word(combined, "method"));
+    put_quoted(out, "  combined by: ", lrk_json_word(combined, "method"));
     if (lrk_json_get(combined, "residual"))
         lrk_buf_printf(out, ", %.3g %% away from the sum", 100.0 * lrk_json_number(lrk_json_get(combined, "residual")));
     lrk_buf_puts(out, "\n");
     for (size_t i = 0; i < lrk_json_size(parts); i++) {
         const lrk_json *part = lrk_json_at(parts, i);
         lrk_buf_printf(out, "  %8g of:", lrk_json_number(lrk_json_get(part, "weight")));
-        put_quoted(out, " ", word(part, "name"));
+        put_quoted(out, " ", lrk_json_word(part, "name"));
         put_hash(out, part);
-        if (word(lrk_json_get(part, "recipe"), "sha256"))
-            lrk_buf_printf(out, ", recipe %.64s", word(lrk_json_get(part, "recipe"), "sha256"));
+        if (lrk_json_word(lrk_json_get(part, "recipe"), "sha256"))
+            lrk_buf_printf(out, ", recipe %.64s", lrk_json_word(lrk_json_get(part, "recipe"), "sha256"));
         lrk_buf_puts(out, "\n");
     }
 }
@@ -107,9 +102,9 @@ static void put_data(const lrk_json *m, lrk_buf *out)
     const lrk_json *data = lrk_json_get(m, "data");
     for (size_t i = 0; i < lrk_json_size(data); i++) {
         const lrk_json *d = lrk_json_at(data, i);
-        put_quoted(out, "  data: ", word(d, "path"));
-        put_quoted(out, ", split ", word(d, "split"));
-        put_quoted(out, ", for ", word(d, "use"));
+        put_quoted(out, "  data: ", lrk_json_word(d, "path"));
+        put_quoted(out, ", split ", lrk_json_word(d, "split"));
+        put_quoted(out, ", for ", lrk_json_word(d, "use"));
         lrk_buf_printf(out, ", rows %lld", (long long)lrk_json_integer(lrk_json_get(d, "rows")));
         put_hash(out, d);
         lrk_buf_puts(out, "\n");
@@ -121,7 +116,7 @@ static void put_training(const lrk_json *m, lrk_buf *out)
     static const char *const figures[] = {"steps", "tokens", "trained_tokens", "first_loss", "last_loss", "eval_loss",
                                           "best_eval_loss", "seed"};
     const lrk_json *t = lrk_json_get(m, "training");
-    const char *recipe = word(lrk_json_get(m, "recipe"), "sha256");
+    const char *recipe = lrk_json_word(lrk_json_get(m, "recipe"), "sha256");
     if (recipe) lrk_buf_printf(out, "  recipe: sha256 %.64s\n", recipe);
     if (!t) return;
     const char *before = "  training: ";
@@ -136,8 +131,8 @@ static void put_training(const lrk_json *m, lrk_buf *out)
 
 void lrk_inspect_manifest(const lrk_json *m, lrk_buf *out)
 {
-    put_quoted(out, "  output: ", word(m, "output"));
-    put_quoted(out, ", by lorikeet ", word(lrk_json_get(m, "program"), "version"));
+    put_quoted(out, "  output: ", lrk_json_word(m, "output"));
+    put_quoted(out, ", by lorikeet ", lrk_json_word(lrk_json_get(m, "program"), "version"));
     lrk_buf_puts(out, "\n");
     put_base(m, out);
     put_adapter(m, out);
@@ -156,7 +151,7 @@ void lrk_inspect_certificate(const lrk_json *c, lrk_buf *out)
     const lrk_json *outputs = lrk_json_get(c, "outputs");
     for (size_t i = 0; i < lrk_json_size(outputs); i++) {
         const lrk_json *o = lrk_json_at(outputs, i), *kl = lrk_json_get(o, "kl"), *top = lrk_json_get(o, "top1");
-        const char *path = word(o, "path");
+        const char *path = lrk_json_word(o, "path");
         put_quoted(out, "  ", path ? path : "(no name)");
         if (kl && top)
             lrk_buf_printf(out, ": KL mean %.2g, 99 %% %.2g; same top token %.2f %% of %lld; loss %.4f, of base + adapter %.4f",

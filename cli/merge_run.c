@@ -197,34 +197,43 @@ static lrk_status whole_path(const char *path, lrk_buf *out, lrk_err *err)
     return status;
 }
 
-lrk_status lrk_outputs_apart(const char *a, const char *b, lrk_err *err)
+/* Of two paths: whether the first lies at or inside the second, and the second at or inside the first. */
+typedef struct nesting {
+    bool inside, around;
+} nesting;
+
+static bool lies_at_or_in(const lrk_buf *x, const lrk_buf *y)
+{
+    return x->n >= y->n && memcmp(x->data, y->data, y->n) == 0 &&
+           (x->data[y->n] == '\0' || x->data[y->n] == '/' || y->n == 1);
+}
+
+static lrk_status nest(const char *a, const char *b, nesting *out, lrk_err *err)
 {
     lrk_buf x = {0}, y = {0};
     lrk_status status = whole_path(a, &x, err);
     if (status == LRK_OK) status = whole_path(b, &y, err);
-    if (status == LRK_OK) {
-        const size_t n = x.n < y.n ? x.n : y.n;
-        const char after = x.n < y.n ? y.data[n] : x.data[n];
-        if (memcmp(x.data, y.data, n) == 0 && (after == '\0' || after == '/' || n == 1))
-            status = lrk_fail(err, LRK_EUSAGE, "%s and %s: one output would lie at or inside the other; name them apart",
-                              a, b);
-    }
+    if (status == LRK_OK) *out = (nesting){lies_at_or_in(&x, &y), lies_at_or_in(&y, &x)};
     lrk_buf_free(&x);
     lrk_buf_free(&y);
     return status;
 }
 
+lrk_status lrk_outputs_apart(const char *a, const char *b, lrk_err *err)
+{
+    nesting n;
+    LRK_TRY(nest(a, b, &n, err));
+    LRK_REQUIRE(err, !n.inside && !n.around, LRK_EUSAGE,
+                "%s and %s: one output would lie at or inside the other; name them apart", a, b);
+    return LRK_OK;
+}
+
 lrk_status lrk_output_outside(const char *out, const char *read, lrk_err *err)
 {
-    lrk_buf x = {0}, y = {0};
-    lrk_status status = whole_path(out, &x, err);
-    if (status == LRK_OK) status = whole_path(read, &y, err);
-    if (status == LRK_OK && x.n >= y.n && memcmp(x.data, y.data, y.n) == 0 &&
-        (x.data[y.n] == '\0' || x.data[y.n] == '/' || y.n == 1))
-        status = lrk_fail(err, LRK_EUSAGE, "%s: would lie in %s, which is read; name another place", out, read);
-    lrk_buf_free(&x);
-    lrk_buf_free(&y);
-    return status;
+    nesting n;
+    LRK_TRY(nest(out, read, &n, err));
+    LRK_REQUIRE(err, !n.inside, LRK_EUSAGE, "%s: would lie in %s, which is read; name another place", out, read);
+    return LRK_OK;
 }
 
 lrk_status lrk_output_is_free(const char *path, bool directory, lrk_err *err)

@@ -53,32 +53,27 @@ void lrk_manifest_keep(lrk_json *object, const lrk_json *from)
 
 /* ---- the bases that adapters were trained for ---- */
 
-static const char *text_of(const lrk_json *object, const char *key)
-{
-    return lrk_json_string(lrk_json_get(object, key), NULL);
-}
-
 /* By the hash where both have one, else by the last part of the name. */
 static bool same_base(const lrk_json *x, const lrk_json *y)
 {
-    const char *hash = text_of(x, "sha256"), *other = text_of(y, "sha256");
+    const char *hash = lrk_json_word(x, "sha256"), *other = lrk_json_word(y, "sha256");
     size_t n, m;
     if (hash && other) return strcmp(hash, other) == 0;
-    const char *a = lrk_path_name(text_of(x, "name"), &n), *b = lrk_path_name(text_of(y, "name"), &m);
+    const char *a = lrk_path_name(lrk_json_word(x, "name"), &n), *b = lrk_path_name(lrk_json_word(y, "name"), &m);
     return n == m && (!n || memcmp(a, b, n) == 0);
 }
 
 static void add_base(lrk_json *list, const lrk_json *base)
 {
-    if (!text_of(base, "name") && !text_of(base, "sha256")) return;
+    if (!lrk_json_word(base, "name") && !lrk_json_word(base, "sha256")) return;
     lrk_json *o = lrk_json_object();
     for (size_t i = 0; i < lrk_json_size(list); i++) {
         if (!same_base(lrk_json_at(list, i), base)) continue;
         lrk_json_free(o);
         return;
     }
-    lrk_manifest_set_strange(o, "name", text_of(base, "name"));
-    lrk_manifest_set_strange(o, "sha256", text_of(base, "sha256"));
+    lrk_manifest_set_strange(o, "name", lrk_json_word(base, "name"));
+    lrk_manifest_set_strange(o, "sha256", lrk_json_word(base, "sha256"));
     lrk_json_add(list, o);
 }
 
@@ -87,16 +82,18 @@ void lrk_manifest_add_trained_for(lrk_json *list, const lrk_adapter *adapter, co
     const lrk_json *noted = lrk_json_get(from, "trained_for"), *base = lrk_json_get(from, "base");
     lrk_json *word = lrk_json_object();
     lrk_manifest_set_strange(word, "name", adapter->base_model);
-    lrk_manifest_set_strange(word, "sha256", text_of(adapter->notes, LRK_NOTE_BASE));
+    lrk_manifest_set_strange(word, "sha256", lrk_json_word(adapter->notes, LRK_NOTE_BASE));
     for (size_t i = 0; i < lrk_json_size(noted); i++) add_base(list, lrk_json_at(noted, i));
-    if (!lrk_json_size(noted)) add_base(list, base && (text_of(base, "sha256") || !text_of(word, "sha256")) ? base : word);
+    const bool better = base && (lrk_json_word(base, "sha256") || !lrk_json_word(word, "sha256"));
+    if (!lrk_json_size(noted)) add_base(list, better ? base : word);
     lrk_json_free(word);
 }
 
 /* A single base is said where it is another one for certain: the same one may have many names. */
 static void put_trained_for(lrk_json *root, lrk_json *list)
 {
-    const char *hash = text_of(lrk_json_at(list, 0), "sha256"), *here = text_of(lrk_json_get(root, "base"), "sha256");
+    const char *hash = lrk_json_word(lrk_json_at(list, 0), "sha256");
+    const char *here = lrk_json_word(lrk_json_get(root, "base"), "sha256");
     const bool other = lrk_json_size(list) > 1 || (hash && here && strcmp(hash, here) != 0);
     if (other)
         lrk_json_set(root, "trained_for", list);
@@ -133,7 +130,7 @@ static lrk_status put_base(lrk_json *root, const lrk_weights *base, const lrk_ad
         lrk_json_set(root, "base", lrk_json_ref(known));
     } else if (adapter) {
         lrk_manifest_set_strange(object, "name", adapter->base_model);
-        lrk_manifest_set_strange(object, "sha256", text_of(adapter->notes, LRK_NOTE_BASE));
+        lrk_manifest_set_strange(object, "sha256", lrk_json_word(adapter->notes, LRK_NOTE_BASE));
     }
     return LRK_OK;
 }
@@ -189,7 +186,7 @@ static lrk_status load_from_gguf(lrk_json **out, const char *path, lrk_arena *a,
 
 static lrk_status check_format(lrk_json **m, const char *path, lrk_err *err)
 {
-    const char *format = text_of(*m, "format");
+    const char *format = lrk_json_word(*m, "format");
     if (!*m || (format && strcmp(format, FORMAT) == 0)) return LRK_OK;
     lrk_json_free(*m);
     *m = NULL;
@@ -240,9 +237,10 @@ static lrk_gguf_model model_of(const char *name)
 static void put_origin(const lrk_json *m, lrk_gguf_origin *out)
 {
     const lrk_json *base = lrk_json_get(m, "base"), *list = lrk_json_get(base, "base_model");
-    const char *name = text_of(base, "name");
-    *out = (lrk_gguf_origin){.license = text_of(base, "license"), .license_name = text_of(base, "license_name"),
-                             .license_link = text_of(base, "license_link")};
+    const char *name = lrk_json_word(base, "name");
+    *out = (lrk_gguf_origin){.license = lrk_json_word(base, "license"),
+                             .license_name = lrk_json_word(base, "license_name"),
+                             .license_link = lrk_json_word(base, "license_link")};
     if (name) out->model = model_of(name);
     if (name && lrk_json_get(m, "adapter")) out->base[out->n_bases++] = out->model;
     const size_t most = out->n_bases ? 0 : lrk_json_size(list);

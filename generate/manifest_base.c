@@ -27,11 +27,6 @@ void lrk_manifest_set_name(lrk_json *object, const char *name, const char *path)
     set_strange(object, "name", name, n);
 }
 
-static const char *text_of(const lrk_json *object, const char *key)
-{
-    return lrk_json_string(lrk_json_get(object, key), NULL);
-}
-
 /* ---- front matter ---- */
 
 /* The value without blanks, quotes and comment; *n of it. */
@@ -164,11 +159,11 @@ static void fill(lrk_json *object, const lrk_json *from, const char *key)
 static lrk_status put_name(lrk_json *object, const lrk_weights *base, const lrk_json *own, const lrk_json *known,
                            lrk_arena *a, lrk_err *err)
 {
-    const char *name = text_of(lrk_json_get(own, "base"), "name");
-    if (!name) name = text_of(lrk_weights_config(base), "_name_or_path");
+    const char *name = lrk_json_word(lrk_json_get(own, "base"), "name");
+    if (!name) name = lrk_json_word(lrk_weights_config(base), "_name_or_path");
     if (!name && lrk_weights_gguf(base))
         LRK_TRY(lrk_gguf_opt_string(lrk_weights_gguf(base), "general.name", a, &name, err));
-    if (!name || !*name) name = text_of(known, "name");
+    if (!name || !*name) name = lrk_json_word(known, "name");
     lrk_manifest_set_name(object, name, lrk_weights_path(base));
     return LRK_OK;
 }
@@ -190,7 +185,7 @@ static lrk_status put_base(lrk_json *object, const lrk_weights *base, const lrk_
     char hex[65];
     const lrk_json *classes = lrk_json_get(lrk_weights_config(base), "architectures");
     lrk_weights_sha256(base, hex);
-    const char *hash = text_of(known, "sha256");
+    const char *hash = lrk_json_word(known, "sha256");
     if (!hash || strcmp(hash, hex) != 0) known = NULL;
     LRK_TRY(put_name(object, base, own, known, a, err));
     lrk_json_set_text(object, "sha256", hex);

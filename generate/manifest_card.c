@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-static const char *word(const lrk_json *object, const char *key)
-{
-    return lrk_json_string(lrk_json_get(object, key), NULL);
-}
-
 bool lrk_is_hub_name(const char *s)
 {
     static const char allowed[] =
@@ -43,11 +38,11 @@ static void put_front(const lrk_json *m, kind k, lrk_buf *out)
 {
     const lrk_json *base = lrk_json_get(m, "base");
     static const char *const licenses[] = {"license", "license_name", "license_link"};
-    const char *name = word(base, "name");
+    const char *name = lrk_json_word(base, "name");
     const bool adapted = lrk_json_get(m, "adapter");
     lrk_buf_puts(out, "---\n");
     for (size_t i = 0; i < sizeof licenses / sizeof *licenses; i++) {
-        const char *said = word(base, licenses[i]);
+        const char *said = lrk_json_word(base, licenses[i]);
         if (!said) continue;
         lrk_buf_printf(out, "%s: ", licenses[i]);
         lrk_json_quote(out, said, strlen(said));
@@ -151,7 +146,7 @@ static void put_data(const lrk_json *m, lrk_buf *out)
     lrk_buf_puts(out, "\n## Data\n\n| file | used for | rows | SHA-256 of the rows |\n|---|---|---|---|\n");
     for (size_t i = 0; i < lrk_json_size(data); i++) {
         const lrk_json *d = lrk_json_at(data, i);
-        const char *path = word(d, "path"), *use = word(d, "use"), *hash = word(d, "sha256");
+        const char *path = lrk_json_word(d, "path"), *use = lrk_json_word(d, "use"), *hash = lrk_json_word(d, "sha256");
         lrk_buf_puts(out, "| ");
         put_safe(out, path ? path : "");
         lrk_buf_puts(out, " | ");
@@ -231,14 +226,14 @@ static void put_code(const char *yaml, lrk_buf *out)
 
 static bool alike(const lrk_json *x, const lrk_json *y, const char *key)
 {
-    return word(x, key) && word(y, key) && strcmp(word(x, key), word(y, key)) == 0;
+    return lrk_json_word(x, key) && lrk_json_word(y, key) && strcmp(lrk_json_word(x, key), lrk_json_word(y, key)) == 0;
 }
 
 /* Of a combination each recipe once, under the adapters that it made. */
 static void put_recipes(const lrk_json *m, lrk_buf *out)
 {
     const lrk_json *list = lrk_json_get(lrk_json_get(m, "combined"), "adapters");
-    const char *yaml = word(lrk_json_get(m, "recipe"), "yaml");
+    const char *yaml = lrk_json_word(lrk_json_get(m, "recipe"), "yaml");
     if (yaml) {
         lrk_buf_puts(out, "\n## Recipe\n\nWith it, the data and the base, `lorikeet train` makes the same "
                           "adapter again.\n\n");
@@ -247,15 +242,15 @@ static void put_recipes(const lrk_json *m, lrk_buf *out)
     for (size_t i = 0; i < lrk_json_size(list); i++) {
         const lrk_json *a = lrk_json_at(list, i);
         size_t first = 0;
-        yaml = word(lrk_json_get(a, "recipe"), "yaml");
+        yaml = lrk_json_word(lrk_json_get(a, "recipe"), "yaml");
         if (!yaml) continue;
         while (first < i && !alike(lrk_json_get(a, "recipe"), lrk_json_get(lrk_json_at(list, first), "recipe"), "yaml"))
             first++;
         if (first < i && alike(a, lrk_json_at(list, first), "name")) continue;
         lrk_buf_puts(out, "\n## Recipe of ");
-        put_safe(out, word(a, "name") ? word(a, "name") : "an adapter");
+        put_safe(out, lrk_json_word(a, "name") ? lrk_json_word(a, "name") : "an adapter");
         lrk_buf_puts(out, first < i ? "\n\nThe same as that of " : "\n\n");
-        if (first < i) put_safe(out, word(lrk_json_at(list, first), "name"));
+        if (first < i) put_safe(out, lrk_json_word(lrk_json_at(list, first), "name"));
         lrk_buf_puts(out, first < i ? ".\n" : "");
         if (first == i) put_code(yaml, out);
     }
@@ -272,7 +267,7 @@ static bool recipe_known(const lrk_json *m)
 
 static void put_open(const lrk_json *m, lrk_buf *out)
 {
-    const char *license = word(lrk_json_get(m, "base"), "license");
+    const char *license = lrk_json_word(lrk_json_get(m, "base"), "license");
     lrk_buf_puts(out, "\n## What is open\n\n- weights: here; the base's license goes on to hold");
     if (license) {
         lrk_buf_puts(out, ": ");
@@ -289,7 +284,7 @@ static void put_open(const lrk_json *m, lrk_buf *out)
 
 void lrk_card_print(const lrk_json *m, lrk_buf *out)
 {
-    const char *output = word(m, "output"), *name = word(lrk_json_get(m, "base"), "name");
+    const char *output = lrk_json_word(m, "output"), *name = lrk_json_word(lrk_json_get(m, "base"), "name");
     put_front(m, kind_of(output), out);
     lrk_buf_puts(out, "# ");
     put_safe(out, name ? name : "A model");

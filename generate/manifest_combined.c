@@ -29,7 +29,7 @@ static lrk_status list_parts(lrk_json *list, const lrk_manifest_part *part, size
 
 static bool alike(const lrk_json *x, const lrk_json *y, const char *key)
 {
-    const char *a = lrk_json_string(lrk_json_get(x, key), NULL), *b = lrk_json_string(lrk_json_get(y, key), NULL);
+    const char *a = lrk_json_word(x, key), *b = lrk_json_word(y, key);
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 

@@ -246,39 +246,33 @@ static lrk_status put_ends(const lrk_model_text *text, const lrk_merge_options *
     return lrk_buf_check(out, err);
 }
 
-/* from: where the tokenizer lies; the base's settings where none lie beside it. */
-static lrk_status swap_ends(const lrk_weights *base, const char *from, const lrk_merge_options *o, lrk_buf *out,
-                            lrk_err *err)
+/* from: where text, the tokenizer, lies; the base's settings where none lie beside it. */
+static lrk_status swap_ends(const lrk_weights *base, const char *from, const lrk_model_text *text,
+                            const lrk_merge_options *o, lrk_buf *out, lrk_err *err)
 {
     static const char name[] = "generation_config.json";
     lrk_arena a = lrk_arena_growing("path");
-    lrk_model_text text = {0};
     lrk_json *settings = NULL;
     const char *path = lrk_path_join(&a, from, name), *bases = lrk_path_join(&a, lrk_weights_path(base), name);
     lrk_status s = path && bases ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (s == LRK_OK && !lrk_is_file(path)) path = bases;
     if (s == LRK_OK && lrk_is_file(path)) s = lrk_json_load(&settings, path, MAX_SETTINGS, err);
     if (s == LRK_OK && !settings) settings = lrk_json_object();
-    /* a tokenizer that is not known here has no ends to tell */
-    if (s == LRK_OK && lrk_text_open(&text, from, NULL) == LRK_OK)
-        s = put_ends(&text, o, lrk_weights_config(base), settings, out, err);
-    lrk_text_close(&text);
+    if (s == LRK_OK) s = put_ends(text, o, lrk_weights_config(base), settings, out, err);
     lrk_json_free(settings);
     lrk_arena_free(&a);
     return s;
 }
 
 /* The eos of another tokenizer where that of the base is another token; LRK_NO_ID: none. */
-static int64_t other_eos(const lrk_weights *base, const char *tokenizer)
+static int64_t other_eos(const lrk_weights *base, const lrk_model_text *text)
 {
-    lrk_model_text ours = {0}, theirs = {0};
+    lrk_model_text theirs = {0};
     int64_t id = LRK_NO_ID;
-    if (tokenizer && lrk_text_open(&ours, tokenizer, NULL) == LRK_OK &&
-        lrk_text_open(&theirs, lrk_weights_path(base), NULL) == LRK_OK) {
-        id = lrk_tokenizer_special(ours.tokenizer, LRK_TOKEN_EOS);
+    if (lrk_text_open(&theirs, lrk_weights_path(base), NULL) == LRK_OK) {
+        id = lrk_tokenizer_special(text->tokenizer, LRK_TOKEN_EOS);
         if (id == lrk_tokenizer_special(theirs.tokenizer, LRK_TOKEN_EOS)) id = LRK_NO_ID;
     }
-    lrk_text_close(&ours);
     lrk_text_close(&theirs);
     return id;
 }
@@ -290,7 +284,9 @@ static lrk_status merge_with_text(const lrk_weights *base, const lrk_adapter *ad
     static const char config[] = "tokenizer_config.json";
     const bool from_gguf = lrk_weights_source(base) == LRK_WEIGHTS_GGUF;
     const char *from = o.tokenizer ? o.tokenizer : from_gguf ? NULL : lrk_weights_path(base);
-    const int64_t eos = other_eos(base, o.tokenizer);
+    lrk_model_text text = {0}; /* one that is not known here has no ends to tell */
+    const bool known = from && lrk_text_open(&text, from, NULL) == LRK_OK;
+    const int64_t eos = known && o.tokenizer ? other_eos(base, &text) : LRK_NO_ID;
     lrk_arena a = lrk_arena_growing("path");
     const char *path = from ? lrk_path_join(&a, from, config) : NULL;
     lrk_merge_file file[MOST_EXTRA];
@@ -303,7 +299,8 @@ static lrk_status merge_with_text(const lrk_weights *base, const lrk_adapter *ad
         file[o.n_extra++] = (lrk_merge_file){"chat_template.jinja", o.chat_template, strlen(o.chat_template)};
     if (s == LRK_OK && path && o.chat_template) s = lrk_swap_template(path, o.chat_template, &swapped, err);
     if (swapped.n) file[o.n_extra++] = (lrk_merge_file){config, swapped.data, swapped.n};
-    if (s == LRK_OK && from) s = swap_ends(base, from, &o, &ends, err);
+    if (s == LRK_OK && known) s = swap_ends(base, from, &text, &o, &ends, err);
+    lrk_text_close(&text);
     if (ends.n) file[o.n_extra++] = (lrk_merge_file){"generation_config.json", ends.data, ends.n};
     o.extra = file;
     if (s == LRK_OK)
