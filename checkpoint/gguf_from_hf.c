@@ -29,9 +29,9 @@ static const lrk_json *object(const lrk_json *parent, const char *key)
 
 const lrk_json *lrk_rope_object(const lrk_json *config)
 {
-    const lrk_json *v = object(config, "rope_parameters");
+    const lrk_json *v = object(config, "rope_parameters"), *scaling = object(config, "rope_scaling");
     const lrk_json *global = object(v, "full_attention");
-    return global ? global : v ? v : object(config, "rope_scaling");
+    return lrk_json_size(scaling) ? scaling : global ? global : v;
 }
 
 const char *lrk_rope_type(const lrk_json *config)
@@ -45,7 +45,9 @@ const char *lrk_rope_type(const lrk_json *config)
 lrk_status lrk_rope_real(const lrk_json *config, const char *key, double *out, lrk_err *err)
 {
     const lrk_json *rope = lrk_rope_object(config);
+    const lrk_json *global = object(object(config, "rope_parameters"), "full_attention");
     LRK_TRY(lrk_json_opt_real(config, key, out, "config.json", err));
+    if (global) LRK_TRY(lrk_json_opt_real(global, key, out, "config.json", err));
     return rope ? lrk_json_opt_real(rope, key, out, "config.json", err) : LRK_OK;
 }
 
@@ -206,7 +208,7 @@ static lrk_status put_scaling(const lrk_gguf_target *t, lrk_err *err)
     double factor = 0, original = 0, scale = 0;
     LRK_TRY(lrk_rope_real(t->config, "factor", &factor, err));
     LRK_TRY(lrk_rope_real(t->config, "attention_factor", &scale, err));
-    if (lrk_rope_object(t->config))
+    if (lrk_rope_object(t->config) && !t->arch->partial_rotary)
         LRK_TRY(lrk_json_opt_real(lrk_rope_object(t->config), "original_max_position_embeddings",
                                   &original, "config.json", err));
     LRK_TRY(lrk_json_opt_real(t->config, "original_max_position_embeddings", &original,

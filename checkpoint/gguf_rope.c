@@ -102,6 +102,7 @@ static lrk_status put_longrope(lrk_gguf_source *s, size_t original, lrk_err *err
 {
     lrk_json *rope = scaling(s, "longrope");
     double scale = 1;
+    LRK_REQUIRE(err, original, LRK_EINPUT, "%s: longrope needs rope.scaling.original_context_length", s->g->path);
     const double max = lrk_json_number(lrk_json_get(s->out, "max_position_embeddings"));
     LRK_TRY(put_factors(s, rope, "rope_factors_short.weight", "short_factor", err));
     LRK_TRY(put_factors(s, rope, "rope_factors_long.weight", "long_factor", err));

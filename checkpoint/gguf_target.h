@@ -15,8 +15,8 @@ typedef struct lrk_gguf_target {
     size_t layers, heads, width, head_dim;
 } lrk_gguf_target;
 
-/* Both spellings of rope parameters: one object (or one for each kind of layer, of which this is
- * the one without a window), or a scaling object with theta beside it. NULL: there is none. */
+/* Both spellings of rope parameters: a scaling object with theta beside it, which goes before, or one object (or one
+ * for each kind of layer, of which this is the one without a window). NULL: there is none. */
 const lrk_json *lrk_rope_object(const lrk_json *config);
 const char *lrk_rope_type(const lrk_json *config); /* "default" where nothing says */
 /* A number beside the rope object or in it, which goes before; absent: *out stays. */

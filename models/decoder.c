@@ -1,63 +1,8 @@
 /* models/decoder.c -- config.json to a decoder description. */
-#include "models/decoder.h"
+#include "models/family.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Which layers have the window that sliding_window says. */
-typedef enum lrk_window_rule {
-    LRK_WINDOW_NONE,       /* the key must be absent or null */
-    LRK_WINDOW_ALL,
-    LRK_WINDOW_FROM_LAYER, /* layer_types, else those from max_window_layers on */
-    LRK_WINDOW_BELOW_LAYER, /* layer_types, else every other one below max_window_layers */
-    LRK_WINDOW_PATTERN,    /* layer_types, else all but each pattern-th */
-    LRK_WINDOW_NO_ROPE     /* layer_types, else those without rope */
-} lrk_window_rule;
-
-/* A key of config.json, or LRK_ALWAYS for a bias that is always there; NULL: never. */
-#define LRK_ALWAYS ""
-
-typedef struct lrk_family {
-    const char *architecture, *model_type;
-    lrk_naming naming;
-    const char *bias, *output_bias, *mlp_bias;
-    bool bias_default;
-    lrk_window_rule window;
-    const char *window_gate; /* a key without whose true there is no window */
-    size_t pattern;
-    size_t window_size;      /* where sliding_window is absent */
-    lrk_norm_placement placement;
-    lrk_head_norm head_norm;
-    bool layer_norm, norm_plus_one;
-    const char *eps_key;        /* NULL: rms_norm_eps */
-    double eps;                 /* where it is absent; 0: 1e-6 */
-    const char *activation_key; /* NULL: hidden_act */
-    const char *activation;     /* NULL: silu */
-    bool scaled_embedding;      /* by sqrt(C) */
-    bool query_scalar;          /* attention scale query_pre_attn_scalar^-1/2 */
-    bool softcaps, final_softcap;
-    bool multipliers;           /* embedding_multiplier, attention_multiplier, ... */
-    const char *experts_key;    /* NULL: no experts */
-    const char *experts_width;  /* NULL: intermediate_size */
-    const char *shared_width;   /* of one shared expert behind a gate; NULL: none such */
-    const char *normalize;      /* a key, LRK_ALWAYS, NULL: never */
-    bool normalize_default, sigmoid, block_sparse;
-    double routed_scale;        /* what config.json means where it leaves the key out; 0: 1 */
-    const char *topk_method, *topk_grouped; /* its default, and the one that chooses by groups */
-    size_t groups, groups_used, dense_layers, shared_experts; /* defaults as well */
-    bool group_by_two;          /* a group counts as its two best experts, not its best */
-    bool sparse_step, dense_first; /* which layers have experts; neither: all */
-    bool latent;                /* multi-head latent attention */
-    bool fused, by_head, plain_mlp, partial_rotary, local_rope, no_rope_layers, tied;
-    const char *parallel;       /* the key of parallel blocks, true where it is absent; NULL: never */
-    const char *theta_key, *rotary_key; /* more names of rope_theta and partial_rotary_factor */
-    double rotary;              /* partial_rotary_factor where it is absent; 0: 1 */
-    size_t head_size;           /* where head_dim is absent; 0: width / heads */
-    size_t key_heads;           /* where num_key_value_heads is absent; 0, or null: as many as queries */
-    size_t experts_used;        /* where num_experts_per_tok is absent; 0: it must be there */
-    double theta;               /* where rope_theta is absent; 0: 10000 */
-    size_t padding;             /* 1 + pad_token_id where it is absent; 0: none */
-} lrk_family;
 
 static const lrk_family families[] = {
 #define X(architecture, model_type, ...) {architecture, model_type, __VA_ARGS__},
@@ -65,13 +10,6 @@ static const lrk_family families[] = {
 #undef X
 };
 enum { FAMILIES = sizeof families / sizeof *families };
-
-/* What is read: the object of the language model, and for whom. */
-typedef struct lrk_source {
-    const lrk_family *family;
-    const lrk_json *config;
-    const char *where;
-} lrk_source;
 
 const lrk_json *lrk_decoder_text(const lrk_json *config)
 {
@@ -141,7 +79,7 @@ static lrk_status read_latent(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     LRK_TRY(required(s, "qk_rope_head_dim", 1024, &d->rotary, err));
     LRK_TRY(required(s, "v_head_dim", 1024, &l->value, err));
     LRK_TRY(lrk_json_opt_size(s->config, "q_lora_rank", 1, 65536, &l->query_rank, s->where, err));
-    LRK_TRY(lrk_json_opt_bool(s->config, "rope_interleave", &interleave, s->where, err));
+    if (s->family->interleave) LRK_TRY(lrk_json_opt_bool(s->config, s->family->interleave, &interleave, s->where, err));
     l->pairs_adjacent = interleave;
     d->head_size = l->plain + d->rotary;
     LRK_REQUIRE(err, d->key_heads == d->heads, LRK_ESUPPORT,
@@ -179,90 +117,6 @@ static lrk_status read_sizes(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     return LRK_OK;
 }
 
-/* ---- rope ---- */
-
-static bool set(const lrk_json *v)
-{
-    return v && !lrk_json_is(v, LRK_JSON_NULL);
-}
-
-static lrk_status find_object(const lrk_json *config, const char *key, const lrk_json **out,
-                              const char *where, lrk_err *err)
-{
-    const lrk_json *v = lrk_json_get(config, key);
-    *out = NULL;
-    if (!set(v)) return LRK_OK;
-    LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_OBJECT), LRK_EINPUT, "%s: %s: expected an object", where, key);
-    *out = v;
-    return LRK_OK;
-}
-
-/* The share of a head that turns. */
-static lrk_status read_rotary(lrk_decoder *d, const lrk_source *s, const lrk_json *parameters,
-                              lrk_err *err)
-{
-    double share = s->family->rotary > 0.0 ? s->family->rotary : 1.0;
-    if (s->family->latent) return LRK_OK;
-    if (s->family->rotary_key)
-        LRK_TRY(lrk_json_opt_real(s->config, s->family->rotary_key, &share, s->where, err));
-    LRK_TRY(lrk_json_opt_real(s->config, "partial_rotary_factor", &share, s->where, err));
-    if (parameters)
-        LRK_TRY(lrk_json_opt_real(parameters, "partial_rotary_factor", &share, s->where, err));
-    const size_t rotary = share > 0.0 && share <= 1.0 ? (size_t)((double)d->head_size * share) : 0;
-    LRK_REQUIRE(err, rotary == d->head_size || s->family->partial_rotary, LRK_ESUPPORT,
-                "%s: partial_rotary_factor %g is not supported for %s", s->where, share,
-                s->family->architecture);
-    LRK_REQUIRE(err, rotary > 0 && rotary % 2 == 0, LRK_EINPUT,
-                "%s: partial_rotary_factor %g of heads of %zu is no number of pairs", s->where, share,
-                d->head_size);
-    d->rotary = rotary;
-    return LRK_OK;
-}
-
-/* Two sets of parameters, for layers with a window and for the others. */
-static lrk_status read_two_ropes(lrk_decoder *d, const lrk_source *s, const lrk_json *parameters,
-                                 const lrk_rope_context *c, lrk_err *err)
-{
-    const lrk_json *global = NULL, *local = NULL, *scaling = NULL;
-    d->local_rope = (lrk_rope){.theta = 10000.0, .factor = 1.0};
-    LRK_TRY(lrk_json_opt_real(s->config, "rope_local_base_freq", &d->local_rope.theta, s->where, err));
-    if (parameters) {
-        LRK_TRY(find_object(parameters, "full_attention", &global, s->where, err));
-        LRK_TRY(find_object(parameters, "sliding_attention", &local, s->where, err));
-        LRK_REQUIRE(err, global || local || lrk_json_size(parameters) == 0, LRK_ESUPPORT,
-                    "%s: rope_parameters: expected full_attention and sliding_attention", s->where);
-    }
-    LRK_TRY(find_object(s->config, "rope_scaling", &scaling, s->where, err));
-    if (local) LRK_TRY(lrk_rope_read(&d->local_rope, local, c, err));
-    if (global) LRK_TRY(lrk_rope_read(&d->rope, global, c, err));
-    return scaling ? lrk_rope_read(&d->rope, scaling, c, err) : LRK_OK;
-}
-
-/* transformers 5 writes rope_parameters, 4 wrote rope_theta and rope_scaling. */
-static lrk_status read_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err)
-{
-    const lrk_family *f = s->family;
-    const lrk_json *parameters, *scaling;
-    size_t original = 0;
-    d->rope = (lrk_rope){.theta = f->theta > 0.0 ? f->theta : 10000.0, .factor = 1.0};
-    if (f->theta_key) LRK_TRY(lrk_json_opt_real(s->config, f->theta_key, &d->rope.theta, s->where, err));
-    LRK_TRY(lrk_json_opt_real(s->config, "rope_theta", &d->rope.theta, s->where, err));
-    LRK_TRY(find_object(s->config, "rope_parameters", &parameters, s->where, err));
-    LRK_TRY(find_object(s->config, "rope_scaling", &scaling, s->where, err));
-    LRK_TRY(read_rotary(d, s, parameters ? parameters : scaling, err));
-    LRK_TRY(lrk_json_opt_size(s->config, "original_max_position_embeddings", 1, 1u << 30, &original, s->where, err));
-    const lrk_rope_context c = {.where = s->where, .pairs = d->rotary / 2,
-                                .max_positions = d->max_positions, .original = (double)original,
-                                .su_is_longrope = f->fused && !f->plain_mlp};
-    if (f->local_rope) LRK_TRY(read_two_ropes(d, s, parameters, &c, err));
-    if (!f->local_rope && scaling) LRK_TRY(lrk_rope_read(&d->rope, scaling, &c, err));
-    if (!f->local_rope && parameters) LRK_TRY(lrk_rope_read(&d->rope, parameters, &c, err));
-    LRK_REQUIRE(err, d->rope.theta > 0.0, LRK_EINPUT, "%s: rope_theta must be positive", s->where);
-    LRK_REQUIRE(err, d->local_rope.theta > 0.0 || !f->local_rope, LRK_EINPUT,
-                "%s: rope_local_base_freq, or rope_theta of sliding_attention, must be positive", s->where);
-    return LRK_OK;
-}
-
 /* ---- layers ---- */
 
 /* no_rope_layers: 1 for a layer with rope, 0 for one without; else each n-th has none. */
@@ -272,10 +126,13 @@ static lrk_status read_no_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err
     size_t each = 4;
     LRK_TRY(lrk_json_opt_size(s->config, "no_rope_layer_interval", 1, LRK_MAX_LAYERS, &each, s->where,
                               err));
-    LRK_REQUIRE(err, !set(list) || (lrk_json_is(list, LRK_JSON_ARRAY) && lrk_json_size(list) == d->layers),
+    LRK_REQUIRE(err, !lrk_is_set(list) || (lrk_json_is(list, LRK_JSON_ARRAY) && lrk_json_size(list) == d->layers),
                 LRK_EINPUT, "%s: no_rope_layers: expected a list of %zu numbers", s->where, d->layers);
+    for (size_t i = 0; i < lrk_json_size(list); i++)
+        LRK_REQUIRE(err, lrk_json_is(lrk_json_at(list, i), LRK_JSON_INTEGER), LRK_EINPUT,
+                    "%s: no_rope_layers: element %zu is no integer", s->where, i);
     for (size_t i = 0; i < d->layers; i++) {
-        const bool rope = set(list) ? lrk_json_number(lrk_json_at(list, i)) > 0.0 : (i + 1) % each != 0;
+        const bool rope = lrk_is_set(list) ? lrk_json_number(lrk_json_at(list, i)) > 0.0 : (i + 1) % each != 0;
         if (!rope) d->layer[i] |= LRK_LAYER_NO_ROPE;
     }
     return LRK_OK;
@@ -331,8 +188,8 @@ static lrk_status read_layers(lrk_decoder *d, const lrk_source *s, lrk_err *err)
         LRK_TRY(lrk_json_opt_size(s->config, "sliding_window", 1, 1u << 30, &d->window, s->where, err));
     LRK_REQUIRE(err, f->window || !d->window, LRK_ESUPPORT, "%s: sliding_window is not supported for %s",
                 s->where, f->architecture);
-    const bool listed = set(types) && f->window != LRK_WINDOW_ALL;
-    if (set(types)) LRK_TRY(read_layer_types(d, s, types, err));
+    const bool listed = lrk_is_set(types) && f->window != LRK_WINDOW_ALL;
+    if (lrk_is_set(types)) LRK_TRY(read_layer_types(d, s, types, err));
     for (size_t i = 0; i < d->layers; i++) any = any || (d->layer[i] & LRK_LAYER_WINDOW);
     LRK_REQUIRE(err, !any || listed, LRK_ESUPPORT, "%s: layer_types is not supported for %s", s->where,
                 f->architecture);
@@ -381,6 +238,14 @@ static lrk_status positive(const lrk_source *s, const char *key, double *out, lr
     return LRK_OK;
 }
 
+/* null: none */
+static lrk_status read_cap(const lrk_source *s, const char *key, double otherwise, double *out, lrk_err *err)
+{
+    const lrk_json *v = lrk_json_get(s->config, key);
+    *out = v ? 0.0 : otherwise;
+    return lrk_is_set(v) ? positive(s, key, out, err) : LRK_OK;
+}
+
 static lrk_status read_scales(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 {
     const lrk_family *f = s->family;
@@ -392,18 +257,9 @@ static lrk_status read_scales(lrk_decoder *d, const lrk_source *s, lrk_err *err)
         LRK_TRY(positive(s, "query_pre_attn_scalar", &scalar, err));
         d->attention_scale = 1.0 / sqrt(scalar);
     }
-    if (f->softcaps) {
-        d->attention_softcap = 50.0;
-        d->final_softcap = 30.0;
-    }
-    if (f->softcaps)
-        LRK_TRY(lrk_json_opt_real(s->config, "attn_logit_softcapping", &d->attention_softcap, s->where, err));
+    if (f->softcaps) LRK_TRY(read_cap(s, "attn_logit_softcapping", 50.0, &d->attention_softcap, err));
     if (f->softcaps || f->final_softcap)
-        LRK_TRY(lrk_json_opt_real(s->config, "final_logit_softcapping", &d->final_softcap, s->where, err));
-    LRK_REQUIRE(err, d->attention_softcap >= 0.0 && d->final_softcap >= 0.0, LRK_EINPUT,
-                "%s: attn_logit_softcapping and final_logit_softcapping must not be negative", s->where);
-    if (lrk_json_is(lrk_json_get(s->config, "attn_logit_softcapping"), LRK_JSON_NULL)) d->attention_softcap = 0.0;
-    if (lrk_json_is(lrk_json_get(s->config, "final_logit_softcapping"), LRK_JSON_NULL)) d->final_softcap = 0.0;
+        LRK_TRY(read_cap(s, "final_logit_softcapping", f->softcaps ? 30.0 : 0.0, &d->final_softcap, err));
     if (!f->multipliers) return LRK_OK;
     double scaling = 1.0;
     d->attention_scale = 1.0;
@@ -446,7 +302,7 @@ static lrk_status refuse_others(const lrk_source *s, lrk_err *err)
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const lrk_json *v = lrk_json_get(s->config, keys[i].key);
-        if (keys[i].read || !set(v)) continue;
+        if (keys[i].read || !lrk_is_set(v)) continue;
         const bool number = lrk_json_is(v, LRK_JSON_INTEGER) || lrk_json_is(v, LRK_JSON_REAL);
         const bool neutral = number ? fabs(lrk_json_number(v) - keys[i].neutral) <= 0.0
                                     : lrk_json_is(v, LRK_JSON_BOOL) && !lrk_json_bool(v);
@@ -519,6 +375,11 @@ static lrk_status read_sparse_layers(lrk_decoder *d, const lrk_source *s, lrk_er
 {
     const lrk_json *dense = lrk_json_get(s->config, "mlp_only_layers");
     size_t step = 1, first = s->family->dense_layers;
+    LRK_REQUIRE(err, !lrk_is_set(dense) || lrk_json_is(dense, LRK_JSON_ARRAY), LRK_EINPUT,
+                "%s: mlp_only_layers: expected a list of layers", s->where);
+    for (size_t i = 0; i < lrk_json_size(dense); i++)
+        LRK_REQUIRE(err, lrk_json_is(lrk_json_at(dense, i), LRK_JSON_INTEGER), LRK_EINPUT,
+                    "%s: mlp_only_layers: element %zu is no integer", s->where, i);
     if (s->family->sparse_step)
         LRK_TRY(lrk_json_opt_size(s->config, "decoder_sparse_step", 1, LRK_MAX_LAYERS, &step, s->where, err));
     if (s->family->dense_first)
@@ -590,7 +451,7 @@ lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *
     LRK_TRY(read_family(d, &s, err));
     LRK_TRY(read_scales(d, &s, err));
     LRK_TRY(read_dropout(d, &s, err));
-    LRK_TRY(read_rope(d, &s, err));
+    LRK_TRY(lrk_family_rope(d, &s, err));
     LRK_TRY(read_layers(d, &s, err));
     if (d->latent.rank && d->rope.kind != LRK_ROPE_DEFAULT && d->rope.mscale_all_dim > 0.0) {
         const double m = lrk_yarn_mscale(d->rope.factor, d->rope.mscale_all_dim);

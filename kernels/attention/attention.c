@@ -69,6 +69,7 @@ static const lrk_attention_attr
     of_64 = {.heads = 4, .kv_heads = 1, .head = 64, .scale = 0.125},
     of_80 = {.heads = 2, .kv_heads = 2, .head = 80, .scale = 0.11, .window = 40},
     of_96 = {.heads = 2, .kv_heads = 1, .head = 96, .scale = 0.1, .softcap = 2.0},
+    wide_cap = {.heads = 2, .kv_heads = 2, .head = 32, .scale = 0.5, .softcap = 50.0},
     of_128 = {.heads = 2, .kv_heads = 1, .head = 128, .scale = 0.09, .window = 75},
     of_256 = {.heads = 1, .kv_heads = 1, .head = 256, .scale = 0.0625},
     large_group = {.heads = 48, .kv_heads = 1, .head = 8, .scale = 0.35};
@@ -106,6 +107,9 @@ static const lrk_sample samples[] = {
     {.name = "soft cap",
      .in = {{{100, 64}}, {{100, 64}}, {{100, 64}}, SEGMENTS(3, packed)},
      .attr = &capped},
+    {.name = "soft cap far above the scores",
+     .in = {{{100, 64}}, {{100, 64}}, {{100, 64}}, SEGMENTS(3, packed)},
+     .attr = &wide_cap},
     {.name = "decoding from a cache",
      .in = {{{6, 96}}, {{220, 32}}, {{220, 32}}, SEGMENTS(3, cached)},
      .attr = &grouped},

@@ -42,6 +42,8 @@ template <typename T, int WIDTH, int R> struct plain {
     static __host__ __device__ __forceinline__ float unit(void) { return 1.0f; }
     static __device__ __forceinline__ float power(float x) { return expf(x); }
     static __device__ __forceinline__ float log(float x) { return logf(x); }
+    /* tanh(x / 2), x in units of unit() */
+    static __device__ __forceinline__ float half_tanh(float x) { return tanhf(0.5f * x); }
 
     static __device__ __forceinline__ float row_max(float v)
     {

@@ -322,7 +322,7 @@ static __device__ __forceinline__ float score_of(const problem &p, float x, floa
 {
     *bend = 0.0f;
     if (p.cap == 0.0f) return x * p.factor;
-    *bend = 1.0f - 2.0f * lrk_reciprocal(1.0f + E::power(x * p.factor));
+    *bend = E::half_tanh(x * p.factor);
     return p.cap * *bend;
 }
 

@@ -68,10 +68,10 @@ static inline factors factors_of(const lrk_call *c)
 static inline void cap_scores(const lrk_call *c, lrk_real *x, size_t n)
 {
     const lrk_attention_attr *a = c->attr;
-    const lrk_real cap = (lrk_real)a->softcap, inner = (lrk_real)(2.0 * a->scale / a->softcap);
+    const lrk_real cap = (lrk_real)a->softcap, inner = (lrk_real)(a->scale / a->softcap);
     if (a->softcap == 0.0) return;
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) x[i] = cap * (1 - 2 / (1 + lrk_exp(inner * x[i])));
+    for (size_t i = 0; i < n; i++) x[i] = cap * lrk_tanh(inner * x[i]);
 }
 
 /* What the rows of a block have gathered so far: their largest score, the sum of exp(score - max),

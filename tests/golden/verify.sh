@@ -24,6 +24,15 @@ altered() { # NAME SED
     ! cmp -s "$cases/$1/config.json" changed/config.json || fail "$1: $2 changes nothing"
 }
 
+# rope_scaling holds where a user has put it beside rope_parameters, in what is written as GGUF too
+altered llama_linear 's/"rope_scaling": {/"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}, "rope_scaling": {/'
+expect_exit 0 "$LORIKEET" verify changed
+tiny_tokenizer tiny
+cp -r changed written
+rm written/config.json written/model.safetensors
+expect_exit 0 "$LORIKEET" convert --model changed --tokenizer tiny --out written/model.gguf
+expect_exit 0 "$LORIKEET" verify written
+
 # a feature left out, or almost right, is noticed
 without() {
     name=$1
@@ -45,7 +54,8 @@ without gemma3 's/"factor": 4.0/"factor": 1.0/' 's/"rope_theta": 10000\.0/"rope_
     's/"query_pre_attn_scalar": 20/"query_pre_attn_scalar": 12/' 's/"sliding_window": 6/"sliding_window": 7/' \
     's/"sliding_attention", "sliding_attention"/"sliding_attention", "full_attention"/'
 without phi3 's/3.0, 6.0/3.0, 5.0/' 's/1.1, 1.3/1.1, 1.0/' \
-    's/"original_max_position_embeddings": 16/"original_max_position_embeddings": 20/'
+    's/"original_max_position_embeddings": 16/"original_max_position_embeddings": 20/' \
+    's/^ "original_max_position_embeddings": 16,//'
 without olmo2 's/"rms_norm_eps": 1e-06/"rms_norm_eps": 1e-02/'
 without smollm3 's/"no_rope_layers": \[1, 1, 0\]/"no_rope_layers": [1, 1, 1]/' \
     's/"sliding_window": 6/"sliding_window": 7/'
