@@ -173,8 +173,8 @@ static lrk_status saved_path(lrk_adapter *a, const char *key, const char **path,
         const size_t n = strlen(*path), k = strlen(a->save[i]);
         saved |= k <= n && strcmp(*path + n - k, a->save[i]) == 0;
     }
-    /* the head of a tied model has a key of its own, whatever is named */
-    if (*path && a->tied && a->n_save && strcmp(*path, "lm_head") == 0) saved = true;
+    /* both of a tied model have a key of their own, whichever is named */
+    if (*path && a->tied && a->n_save && lrk_adapter_role(*path) >= 0) saved = true;
     if (!saved) *path = NULL;
     return LRK_OK;
 }
@@ -182,15 +182,15 @@ static lrk_status saved_path(lrk_adapter *a, const char *key, const char **path,
 static lrk_status read_whole(lrk_adapter *a, const lrk_safetensors *s, const lrk_st_entry *e, const char *path,
                              lrk_err *err)
 {
-    const bool known = strcmp(path, "model.embed_tokens") == 0 || strcmp(path, "lm_head") == 0;
-    LRK_REQUIRE(err, known, LRK_ESUPPORT,
-                "%s: modules_to_save: '%s' is not supported, only embed_tokens and lm_head; PEFT's merge_and_unload makes a "
+    const int role = lrk_adapter_role(path);
+    LRK_REQUIRE(err, role >= 0, LRK_ESUPPORT,
+                "%s: modules_to_save: '%s' is not supported, only the embedding and the head; PEFT's merge_and_unload makes a "
                 "model of the adapter that loads here",
                 s->path, path);
-    LRK_REQUIRE(err, !lrk_adapter_find_whole(a, path), LRK_EINPUT,
+    LRK_REQUIRE(err, !lrk_adapter_whole_of(a, role), LRK_EINPUT,
                 "%s: '%s' is replaced by modules_to_save and by trainable_token_indices", s->path, path);
     LRK_ASSERT(a->n_whole < LRK_ADAPTER_WHOLE);
-    a->whole[a->n_whole].path = path;
+    a->whole[a->n_whole].path = lrk_adapter_role_path(path);
     return read_tensor(a, s, e, 2, &a->whole[a->n_whole++].weight, err);
 }
 
@@ -207,10 +207,8 @@ static lrk_status check_whole(const lrk_adapter *a, const char *file, lrk_err *e
 {
     for (size_t i = 0; i < a->n_save; i++) {
         bool there = false;
-        for (size_t k = 0; k < a->n_whole; k++) {
-            const size_t n = strlen(a->whole[k].path), m = strlen(a->save[i]);
-            there |= !a->whole[k].rows.n && m <= n && strcmp(a->whole[k].path + n - m, a->save[i]) == 0;
-        }
+        for (size_t k = 0; k < a->n_whole; k++)
+            there |= !a->whole[k].rows.n && lrk_adapter_role(a->whole[k].path) == lrk_adapter_role_named(a->save[i]);
         LRK_REQUIRE(err, there, LRK_EINPUT, "%s: modules_to_save: no tensor of '%s' is inside", file, a->save[i]);
     }
     return LRK_OK;
@@ -223,6 +221,13 @@ const lrk_adapter_whole *lrk_adapter_find_whole(const lrk_adapter *a, const char
     return NULL;
 }
 
+const lrk_adapter_whole *lrk_adapter_whole_of(const lrk_adapter *a, int role)
+{
+    for (size_t i = 0; i < a->n_whole; i++)
+        if (lrk_adapter_role(a->whole[i].path) == role) return &a->whole[i];
+    return NULL;
+}
+
 static int by_path(const void *x, const void *y)
 {
     return strcmp(((const lrk_adapter_module *)x)->path, ((const lrk_adapter_module *)y)->path);
@@ -230,6 +235,7 @@ static int by_path(const void *x, const void *y)
 
 static lrk_status read_tensors(lrk_adapter *a, lrk_safetensors *s, lrk_err *err)
 {
+    if (a->n_save) a->tied = a->tied && lrk_adapter_ties(a, s);
     LRK_TRY(lrk_text_part_adapter(a, s, err));
     LRK_TRY(lrk_alloc(&a->arena, s->n, sizeof *a->module, "adapter modules", &a->module, err));
     LRK_TRY(lrk_alloc(&a->arena, s->n, sizeof *a->stack, "adapter modules", &a->stack, err));
@@ -389,13 +395,22 @@ bool lrk_adapter_base_matrix(const lrk_weights *base, const char *path, lrk_tens
     return k > 0 && k < (int)sizeof name && lrk_weights_find(base, name, w) && w->rank == 2;
 }
 
+/* "lm_head.weight" is of "lm_head". */
+static bool is_weight_of(const char *name, const char *path)
+{
+    const size_t n = strlen(path);
+    return strncmp(name, path, n) == 0 && strcmp(name + n, suffix_w) == 0;
+}
+
 static lrk_status check_base_of_whole(const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
 {
     lrk_tensor stored;
-    const lrk_adapter_whole *in = lrk_adapter_find_whole(a, "model.embed_tokens");
-    const lrk_adapter_whole *out = lrk_adapter_find_whole(a, "lm_head");
+    const char *names[] = {lrk_name_of_embedding(lrk_weights_arch(base)), lrk_name_of_head(lrk_weights_arch(base))};
+    const lrk_adapter_whole *in = lrk_adapter_whole_of(a, LRK_ADAPTER_EMBEDDING);
+    const lrk_adapter_whole *out = lrk_adapter_whole_of(a, LRK_ADAPTER_HEAD);
+    const bool tied = !lrk_weights_find(base, names[LRK_ADAPTER_HEAD], &stored);
     LRK_TRY(lrk_adapter_check_base_of_rows(a, base, err));
-    if (lrk_adapter_as_one(a) && a->n_whole && !lrk_weights_find(base, "lm_head.weight", &stored))
+    if (lrk_adapter_as_one(a) && a->n_whole && tied)
         LRK_REQUIRE(err, in && (!out || (lrk_same_shape(&in->weight, &out->weight) &&
                                          memcmp(in->weight.data, out->weight.data, lrk_bytes(&in->weight)) == 0)),
                     LRK_EINPUT,
@@ -405,8 +420,9 @@ static lrk_status check_base_of_whole(const lrk_adapter *a, const lrk_weights *b
     for (size_t i = 0; i < a->n_whole; i++) {
         const lrk_adapter_whole *k = &a->whole[i];
         lrk_tensor w;
-        const bool head = strcmp(k->path, "lm_head") == 0 && lrk_weights_find(base, "lm_head.weight", &w);
-        LRK_REQUIRE(err, head || lrk_weights_find(base, "model.embed_tokens.weight", &w), LRK_EINPUT,
+        const int role = lrk_adapter_role(k->path);
+        const bool named = role == LRK_ADAPTER_HEAD || is_weight_of(names[role], k->path);
+        LRK_REQUIRE(err, named && lrk_weights_find(base, names[tied ? LRK_ADAPTER_EMBEDDING : role], &w), LRK_EINPUT,
                     "an adapter for another base: it replaces '%s', which %s has not", k->path,
                     lrk_weights_path(base));
         const bool fits = k->rows.n ? w.rank == 2 && lrk_cols(&w) == lrk_cols(&k->weight) &&

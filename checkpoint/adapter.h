@@ -62,7 +62,9 @@ typedef struct lrk_adapter_stack {
     double alpha, scale;
 } lrk_adapter_stack;
 
-/* A weight that stands for the base's: "model.embed_tokens" or "lm_head". Where the base ties them the other one
+/* A weight that stands for the base's: its embedding, under the name that the model has for it ("model.embed_tokens",
+ * "gpt_neox.embed_in"), or its head, "lm_head" (transformers before 5 has "embed_out" for GPT-NeoX, which is read too, and
+ * weights are stored under that name still). Where the base ties them the other one
  * stays as it was, unless `tied` says that they go on as one: both are then in the file, and equal. */
 typedef struct lrk_adapter_whole {
     const char *path;
@@ -76,7 +78,7 @@ typedef struct lrk_adapter_tokens {
     const size_t *place; /* of each in the file */
 } lrk_adapter_tokens;
 
-enum { LRK_ADAPTER_WHOLE = 2 }; /* at most */
+enum { LRK_ADAPTER_EMBEDDING, LRK_ADAPTER_HEAD, LRK_ADAPTER_WHOLE };
 
 /* Zero-initialize to build one for saving: fill the fields, modules in any order; nothing is owned
  * but what lrk_adapter_load put there. */
@@ -103,12 +105,12 @@ typedef struct lrk_adapter {
     const char *const *save; /* modules_to_save */
     size_t n_save;
     bool tied;               /* ensure_weight_tying */
-    lrk_adapter_tokens tokens[2]; /* of embedding and head; n 0: none */
+    lrk_adapter_tokens tokens[LRK_ADAPTER_WHOLE]; /* n 0: none */
     lrk_adapter_whole whole[LRK_ADAPTER_WHOLE];
     size_t n_whole;
     bool has_tokenizer; /* one lies beside it */
-    lrk_tensor resized[2]; /* f32: embedding and head of the base that PEFT trained, whose vocabulary had grown; rank 0:
-                              none. Rows of it that are trained stand in whole[] */
+    lrk_tensor resized[LRK_ADAPTER_WHOLE]; /* f32: embedding and head of the base that PEFT trained, whose vocabulary
+                              had grown; rank 0: none. Rows of it that are trained stand in whole[] */
     lrk_json *given;  /* to save: keys of the configuration that are written as somebody gave them (rank_pattern,
                          alpha_pattern, layers_to_transform, layers_pattern), or NULL; freed with the adapter */
     lrk_json *notes;  /* object of strings for the metadata, or NULL */
@@ -150,6 +152,12 @@ void lrk_adapter_stack_module(const lrk_adapter *a, const lrk_adapter_stack *s, 
 
 /* What stands for the weight of this path or for some of its rows, or NULL. */
 const lrk_adapter_whole *lrk_adapter_find_whole(const lrk_adapter *a, const char *path);
+
+/* LRK_ADAPTER_EMBEDDING, LRK_ADAPTER_HEAD, or -1 where the module of this path, of whatever model, is neither. */
+int lrk_adapter_role(const char *path);
+
+/* What stands for the embedding or the head, or for some of its rows, or NULL. */
+const lrk_adapter_whole *lrk_adapter_whole_of(const lrk_adapter *a, int role);
 
 /* Whether embedding and head go on as one where the base ties them: ensure_weight_tying, or rows of the embedding
  * and no others of the head. */

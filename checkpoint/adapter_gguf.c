@@ -114,9 +114,10 @@ static lrk_status check_modules(const job *j, lrk_err *err)
     for (size_t i = 0; i < j->a->n; i++) {
         const char *path = j->a->module[i].path;
         lrk_tensor head;
-        const bool tied = !lrk_weights_find(j->base, "lm_head.weight", &head);
+        const bool tied = !lrk_weights_find(j->base, lrk_name_of_head(lrk_weights_arch(j->base)), &head);
+        const int role = lrk_adapter_role(path);
         LRK_REQUIRE(
-            err, strcmp(path, "model.embed_tokens") != 0 && (strcmp(path, "lm_head") != 0 || !tied),
+            err, role != LRK_ADAPTER_EMBEDDING && (role != LRK_ADAPTER_HEAD || !tied),
             LRK_ESUPPORT,
             "module '%s': a GGUF adapter cannot change the embedding or a head that is tied "
             "to it; merge the adapter instead",

@@ -9,9 +9,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TOKENS = 1 << 20, EMBEDDING = 0, HEAD = 1 };
+enum { MAX_TOKENS = 1 << 20, EMBEDDING = LRK_ADAPTER_EMBEDDING, HEAD = LRK_ADAPTER_HEAD };
 
-static const char *const paths[2] = {[EMBEDDING] = "model.embed_tokens", [HEAD] = "lm_head"};
+/* As models call them, and in messages. */
+enum { KINDS = 3 };
+static const char *const paths[KINDS][LRK_ADAPTER_WHOLE] = {{"model.embed_tokens", "lm_head"},
+                                                            {"gpt_neox.embed_in", "lm_head"},
+                                                            {"gpt_neox.embed_in", "embed_out"}};
+static const char *const called[LRK_ADAPTER_WHOLE] = {"the embedding", "the head"};
+
+int lrk_adapter_role(const char *path)
+{
+    for (int i = 0; i < KINDS * LRK_ADAPTER_WHOLE; i++)
+        if (strcmp(path, paths[i / LRK_ADAPTER_WHOLE][i % LRK_ADAPTER_WHOLE]) == 0) return i % LRK_ADAPTER_WHOLE;
+    return -1;
+}
+
+const char *lrk_adapter_role_path(const char *path)
+{
+    return lrk_adapter_role(path) == HEAD ? paths[0][HEAD] : path;
+}
+
+int lrk_adapter_role_named(const char *name)
+{
+    const size_t k = strlen(name);
+    for (int i = 0; k > 0 && i < KINDS * LRK_ADAPTER_WHOLE; i++) {
+        const char *path = paths[i / LRK_ADAPTER_WHOLE][i % LRK_ADAPTER_WHOLE];
+        const size_t n = strlen(path);
+        if (k <= n && strcmp(path + n - k, name) == 0) return i % LRK_ADAPTER_WHOLE;
+    }
+    return -1;
+}
 
 typedef struct numbered {
     int32_t id;
@@ -49,7 +77,7 @@ static lrk_status read_list(lrk_adapter *a, const lrk_json *list, int which, con
     LRK_REQUIRE(err, lrk_json_is(list, LRK_JSON_ARRAY) && n > 0 && n <= MAX_TOKENS, LRK_EINPUT,
                 "%s: trainable_token_indices: expected a list of 1 to %d ids", where, MAX_TOKENS);
     LRK_REQUIRE(err, !a->tokens[which].rows.n, LRK_EINPUT, "%s: trainable_token_indices: %s is named twice", where,
-                paths[which]);
+                called[which]);
     LRK_TRY(lrk_alloc(&a->arena, n, sizeof *id, "token ids", &id, err));
     LRK_TRY(lrk_alloc(&a->arena, n, sizeof *place, "token ids", &place, err));
     numbered *sorted = lrk_heap_alloc(n, sizeof *sorted);
@@ -69,15 +97,9 @@ lrk_status lrk_adapter_read_tokens(lrk_adapter *a, const lrk_json *v, const char
     if (!lrk_json_is(v, LRK_JSON_OBJECT)) return read_list(a, v, EMBEDDING, where, err);
     for (void *i = lrk_json_begin(v); i; i = lrk_json_next(v, i)) {
         const char *name = lrk_json_key(i, NULL);
-        const size_t k = strlen(name);
-        int which = -1;
-        /* PEFT takes the modules whose paths end in the name */
-        for (int w = EMBEDDING; w <= HEAD; w++) {
-            const size_t n = strlen(paths[w]);
-            if (k > 0 && k <= n && strcmp(paths[w] + n - k, name) == 0) which = w;
-        }
+        const int which = lrk_adapter_role_named(name);
         LRK_REQUIRE(err, which >= 0, LRK_ESUPPORT,
-                    "%s: trainable_token_indices: '%.100s' is not supported, only embed_tokens and lm_head", where,
+                    "%s: trainable_token_indices: '%.100s' is not supported, only the embedding and the head", where,
                     name);
         LRK_TRY(read_list(a, lrk_json_value(i), which, where, err));
     }
@@ -89,23 +111,35 @@ static const char *const endings[] = {".weight", ".token_adapter.base_layer.weig
                                       ".modules_to_save.weight"};
 enum { PLAIN, BESIDE_ROWS, BEFORE, ENDINGS = 4 };
 
-static bool holds(const lrk_safetensors *s, int which, int ending)
+static bool holds(const lrk_safetensors *s, const char *path, int ending)
 {
     char key[LRK_NAME_MAX];
-    snprintf(key, sizeof key, "base_model.model.%s%s", paths[which], endings[ending]);
+    snprintf(key, sizeof key, "base_model.model.%s%s", path, endings[ending]);
     return lrk_st_find(s, key) != NULL;
+}
+
+bool lrk_adapter_ties(const lrk_adapter *a, const lrk_safetensors *s)
+{
+    for (size_t i = 0; i < a->n_save; i++) {
+        const char *dot = strrchr(a->save[i], '.'), *name = dot ? dot + 1 : a->save[i];
+        if (strcmp(name, "embed_tokens") == 0 || strcmp(name, "lm_head") == 0) return true;
+    }
+    for (int kind = 0; kind < KINDS; kind++)
+        if (holds(s, paths[kind][EMBEDDING], PLAIN) && holds(s, paths[kind][HEAD], PLAIN)) return true;
+    return false;
 }
 
 int lrk_adapter_resized_of(const lrk_adapter *a, const lrk_safetensors *s, const char *name, bool *again)
 {
     char key[LRK_NAME_MAX];
-    for (int i = 0; i < 2 * ENDINGS; i++) {
-        const int which = i / ENDINGS, ending = i % ENDINGS, other = which == HEAD ? EMBEDDING : HEAD;
-        snprintf(key, sizeof key, "base_model.model.%s%s", paths[which], endings[ending]);
+    for (int i = 0; i < KINDS * LRK_ADAPTER_WHOLE * ENDINGS; i++) {
+        const int ending = i % ENDINGS, which = i / ENDINGS % LRK_ADAPTER_WHOLE;
+        const char *const *kind = paths[i / ENDINGS / LRK_ADAPTER_WHOLE], *path = kind[which], *other = kind[HEAD - which];
+        snprintf(key, sizeof key, "base_model.model.%s%s", path, endings[ending]);
         if (strcmp(name, key) != 0) continue;
         *again = ending >= BEFORE;
         const bool both = holds(s, other, BESIDE_ROWS) || holds(s, other, BEFORE) || (!a->n_save && holds(s, other, PLAIN));
-        return (ending == PLAIN ? both : ending == BESIDE_ROWS || holds(s, which, PLAIN)) ? which : -1;
+        if (ending == PLAIN ? both : ending == BESIDE_ROWS || holds(s, path, PLAIN)) return which;
     }
     return -1;
 }
@@ -129,8 +163,18 @@ static lrk_status check_stored(const lrk_adapter *a, int which, const lrk_tensor
     lrk_heap_free(stored);
     LRK_REQUIRE(err, room, LRK_ENOMEM, "memory: no room for a row");
     LRK_REQUIRE(err, same, LRK_EINPUT, "an adapter for another base: the '%s' that it was trained on is not that of %s",
-                paths[which], lrk_weights_path(base));
+                w->name, lrk_weights_path(base));
     return LRK_OK;
+}
+
+/* The path of the module whose weight this is. */
+static const char *path_for(int which, const lrk_tensor *w)
+{
+    for (int kind = 0; which == EMBEDDING && kind < KINDS; kind++) {
+        const size_t n = strlen(paths[kind][EMBEDDING]);
+        if (strncmp(w->name, paths[kind][EMBEDDING], n) == 0 && w->name[n] == '.') return paths[kind][EMBEDDING];
+    }
+    return paths[0][which];
 }
 
 /* Rows that the base lacks and that were not trained stand among those that were. */
@@ -138,18 +182,18 @@ static lrk_status take_resized(lrk_adapter *a, int which, const lrk_tensor *w, l
 {
     const lrk_tensor *t = &a->resized[which];
     const size_t V = lrk_rows(w), C = lrk_cols(w), most = lrk_rows(t);
-    lrk_adapter_whole *k = (lrk_adapter_whole *)(uintptr_t)lrk_adapter_find_whole(a, paths[which]);
+    lrk_adapter_whole *k = (lrk_adapter_whole *)(uintptr_t)lrk_adapter_whole_of(a, which);
     if (most == V || (k && !k->rows.n)) return LRK_OK;
     if (!k) {
         k = &a->whole[a->n_whole++];
-        *k = (lrk_adapter_whole){.path = paths[which]};
+        *k = (lrk_adapter_whole){.path = path_for(which, w)};
     }
     const lrk_row_list old = k->rows;
     const lrk_tensor from = k->weight;
     int32_t *id;
     LRK_TRY(lrk_alloc(&a->arena, old.n + most - V, sizeof *id, "token ids", &id, err));
     k->weight = lrk_mat(LRK_F32, old.n + most - V, C);
-    LRK_TRY(lrk_alloc(&a->arena, lrk_count(&k->weight), sizeof(float), paths[which], &k->weight.data, err));
+    LRK_TRY(lrk_alloc(&a->arena, lrk_count(&k->weight), sizeof(float), k->path, &k->weight.data, err));
     size_t n = 0, i = 0;
     for (size_t r = old.n ? lrk_min(V, (size_t)old.id[0]) : V; r < most; r++) {
         const bool trained = i < old.n && (size_t)old.id[i] == r;
@@ -161,7 +205,7 @@ static lrk_status take_resized(lrk_adapter *a, int which, const lrk_tensor *w, l
     k->weight.dim[0] = n;
     k->rows = (lrk_row_list){id, n};
     LRK_REQUIRE(err, i == old.n, LRK_EINPUT, "trainable_token_indices: %d is not among the %zu rows of '%s'",
-                old.id[old.n - 1], most, paths[which]);
+                old.id[old.n - 1], most, k->path);
     return LRK_OK;
 }
 
@@ -172,7 +216,7 @@ lrk_status lrk_adapter_take_resized(lrk_adapter *a, const lrk_weights *base, boo
         lrk_tensor w, *t = &a->resized[which];
         if (!t->rank || !lrk_weights_find(base, names[which], &w)) continue; /* a head that is the embedding */
         LRK_REQUIRE(err, lrk_cols(t) == lrk_cols(&w) && lrk_rows(t) >= lrk_rows(&w), LRK_ESHAPE,
-                    "an adapter for another base: '%s' is (%zu, %zu) in the adapter and (%zu, %zu) in %s", paths[which],
+                    "an adapter for another base: '%s' is (%zu, %zu) in the adapter and (%zu, %zu) in %s", names[which],
                     lrk_rows(t), lrk_cols(t), lrk_rows(&w), lrk_cols(&w), lrk_weights_path(base));
         if (!any_base && !lrk_dtype_quantized(w.dtype)) LRK_TRY(check_stored(a, which, &w, base, err));
         LRK_TRY(take_resized(a, which, &w, err));
@@ -183,18 +227,18 @@ lrk_status lrk_adapter_take_resized(lrk_adapter *a, const lrk_weights *base, boo
 lrk_status lrk_adapter_take_rows(lrk_adapter *a, const char *file, const char *path, const lrk_tensor *rows,
                                  lrk_err *err)
 {
-    const int which = strcmp(path, paths[HEAD]) == 0 ? HEAD : EMBEDDING;
-    const lrk_adapter_tokens *t = &a->tokens[which];
-    LRK_REQUIRE(err, strcmp(path, paths[which]) == 0 && t->rows.n, LRK_EINPUT,
+    const int which = lrk_adapter_role(path);
+    const lrk_adapter_tokens *t = &a->tokens[which == HEAD ? HEAD : EMBEDDING];
+    LRK_REQUIRE(err, which >= 0 && t->rows.n, LRK_EINPUT,
                 "%s: rows of '%s' are inside, which trainable_token_indices of adapter_config.json does not name", file,
                 path);
-    LRK_REQUIRE(err, !lrk_adapter_find_whole(a, path), LRK_EINPUT,
+    LRK_REQUIRE(err, !lrk_adapter_whole_of(a, which), LRK_EINPUT,
                 "%s: '%s' is replaced by modules_to_save and by trainable_token_indices", file, path);
     LRK_REQUIRE(err, lrk_rows(rows) == t->rows.n, LRK_ESHAPE,
                 "%s: '%s' has %zu rows inside, trainable_token_indices of adapter_config.json %zu tokens", file, path,
                 lrk_rows(rows), t->rows.n);
     lrk_adapter_whole *w = &a->whole[a->n_whole++];
-    *w = (lrk_adapter_whole){.path = paths[which], .weight = *rows, .rows = t->rows};
+    *w = (lrk_adapter_whole){.path = lrk_adapter_role_path(path), .weight = *rows, .rows = t->rows};
     LRK_TRY(lrk_alloc(&a->arena, lrk_count(rows), sizeof(float), path, &w->weight.data, err));
     for (size_t i = 0; i < t->rows.n; i++)
         memcpy(lrk_row(&w->weight, i), lrk_row(rows, t->place[i]), lrk_cols(rows) * sizeof(float));
@@ -205,23 +249,23 @@ lrk_status lrk_adapter_take_rows(lrk_adapter *a, const char *file, const char *p
 static bool head_follows(const lrk_adapter *a)
 {
     return a->tokens[HEAD].rows.n && lrk_row_lists_equal(a->tokens[EMBEDDING].rows, a->tokens[HEAD].rows) &&
-           !lrk_adapter_find_whole(a, paths[HEAD]);
+           !lrk_adapter_whole_of(a, HEAD);
 }
 
 lrk_status lrk_adapter_check_rows(const lrk_adapter *a, const char *file, lrk_err *err)
 {
     for (int which = EMBEDDING; which <= HEAD; which++) {
-        const lrk_adapter_whole *w = lrk_adapter_find_whole(a, paths[which]);
+        const lrk_adapter_whole *w = lrk_adapter_whole_of(a, which);
         LRK_REQUIRE(err, !a->tokens[which].rows.n || (w && w->rows.n) || (which == HEAD && head_follows(a)), LRK_EINPUT,
-                    "%s: trainable_token_indices: no rows of '%s' are inside", file, paths[which]);
+                    "%s: trainable_token_indices: no rows of %s are inside", file, called[which]);
     }
     return LRK_OK;
 }
 
 bool lrk_adapter_as_one(const lrk_adapter *a)
 {
-    const lrk_adapter_whole *in = lrk_adapter_find_whole(a, paths[EMBEDDING]);
-    const lrk_adapter_whole *out = lrk_adapter_find_whole(a, paths[HEAD]);
+    const lrk_adapter_whole *in = lrk_adapter_whole_of(a, EMBEDDING);
+    const lrk_adapter_whole *out = lrk_adapter_whole_of(a, HEAD);
     if ((in && in->rows.n) || (out && out->rows.n))
         return in && in->rows.n && (!out || lrk_row_lists_equal(in->rows, out->rows));
     return a->tied;
@@ -236,7 +280,7 @@ void lrk_adapter_put_tokens(const lrk_adapter *a, lrk_json *root)
         if (!w->rows.n) continue;
         lrk_json *list = lrk_json_array();
         for (size_t k = 0; k < w->rows.n; k++) lrk_json_add(list, lrk_json_new_integer(w->rows.id[k]));
-        only = strcmp(w->path, paths[EMBEDDING]) == 0 ? list : NULL;
+        only = lrk_adapter_role(w->path) == EMBEDDING ? list : NULL;
         lrk_json_set(map, dot ? dot + 1 : w->path, list);
     }
     const size_t n = lrk_json_size(map);
@@ -247,7 +291,7 @@ void lrk_adapter_put_tokens(const lrk_adapter *a, lrk_json *root)
 lrk_status lrk_adapter_check_base_of_rows(const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
 {
     lrk_tensor head;
-    const bool tied = !lrk_weights_find(base, "lm_head.weight", &head);
+    const bool tied = !lrk_weights_find(base, lrk_name_of_head(lrk_weights_arch(base)), &head);
     size_t rows = 0;
     for (size_t i = 0; i < a->n_whole; i++) rows += a->whole[i].rows.n > 0;
     if (!rows) return LRK_OK;

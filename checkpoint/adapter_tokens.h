@@ -12,6 +12,16 @@
 
 #define LRK_ADAPTER_ROWS ".token_adapter.trainable_tokens_delta"
 
+/* The same for PEFT's choice by a name: the module whose path ends in it. */
+int lrk_adapter_role_named(const char *name);
+
+/* A path of a file as lrk_adapter_whole has it. */
+const char *lrk_adapter_role_path(const char *path);
+
+/* Whether ensure_weight_tying did anything to modules_to_save: PEFT looks for two names there (tuners_utils.py,
+ * EMBEDDING_LAYER_NAMES), puts others in their place as it saves, and writes the one copy under both keys. */
+bool lrk_adapter_ties(const lrk_adapter *a, const lrk_safetensors *s);
+
 /* The value of trainable_token_indices, not null, into a->tokens. */
 lrk_status lrk_adapter_read_tokens(lrk_adapter *a, const lrk_json *v, const char *where, lrk_err *err);
 

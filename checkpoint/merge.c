@@ -210,7 +210,8 @@ static lrk_status plan_item(lrk_merge_job *job, const lrk_tensor *src, lrk_err *
         memcpy(path, src->name, n - w);
         path[n - w] = '\0';
         item->module = lrk_adapter_find(job->adapter, path);
-        item->whole = lrk_adapter_find_whole(job->adapter, path);
+        const int role = lrk_adapter_role(path);
+        item->whole = role < 0 ? NULL : lrk_adapter_whole_of(job->adapter, role);
     }
     item->out = lrk_like(src);
     if (arch && arch->norm_plus_one && from_gguf != job->options->gguf &&
@@ -279,7 +280,9 @@ static lrk_status plan_head(lrk_merge_job *job, size_t *wanted, lrk_err *err)
 {
     lrk_tensor head;
     const lrk_adapter *a = job->adapter;
-    const bool tied = !lrk_weights_find(job->base, "lm_head.weight", &head);
+    const lrk_arch *arch = lrk_weights_arch(job->base);
+    const char *embedding = lrk_name_of_embedding(arch), *name = lrk_name_of_head(arch);
+    const bool tied = !lrk_weights_find(job->base, name, &head);
     *wanted = a ? a->n + a->n_whole : 0;
     if (!tied || (!job->untied && (!a || !a->n_whole))) return LRK_OK;
     if (!job->untied && lrk_adapter_as_one(a)) {
@@ -287,9 +290,9 @@ static lrk_status plan_head(lrk_merge_job *job, size_t *wanted, lrk_err *err)
         return LRK_OK;
     }
     job->untied = true;
-    LRK_REQUIRE(err, lrk_weights_find(job->base, "model.embed_tokens.weight", &head), LRK_EINPUT,
-                "%s: model.embed_tokens.weight is missing", lrk_weights_path(job->base));
-    head.name = "lm_head.weight";
+    LRK_REQUIRE(err, lrk_weights_find(job->base, embedding, &head), LRK_EINPUT, "%s: %s is missing",
+                lrk_weights_path(job->base), embedding);
+    head.name = name;
     return plan_one(job, &head, err);
 }
 

@@ -89,9 +89,9 @@ lrk_lora_options lrk_adapter_options(const lrk_adapter *a)
     unsigned whole = lrk_adapter_as_one(a) ? LRK_WHOLE_AS_ONE : 0u;
     lrk_row_list rows[2] = {{NULL, 0}, {NULL, 0}};
     for (size_t i = 0; i < a->n_whole; i++) {
-        const unsigned bit = lrk_whole_named(a->whole[i].path);
-        whole |= bit;
-        rows[bit == LRK_WHOLE_HEAD] = a->whole[i].rows;
+        const int role = lrk_adapter_role(a->whole[i].path);
+        whole |= role == LRK_ADAPTER_HEAD ? LRK_WHOLE_HEAD : LRK_WHOLE_EMBEDDING;
+        rows[role] = a->whole[i].rows;
     }
     return (lrk_lora_options){.rows = {rows[0], rows[1]},
                               .rank = a->rank,
@@ -361,7 +361,7 @@ static lrk_status keep_rows(lrk_adapter *a, const lrk_row_list *rows, lrk_row_li
     return LRK_OK;
 }
 
-/* The last name of each module, as PEFT's users write it. */
+/* The last name of each module, as PEFT's users write it. Of a tie that goes on it knows two names. */
 static lrk_status take_whole(lrk_adapter *a, const lrk_model *m, lrk_err *err)
 {
     const char **save;
@@ -375,7 +375,9 @@ static lrk_status take_whole(lrk_adapter *a, const lrk_model *m, lrk_err *err)
         lrk_adapter_whole *w = &a->whole[a->n_whole++];
         *w = (lrk_adapter_whole){.path = m->whole[i].path, .weight = copy};
         LRK_TRY(keep_rows(a, &m->whole[i].rows, &w->rows, err));
-        if (!w->rows.n) save[a->n_save++] = short_name(m->whole[i].path);
+        const char *name = short_name(m->whole[i].path);
+        const bool known = !a->tied || strcmp(name, "embed_tokens") == 0;
+        if (!w->rows.n) save[a->n_save++] = known ? name : LRK_HEAD_PATH;
     }
     if (a->tied) a->whole[a->n_whole++] = (lrk_adapter_whole){.path = LRK_HEAD_PATH, .weight = a->whole[0].weight};
     return LRK_OK;

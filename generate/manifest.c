@@ -13,7 +13,6 @@ enum { MAX_MANIFEST = 4 << 20 };
 
 static void put_adapter(lrk_json *root, const lrk_adapter *a)
 {
-    static const char *const paths[] = {"model.embed_tokens", "lm_head"};
     char hex[65];
     lrk_json *o = lrk_json_object(), *rows = lrk_json_object();
     lrk_json_set_count(o, "modules", a->n);
@@ -21,9 +20,9 @@ static void put_adapter(lrk_json *root, const lrk_adapter *a)
     lrk_json_set(o, "alpha", lrk_json_new_real(a->alpha));
     lrk_adapter_sha256(a, hex);
     lrk_json_set_text(o, "sha256", hex);
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        const lrk_adapter_whole *whole = lrk_adapter_find_whole(a, paths[i]);
-        if (whole) lrk_json_set_count(rows, paths[i], lrk_rows(&whole->weight));
+    for (int role = 0; role < LRK_ADAPTER_WHOLE; role++) {
+        const lrk_adapter_whole *whole = lrk_adapter_whole_of(a, role);
+        if (whole) lrk_json_set_count(rows, whole->path, lrk_rows(&whole->weight));
     }
     if (a->n_whole) lrk_json_set(o, "trained_rows", lrk_json_ref(rows));
     lrk_json_free(rows);

@@ -393,7 +393,7 @@ static void place_whole(lrk_model *m, size_t at)
     float *parameters = m->parameters.data, *gradients = m->gradients.data;
     for (size_t i = 0; i < m->n_whole; i++) {
         lrk_whole *w = &m->whole[i];
-        const bool embedding = strcmp(w->path, LRK_EMBEDDING_PATH) == 0, rows = w->rows.n > 0;
+        const bool embedding = !w->head, rows = w->rows.n > 0;
         w->weight.data = parameters ? parameters + at : NULL;
         if (m->gradients.rank) {
             w->gradient = w->weight;
@@ -423,7 +423,7 @@ static lrk_status take_vectors(const lrk_builder *b, size_t adapters, lrk_err *e
     bool head = false;
     for (size_t i = 0; i < m->n_whole; i++) {
         total += lrk_count(&m->whole[i].weight);
-        if (!m->whole[i].rows.n) head = head || m->as_one || strcmp(m->whole[i].path, LRK_HEAD_PATH) == 0;
+        if (!m->whole[i].rows.n) head = head || m->as_one || m->whole[i].head;
     }
     m->parameters = lrk_vec(LRK_F32, total);
     m->parameters.name = "adapters";
@@ -493,12 +493,13 @@ static lrk_status list_rows(const lrk_builder *b, const lrk_row_list *rows, lrk_
 }
 
 /* Embedding or head, which is trained, or some of its rows: its stored type stays where it is. */
-static lrk_status whole(const lrk_builder *b, const char *path, const char *name, lrk_row_list rows, lrk_err *err)
+static lrk_status whole(const lrk_builder *b, bool head, const char *name, lrk_row_list rows, lrk_err *err)
 {
     const lrk_decoder *d = &b->m->decoder;
     lrk_whole *w = &b->m->whole[b->m->n_whole++];
-    *w = (lrk_whole){.path = path, .weight = lrk_mat(LRK_F32, d->vocabulary, d->width)};
-    w->weight.name = path;
+    *w = (lrk_whole){.path = head ? LRK_HEAD_PATH : lrk_names_of(d)->embedding, .head = head,
+                     .weight = lrk_mat(LRK_F32, d->vocabulary, d->width)};
+    w->weight.name = w->path;
     LRK_TRY(b->find(b->ctx, name, &w->stored, err));
     LRK_TRY(expect(b, &w->stored, name, d->vocabulary, d->width, err));
     return rows.n ? list_rows(b, &rows, w, err) : LRK_OK;
@@ -515,10 +516,10 @@ static lrk_status embedding_and_head(const lrk_builder *b, lrk_err *err)
     snprintf(rows, sizeof rows, "%s.weight", lrk_names_of(d)->embedding);
     snprintf(head, sizeof head, "%s.weight", lrk_names_of(d)->head);
     m->as_one = lrk_whole_as_one(bits, d->tied);
-    if (m->as_one || bits & LRK_WHOLE_EMBEDDING) LRK_TRY(whole(b, LRK_EMBEDDING_PATH, rows, *in, err));
+    if (m->as_one || bits & LRK_WHOLE_EMBEDDING) LRK_TRY(whole(b, false, rows, *in, err));
     const bool held = !m->n_whole || in->n, as_one = m->as_one; /* the matrix of the embedding is needed */
     if (held) LRK_TRY(matrix(b, rows, d->vocabulary, d->width, &m->embedding, err));
-    if (!as_one && bits & LRK_WHOLE_HEAD) LRK_TRY(whole(b, LRK_HEAD_PATH, d->tied ? rows : head, *out, err));
+    if (!as_one && bits & LRK_WHOLE_HEAD) LRK_TRY(whole(b, true, d->tied ? rows : head, *out, err));
     if (as_one ? !in->n : bits & LRK_WHOLE_HEAD && !out->n) return LRK_OK;
     m->head = m->embedding;
     if (d->tied && held) return LRK_OK;

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/quant.h"
 #include "base/size.h"
+#include "models/modules.h"
 
 #include <string.h>
 
@@ -13,10 +14,11 @@ static bool ends_in(const char *path, const char *name)
     return k > 0 && k <= n && strcmp(path + n - k, name) == 0;
 }
 
-unsigned lrk_whole_named(const char *name)
+unsigned lrk_whole_named(const lrk_decoder *d, const char *name)
 {
-    return (ends_in(LRK_EMBEDDING_PATH, name) ? LRK_WHOLE_EMBEDDING : 0u) |
-           (ends_in(LRK_HEAD_PATH, name) ? LRK_WHOLE_HEAD : 0u);
+    const lrk_names *own = lrk_names_of(d);
+    if (ends_in(own->embedding, name) || strcmp(name, "embed_tokens") == 0) return LRK_WHOLE_EMBEDDING;
+    return ends_in(own->head, name) || strcmp(name, "lm_head") == 0 ? LRK_WHOLE_HEAD : 0u;
 }
 
 lrk_status lrk_whole_start(const lrk_whole *w, lrk_device device, lrk_err *err)

@@ -13,10 +13,11 @@
 #include "base/device.h"
 #include "base/row_list.h"
 #include "base/tensor.h"
+#include "models/decoder.h"
 
 #include <stdbool.h>
 
-#define LRK_EMBEDDING_PATH "model.embed_tokens"
+/* PEFT's name of the head, whatever a model's files call its weight. */
 #define LRK_HEAD_PATH "lm_head"
 
 /* Bits. AS_ONE: tied models train one copy, whichever is named; it means nothing to others. */
@@ -30,14 +31,16 @@ static inline bool lrk_whole_as_one(unsigned bits, bool tied)
 
 typedef struct lrk_whole {
     const char *path;            /* of the module; static */
+    bool head;                   /* else the embedding */
     lrk_tensor stored;           /* as the base has it, in this process's memory */
     lrk_tensor weight, gradient; /* f32 (V, C) or (N, C), in the model's vectors; gradient of rank 0 in inference */
     lrk_row_list rows;           /* n 0: all of them; owned by the model */
     lrk_tensor index;            /* i32 (N), the same numbers on the device; rank 0: all rows */
 } lrk_whole;
 
-/* The bit of the module that PEFT chooses by this name: one whose path ends in it. 0: neither does. */
-unsigned lrk_whole_named(const char *name);
+/* The bit of the module that PEFT chooses by this name: one whose path in this model ends in it; and where models have
+ * other names for the two, embed_tokens and lm_head say them too. 0: neither. */
+unsigned lrk_whole_named(const lrk_decoder *d, const char *name);
 
 /* weight becomes what is stored. */
 lrk_status lrk_whole_start(const lrk_whole *w, lrk_device device, lrk_err *err);

@@ -3,18 +3,27 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "models/modules.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-static lrk_status choose_whole(lrk_saved *s, const lrk_recipe *r, lrk_err *err)
+/* "model.embed_tokens": embed_tokens */
+static const char *last_name(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot ? dot + 1 : path;
+}
+
+static lrk_status choose_whole(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_err *err)
 {
     const lrk_strings *names = &r->lora_modules_to_save;
     for (size_t i = 0; i < names->n; i++) {
-        const unsigned named = lrk_whole_named(names->item[i]);
+        const unsigned named = lrk_whole_named(d, names->item[i]);
         LRK_REQUIRE(err, named, LRK_EUSAGE,
-                    "lora_modules_to_save: '%s' cannot be trained whole; embed_tokens and lm_head can, and linear layers get "
+                    "lora_modules_to_save: '%s' cannot be trained whole; %s and %s can, and linear layers get "
                     "adapters (lora_target_modules), with a rank of their own if need be (rank_pattern)",
-                    names->item[i]);
+                    names->item[i], last_name(lrk_names_of(d)->embedding), LRK_HEAD_PATH);
         s->bits |= named;
     }
     return LRK_OK;
@@ -47,18 +56,19 @@ static lrk_status take_list(lrk_saved *s, int which, const lrk_sizes *ids, const
     return LRK_OK;
 }
 
-static lrk_status choose_rows(lrk_saved *s, const lrk_recipe *r, size_t vocabulary, lrk_err *err)
+static lrk_status choose_rows(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_err *err)
 {
     const lrk_token_lists *t = &r->peft_trainable_token_indices;
     for (size_t i = 0; i < t->n; i++) {
-        const unsigned named = t->module[i] ? lrk_whole_named(t->module[i]) : LRK_WHOLE_EMBEDDING;
+        const unsigned named = t->module[i] ? lrk_whole_named(d, t->module[i]) : LRK_WHOLE_EMBEDDING;
         LRK_REQUIRE(err, named, LRK_EUSAGE,
-                    "peft_trainable_token_indices: '%s' has no tokens; embed_tokens and lm_head have", t->module[i]);
+                    "peft_trainable_token_indices: '%s' has no tokens; %s and %s have", t->module[i],
+                    last_name(lrk_names_of(d)->embedding), LRK_HEAD_PATH);
         LRK_REQUIRE(err, !(s->bits & named), LRK_EUSAGE,
                     "peft_trainable_token_indices: '%s' is named twice, or trained whole by lora_modules_to_save",
                     t->module[i] ? t->module[i] : "embed_tokens");
         s->bits |= named;
-        LRK_TRY(take_list(s, named == LRK_WHOLE_HEAD, &t->ids[i], r, vocabulary, err));
+        LRK_TRY(take_list(s, named == LRK_WHOLE_HEAD, &t->ids[i], r, d->vocabulary, err));
     }
     return LRK_OK;
 }
@@ -117,20 +127,10 @@ static lrk_status tie(lrk_saved *s, const lrk_recipe *r, lrk_err *err)
     return LRK_OK;
 }
 
-/* Whether anything of embedding or head is to be trained. */
-static bool asked(const lrk_recipe *r, lrk_row_list added)
-{
-    return r->lora_modules_to_save.n || r->peft_trainable_token_indices.n || added.n;
-}
-
 static lrk_status choose(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_row_list added, lrk_err *err)
 {
-    LRK_REQUIRE(err, d->naming != LRK_NAMED_NEOX || !asked(r, added), LRK_EUSAGE,
-                "lora_modules_to_save, peft_trainable_token_indices and new tokens are not supported for %s: its embed_in and "
-                "embed_out cannot be trained here",
-                d->family);
-    LRK_TRY(choose_whole(s, r, err));
-    LRK_TRY(choose_rows(s, r, d->vocabulary, err));
+    LRK_TRY(choose_whole(s, r, d, err));
+    LRK_TRY(choose_rows(s, r, d, err));
     LRK_TRY(choose_added(s, added, d->tied, err));
     return s->bits && d->tied ? tie(s, r, err) : LRK_OK;
 }

@@ -294,7 +294,7 @@ static lrk_status compare_own(lrk_golden *g, const lrk_engine *e, const lrk_adap
 {
     char name[LRK_NAME_MAX + 64], path[LRK_NAME_MAX];
     lrk_tensor gradient = w->gradient;
-    const lrk_adapter_tokens *t = &adapter->tokens[lrk_whole_named(w->path) == LRK_WHOLE_HEAD];
+    const lrk_adapter_tokens *t = &adapter->tokens[w->head ? LRK_ADAPTER_HEAD : LRK_ADAPTER_EMBEDDING];
     LRK_TRY(lrk_adapter_whole_copy(g->a, &e->model, &gradient, err));
     lrk_tensor file = gradient;
     if (w->rows.n) LRK_TRY(lrk_alloc(g->a, lrk_bytes(&file), 1, "gradient", &file.data, err));

@@ -90,9 +90,18 @@ refused "cannot hold what lora_modules_to_save and peft_trainable_token_indices 
     'peft_trainable_token_indices=[3]' export.adapter_gguf=true
 tied="base_model=$SOURCE/tests/golden/data/llama_tied"
 refused "beside lora_modules_to_save: not supported where" "$tied" 'peft_trainable_token_indices=[3]' 'lora_modules_to_save=[lm_head]'
-for what in 'lora_modules_to_save=[embed_in]' 'peft_trainable_token_indices=[3]'; do
-    refused 'are not supported for GPTNeoXForCausalLM: its embed_in and embed_out cannot be trained here' \
-        "base_model=$SOURCE/tests/golden/data/neox" "$what"
+refused "lora_modules_to_save: 'embed_in' cannot be trained whole; embed_tokens and lm_head can" 'lora_modules_to_save=[embed_in]'
+tiny_tokenizer base_neox
+cp "$SOURCE/tests/golden/data/neox/"{config.json,model.safetensors} base_neox
+numbers() { tr -d ' \n' <"$1/adapter/manifest.json" | grep -o '"adapter":{"modules"[^}]*'; }
+neox=base_model=base_neox
+refused "'wte' cannot be trained whole; embed_in and lm_head can" "$neox" 'lora_modules_to_save=[wte]'
+# GPT-NeoX has other names for the two, which are theirs in the file; PEFT's for the head is that of transformers 5
+for names in embed_in,embed_out embed_tokens,lm_head; do
+    got=$(trained "neox_$names" '[query_key_value]' "$neox" "lora_modules_to_save=[$names]")
+    grep -qF '"embed_in",' "neox_$names/adapter/adapter_config.json" && grep -qF '"lm_head"' "neox_$names/adapter/adapter_config.json" ||
+        fail "$names: $(config "neox_$names")"
+    [ "$(numbers "neox_$names")" = "$(numbers neox_embed_in,embed_out)" ] || fail "$names: $(numbers "neox_$names")"
 done
 refused "names other tokens of embedding and head" "$tied" peft_ensure_weight_tying=true \
     'peft_trainable_token_indices={embed_tokens: [3], lm_head: [4]}'

@@ -4,6 +4,7 @@ usage: load_peft.py CHECKS    a file with a check a line, so that torch is loade
        adapter BASE-DIR ADAPTER-DIR CASE-DIR    logits of base + adapter
        merged MODEL-DIR CASE-DIR                logits of a merged model
        shapes BASE-DIR ADAPTER-DIR              PEFT makes the tensors of our adapter of its configuration
+       equal BASE-DIR ADAPTER-DIR MERGED-DIR CASE-DIR    logits of base + adapter and of the merged model, for the case's rows
        weights BASE-DIR ADAPTER-DIR MERGED-DIR  PEFT merges to the weights that we merged to
 """
 import json
@@ -64,10 +65,14 @@ def merged(path, case):
     return furthest(logits(load(path), case), want), 2e-4
 
 
+def equal(base, adapter, merged, case):
+    return furthest(logits(PeftModel.from_pretrained(load(base), adapter), case), logits(load(merged), case)), 2e-4
+
+
 failed = 0
 for line in open(sys.argv[1]):
     check, *where = line.split()
-    error, allowed = {"adapter": adapter, "merged": merged, "shapes": shapes, "weights": weights}[check](*where)
+    error, allowed = {"adapter": adapter, "merged": merged, "shapes": shapes, "equal": equal, "weights": weights}[check](*where)
     failed += not error <= allowed
     print(f"{'ok  ' if error <= allowed else 'FAIL'} {error:.2e} of {allowed:.2e}  {line.strip()}")
 sys.exit(failed > 0)

@@ -9,10 +9,21 @@ modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
 
 printf '{"prompt": "how many <|query|> é x of <op> ", "completion": " pipe count <|s1|> %s"}\n' 1 2 3 >rows.jsonl
 printf '["how many <|query|> é x of <op>"]' >texts.json
-for case in llama mistral padded; do # padded: more rows than tokens, which are used first
+# of no golden case: names of its own for embedding and head, with a tokenizer
+"$python" - base_neox <<'PYTHON' 2>peer.err || fail "no base: $(cat peer.err)"
+import sys
+import torch
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+torch.manual_seed(1)
+GPTNeoXForCausalLM(GPTNeoXConfig(vocab_size=384, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+                                 initializer_range=0.3, rotary_pct=0.5, bos_token_id=376, eos_token_id=380)).save_pretrained(sys.argv[1])
+PYTHON
+cp "$G/llama/tokenizer.json" "$G/llama/tokenizer_config.json" base_neox
+
+for case in llama mistral padded neox; do # padded: more rows than tokens, which are used first
     forms="adapter merged merged-f32.gguf" gguf=[f32]
     [ "$case" != mistral ] || forms="adapter merged" gguf=[] # GGUF has no place for its merges
-    cp -r "$G/${case/padded/llama}" "base_$case"
+    [ "$case" = neox ] || cp -r "$G/${case/padded/llama}" "base_$case"
     chmod -R u+w "base_$case"
     [ "$case" != padded ] || cp "$G/llama_gguf_f32/tokenizer.json" "base_$case"
     cat >"$case.yaml" <<YAML

@@ -9,7 +9,7 @@ check() { printf '%s\n' "$*" >>checks; }
 
 for case in llama llama_qv llama_bf16 llama_dora llama_patterns mistral llama_bf16_save \
     llama_save_embedding qwen2_save_head gemma2_save llama_tokens gemma2_tokens qwen2_tokens \
-    llama_pissa phi3_olora neox neox_sequential; do
+    llama_pissa phi3_olora neox neox_sequential neox_save neox_tokens; do
     "$LORIKEET" export --adapter "$G/$case/adapter" --base "$G/$case" --peft "adapter_$case"
     "$LORIKEET" merge --model "$G/$case" --adapter "$G/$case/adapter" --out "merged_$case"
     check adapter "$G/$case" "adapter_$case" "$G/$case"
@@ -30,6 +30,13 @@ made tokens 'peft_trainable_token_indices=[7, 3, 300]' 'lora_target_modules=[q_p
 made more_tokens 'peft_trainable_token_indices={embed_tokens: [3], lm_head: [5, 4]}' 'lora_target_modules=[q_proj]'
 made pissa init_lora_weights=pissa "rank_pattern={'layers\.0\.mlp\..*': 3, down_proj: 4}" 'alpha_pattern={q_proj: 5}'
 made olora init_lora_weights=olora peft_use_rslora=true
+# what a tied GPT-NeoX trains as one, which PEFT knows by the name of its head alone
+tiny_tokenizer base_neox
+cp "$G/neox_sequential/"{config.json,model.safetensors} base_neox
+"$LORIKEET" train recipe.yaml --quiet base_model=base_neox output_dir=tied_neox 'lora_target_modules=[query_key_value]' \
+    'lora_modules_to_save=[embed_in]' peft_ensure_weight_tying=true export.merged=true >out || fail "tied_neox: not trained"
+check equal "$G/neox_sequential" tied_neox/adapter tied_neox/merged "$G/neox_sequential"
+check shapes "$G/neox_sequential" tied_neox/adapter
 
 # an alpha with a fraction
 cp -r "$G/llama/adapter" part

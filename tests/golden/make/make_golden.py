@@ -208,7 +208,8 @@ def save_adapter(model, folder, case, began=None):
     write_json(path, dict(sorted(data.items())))
     expected = {saved_name(n) for n in reference.trainable(model)}
     if case.lora.get("ensure_weight_tying"):                # PEFT writes the one copy under both names
-        expected |= {"base_model.model.lm_head.weight", "base_model.model.model.embed_tokens.weight"}
+        embedding = "gpt_neox.embed_in" if "NeoX" in case.model else "model.embed_tokens"
+        expected |= {"base_model.model.lm_head.weight", f"base_model.model.{embedding}.weight"}
     if case.grow:                                           # PEFT writes what was resized too
         expected |= {n.replace("trainable_tokens_delta", "base_layer.weight") for n in expected if "trainable_tokens" in n}
     assert set(load_file(folder / "adapter_model.safetensors")) == expected
