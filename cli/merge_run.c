@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "cli/json_out.h"
 #include "generate/adapter_io.h"
+#include "generate/base_model.h"
 #include "generate/ollama.h"
 
 #include <stdio.h>
@@ -107,7 +108,8 @@ lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err)
     lrk_adapter a = {0};
     lrk_merge_report report;
     LRK_TRY(lrk_weights_open(&base, m->model, err));
-    lrk_status status = m->adapter ? lrk_adapter_load(&a, m->adapter, err) : LRK_OK;
+    lrk_status status = lrk_base_check_weights(base, m->o.gguf, err);
+    if (status == LRK_OK && m->adapter) status = lrk_adapter_load(&a, m->adapter, err);
     if (status == LRK_OK && m->adapter) status = lrk_adapter_fit(&a, base, m->o.any_base, err);
     const lrk_merge_request request = {m->adapter, m->chat_template, m->bundle};
     if (status == LRK_OK) status = lrk_merge_described(base, m->adapter ? &a : NULL, &request, &m->o, &report, err);

@@ -27,10 +27,8 @@ static lrk_status check_config(const lrk_json *config, const char *path, lrk_err
     return lrk_decoder_read(&d, config, path, err);
 }
 
-static lrk_status open_base(lrk_base_model *b, lrk_err *err)
+static lrk_status describe(lrk_base_model *b, lrk_err *err)
 {
-    LRK_TRY(lrk_weights_open_known(&b->weights, b->path, check_config, err));
-    LRK_TRY(lrk_weights_align(b->weights, err));
     LRK_TRY(lrk_decoder_read(&b->decoder, lrk_weights_config(b->weights), b->path, err));
     b->decoder.interleaved = lrk_weights_permuted_qk(b->weights);
     if (lrk_weights_source(b->weights) == LRK_WEIGHTS_GGUF) {
@@ -39,6 +37,13 @@ static lrk_status open_base(lrk_base_model *b, lrk_err *err)
         b->decoder.by_head = false;
     }
     return read_divisors(b, "rope_freqs", 0, err);
+}
+
+static lrk_status open_base(lrk_base_model *b, lrk_err *err)
+{
+    LRK_TRY(lrk_weights_open_known(&b->weights, b->path, check_config, err));
+    LRK_TRY(lrk_weights_align(b->weights, err));
+    return describe(b, err);
 }
 
 lrk_status lrk_base_open(lrk_base_model *b, const char *path, lrk_err *err)
@@ -80,6 +85,22 @@ lrk_status lrk_base_check_names(const lrk_base_model *b, const lrk_model *m, lrk
                     name, m->decoder.family);
     }
     return LRK_OK;
+}
+
+lrk_status lrk_base_check_weights(lrk_weights *w, bool gguf, lrk_err *err)
+{
+    lrk_base_model b = {.weights = w, .path = lrk_weights_path(w)};
+    const bool strict = gguf && lrk_weights_source(w) != LRK_WEIGHTS_GGUF;
+    const lrk_model_options options = {.compute = LRK_C_F32};
+    lrk_arena frozen = lrk_arena_count("frozen"), run = lrk_arena_count("run");
+    lrk_model m;
+    lrk_status status = describe(&b, err);
+    if (status == LRK_ESUPPORT && !strict) return LRK_OK;
+    LRK_TRY(status);
+    status = lrk_model_build(&m, &b.decoder, lrk_base_find, &b, &options, (lrk_model_memory){LRK_CPU, &frozen, &run}, err);
+    if (status == LRK_OK && strict) status = lrk_base_check_names(&b, &m, err);
+    lrk_model_free(&m);
+    return status;
 }
 
 lrk_status lrk_base_check_finite(const lrk_base_model *b, lrk_err *err)

@@ -191,6 +191,7 @@ int lorikeet_merge(const char *base, const char *adapter, const char *out, const
             status = lrk_fail(&err, LRK_EUSAGE, "type '%s' is unknown; known are %s", type, known);
     }
     if (status == LRK_OK) status = lrk_weights_open(&w, base, &err);
+    if (status == LRK_OK) status = lrk_base_check_weights(w, o.gguf, &err);
     if (status == LRK_OK) status = lrk_adapter_load(&a, adapter, &err);
     if (status == LRK_OK) status = lrk_adapter_fit(&a, w, false, &err);
     const lrk_merge_request request = {.adapter = adapter};

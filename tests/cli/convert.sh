@@ -57,7 +57,13 @@ not_written() { # CASE MESSAGE SED-EXPRESSION
     expect_error 3 "$2" "$LORIKEET" convert --model altered --tokenizer small --out x.gguf
     rm -rf altered
 }
-not_written neox 'attention_bias is false; llama.cpp loads gptneox with biases only' 's/\("attention_bias": \)true/\1false/'
+# what would be written as if it were something else, or not be the weights' at all
+not_written llama 'layers.1.input_layernorm.weight does not belong to LlamaForCausalLM' 's/\("num_hidden_layers": \)2/\11/'
+not_written llama 'layers.2.input_layernorm.weight is missing' 's/\("num_hidden_layers": \)2/\13/'
+not_written llama 'the configuration says (384, 32)' 's/\("hidden_size": \)64/\132/'
+not_written phi3 'short_factor: element 1 is not above 0' 's/1.1, 1.3/"1.1", 1.3/'
+not_written gemma3 'layer_types: expected a list' 's/"layer_types": \[.*\]/"layer_types": "full"/'
+not_written gemma2_odd 'rope_parameters: expected an object' 's/"rope_parameters": {/"rope_parameters": 7, "x": {/'
 not_written starcoder2 'use_bias is false; llama.cpp loads starcoder2 with biases only' 's/\("use_bias": \)true/\1false/'
 not_written olmo2 'head_dim is 24; llama.cpp loads olmo2 with hidden_size / num_attention_heads only, 48 / 4' \
     's/"hidden_size"/"head_dim": 24, &/'

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 
 from case import (
     DELETE,
@@ -20,6 +21,7 @@ from case import (
     model,
     text,
 )
+from formats import read_safetensors, safetensors
 
 CONFIG = load("llama/config.json")
 USES = itertools.cycle([PLAN, GENERATE, TRAIN])
@@ -160,6 +162,27 @@ for base, path, v, says in (
     config(
         "%s_%s_%s" % (base, path, "".join(filter(str.isalnum, str(v)))), says, changed(c, path, v), GOLDEN + "/" + base
     )
+
+# a model in itself right, which llama.cpp does not load
+NEOX = GOLDEN + "/neox"
+HEADER, DATA = read_safetensors(NEOX + "/model.safetensors")
+KEPT, REST = {}, b""
+for key, v in HEADER.items():
+    if key == "__metadata__" or re.search(r"attention\.\w+\.bias", key):
+        continue
+    first, end = v["data_offsets"]
+    KEPT[key] = dict(v, data_offsets=[len(REST), len(REST) + end - first])
+    REST += DATA[first:end]
+bad(
+    "config/no_biases",
+    ["convert", "--model", "m", "--tokenizer", LLAMA, "--out", "out.gguf"],
+    "attention_bias is false; llama.cpp loads gptneox with biases only",
+    model(
+        base=NEOX,
+        config_json=text(changed(load("neox/config.json"), "attention_bias", False)),
+        model_safetensors=safetensors(KEPT, REST),
+    ),
+)
 
 # ---- tokenizer.json ----
 TOK = load("llama/tokenizer.json")
