@@ -64,7 +64,6 @@ not_written llama 'the configuration says (384, 32)' 's/\("hidden_size": \)64/\1
 not_written phi3 'short_factor: element 1 is not above 0' 's/1.1, 1.3/"1.1", 1.3/'
 not_written gemma3 'layer_types: expected a list' 's/"layer_types": \[.*\]/"layer_types": "full"/'
 not_written gemma2_odd 'rope_parameters: expected an object' 's/"rope_parameters": {/"rope_parameters": 7, "x": {/'
-not_written starcoder2 'use_bias is false; llama.cpp loads starcoder2 with biases only' 's/\("use_bias": \)true/\1false/'
 not_written olmo2 'head_dim is 24; llama.cpp loads olmo2 with hidden_size / num_attention_heads only, 48 / 4' \
     's/"hidden_size"/"head_dim": 24, &/'
 not_written olmo2 'rope scaling llama3; llama.cpp does not load it for olmo2' 's/\("rope_type": "\)default/\1llama3/'

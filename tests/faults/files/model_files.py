@@ -163,25 +163,26 @@ for base, path, v, says in (
         "%s_%s_%s" % (base, path, "".join(filter(str.isalnum, str(v)))), says, changed(c, path, v), GOLDEN + "/" + base
     )
 
-# a model in itself right, which llama.cpp does not load
-NEOX = GOLDEN + "/neox"
-HEADER, DATA = read_safetensors(NEOX + "/model.safetensors")
-KEPT, REST = {}, b""
-for key, v in HEADER.items():
-    if key == "__metadata__" or re.search(r"attention\.\w+\.bias", key):
-        continue
-    first, end = v["data_offsets"]
-    KEPT[key] = dict(v, data_offsets=[len(REST), len(REST) + end - first])
-    REST += DATA[first:end]
-bad(
-    "config/no_biases",
-    ["convert", "--model", "m", "--tokenizer", LLAMA, "--out", "out.gguf"],
-    "attention_bias is false; llama.cpp loads gptneox with biases only",
-    model(
-        base=NEOX,
-        config_json=text(changed(load("neox/config.json"), "attention_bias", False)),
-        model_safetensors=safetensors(KEPT, REST),
-    ),
+# models in themselves right, which llama.cpp does not load
+def without_biases(base, key, named, says):
+    header, data = read_safetensors(GOLDEN + "/" + base + "/model.safetensors")
+    kept, rest = {}, b""
+    for name, v in header.items():
+        if name == "__metadata__" or re.search(named, name):
+            continue
+        first, end = v["data_offsets"]
+        kept[name] = dict(v, data_offsets=[len(rest), len(rest) + end - first])
+        rest += data[first:end]
+    c = changed(load(base, "config.json"), key, False)
+    files = model(base=GOLDEN + "/" + base, config_json=text(c), model_safetensors=safetensors(kept, rest))
+    bad("config/no_biases_" + base, ["convert", "--model", "m", "--tokenizer", LLAMA, "--out", "out.gguf"], says, files)
+
+
+without_biases(
+    "neox", "attention_bias", r"attention\.\w+\.bias", "attention_bias is false; llama.cpp loads gptneox with biases only"
+)
+without_biases(
+    "starcoder2", "use_bias", r"(proj|c_fc)\.bias", "use_bias is false; llama.cpp loads starcoder2 with biases only"
 )
 
 # ---- tokenizer.json ----
