@@ -64,11 +64,10 @@ not_written llama 'the configuration says (384, 32)' 's/\("hidden_size": \)64/\1
 not_written phi3 'short_factor: element 1 is not above 0' 's/1.1, 1.3/"1.1", 1.3/'
 not_written gemma3 'layer_types: expected a list' 's/"layer_types": \[.*\]/"layer_types": "full"/'
 not_written gemma2_odd 'rope_parameters: expected an object' 's/"rope_parameters": {/"rope_parameters": 7, "x": {/'
-not_written olmo2 'head_dim is 24; llama.cpp loads olmo2 with hidden_size / num_attention_heads only, 48 / 4' \
-    's/"hidden_size"/"head_dim": 24, &/'
-not_written olmo2 'rope scaling llama3; llama.cpp does not load it for olmo2' 's/\("rope_type": "\)default/\1llama3/'
+not_written olmo2 'rope scaling llama3; llama.cpp does not load it for olmo2' \
+    's/"rope_type": "default"/"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4/'
 not_written deepseek_v2 'rope scaling linear; llama.cpp computes another attention with it for deepseek2' \
-    's/\("rope_type": "\)default/\1linear/'
+    's/"rope_type": "default"/"rope_type": "linear", "factor": 2.0/'
 not_written gemma2_odd 'final_logit_softcapping is null; llama.cpp computes gemma2 with one' \
     's/\("final_logit_softcapping": \)5.0/\1null/'
 not_written gemma3 'attention_factor is 1.5; llama.cpp computes gemma3 with it in layers that have a window too' \

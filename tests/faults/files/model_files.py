@@ -1,6 +1,7 @@
 """config.json, tokenizer.json, tokenizer_config.json and chat templates."""
 
 import itertools
+import math
 import os
 import re
 
@@ -164,25 +165,39 @@ for base, path, v, says in (
     )
 
 # models in themselves right, which llama.cpp does not load
-def without_biases(base, key, named, says):
+def not_loaded(base, key, v, says, without=None, shapes=None):
+    """without: tensors that go; shapes: {end of a name: shape}, of zeros."""
     header, data = read_safetensors(GOLDEN + "/" + base + "/model.safetensors")
     kept, rest = {}, b""
-    for name, v in header.items():
-        if name == "__metadata__" or re.search(named, name):
+    for name, t in header.items():
+        if name == "__metadata__" or (without and re.search(without, name)):
             continue
-        first, end = v["data_offsets"]
-        kept[name] = dict(v, data_offsets=[len(rest), len(rest) + end - first])
-        rest += data[first:end]
-    c = changed(load(base, "config.json"), key, False)
+        raw = data[slice(*t["data_offsets"])]
+        for end, shape in (shapes or {}).items():
+            if name.endswith(end):
+                t, raw = dict(t, shape=shape), bytes(4 * math.prod(shape))
+        kept[name] = dict(t, data_offsets=[len(rest), len(rest) + len(raw)])
+        rest += raw
+    c = changed(load(base, "config.json"), key, v)
     files = model(base=GOLDEN + "/" + base, config_json=text(c), model_safetensors=safetensors(kept, rest))
-    bad("config/no_biases_" + base, ["convert", "--model", "m", "--tokenizer", LLAMA, "--out", "out.gguf"], says, files)
+    bad("config/not_loaded_" + base, ["convert", "--model", "m", "--tokenizer", LLAMA, "--out", "out.gguf"], says, files)
 
 
-without_biases(
-    "neox", "attention_bias", r"attention\.\w+\.bias", "attention_bias is false; llama.cpp loads gptneox with biases only"
-)
-without_biases(
-    "starcoder2", "use_bias", r"(proj|c_fc)\.bias", "use_bias is false; llama.cpp loads starcoder2 with biases only"
+not_loaded("neox", "attention_bias", False, "llama.cpp loads gptneox with biases only", r"attention\.\w+\.bias")
+not_loaded("starcoder2", "use_bias", False, "llama.cpp loads starcoder2 with biases only", r"(proj|c_fc)\.bias")
+not_loaded(
+    "olmo2",
+    "head_dim",
+    24,
+    "head_dim is 24; llama.cpp loads olmo2 with hidden_size / num_attention_heads only, 48 / 4",
+    shapes={
+        "q_proj.weight": [96, 48],
+        "k_proj.weight": [48, 48],
+        "v_proj.weight": [48, 48],
+        "o_proj.weight": [48, 96],
+        "q_norm.weight": [96],
+        "k_norm.weight": [48],
+    },
 )
 
 # ---- tokenizer.json ----
