@@ -99,9 +99,12 @@ static lrk_status check_adapter(const combining *c, size_t i, lrk_err *err)
     LRK_REQUIRE(err, a->n_stacks == 0, LRK_ESUPPORT,
                 "adapter %s has adapters beside stacks of experts, which cannot be combined; merge it into its base",
                 name);
-    LRK_REQUIRE(err, a->n_whole == 0 && !a->resized[0].rank, LRK_ESUPPORT,
+    const lrk_weights *base = c->options->base;
+    LRK_REQUIRE(err, base || (a->n_whole == 0 && !a->resized[0].rank), LRK_EUSAGE,
                 "adapter %s brings an embedding or a head of its own, or rows of them (modules_to_save, "
-                "trainable_token_indices), which cannot be combined", name);
+                "trainable_token_indices, new tokens): what is summed is how far they are from the base's; name that with "
+                "--base", name);
+    if (base) LRK_TRY(lrk_err_prefix(err, lrk_adapter_check_base(a, base, c->options->any_base, err), "adapter %s", name));
     LRK_REQUIRE(err, isfinite(c->weight[i]), LRK_EUSAGE, "the weight of adapter %s is not finite", name);
     return check_base(c, i, err);
 }
@@ -350,6 +353,7 @@ static lrk_status combine(combining *c, lrk_err *err)
         LRK_TRY(make_room(c, i, err));
     }
     c->out->alpha = (double)c->out->rank;
+    if (c->options->base) LRK_TRY(lrk_combine_whole(c->out, c->adapter, c->weight, c->n, c->options->base, err));
     lrk_parallel(c->out->n, combine_module, c);
     for (size_t i = 0; i < c->out->n; i++)
         LRK_REQUIRE(err, c->status[i] == LRK_OK, c->status[i], "%s", c->error[i].text);

@@ -13,6 +13,9 @@
  *   dare_linear      linear, after each element was kept with probability `density` and divided by it
  *   dare_ties        ties, after the same (Yu et al. 2024)
  *
+ * Embedding and head, or rows of them, are by every method what the base has plus the sum of w times the difference
+ * to it; a row that an adapter lacks differs by nothing there. (PEFT refuses where two have the same one.)
+ *
  * A module that some adapters lack comes from the others. svd never forms a matrix of the base's size: B and
  * A^T are made orthonormal, and what lies between them, no larger than the sum of ranks, is decomposed.
  */
@@ -40,6 +43,7 @@ typedef struct lrk_combine_options {
     uint64_t seed;  /* of dare */
     bool any_base;  /* adapters of other weights of this shape, say of a quantized file, are wanted anyway */
     const char *const *path; /* of the adapters, for messages, or NULL */
+    const lrk_weights *base; /* needed where an adapter has embedding, head or rows, with as many rows as they say; or NULL */
 } lrk_combine_options;
 
 /* How far the result is from the weighted sum W, as a share of it: |W - B A| / |W| in the Frobenius norm, in f64. Of svd
@@ -55,8 +59,9 @@ typedef struct lrk_combine_residual {
 /* out, for the caller to free, takes names and configuration from adapter 0, which must outlive it.
  * LRK_EINPUT where the adapters are of different bases, by the hashes that training noted, or, where one has none, by
  * the last parts of the names in their configurations; LRK_ESHAPE where a module differs in shape,
- * LRK_ENUMERIC where a number of the result is beyond f32, LRK_EVALUE for ranks that linear and its kin cannot add, LRK_ESUPPORT for DoRA, for adapters beside stacks of
- * experts and for modules_to_save. residual: or NULL; cat leaves it zero. */
+ * LRK_ENUMERIC where a number of the result is beyond f32, LRK_EVALUE for ranks that linear and its kin cannot add,
+ * LRK_ESUPPORT for DoRA, for adapters beside stacks of experts, and where some part a tied head from its embedding and
+ * others do not; LRK_EUSAGE where the base is needed and not there. residual: or NULL; cat leaves it zero. */
 lrk_status lrk_combine(lrk_adapter *out, const lrk_adapter *adapter, const double *weight, size_t n,
                        const lrk_combine_options *options, lrk_combine_residual *residual, lrk_err *err);
 
@@ -71,6 +76,10 @@ typedef struct lrk_combine_side {
 } lrk_combine_side;
 lrk_status lrk_combine_elements(const lrk_combine_side *side, const lrk_combine_options *options, lrk_tensor *out,
                                 lrk_err *err);
+
+/* out->whole and what is said of it; out->module is there. */
+lrk_status lrk_combine_whole(lrk_adapter *out, const lrk_adapter *adapter, const double *weight, size_t n,
+                             const lrk_weights *base, lrk_err *err);
 
 /* Sums of squares of the elements. */
 typedef struct lrk_low_rank_cut {

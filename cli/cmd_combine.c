@@ -8,8 +8,10 @@
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "cli/merge_run.h"
+#include "generate/adapter_io.h"
 #include "generate/manifest.h"
 #include "generate/model_text.h"
+#include "generate/text_files.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,13 +21,15 @@ enum { MOST = 64 };
 static const size_t NO_SEED = SIZE_MAX;
 
 typedef struct combine_command {
-    const char *out, *method;
+    const char *out, *method, *base;
     size_t rank, seed, threads;
     bool json;
     lrk_combine_options options;
     lrk_adapter adapter[MOST];
     double weight[MOST];
     const char *path[MOST];
+    lrk_weights *weights; /* of base */
+    const char *text;     /* the adapter beside which a tokenizer lies, or NULL */
     lrk_json *manifest[MOST]; /* of the adapters, or NULL */
     size_t n;
     lrk_combine_residual residual;
@@ -48,6 +52,41 @@ static lrk_status load(combine_command *c, const char *text, lrk_err *err)
     LRK_TRY(lrk_adapter_load(&c->adapter[c->n], path, err));
     c->path[c->n++] = path;
     return lrk_manifest_load(&c->manifest[c->n - 1], path, err);
+}
+
+/* Tokens are the same, where adapters have their own. */
+static lrk_status choose_text(combine_command *c, lrk_err *err)
+{
+    enum { MAX_TOKENIZER = 128 << 20 };
+    char *first = NULL, *other;
+    size_t n = 0, m = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        const char *path = lrk_path_join(&c->arena, c->path[i], "tokenizer.json");
+        LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+        if (!c->adapter[i].has_tokenizer) continue;
+        LRK_TRY(lrk_file_read(&c->arena, path, MAX_TOKENIZER, &other, &m, err));
+        LRK_REQUIRE(err, !c->text || (m == n && memcmp(first, other, n) == 0), LRK_EINPUT,
+                    "%s and %s have different tokenizers beside them: rows of one would be other tokens' in the other; train "
+                    "them with the same new tokens, in the same order",
+                    c->text, c->path[i]);
+        if (c->text) continue;
+        c->text = c->path[i];
+        first = other;
+        n = m;
+    }
+    return LRK_OK;
+}
+
+/* Rows of embedding and head are summed by how far they are from the base's. */
+static lrk_status open_base(combine_command *c, lrk_err *err)
+{
+    LRK_TRY(choose_text(c, err));
+    if (!c->base) return LRK_OK;
+    LRK_TRY(lrk_weights_open(&c->weights, c->base, err));
+    for (size_t i = 0; i < c->n; i++)
+        LRK_TRY(lrk_err_prefix(err, lrk_adapter_fit(&c->adapter[i], c->weights, c->options.any_base, err), "%s", c->path[i]));
+    c->options.base = c->weights;
+    return LRK_OK;
 }
 
 /* The template that all of them were trained with stays; where they have different ones, or some have none, none does. */
@@ -74,6 +113,15 @@ static lrk_status keep_template(combine_command *c, lrk_err *err)
         lrk_warn("%s: no chat template goes with it, for the adapters %s; put the one that it is meant for there as %s",
                  c->out, same ? "do not all have one" : "have different ones", LRK_CHAT_TEMPLATE_FILE);
     return LRK_OK;
+}
+
+/* The tokenizer that adapters have beside them; a template goes its own way. */
+static lrk_status keep_text(combine_command *c, lrk_err *err)
+{
+    const char *template = lrk_path_join(&c->arena, c->out, LRK_CHAT_TEMPLATE_FILE);
+    LRK_REQUIRE(err, template, LRK_ENOMEM, "memory: no room for a path");
+    LRK_TRY(lrk_text_files_copy(c->text, c->out, err));
+    return lrk_is_file(template) ? lrk_remove(template, err) : LRK_OK;
 }
 
 static void put_residual(const combine_command *c, lrk_json *object)
@@ -176,9 +224,11 @@ static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
     }
     LRK_REQUIRE(err, !zero, LRK_EUSAGE, "every weight is 0: the combination would change nothing");
     c->options.path = c->path;
+    LRK_TRY(open_base(c, err));
     LRK_TRY(lrk_combine(&out, c->adapter, c->weight, c->n, &c->options, &c->residual, err));
     out.notes = common_notes(c);
     lrk_status status = lrk_adapter_save(&out, c->out, err);
+    if (status == LRK_OK && c->text) status = keep_text(c, err);
     if (status == LRK_OK) status = keep_template(c, err);
     if (status == LRK_OK) status = describe(c, &out, err);
     if (status == LRK_OK) status = report(c, &out, err);
@@ -191,6 +241,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     combine_command c = {.method = "cat", .seed = NO_SEED,
                          .arena = lrk_arena_growing("combine")};
     const lrk_option table[] = {{"out", LRK_OPTION_STRING, &c.out, true, NULL},
+                                {"base", LRK_OPTION_STRING, &c.base, false, NULL},
                                 {"method", LRK_OPTION_STRING, &c.method, false, NULL},
                                 {"rank", LRK_OPTION_SIZE, &c.rank, false, LRK_RANGE_RANK},
                                 {"density", LRK_OPTION_REAL, &c.options.density, false, "(0,1]"},
@@ -205,6 +256,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
         lrk_json_free(c.manifest[i]);
         lrk_adapter_free(&c.adapter[i]);
     }
+    lrk_weights_close(c.weights);
     lrk_arena_free(&c.arena);
     return status;
 }
@@ -215,10 +267,14 @@ const lrk_command lrk_command_combine = {
     .help = "usage: lorikeet combine ADAPTER[=WEIGHT] ... --out DIR [options]\n"
             "\n"
             "Adapters of one base, each with its weight (1), become one PEFT adapter. A chat template\n"
-            "that all of them have goes along. DoRA, stacks of experts, and adapters that train an\n"
-            "embedding, a head or new tokens are refused: merge those.\n"
+            "that all of them have goes along, and so does their tokenizer. DoRA and stacks of experts\n"
+            "are refused: merge those.\n"
             "\n"
             "  --out DIR      empty or new\n"
+            "  --base MODEL   what they were trained on; needed where they train embedding, head or rows of\n"
+            "                 new tokens, which become the base's and the weighted sum of what they differ\n"
+            "                 by, with every method. Adapters that began as a part of it (PiSSA, OLoRA), as\n"
+            "                 PEFT saves them, are made plain\n"
             "  --method M     cat: exactly the weighted sum, ranks side by side (the default);\n"
             "                 svd: the nearest adapter to that sum of rank --rank; the report says what\n"
             "                 share of the sum that leaves out;\n"

@@ -55,7 +55,9 @@ static lrk_json *known_of_all(const lrk_manifest_part *part, size_t n)
     bool data = true;
     for (size_t i = 0; i < n; i++) {
         lrk_json *base = lrk_json_get(part[i].manifest, "base"), *rows = lrk_json_get(part[i].manifest, "data");
+        lrk_json *vocabulary = lrk_json_get(part[i].manifest, "vocabulary"); /* the same of all that have one */
         if (base && !lrk_json_get(from, "base")) lrk_json_set(from, "base", lrk_json_ref(base));
+        if (vocabulary && !lrk_json_get(from, "vocabulary")) lrk_json_set(from, "vocabulary", lrk_json_ref(vocabulary));
         lrk_manifest_add_trained_for(bases, part[i].adapter, part[i].manifest);
         data = data && rows;
         add_rows(all, rows);

@@ -92,4 +92,24 @@ expect_exit 0 "$LORIKEET" combine on-llama/adapter on-other/adapter --out any --
 expect_exit 0 "$LORIKEET" combine on-llama/adapter on-llama/adapter=-.5 --out same
 tr -d ' \n' <same/manifest.json | grep -qF '"base":{"name":"llama"' || fail "no base: $(cat same/manifest.json)"
 grep -qF '| rows.jsonl | training | 1 |' same/README.md || fail "no data: $(cat same/README.md)"
+
+# New tokens: rows and tokenizer go along, and what the same tokens are not is refused.
+printf 'base_model: llama\ndatasets: [{path: rows.jsonl}]\ntokens: ["<|query|>", "<|pipe|>"]\nlora_r: 2\nmax_steps: 2\nlearning_rate: 1e-2\n' >recipe.yaml
+for seed in 1 2; do expect_exit 0 "$LORIKEET" train recipe.yaml --quiet seed=$seed output_dir=tokens-$seed; done
+expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=other-tokens 'tokens=["<|pipe|>", "<|query|>"]'
+expect_error 2 'what is summed is how far they are from the base' "$LORIKEET" combine tokens-1/adapter on-llama/adapter --out x
+expect_error 3 'tokens-1/adapter and other-tokens/adapter have different tokenizers beside them' \
+    "$LORIKEET" combine --base llama tokens-1/adapter other-tokens/adapter --out x
+expect_error 3 'an adapter for another base' "$LORIKEET" combine --base other tokens-1/adapter --out x
+expect_exit 0 "$LORIKEET" combine --base llama tokens-1/adapter=.6 on-llama/adapter tokens-2/adapter=.4 --out grown
+cmp grown/tokenizer.json tokens-1/adapter/tokenizer.json || fail "no tokenizer"
+tr -d ' \n' <grown/adapter_config.json | grep -qF '"trainable_token_indices":{"embed_tokens":[384,385],"lm_head":[384,385]}' ||
+    fail "rows: $(cat grown/adapter_config.json)"
+expect_exit 0 "$LORIKEET" inspect grown
+grep -qF 'new tokens: 2, "<|query|>", "<|pipe|>"; vocabulary 384 -> 386' out || fail "not said: $(cat out)"
+expect_exit 0 "$LORIKEET" merge --model llama --adapter grown --out grown.gguf --format gguf
+expect_exit 0 "$LORIKEET" generate --model grown.gguf --prompt 'a<|query|>' --max-tokens 4
+mv out want
+expect_exit 0 "$LORIKEET" generate --model llama --adapter grown --prompt 'a<|query|>' --max-tokens 4
+cmp out want || fail "merged, it answers otherwise"
 [ ! -e x ] || fail "a refused command left something"

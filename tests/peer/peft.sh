@@ -37,6 +37,12 @@ cp "$G/neox_sequential/"{config.json,model.safetensors} base_neox
     'lora_modules_to_save=[embed_in]' peft_ensure_weight_tying=true export.merged=true >out || fail "tied_neox: not trained"
 check equal "$G/neox_sequential" tied_neox/adapter tied_neox/merged "$G/neox_sequential"
 check shapes "$G/neox_sequential" tied_neox/adapter
+# combined: rows and whole modules too
+for case in llama_tokens gemma2_tokens gemma2_save neox_save; do
+    "$LORIKEET" combine --base "$G/$case" "$G/$case/adapter=.7" "$G/$case/final=.5" --out "sum_$case"
+    "$LORIKEET" merge --model "$G/$case" --adapter "sum_$case" --out "merged_sum_$case" --dtype f32
+    check equal "$G/$case" "sum_$case" "merged_sum_$case" "$G/$case"
+done
 
 # an alpha with a fraction
 cp -r "$G/llama/adapter" part

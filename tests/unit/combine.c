@@ -6,10 +6,12 @@
 
 #include <cmocka.h>
 
+#include "base/quant.h"
 #include "base/rng.h"
 #include "checkpoint/combine.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define CASE LRK_SOURCE_DIR "/tests/golden/data/llama"
@@ -192,6 +194,113 @@ static void dare_keeps_its_share(void **state)
     assert_memory_not_equal(sum, again, sizeof sum);
 }
 
+#define GOLDEN LRK_SOURCE_DIR "/tests/golden/data/"
+
+/* All of the embedding or the head that an adapter makes of the base's, whose numbers they are where it has none. */
+static void make_whole(const lrk_adapter *a, const char *path, const lrk_tensor *stored, float *out)
+{
+    const lrk_adapter_whole *w = lrk_adapter_find_whole(a, path);
+    const size_t V = lrk_rows(stored), C = lrk_cols(stored);
+    for (size_t v = 0; v < V; v++) lrk_to_f32(stored->dtype, lrk_row(stored, v), C, out + v * C);
+    for (size_t i = 0; w && i < lrk_rows(&w->weight); i++)
+        memcpy(out + (w->rows.n ? (size_t)w->rows.id[i] : i) * C, lrk_row(&w->weight, i), C * sizeof *out);
+}
+
+/* Base + 0.7 (x - base) - 0.4 (y - base), rounded once; rows that nobody has are no rows of the result. */
+static void check_whole(const lrk_adapter *out, const lrk_adapter a[2], const lrk_weights *base, const char *path,
+                        const char *weight, size_t rows)
+{
+    lrk_tensor stored;
+    const lrk_adapter_whole *w = lrk_adapter_find_whole(out, path);
+    assert_non_null(w);
+    assert_int_equal(lrk_rows(&w->weight), rows);
+    assert_true(lrk_weights_find(base, weight, &stored));
+    enum { MOST = 128 * 64 };
+    static float from[MOST], x[MOST], y[MOST], got[MOST];
+    const lrk_adapter nothing = {0};
+    assert_true(lrk_count(&stored) <= MOST);
+    make_whole(&nothing, path, &stored, from);
+    make_whole(&a[0], path, &stored, x);
+    make_whole(&a[1], path, &stored, y);
+    make_whole(out, path, &stored, got);
+    size_t differ = 0;
+    for (size_t i = 0; i < lrk_count(&stored); i++) {
+        const double b = (double)from[i], want = b + 0.7 * ((double)x[i] - b) - 0.4 * ((double)y[i] - b);
+        assert_true(fabs((double)got[i] - want) <= fabs(want) / 8388608.0);
+        differ += fabs(want - b) > 1e-3;
+    }
+    assert_true(differ > lrk_cols(&stored));
+}
+
+/* Embedding and head, whole and by rows, of tied models and others. */
+static void whole_is_the_sum(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *base, *one, *two, *head;
+        size_t rows, head_rows; /* 0: none of its own */
+        bool tied;
+    } cases[] = {
+        {"llama_tokens", "llama_tokens/adapter", "llama_tokens/final", "lm_head.weight", 10, 5, false},
+        {"llama_tokens", "llama_tokens/adapter", "llama_bf16_save/adapter", "lm_head.weight", 96, 96, false},
+        {"gemma2_tokens", "gemma2_tokens/adapter", "gemma2_tokens/final", NULL, 10, 0, false},
+        {"gemma2_save", "gemma2_save/adapter", "gemma2_save/final", "model.embed_tokens.weight", 96, 96, true},
+        {"qwen2_tokens", "qwen2_tokens/adapter", "qwen2_save_head/adapter", "model.embed_tokens.weight", 7, 96, false},
+        {"neox_save", "neox_save/adapter", "neox_save/final", "embed_out.weight", 96, 96, false},
+    };
+    const double weight[] = {0.7, -0.4};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lrk_adapter a[2], out;
+        lrk_weights *base;
+        char path[3][400];
+        snprintf(path[0], sizeof path[0], GOLDEN "%s", cases[i].base);
+        snprintf(path[1], sizeof path[1], GOLDEN "%s", cases[i].one);
+        snprintf(path[2], sizeof path[2], GOLDEN "%s", cases[i].two);
+        good(lrk_weights_open(&base, path[0], &err));
+        for (int k = 0; k < 2; k++) good(lrk_adapter_load(&a[k], path[k + 1], &err));
+        lrk_combine_options o = cat;
+        o.any_base = true;
+        assert_int_equal(lrk_combine(&out, a, weight, 2, &o, NULL, NULL), LRK_EUSAGE);
+        o.base = base;
+        if (i == 4) { /* what a file of a tied model cannot hold */
+            assert_int_equal(lrk_combine(&out, a, weight, 2, &o, NULL, &err), LRK_ESUPPORT);
+            assert_non_null(strstr(err.text, "modules_to_save beside trainable_token_indices"));
+        } else {
+            good(lrk_combine(&out, a, weight, 2, &o, NULL, &err));
+            const bool neox = strcmp(cases[i].base, "neox_save") == 0;
+            check_whole(&out, a, base, neox ? "gpt_neox.embed_in" : "model.embed_tokens",
+                        neox ? "gpt_neox.embed_in.weight" : "model.embed_tokens.weight", cases[i].rows);
+            if (cases[i].head_rows) check_whole(&out, a, base, "lm_head", cases[i].head, cases[i].head_rows);
+            assert_int_equal(out.n_whole, cases[i].head_rows ? 2 : 1);
+            assert_int_equal(out.tied, cases[i].tied);
+            lrk_adapter_free(&out);
+        }
+        for (int k = 0; k < 2; k++) lrk_adapter_free(&a[k]);
+        lrk_weights_close(base);
+    }
+}
+
+/* One goes on with a tied pair as one, the other parts it. */
+static void ties_differ(void **state)
+{
+    (void)state;
+    const double weight[] = {1.0, 1.0};
+    lrk_adapter a[2], out;
+    lrk_weights *base;
+    lrk_combine_options o = cat;
+    err = (lrk_err){0};
+    good(lrk_weights_open(&base, GOLDEN "qwen2_tokens", &err));
+    for (int k = 0; k < 2; k++) good(lrk_adapter_load(&a[k], GOLDEN "qwen2_tokens/adapter", &err));
+    for (size_t i = 0; i < a[1].n_whole; i++)
+        if (strcmp(a[1].whole[i].path, "lm_head") == 0) a[1].whole[i] = a[1].whole[--a[1].n_whole];
+    a[1].tokens[LRK_ADAPTER_HEAD] = (lrk_adapter_tokens){.place = NULL};
+    o.base = base;
+    assert_int_equal(lrk_combine(&out, a, weight, 2, &o, NULL, &err), LRK_ESUPPORT);
+    assert_non_null(strstr(err.text, "1 of the adapters that train them go on with the two as one, and 1 part them"));
+    for (int k = 0; k < 2; k++) lrk_adapter_free(&a[k]);
+    lrk_weights_close(base);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -220,6 +329,8 @@ int main(void)
         cmocka_unit_test(residual_is_the_distance),
         cmocka_unit_test(ties_by_hand),
         cmocka_unit_test(dare_keeps_its_share),
+        cmocka_unit_test(whole_is_the_sum),
+        cmocka_unit_test(ties_differ),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests_name("combine", tests, NULL, NULL);
