@@ -2,11 +2,12 @@
 #include "autograd/record.h"
 
 /* A buffer of this size that nobody uses any more, or a new one. Layers repeat, so sizes do. */
-static int take_buffer(lrk_tape *t, size_t bytes)
+static int take_buffer(lrk_tape *t, size_t bytes, size_t border)
 {
     for (size_t i = 0; i < t->n_buffers; i++) {
         if (t->buffers[i].refs == 0 && t->buffers[i].bytes == bytes) {
             t->buffers[i].refs = 1;
+            t->buffers[i].border = border;
             t->buffers[i].node = -1;
             return (int)i;
         }
@@ -21,7 +22,7 @@ static int take_buffer(lrk_tape *t, size_t bytes)
         t->buffers = grown;
         t->buffer_capacity = capacity;
     }
-    lrk_grad_buffer b = {.bytes = bytes, .refs = 1, .node = -1};
+    lrk_grad_buffer b = {.bytes = bytes, .border = border, .refs = 1, .node = -1};
     if (lrk_alloc(t->memory.step, bytes, 1, "gradient", &b.data, &t->err) != LRK_OK) return -1;
     t->buffers[t->n_buffers] = b;
     return (int)t->n_buffers++;
@@ -42,7 +43,8 @@ static int take_columns(lrk_tape *t, const lrk_var *v)
         return (int)i;
     }
     const lrk_tensor *first = &t->nodes[node].out[0]->value;
-    const int buffer = take_buffer(t, lrk_rows(first) * lrk_row_bytes(first->dtype, first->stride));
+    const size_t border = t->nodes[node].shapes.border;
+    const int buffer = take_buffer(t, lrk_rows(first) * lrk_row_bytes(first->dtype, first->stride + border), border);
     if (buffer < 0) return -1;
     t->buffers[buffer].node = node;
     t->buffers[buffer].taken = mine;
@@ -55,9 +57,10 @@ static void set_buffer(lrk_tape *t, lrk_var *v, int buffer)
     v->buffer = buffer;
     v->grad = lrk_like(&v->value);
     v->grad.data = b->data;
+    v->grad.stride += b->border;
     if (b->node < 0) return;
     lrk_var *const *out = t->nodes[b->node].out; /* which lie in their matrix as their gradients do here */
-    v->grad.stride = out[0]->value.stride;
+    v->grad.stride = out[0]->value.stride + b->border;
     if (b->data) v->grad.data = (char *)b->data + (out[v->home % LRK_MAX_OUT]->offset - out[0]->offset);
 }
 
@@ -78,7 +81,7 @@ static bool alone(const lrk_tape *t, const lrk_var *v)
 /* A buffer of v's own with the content of `from`. */
 static bool copy_buffer(lrk_tape *t, lrk_var *v, int from)
 {
-    const int own = take_buffer(t, t->buffers[from].bytes);
+    const int own = take_buffer(t, t->buffers[from].bytes, t->buffers[from].border);
     if (own < 0) return false;
     const lrk_grad_buffer *source = &t->buffers[from];
     if (source->data)
@@ -100,11 +103,11 @@ static bool unshare(lrk_tape *t, lrk_var *v)
 static bool fresh_buffer(lrk_tape *t, lrk_var *v, bool zero)
 {
     int buffer = v->home >= 0 && !zero ? take_columns(t, v) : -1;
-    if (buffer < 0) buffer = take_buffer(t, lrk_bytes(&v->value));
+    const size_t row = lrk_row_bytes(v->value.dtype, lrk_cols(&v->value) + v->grad_border);
+    if (buffer < 0) buffer = take_buffer(t, lrk_rows(&v->value) * row, v->grad_border);
     if (buffer < 0) return false;
     set_buffer(t, v, buffer);
-    if (zero && v->grad.data)
-        lrk_device_zero(t->memory.device, v->grad.data, lrk_bytes(&v->grad));
+    if (zero && v->grad.data) lrk_device_zero(t->memory.device, v->grad.data, t->buffers[buffer].bytes);
     return true;
 }
 
@@ -173,6 +176,7 @@ static void node_backward(lrk_tape *t, lrk_node *n)
         if (n->out[i]->buffer < 0 && !fresh_buffer(t, n->out[i], true)) return;
         c.out[i] = &n->out[i]->value;
         c.dout[i] = &n->out[i]->grad;
+        c.border = t->buffers[n->out[i]->buffer].border;
     }
     for (int i = 0; i < LRK_MAX_IN; i++) {
         c.in[i] = n->in[i] ? &n->in[i]->value : NULL;

@@ -23,6 +23,7 @@ typedef struct lrk_grad_buffer {
     void *data;
     size_t bytes;
     int refs;
+    size_t border;  /* columns behind those of each row */
     int node;       /* whose results have columns of it, or -1 */
     unsigned taken; /* bit i: those of out[i] */
 } lrk_grad_buffer;

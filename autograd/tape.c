@@ -219,6 +219,12 @@ static lrk_var *place(lrk_tape *t, lrk_node *n, const lrk_tensor *shape)
     return v;
 }
 
+/* Bytes of a matrix with the gaps behind its rows. */
+static size_t spread(const lrk_tensor *t)
+{
+    return lrk_rows(t) * lrk_row_bytes(t->dtype, t->stride);
+}
+
 /* Results abreast: the columns of v = out[i] in the matrix that begins with out[0]. */
 static void place_columns(lrk_tape *t, lrk_node *n, int i, lrk_var *v)
 {
@@ -232,8 +238,7 @@ static void place_columns(lrk_tape *t, lrk_node *n, int i, lrk_var *v)
     v->value.stride = all;
     v->home = (int)t->n_nodes * LRK_MAX_OUT + i;
     if (i == 0) {
-        const size_t bytes = lrk_rows(&v->value) * lrk_row_bytes(v->value.dtype, all);
-        lrk_alloc(t->memory.step, bytes, 1, n->op->name, &v->value.data, &t->err);
+        lrk_alloc(t->memory.step, spread(&v->value), 1, n->op->name, &v->value.data, &t->err);
         return;
     }
     if (!n->out[0]) return;
@@ -241,10 +246,23 @@ static void place_columns(lrk_tape *t, lrk_node *n, int i, lrk_var *v)
     if (n->out[0]->value.data) v->value.data = (char *)n->out[0]->value.data + at;
 }
 
-static void place_result(lrk_tape *t, lrk_node *n, int i)
+/* The border that the gradient of out[i] is to have: its op's, or that of a gradient that shares its buffer. */
+static size_t grad_border(const lrk_node *n, int i)
+{
+    const bool last = i + 1 == LRK_MAX_OUT || !n->shapes.out[i + 1].name;
+    size_t border = last ? n->shapes.border : 0;
+    for (int k = 0; k < LRK_MAX_IN; k++) {
+        const bool shares = n->op->passthrough >> k & 1 || n->op->inplace[i] == k + 1;
+        if (n->in[k] && shares) border = lrk_max(border, n->in[k]->grad_border);
+    }
+    return border;
+}
+
+static void place_result(lrk_tape *t, lrk_node *n, int i, size_t border)
 {
     lrk_var *v = n->out[i] = place(t, n, &n->shapes.out[i]);
     if (!v) return;
+    v->grad_border = grad_border(n, i);
     if (n->shapes.abreast) {
         place_columns(t, n, i, v);
         return;
@@ -269,7 +287,26 @@ static void place_result(lrk_tape *t, lrk_node *n, int i)
             return;
         }
     }
-    lrk_alloc(t->memory.step, bytes, 1, n->op->name, &v->value.data, &t->err);
+    v->border = border;
+    v->value.stride += border;
+    lrk_alloc(t->memory.step, spread(&v->value), 1, n->op->name, &v->value.data, &t->err);
+}
+
+/* In the border of the input that it belongs beside, or by itself. */
+static void place_saved(lrk_tape *t, lrk_node *n, int k)
+{
+    lrk_var *v = n->saved[k] = place(t, n, &n->shapes.saved[k]);
+    lrk_var *x = n->shapes.behind[k] ? n->in[n->shapes.behind[k] - 1] : NULL;
+    if (!v) return;
+    if (!x || x->border < lrk_cols(&v->value) || x->segment != v->segment) {
+        lrk_alloc(t->memory.step, lrk_bytes(&v->value), 1, n->op->name, &v->value.data, &t->err);
+        return;
+    }
+    const size_t at = lrk_row_bytes(x->value.dtype, lrk_cols(&x->value));
+    v->value.stride = x->value.stride;
+    v->offset = x->offset + at;
+    if (x->value.data) v->value.data = (char *)x->value.data + at;
+    x->border = 0;
 }
 
 /* Whether one kernel makes the late result and what is computed from it. An input of the late op in shared
@@ -280,7 +317,8 @@ static bool joins(const lrk_tape *t, const lrk_op *op, const lrk_var *v)
     return last && op->joins == last->op && v == last->out[0] && last->in[0]->slot < 0 && last->in[1]->slot < 0;
 }
 
-static lrk_var *apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr, bool late)
+static lrk_var *apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr, size_t border,
+                      bool late)
 {
     if (t->err.status != LRK_OK || !reserve(t, &t->nodes, t->n_nodes, &t->node_capacity,
                                             sizeof *t->nodes))
@@ -300,13 +338,9 @@ static lrk_var *apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_i
         if (in[i]) lrk_tape_restore(t, in[i]);
     }
     for (int i = 0; i < op->n_out; i++)
-        if (n.shapes.out[i].name) place_result(t, &n, i);
-    for (int i = 0; n.needs_grad && i < op->n_saved; i++) {
-        if (!n.shapes.saved[i].name) continue;
-        lrk_var *v = n.saved[i] = place(t, &n, &n.shapes.saved[i]);
-        if (v)
-            lrk_alloc(t->memory.step, lrk_bytes(&v->value), 1, op->name, &v->value.data, &t->err);
-    }
+        if (n.shapes.out[i].name) place_result(t, &n, i, i == 0 ? border : 0);
+    for (int i = 0; n.needs_grad && i < op->n_saved; i++)
+        if (n.shapes.saved[i].name) place_saved(t, &n, i);
     if (t->err.status != LRK_OK) return NULL;
     for (int i = 0; i < n_in; i++) {
         if (in[i]) in[i]->uses++;
@@ -320,7 +354,12 @@ static lrk_var *apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_i
 
 lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr)
 {
-    return apply(t, op, in, n_in, attr, false);
+    return apply(t, op, in, n_in, attr, 0, false);
+}
+
+lrk_var *lrk_apply_wide(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr, size_t border)
+{
+    return apply(t, op, in, n_in, attr, t->gradients ? border : 0, false);
 }
 
 lrk_var *lrk_result(const lrk_tape *t, const lrk_var *first, int i)
@@ -330,7 +369,7 @@ lrk_var *lrk_result(const lrk_tape *t, const lrk_var *first, int i)
 
 lrk_var *lrk_apply_late(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr)
 {
-    return apply(t, op, in, n_in, attr, true);
+    return apply(t, op, in, n_in, attr, 0, true);
 }
 
 void lrk_tape_hold(lrk_tape *t)

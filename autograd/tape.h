@@ -15,6 +15,10 @@
  * the buffer is shared until somebody adds to it. Results that are abreast are columns of one matrix;
  * their gradients are columns of one buffer, those of what was made of them in place too.
  *
+ * Borders. What an op saves beside an input may lie behind that input's columns, in its rows, where whoever made the
+ * input left room (lrk_apply_wide); and what its backward pass makes beside a gradient likewise (kernels/op.h): two
+ * products become one.
+ *
  * Recomputation, exact to the bit because kernels are deterministic:
  *   cheap     results of ops marked cheap share one buffer for each op and size; a result that was
  *             overwritten is computed again when it is needed
@@ -44,6 +48,8 @@ typedef struct lrk_var {
     int uses;         /* ops that read it */
     int buffer;       /* gradient buffer, or -1 */
     int slot;         /* shared storage of a cheap result, or -1 */
+    size_t border;    /* columns behind those of value, for what is saved beside it */
+    size_t grad_border; /* columns behind those of grad */
     int home;         /* LRK_MAX_OUT * node + i: its gradient belongs in the columns of that node's out[i]; or -1 */
     int segment;      /* recomputed piece that it belongs to, or -1 */
     size_t offset;    /* inside the segment's memory */
@@ -71,6 +77,10 @@ lrk_var *lrk_parameter(lrk_tape *t, const lrk_tensor *value, const lrk_tensor *g
 
 /* Runs the op and returns out[0]. attr must live until the end of the backward pass. */
 lrk_var *lrk_apply(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr);
+
+/* The same, with `border` columns behind those of out[0], in its rows: for what the first op that reads it saves. They
+ * may be missing, where the result takes over other storage. */
+lrk_var *lrk_apply_wide(lrk_tape *t, const lrk_op *op, lrk_var *const *in, int n_in, const void *attr, size_t border);
 
 /* out[i] of the op whose out[0] this is; NULL where it has none. */
 lrk_var *lrk_result(const lrk_tape *t, const lrk_var *first, int i);

@@ -1,11 +1,13 @@
 /* base/device.c -- the way to a device, and the processor itself as one. */
 #include "base/device.h"
 
+#include "base/log.h"
 #include "base/size.h"
 #include "base/threads.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 extern const lrk_device_backend lrk_cuda_backend __attribute__((weak));
@@ -39,6 +41,18 @@ lrk_status lrk_device_choose(const char *name, lrk_device *out, lrk_err *err)
     if (status == LRK_OK || !automatic) return status;
     *out = LRK_CPU;
     return LRK_OK;
+}
+
+size_t lrk_device_keeps(lrk_device d)
+{
+    static size_t bytes;
+    static bool known;
+    const char *said = lrk_env("LRK_GPU_CACHE");
+    lrk_device_info info;
+    if (said) return (size_t)strtoull(said, NULL, 10);
+    if (!known && lrk_device_open(d, &info, NULL) == LRK_OK) bytes = info.cache / 2;
+    known = true;
+    return bytes;
 }
 
 lrk_status lrk_arena_on(lrk_device d, lrk_arena *a, const char *name, size_t bytes, lrk_err *err)
@@ -84,12 +98,38 @@ void lrk_device_rejoin(lrk_device d)
     lrk_cuda_backend.rejoin();
 }
 
+/* The next piece of a parcel of which `done` bytes are gone; false: there is none. Whole rows, but where rows have no
+ * gaps: then any bytes. */
+static bool next_piece(const lrk_parcel *p, size_t *done, lrk_parcel *piece)
+{
+    const size_t all = p->rows * p->row, left = all - *done;
+    const char *from = (const char *)p->from + *done;
+    if (!left) return false;
+    if (p->apart == p->row) {
+        const size_t n = lrk_min(LRK_SENT_AT_ONCE, left);
+        *piece = (lrk_parcel){(char *)p->to + *done, from, 1, n, n};
+    } else {
+        LRK_ASSERT(p->row <= LRK_SENT_AT_ONCE);
+        *piece = (lrk_parcel){(char *)p->to + *done / p->row * p->apart, from,
+                              lrk_min(LRK_SENT_AT_ONCE / p->row, left / p->row), p->row, p->apart};
+    }
+    *done += piece->rows * piece->row;
+    return true;
+}
+
+void lrk_device_upload_rows(lrk_device d, const lrk_parcel *p)
+{
+    lrk_parcel piece;
+    LRK_ASSERT(d != LRK_CPU);
+    for (size_t done = 0; next_piece(p, &done, &piece);) lrk_cuda_backend.upload(&piece);
+}
+
 void lrk_device_upload(lrk_device d, void *to, const void *from, size_t bytes)
 {
     if (d == LRK_CPU)
         memcpy(to, from, bytes);
     else
-        lrk_cuda_backend.upload(to, from, bytes);
+        lrk_device_upload_rows(d, &(lrk_parcel){to, from, 1, bytes, bytes});
 }
 
 lrk_status lrk_device_download(lrk_device d, void *to, const void *from, size_t bytes, lrk_err *err)
@@ -224,13 +264,9 @@ static void send_all(void *ctx)
 {
     lrk_sending *s = ctx;
     for (size_t i = 0; i < s->n; i++) {
-        const lrk_parcel *p = &s->parcel[i];
-        for (size_t done = 0; done < p->bytes; done += LRK_SENT_AT_ONCE) {
-            if (atomic_load(&s->stop)) return;
-            if (!lrk_cuda_backend.send((char *)p->to + done, (const char *)p->from + done,
-                                       lrk_min(LRK_SENT_AT_ONCE, p->bytes - done)))
-                return;
-        }
+        lrk_parcel piece;
+        for (size_t done = 0; next_piece(&s->parcel[i], &done, &piece);)
+            if (atomic_load(&s->stop) || !lrk_cuda_backend.send(&piece)) return;
     }
 }
 

@@ -43,12 +43,24 @@ lrk_status lrk_device_open(lrk_device d, lrk_device_info *info, lrk_err *err);
  * The device is open then. */
 lrk_status lrk_device_choose(const char *name, lrk_device *out, lrk_err *err);
 
+/* Bytes that are likely to be in the cache of an open GPU when they are read again: half of its second level; or
+ * LRK_GPU_CACHE=BYTES, to measure what depends on it. */
+size_t lrk_device_keeps(lrk_device d);
+
 /* A fixed arena in the memory of an open device; lrk_arena_free gives it back. */
 lrk_status lrk_arena_on(lrk_device d, lrk_arena *a, const char *name, size_t bytes, lrk_err *err);
+
+/* What goes to the device: rows of `row` bytes, one behind the other here and `apart` bytes apart there. */
+typedef struct lrk_parcel {
+    void *to;
+    const void *from;
+    size_t rows, row, apart;
+} lrk_parcel;
 
 /* Copies between this process's memory and the device's, and within the device's. upload has read
  * `from` when it returns; download waits for its bytes. */
 void lrk_device_upload(lrk_device d, void *to, const void *from, size_t bytes);
+void lrk_device_upload_rows(lrk_device d, const lrk_parcel *p);
 lrk_status lrk_device_download(lrk_device d, void *to, const void *from, size_t bytes,
                                lrk_err *err);
 void lrk_device_copy(lrk_device d, void *to, const void *from, size_t bytes); /* overlaps: down */
@@ -59,11 +71,6 @@ void lrk_device_zero(lrk_device d, void *to, size_t bytes);
  * its own. Nobody asks the device for anything meanwhile. end waits until all is read, or, with `stop`, for
  * the piece under way; whatever is asked for after it comes after the copies. `parcel` lives as long.
  * Errors: LRK_EGPU where there is no pinned memory, LRK_ENOMEM; those of the copies are the device's. */
-typedef struct lrk_parcel {
-    void *to;
-    const void *from;
-    size_t bytes;
-} lrk_parcel;
 typedef struct lrk_sending lrk_sending;
 lrk_status lrk_send_begin(lrk_device d, const lrk_parcel *parcel, size_t n, lrk_sending **out, lrk_err *err);
 void lrk_send_end(lrk_sending *s, bool stop); /* NULL is fine */
@@ -108,7 +115,7 @@ size_t lrk_mailbox_waiting(const lrk_mailbox *b); /* posts that were not taken *
  * that runs at once takes all from its lrk_rng. The CPU does always; there nothing happens here. */
 void lrk_device_draw(lrk_device d, uint64_t seed, uint32_t step);
 
-/* What one call of `send` takes at most. */
+/* Bytes that one call of `send` or `upload` takes at most. */
 enum { LRK_SENT_AT_ONCE = 4 << 20 };
 
 /* What a device does; base/device_cuda.cu has the GPU's. */
@@ -116,7 +123,7 @@ typedef struct lrk_device_backend {
     lrk_status (*open)(lrk_device_info *info, lrk_err *err);
     lrk_status (*take)(size_t bytes, void **out, const char *what, lrk_err *err);
     void (*give_back)(void *p);
-    void (*upload)(void *to, const void *from, size_t bytes);
+    void (*upload)(const lrk_parcel *piece);
     void (*download)(void *to, const void *from, size_t bytes);
     void (*copy)(void *to, const void *from, size_t bytes);
     void (*zero)(void *to, size_t bytes);
@@ -132,7 +139,7 @@ typedef struct lrk_device_backend {
     void (*arrived)(int slot); /* waits for that copy */
     void (*draw)(uint64_t seed, uint32_t step);
     lrk_status (*send_begin)(lrk_err *err);
-    bool (*send)(void *to, const void *from, size_t bytes); /* one piece; false: the copies failed */
+    bool (*send)(const lrk_parcel *piece); /* false: the copies failed */
     void (*send_end)(void);
     void (*aside)(void *to, const void *from, size_t bytes, bool up);
     void (*rejoin)(void);

@@ -154,17 +154,22 @@ static void move(void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
         lrk_cuda_note(cudaMemcpyAsync(to, from, bytes, kind, gpu.stream), "cudaMemcpyAsync");
 }
 
-static void upload(void *to, const void *from, size_t bytes)
+/* A piece goes up by way of pinned memory, from which it has gone when the event is done. */
+static cudaError_t send_up(const lrk_parcel *p, unsigned char *pinned, cudaEvent_t gone, cudaStream_t stream)
 {
-    for (size_t done = 0; done < bytes && !lrk_cuda_failed(); gpu.next = (gpu.next + 1) % PIECES) {
-        const size_t n = lrk_min(bytes - done, PIECE_BYTES);
-        unsigned char *piece = gpu.pinned + (size_t)gpu.next * PIECE_BYTES;
-        lrk_cuda_note(cudaEventSynchronize(gpu.gone[gpu.next]), "cudaEventSynchronize");
-        memcpy(piece, (const char *)from + done, n);
-        move((char *)to + done, piece, n, cudaMemcpyHostToDevice);
-        lrk_cuda_note(cudaEventRecord(gpu.gone[gpu.next], gpu.stream), "cudaEventRecord");
-        done += n;
-    }
+    cudaError_t e = cudaEventSynchronize(gone);
+    if (e != cudaSuccess) return e;
+    memcpy(pinned, p->from, p->rows * p->row);
+    e = cudaMemcpy2DAsync(p->to, p->apart, pinned, p->row, p->row, p->rows, cudaMemcpyHostToDevice, stream);
+    return e == cudaSuccess ? cudaEventRecord(gone, stream) : e;
+}
+
+static void upload(const lrk_parcel *p)
+{
+    const int i = gpu.next;
+    gpu.next = (i + 1) % PIECES;
+    if (!lrk_cuda_failed())
+        lrk_cuda_note(send_up(p, gpu.pinned + (size_t)i * PIECE_BYTES, gpu.gone[i], gpu.stream), "a copy to the GPU");
 }
 
 static void download(void *to, const void *from, size_t bytes)
@@ -227,7 +232,8 @@ static void draw(uint64_t seed, uint32_t step)
     const lrk_cuda_draws now = {seed, step};
     if (seed == gpu.drawn.seed && step == gpu.drawn.step) return;
     gpu.drawn = now;
-    upload(gpu.draws, &now, sizeof now);
+    const lrk_parcel p = {gpu.draws, &now, 1, sizeof now, sizeof now};
+    upload(&p);
 }
 
 const lrk_cuda_draws *lrk_cuda_draw(const lrk_rng *r)
@@ -294,19 +300,12 @@ static lrk_status send_begin(lrk_err *err)
     return LRK_OK;
 }
 
-static bool send(void *to, const void *from, size_t bytes)
+static bool send(const lrk_parcel *p)
 {
     const int i = gpu.next_sent;
-    unsigned char *piece = gpu.sending + (size_t)i * PIECE_BYTES;
     gpu.next_sent = (i + 1) % SENT_PIECES;
-    cudaError_t e = cudaEventSynchronize(gpu.sent[i]);
-    if (e == cudaSuccess) {
-        memcpy(piece, from, bytes);
-        e = cudaMemcpyAsync(to, piece, bytes, cudaMemcpyHostToDevice, gpu.side);
-    }
-    if (e == cudaSuccess) e = cudaEventRecord(gpu.sent[i], gpu.side);
-    gpu.send_error = e;
-    return e == cudaSuccess;
+    gpu.send_error = send_up(p, gpu.sending + (size_t)i * PIECE_BYTES, gpu.sent[i], gpu.side);
+    return gpu.send_error == cudaSuccess;
 }
 
 static void send_end(void)

@@ -47,6 +47,7 @@ typedef struct lrk_call {
     lrk_device device; /* where all of these lie, and where the kernel runs */
     void *scratch;    /* as many bytes as infer asked for, LRK_ALIGN aligned, undefined content */
     bool backward_follows;
+    size_t border;  /* columns behind the last dout, in its rows, that are backward's to write in */
     unsigned fresh; /* bit i: din[i] holds nothing yet: write it, do not add. Only ops whose record
                        says overwrites ever see a bit set. */
 } lrk_call;
@@ -58,6 +59,9 @@ typedef struct lrk_infer {
     lrk_tensor saved[LRK_MAX_SAVED];
     lrk_compute compute; /* which kernels run */
     size_t forward_scratch, backward_scratch;
+    int behind[LRK_MAX_SAVED]; /* of saved[k]: 1 + index of the input behind whose columns, in its rows, it lies where
+                                  there is room for it; 0: somewhere */
+    size_t border; /* columns that backward wants behind the last dout (lrk_call), where that can be had */
     bool abreast; /* all out, of one type and as many rows, lie as columns of one matrix, and so do their gradients
                      where whoever makes those writes them fresh: what lies so can be one product */
 } lrk_infer;

@@ -11,15 +11,16 @@
  * has a window or a gate, says the decoder description.
  */
 #include "kernels/add/add.h"
-#include "models/model.h"
+#include "models/borders.h"
 
-static lrk_var *norm(const lrk_pass *p, lrk_var *x, const lrk_norm_weights *n)
+/* border: columns behind those of the result, for what adapters save beside it (models/borders.h). */
+static lrk_var *norm(const lrk_pass *p, lrk_var *x, const lrk_norm_weights *n, size_t border)
 {
     lrk_tape *t = p->tape;
     if (!n->weight.rank) return x;
     lrk_var *in[] = {x, lrk_constant(t, &n->weight), lrk_constant(t, n->bias.rank ? &n->bias : NULL)};
-    return p->model->decoder.layer_norm ? lrk_apply(t, &lrk_op_layernorm, in, 3, &p->model->layer_norm)
-                                        : lrk_apply(t, &lrk_op_rmsnorm, in, 2, &p->model->norm);
+    return p->model->decoder.layer_norm ? lrk_apply_wide(t, &lrk_op_layernorm, in, 3, &p->model->layer_norm, border)
+                                        : lrk_apply_wide(t, &lrk_op_rmsnorm, in, 2, &p->model->norm, border);
 }
 
 /* n rows of a matrix, or elements of a vector, from `first` on. */
@@ -51,12 +52,10 @@ static lrk_var *project_rows(const lrk_pass *p, const lrk_projection *w, size_t 
 {
     lrk_tape *t = p->tape;
     lrk_tensor weight, bias, b, db, m, dm, norm;
-    const lrk_tensor *const side_a = w->shadow_a.rank ? &w->shadow_a : &w->a;
-    const lrk_tensor *const side_b = w->shadow_b.rank ? &w->shadow_b : &w->b;
     lrk_var *shift = lrk_constant(t, part(&w->bias, first, n, &bias));
     lrk_var *in[] = {x, lrk_constant(t, part(&w->weight, first, n, &weight)), w->m.rank ? NULL : shift,
-                     lrk_parameter(t, w->adapted ? side_a : NULL, w->da.rank ? &w->da : NULL),
-                     lrk_parameter(t, w->adapted ? part(side_b, first, n, &b) : NULL,
+                     lrk_parameter(t, w->adapted ? lrk_borders_a(w) : NULL, w->da.rank ? &w->da : NULL),
+                     lrk_parameter(t, w->adapted ? part(lrk_borders_b(w), first, n, &b) : NULL,
                                    part(&w->db, first, n, &db))};
     if (w->a0.rank) {
         lrk_var *both[] = {lrk_apply(t, &lrk_op_linear, in, 5, &w->attr), taken_out(p, w, first, n, x)};
@@ -114,12 +113,12 @@ static void project_all(const lrk_pass *p, const lrk_slice *s, int n, lrk_var *x
         in[lrk_linear_w(i)] = lrk_constant(t, part(&w->weight, s[i].first, s[i].n, &room));
         in[lrk_linear_bias(i)] = lrk_constant(t, part(&w->bias, s[i].first, s[i].n, &room));
         if (!w->adapted) continue;
-        const lrk_tensor *b = part(w->shadow_b.rank ? &w->shadow_b : &w->b, s[i].first, s[i].n, &room);
+        const lrk_tensor *b = part(lrk_borders_b(w), s[i].first, s[i].n, &room);
         lrk_tensor db;
         in[lrk_linear_b(i)] = lrk_parameter(t, b, part(&w->db, s[i].first, s[i].n, &db));
         if (!adapter) {
             adapter = w;
-            a = w->shadow_a.rank ? w->shadow_a : w->a;
+            a = *lrk_borders_a(w);
             da = w->da;
         } else if (w != last) {
             a.dim[0] += lrk_rows(&w->a);
@@ -163,7 +162,7 @@ static void rotate(const lrk_pass *p, const lrk_angles *a, size_t layer, lrk_var
     *k = lrk_result(p->tape, *q, LRK_ROPE_Y2);
 }
 
-static lrk_var *attend(const lrk_pass *p, size_t layer, lrk_var *q, lrk_var *k, lrk_var *v)
+static lrk_var *attend(const lrk_pass *p, size_t layer, lrk_var *q, lrk_var *k, lrk_var *v, size_t border)
 {
     lrk_tape *t = p->tape;
     const lrk_model *m = p->model;
@@ -174,7 +173,7 @@ static lrk_var *attend(const lrk_pass *p, size_t layer, lrk_var *q, lrk_var *k, 
     }
     lrk_var *in[] = {q, k, v, lrk_constant(t, p->segments)};
     const bool window = m->decoder.layer[layer] & LRK_LAYER_WINDOW;
-    return lrk_apply(t, &lrk_op_attention, in, 4, &m->attention[window]);
+    return lrk_apply_wide(t, &lrk_op_attention, in, 4, &m->attention[window], border);
 }
 
 /* h + r * delta; where a norm comes next, its kernel adds too. */
@@ -233,7 +232,7 @@ static lrk_var *latent_attention(const lrk_pass *p, size_t i, const lrk_angles *
     lrk_var *k = rearrange(p, &m->latent_k, turning, kv);
     lrk_var *v = rearrange(p, &m->latent_v, kv, NULL);
     rotate(p, angles, i, &q, &k);
-    lrk_var *o = attend(p, i, q, k, v);
+    lrk_var *o = attend(p, i, q, k, v, 0);
     return project(p, &w[LRK_O], rearrange(p, &m->latent_o, o, NULL));
 }
 
@@ -243,9 +242,10 @@ static lrk_var *attention(const lrk_pass *p, size_t i, const lrk_angles *angles,
     if (p->model->decoder.latent.rank) return latent_attention(p, i, angles, x);
     lrk_var *y[3];
     heads(p, i, x, y);
-    for (int j = 0; j < 2; j++) y[j] = norm(p, y[j], &layer->norm[LRK_NORM_Q + j]);
+    for (int j = 0; j < 2; j++) y[j] = norm(p, y[j], &layer->norm[LRK_NORM_Q + j], 0);
     rotate(p, angles, i, &y[0], &y[1]);
-    return project(p, &layer->projection[LRK_O], attend(p, i, y[0], y[1], y[2]));
+    const lrk_projection *o = &layer->projection[LRK_O];
+    return project(p, o, attend(p, i, y[0], y[1], y[2], o->border));
 }
 
 /* What stands beside matrices, as inputs of the experts' op. */
@@ -300,21 +300,31 @@ static lrk_var *feed_forward(const lrk_pass *p, size_t i, lrk_var *x)
         y[0] = project(p, &w[LRK_UP], x);
     else
         project_all(p, d->fused ? fused : own, 2, x, y);
-    lrk_var *g = lrk_apply(p->tape, &lrk_op_swiglu, y, 2, &p->model->swiglu);
+    lrk_var *g = lrk_apply_wide(p->tape, &lrk_op_swiglu, y, 2, &p->model->swiglu, w[LRK_DOWN].border);
     return project(p, &w[LRK_DOWN], g);
+}
+
+/* The border of what the first of these reads that has an adapter. */
+static size_t border(const lrk_projection *w, int first, int last, int fused)
+{
+    if (w[fused].border) return w[fused].border;
+    while (first < last && !w[first].border) first++;
+    return w[first].border;
 }
 
 static lrk_var *layer_forward(const lrk_pass *p, size_t i, const lrk_angles *angles, lrk_var *h)
 {
     const lrk_norm_weights *n = p->model->layers[i].norm;
-    lrk_var *a = attention(p, i, angles, norm(p, h, &n[LRK_NORM_ATTENTION]));
+    const lrk_projection *w = p->model->layers[i].projection;
+    const size_t heads = border(w, LRK_Q, LRK_V, LRK_QKV), gates = border(w, LRK_GATE, LRK_UP, LRK_GATE_UP);
+    lrk_var *a = attention(p, i, angles, norm(p, h, &n[LRK_NORM_ATTENTION], heads));
     if (p->model->decoder.parallel) { /* one after the other: compilers differ in which argument comes first */
-        lrk_var *f = feed_forward(p, i, norm(p, h, &n[LRK_NORM_FEED_FORWARD]));
+        lrk_var *f = feed_forward(p, i, norm(p, h, &n[LRK_NORM_FEED_FORWARD], gates));
         return add(p, add(p, h, a), f);
     }
-    h = add(p, h, norm(p, a, &n[LRK_NORM_ATTENTION_OUT]));
-    lrk_var *f = feed_forward(p, i, norm(p, h, &n[LRK_NORM_FEED_FORWARD]));
-    return add(p, h, norm(p, f, &n[LRK_NORM_FEED_FORWARD_OUT]));
+    h = add(p, h, norm(p, a, &n[LRK_NORM_ATTENTION_OUT], 0));
+    lrk_var *f = feed_forward(p, i, norm(p, h, &n[LRK_NORM_FEED_FORWARD], gates));
+    return add(p, h, norm(p, f, &n[LRK_NORM_FEED_FORWARD_OUT], 0));
 }
 
 /* Rows of the embedding that are trained alone. */
@@ -341,7 +351,7 @@ lrk_var *lrk_model_hidden(const lrk_pass *p)
         h = layer_forward(p, i, &angles, h);
         if (p->recompute) h = lrk_tape_segment_end(p->tape, h);
     }
-    h = norm(p, h, &m->final_norm);
+    h = norm(p, h, &m->final_norm, 0);
     if (p->hidden) p->hidden[m->decoder.layers] = h;
     return h;
 }

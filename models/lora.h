@@ -59,6 +59,10 @@ typedef struct lrk_projection {
     double alpha;
     lrk_tensor a, b;      /* f32, in the run arena */
     lrk_tensor shadow_a, shadow_b; /* the same in bf16, for passes; rank 0: they read a and b */
+    size_t border;        /* columns behind the rows of weight, or of a matrix beside it (models/borders.h); 0: none */
+    size_t border_at;     /* of those the first that are this adapter's */
+    bool below;           /* its border goes on below that of the projection before it */
+    lrk_tensor border_a, border_b; /* the same in there; rank 0: they are not */
     lrk_tensor m, norm;   /* f32 (out), there too; rank 0: no DoRA */
     lrk_tensor a0, b0;    /* like a and b, in the frozen arena: A0 and -B0 of models/principal.h; rank 0: none */
     lrk_scale_attr fixed; /* of them */

@@ -1,140 +1,14 @@
 /* models/model.c -- builds a model from weights that it asks for by name. */
 #include "models/attributes.h"
+#include "models/borders.h"
+#include "models/builder.h"
 #include "models/places.h"
 
-#include "base/nf4.h"
-#include "base/quant.h"
 #include "base/size.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-typedef struct lrk_builder {
-    lrk_model *m;
-    lrk_weight_find find;
-    void *ctx;
-    const lrk_model_options *options;
-    lrk_model_memory memory;
-} lrk_builder;
-
-static lrk_status expect(const lrk_builder *b, const lrk_tensor *t, const char *name, size_t rows,
-                         size_t cols, lrk_err *err)
-{
-    const char *where = b->m->decoder.where;
-    const bool vector = rows == 1 && t->rank == 1 && t->dim[0] == cols;
-    const bool matrix = t->rank == 2 && t->dim[0] == rows && t->dim[1] == cols;
-    LRK_REQUIRE(err, vector || matrix, LRK_ESHAPE,
-                "%s: weight %s is (%zu, %zu), the configuration says (%zu, %zu): they are not of the "
-                "same model",
-                where ? where : "model", name, lrk_rows(t), lrk_cols(t), rows, cols);
-    LRK_REQUIRE(err, t->dtype != LRK_I32 && t->dtype != LRK_I64 && t->dtype != LRK_U8, LRK_ESUPPORT,
-                "%s: weight %s is %s, expected floating-point numbers or blocks of GGUF",
-                where ? where : "model", name, lrk_dtype_name(t->dtype));
-    return LRK_OK;
-}
-
-/* The numbers of *out to the device, into the frozen arena. */
-static lrk_status put(const lrk_builder *b, const void *numbers, lrk_tensor *out, lrk_err *err)
-{
-    LRK_TRY(lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err));
-    if (out->data && b->options->way != LRK_WEIGHTS_LISTED)
-        lrk_device_upload(b->memory.device, out->data, numbers, lrk_bytes(out));
-    return LRK_OK;
-}
-
-/* A vector of the model plus a number, as f32 or bf16 in the frozen arena; where that only counts, nothing is
- * read. */
-static lrk_status vector(const lrk_builder *b, const char *name, size_t n, float more, lrk_dtype type,
-                         lrk_tensor *out, lrk_err *err)
-{
-    lrk_tensor stored;
-    LRK_TRY(b->find(b->ctx, name, &stored, err));
-    LRK_TRY(expect(b, &stored, name, 1, n, err));
-    *out = lrk_vec(type, n);
-    out->name = stored.name;
-    if (lrk_arena_counting(b->memory.frozen) || b->options->way == LRK_WEIGHTS_LISTED)
-        return lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err);
-    float *numbers = lrk_heap_alloc(n, 2 * sizeof *numbers);
-    LRK_REQUIRE(err, numbers, LRK_ENOMEM, "memory: no room for %s", name);
-    float *narrow = numbers + n;
-    if (stored.data) lrk_to_f32(stored.dtype, stored.data, n, numbers);
-    for (size_t i = 0; i < n && more > 0.0f; i++) numbers[i] += more;
-    if (type != LRK_F32) (void)lrk_from_f32(type, numbers, n, narrow);
-    const lrk_status status = put(b, type == LRK_F32 ? numbers : narrow, out, err);
-    lrk_heap_free(numbers);
-    return status;
-}
-
-/* Room for *out in the frozen arena. */
-static lrk_status take_weight(const lrk_builder *b, lrk_tensor *out, lrk_err *err)
-{
-    b->m->weight_bytes += lrk_bytes(out);
-    return lrk_alloc(b->memory.frozen, lrk_bytes(out), 1, out->name, &out->data, err);
-}
-
-static lrk_status list(lrk_weight_list *l, const lrk_tensor *to, const void *stored, lrk_err *err)
-{
-    if (l->n == l->capacity) {
-        const size_t capacity = l->capacity ? 2 * l->capacity : 256;
-        lrk_parcel *grown = lrk_heap_grow(l->parcel, capacity, sizeof *grown);
-        LRK_REQUIRE(err, grown, LRK_ENOMEM, "memory: no room for a list of weights");
-        l->parcel = grown;
-        l->capacity = capacity;
-    }
-    l->parcel[l->n++] = (lrk_parcel){to->data, stored, lrk_bytes(to)};
-    return LRK_OK;
-}
-
-static lrk_status matrix(const lrk_builder *b, const char *name, size_t rows, size_t cols,
-                         lrk_tensor *out, lrk_err *err)
-{
-    LRK_TRY(b->find(b->ctx, name, out, err));
-    LRK_TRY(expect(b, out, name, rows, cols, err));
-    if (b->memory.device == LRK_CPU) return LRK_OK;
-    const void *stored = out->data;
-    LRK_TRY(take_weight(b, out, err));
-    if (!out->data || !stored || b->options->way == LRK_WEIGHTS_THERE) return LRK_OK;
-    if (b->options->way == LRK_WEIGHTS_LISTED) return list(b->options->list, out, stored, err);
-    lrk_device_upload(b->memory.device, out->data, stored, lrk_bytes(out));
-    return LRK_OK;
-}
-
-/* stored as NF4, made here and taken to where the model lies. */
-static lrk_status quantize(const lrk_builder *b, const lrk_tensor *stored, lrk_tensor *out,
-                           lrk_err *err)
-{
-    const bool twice = b->options->bits == LRK_AS_NF4_TWICE, here = b->memory.device == LRK_CPU;
-    LRK_TRY(take_weight(b, out, err));
-    if (!out->data || !stored->data || b->options->way == LRK_WEIGHTS_LISTED) return LRK_OK;
-    lrk_tensor made = *out;
-    if (!here) made.data = lrk_heap_alloc(lrk_bytes(out), 1);
-    LRK_REQUIRE(err, made.data, LRK_ENOMEM, "memory: no room for %s", out->name);
-    const lrk_status status = lrk_nf4_quantize(stored, twice, &made, err);
-    if (here) return status;
-    if (status == LRK_OK)
-        lrk_device_upload(b->memory.device, out->data, made.data, lrk_bytes(out));
-    lrk_heap_free(made.data);
-    return status;
-}
-
-/* The matrix of a linear layer, or of an expert. */
-static lrk_status linear(const lrk_builder *b, const char *name, size_t rows, size_t cols,
-                         lrk_tensor *out, lrk_err *err)
-{
-    lrk_tensor stored;
-    lrk_dtype type;
-    LRK_TRY(b->find(b->ctx, name, &stored, err));
-    const bool plain =
-        stored.dtype == LRK_F32 || stored.dtype == LRK_F16 || stored.dtype == LRK_BF16;
-    if (b->options->bits == LRK_AS_STORED || !plain ||
-        !lrk_nf4_type(cols, b->options->bits == LRK_AS_NF4_TWICE, &type))
-        return matrix(b, name, rows, cols, out, err);
-    LRK_TRY(expect(b, &stored, name, rows, cols, err));
-    *out = lrk_like(&stored);
-    out->dtype = type;
-    return quantize(b, &stored, out, err);
-}
 
 static lrk_status keep_name(const lrk_builder *b, const char *text, const char **out, lrk_err *err)
 {
@@ -149,9 +23,9 @@ static lrk_status norm(const lrk_builder *b, const char *path, size_t n, lrk_nor
     const lrk_decoder *d = &b->m->decoder;
     char name[160];
     snprintf(name, sizeof name, "%s.weight", path);
-    LRK_TRY(vector(b, name, n, d->norm_plus_one ? 1.0f : 0.0f, LRK_F32, &out->weight, err));
+    LRK_TRY(lrk_build_vector(b, name, n, d->norm_plus_one ? 1.0f : 0.0f, LRK_F32, &out->weight, err));
     snprintf(name, sizeof name, "%s.bias", path);
-    return d->layer_norm ? vector(b, name, n, 0.0f, LRK_F32, &out->bias, err) : LRK_OK;
+    return d->layer_norm ? lrk_build_vector(b, name, n, 0.0f, LRK_F32, &out->bias, err) : LRK_OK;
 }
 
 /* The number of a projection among those that draw random numbers. The parts of a fused matrix draw as
@@ -162,6 +36,14 @@ static uint32_t site_of(size_t layer, int which)
     if (which == LRK_GATE_UP) which = LRK_GATE;
     if (which > LRK_GATE_UP) return (uint32_t)(1u << 16 | (layer * LRK_PROJECTIONS + (size_t)which));
     return (uint32_t)(layer * LRK_QKV + (size_t)which);
+}
+
+static bool is_router(int which) { return which == LRK_ROUTER || which == LRK_SHARED_ROUTER; }
+
+/* Whether it is of a shared expert that the op of experts computes. */
+static bool in_experts(const lrk_decoder *d, int which)
+{
+    return d->gated_shared && which >= LRK_SHARED_GATE && which <= LRK_SHARED_DOWN;
 }
 
 /* Of a projection whose adapter begins as a part of its weight. */
@@ -181,20 +63,20 @@ static lrk_status begin_inside(const lrk_builder *b, lrk_projection *p, const ch
     return b->find(b->ctx, name, &p->stored, err);
 }
 
+/* A projection and its adapter, without the numbers of either. */
 static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_err *err)
 {
     lrk_projection *p = &b->m->layers[layer].projection[which];
     const lrk_decoder *d = &b->m->decoder;
     const lrk_lora_options *lora = b->options->lora;
     lrk_module module;
-    char path[LRK_MODULE_PATH], name[160];
+    char path[LRK_MODULE_PATH];
     if (!lrk_module_of(d, layer, which, &module)) return LRK_OK;
     const size_t rows = module.rows, cols = module.cols;
     lrk_layer_path(d, layer, module.name, path);
     LRK_TRY(keep_name(b, path, &p->path, err));
-    snprintf(name, sizeof name, "%s.weight", path);
-    const bool router = which == LRK_ROUTER || which == LRK_SHARED_ROUTER;
-    LRK_TRY((router ? matrix : linear)(b, name, rows, cols, &p->weight, err));
+    const bool router = is_router(which);
+    p->weight = lrk_mat(LRK_F32, rows, cols);
     p->layer = layer;
     p->which = which;
     p->dropout.site = site_of(layer, which) | LRK_SITE_DROPOUT;
@@ -208,7 +90,7 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     p->m.rank = p->norm.rank = lora->dora;
     LRK_REQUIRE(err, p->rank > 0 && (router || p->rank <= (rows < cols ? rows : cols)), LRK_EVALUE,
                 "%s: rank %zu does not fit a (%zu, %zu) matrix", p->path, p->rank, rows, cols);
-    const bool shared = d->gated_shared && which >= LRK_SHARED_GATE && which <= LRK_SHARED_DOWN;
+    const bool shared = in_experts(d, which);
     LRK_REQUIRE(err, !shared || lora->dropout <= 0.0, LRK_ESUPPORT,
                 "lora_dropout is %g, but %s is of experts, whose adapters have none; say lora_dropout: 0, or leave "
                 "experts out of lora_target_modules",
@@ -224,7 +106,53 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     for (int rest = 0; rest < 2; rest++)
         p->mask[rest] = (lrk_dropout_attr){.p = lora->dropout, .rng = &p->dropout, .rest = rest};
     b->m->n_adapted++;
-    return lora->begin.kind ? begin_inside(b, p, name, shared, err) : LRK_OK;
+    return LRK_OK;
+}
+
+/* Places for adapters beside weights, where it is worth while. */
+static lrk_status borders(const lrk_builder *b, lrk_layer *layer, lrk_err *err)
+{
+    const lrk_lora_options *lora = b->options->lora;
+    const lrk_projection *p = layer->projection;
+    char name[160];
+    if (b->memory.device == LRK_CPU || b->options->compute != LRK_C_BF16 || !b->options->train || !lora || lora->dora ||
+        lora->begin.kind || lora->dropout > 0.0)
+        return LRK_OK;
+    lrk_borders_choose(layer);
+    for (int first = 0, last; first < LRK_PROJECTIONS; first = last + 1) {
+        bool inside = b->options->bits == LRK_AS_STORED;
+        for (last = first; last + 1 < LRK_PROJECTIONS && p[last + 1].below;) last++;
+        if (!p[first].border) continue;
+        for (int i = first; i <= last; i++) {
+            lrk_tensor stored;
+            snprintf(name, sizeof name, "%s.weight", p[i].path);
+            LRK_TRY(b->find(b->ctx, name, &stored, err));
+            inside = inside && stored.dtype == LRK_BF16;
+        }
+        LRK_TRY(lrk_borders_place(layer, first, last, inside, b->memory.frozen, err));
+    }
+    return LRK_OK;
+}
+
+/* The weight of a projection, and what of it its adapter begins with. */
+static lrk_status weight(const lrk_builder *b, size_t layer, int which, lrk_err *err)
+{
+    lrk_projection *p = &b->m->layers[layer].projection[which];
+    const size_t rows = lrk_rows(&p->weight), cols = lrk_cols(&p->weight);
+    char name[160];
+    if (!p->weight.rank) return LRK_OK;
+    snprintf(name, sizeof name, "%s.weight", p->path);
+    if (p->weight.stride > cols) {
+        lrk_tensor stored;
+        LRK_TRY(b->find(b->ctx, name, &stored, err));
+        LRK_TRY(lrk_build_expect(b, &stored, name, rows, cols, err));
+        b->m->weight_bytes += lrk_bytes(&stored);
+        p->weight.name = stored.name;
+        return lrk_build_send(b, &p->weight, stored.data, err);
+    }
+    LRK_TRY((is_router(which) ? lrk_build_matrix : lrk_build_linear)(b, name, rows, cols, &p->weight, err));
+    if (!p->adapted || !b->options->lora->begin.kind) return LRK_OK;
+    return begin_inside(b, p, name, in_experts(&b->m->decoder, which), err);
 }
 
 /* In the type of the results that products on a GPU add it to; with DoRA an op of its own adds it, from f32. */
@@ -236,7 +164,7 @@ static lrk_status bias(const lrk_builder *b, size_t layer, int which, lrk_err *e
     char name[160];
     if (!lrk_module_of(&b->m->decoder, layer, which, &module) || !module.bias) return LRK_OK;
     snprintf(name, sizeof name, "%s.bias", p->path);
-    return vector(b, name, module.rows, 0.0f, narrow ? LRK_BF16 : LRK_F32, &p->bias, err);
+    return lrk_build_vector(b, name, module.rows, 0.0f, narrow ? LRK_BF16 : LRK_F32, &p->bias, err);
 }
 
 /* Whether the matrices of all experts are chosen, by their names. */
@@ -344,12 +272,12 @@ static lrk_status experts(const lrk_builder *b, size_t i, lrk_err *err)
             const bool down = which == LRK_DOWN;
             lrk_expert_path(d, i, e, which, path);
             snprintf(name, sizeof name, "%s.weight", path);
-            LRK_TRY(linear(b, name, down ? C : F, down ? F : C, &view[(size_t)(which - LRK_GATE) * E + e], err));
+            LRK_TRY(lrk_build_linear(b, name, down ? C : F, down ? F : C, &view[(size_t)(which - LRK_GATE) * E + e], err));
         }
     }
     LRK_TRY(adapt_experts(b, i, err));
     snprintf(name, sizeof name, "model.layers.%zu.%s.e_score_correction_bias", i, lrk_router_name(d));
-    return d->correction ? vector(b, name, E, 0.0f, LRK_F32, &layer->correction, err) : LRK_OK;
+    return d->correction ? lrk_build_vector(b, name, E, 0.0f, LRK_F32, &layer->correction, err) : LRK_OK;
 }
 
 static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
@@ -366,6 +294,8 @@ static lrk_status build_layer(const lrk_builder *b, size_t i, lrk_err *err)
     layer->shared = (lrk_experts_attr){.experts = 1, .used = 1, .feed_forward = b->m->decoder.shared,
                                        .activation = b->m->decoder.activation, .sigmoid = true, .factor = 1.0};
     for (int which = 0; which < LRK_PROJECTIONS; which++) LRK_TRY(projection(b, i, which, err));
+    LRK_TRY(borders(b, layer, err));
+    for (int which = 0; which < LRK_PROJECTIONS; which++) LRK_TRY(weight(b, i, which, err));
     for (int which = 0; which < LRK_PROJECTIONS; which++) LRK_TRY(bias(b, i, which, err));
     return b->m->decoder.layer[i] & LRK_LAYER_EXPERTS ? experts(b, i, err) : LRK_OK;
 }
@@ -415,6 +345,14 @@ static void place_whole(lrk_model *m, size_t at)
     m->loss.train = m->d_head.rank > 0 || (m->head_rows && m->head_rows->gradient.rank > 0);
 }
 
+/* Whether passes read the shadow of some adapter: it is beside a matrix, and not in its border. */
+static bool reads_shadow(const lrk_model *m)
+{
+    for (size_t i = 0; i < m->n_adapted; i++)
+        if (!m->adapted[i]->stack && (!m->adapted[i]->border_a.rank || !m->adapted[i]->border_b.rank)) return true;
+    return false;
+}
+
 /* Places for all parameters. Rows of an embedding are looked up: of that alone no shadow is taken. */
 static lrk_status take_vectors(const lrk_builder *b, size_t adapters, lrk_err *err)
 {
@@ -431,7 +369,7 @@ static lrk_status take_vectors(const lrk_builder *b, size_t adapters, lrk_err *e
     if (!b->options->train) return LRK_OK;
     m->gradients = m->parameters;
     LRK_TRY(lrk_alloc(b->memory.run, total, sizeof(float), "adapter gradients", &m->gradients.data, err));
-    if (m->device == LRK_CPU || b->options->compute != LRK_C_BF16) return LRK_OK;
+    if (m->device == LRK_CPU || b->options->compute != LRK_C_BF16 || !(head || reads_shadow(m))) return LRK_OK;
     m->shadow = lrk_vec(LRK_BF16, head ? total : adapters);
     m->shadow.name = "adapters in bf16";
     return lrk_alloc(b->memory.run, lrk_bytes(&m->shadow), 1, m->shadow.name, &m->shadow.data, err);
@@ -460,7 +398,7 @@ static lrk_status build_adapters(const lrk_builder *b, lrk_err *err)
         LRK_TRY(take_fixed(b, m->adapted[i], err));
     }
     place_whole(m, total);
-    return LRK_OK;
+    return lrk_borders_list(m, b->memory.frozen, err);
 }
 
 static lrk_status frequencies(const lrk_builder *b, const lrk_rope *rope, lrk_tensor *out, lrk_err *err)
@@ -472,7 +410,7 @@ static lrk_status frequencies(const lrk_builder *b, const lrk_rope *rope, lrk_te
     LRK_TRY(lrk_alloc(&b->m->own, lrk_count(out), sizeof *numbers, out->name, &numbers, err));
     lrk_rope_frequencies(rope, R, false, numbers);
     if (out->rank == 2) lrk_rope_frequencies(rope, R, true, numbers + R / 2);
-    return put(b, numbers, out, err);
+    return lrk_build_put(b, numbers, out, err);
 }
 
 /* The numbers of the rows that are trained: the model's own, and on the device. */
@@ -489,7 +427,7 @@ static lrk_status list_rows(const lrk_builder *b, const lrk_row_list *rows, lrk_
     w->weight.dim[0] = rows->n;
     w->index = lrk_vec(LRK_I32, rows->n);
     w->index.name = w->path;
-    return put(b, id, &w->index, err);
+    return lrk_build_put(b, id, &w->index, err);
 }
 
 /* Embedding or head, which is trained, or some of its rows: its stored type stays where it is. */
@@ -501,7 +439,7 @@ static lrk_status whole(const lrk_builder *b, bool head, const char *name, lrk_r
                      .weight = lrk_mat(LRK_F32, d->vocabulary, d->width)};
     w->weight.name = w->path;
     LRK_TRY(b->find(b->ctx, name, &w->stored, err));
-    LRK_TRY(expect(b, &w->stored, name, d->vocabulary, d->width, err));
+    LRK_TRY(lrk_build_expect(b, &w->stored, name, d->vocabulary, d->width, err));
     return rows.n ? list_rows(b, &rows, w, err) : LRK_OK;
 }
 
@@ -518,12 +456,12 @@ static lrk_status embedding_and_head(const lrk_builder *b, lrk_err *err)
     m->as_one = lrk_whole_as_one(bits, d->tied);
     if (m->as_one || bits & LRK_WHOLE_EMBEDDING) LRK_TRY(whole(b, false, rows, *in, err));
     const bool held = !m->n_whole || in->n, as_one = m->as_one; /* the matrix of the embedding is needed */
-    if (held) LRK_TRY(matrix(b, rows, d->vocabulary, d->width, &m->embedding, err));
+    if (held) LRK_TRY(lrk_build_matrix(b, rows, d->vocabulary, d->width, &m->embedding, err));
     if (!as_one && bits & LRK_WHOLE_HEAD) LRK_TRY(whole(b, true, d->tied ? rows : head, *out, err));
     if (as_one ? !in->n : bits & LRK_WHOLE_HEAD && !out->n) return LRK_OK;
     m->head = m->embedding;
     if (d->tied && held) return LRK_OK;
-    return matrix(b, d->tied ? rows : head, d->vocabulary, d->width, &m->head, err);
+    return lrk_build_matrix(b, d->tied ? rows : head, d->vocabulary, d->width, &m->head, err);
 }
 
 static lrk_status build(const lrk_builder *b, lrk_err *err)

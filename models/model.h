@@ -70,6 +70,8 @@ typedef struct lrk_model {
     lrk_beginning begin;
     lrk_tensor parameters, gradients; /* f32 (n); no gradients in inference */
     lrk_tensor shadow;                /* bf16: of the adapters, and where the head is trained of all; rank 0: none */
+    void *borders;                    /* what models/borders.h writes after each change of them: NULL, or n_borders on the device */
+    size_t n_borders;
     size_t weight_bytes;              /* of weights in the frozen arena: copied to the device, NF4 */
 
     lrk_rmsnorm_attr norm, latent_norm;

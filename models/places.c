@@ -18,9 +18,7 @@ static size_t rest_size(const lrk_projection *p)
     return p->rank * rows + (p->m.rank ? rows : 0);
 }
 
-/* Whether p and q, the adapter before it, read one input and become one op (kernels/linear/), for which their A lie
- * one below the other. */
-static bool shares_input(const lrk_projection *q, const lrk_projection *p)
+bool lrk_places_share(const lrk_projection *q, const lrk_projection *p)
 {
     const bool heads = q->which >= LRK_Q && q->which < p->which && p->which <= LRK_V;
     const bool gates = q->which == LRK_GATE && p->which == LRK_UP;
@@ -86,7 +84,7 @@ size_t lrk_places_count(const lrk_model *m)
 void lrk_places_take(lrk_model *m)
 {
     size_t at = 0;
-    for (size_t i = 1; i < m->n_adapted; i++) m->adapted[i]->follows = shares_input(m->adapted[i - 1], m->adapted[i]);
+    for (size_t i = 1; i < m->n_adapted; i++) m->adapted[i]->follows = lrk_places_share(m->adapted[i - 1], m->adapted[i]);
     for (size_t first = 0, end; first < m->n_adapted; first = end) {
         size_t rest = at;
         end = end_of(m, first);

@@ -7,6 +7,9 @@
 #define LRK_MODELS_PLACES_H
 #include "models/model.h"
 
+/* Whether p and q, the adapter before it, are parts of one op. */
+bool lrk_places_share(const lrk_projection *q, const lrk_projection *p);
+
 /* Elements of all adapters. */
 size_t lrk_places_count(const lrk_model *m);
 

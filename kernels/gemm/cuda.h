@@ -16,10 +16,11 @@
 #define LRK_KERNELS_GEMM_CUDA_H
 #include "kernels/gemm.h"
 
-/* How one product, of one pair, goes. Sizes in bytes are multiples of LRK_ALIGN. */
+/* How one product goes: of the first pair alone, or of both. Sizes in bytes are multiples of LRK_ALIGN. */
 typedef struct lrk_gemm_way {
     bool few;              /* the kernel of few_cuda.cu: no memory at all */
     bool decoded;          /* b goes through a panel */
+    size_t depth;          /* of the sum: k, or k + k2 */
     size_t n_step, k_step; /* of c's columns and of the sum, taken at a time */
     size_t panel_stride;   /* elements */
     size_t panel, sums, workspace;
@@ -28,7 +29,9 @@ typedef struct lrk_gemm_way {
 
 enum { LRK_GEMM_FEW_ROWS = 8 };
 
-lrk_gemm_way lrk_gemm_cuda_way(const lrk_gemm *g);
+/* both: as one sum, where lrk_gemm_cuda_joins. */
+lrk_gemm_way lrk_gemm_cuda_way(const lrk_gemm *g, bool both);
+bool lrk_gemm_cuda_joins(const lrk_gemm *g);
 size_t lrk_gemm_cuda_scratch(const lrk_gemm *g); /* both pairs */
 
 /* Bytes of a panel from now on, for tests; 0: as usual. */

@@ -44,27 +44,50 @@ static void cut(const lrk_gemm *g, lrk_gemm_way *w)
 {
     const size_t set = atomic_load(&chosen), size = lrk_row_bytes(g->a.dtype, 1);
     const size_t elements = (set ? set : (size_t)PANEL) / size;
-    w->n_step = whole(elements / g->k, COLUMNS, g->n);
+    w->n_step = whole(elements / w->depth, COLUMNS, g->n);
     if (!g->b.transposed && w->n_step < lrk_min(ENOUGH_COLUMNS, lrk_ceil_div(g->n, 4))) {
         w->n_step = g->n;
-        w->k_step = whole(elements / g->n, DEPTH, g->k);
+        w->k_step = whole(elements / g->n, DEPTH, w->depth);
     }
     const size_t rows = g->b.transposed ? w->n_step : w->k_step;
     w->panel_stride = lrk_aligned(g->b.transposed ? w->k_step : w->n_step, 8);
     w->panel = lrk_aligned(rows * w->panel_stride * size, LRK_ALIGN);
 }
 
-lrk_gemm_way lrk_gemm_cuda_way(const lrk_gemm *g)
+static bool few(const lrk_gemm *g)
 {
-    lrk_gemm_way w = {.n_step = g->n, .k_step = g->k};
+    return g->m <= LRK_GEMM_FEW_ROWS && g->b.transposed && !g->a.transposed;
+}
+
+/* Whether b2 begins behind so many bytes of b, and goes on as b does. */
+static bool follows(const lrk_operand *b2, const lrk_operand *b, size_t bytes)
+{
+    return b2->dtype == b->dtype && b2->stride == b->stride && (const char *)b2->data == (const char *)b->data + bytes;
+}
+
+bool lrk_gemm_cuda_joins(const lrk_gemm *g)
+{
+    enum { EIGHT = 8 }; /* numbers in 16 bytes of bf16: what a panel is written by */
+    const lrk_operand *a = &g->a, *b = &g->b;
+    if (!g->k || !g->k2 || few(g) || a->transposed || g->b2.transposed != b->transposed) return false;
+    if (!follows(&g->a2, a, lrk_row_bytes(a->dtype, g->k))) return false;
+    if (g->m * lrk_row_bytes(g->c_dtype, g->n) <= lrk_device_keeps(g->device)) return false;
+    if (b->dtype != a->dtype) return g->k % EIGHT == 0 && g->b2.dtype == a->dtype;
+    return follows(&g->b2, b, b->transposed ? lrk_row_bytes(b->dtype, g->k) : g->k * lrk_row_bytes(b->dtype, b->stride));
+}
+
+lrk_gemm_way lrk_gemm_cuda_way(const lrk_gemm *g, bool both)
+{
+    const size_t depth = both ? g->k + g->k2 : g->k;
+    lrk_gemm_way w = {.depth = depth, .n_step = g->n, .k_step = depth};
     if (!g->m || !g->n || !g->k) return w;
-    w.few = g->m <= LRK_GEMM_FEW_ROWS && g->b.transposed && !g->a.transposed;
+    w.few = few(g);
     if (w.few) return w;
     w.decoded = g->b.dtype != g->a.dtype;
     if (w.decoded) cut(g, &w);
     const size_t sums = g->m * g->n * sizeof(float);
     /* cuBLASLt has no f32 product with a bf16 result */
-    if (g->c_dtype == LRK_BF16 && (w.k_step < g->k || g->a.dtype == LRK_F32))
+    if (g->c_dtype == LRK_BF16 && (w.k_step < depth || g->a.dtype == LRK_F32))
         w.sums = lrk_aligned(sums, LRK_ALIGN);
     w.workspace = sums > WORKSPACE / SPLITS ? WORKSPACE : LEAST_WORKSPACE + SPLITS * sums;
     w.workspace = lrk_min(WORKSPACE, lrk_aligned(w.workspace, LRK_ALIGN));
@@ -73,20 +96,21 @@ lrk_gemm_way lrk_gemm_cuda_way(const lrk_gemm *g)
     return w;
 }
 
-static size_t bytes_of(const lrk_gemm *g)
+static size_t bytes_of(const lrk_gemm *g, bool both)
 {
-    const lrk_gemm_way w = lrk_gemm_cuda_way(g);
+    const lrk_gemm_way w = lrk_gemm_cuda_way(g, both);
     return w.panel + w.sums + w.workspace + w.trial;
 }
 
+/* Where the pairs lie is not known yet. */
 size_t lrk_gemm_cuda_scratch(const lrk_gemm *g)
 {
     lrk_gemm second = *g;
-    const size_t first = bytes_of(g);
+    const size_t first = bytes_of(g, false);
     if (!g->k2) return first;
     second.a = g->a2;
     second.b = g->b2;
     second.k = g->k2;
     second.accumulate = true;
-    return lrk_max(first, bytes_of(&second));
+    return lrk_max(first, lrk_max(bytes_of(&second, false), bytes_of(g, true)));
 }

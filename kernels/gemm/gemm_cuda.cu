@@ -51,15 +51,27 @@ static const void *element(const lrk_operand *o, size_t row, size_t col)
            lrk_row_bytes(o->dtype, col);
 }
 
-/* Columns j .. j + n and depth k0 .. k0 + k of b, as the product takes them. */
+/* Columns j .. j + n and depth k0 .. k0 + k of b into the panel, from its depth `at` on. */
+static void decode(const lrk_gemm *g, const lrk_gemm_way *w, const lrk_operand *b, size_t j, size_t n, size_t k0, size_t k,
+                   void *panel, size_t at)
+{
+    const bool t = b->transposed;
+    lrk_operand from = *b;
+    from.data = element(b, t ? j : k0, t ? k0 : j);
+    lrk_gemm_cuda_decode(&from, t ? n : k, t ? k : n, g->a.dtype,
+                         static_cast<char *>(panel) + lrk_row_bytes(g->a.dtype, t ? at : at * w->panel_stride),
+                         w->panel_stride);
+}
+
+/* Columns j .. j + n and depth k0 .. k0 + k of b, and of b2 below it, as the product takes them. */
 static lrk_lt_operand piece_of_b(const lrk_gemm *g, const lrk_gemm_way *w, size_t j, size_t n,
                                  size_t k0, size_t k, void *panel)
 {
     const bool t = g->b.transposed;
-    lrk_operand from = g->b;
-    from.data = element(&g->b, t ? j : k0, t ? k0 : j);
-    if (!w->decoded) return {from.data, from.stride, t};
-    lrk_gemm_cuda_decode(&from, t ? n : k, t ? k : n, g->a.dtype, panel, w->panel_stride);
+    if (!w->decoded) return {element(&g->b, t ? j : k0, t ? k0 : j), g->b.stride, t};
+    const size_t of_b = k0 < g->k ? lrk_min(k, g->k - k0) : 0;
+    if (of_b) decode(g, w, &g->b, j, n, k0, of_b, panel, 0);
+    if (of_b < k) decode(g, w, &g->b2, j, n, k0 + of_b - g->k, k - of_b, panel, of_b);
     return {panel, w->panel_stride, t};
 }
 
@@ -81,8 +93,8 @@ static void multiply(const lrk_gemm *g, const lrk_gemm_way *w, char *scratch)
     for (size_t j = 0; j < g->n; j += w->n_step) {
         p.n = lrk_min(w->n_step, g->n - j);
         p.c = c + lrk_row_bytes(p.c_type, j);
-        for (size_t k = 0; k < g->k; k += w->k_step) {
-            p.k = lrk_min(w->k_step, g->k - k);
+        for (size_t k = 0; k < w->depth; k += w->k_step) {
+            p.k = lrk_min(w->k_step, w->depth - k);
             p.accumulate = k > 0 || (g->accumulate && !w->sums);
             p.bias = g->bias && k == 0 && !w->sums
                          ? static_cast<const char *>(g->bias) + lrk_row_bytes(g->c_dtype, j)
@@ -96,10 +108,10 @@ static void multiply(const lrk_gemm *g, const lrk_gemm_way *w, char *scratch)
     if (w->sums) finish_c(g, reinterpret_cast<const float *>(sums));
 }
 
-/* One pair of operands. */
-static void product(const lrk_gemm *g, void *scratch)
+/* The first pair, or both. */
+static void product(const lrk_gemm *g, bool both, void *scratch)
 {
-    const lrk_gemm_way w = lrk_gemm_cuda_way(g);
+    const lrk_gemm_way w = lrk_gemm_cuda_way(g, both);
     if (!g->k) {
         if (!g->accumulate || g->bias) finish_c(g, NULL);
     } else if (w.few) {
@@ -113,13 +125,13 @@ void lrk_gemm_cuda(const lrk_gemm *g, void *scratch)
 {
     lrk_gemm one = *g;
     if (!g->m || !g->n) return;
-    one.k2 = 0;
-    product(&one, scratch);
-    if (!g->k2) return;
+    const bool both = lrk_gemm_cuda_joins(g);
+    product(g, both, scratch);
+    if (!g->k2 || both) return;
     one.a = g->a2;
     one.b = g->b2;
     one.k = g->k2;
     one.accumulate = true;
     one.bias = NULL;
-    product(&one, scratch);
+    product(&one, false, scratch);
 }

@@ -92,6 +92,8 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
     p->abreast = lrk_linear_abreast(c);
     LRK_TRY(check_adapter(c, err));
     if (a) p->saved[LRK_LINEAR_S] = lrk_mat(x->dtype, lrk_rows(x), lrk_rows(a));
+    if (a) p->behind[LRK_LINEAR_S] = 1 + LRK_LINEAR_X;
+    p->border = lrk_linear_border(c);
     lrk_linear_scratch(c, &p->forward_scratch, &p->backward_scratch);
     return LRK_OK;
 }

@@ -3,9 +3,8 @@
  *   dS[t,r]  = scale * sum_o(dY[t,o] * B[o,r])
  *   dB[o,r] += sum_t(dY[t,o] * S[t,r])
  *
- * For bf16 and small ranks on a GPU, where dY is larger than what its cache keeps for a second reading, which is half of
- * the second level, or LRK_GPU_CACHE=BYTES, for measurements. Sums in f32, in an order that depends on shapes alone;
- * whether it runs depends on the chip. After LoRAFusion (arXiv 2510.00206).
+ * For bf16 and small ranks on a GPU, where dY is larger than what its cache keeps for a second reading. Sums in f32, in
+ * an order that depends on shapes alone; whether it runs depends on the chip. After LoRAFusion (arXiv 2510.00206).
  */
 #ifndef LRK_KERNELS_LINEAR_ONE_READING_H
 #define LRK_KERNELS_LINEAR_ONE_READING_H

@@ -5,11 +5,8 @@
  * numbers of dB stay in registers until its last row. A second kernel adds up the parts, in order. */
 #include "kernels/ptx.cuh"
 extern "C" {
-#include "base/log.h"
 #include "kernels/linear/one_reading.h"
 }
-
-#include <stdlib.h>
 
 enum { ROWS = 64, COLUMNS = LRK_ONE_READING_COLUMNS, THREADS = 128, WARPS = THREADS / LRK_WARP, GAP = 8, FOLD = 256 };
 enum { STEP = 16, R = LRK_ONE_READING_RANK };
@@ -163,26 +160,11 @@ static void launch(const reading &j, dim3 grid)
     LRK_LAUNCH((read_once<taking>), grid, dim3(THREADS), (size_t)taking::bytes, j);
 }
 
-/* Half of the chip's second-level cache: what is smaller is likely to be there for a second reading. */
-static size_t kept_in_cache(void)
-{
-    static size_t bytes;
-    static bool known;
-    const char *said = lrk_env("LRK_GPU_CACHE");
-    lrk_device_info info;
-    if (!known && said)
-        bytes = (size_t)strtoull(said, NULL, 10);
-    else if (!known && lrk_device_open(LRK_CUDA, &info, NULL) == LRK_OK)
-        bytes = info.cache / 2;
-    known = true;
-    return bytes;
-}
-
 extern "C" bool lrk_linear_read_once(const lrk_one_reading *o)
 {
     const size_t rank = lrk_cols(o->b), rows = lrk_rows(o->dy), cols = lrk_cols(o->dy);
     if (!lrk_one_reading_takes(o->dy->dtype, rank) || o->b->dtype != LRK_BF16 || !lrk_can_chunk(o->dy) ||
-        !lrk_can_chunk(o->b) || !lrk_can_chunk(o->s) || lrk_bytes(o->dy) <= kept_in_cache())
+        !lrk_can_chunk(o->b) || !lrk_can_chunk(o->s) || lrk_bytes(o->dy) <= lrk_device_keeps(LRK_CUDA))
         return false;
     reading j;
     j.dy = lrk_view_of<const lrk_bf16>(o->dy);

@@ -148,6 +148,15 @@ static bool beside(const lrk_tensor *a, const lrk_tensor *b)
            (const char *)b->data == (const char *)a->data + lrk_row_bytes(a->dtype, lrk_cols(a));
 }
 
+size_t lrk_linear_border(const lrk_call *c)
+{
+    const lrk_tensor *x = c->in[LRK_LINEAR_X], *a = c->in[LRK_LINEAR_A];
+    if (c->device == LRK_CPU || !a || drops(c)) return 0;
+    return lrk_row_bytes(x->dtype, lrk_rows(a)) % 16 == 0 && lrk_row_bytes(x->dtype, lrk_rows(c->in[LRK_LINEAR_W])) % 16 == 0
+               ? lrk_rows(a)
+               : 0;
+}
+
 /* One behind the last weight that is one product with weight `first`; y: the results, or their gradients. */
 static int end_of(const lrk_call *c, const lrk_tensor *const *y, int first)
 {
@@ -173,6 +182,36 @@ static lrk_tensor results(const lrk_tensor *const *y, int first, int end)
     size_t n = 0;
     for (int i = first; i < end; i++) n += lrk_cols(y[i]);
     return columns(y[first], 0, n);
+}
+
+/* The B of weights first .. end - 1 as one matrix, in *b, and the columns of s that it takes; false: they are none. */
+static bool sides(const lrk_call *c, int first, int end, const lrk_tensor *s, lrk_tensor *own, lrk_tensor *b)
+{
+    const lrk_tensor *one = c->in[lrk_linear_b(first)];
+    if (end == first + 1) {
+        if (!one) return false;
+        *b = *one;
+        *own = own_columns(c, s, first);
+        return true;
+    }
+    const bool diagonal = stacked(c);
+    const char *base = NULL;
+    size_t row = 0;
+    for (int i = first; i < end; row += lrk_rows(c->in[lrk_linear_w(i++)])) {
+        const lrk_tensor *mine = c->in[lrk_linear_b(i)];
+        if (!mine && !diagonal) return false;
+        if (!mine) continue;
+        const char *at = (const char *)mine->data - row * lrk_row_bytes(mine->dtype, mine->stride) -
+                         lrk_row_bytes(mine->dtype, first_of(c, i));
+        if (mine->stride < lrk_rows(c->in[LRK_LINEAR_A]) || (base && at != base)) return false;
+        base = at;
+        *b = *mine;
+    }
+    b->data = (void *)(uintptr_t)base;
+    b->dim[0] = row;
+    b->dim[1] = lrk_rows(c->in[LRK_LINEAR_A]);
+    *own = *s;
+    return base != NULL;
 }
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
@@ -205,6 +244,10 @@ static void run_needs(const lrk_call *c, int first, int end, const lrk_tensor *s
     lrk_tensor own = {0}, a = {0};
     *forward = lrk_max(*forward, need(c->device, x, false, &w, true, &y));
     *backward = lrk_max(*backward, need(c->device, &y, false, &w, false, x));
+    if (c->in[LRK_LINEAR_A]) {
+        const lrk_tensor b = lrk_mat(c->in[LRK_LINEAR_A]->dtype, lrk_rows(&w), lrk_cols(s));
+        *forward = lrk_max(*forward, need_pair(c->device, x, &w, s, &b, true, &y));
+    }
     if (rides(c, end - 1, s, &own, &a))
         *backward = lrk_max(*backward, need_pair(c->device, &y, &w, &own, &a, false, x));
 }
@@ -255,21 +298,20 @@ static lrk_tensor dropped_x(const lrk_call *c, const lrk_linear_steps *steps, ch
     return xd;
 }
 
-/* y = x w^T + bias + s b^T for weights first .. end - 1; of several as one, the adapters come after it. */
+/* y = x w^T + bias + s b^T for weights first .. end - 1; where their B are not one matrix, the adapters come after it. */
 static void forward_run(const lrk_call *c, int first, int end, const lrk_tensor *s, void *workspace)
 {
     const lrk_tensor *x = c->in[LRK_LINEAR_X], *bias = c->in[lrk_linear_bias(first)];
-    const lrk_tensor *b = end == first + 1 ? c->in[lrk_linear_b(first)] : NULL;
     const lrk_tensor w = weights(c, first, end), y = results((const lrk_tensor *const *)c->out, first, end);
-    lrk_tensor own = {0};
-    if (b) own = own_columns(c, s, first);
-    lrk_gemm g = product_pair(c->device, x, &w, b ? &own : NULL, b, true, &y, false);
+    lrk_tensor own = {0}, b = {0};
+    const bool pair = c->in[LRK_LINEAR_A] && sides(c, first, end, s, &own, &b);
+    lrk_gemm g = product_pair(c->device, x, &w, pair ? &own : NULL, &b, true, &y, false);
     if (bias) {
         g.bias = bias->data;
         g.bias_dtype = bias->dtype;
     }
     lrk_gemm_run(&g, workspace);
-    for (int i = first; end > first + 1 && i < end; i++) {
+    for (int i = first; !pair && i < end; i++) {
         if (!c->in[lrk_linear_b(i)]) continue;
         own = own_columns(c, s, i);
         multiply(c, &own, false, c->in[lrk_linear_b(i)], true, c->out[LRK_LINEAR_Y + i], 1.0, true, workspace);
@@ -345,15 +387,28 @@ static void backward_weight(const lrk_call *c, const lrk_linear_steps *steps, in
     if (dbias) steps->add_bias_gradient(dy, dbias, c->fresh >> at_bias & 1);
 }
 
+/* ds: in the border of dy, or in the scratch memory. */
+static lrk_tensor place_ds(const lrk_call *c, char **scratch)
+{
+    int last = 0;
+    lrk_tensor ds = lrk_like(c->saved[LRK_LINEAR_S]);
+    while (last + 1 < LRK_LINEAR_WEIGHTS && c->in[lrk_linear_w(last + 1)]) last++;
+    const lrk_tensor *dy = c->dout[LRK_LINEAR_Y + last];
+    if (c->border < lrk_cols(&ds) || drops(c)) {
+        ds.data = carve(scratch, lrk_bytes(&ds));
+        return ds;
+    }
+    ds.data = (char *)dy->data + lrk_row_bytes(dy->dtype, lrk_cols(dy));
+    ds.stride = dy->stride;
+    return ds;
+}
+
 void lrk_linear_backward(const lrk_call *c, const lrk_linear_steps *steps)
 {
     const lrk_tensor *a = c->in[LRK_LINEAR_A], *dx = c->din[LRK_LINEAR_X], *da = c->din[LRK_LINEAR_A];
     char *scratch = c->scratch;
     lrk_tensor ds = {0}, masked = {0};
-    if (a) {
-        ds = lrk_like(c->saved[LRK_LINEAR_S]);
-        ds.data = carve(&scratch, lrk_bytes(&ds));
-    }
+    if (a) ds = place_ds(c, &scratch);
     const lrk_tensor xd = dropped_x(c, steps, &scratch);
     if (drops(c)) {
         masked = lrk_like(&xd);

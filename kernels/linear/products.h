@@ -18,6 +18,9 @@ typedef struct lrk_linear_steps {
  * 16 bytes are read at a time, if each begins on as many. */
 bool lrk_linear_abreast(const lrk_call *c);
 
+/* Columns for dS behind dY: none where rows would not begin on 16 bytes any more, or dX is masked. */
+size_t lrk_linear_border(const lrk_call *c);
+
 void lrk_linear_scratch(const lrk_call *c, size_t *forward, size_t *backward);
 void lrk_linear_forward(const lrk_call *c, const lrk_linear_steps *steps);
 void lrk_linear_backward(const lrk_call *c, const lrk_linear_steps *steps);

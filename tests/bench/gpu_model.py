@@ -27,6 +27,11 @@ def product(m, n, k, out=E, add=False):
     return 2 * m * n * k, E * (m * k + k * n) + out * m * n * (2 if add else 1)
 
 
+def tiles(depth):
+    """The depth of a product, in whole tiles."""
+    return -(-depth // BORDER) * BORDER
+
+
 def groups(s):
     """(inputs, [outputs]) of the linear layers, those together whose adapters are one op: they read one input."""
     q, k, v, o, gate, up, down = linears(s)
@@ -46,13 +51,14 @@ def step(s, t):
     for n_in, outs in groups(s):
         rank = RANK * len(outs)
         put("linear, adapters, forward", 1, product(t, rank, n_in), layers)
-        for work in product(t, n_in, rank, add=True), product(rank, n_in, t, 4, True):
-            put("linear, adapters, backward", 1, work, layers)
-        put("linear, frozen weights, forward", 1, product(t, sum(outs), n_in), layers)
-        put("linear, frozen weights, backward", 1, product(t, n_in, sum(outs)), layers)
+        put("linear, adapters, backward", 1, product(rank, n_in, t, 4, True), layers)
+        for way, n, k in ("forward", sum(outs), n_in), ("backward", n_in, sum(outs)):
+            one = E * t * n > CACHED  # B or A is in the border of the weight
+            put(f"linear, frozen weights, {way}", 1, product(t, n, k + one * tiles(rank)), layers)
+            if not one:
+                put(f"linear, adapters, {way}", 1, product(t, n, rank, add=True), layers)
         for n_out in outs:
             adapters += layers * RANK * (n_in + n_out)
-            put("linear, adapters, forward", 1, product(t, n_out, RANK, add=True), layers)
             for work in product(t, RANK, n_out), product(n_out, RANK, t, 4, True):
                 put("linear, adapters, backward", 1, work, layers)
     pair = 2 * q * t * t // 2  # FLOP of one causal T x T product over all heads
@@ -80,20 +86,19 @@ def milliseconds(flop, moved, card):
 
 
 def bordered(s, t, card, cache):
-    """Milliseconds of a step that adapters in the weights' borders would save, and those that they would cost."""
+    """Milliseconds of a step that adapters in the weights' borders save, and those that they cost, where results that
+    fit into the cache are left alone."""
     saved = cost = 0.0
 
-    def join(n, depth, ks, add):
+    def join(n, k, rank):
         nonlocal saved, cost
-        flop, moved = product(t, n, depth, add=True)
-        saved += milliseconds(flop, 0 if E * t * n < cache else moved, card)
-        for k in ks:
-            cost += milliseconds(*product(t, n, k + BORDER, add=add), card) - milliseconds(*product(t, n, k, add=add), card)
+        if E * t * n > cache:
+            saved += milliseconds(*product(t, n, rank, add=True), card)
+            cost += milliseconds(*product(t, n, k + tiles(rank)), card) - milliseconds(*product(t, n, k), card)
 
     for n_in, outs in groups(s):
-        for n_out in outs:
-            join(n_out, RANK, [n_in], False)
-        join(n_in, RANK * len(outs), outs, True)
+        join(sum(outs), n_in, RANK * len(outs))
+        join(n_in, sum(outs), RANK * len(outs))
     return s.layers * saved, s.layers * cost
 
 
@@ -102,7 +107,9 @@ def one_pass(s, t, card, cache):
     and read once: a block has PASS columns of dY and an eighth of its rows, PASS at least."""
     saved = cost = 0.0
     for _, _, n_out in linears(s):
-        saved += milliseconds(0, 0 if E * t * n_out < cache else E * t * n_out, card)
+        if E * t * n_out <= cache:
+            continue
+        saved += milliseconds(0, E * t * n_out, card)
         blocks_across, blocks_down = -(-n_out // PASS), -(-t // max(PASS, t // 8))
         cost += milliseconds(0, 2 * 4 * RANK * (blocks_across * t + blocks_down * n_out), card)
     return s.layers * saved, s.layers * cost
@@ -116,9 +123,9 @@ def compared(what):
         for t in LENGTHS:
             whole = sum(milliseconds(r[2], r[3], card) for r in step(s, t))
             saved, cost = what(s, t, card, 0)
-            cached, _ = what(s, t, card, CACHED)
+            cached, there = what(s, t, card, CACHED)
             print(f"| {name} | {t} | {saved:.2f} | {cost:.2f} | {100 * (saved - cost) / whole:.1f} | "
-                  f"{100 * (cached - cost) / whole:.1f} |")
+                  f"{100 * (cached - there) / whole:.1f} |")
 
 
 def one_pass_table():
@@ -148,17 +155,17 @@ def bordered_table():
 With B beside W and S beside X in memory, Y = [X S] [W B]^T is one product, and so is dX = [dY dS] [W; A]: the
 second reading and writing of Y and dX falls away, and the sum grows by a tile of 64. For the H100, in ms of a
 step: what that saves by the bytes, what it costs by the FLOP, and the difference in per cent of the step; then
-the same where results below 25 MB, half of its L2 cache, are read and written there and not in memory.
+the difference where only results above 25 MB, half of its L2 cache, are made so, as the kernels do: below that the
+second reading is likely to be served by the cache, and two products cost less than the tile.
 
 | model | tokens | saved | cost | of the step, % | with the cache, % |
 |---|---|---|---|---|---|""")
     compared(bordered)
     print("""
-Not built: whatever makes an X or a dY (norms, attention, SwiGLU, their backward passes) would have to leave gaps
-behind its rows, a place for each adapter that reads them (three behind the input of q, k and v), weights would lie
-in rows of another length than in their file, and dropout on X, which S sees and X W does not, breaks it in
-backward. Where the difference is large the cache is likely to have it already; what is left, 2 to 7 % at best,
-is to be decided by a measurement.""")
+Where it applies (`models/borders.h`): training in bf16 without `lora_dropout`, plain LoRA of ranks that are multiples of
+8. Beside weights that are decoded the adapter goes into the panel with them. Norms, attention and SwiGLU leave room behind
+the rows of what they make; where those that are cheap to compute again take turns in one place to save memory, forward has
+two products again. `LRK_GPU_CACHE=BYTES` moves the border between the two ways, for a measurement.""")
 
 
 def table(name, t):
@@ -196,8 +203,9 @@ NVIDIA's data sheets, not the sheets themselves. None was measured here.
 Counted as the kernels are today: q, k and v are columns of one buffer, and so are gate and up: one product makes all,
 from weights of one type that lie one below the other (a GGUF file that gives v another type has two), and one their dX;
 one launch turns q and k where they lie. An adapter is two thin products
-forward and four backward, each of which reads or writes the activations once more, but those of q, k and v, and of gate
-and up, have the three with A in common; attention's backward makes
+forward and four backward, each of which reads or writes the activations once more; those of q, k and v, and of gate
+and up, have the ones with A in common, and the one that adds B. That and the one that adds A are parts of the weight's
+product where its result is larger than 25 MB (below: adapters in the borders of weights). Attention's backward makes
 the scores twice (seven products of T x T, not five). A residual is added by the norm that reads it, and its
 gradient by that norm's backward pass. Operands are read once and results written once. The
 head goes through the vocabulary in chunks of 512 rows and reads its weights twice for each.

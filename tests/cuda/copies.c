@@ -15,7 +15,7 @@ static void parcels_new(lrk_parcel *p)
     for (size_t i = 0; i < PARCELS; i++) {
         unsigned char *from = take(sizes[i], 1);
         for (size_t k = 0; k < sizes[i]; k++) from[k] = (unsigned char)(k * 31 + (k >> 12) + i);
-        p[i] = (lrk_parcel){on_gpu(NULL, sizes[i]), from, sizes[i]};
+        p[i] = (lrk_parcel){on_gpu(NULL, sizes[i]), from, 1, sizes[i], sizes[i]};
     }
 }
 
@@ -61,6 +61,33 @@ static void what_was_asked_for_before_comes_before(void **state)
     from_gpu(got, p[3].to, sizeof got);
     assert_memory_equal(got, p[3].from, sizeof got);
     parcels_free(p);
+}
+
+/* Rows that lie apart, more than a piece of them; what is between them stays. */
+static void rows_find_their_places(void **state)
+{
+    (void)state;
+    enum { ROWS = 5000, ROW = 1920, APART = 2048 };
+    unsigned char *from = take(ROWS, ROW), *got = take(ROWS, APART);
+    for (size_t i = 0; i < (size_t)ROWS * ROW; i++) from[i] = (unsigned char)(i * 13 + (i >> 11));
+    for (int sent = 0; sent < 2; sent++) {
+        const lrk_parcel p = {on_gpu(NULL, (size_t)ROWS * APART), from, ROWS, ROW, APART};
+        lrk_sending *s;
+        lrk_err err = {0};
+        lrk_device_zero(LRK_CUDA, p.to, (size_t)ROWS * APART);
+        if (sent) assert_int_equal(lrk_send_begin(LRK_CUDA, &p, 1, &s, &err), LRK_OK);
+        if (sent)
+            lrk_send_end(s, false);
+        else
+            lrk_device_upload_rows(LRK_CUDA, &p);
+        from_gpu(got, p.to, (size_t)ROWS * APART);
+        for (size_t r = 0; r < ROWS; r++) {
+            assert_memory_equal(got + r * APART, from + r * ROW, ROW);
+            for (size_t i = ROW; i < APART; i++) assert_int_equal(got[r * APART + i], 0);
+        }
+    }
+    lrk_heap_free(from);
+    lrk_heap_free(got);
 }
 
 static void a_stop_ends_it(void **state)
@@ -115,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(what_was_sent_is_there, release),
         cmocka_unit_test_teardown(what_was_asked_for_before_comes_before, release),
+        cmocka_unit_test_teardown(rows_find_their_places, release),
         cmocka_unit_test_teardown(a_stop_ends_it, release),
         cmocka_unit_test_teardown(what_was_put_aside_comes_back, release),
     };

@@ -187,6 +187,16 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     return emulator_result(e);
 }
 
+cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
+                              size_t height, cudaMemcpyKind kind, cudaStream_t stream)
+{
+    cudaError_t e = width > to_pitch || width > from_pitch ? emulator_result(cudaErrorInvalidValue) : cudaSuccess;
+    for (size_t i = 0; i < height && e == cudaSuccess; i++)
+        e = cudaMemcpyAsync(static_cast<char *>(to) + i * to_pitch, static_cast<const char *>(from) + i * from_pitch,
+                            width, kind, stream);
+    return e;
+}
+
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
 {
     return cudaMemcpyAsync(to, from, bytes, kind, nullptr);

@@ -114,13 +114,24 @@ static double layer_bytes(const lrk_decoder *d, lrk_recompute r)
     return r == LRK_KEEP_COSTLY ? rest : rest + norms + gated;
 }
 
+/* Adapters in the borders of weights (models/borders.h): A below W and behind it as many columns as all that read its
+ * input have ranks; beside quantized ones the B of q, k and v, and of gate and up, as one matrix. And the table of them,
+ * an entry of 56 bytes each. */
+static size_t border_bytes(const lrk_decoder *d, lrk_dtype type)
+{
+    const size_t C = d->width, F = d->feed_forward, q = d->heads * d->head_size, k = d->key_heads * d->head_size, r = RANK;
+    if (type != LRK_BF16) return d->layers * (2 * (q + 2 * k) * 3 * r + 2 * 2 * F * 2 * r + 5 * 56);
+    const size_t heads = (q + 2 * k + 3 * r) * 3 * r + 3 * r * C, gates = (2 * F + 2 * r) * 2 * r + 2 * r * C;
+    return d->layers * (2 * (heads + gates + (C + r) * r + r * q + (C + r) * r + r * F) + 14 * 56);
+}
+
 /* Gradients that exist at a time: of the residual stream and of a sublayer's input and output; of the
  * gate, where their product's lies too, and the other factor; of q and the result of attention; of k and v. */
 static double gradient_bytes(const lrk_decoder *d)
 {
     const double C = (double)d->width, F = (double)d->feed_forward,
                  K = (double)(d->key_heads * d->head_size);
-    return 2 * (3 * C + 2 * F + 2 * K);
+    return 2 * (3 * C + 2 * F + 2 * K) + 2 * RANK * (2 + 3 + 2); /* borders: of the stream, q to v, gate and up */
 }
 
 /* A token's activations: the embedding, the table of angles, the layers, the last norm, the saved
@@ -147,9 +158,11 @@ static void check(lrk_giant *g, size_t tokens, lrk_recompute r)
     const size_t numbers = adapter_numbers(d) * sizeof(float);
     assert_int_equal(b.weights, lrk_row_bytes(g->type, matrix_elements(d)));
     assert_int_equal(b.adapters, numbers);
-    assert_int_equal(b.shadow, numbers / 2);
+    assert_int_equal(b.shadow, g->type == LRK_BF16 ? 0 : numbers / 2); /* in the borders */
     assert_int_equal(b.gradients, numbers);
     assert_int_equal(b.moments, 2 * numbers);
+    const size_t norms = (2 * d->layers + 1) * d->width * sizeof(float) + d->head_size / 2 * sizeof(float);
+    assert_in_range(b.frozen, border_bytes(d, g->type) + norms, border_bytes(d, g->type) + norms + LRK_ALIGN);
     const double want = token_bytes(d, r) * (double)tokens, got = (double)b.step;
     printf("%5zu wide, %5zu tokens, %-5s policy %d: weights %8.1f MB, activations %8.1f MB (by hand "
            "%8.1f), workspace %6.1f MB, all %8.1f MB\n",

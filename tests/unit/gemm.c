@@ -14,6 +14,8 @@
 
 #include "unit/gemm_problem.h"
 
+#include <stdlib.h>
+
 static bool on_gpu;
 
 /* A copy in memory of its own on the GPU. */
@@ -37,8 +39,9 @@ static void run_on_gpu(problem *p, size_t panel)
     g.b.data = uploaded(&b, p->b, p->b_bytes);
     g.c = uploaded(&c, NULL, p->c_bytes);
     if (p->s.k2) {
-        g.a2.data = uploaded(&a2, p->a2, p->a2_bytes);
-        g.b2.data = uploaded(&b2, p->b2, p->b2_bytes);
+        g.a2.data = p->a2_bytes ? uploaded(&a2, p->a2, p->a2_bytes) : (const char *)g.a.data + (p->a2 - p->a);
+        g.b2.data = p->b2_bytes ? uploaded(&b2, p->b2, p->b2_bytes) : (const char *)g.b.data + (p->b2 - p->b);
+        assert_int_equal(lrk_gemm_cuda_joins(&g), p->s.border);
     }
     if (p->s.bias) g.bias = uploaded(&bias, p->bias, p->bias_bytes);
     void *room = uploaded(&scratch, NULL, lrk_gemm_scratch(&g));
@@ -263,6 +266,31 @@ static void test_second_pair(void **state)
     }
 }
 
+/* What lies in the border of the first pair is of one sum with it where C is not in the cache: a bf16 C is rounded
+ * once. */
+static void test_pairs_that_join(void **state)
+{
+    (void)state;
+    static const size_t sizes[][4] = {{70, 96, 64, 16}, {33, 32, 40, 8}, {20, 1536, 256, 48}, {130, 64, 512, 16}};
+    static const lrk_dtype types[] = {LRK_BF16, LRK_F32, LRK_Q8_0, LRK_Q4_K};
+    if (!on_gpu) skip();
+    assert_int_equal(setenv("LRK_GPU_CACHE", "0", 1), 0);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (int bits = 0; bits < 64; bits++) {
+            const lrk_dtype b = types[bits & 3];
+            const shape s = {.m = sizes[i][0], .n = sizes[i][1], .k = sizes[i][2], .k2 = sizes[i][3], .b = b,
+                             .b_transposed = bits & 4, .a = bits & 8 ? LRK_BF16 : LRK_F32,
+                             .c = bits & 16 ? LRK_BF16 : LRK_F32, .accumulate = bits & 32,
+                             .bias = (bits & 36) == 4 && (bits & 24) != 8, .alpha = 1.0, .pad = 8, .border = true};
+            if ((s.b_transposed ? s.k : s.n) % lrk_dtype_block(b)) continue;
+            problem p = make(&s);
+            gpu(&p);
+            drop(&p);
+        }
+    }
+    assert_int_equal(unsetenv("LRK_GPU_CACHE"), 0);
+}
+
 /* On a GPU a product with a bias and one without are two to the library, and each has its own addresses. */
 static void test_bias_comes_and_goes(void **state)
 {
@@ -366,13 +394,13 @@ static void test_plan_for_gpu(void **state)
                      .a = {.dtype = LRK_BF16, .stride = 4096},
                      .b = {.dtype = LRK_Q6_K, .stride = 4096, .transposed = true},
                      .c_dtype = LRK_F32, .c_stride = 128256, .alpha = 1.0};
-    assert_int_equal(lrk_gemm_cuda_way(&head).n_step, 8192);
+    assert_int_equal(lrk_gemm_cuda_way(&head, false).n_step, 8192);
     assert_int_equal(lrk_gemm_scratch(&head), (64 << 20) + (32 << 20));
     /* back through it: pieces of the sum, summed in f32, for a product 256 columns wide starves */
     lrk_gemm back = head;
     back.n = 4096, back.k = 128256, back.a.stride = 128256, back.b.transposed = false;
     back.c_dtype = LRK_BF16, back.c_stride = 4096;
-    assert_int_equal(lrk_gemm_cuda_way(&back).k_step, 8192);
+    assert_int_equal(lrk_gemm_cuda_way(&back, false).k_step, 8192);
     assert_int_equal(lrk_gemm_scratch(&back), (64 << 20) + 512 * 4096 * 4 + (32 << 20));
     head.m = 1; /* decoding */
     assert_int_equal(lrk_gemm_scratch(&head), 0);
@@ -390,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_f64_and_empty),
         cmocka_unit_test(test_every_type),
         cmocka_unit_test(test_second_pair),
+        cmocka_unit_test(test_pairs_that_join),
         cmocka_unit_test(test_bias_comes_and_goes),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_random),
