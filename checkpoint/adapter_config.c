@@ -41,7 +41,7 @@ static const struct {
     {"layers_to_transform", ANY},
     {"loftq_config", NEUTRAL},
     {"lora_alpha", READ},
-    {"lora_bias", NEUTRAL},
+    {"lora_bias", READ},
     {"lora_dropout", READ},
     {"lora_ga_config", NEUTRAL},
     {"megatron_config", NEUTRAL},
@@ -114,6 +114,18 @@ static lrk_status check_word(const lrk_json *root, const char *key, const char *
     LRK_TRY(lrk_json_opt_string(root, key, &s, where, err));
     LRK_REQUIRE(err, strcmp(s, word) == 0, LRK_ESUPPORT,
                 "%s: %s: '%.60s' is not supported, only %s", where, key, s, word);
+    return LRK_OK;
+}
+
+/* Biases that PEFT trained: the base's own (lora_only, all), or one beside B (lora_bias). */
+static lrk_status check_bias(const lrk_json *root, const char *where, lrk_err *err)
+{
+    static const char mend[] = "PEFT's merge_and_unload makes a model of the adapter that loads here";
+    const lrk_json *beside = lrk_json_get(root, "lora_bias");
+    const char *s = "none";
+    LRK_TRY(lrk_json_opt_string(root, "bias", &s, where, err));
+    LRK_REQUIRE(err, strcmp(s, "none") == 0, LRK_ESUPPORT, "%s: bias: '%.60s' is not supported, only none; %s", where, s, mend);
+    LRK_REQUIRE(err, !beside || neutral(beside), LRK_ESUPPORT, "%s: lora_bias: not supported (expected false); %s", where, mend);
     return LRK_OK;
 }
 
@@ -272,7 +284,7 @@ static lrk_status read_config(lrk_adapter *a, const char *where, lrk_err *err)
                 where);
     LRK_TRY(check_word(root, "peft_type", "LORA", where, err));
     LRK_TRY(check_word(root, "task_type", "CAUSAL_LM", where, err));
-    LRK_TRY(check_word(root, "bias", "none", where, err));
+    LRK_TRY(check_bias(root, where, err));
     LRK_TRY(read_init(a, root, where, err));
     LRK_TRY(lrk_json_opt_size(root, "r", 1, MAX_RANK, &a->rank, where, err));
     LRK_TRY(lrk_json_opt_real(root, "lora_alpha", &a->alpha, where, err));

@@ -521,7 +521,10 @@ static lrk_status grow_tensor(lrk_weights *w, lrk_tensor *t, size_t rows, lrk_er
     lrk_tensor old = *t;
     old.data = data; /* where its numbers can be read, however they lay in the file */
     old.stride = lrk_cols(t);
-    LRK_TRY(mean_row(&old, data + stored * bytes, err));
+    if (lrk_weights_has_grown(w)) /* the last row is that mean already, of what was stored */
+        memcpy(data + stored * bytes, data + (stored - 1) * bytes, bytes);
+    else
+        LRK_TRY(mean_row(&old, data + stored * bytes, err));
     for (size_t r = stored + 1; r < rows; r++) memcpy(data + r * bytes, data + stored * bytes, bytes);
     t->data = data;
     t->stride = lrk_cols(t);
@@ -538,9 +541,9 @@ lrk_status lrk_weights_grow(lrk_weights *w, size_t rows, lrk_err *err)
             if (strcmp(w->tensor[i].name, names[k]) == 0 && lrk_rows(&w->tensor[i]) < rows) {
                 if (!*hex) lrk_weights_sha256(w, hex);
                 LRK_TRY(grow_tensor(w, &w->tensor[i], rows, err));
-                memcpy(w->stored_sha256, hex, sizeof hex);
                 lrk_json_set_count(w->config, "vocab_size", rows);
             }
+    if (*hex) memcpy(w->stored_sha256, hex, sizeof hex);
     return LRK_OK;
 }
 

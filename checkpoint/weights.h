@@ -79,7 +79,7 @@ void lrk_weights_sha256(const lrk_weights *w, char hex[65]);
 void lrk_tensors_sha256(const lrk_tensor *tensor, size_t n, char hex[65]);
 
 /* Embedding and head become this long, of a model whose vocabulary grew; nothing where they are that long already.
- * New rows are the mean of those that are stored, summed in f64 and rounded to their type: what
+ * New rows, of a second time too, are the mean of those that are stored, summed in f64 and rounded to their type: what
  * resize_token_embeddings of transformers 4.46 and later draws its own from, with a variance of 1e-9 times theirs. Both
  * are copied for it. vocab_size of the configuration follows; the hash stays that of the model as it is stored.
  * LRK_ESUPPORT for blocks that nobody makes here. */

@@ -2,9 +2,12 @@
 #include "base/dtype.h"
 #include "base/size.h"
 #include "generate/adapter_io.h"
+#include "base/quant.h"
+#include "models/modules.h"
 #include "models/principal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 double lrk_adapter_doubled(double alpha, bool rslora)
@@ -78,6 +81,79 @@ static lrk_status grow(const lrk_adapter *a, lrk_weights *base, lrk_err *err)
             rows = lrk_max(rows, rows_wanted(&a->whole[i], lrk_rows(&w)));
     }
     return rows ? lrk_weights_grow(base, rows, err) : LRK_OK;
+}
+
+/* Every row, from the adapter where it has them. */
+static lrk_status lengthen(lrk_adapter *a, lrk_adapter_whole *k, const lrk_tensor *stored, lrk_err *err)
+{
+    const size_t V = lrk_rows(stored), C = lrk_cols(stored), old = lrk_rows(&k->weight);
+    float *to;
+    if (old == V) return LRK_OK;
+    LRK_TRY(lrk_alloc(&a->arena, V * C, sizeof *to, k->path, &to, err));
+    memcpy(to, k->weight.data, old * C * sizeof *to);
+    for (size_t r = old; r < V; r++) lrk_to_f32(stored->dtype, lrk_row(stored, r), C, to + r * C);
+    k->weight.dim[0] = V;
+    k->weight.data = to;
+    return LRK_OK;
+}
+
+/* Its rows and those of `added`, which are the base's. */
+static lrk_status join_rows(lrk_adapter *a, lrk_adapter_whole *k, const lrk_tensor *stored, lrk_row_list added, lrk_err *err)
+{
+    const lrk_row_list old = k->rows;
+    const size_t C = lrk_cols(stored), most = old.n + added.n;
+    const lrk_tensor from = k->weight;
+    int32_t *id;
+    size_t n = 0;
+    LRK_TRY(lrk_alloc(&a->arena, most, sizeof *id, "token ids", &id, err));
+    k->weight = lrk_mat(LRK_F32, most, C);
+    k->weight.name = k->path;
+    LRK_TRY(lrk_alloc(&a->arena, most * C, sizeof(float), k->path, &k->weight.data, err));
+    for (size_t i = 0, j = 0; i < old.n || j < added.n; n++) {
+        const bool own = i < old.n && (j == added.n || old.id[i] <= added.id[j]);
+        id[n] = own ? old.id[i] : added.id[j];
+        if (own) memcpy(lrk_row(&k->weight, n), lrk_row(&from, i), C * sizeof(float));
+        else lrk_to_f32(stored->dtype, lrk_row(stored, (size_t)id[n]), C, lrk_row(&k->weight, n));
+        if (j < added.n && added.id[j] == id[n]) j++;
+        i += own;
+    }
+    k->weight.dim[0] = n;
+    k->rows = (lrk_row_list){id, n};
+    return LRK_OK;
+}
+
+static lrk_status extend(lrk_adapter *a, const lrk_base_model *b, lrk_row_list added, lrk_err *err)
+{
+    const lrk_names *named = lrk_names_of(&b->decoder);
+    const char *const path[LRK_ADAPTER_WHOLE] = {named->embedding, LRK_HEAD_PATH};
+    const char *const weight[LRK_ADAPTER_WHOLE] = {named->embedding, b->decoder.tied ? named->embedding : named->head};
+    bool whole = false;
+    for (size_t i = 0; i < a->n_whole; i++) whole = whole || !a->whole[i].rows.n;
+    const bool alone = b->decoder.tied && !lrk_adapter_whole_of(a, LRK_ADAPTER_HEAD);
+    for (int role = 0; role < LRK_ADAPTER_WHOLE; role++) {
+        lrk_adapter_whole *k = (lrk_adapter_whole *)(uintptr_t)lrk_adapter_whole_of(a, role);
+        char name[LRK_NAME_MAX];
+        lrk_tensor stored;
+        if (!k && b->decoder.tied && (whole || (alone && role == LRK_ADAPTER_HEAD))) continue;
+        snprintf(name, sizeof name, "%s.weight", weight[role]);
+        LRK_TRY(lrk_base_find((void *)(uintptr_t)b, name, &stored, err));
+        if (k && !k->rows.n) {
+            LRK_TRY(lengthen(a, k, &stored, err));
+            continue;
+        }
+        if (!k) {
+            k = &a->whole[a->n_whole++];
+            *k = (lrk_adapter_whole){.path = path[role]};
+        }
+        LRK_TRY(join_rows(a, k, &stored, added, err));
+    }
+    return LRK_OK;
+}
+
+lrk_status lrk_base_extend(lrk_base_model *b, lrk_adapter *a, size_t rows, lrk_row_list added, lrk_err *err)
+{
+    LRK_TRY(lrk_base_grow(b, rows, err));
+    return added.n ? extend(a, b, added, err) : LRK_OK;
 }
 
 lrk_status lrk_base_fit(lrk_base_model *b, lrk_adapter *a, bool any_hash, lrk_err *err)

@@ -23,6 +23,12 @@ lrk_status lrk_adapter_fit(lrk_adapter *a, lrk_weights *base, bool any_hash, lrk
 /* The same for a model whose description follows. */
 lrk_status lrk_base_fit(lrk_base_model *b, lrk_adapter *a, bool any_hash, lrk_err *err);
 
+/* An adapter of this base, which lrk_base_fit took, gets rows for tokens that neither has: the base grows to `rows`, what
+ * the adapter has of embedding and head goes on in the base's new rows, and where it has nothing, or rows, those of
+ * `added` are among them; in both of the two, but in the embedding alone where they are one, and not beside one of a tied
+ * pair that is trained whole. */
+lrk_status lrk_base_extend(lrk_base_model *b, lrk_adapter *a, size_t rows, lrk_row_list added, lrk_err *err);
+
 /* [A; A0] and [B, B0] in place of A and B, in the arena. */
 lrk_status lrk_adapter_join(lrk_arena *arena, const char *path, lrk_tensor *a, lrk_tensor *b, const lrk_tensor *a0,
                             const lrk_tensor *b0, lrk_err *err);

@@ -88,27 +88,39 @@ static void put_vocabulary(lrk_json *root, const lrk_session *s)
     lrk_json_set(root, "vocabulary", o);
 }
 
+/* That of an adapter which training started from: its tokens come first. */
+static void put_earlier_vocabulary(lrk_json *root, lrk_json *earlier)
+{
+    lrk_json *now = lrk_json_get(root, "vocabulary"), *o = lrk_json_object(), *list = lrk_json_array();
+    const lrk_json *const lists[] = {lrk_json_get(earlier, "new_tokens"), lrk_json_get(now, "new_tokens")};
+    lrk_json *before = lrk_json_get(earlier, "rows_before"), *rows = lrk_json_get(now ? now : earlier, "rows");
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < lrk_json_size(lists[k]); i++) lrk_json_add(list, lrk_json_ref(lrk_json_at(lists[k], i)));
+    lrk_json_set(o, "new_tokens", list);
+    if (before) lrk_json_set(o, "rows_before", lrk_json_ref(before));
+    if (rows) lrk_json_set(o, "rows", lrk_json_ref(rows));
+    lrk_json_set(root, "vocabulary", o);
+}
+
 /* lora_model_dir: what that adapter learned, and where, is in this one. */
 static lrk_status put_start(lrk_json *root, const lrk_session *s, lrk_err *err)
 {
     static const char *const kept[] = {"base", "trained_for"};
     const char *path = s->recipe->lora_model_dir;
-    char hex[65];
     lrk_json *from, *o = lrk_json_object();
     if (path) lrk_json_set(root, "start", lrk_json_ref(o));
     lrk_status status = path ? lrk_manifest_of_model(&from, path, err) : LRK_OK;
     if (path && status == LRK_OK) {
         lrk_json *bases = lrk_json_get(from, "trained_for"), *vocabulary = lrk_json_get(from, "vocabulary");
-        lrk_adapter_sha256(&s->start, hex);
         lrk_json_set_text(o, "name", path);
-        lrk_json_set_text(o, "sha256", hex);
+        lrk_json_set_text(o, "sha256", s->start_sha256);
         for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
             lrk_json *v = lrk_json_get(from, kept[i]);
             if (v) lrk_json_set(o, kept[i], lrk_json_ref(v));
         }
         lrk_manifest_keep(o, from);
         if (bases) lrk_json_set(root, "trained_for", lrk_json_ref(bases));
-        if (vocabulary) lrk_json_set(root, "vocabulary", lrk_json_ref(vocabulary));
+        if (vocabulary) put_earlier_vocabulary(root, vocabulary);
         lrk_json_free(from);
     }
     lrk_json_free(o);

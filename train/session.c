@@ -88,12 +88,32 @@ static lrk_status open_targets(lrk_session *s, lrk_err *err)
     return lrk_targets_refine(&s->targets, r, err);
 }
 
+static void tell_growth(lrk_session *s)
+{
+    const size_t stored = s->base.decoder.vocabulary, n = lrk_tokenizer_size(s->text.tokenizer);
+    const size_t new = s->new_tokens.rows.n;
+    s->new_tokens.before = stored;
+    if (n > stored)
+        lrk_note("%zu token%s new; the embedding of %s grows from %zu to %zu rows", new, new == 1 ? " is" : "s are",
+                 s->recipe->base_model, stored, n);
+}
+
+/* The adapter that training starts from gets rows for the tokens that the recipe adds to its own. */
+static lrk_status extend(lrk_session *s, lrk_err *err)
+{
+    if (!s->new_tokens.rows.n) return LRK_OK;
+    tell_growth(s);
+    return lrk_base_extend(&s->base, &s->start, lrk_tokenizer_size(s->text.tokenizer), s->new_tokens.rows, err);
+}
+
 static lrk_status start_from(lrk_session *s, const char *path, lrk_err *err)
 {
     const lrk_recipe *r = s->recipe;
     const bool given = lrk_recipe_gives(r, "lora_target_modules") || lrk_recipe_gives(r, "exclude_modules");
     LRK_TRY(lrk_adapter_load(&s->start, path, err));
     LRK_TRY(lrk_base_fit(&s->base, &s->start, false, err));
+    lrk_adapter_sha256(&s->start, s->start_sha256);
+    LRK_TRY(extend(s, err));
     if (given) LRK_TRY(open_targets(s, err));
     LRK_TRY(lrk_start_check(&s->start, r, given ? &s->targets : NULL, &s->base.decoder, err));
     s->lora = lrk_adapter_options(&s->start);
@@ -225,17 +245,9 @@ static lrk_status open_text(lrk_session *s, lrk_err *err)
     if (!adds_tokens(r)) return LRK_OK;
     if (!r->lora_model_dir) LRK_TRY(lrk_text_check_rows(&s->text, s->base.decoder.vocabulary, r->base_model, err));
     LRK_TRY(lrk_new_tokens_add(&s->new_tokens, r, &s->text, path, err));
-    LRK_REQUIRE(err, !r->lora_model_dir || !s->new_tokens.rows.n, LRK_EUSAGE,
-                "lora_model_dir: the tokenizer that belongs to %s lacks tokens that the recipe adds, and its vocabulary "
-                "cannot grow",
-                r->lora_model_dir);
-    const size_t stored = s->base.decoder.vocabulary, n = lrk_tokenizer_size(s->text.tokenizer);
-    const size_t new = s->new_tokens.rows.n;
-    s->new_tokens.before = stored;
-    if (n > stored)
-        lrk_note("%zu token%s new; the embedding of %s grows from %zu to %zu rows", new, new == 1 ? " is" : "s are",
-                 r->base_model, stored, n);
-    return lrk_base_grow(&s->base, n, err);
+    if (r->lora_model_dir) return LRK_OK; /* the adapter has rows that come first */
+    tell_growth(s);
+    return lrk_base_grow(&s->base, lrk_tokenizer_size(s->text.tokenizer), err);
 }
 
 static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)

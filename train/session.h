@@ -24,7 +24,8 @@ typedef struct lrk_session {
     lrk_targets targets, parameters, excluded;
     lrk_new_tokens new_tokens;
     lrk_saved saved;
-    lrk_adapter start;         /* lora_model_dir; n == 0: a fresh adapter */
+    lrk_adapter start;         /* lora_model_dir, with rows for tokens that the recipe adds; n == 0: a fresh adapter */
+    char start_sha256[65];     /* of it without them */
     lrk_lora_options lora;
     lrk_engine_options engine;
     lrk_weights_ahead ahead;   /* of a run on a GPU */

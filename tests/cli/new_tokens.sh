@@ -15,7 +15,7 @@ compute_dtype: f32
 YAML
 train() { expect_exit 0 "$LORIKEET" train recipe.yaml --quiet "output_dir=$1" "${@:2}"; }
 refused() { expect_error 2 "$1" "$LORIKEET" train recipe.yaml output_dir=x "${@:2}"; }
-indices() { tr -d ' \n' <"$1/adapter_config.json" | grep -o '"trainable_token_indices":[^}]*'; }
+indices() { tr -d ' \n' <"$1/adapter_config.json" | grep -oE '"trainable_token_indices":(\[[^]]*\]|[^}]*)'; }
 printf '["how many <|query|> of <|pipe|>"]' >texts.json
 ids() { "$LORIKEET" tokenize --model "$1" --texts texts.json --no-special; }
 
@@ -60,13 +60,51 @@ cmp directory/adapter/tokenizer.json again/tokenizer.json || fail "resumed: anot
 "$LORIKEET" generate --model "$G/llama" --adapter directory/adapter --prompt 'how many <|query|>' --max-tokens 8 | cmp - answer ||
     fail "resumed: another answer"
 
-# from there on, and not further
+# from there on
 sed '/^tokens/d; /^lora/d' recipe.yaml >more.yaml
 expect_exit 0 "$LORIKEET" train more.yaml --quiet output_dir=more lora_model_dir=directory/adapter
 case $(indices more/adapter) in *'"lm_head":[384,385]'*) ;; *) fail "lora_model_dir: $(indices more/adapter)" ;; esac
 cmp directory/adapter/tokenizer.json more/adapter/tokenizer.json || fail "lora_model_dir: another tokenizer"
-expect_error 2 'lacks tokens that the recipe adds' "$LORIKEET" train more.yaml output_dir=x lora_model_dir=directory/adapter \
-    'tokens=["<|third|>"]'
+# and further: the vocabulary grows again, and the rows that were trained stay what they are where the rate is next to none
+further() { expect_exit 0 "$LORIKEET" train more.yaml --quiet output_dir="$1" 'tokens=["<|third|>"]' learning_rate=1e-12 "${@:2}"; }
+expect_exit 0 "$LORIKEET" plan more.yaml 'tokens=["<|third|>"]' lora_model_dir=directory/adapter
+grep -q '1 token is new; the embedding of .* grows from 386 to 387 rows' err || fail "third: $(cat err)"
+further third lora_model_dir=directory/adapter export.merged=true
+case $(indices third/adapter) in
+*'"embed_tokens":[384,385,386],"lm_head":[384,385,386]'*) ;;
+*) fail "third: $(indices third/adapter)" ;;
+esac
+expect_exit 0 "$LORIKEET" inspect third/adapter
+grep -qF 'new tokens: 3, "<|query|>", "<|pipe|>", "<|third|>"; vocabulary 384 -> 387' out || fail "third: $(cat out)"
+"$LORIKEET" generate --model "$G/llama" --adapter third/adapter --prompt 'how many <|query|>' --max-tokens 8 | cmp - answer ||
+    fail "third: another answer"
+"$LORIKEET" generate --model third/merged --prompt 'how many <|query|>' --max-tokens 8 | cmp - answer || fail "third: merged"
+printf '["<|third|><|query|>"]' >third.json
+[ "$("$LORIKEET" tokenize --model third/merged --texts third.json --no-special | tr -d ' \n')" = '[[386,384]]' ] || fail "third: ids"
+# of an adapter that has none, one that has all rows, and a merged base
+train plain 'tokens=[]'
+further plain_third lora_model_dir=plain/adapter
+[ "$(indices plain_third/adapter)" = '"trainable_token_indices":{"embed_tokens":[384],"lm_head":[384]' ] ||
+    fail "plain_third: $(indices plain_third/adapter)"
+train all_rows 'lora_modules_to_save=[embed_tokens,lm_head]'
+further all_third lora_model_dir=all_rows/adapter
+! grep -q '"trainable_token_indices": [^n]' all_third/adapter/adapter_config.json || fail "all_third: $(indices all_third/adapter)"
+"$LORIKEET" generate --model "$G/llama" --adapter all_rows/adapter --prompt 'how many <|query|>' --max-tokens 8 >want
+"$LORIKEET" generate --model "$G/llama" --adapter all_third/adapter --prompt 'how many <|query|>' --max-tokens 8 | cmp - want ||
+    fail "all_third: another answer"
+train merged_third base_model=directory/merged 'tokens=["<|third|>"]' export.merged=true
+case $(indices merged_third/adapter) in *'"lm_head":[386]'*) ;; *) fail "merged_third: $(indices merged_third/adapter)" ;; esac
+grep -q '"vocab_size": 387' merged_third/merged/config.json || fail "merged_third: $(cat merged_third/merged/config.json)"
+# a tied base: the rows of the embedding are the head's
+mkdir tied_base
+cp "$G/llama_tied/"{config.json,model.safetensors} "$G/llama_gguf_f32/tokenizer.json" tied_base
+train tied base_model=tied_base
+further tied_third base_model=tied_base lora_model_dir=tied/adapter export.merged=true
+for form in "tied_base --adapter tied_third/adapter" tied_third/merged; do
+    "$LORIKEET" generate --model ${form% --*} ${form#"${form% --*}"} --prompt 'how<|third|>' --max-tokens 8 >>tied_answers
+done
+[ "$(sort -u tied_answers | wc -l)" = 1 ] || fail "tied_third: merged, it answers otherwise: $(cat tied_answers)"
+case $(indices tied_third/adapter) in *'"trainable_token_indices":[320,321,322]'*) ;; *) fail "tied_third: $(indices tied_third/adapter)" ;; esac
 
 # a GGUF base, with blocks: its file and a directory of it
 train gguf "base_model=$G/llama_gguf_f32/model.gguf" export.merged=true 'export.gguf=[q8_0]' 'special_tokens.eos_token=<|done|>'

@@ -1,6 +1,6 @@
 """A vocabulary that grew, in PEFT and transformers: the tokenizer beside the adapter, base + adapter, the merged model.
 
-usage: new_tokens.py RUN-DIR BASE-DIR    what tests/peer/new_tokens.sh trained; its tokens are those below
+usage: new_tokens.py RUN-DIR BASE-DIR [TOKEN]...    what tests/peer/new_tokens.sh trained; its tokens are those below, and these
 """
 import json
 import random
@@ -12,7 +12,7 @@ from tokenizers import AddedToken
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 torch.set_num_threads(1)
-run, base = sys.argv[1:]
+run, base, *more = sys.argv[1:]
 PLAIN, FACTORY, SPECIAL, END = ["<|query|>", " pipe", "häufig"], ["<op>", "é x"], ["<|s1|>"], "<|done|>"
 
 
@@ -27,6 +27,7 @@ def reference():
     tokenizer.add_tokens([plain(t) for t in PLAIN])
     tokenizer.add_tokens(FACTORY, special_tokens=False)
     tokenizer.add_tokens(SPECIAL, special_tokens=True)
+    tokenizer.add_tokens([plain(t) for t in more])
     return tokenizer
 
 
@@ -35,7 +36,7 @@ merged_text = AutoTokenizer.from_pretrained(run + "/merged")
 assert len(want) == len(got), (len(want), len(got))
 assert got.eos_token == want.eos_token == END
 draw = random.Random(1)
-pieces = PLAIN + FACTORY + SPECIAL + [END, " ", "  ", "a", "count", "é", "\n", "<|", "quer", "pipe", "x", "ä", "of 12"]
+pieces = PLAIN + FACTORY + SPECIAL + more + [END, " ", "  ", "a", "count", "é", "\n", "<|", "quer", "pipe", "x", "ä", "of 12"]
 for _ in range(2000):
     text = "".join(draw.choice(pieces) for _ in range(draw.randint(1, 9)))
     ids = want.encode(text, add_special_tokens=False)

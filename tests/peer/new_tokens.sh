@@ -46,6 +46,12 @@ YAML
         node "$SOURCE/tests/peer/llama_ids.mjs" "$modules" "$case/merged-f32.gguf" texts.json | tr -d ' ' >ids
         tr -d ' ' <"$case/ids.json" | cmp - ids || fail "$case: ids of llama.cpp"
     fi
+    # from there on, with one more
+    sed '/^special_tokens\|^tokens\|^add_\|^lora_r/d; s/gguf: .*}/gguf: []}/' "$case.yaml" >further.yaml
+    "$LORIKEET" train further.yaml --quiet output_dir="further_$case" lora_model_dir="$case/adapter" 'tokens=["<|third|>"]' >out ||
+        fail "$case: not trained further"
+    "$python" "$SOURCE/tests/peer/new_tokens.py" "further_$case" "base_$case" '<|third|>' 2>peer.err || { tail -n 5 peer.err; fail "further_$case"; }
+
     # in Lorikeet, from all of its forms
     for form in $forms; do
         "$LORIKEET" tokenize --model "$case/$form" --texts texts.json --no-special >ids || fail "$case: $form"
