@@ -52,13 +52,15 @@ static lrk_tensor behind(const lrk_tensor *t, size_t at, size_t n)
 }
 
 /* Weights first .. last, below each other, with A below them. */
-static lrk_status place_inside(lrk_projection *p, int first, int last, lrk_arena *frozen, lrk_err *err)
+static lrk_status place_inside(lrk_model *m, lrk_projection *p, int first, int last, lrk_arena *frozen, lrk_err *err)
 {
     const size_t cols = lrk_cols(&p[first].weight), stride = cols + p[first].border;
     size_t rows = p[first].border;
     char *at;
     for (int i = first; i <= last; i++) rows += lrk_rows(&p[i].weight);
     LRK_TRY(lrk_alloc(frozen, rows * lrk_row_bytes(LRK_BF16, stride), 1, p[first].path, &at, err));
+    m->border_bytes += rows * lrk_row_bytes(LRK_BF16, stride) -
+                       (rows - p[first].border) * lrk_row_bytes(LRK_BF16, cols);
     for (int i = first; i <= last; i++) {
         p[i].weight.dtype = LRK_BF16;
         p[i].weight.data = at;
@@ -76,13 +78,14 @@ static lrk_status place_inside(lrk_projection *p, int first, int last, lrk_arena
 }
 
 /* The B of several as the blocks of one matrix. */
-static lrk_status place_apart(lrk_projection *p, int first, int last, lrk_arena *frozen, lrk_err *err)
+static lrk_status place_apart(lrk_model *m, lrk_projection *p, int first, int last, lrk_arena *frozen, lrk_err *err)
 {
     const size_t all = p[first].border;
     size_t rows = 0;
     char *at;
     for (int i = first; i <= last; i++) rows += lrk_rows(&p[i].weight);
     LRK_TRY(lrk_alloc(frozen, rows * lrk_row_bytes(LRK_BF16, all), 1, p[first].path, &at, err));
+    m->border_bytes += rows * lrk_row_bytes(LRK_BF16, all);
     for (int i = first; i <= last; i++) {
         p[i].border_b = lrk_mat(LRK_BF16, lrk_rows(&p[i].weight), p[i].rank);
         p[i].border_b.stride = all;
@@ -92,11 +95,12 @@ static lrk_status place_apart(lrk_projection *p, int first, int last, lrk_arena 
     return LRK_OK;
 }
 
-lrk_status lrk_borders_place(lrk_layer *layer, int first, int last, bool inside, lrk_arena *frozen, lrk_err *err)
+lrk_status lrk_borders_place(lrk_model *m, lrk_layer *layer, int first, int last, bool inside, lrk_arena *frozen,
+                             lrk_err *err)
 {
     lrk_projection *const p = layer->projection;
-    if (inside && lrk_cols(&p[first].weight) % EIGHT == 0) return place_inside(p, first, last, frozen, err);
-    return last > first ? place_apart(p, first, last, frozen, err) : LRK_OK;
+    if (inside && lrk_cols(&p[first].weight) % EIGHT == 0) return place_inside(m, p, first, last, frozen, err);
+    return last > first ? place_apart(m, p, first, last, frozen, err) : LRK_OK;
 }
 
 /* The borders of one projection into the table, unless it is NULL; how many there are. */

@@ -163,6 +163,7 @@ static lrk_status build(lrk_engine *e, lrk_weight_way way, lrk_err *err)
     e->bytes.gradients = o->train ? lrk_bytes(&e->model.parameters) : 0;
     e->bytes.shadow = e->model.shadow.rank ? lrk_bytes(&e->model.shadow) : 0;
     e->bytes.adapters = before - e->bytes.gradients - e->bytes.shadow;
+    e->bytes.shadow += e->model.border_bytes;
     for (int i = 0; o->train && i < 2; i++) LRK_TRY(take_moment(e, &e->moment[i], err));
     const size_t moments = lrk_arena_mark(&e->run);
     if (o->cache_slots)
@@ -199,7 +200,7 @@ static lrk_status plan(lrk_engine *e, const lrk_engine_options *o, lrk_err *err)
     e->host = lrk_arena_count("host");
     LRK_TRY(build(e, LRK_WEIGHTS_COPIED, err));
     LRK_TRY(count_passes(e, err));
-    e->bytes.frozen = e->frozen.peak - e->bytes.weights;
+    e->bytes.frozen = e->frozen.peak - e->bytes.weights - e->model.border_bytes;
     e->bytes.step = e->step.peak;
     e->bytes.scratch = e->scratch.peak;
     e->bytes.host = e->host.peak;
@@ -215,11 +216,11 @@ lrk_status lrk_engine_plan(const lrk_engine_options *o, lrk_engine_bytes *bytes,
     return status;
 }
 
-static lrk_status take_memory(lrk_engine *e, size_t run, bool ahead, lrk_err *err)
+static lrk_status take_memory(lrk_engine *e, size_t frozen, size_t run, bool ahead, lrk_err *err)
 {
     const lrk_device device = e->options.device;
     if (!ahead)
-        LRK_TRY(lrk_arena_on(device, &e->frozen, "frozen", e->bytes.weights + e->bytes.frozen, err));
+        LRK_TRY(lrk_arena_on(device, &e->frozen, "frozen", frozen, err));
     LRK_TRY(lrk_arena_on(device, &e->run, "run", run, err));
     LRK_TRY(lrk_arena_on(device, &e->step, "step", e->bytes.step, err));
     if (puts_aside(&e->options))
@@ -234,11 +235,11 @@ lrk_status lrk_engine_open(lrk_engine *e, const lrk_engine_options *o, lrk_err *
 {
     lrk_engine counted;
     lrk_status status = plan(&counted, o, err);
-    const size_t run = counted.run.peak;
+    const size_t run = counted.run.peak, frozen = counted.frozen.peak;
     *e = (lrk_engine){.options = *o, .bytes = counted.bytes};
     lrk_engine_close(&counted);
     const bool ahead = status == LRK_OK && lrk_engine_take_ahead(e);
-    if (status == LRK_OK) status = take_memory(e, run, ahead, err);
+    if (status == LRK_OK) status = take_memory(e, frozen, run, ahead, err);
     if (status == LRK_OK) status = build(e, ahead ? LRK_WEIGHTS_THERE : LRK_WEIGHTS_COPIED, err);
     if (status != LRK_OK) lrk_engine_close(e);
     return status;

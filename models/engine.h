@@ -48,7 +48,8 @@ typedef struct lrk_engine_options {
 typedef struct lrk_engine_bytes {
     size_t weights;   /* copied to the device, or made NF4; on the CPU others stay in the mapped file */
     size_t frozen;    /* derived from weights: norms in f32 */
-    size_t adapters, shadow, gradients, moments; /* shadow: the adapters in bf16 (models/model.h) */
+    size_t adapters, shadow, gradients, moments; /* shadow: the adapters in bf16, in the
+                                                    frozen arena too (models/borders.h) */
     size_t cache;
     size_t batch;     /* ids, targets, segments on the device */
     size_t step;      /* activations, saved results, gradients of activations */

@@ -129,7 +129,7 @@ static lrk_status borders(const lrk_builder *b, lrk_layer *layer, lrk_err *err)
             LRK_TRY(b->find(b->ctx, name, &stored, err));
             inside = inside && stored.dtype == LRK_BF16;
         }
-        LRK_TRY(lrk_borders_place(layer, first, last, inside, b->memory.frozen, err));
+        LRK_TRY(lrk_borders_place(b->m, layer, first, last, inside, b->memory.frozen, err));
     }
     return LRK_OK;
 }

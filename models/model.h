@@ -70,8 +70,8 @@ typedef struct lrk_model {
     lrk_beginning begin;
     lrk_tensor parameters, gradients; /* f32 (n); no gradients in inference */
     lrk_tensor shadow;                /* bf16: of the adapters, and where the head is trained of all; rank 0: none */
-    void *borders;                    /* what models/borders.h writes after each change of them: NULL, or n_borders on the device */
-    size_t n_borders;
+    void *borders;                    /* of n_borders, on the device, what models/borders.h writes after each change */
+    size_t n_borders, border_bytes;   /* bytes: in the frozen arena, of the borders themselves */
     size_t weight_bytes;              /* of weights in the frozen arena: copied to the device, NF4 */
 
     lrk_rmsnorm_attr norm, latent_norm;

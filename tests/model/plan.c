@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/size.h"
+#include "kernels/linear/borders.h"
 #include "kernels/segments.h"
 #include "models/engine.h"
 
@@ -115,14 +116,13 @@ static double layer_bytes(const lrk_decoder *d, lrk_recompute r)
 }
 
 /* Adapters in the borders of weights (models/borders.h): A below W and behind it as many columns as all that read its
- * input have ranks; beside quantized ones the B of q, k and v, and of gate and up, as one matrix. And the table of them,
- * an entry of 56 bytes each. */
+ * input have ranks; beside quantized ones the B of q, k and v, and of gate and up, as one matrix. */
 static size_t border_bytes(const lrk_decoder *d, lrk_dtype type)
 {
     const size_t C = d->width, F = d->feed_forward, q = d->heads * d->head_size, k = d->key_heads * d->head_size, r = RANK;
-    if (type != LRK_BF16) return d->layers * (2 * (q + 2 * k) * 3 * r + 2 * 2 * F * 2 * r + 5 * 56);
+    if (type != LRK_BF16) return d->layers * (2 * (q + 2 * k) * 3 * r + 2 * 2 * F * 2 * r);
     const size_t heads = (q + 2 * k + 3 * r) * 3 * r + 3 * r * C, gates = (2 * F + 2 * r) * 2 * r + 2 * r * C;
-    return d->layers * (2 * (heads + gates + (C + r) * r + r * q + (C + r) * r + r * F) + 14 * 56);
+    return d->layers * (2 * (heads + gates + (C + r) * r + r * q + (C + r) * r + r * F));
 }
 
 /* Gradients that exist at a time: of the residual stream and of a sublayer's input and output; of the
@@ -158,11 +158,13 @@ static void check(lrk_giant *g, size_t tokens, lrk_recompute r)
     const size_t numbers = adapter_numbers(d) * sizeof(float);
     assert_int_equal(b.weights, lrk_row_bytes(g->type, matrix_elements(d)));
     assert_int_equal(b.adapters, numbers);
-    assert_int_equal(b.shadow, g->type == LRK_BF16 ? 0 : numbers / 2); /* in the borders */
+    const bool inside = g->type == LRK_BF16; /* all of them in borders */
+    assert_int_equal(b.shadow, border_bytes(d, g->type) + (inside ? 0 : numbers / 2));
     assert_int_equal(b.gradients, numbers);
     assert_int_equal(b.moments, 2 * numbers);
     const size_t norms = (2 * d->layers + 1) * d->width * sizeof(float) + d->head_size / 2 * sizeof(float);
-    assert_in_range(b.frozen, border_bytes(d, g->type) + norms, border_bytes(d, g->type) + norms + LRK_ALIGN);
+    const size_t table = d->layers * (inside ? 14 : 5) * sizeof(lrk_border);
+    assert_in_range(b.frozen, norms + table, norms + table + 2 * LRK_ALIGN);
     const double want = token_bytes(d, r) * (double)tokens, got = (double)b.step;
     printf("%5zu wide, %5zu tokens, %-5s policy %d: weights %8.1f MB, activations %8.1f MB (by hand "
            "%8.1f), workspace %6.1f MB, all %8.1f MB\n",
