@@ -429,7 +429,8 @@ static lrk_status check_base_of_whole(const lrk_adapter *a, const lrk_weights *b
                                           (size_t)k->rows.id[k->rows.n - 1] < lrk_rows(&w)
                                     : lrk_same_shape(&k->weight, &w);
         LRK_REQUIRE(err, fits || !k->rows.n, LRK_ESHAPE,
-                    "an adapter for another base: it replaces row %d of '%s', %zu wide, and that is (%zu, %zu) in %s",
+                    "an adapter for another base: it replaces row %d of '%s', %zu wide, and that is (%zu, %zu) in %s; where the "
+                    "vocabulary grew, the tokenizer with the new tokens lies beside the adapter",
                     k->rows.id[k->rows.n - 1], k->path, lrk_cols(&k->weight), lrk_rows(&w), lrk_cols(&w),
                     lrk_weights_path(base));
         LRK_REQUIRE(err, fits, LRK_ESHAPE,

@@ -399,6 +399,7 @@ static void test_rows(void **state)
     err = (lrk_err){0};
     assert_int_equal(lrk_adapter_check_base(&b, base, true, &err), LRK_ESHAPE);
     assert_non_null(strstr(err.text, "it replaces row 96 of 'lm_head'"));
+    assert_non_null(strstr(err.text, "the tokenizer with the new tokens lies beside the adapter"));
     lrk_weights_close(base);
     lrk_adapter_free(&a);
     lrk_adapter_free(&b);
