@@ -75,7 +75,6 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     const size_t rows = module.rows, cols = module.cols;
     lrk_layer_path(d, layer, module.name, path);
     LRK_TRY(keep_name(b, path, &p->path, err));
-    const bool router = is_router(which);
     p->weight = lrk_mat(LRK_F32, rows, cols);
     p->layer = layer;
     p->which = which;
@@ -88,8 +87,7 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     p->adapted = lora->select ? lora->select(lora->ctx, p->path, &p->rank, &p->alpha) : which != LRK_ROUTER;
     if (!p->adapted) return LRK_OK;
     p->m.rank = p->norm.rank = lora->dora;
-    LRK_REQUIRE(err, p->rank > 0 && (router || p->rank <= (rows < cols ? rows : cols)), LRK_EVALUE,
-                "%s: rank %zu does not fit a (%zu, %zu) matrix", p->path, p->rank, rows, cols);
+    LRK_REQUIRE(err, p->rank > 0, LRK_EVALUE, "%s: a rank of 0", p->path);
     const bool shared = in_experts(d, which);
     LRK_REQUIRE(err, !shared || lora->dropout <= 0.0, LRK_ESUPPORT,
                 "lora_dropout is %g, but %s is of experts, whose adapters have none; say lora_dropout: 0, or leave "
@@ -213,8 +211,7 @@ static lrk_status set_stack(const lrk_builder *b, lrk_projection *p, size_t rows
     p->weight = lrk_mat(LRK_F32, p->stack * rows, cols);
     p->dropout.site = (uint32_t)(1u << 17 | (p->layer * 3 + (size_t)(p->which - LRK_GATE)));
     if (!p->adapted) return LRK_OK;
-    LRK_REQUIRE(err, p->rank > 0 && p->rank <= (rows < cols ? rows : cols), LRK_EVALUE,
-                "%s: rank %zu does not fit a (%zu, %zu) matrix", p->path, p->rank, rows, cols);
+    LRK_REQUIRE(err, p->rank > 0, LRK_EVALUE, "%s: a rank of 0", p->path);
     LRK_REQUIRE(err, lora->dropout <= 0.0, LRK_ESUPPORT,
                 "lora_dropout is %g, but %s is of experts, whose adapters have none; say lora_dropout: 0, or leave "
                 "experts out of lora_target_modules",

@@ -5,6 +5,14 @@ expect_exit 0 "$LORIKEET" combine "$A=0.25" "$A=.75" --out both
 grep -q '^both: PEFT adapter of 2, by cat: 14 modules, rank 8$' out || fail "report: $(cat out)"
 [ -s both/manifest.json ] && [ -s both/README.md ] || fail "no manifest"
 expect_exit 0 "$LORIKEET" generate --model "$G/llama" --adapter both --prompt x --max-tokens 2
+# Of a rank above the rows of k_proj, which has 32: sixteen of a sixteenth say what one says.
+expect_exit 0 "$LORIKEET" combine $(for i in $(seq 16); do echo "$A=0.0625"; done) --out wide
+grep -q '"r": 64' wide/adapter_config.json || fail "no rank of 64: $(cat wide/adapter_config.json)"
+for adapter in "$A" wide; do
+    expect_exit 0 "$LORIKEET" generate --model "$G/llama" --adapter "$adapter" --prompt 'a b c' --max-tokens 24 --dtype f32
+    mv out "${adapter##*/}.out"
+done
+cmp adapter.out wide.out || fail "another answer: $(cat adapter.out wide.out)"
 # An adapter and its negative are nothing.
 expect_exit 0 "$LORIKEET" combine "$A" "$A=-1" --out nothing --method svd --rank 2 --json
 grep -q '"rank": 2' out && grep -q '"residual": 0' out || fail "JSON: $(cat out)"
