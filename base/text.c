@@ -124,3 +124,14 @@ bool lrk_ends_with(const char *s, const char *ending)
     const size_t n = strlen(s), e = strlen(ending);
     return n >= e && strcmp(s + n - e, ending) == 0;
 }
+
+const char *lrk_find_bytes(const char *s, size_t n, const char *what, size_t n_what)
+{
+    enum { WINDOW = 16384 };
+    for (size_t i = 0; n - i >= n_what; i += WINDOW) {
+        const bool last = n - i <= WINDOW + n_what;
+        const char *at = memmem(s + i, last ? n - i : WINDOW + n_what, what, n_what);
+        if (at || last) return at;
+    }
+    return NULL;
+}

@@ -1,6 +1,8 @@
 /* data/template/methods_str.c -- methods of strings. A name that Python has and this table lacks is
  * refused where it is looked up (access.c). */
 #include "data/template/strings.h"
+
+#include "base/text.h"
 #include "data/template/text.h"
 
 #include <string.h>
@@ -168,7 +170,7 @@ static lrk_status locate(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, co
         return LRK_OK;
     }
     const char *p = s->s, *hit;
-    while ((hit = memmem(p, s->n - (size_t)(p - s->s), what->s, what->n)) != NULL) {
+    while ((hit = lrk_find_bytes(p, s->n - (size_t)(p - s->s), what->s, what->n)) != NULL) {
         *found = true;
         *at = (size_t)(hit - s->s);
         if (!last) break;
@@ -203,7 +205,7 @@ METHOD(s_count)
     int64_t n = 0;
     if (!what->n) n = (int64_t)lrk_j_count(s->s, s->n) + 1;
     for (const char *p = s->s, *hit; what->n; p = hit + what->n, n++) {
-        hit = memmem(p, s->n - (size_t)(p - s->s), what->s, what->n);
+        hit = lrk_find_bytes(p, s->n - (size_t)(p - s->s), what->s, what->n);
         if (!hit) break;
     }
     *out = lrk_j_int(n);

@@ -1,6 +1,7 @@
 /* data/template/strings.c -- strip, split, replace and case, by Python's rules. */
 #include "data/template/strings.h"
 
+#include "base/text.h"
 #include "data/template/text.h"
 
 #include <string.h>
@@ -108,7 +109,7 @@ static lrk_status split_at(lrk_jrun *r, const lrk_jstr *s, const lrk_jstr *sep, 
 {
     size_t begin = 0;
     while (max < 0 || (int64_t)list->n < max) {
-        const char *found = memmem(s->s + begin, s->n - begin, sep->s, sep->n);
+        const char *found = lrk_find_bytes(s->s + begin, s->n - begin, sep->s, sep->n);
         if (!found) break;
         const size_t at = (size_t)(found - s->s);
         LRK_TRY(append_part(r, s, begin, at, list));
@@ -175,7 +176,7 @@ lrk_status lrk_j_replace(lrk_jrun *r, const lrk_jstr *s, const lrk_jstr *old, co
         return lrk_j_finish(r, &o, out);
     }
     for (int64_t count = 0; max < 0 || count < max; count++) {
-        const char *found = old->n ? memmem(s->s + i, s->n - i, old->s, old->n) : NULL;
+        const char *found = old->n ? lrk_find_bytes(s->s + i, s->n - i, old->s, old->n) : NULL;
         if (!found) break;
         const size_t at = (size_t)(found - s->s);
         LRK_TRY(lrk_j_put_part(r, &o, s, i, at));

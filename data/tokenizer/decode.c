@@ -1,6 +1,8 @@
 /* data/tokenizer/decode.c -- ids back to text. */
 #include "data/tokenizer/internal.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 static lrk_status check(const lrk_tokenizer *t, uint32_t id, lrk_err *err)
@@ -35,7 +37,7 @@ static void append_first(const lrk_tokenizer *t, uint32_t id, lrk_buf *out)
         return;
     }
     const char *s = t->text[id].data, *end = s + t->text[id].n;
-    for (const char *at; (at = memmem(s, (size_t)(end - s), from.data, from.n)); s = at + from.n)
+    for (const char *at; (at = lrk_find_bytes(s, (size_t)(end - s), from.data, from.n)); s = at + from.n)
         lrk_buf_append(out, s, (size_t)(at - s));
     lrk_buf_append(out, s, (size_t)(end - s));
 }

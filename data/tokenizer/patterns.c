@@ -1,6 +1,8 @@
 /* data/tokenizer/patterns.c -- the list of known patterns, and cutting text by them. */
 #include "data/tokenizer/scan.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 #define REST "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -98,7 +100,7 @@ static size_t over(const lrk_split *p, const lrk_classes *k, const char *s, size
 
 static size_t literal(const lrk_split *p, const char *s, size_t n, size_t i, bool *matched)
 {
-    const char *at = memmem(s + i, n - i, p->literal, p->n_literal);
+    const char *at = lrk_find_bytes(s + i, n - i, p->literal, p->n_literal);
     *matched = at == s + i;
     if (*matched) return i + p->n_literal;
     return at ? (size_t)(at - s) : n;

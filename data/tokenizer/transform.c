@@ -2,6 +2,8 @@
  * only when it changes. */
 #include "data/tokenizer/internal.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 /* Offsets of the bytes appended to c since `first`. */
@@ -42,10 +44,10 @@ lrk_status lrk_changed_keep(lrk_changed *c, const lrk_mapped *m, size_t begin, s
 static lrk_status replace(lrk_changed *c, const lrk_mapped *m, const lrk_transform *f,
                           bool *changed, lrk_err *err)
 {
-    const char *at = memmem(m->s, m->n, f->from.data, f->from.n);
+    const char *at = lrk_find_bytes(m->s, m->n, f->from.data, f->from.n);
     *changed = at != NULL;
     size_t done = 0;
-    for (; at; at = memmem(m->s + done, m->n - done, f->from.data, f->from.n)) {
+    for (; at; at = lrk_find_bytes(m->s + done, m->n - done, f->from.data, f->from.n)) {
         const size_t i = (size_t)(at - m->s);
         LRK_TRY(lrk_changed_keep(c, m, done, i, err));
         LRK_TRY(lrk_changed_put(c, m, i, f->to, err));
@@ -60,7 +62,7 @@ static lrk_status replace_runs(lrk_changed *c, const lrk_mapped *m, const lrk_tr
 {
     size_t done = 0, n = f->from.n;
     for (size_t i = 0; i + 2 * n <= m->n;) {
-        const char *at = memmem(m->s + i, m->n - i, f->from.data, n);
+        const char *at = lrk_find_bytes(m->s + i, m->n - i, f->from.data, n);
         if (!at) break;
         const size_t begin = (size_t)(at - m->s);
         for (i = begin + n; i + n <= m->n && memcmp(m->s + i, f->from.data, n) == 0;) i += n;

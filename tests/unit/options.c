@@ -143,6 +143,25 @@ static void numbers_are_strict(void **state)
     assert_true(n == 7 && k == 7 && d == 7);
 }
 
+/* Over windows, whose ends do not hide what lies across them. */
+static void bytes_are_found(void **state)
+{
+    (void)state;
+    static char text[100000];
+    memset(text, 'a', sizeof text);
+    assert_ptr_equal(lrk_find_bytes(text, 10, "", 0), text);
+    assert_null(lrk_find_bytes(text, 0, "a", 1));
+    assert_null(lrk_find_bytes(text, 2, "aaa", 3));
+    assert_null(lrk_find_bytes(text, sizeof text, "ab", 2));
+    for (size_t i = 16000; i < 17000; i++) {
+        memcpy(text + i, "xyz", 3);
+        assert_ptr_equal(lrk_find_bytes(text, sizeof text, "xyz", 3), text + i);
+        assert_ptr_equal(lrk_find_bytes(text, i + 3, "xyz", 3), text + i);
+        assert_null(lrk_find_bytes(text, i + 2, "xyz", 3));
+        memcpy(text + i, "aaa", 3);
+    }
+}
+
 static void near_names(void **state)
 {
     (void)state;
@@ -167,6 +186,7 @@ int main(void)
         cmocka_unit_test(bad_options_are_named),
         cmocka_unit_test(subcommands_are_found),
         cmocka_unit_test(numbers_are_strict),
+        cmocka_unit_test(bytes_are_found),
         cmocka_unit_test(near_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,6 +255,14 @@ good(
     "from file",
 )
 
+MANY = "{% set s = 'a,' * 2000000 %}{{ s.split(',') | length }} {{ s.replace(',', '') | length }} {{ s.count('a') }}"
+good(
+    "chat/many_parts",
+    ["render", "--model", "m", "--messages", "c.json"],
+    {**model(), "m/chat_template.jinja": MANY, "c.json": "[]"},
+    "2000001 2000000 2000000",
+)
+
 # ---- GGUF ----
 KEYS = [("general.architecture", STRING, "llama")]
 EVERY = [
