@@ -44,7 +44,7 @@ static lrk_status split_space(lrk_jrun *r, const lrk_jstr *s, int64_t max, lrk_j
     size_t i = lrk_j_lstrip(s->s, s->n), width;
     while (i < s->n) {
         if (max >= 0 && (int64_t)list->n == max)
-            return append_part(r, s, i, i + lrk_j_rstrip(s->s + i, s->n - i), list);
+            return append_part(r, s, i, s->n, list);
         size_t end = i;
         while (end < s->n && !lrk_j_space_at(s->s, s->n, end)) {
             lrk_j_decode(s->s, s->n, end, &width);
@@ -71,7 +71,7 @@ static lrk_status rsplit_space(lrk_jrun *r, const lrk_jstr *s, int64_t max, lrk_
     const size_t first = lrk_j_lstrip(s->s, s->n);
     while (end > first) {
         if (max >= 0 && (int64_t)list->n == max) {
-            LRK_TRY(append_part(r, s, first, end, list));
+            LRK_TRY(append_part(r, s, 0, end, list));
             break;
         }
         size_t begin = end;

@@ -77,7 +77,7 @@ VALUES = dict(
     d={"b": 1, "a": {"c": [1, 2]}, "items": 5, "get": "x"}, d0={}, keys={"k1": 1, "K0": 2, "k2": None},
     people=[{"name": "Ann", "age": 30}, {"name": "bob", "age": 25, "x": None}, {"name": "Cy", "age": 30}],
     ctrl="\x01\x1f\x7f\u200b\u2028", nums=[1, 2.0, True, -1], dup=[1, 1.0, "a", "A", None, None],
-    words="one two  three\u00a0four", lines="a\nb\r\nc\x0bd\n\ne", dots="a.b.c.d", path="x/y//z")
+    words="one two  three\u00a0four", padded=" \na b  c\t ", lines="a\nb\r\nc\x0bd\n\ne", dots="a.b.c.d", path="x/y//z")
 
 EXPRESSIONS = """
 s t u e q d2 both bs i n z f big small g third yes no nil l ls nested empty d d0 keys people ctrl nums missing
@@ -113,7 +113,7 @@ i|string l|string nil|string s|string s|safe l|safe s|safe|upper s|safe+s s|safe
 d|tojson l|tojson s|tojson u|tojson ctrl|tojson nil|tojson yes|tojson f|tojson big|tojson small|tojson nested|tojson d|tojson(indent=2) d|tojson(indent=0) d|tojson(2) u|tojson(ensure_ascii=true) u|tojson(ensure_ascii=false) d|tojson(sort_keys=true) d|tojson(separators=(',',':')) d|tojson(indent=4,separators=(', ','=')) empty|tojson(indent=2) d0|tojson(indent=2) missing|tojson (1,2)|tojson d|items|tojson {1:2,none:3,true:4,1.5:5}|tojson d|tojson(indent='  ') nested|tojson(indent=1)
 lines|indent lines|indent(2) lines|indent(2,true) lines|indent(2,first=true) lines|indent(2,false,true) lines|indent('> ') s|indent i|indent e|indent t|indent(width=3)
 s.upper() s.lower() s.title() s.capitalize() t.strip() t.lstrip() t.rstrip() s.strip('Hd') s.lstrip('H') s.rstrip('d') s.strip(nil) s.strip(1) u.strip('é')
-words.split() words.split(' ') words.split(' ',1) words.split(nil,1) words.split(maxsplit=1) words.split(sep=' ') dots.split('.') dots.split('.',-1) dots.split('.',0) e.split() e.split(',') s.split('') dots.rsplit('.',1) dots.rsplit('.') words.rsplit() words.rsplit(nil,1) path.split('/') path.rsplit('//') dots.split('.')[-1] s.split(1)
+words.split() words.split(' ') words.split(' ',1) words.split(nil,1) words.split(maxsplit=1) words.split(sep=' ') dots.split('.') dots.split('.',-1) dots.split('.',0) e.split() e.split(',') s.split('') dots.rsplit('.',1) dots.rsplit('.') words.rsplit() words.rsplit(nil,1) padded.split(nil,1) padded.split(nil,0) padded.rsplit(nil,1) padded.rsplit(nil,0) padded.rsplit(nil,9) path.split('/') path.rsplit('//') dots.split('.')[-1] s.split(1)
 lines.splitlines() lines.splitlines(true) e.splitlines() t.splitlines()
 s.startswith('He') s.endswith('d') s.startswith(('x','H')) s.endswith(('x',)) s.startswith('') s.startswith(1) s.startswith('e',1) s.find('l') s.find('z') s.rfind('l') u.find('é') u.rfind('😀') s.index('W') s.index('z') s.count('l') s.count('') u.count('ä') e.count('')
 s.replace('l','L') s.replace('l','L',1) s.replace('l') s.replace(old='l',new='x') s.partition(',') s.partition('z') s.rpartition('l') s.rpartition('z') s.removeprefix('He') s.removesuffix('ld') s.removeprefix('x') s.removesuffix('') '-'.join(ls) '-'.join(l) ''.join(s) '5'.isdigit() e.isdigit() ' '.isspace() s.isspace() s.zfill(3) s.center(20) s.nomethod() s.encode() s.format() '{}'.format(1) '{}-{}'.format(s,nil) '{1}{0}'.format(1,2) '{a}'.format(a=l) '{{}}'.format() '{}'.format() '{'.format() '{0}{}'.format(1,2) '{:>5}'.format(1) '{a.b}'.format(a=d) '{}'.format(missing) s|safe+'<&>"'~t 'a<'+(s|safe)+nil (s|safe)*2 '&'+(s|safe) s.isalpha()

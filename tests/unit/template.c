@@ -65,6 +65,7 @@ static void texts(void **state)
         {"{% for x in l %}{% if x == 1 %}{% break %}{% endif %}{{ x }}{% endfor %}", "3"},
         {"{{ d.zz is defined }}{{ d.b is defined }}{{ zz | default('k') }}", "FalseTruek"},
         {"{{ ' a b '.split() }}{{ 'a.b.c'.split('.')[-1] }}{{ s.strip('Ho') }}", "['a', 'b']cell"},
+        {"{{ ' a  b c '.split(none, 1) }}{{ ' a b  c '.rsplit(none, 1) }}", "['a', 'b c '][' a b', 'c']"},
         {"{{ strftime_now('%d %b %Y %H:%M') }}", "01 Mar 2026 12:34"},
         {"{{ l | map('string') | join('-') }}{{ l | select('odd') | list }}", "3-1-2[3, 1]"},
         {"{% if no is defined %}{{ 1 | from_json }}{% endif %}ok", "ok"},
