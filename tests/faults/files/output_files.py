@@ -135,6 +135,7 @@ combined(
     r"adapter 2 \(two\) brings",
     load("llama_tokens/adapter/adapter_config.json"),
     Link(GOLDEN + "/llama_tokens/adapter/adapter_model.safetensors"),
+    code=2,
 )
 combined(
     "shapes",
