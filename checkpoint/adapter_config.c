@@ -14,6 +14,8 @@ enum { MAX_RANK = 65536, MAX_TARGETS = 4096 };
 typedef enum rule {
     READ,    /* read below */
     ANY,     /* does not change what the tensors mean */
+    NAMES,   /* the same: null, a text or a list of texts */
+    LAYERS,  /* the same: null, a number or a list of numbers */
     NEUTRAL, /* null, false, 0, "", [] or {}; anything else is not supported */
 } rule;
 
@@ -31,14 +33,14 @@ static const struct {
     {"corda_config", NEUTRAL},
     {"ensure_weight_tying", READ},
     {"eva_config", NEUTRAL},
-    {"exclude_modules", ANY},
+    {"exclude_modules", NAMES},
     {"fan_in_fan_out", NEUTRAL},
     {"inference_mode", ANY},
     {"init_lora_weights", READ},
     {"kasa_config", NEUTRAL},
     {"layer_replication", NEUTRAL},
-    {"layers_pattern", ANY},
-    {"layers_to_transform", ANY},
+    {"layers_pattern", NAMES},
+    {"layers_to_transform", LAYERS},
     {"loftq_config", NEUTRAL},
     {"lora_alpha", READ},
     {"lora_bias", READ},
@@ -84,6 +86,14 @@ static bool neutral(const lrk_json *v)
     }
 }
 
+/* null, one of this type, or a list of such. */
+static bool one_or_list(const lrk_json *v, lrk_json_kind type)
+{
+    bool all = lrk_json_is(v, LRK_JSON_ARRAY);
+    for (size_t i = 0; all && i < lrk_json_size(v); i++) all = lrk_json_is(lrk_json_at(v, i), type);
+    return all || lrk_json_is(v, type) || lrk_json_is(v, LRK_JSON_NULL);
+}
+
 static lrk_status check_keys(const lrk_json *root, const char *where, lrk_err *err)
 {
     for (void *i = lrk_json_begin(root); i; i = lrk_json_next(root, i)) {
@@ -96,6 +106,10 @@ static lrk_status check_keys(const lrk_json *root, const char *where, lrk_err *e
             LRK_REQUIRE(err, keys[k].rule != NEUTRAL || neutral(v), LRK_ESUPPORT,
                         "%s: %s: not supported%s", where, key,
                         lrk_json_is(v, LRK_JSON_BOOL) ? " (expected false)" : "");
+            LRK_REQUIRE(err, keys[k].rule != NAMES || one_or_list(v, LRK_JSON_STRING), LRK_EINPUT,
+                        "%s: %s: expected a text or a list of texts", where, key);
+            LRK_REQUIRE(err, keys[k].rule != LAYERS || one_or_list(v, LRK_JSON_INTEGER), LRK_EINPUT,
+                        "%s: %s: expected a number of a layer or a list of them", where, key);
         }
         lrk_nearest near = {.word = key};
         for (size_t k = 0; !known && k < sizeof keys / sizeof keys[0]; k++)

@@ -339,6 +339,11 @@ for i, (path, v, says) in enumerate(
         ("rank_pattern", {"q_proj": -1}, "rank_pattern: 'q_"),
         ("rank_pattern", {"(a|b": 4}, "rank_pattern: pattern .*\\(a"),
         ("alpha_pattern", {"q_proj": 0}, "alpha_pattern: 'q_proj'"),
+        ("exclude_modules", 7, "exclude_modules: expected a text or a list of texts"),
+        ("exclude_modules", ["q_proj", 7], "exclude_modules: expected a text or a list of texts"),
+        ("layers_pattern", {}, "layers_pattern: expected a text or a list of texts"),
+        ("layers_to_transform", "0", "layers_to_transform: expected a number of a layer or a list of them"),
+        ("layers_to_transform", [0, 1.5], "layers_to_transform: expected a number of a layer or a list of them"),
         ("lora_rank", 4, "lora_rank: unknown key"),
         ("lora_alhpa", 4, "lora_alhpa: unknown key, did you mean lora_alpha"),
     )
