@@ -14,6 +14,18 @@ expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda gpu_memory_limit=0.0001
 grep -q "layers computed again, their results put aside" out || fail "the limit changes nothing: $(cat out)"
 expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda gradient_checkpointing=layer --json
 grep -q '"host": 0' out || fail "results are put aside that need not be: $(cat out)"
+# auto keeps as much as fits: with the bytes that a policy takes, that one, and with one less the next
+words=("everything kept" "norms and SwiGLU computed again" "layers computed again" "layers computed again, their results put aside")
+policies=(none mlp layer)
+for i in 0 1 2; do
+    expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda gradient_checkpointing=${policies[i]} --json
+    total=$(sed -n 's/.*"total": \([0-9]*\).*/\1/p' out)
+    for less in 0 1; do
+        limit=$(printf '0.%09d5' $((total - less)))
+        expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda gpu_memory_limit=$limit
+        grep -qx "memory of the GPU, ${words[i + less]}" out || fail "${policies[i]}, $limit GB: $(cat out)"
+    done
+done
 expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda --json
 grep -q '"device": "CUDA"' out || fail "no device: $(cat out)"
 grep -qE '"copied": [1-9][0-9]+' out || fail "no weights on the GPU: $(cat out)"
