@@ -5,6 +5,8 @@
 
 /* sqrt(20 * 56) roundings: about 20 products of up to 56 terms stand between a gradient and the loss */
 #define GRADIENT_FLOOR 2e-6
+/* of weights after ten steps, and of norms at them */
+#define MOST_WEIGHTS 2e-3
 
 const lrk_limit lrk_limit_logits = {2e-4, "max_abs_logits", 0x1p-22};
 const lrk_limit lrk_limit_hidden = {2e-4, NULL, 0.0};
@@ -39,7 +41,7 @@ lrk_limit lrk_limit_train_loss(const lrk_report *r, const lrk_json *step)
 lrk_limit lrk_limit_train_norm(const lrk_report *r)
 {
     const lrk_limit l = lrk_limit_norm(r);
-    return (lrk_limit){l.most, l.recorded, fmax(l.floor, number(r->f32_error, "final_max_abs"))};
+    return (lrk_limit){MOST_WEIGHTS, l.recorded, fmax(l.floor, number(r->f32_error, "final_max_abs"))};
 }
 
 /* Adam divides a gradient by its own size: one that is the share s of the largest moves by 1 / s times the largest's
@@ -52,5 +54,5 @@ lrk_limit lrk_limit_final(const lrk_report *r, const lrk_json *expected, const l
     for (size_t i = 0; i < trained->n; i++)
         n += (double)(lrk_count(&trained->module[i].a) + lrk_count(&trained->module[i].b));
     for (size_t i = 0; i < trained->n_whole; i++) n += (double)lrk_count(&trained->whole[i].weight);
-    return (lrk_limit){2e-3, "final_max_abs", rates * n * number(r->f32_error, "max_rel_grad")};
+    return (lrk_limit){MOST_WEIGHTS, "final_max_abs", rates * n * number(r->f32_error, "max_rel_grad")};
 }

@@ -22,8 +22,8 @@
  *   flat   wide, with few rows (LoRA again), and bound by reading B: whole strips of plain f32 B are
  *          read where they lie, in blocks of few long rows, each strip asked for one ahead.
  *
- * Each C[i,j] is the sum over blocks in order of k, and within a block over k in order, one
- * multiply-add each, those of the second pair behind the others: no cut of rows and columns into
+ * Each C[i,j] is the sum over blocks in order of k, of a block that is not full over pieces, and within those over k in
+ * order, one multiply-add each, those of the second pair behind the others: no cut of rows and columns into
  * tasks changes a bit, so tasks may be cut to suit the number of threads.
  */
 #ifndef LRK_KERNELS_GEMM_IMPL_H

@@ -291,6 +291,29 @@ static columns columns_of(const job *p, size_t j, size_t n, size_t k0, const wor
     return b;
 }
 
+/* A tile of C whose sum is shorter than a block is made in pieces of PIECE, added up one after the other: an error grows
+ * with the root of what is summed in one go. Each piece but the first reads C and writes it once more, which would be felt
+ * in deep products; they have their blocks. */
+enum { PIECE = 32 };
+
+static size_t piece(const lrk_gemm_isa *isa, size_t depth) { return depth * isa->together < isa->kc ? PIECE : depth; }
+
+static void tile(const lrk_gemm_isa *isa, size_t k, const float *a, size_t rows, const float *b, size_t b_stride,
+                 size_t cols, float *c, size_t stride, float alpha, bool add)
+{
+    for (size_t at = 0, n = piece(isa, k); at < k; at += n)
+        isa->tile(lrk_min(n, k - at), a + at * rows, rows, b + at * b_stride, b_stride, cols, c, stride, alpha, add || at);
+}
+
+/* The same where A lies in its rows. */
+static void tile_direct(const lrk_gemm_isa *isa, size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
+                        size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add)
+{
+    for (size_t at = 0, n = piece(isa, k); at < k; at += n)
+        isa->tile_direct(lrk_min(n, k - at), a + at, a_stride, rows, b + at * b_stride, b_stride, cols, c, stride, alpha,
+                         add || at);
+}
+
 /* Packed rows of A times those columns. */
 static void rows_times(const job *p, const float *a, size_t rows, const columns *b, target t)
 {
@@ -301,10 +324,10 @@ static void rows_times(const job *p, const float *a, size_t rows, const columns 
         for (size_t y = 0; y < inner; y += along ? nr : mr) {
             const size_t r = along ? x : y, c = along ? y : x, n = lrk_min(b->n - c, nr);
             const bool lies = c < b->whole;
-            p->isa->tile(b->depth, a + r * b->depth, lrk_min(rows - r, mr),
-                         lies ? lrk_operand_at(&p->right, b->k0, b->j + c) : b->panel + (c - b->whole) * b->depth,
-                         lies ? p->right.stride : lrk_gemm_padded(p->isa, n), n, t.c + r * t.stride + c, t.stride,
-                         t.alpha, b->k0 || t.add);
+            tile(p->isa, b->depth, a + r * b->depth, lrk_min(rows - r, mr),
+                 lies ? lrk_operand_at(&p->right, b->k0, b->j + c) : b->panel + (c - b->whole) * b->depth,
+                 lies ? p->right.stride : lrk_gemm_padded(p->isa, n), n, t.c + r * t.stride + c, t.stride, t.alpha,
+                 b->k0 || t.add);
         }
     }
 }
@@ -341,11 +364,10 @@ static void strip_times(const job *p, const float *a, size_t i, size_t rows, siz
     for (size_t j = 0; j < p->n; j += p->isa->nr) {
         const size_t n = lrk_min(p->n - j, p->isa->nr), width = lrk_gemm_padded(p->isa, n);
         if (p->direct)
-            p->isa->tile_direct(d, lrk_operand_at(&p->left, i, k0), p->left.stride / p->isa->together,
-                                rows, b + j * d, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
+            tile_direct(p->isa, d, lrk_operand_at(&p->left, i, k0), p->left.stride / p->isa->together, rows, b + j * d,
+                        width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
         else
-            p->isa->tile(d, a, rows, b + j * d, width, n, t.c + j, t.stride, t.alpha,
-                         k0 || t.add);
+            tile(p->isa, d, a, rows, b + j * d, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
     }
 }
 
