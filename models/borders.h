@@ -5,8 +5,8 @@
  *   [ A   ]   them. Of several that read one input, and are one op, the W lie one below the other, and so do the A
  *             below the last; the B are blocks on the diagonal of the border.
  *
- * Beside a matrix of another type A stays in the vectors of the model (models/places.h), and so does B, but where several
- * are one op: then the B are the blocks of a matrix of their own. For the model's own files.
+ * Beside a matrix of another type A and B stay in the vectors of the model (models/places.h), but for the B of several
+ * that are one op, which are the blocks of a matrix of their own. For the model's own files.
  */
 #ifndef LRK_MODELS_BORDERS_H
 #define LRK_MODELS_BORDERS_H

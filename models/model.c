@@ -107,7 +107,7 @@ static lrk_status projection(const lrk_builder *b, size_t layer, int which, lrk_
     return LRK_OK;
 }
 
-/* Places for adapters beside weights, where it is worth while. */
+/* Places for adapters in the borders of weights, where the model is one of those (models/borders.h). */
 static lrk_status borders(const lrk_builder *b, lrk_layer *layer, lrk_err *err)
 {
     const lrk_lora_options *lora = b->options->lora;

@@ -109,12 +109,19 @@ static bool drops(const lrk_call *c)
     return c->in[LRK_LINEAR_A] && attr->dropout > 0.0;
 }
 
+static int last_weight(const lrk_call *c)
+{
+    int last = 0;
+    while (last + 1 < LRK_LINEAR_WEIGHTS && c->in[lrk_linear_w(last + 1)]) last++;
+    return last;
+}
+
 /* What A adds to dX rides on the products dY W (gemm.h): on the CPU, which adds it before it stores, each adapter's
  * part on that of its weight; on a GPU, where it is a product of its own, all of it on the last. False: none. */
 static bool rides(const lrk_call *c, int i, const lrk_tensor *ds, lrk_tensor *part, lrk_tensor *a)
 {
     const lrk_tensor *all = c->in[LRK_LINEAR_A];
-    const bool last = i + 1 == LRK_LINEAR_WEIGHTS || !c->in[lrk_linear_w(i + 1)];
+    const bool last = i == last_weight(c);
     const bool own = c->device == LRK_CPU && stacked(c);
     if (!all || drops(c) || !(own ? c->in[lrk_linear_b(i)] != NULL : last)) return false;
     *part = own ? own_columns(c, ds, i) : *ds;
@@ -150,11 +157,11 @@ static bool beside(const lrk_tensor *a, const lrk_tensor *b)
 
 size_t lrk_linear_border(const lrk_call *c)
 {
-    const lrk_tensor *x = c->in[LRK_LINEAR_X], *a = c->in[LRK_LINEAR_A];
+    const lrk_tensor *a = c->in[LRK_LINEAR_A], *w = c->in[lrk_linear_w(last_weight(c))];
+    const lrk_dtype type = c->in[LRK_LINEAR_X]->dtype;
     if (c->device == LRK_CPU || !a || drops(c)) return 0;
-    return lrk_row_bytes(x->dtype, lrk_rows(a)) % 16 == 0 && lrk_row_bytes(x->dtype, lrk_rows(c->in[LRK_LINEAR_W])) % 16 == 0
-               ? lrk_rows(a)
-               : 0;
+    const bool chunks = lrk_row_bytes(type, lrk_rows(a)) % 16 == 0 && lrk_row_bytes(type, lrk_rows(w)) % 16 == 0;
+    return chunks ? lrk_rows(a) : 0;
 }
 
 /* One behind the last weight that is one product with weight `first`; y: the results, or their gradients. */
@@ -390,10 +397,8 @@ static void backward_weight(const lrk_call *c, const lrk_linear_steps *steps, in
 /* ds: in the border of dy, or in the scratch memory. */
 static lrk_tensor place_ds(const lrk_call *c, char **scratch)
 {
-    int last = 0;
     lrk_tensor ds = lrk_like(c->saved[LRK_LINEAR_S]);
-    while (last + 1 < LRK_LINEAR_WEIGHTS && c->in[lrk_linear_w(last + 1)]) last++;
-    const lrk_tensor *dy = c->dout[LRK_LINEAR_Y + last];
+    const lrk_tensor *dy = c->dout[LRK_LINEAR_Y + last_weight(c)];
     if (c->border < lrk_cols(&ds) || drops(c)) {
         ds.data = carve(scratch, lrk_bytes(&ds));
         return ds;

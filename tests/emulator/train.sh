@@ -37,6 +37,21 @@ paste <(losses cpu | head -4) <(losses gpu16) |
     awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 0.02 * $1) exit 1 }' ||
     fail "losses in bf16 differ from the CPU's: $(paste <(losses cpu | head -4) <(losses gpu16))"
 
+# adapters in the borders of weights: always one product, in another order of threads too, and after a fault; never one
+expect_exit 0 "$LORIKEET" convert --model "$model" --out bf16 --dtype bf16
+bordered=(recipe.yaml base_model=bf16 lora_r=8 lora_dropout=0 compute_dtype=bf16
+          max_steps=8 save_steps=3 device=cuda)
+LRK_GPU_CACHE=0 expect_exit 0 "$LORIKEET" train "${bordered[@]}" output_dir=one
+LRK_GPU_CACHE=0 LRK_EMULATOR_ORDER=reverse expect_exit 0 "$LORIKEET" train "${bordered[@]}" output_dir=one_again
+cmp one/$adapter one_again/$adapter || fail "other bytes the second time, with borders"
+LRK_GPU_CACHE=0 LRK_EMULATOR_FAIL=launch:1500 expect_error 6 "GPU:" "$LORIKEET" train "${bordered[@]}" output_dir=one_failed
+LRK_GPU_CACHE=0 expect_exit 0 "$LORIKEET" train "${bordered[@]}" output_dir=one_failed --resume
+cmp one/$adapter one_failed/$adapter || fail "other bytes after the device failed, with borders"
+LRK_GPU_CACHE=1000000000000 expect_exit 0 "$LORIKEET" train "${bordered[@]}" output_dir=two
+! cmp -s one/$adapter two/$adapter || fail "one product or two: the same bytes"
+paste <(losses one | head -4) <(losses two | head -4) | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 0.02 * $1) exit 1 }' ||
+    fail "losses differ between one product and two: $(paste <(losses one) <(losses two))"
+
 # a checkpoint of the GPU is not one of the CPU
 expect_error 2 "another device" "$LORIKEET" train recipe.yaml output_dir=cpu device=cuda --resume
 
