@@ -12,7 +12,7 @@
 
 #define LRK_ADAPTER_ROWS ".token_adapter.trainable_tokens_delta"
 
-/* The same for PEFT's choice by a name: the module whose path ends in it. */
+/* As lrk_adapter_role, of the module that PEFT finds by this name: its path ends in it. */
 int lrk_adapter_role_named(const char *name);
 
 /* A path of a file as lrk_adapter_whole has it. */

@@ -54,18 +54,21 @@ static lrk_status load(combine_command *c, const char *text, lrk_err *err)
     return lrk_manifest_load(&c->manifest[c->n - 1], path, err);
 }
 
-/* Tokens are the same, where adapters have their own. */
+/* Tokens must be the same where rows of them are summed; elsewhere different tokenizers stay behind. */
 static lrk_status choose_text(combine_command *c, lrk_err *err)
 {
     enum { MAX_TOKENIZER = 128 << 20 };
     char *first = NULL, *other;
     size_t n = 0, m = 0;
+    bool rows = false, same = true;
+    for (size_t i = 0; i < c->n; i++) rows = rows || c->adapter[i].n_whole || c->adapter[i].resized[0].rank;
     for (size_t i = 0; i < c->n; i++) {
         const char *path = lrk_path_join(&c->arena, c->path[i], "tokenizer.json");
         LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
         if (!c->adapter[i].has_tokenizer) continue;
         LRK_TRY(lrk_file_read(&c->arena, path, MAX_TOKENIZER, &other, &m, err));
-        LRK_REQUIRE(err, !c->text || (m == n && memcmp(first, other, n) == 0), LRK_EINPUT,
+        same = same && (!c->text || (m == n && memcmp(first, other, n) == 0));
+        LRK_REQUIRE(err, same || !rows, LRK_EINPUT,
                     "%s and %s have different tokenizers beside them: rows of one would be other tokens' in the other; train "
                     "them with the same new tokens, in the same order",
                     c->text, c->path[i]);
@@ -74,6 +77,9 @@ static lrk_status choose_text(combine_command *c, lrk_err *err)
         first = other;
         n = m;
     }
+    if (same) return LRK_OK;
+    c->text = NULL;
+    lrk_warn("no tokenizer goes with it, for the adapters have different ones");
     return LRK_OK;
 }
 
@@ -267,7 +273,7 @@ const lrk_command lrk_command_combine = {
     .help = "usage: lorikeet combine ADAPTER[=WEIGHT] ... --out DIR [options]\n"
             "\n"
             "Adapters of one base, each with its weight (1), become one PEFT adapter. A chat template\n"
-            "that all of them have goes along, and so does their tokenizer. DoRA and stacks of experts\n"
+            "that all of them have goes along, and so does a tokenizer that is the same. DoRA and stacks of experts\n"
             "are refused: merge those.\n"
             "\n"
             "  --out DIR      empty or new\n"

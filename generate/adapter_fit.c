@@ -1,8 +1,8 @@
 /* generate/adapter_fit.c -- an adapter that began as a part of its base becomes one for the whole of it. */
 #include "base/dtype.h"
+#include "base/quant.h"
 #include "base/size.h"
 #include "generate/adapter_io.h"
-#include "base/quant.h"
 #include "models/modules.h"
 #include "models/principal.h"
 

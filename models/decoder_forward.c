@@ -304,7 +304,7 @@ static lrk_var *feed_forward(const lrk_pass *p, size_t i, lrk_var *x)
     return project(p, &w[LRK_DOWN], g);
 }
 
-/* The border of what the first of these reads that has an adapter. */
+/* These read one input, or one that is fused does: what makes it leaves the border of the first with an adapter. */
 static size_t border(const lrk_projection *w, int first, int last, int fused)
 {
     if (w[fused].border) return w[fused].border;

@@ -77,4 +77,4 @@ static inline bool lrk_is_set(const lrk_json *v)
 /* Sets d->rotary, d->rope, d->local_rope; d has its sizes already. */
 lrk_status lrk_family_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err);
 
-#endif
+#endif /* LRK_MODELS_FAMILY_H */

@@ -120,4 +120,15 @@ expect_exit 0 "$LORIKEET" generate --model grown.gguf --prompt 'a<|query|>' --ma
 mv out want
 expect_exit 0 "$LORIKEET" generate --model llama --adapter grown --prompt 'a<|query|>' --max-tokens 4
 cmp out want || fail "merged, it answers otherwise"
+# Without such rows a tokenizer beside an adapter changes nothing: one that all share goes along, different ones stay behind.
+for name in plain alike-text other-text; do
+    cp -r on-llama/adapter $name
+    cat llama/tokenizer.json >$name/tokenizer.json
+done
+echo >>other-text/tokenizer.json
+expect_exit 0 "$LORIKEET" combine plain alike-text --out with-text
+cmp plain/tokenizer.json with-text/tokenizer.json || fail "the tokenizer is gone"
+expect_exit 0 "$LORIKEET" combine plain other-text --out without-text
+grep -q 'no tokenizer goes with it, for the adapters have different ones' err || fail "no warning: $(cat err)"
+[ ! -e without-text/tokenizer.json ] || fail "one of several tokenizers"
 [ ! -e x ] || fail "a refused command left something"
