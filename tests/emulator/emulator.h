@@ -55,8 +55,9 @@ void lrk_emulator_order(const char *order);
 
 void lrk_emulator_count_from_here(void); /* LRK_EMULATOR_FAIL */
 
-/* Kernels, library calls and fills that were asked for so far outside of a graph; allocations, of pinned memory too. */
-extern "C" uint64_t lrk_emulator_launched(void), lrk_emulator_allocations(void);
+/* Kernels, library calls and fills that were asked for so far outside of a graph; allocations, of pinned memory too;
+ * how often the host waited for all of a stream. */
+extern "C" uint64_t lrk_emulator_launched(void), lrk_emulator_allocations(void), lrk_emulator_waits(void);
 
 /* ---- between the parts ----------------------------------------------------------------------- */
 

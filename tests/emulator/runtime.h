@@ -27,7 +27,7 @@ struct chip_state {
     cudaError_t last, sticky;
     unsigned captures;
     uint64_t launches, mallocs;
-    uint64_t asked, allocations; /* lrk_emulator_launched */
+    uint64_t asked, allocations, waits; /* lrk_emulator_launched */
     double slow_ms; /* what slow algorithms would have taken; events count it */
 };
 extern chip_state &chip;

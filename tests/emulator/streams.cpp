@@ -136,6 +136,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     const cudaError_t e = emulator_outside_capture();
     if (e != cudaSuccess) return emulator_result(e);
     if (!stream || !known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
+    chip.waits++;
     emulator_drain(stream);
     return emulator_result(cudaSuccess);
 }
@@ -144,6 +145,7 @@ cudaError_t cudaDeviceSynchronize(void)
 {
     const cudaError_t e = emulator_outside_capture();
     if (e != cudaSuccess) return emulator_result(e);
+    chip.waits++;
     emulator_drain(nullptr);
     return emulator_result(cudaSuccess);
 }

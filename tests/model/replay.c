@@ -1,7 +1,7 @@
 /* tests/model/replay.c -- steps on a GPU: from the second one on all of it is replayed, the passes of each micro-batch
- * and the optimizer's work, the zeros that gradients begin with too, nothing is allocated, and the bits are those of
- * kernels that were asked for one by one. With the argument CUDA on a GPU or the emulator, which counts; on the CPU
- * there is nothing to see. */
+ * and the optimizer's work, the zeros that gradients begin with too, nothing is allocated, the host waits for nothing but
+ * its results, and the bits are those of kernels that were asked for one by one. With the argument CUDA on a GPU or the
+ * emulator, which counts; on the CPU there is nothing to see. */
 #include "model/toy.h"
 
 #include <setjmp.h>
@@ -16,9 +16,11 @@
 #ifdef LRK_EMULATOR
 uint64_t lrk_emulator_launched(void);
 uint64_t lrk_emulator_allocations(void);
+uint64_t lrk_emulator_waits(void);
 #else
 static uint64_t lrk_emulator_launched(void) { return 0; }
 static uint64_t lrk_emulator_allocations(void) { return 0; }
+static uint64_t lrk_emulator_waits(void) { return 0; }
 #endif
 
 enum { STEPS = 3, MICRO = 2 };
@@ -58,7 +60,7 @@ static void take_steps(fixture *f, lrk_optimizer *o, bool counted, lrk_step_resu
 {
     lrk_err err = {0};
     lrk_toy_batch t;
-    uint64_t launched = 0, allocated = 0;
+    uint64_t launched = 0, allocated = 0, waits = 0;
     for (int s = 0; s < STEPS; s++) {
         lrk_engine_begin(&f->e);
         for (size_t i = 0; i < MICRO; i++) {
@@ -70,9 +72,11 @@ static void take_steps(fixture *f, lrk_optimizer *o, bool counted, lrk_step_resu
         if (s && counted) {
             assert_int_equal(lrk_emulator_launched(), launched);
             assert_int_equal(lrk_emulator_allocations(), allocated);
+            assert_int_equal(lrk_emulator_waits(), waits);
         }
         launched = lrk_emulator_launched();
         allocated = lrk_emulator_allocations();
+        waits = lrk_emulator_waits();
     }
 }
 
