@@ -291,9 +291,9 @@ static columns columns_of(const job *p, size_t j, size_t n, size_t k0, const wor
     return b;
 }
 
-/* A tile of C whose sum is shorter than a block is made in pieces of PIECE, added up one after the other: an error grows
- * with the root of what is summed in one go. Each piece but the first reads C and writes it once more, which would be felt
- * in deep products; they have their blocks. */
+/* A tile of C whose sum is shorter than a block is made in pieces of PIECE elements of panels, added up one after the
+ * other: an error grows with the root of what is summed in one go. Each piece but the first reads C and writes it once
+ * more, which would be felt in deep products; they have their blocks. */
 enum { PIECE = 32 };
 
 static size_t piece(const lrk_gemm_isa *isa, size_t depth) { return depth * isa->together < isa->kc ? PIECE : depth; }

@@ -203,7 +203,7 @@ static bool sides(const lrk_call *c, int first, int end, const lrk_tensor *s, lr
     }
     const bool diagonal = stacked(c);
     const char *base = NULL;
-    size_t row = 0;
+    size_t row = 0, blocks = 0; /* one alone may lie anywhere */
     for (int i = first; i < end; row += lrk_rows(c->in[lrk_linear_w(i++)])) {
         const lrk_tensor *mine = c->in[lrk_linear_b(i)];
         if (!mine && !diagonal) return false;
@@ -211,6 +211,7 @@ static bool sides(const lrk_call *c, int first, int end, const lrk_tensor *s, lr
         const char *at = (const char *)mine->data - row * lrk_row_bytes(mine->dtype, mine->stride) -
                          lrk_row_bytes(mine->dtype, first_of(c, i));
         if (mine->stride < lrk_rows(c->in[LRK_LINEAR_A]) || (base && at != base)) return false;
+        blocks++;
         base = at;
         *b = *mine;
     }
@@ -218,7 +219,7 @@ static bool sides(const lrk_call *c, int first, int end, const lrk_tensor *s, lr
     b->dim[0] = row;
     b->dim[1] = lrk_rows(c->in[LRK_LINEAR_A]);
     *own = *s;
-    return base != NULL;
+    return blocks > 1;
 }
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
