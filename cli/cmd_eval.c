@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/eval_report.h"
 #include "cli/exam_args.h"
+#include "generate/text_files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,7 @@ typedef struct lrk_eval_command {
 
     lrk_responder responder[2]; /* base, tuned */
     lrk_score score[2];
-    lrk_exam exam;
+    lrk_exam exam[2]; /* the rows for responder[0], and for responder[1] where its tokenizer is another one */
     lrk_validator *judge;
     lrk_writer *report_file, *failure_file;
     lrk_journal *journal;
@@ -65,8 +66,29 @@ static lrk_status open_all(lrk_eval_command *c, lrk_err *err)
     const size_t positions = c->responder[0].base.decoder.max_positions;
     if (!c->args.run || c->args.recipe.sequence_len > positions) c->args.recipe.sequence_len = positions;
     const lrk_exam_options e = {.recipe = &c->args.recipe, .group_by = c->group_by, .rows = c->rows};
-    LRK_TRY(lrk_exam_open(&c->exam, &e, &c->responder[0].text, err));
+    LRK_TRY(lrk_exam_open(&c->exam[0], &e, &c->responder[0].text, err));
+    if (o.adapter && lrk_text_path(o.model, o.adapter) == o.adapter) {
+        LRK_TRY(lrk_exam_open(&c->exam[1], &e, &c->responder[1].text, err));
+        LRK_REQUIRE(err, c->exam[0].n == c->exam[1].n, LRK_EINTERNAL, "%s: %zu rows for the base, %zu for the adapter",
+                    c->args.data ? c->args.data : c->args.run, c->exam[0].n, c->exam[1].n);
+    }
     return c->validator ? lrk_validator_open(&c->judge, c->validator, err) : LRK_OK;
+}
+
+/* What responder i is asked. */
+static const lrk_exam *exam_of(const lrk_eval_command *c, int i)
+{
+    return i && c->exam[1].n ? &c->exam[1] : &c->exam[0];
+}
+
+static void add_rows(lrk_sha256 *hash, const lrk_exam *x)
+{
+    for (size_t i = 0; i < x->n; i++) {
+        const lrk_exam_row *r = &x->row[i];
+        lrk_sha256_add(hash, &r->n, sizeof r->n);
+        lrk_sha256_add(hash, r->ids, r->n * sizeof *r->ids);
+        lrk_sha256_add(hash, r->mask, r->n);
+    }
 }
 
 static lrk_status put_key(lrk_json *key, const char *name, const lrk_responder *r, lrk_err *err)
@@ -97,12 +119,7 @@ static lrk_status open_journal(lrk_eval_command *c, lrk_err *err)
         return s;
     }
     lrk_sha256_begin(&hash);
-    for (size_t i = 0; i < c->exam.n; i++) {
-        const lrk_exam_row *r = &c->exam.row[i];
-        lrk_sha256_add(&hash, &r->n, sizeof r->n);
-        lrk_sha256_add(&hash, r->ids, r->n * sizeof *r->ids);
-        lrk_sha256_add(&hash, r->mask, r->n);
-    }
+    for (int i = 0; i < 2; i++) add_rows(&hash, &c->exam[i]);
     lrk_sha256_end_hex(&hash, hex);
     lrk_json_set_text(key, "rows", hex);
     lrk_json_set_count(key, "base_rows", c->base_rows);
@@ -117,12 +134,12 @@ static lrk_status make_scores(lrk_eval_command *c, size_t *n, lrk_err *err)
                            .rows = c->args.adapter ? c->base_rows : 0, .slots = c->batch,
                            .stop = lrk_stop_requested, .journal = c->journal};
     *n = 0;
-    if (!c->no_base) LRK_TRY(lrk_score_make(&c->score[(*n)++], &c->responder[0], &c->exam, &o, err));
+    if (!c->no_base) LRK_TRY(lrk_score_make(&c->score[(*n)++], &c->responder[0], exam_of(c, 0), &o, err));
     lrk_responder_close(&c->responder[0]);
     if (!c->args.adapter) return LRK_OK;
     o.name = "tuned";
     o.rows = 0;
-    return lrk_score_make(&c->score[(*n)++], &c->responder[1], &c->exam, &o, err);
+    return lrk_score_make(&c->score[(*n)++], &c->responder[1], exam_of(c, 1), &o, err);
 }
 
 static lrk_status write_report(lrk_eval_command *c, const lrk_eval_report *r, lrk_err *err)
@@ -151,7 +168,7 @@ static lrk_status evaluate(lrk_eval_command *c, lrk_err *err)
         lrk_note("nothing is kept: losses and answers are with --out, --failures or a run directory");
     LRK_TRY(made);
     const lrk_eval_report r = {.model = c->args.model, .adapter = c->args.adapter, .data = c->args.data,
-                               .validator = c->validator, .exam = &c->exam, .score = c->score,
+                               .validator = c->validator, .exam = exam_of(c, c->args.adapter != NULL), .score = c->score,
                                .n_scores = n};
     if (c->failure_file) {
         LRK_TRY(lrk_eval_failures(&r, c->failure_file, &failures, err));
@@ -176,8 +193,8 @@ static void close_all(lrk_eval_command *c)
     for (int i = 0; i < 2; i++) {
         lrk_score_free(&c->score[i]);
         lrk_responder_close(&c->responder[i]);
+        lrk_exam_close(&c->exam[i]);
     }
-    lrk_exam_close(&c->exam);
     lrk_arena_free(&c->args.arena);
 }
 
@@ -252,6 +269,9 @@ const lrk_command lrk_command_eval = {
             "  --dtype D          auto, f32 or bf16\n"
             "  --threads K        threads (0: one for each processor)\n"
             "  --batch N          answers under way at a time (16)\n"
+            "\n"
+            "Each model reads the rows through its own tokenizer: beside an adapter that trains new\n"
+            "tokens, base and tuned have other tokens, and losses that compare less well.\n"
             "\n"
             "An answer ends at an end token, and at a newline where no right answer has one. Losses and\n"
             "answers are kept as they are finished, in FILE.partial-* beside --out or --failures or in\n"

@@ -37,6 +37,14 @@ done
 expect_exit 0 "$LORIKEET" convert --model directory/merged-f32.gguf --out back # where it is not special either: shown
 tr -d ' \n' <back/tokenizer.json | grep -q '"content":"<|query|>"[^}]*"special":false' || fail "special in GGUF"
 expect_exit 0 "$LORIKEET" certify --model "$G/llama" --adapter directory/adapter --data rows.jsonl directory/merged
+
+# eval asks the adapter in its own tokens: as many are trained as in the merged model, and the loss is its
+scored() { # NAME, then of eval: trained tokens and loss
+    expect_exit 0 "$LORIKEET" eval "${@:2}" --data rows.jsonl --max-tokens 4 --dtype f32 --json
+    sed -n "/\"name\": \"$1\"/,/\"value\"/p" out | sed -nE 's/.*"(trained_tokens|value)": ([0-9]+(\.[0-9]{5})?).*/\2/p' | tr '\n' ' '
+}
+[ "$(scored tuned --model "$G/llama" --adapter directory/adapter)" = "$(scored base --model directory/merged)" ] ||
+    fail "eval: $(scored tuned --model "$G/llama" --adapter directory/adapter), merged $(scored base --model directory/merged)"
 expect_exit 0 "$LORIKEET" export --adapter directory/adapter --base "$G/llama" --peft again
 cmp directory/adapter/tokenizer.json again/tokenizer.json || fail "export: another tokenizer"
 case $(indices again) in *'"lm_head":[384,385]'*) ;; *) fail "export: $(indices again)" ;; esac
