@@ -53,7 +53,7 @@ lrk_status lrk_arena_fixed(lrk_arena *a, const char *name, size_t bytes, lrk_err
                   ? MAP_FAILED
                   : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     LRK_REQUIRE(err, p != MAP_FAILED, LRK_ENOMEM,
-                "memory: no %.1f MB for '%s'; use a smaller micro_batch or sequence_len",
+                "memory: no %.1f MB for '%s'; use a smaller micro_batch_size or sequence_len",
                 (double)bytes / 1e6, name);
     /* fewer TLB misses while panels are packed; failure only costs speed */
     (void)madvise(p, bytes, MADV_HUGEPAGE);

@@ -1,10 +1,12 @@
 /* cli/cmd_plan.c -- `lorikeet plan`: what a run will need. */
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "cli/plan_table.h"
 #include "train/progress.h"
+#include "train/recompute.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +54,12 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
     row("kernel workspace", e->scratch);
     if (s->device == LRK_CPU) row("program and data", p->bytes.process);
     row("peak", p->bytes.total);
+    const size_t most = lrk_session_budget(s), needed = lrk_engine_total(e);
+    if (needed > most)
+        lrk_warn("it does not fit: %.1f MB are needed, %.1f MB may be used (%s); use a smaller micro_batch_size or "
+                 "sequence_len, or fewer bits",
+                 (double)needed / 1e6, (double)most / 1e6,
+                 s->device == LRK_CPU ? "nine tenths of what is free" : "gpu_memory_limit, or nine tenths of what is free");
     if (s->device != LRK_CPU) {
         printf("memory of this process\n  %-26s %10.1f MB, and the weights while they are copied\n",
                "program and data", (double)p->bytes.process / 1e6);
@@ -89,6 +97,7 @@ static lrk_status print_json(const lrk_plan *p, const lrk_session *s, lrk_err *e
     lrk_json_set_count(bytes, "host", e->host);
     lrk_json_set_count(bytes, "process", p->bytes.process);
     lrk_json_set_count(bytes, "total", p->bytes.total);
+    lrk_json_set(o, "fits", lrk_json_new_bool(lrk_engine_total(e) <= lrk_session_budget(s)));
     lrk_json_set(o, "bytes", bytes);
     lrk_json_set_count(disk, "checkpoints", p->disk.checkpoints);
     lrk_json_set_count(disk, "adapter", p->disk.adapter);

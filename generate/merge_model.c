@@ -164,7 +164,8 @@ static lrk_status merge_to_gguf(const lrk_weights *base, const lrk_adapter *adap
 
 /* ---- to a directory ---- */
 
-static lrk_status add_generation(lrk_text_files *f, const lrk_tokenizer *t, lrk_err *err)
+/* generation_config.json of a GGUF file, which has none: where texts begin and end. */
+static lrk_json *generation_of(const lrk_tokenizer *t)
 {
     static const struct {
         lrk_special special;
@@ -182,7 +183,7 @@ static lrk_status add_generation(lrk_text_files *f, const lrk_tokenizer *t, lrk_
         lrk_json_set(v, "eos_token_id", list);
     else
         lrk_json_free(list);
-    return lrk_text_files_add(f, "generation_config.json", v, err);
+    return v;
 }
 
 static lrk_status merge_to_directory(const lrk_weights *base, const lrk_adapter *adapter,
@@ -194,7 +195,7 @@ static lrk_status merge_to_directory(const lrk_weights *base, const lrk_adapter 
     lrk_status s = lrk_text_from_gguf(&text, lrk_weights_gguf(base), &why);
     if (o.chat_template) text.chat_template = NULL; /* among the extra files */
     if (s == LRK_OK) s = lrk_text_files_make(&f, &text, &why);
-    if (s == LRK_OK) s = add_generation(&f, text.tokenizer, &why);
+    if (s == LRK_OK) s = lrk_text_files_add(&f, "generation_config.json", generation_of(text.tokenizer), &why);
     const lrk_merge_text out = {.file = f.file, .n_files = f.n};
     if (s == LRK_OK)
         o.text = &out;
@@ -221,16 +222,17 @@ static bool add_end(lrk_json *list, int64_t id)
 }
 
 /* generation_config.json with another eos, if there is one, and with the tokens that end a turn of this template, if it
- * is another one, where the base does not end on them; out stays empty where it does. */
+ * is another one, where the base does not end on them; out stays empty where it does, but for `made`, which no file has. */
 static lrk_status put_ends(const lrk_model_text *text, const lrk_merge_options *o, const lrk_json *config,
-                           lrk_json *settings, lrk_buf *out, lrk_err *err)
+                           lrk_json *settings, bool made, lrk_buf *out, lrk_err *err)
 {
     static const char key[] = "eos_token_id";
     size_t n;
     const uint32_t *ends = lrk_tokenizer_ends(text->tokenizer, &n);
     const lrk_json *old = lrk_json_get(lrk_json_get(settings, key) ? settings : config, key);
     lrk_json *list = lrk_json_array();
-    bool more = o->eos && add_end(list, *o->eos);
+    bool more = made || o->eos;
+    if (o->eos) add_end(list, *o->eos);
     if (lrk_json_is(old, LRK_JSON_INTEGER)) add_end(list, lrk_json_integer(old));
     for (size_t i = 0; lrk_json_is(old, LRK_JSON_ARRAY) && i < lrk_json_size(old); i++)
         add_end(list, lrk_json_integer(lrk_json_at(old, i)));
@@ -246,6 +248,17 @@ static lrk_status put_ends(const lrk_model_text *text, const lrk_merge_options *
     return lrk_buf_check(out, err);
 }
 
+/* What a GGUF base says of them; NULL where it is none, or has no tokenizer that is known. */
+static lrk_json *settings_of_gguf(const lrk_weights *base)
+{
+    lrk_model_text theirs = {0};
+    lrk_json *settings = NULL;
+    if (lrk_weights_source(base) == LRK_WEIGHTS_GGUF && lrk_text_from_gguf(&theirs, lrk_weights_gguf(base), NULL) == LRK_OK)
+        settings = generation_of(theirs.tokenizer);
+    lrk_text_close(&theirs);
+    return settings;
+}
+
 /* from: where text, the tokenizer, lies; the base's settings where none lie beside it. */
 static lrk_status swap_ends(const lrk_weights *base, const char *from, const lrk_model_text *text,
                             const lrk_merge_options *o, lrk_buf *out, lrk_err *err)
@@ -257,8 +270,9 @@ static lrk_status swap_ends(const lrk_weights *base, const char *from, const lrk
     lrk_status s = path && bases ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (s == LRK_OK && !lrk_is_file(path)) path = bases;
     if (s == LRK_OK && lrk_is_file(path)) s = lrk_json_load(&settings, path, MAX_SETTINGS, err);
+    const bool made = s == LRK_OK && !settings && (settings = settings_of_gguf(base)) != NULL;
     if (s == LRK_OK && !settings) settings = lrk_json_object();
-    if (s == LRK_OK) s = put_ends(text, o, lrk_weights_config(base), settings, out, err);
+    if (s == LRK_OK) s = put_ends(text, o, lrk_weights_config(base), settings, made, out, err);
     lrk_json_free(settings);
     lrk_arena_free(&a);
     return s;

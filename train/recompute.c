@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-static size_t budget(const lrk_session *s)
+size_t lrk_session_budget(const lrk_session *s)
 {
     const double limit = s->recipe->gpu_memory_limit;
     lrk_device_info info = s->gpu;
@@ -33,7 +33,7 @@ lrk_status lrk_recompute_choose(lrk_session *s, lrk_err *err)
         s->engine.recompute = policy[asked - LRK_RECOMPUTE_NONE];
         return LRK_OK;
     }
-    const size_t most = budget(s), n = s->device == LRK_CPU ? 3 : 4; /* nothing is away from the CPU */
+    const size_t most = lrk_session_budget(s), n = s->device == LRK_CPU ? 3 : 4; /* nothing is away from the CPU */
     for (size_t i = 0; i < n; i++) {
         lrk_engine_bytes bytes;
         s->engine.recompute = policy[i];

@@ -12,6 +12,9 @@
  * free, or anything where the GPU is not there and no limit is given. */
 lrk_status lrk_recompute_choose(lrk_session *s, lrk_err *err);
 
+/* Those bytes; SIZE_MAX: anything. */
+size_t lrk_session_budget(const lrk_session *s);
+
 /* What the engine of this session takes; LRK_EUSAGE where a name among the targets is no module of the model. */
 lrk_status lrk_session_bytes(const lrk_session *s, lrk_engine_bytes *bytes, lrk_err *err);
 

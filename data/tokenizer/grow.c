@@ -97,7 +97,9 @@ static lrk_status add_token(growing *g, lrk_new_token *token, lrk_err *err)
 {
     const size_t n = strlen(token->text);
     const int64_t there = lrk_token_id(g->t, token->text, n);
-    LRK_REQUIRE(err, n > 0 && n <= LRK_MAX_TOKEN_BYTES, LRK_EUSAGE, "'%.60s...': a token has 1 to %d bytes", token->text,
+    LRK_REQUIRE(err, n > 0, LRK_EUSAGE, "tokens that a recipe adds: one is empty; a token has 1 to %d bytes",
+                LRK_MAX_TOKEN_BYTES);
+    LRK_REQUIRE(err, n <= LRK_MAX_TOKEN_BYTES, LRK_EUSAGE, "'%.60s...': a token has 1 to %d bytes", token->text,
                 LRK_MAX_TOKEN_BYTES);
     if (token->id != LRK_NO_ID) {
         LRK_REQUIRE(err, there == LRK_NO_ID || there == token->id, LRK_EUSAGE,

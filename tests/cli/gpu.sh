@@ -39,3 +39,11 @@ expect_error 6 "device: cuda" "$LORIKEET" generate --model "$SOURCE/tests/golden
 expect_error 2 "expected auto, cpu or cuda" "$LORIKEET" verify "$SOURCE/tests/golden/data/llama" --device tpu
 expect_exit 0 "$LORIKEET" plan recipe.yaml device=auto
 grep -q "on the CPU" out || fail "auto plans for: $(cat out)"
+
+# more than may be used: said, and in figures
+expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda gpu_memory_limit=0.0001
+grep -q "it does not fit: .* MB are needed, 0.1 MB may be used (gpu_memory_limit" err || fail "nothing is said: $(cat err)"
+expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda gpu_memory_limit=0.0001 --json
+grep -q '"fits": false' out || fail "no figure"
+expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda gpu_memory_limit=80
+! grep -q "does not fit" err || fail "80 GB are too few: $(cat err)"

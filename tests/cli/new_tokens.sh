@@ -49,6 +49,11 @@ expect_exit 0 "$LORIKEET" export --adapter directory/adapter --base "$G/llama" -
 cmp directory/adapter/tokenizer.json again/tokenizer.json || fail "export: another tokenizer"
 case $(indices again) in *'"lm_head":[384,385]'*) ;; *) fail "export: $(indices again)" ;; esac
 
+# from a GGUF file, which has no generation_config.json: where texts end is said of what is merged all the same
+train of_gguf base_model=directory/merged-f32.gguf 'tokens=["<|more|>"]' export.merged=true
+grep -q '"eos_token_id"' of_gguf/merged/generation_config.json || fail "no ends: $(ls of_gguf/merged)"
+refused 'one is empty; a token has 1 to' 'tokens=[""]'
+
 # said of the adapter and of all that is made of it
 expect_exit 0 "$LORIKEET" convert --model back --out onward.gguf
 for form in directory/adapter again directory/merged directory/merged-f32.gguf back onward.gguf; do
@@ -121,7 +126,7 @@ for form in merged merged-q8_0.gguf; do [ "$(ids gguf/$form)" = "$(ids gguf/adap
 grep -q '"eos_token": "<|done|>"' gguf/merged/tokenizer_config.json || fail "no new end: $(cat gguf/merged/tokenizer_config.json)"
 end() { tr -d ' \n' <"$1" | grep -o '"eos_token_id":[^]a-z}]*'; } # serving programs look there, not at the tokenizer
 [ "$(end gguf/merged/config.json)" = '"eos_token_id":320,"' ] || fail "config.json: $(end gguf/merged/config.json)"
-[ "$(end gguf/merged/generation_config.json)" = '"eos_token_id":[320,316' ] || fail "ends: $(end gguf/merged/generation_config.json)"
+[ "$(end gguf/merged/generation_config.json)" = '"eos_token_id":[320,313,316,319' ] || fail "ends: $(end gguf/merged/generation_config.json)"
 
 # another text for a token that is there: the vocabulary stays as long as it is
 reserved=378
