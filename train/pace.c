@@ -87,6 +87,7 @@ static bool choose_layer(const lrk_session *s, size_t *layer)
  * all share, and `length` more of each row, of which `trained` are trained. */
 typedef struct lrk_shape_of_run {
     size_t prefix, rows, length, trained;
+    double longer; /* work of a token of the run over that of one here, where even one row is cut short */
 } lrk_shape_of_run;
 
 static size_t tokens_of(const lrk_shape_of_run *shape)
@@ -103,6 +104,13 @@ static double own_tokens(const lrk_batch_limits *l, double micro)
     return own > 1.0 ? own : 1.0;
 }
 
+/* FLOPs of a token in a layer of so many numbers: two products forward and two back, and seven of attention over half of
+ * a row. */
+static double layer_work(const lrk_decoder *d, double numbers, double row)
+{
+    return 4.0 * numbers + 7.0 * row * (double)(d->heads * d->head_size);
+}
+
 static lrk_shape_of_run mean_shape(const lrk_session *s)
 {
     const lrk_decoder *d = &s->base.decoder;
@@ -116,8 +124,12 @@ static lrk_shape_of_run mean_shape(const lrk_session *s)
     const double length = own_tokens(l, micro), prefix = (double)l->tokens / (double)l->rows - length;
     const double rows = (most - prefix) / length;
     lrk_shape_of_run shape = {.prefix = (size_t)(prefix + 0.5),
-                              .rows = rows > 1.5 ? (size_t)(rows + 0.5) : 1, .length = (size_t)(length + 0.5)};
-    if (rows < 1.0) shape.length = (size_t)lrk_max((size_t)most, 1);
+                              .rows = rows > 1.5 ? (size_t)(rows + 0.5) : 1, .length = (size_t)(length + 0.5),
+                              .longer = 1.0};
+    if (rows < 1.0) {
+        shape.length = (size_t)lrk_max((size_t)most, 1);
+        shape.longer = layer_work(d, layer, prefix + length) / layer_work(d, layer, prefix + (double)shape.length);
+    }
     shape.trained = (size_t)(share * (double)tokens_of(&shape) / (double)shape.rows + 0.5);
     shape.trained = lrk_max(lrk_min(shape.trained, shape.length), 1);
     return shape;
@@ -176,7 +188,7 @@ static double time_update(lrk_engine *e)
     return lrk_seconds() - start;
 }
 
-static lrk_status measure(lrk_engine *e, const lrk_session *s, const lrk_sample_run *r, size_t trainable,
+static lrk_status measure(lrk_engine *e, const lrk_session *s, const lrk_sample_run *r, size_t trainable, double longer,
                           double *seconds, lrk_err *err)
 {
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
@@ -192,7 +204,7 @@ static lrk_status measure(lrk_engine *e, const lrk_session *s, const lrk_sample_
     }
     const double head = whole > layer ? whole - layer : 0.0, L = (double)layers;
     const double parts = (double)trainable / (double)lrk_count(&e->model.parameters);
-    *seconds = (double)l->computed / (double)n * (L * layer + head) + (double)l->steps * parts * time_update(e);
+    *seconds = (double)l->computed / (double)n * (L * layer * longer + head) + (double)l->steps * parts * time_update(e);
     return LRK_OK;
 }
 
@@ -219,7 +231,7 @@ lrk_status lrk_pace_measure(double *seconds, const lrk_session *s, size_t traina
     lrk_engine e = {0};
     lrk_status status = make_run(&r, &shape, o.decoder.vocabulary, err);
     if (status == LRK_OK) status = lrk_engine_open(&e, &o, err);
-    if (status == LRK_OK) status = measure(&e, s, &r, trainable, seconds, err);
+    if (status == LRK_OK) status = measure(&e, s, &r, trainable, shape.longer, seconds, err);
     lrk_engine_close(&e);
     lrk_arena_free(&r.arena);
     return status;
