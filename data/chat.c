@@ -196,6 +196,7 @@ static lrk_json *base_context(const lrk_chat_options *o, lrk_json *messages, lrk
     lrk_json_set(context, "tools", tools ? tools : lrk_json_new_null());
     lrk_json_set(context, "documents", lrk_json_new_null());
     lrk_json_set(context, "add_generation_prompt", lrk_json_new_bool(o->add_generation_prompt));
+    if (o->no_thinking) lrk_json_set(context, "enable_thinking", lrk_json_new_bool(false));
     for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)
         if (specials[i].value)
             lrk_json_set(context, specials[i].name,

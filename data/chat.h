@@ -34,6 +34,7 @@ typedef struct lrk_chat_options {
     lrk_thinking thinking; /* of the turns of rows */
     bool train_on_inputs; /* everything is trained */
     bool add_generation_prompt;
+    bool no_thinking; /* enable_thinking is false; else templates have no such variable */
 } lrk_chat_options;
 
 typedef struct lrk_chat_range {

@@ -6,13 +6,21 @@
  * date is the day's own by Ollama's currentDate, as it is where the template is rendered with a clock. A
  * template that is not of this form is refused.
  *
- * What the form has not: tools, documents, thinking apart from the answer, what a template does to
- * contents beyond trimming; where it cuts <think> blocks out of earlier answers a warning says so. Where
- * the template takes no system turn, or none at some place, the Go template fails there too, as it does on
- * other roles. A bos that the tokenizer puts in front is left out: Ollama's tokenizer does the same.
+ * Tools, calls, their results and thoughts are had where the template has them in fixed pieces too: tools and
+ * arguments as json.dumps prints them (what Ollama does not keep of these: ollama_json.h; a comment in the Modelfile
+ * says so), results as they are or as JSON strings, thoughts of all answers or of those behind the last question. The
+ * text that calls begin with and those around a thought are no actions in the template, so that Ollama finds them. What
+ * a template shows in another way (numbers of calls, arguments in XML) is refused by Ollama or by the Go template, and a
+ * warning says it. With `think` off answers begin as with enable_thinking false, where that changes no more.
+ *
+ * What the form has not: documents, what a template does to contents beyond trimming; where it cuts <think> blocks out
+ * of earlier answers a warning says so. Where the template takes no system turn, or none at some place, the Go template
+ * fails there too, as it does on other roles. A bos that the tokenizer puts in front is left out: Ollama's tokenizer
+ * does the same.
  *
  * Facts: github.com/ollama/ollama, docs/modelfile.mdx, docs/template.mdx and template/template.go
- * (currentDate; messages of one role in a row become one).
+ * (currentDate; messages of one role in a row become one); tools/template.go and thinking/template.go (where calls
+ * begin, and thoughts begin and end).
  */
 #ifndef LRK_GENERATE_OLLAMA_H
 #define LRK_GENERATE_OLLAMA_H

@@ -1,9 +1,10 @@
 /* generate/ollama_form.c -- finding the pieces of a chat template, and trying them. */
-#include "generate/ollama_form.h"
+#include "generate/ollama_form_private.h"
 
 #include <string.h>
 
-const char *const lrk_speaker_roles[LRK_SPEAKERS] = {"", "system", "user", "assistant", ""};
+const char *const lrk_speaker_names[LRK_SPEAKERS] = {"",       "system", "user",      "assistant", "thought",
+                                                     "answer", "call",   "arguments", "result",    ""};
 
 typedef struct talk {
     const char *who;    /* a letter a message: s, u, a */
@@ -19,29 +20,28 @@ static const talk trials[] = {{.who = "u"}, {.who = "uauau"}, {.who = "su"}, {.w
 typedef struct day {
     const char *now, *parts[5];
 } day;
-enum { DAYS = 2 };
+enum { DAYS = LRK_FORM_DAYS };
 static const day days[DAYS + 1] = {{"2001-02-03T04:05:06", {"2001", "02", "03", "February", "Feb"}},
                                    {"2042-12-31T23:59:59", {"2042", "12", "31", "December", "Dec"}},
                                    {"2017-09-08T12:30:00", {"2017", "09", "08", "September", "Sep"}}};
 
-typedef struct source {
-    lrk_chat_options *chat;
-    const char *where, *mark; /* the mark makes contents differ */
-} source;
+typedef lrk_form_source source;
 
 static lrk_speaker speaker(const talk *t, size_t i)
 {
     return t->who[i] == 's' ? LRK_SYSTEM : t->who[i] == 'u' ? LRK_USER : LRK_ASSISTANT;
 }
 
-/* f: as it leaves what is said, NULL: as the message has it. */
-static void content(const source *s, const talk *t, size_t i, const lrk_form *f, lrk_buf *b)
+void lrk_form_words(const source *s, lrk_speaker who, bool padded, size_t i, const lrk_form *f, lrk_buf *b)
 {
     static const char *const left[LRK_TRIMS] = {"\n \t", " \t", ""}, *const right[LRK_TRIMS] = {"\t \n", "\t ", ""};
-    const lrk_speaker who = speaker(t, i);
-    const bool padded = who == t->padded;
-    lrk_buf_printf(b, "%s%zu says %s.%s", padded ? left[f ? f->left[who] : LRK_TRIM_NONE] : "", i, s->mark,
-                   padded ? right[f ? f->right[who] : LRK_TRIM_NONE] : "");
+    lrk_buf_printf(b, "%s%zu %s %s.%s", padded ? left[f ? f->left[who] : LRK_TRIM_NONE] : "", i,
+                   who == LRK_THOUGHT ? "thinks" : "says", s->mark, padded ? right[f ? f->right[who] : LRK_TRIM_NONE] : "");
+}
+
+static void content(const source *s, const talk *t, size_t i, const lrk_form *f, lrk_buf *b)
+{
+    lrk_form_words(s, speaker(t, i), speaker(t, i) == t->padded, i, f, b);
 }
 
 static lrk_status render(const source *s, const talk *t, lrk_chat_text *out, lrk_err *err)
@@ -53,7 +53,7 @@ static lrk_status render(const source *s, const talk *t, lrk_chat_text *out, lrk
         lrk_json *m = lrk_json_object();
         content(s, t, i, NULL, &b);
         status = lrk_buf_check(&b, err);
-        lrk_json_set(m, "role", lrk_json_c_string(lrk_speaker_roles[speaker(t, i)]));
+        lrk_json_set(m, "role", lrk_json_c_string(lrk_speaker_names[speaker(t, i)]));
         lrk_json_set(m, "content", lrk_json_new_string(b.data ? b.data : "", b.n));
         lrk_json_add(messages, m);
         lrk_buf_free(&b);
@@ -85,12 +85,12 @@ static void put_piece(lrk_buf *to, const char *text, size_t n)
     lrk_buf_puts(to, ""); /* an empty piece is one that was seen */
 }
 
-static bool same(const lrk_buf *a, const lrk_buf *b)
+bool lrk_form_same(const lrk_buf *a, const lrk_buf *b)
 {
     return a->n == b->n && memcmp(a->data, b->data, a->n) == 0;
 }
 
-static bool keep(lrk_buf *piece, const char *text, size_t n)
+bool lrk_form_keep(lrk_buf *piece, const char *text, size_t n)
 {
     if (piece->data) return piece->n == n && memcmp(piece->data, text, n) == 0;
     put_piece(piece, text, n);
@@ -116,32 +116,51 @@ static bool read_pieces(const talk *t, const lrk_chat_text *r, lrk_form *f)
         if (span->kind == LRK_SPAN_END) continue;
         if (!t->who[turn] || span->message != shown(t, f->late, turn)) return false;
         const lrk_speaker who = speaker(t, span->message);
-        if (!keep(&f->between[before][who], r->text.data + end, span->begin - end)) return false;
+        if (!lrk_form_keep(&f->between[before][who], r->text.data + end, span->begin - end)) return false;
         end = span->end;
         before = who;
         turn++;
     }
-    return !t->who[turn] && keep(&f->between[before][LRK_NEXT], r->text.data + end, r->text.n - end);
+    return !t->who[turn] && lrk_form_keep(&f->between[before][LRK_NEXT], r->text.data + end, r->text.n - end);
 }
 
-/* Adds to f what g has; false, and f as it was, where they contradict each other. */
-static bool add(lrk_form *f, const lrk_form *g)
+bool lrk_pieces_add(lrk_pieces to, lrk_pieces from)
 {
     for (size_t i = 0; i < LRK_SPEAKERS; i++)
         for (size_t k = 0; k < LRK_SPEAKERS; k++)
-            if (f->between[i][k].data && g->between[i][k].data && !same(&f->between[i][k], &g->between[i][k]))
-                return false;
+            if (to[i][k].data && from[i][k].data && !lrk_form_same(&to[i][k], &from[i][k])) return false;
     for (size_t i = 0; i < LRK_SPEAKERS; i++)
         for (size_t k = 0; k < LRK_SPEAKERS; k++)
-            if (g->between[i][k].data) keep(&f->between[i][k], g->between[i][k].data, g->between[i][k].n);
+            if (from[i][k].data) lrk_form_keep(&to[i][k], from[i][k].data, from[i][k].n);
+    return true;
+}
+
+lrk_status lrk_pieces_check(lrk_pieces p, lrk_err *err)
+{
+    for (size_t i = 0; i < LRK_SPEAKERS; i++)
+        for (size_t k = 0; k < LRK_SPEAKERS; k++) LRK_TRY(lrk_buf_check(&p[i][k], err));
+    return LRK_OK;
+}
+
+void lrk_pieces_free(lrk_pieces p)
+{
+    for (size_t i = 0; i < LRK_SPEAKERS; i++)
+        for (size_t k = 0; k < LRK_SPEAKERS; k++) {
+            lrk_buf_free(&p[i][k]);
+            p[i][k] = (lrk_buf){0};
+        }
+}
+
+static bool add(lrk_form *f, lrk_form *g)
+{
+    if (!lrk_pieces_add(f->between, g->between)) return false;
     if (!f->stop.n) lrk_buf_append(&f->stop, g->stop.data ? g->stop.data : "", g->stop.n);
     return true;
 }
 
-static lrk_status check_memory(const lrk_form *f, lrk_err *err)
+static lrk_status check_memory(lrk_form *f, lrk_err *err)
 {
-    for (size_t i = 0; i < LRK_SPEAKERS; i++)
-        for (size_t k = 0; k < LRK_SPEAKERS; k++) LRK_TRY(lrk_buf_check(&f->between[i][k], err));
+    LRK_TRY(lrk_pieces_check(f->between, err));
     return lrk_buf_check(&f->stop, err);
 }
 
@@ -200,7 +219,7 @@ static size_t part_at(const char *a, size_t n, const char *b, size_t m)
 }
 
 /* One piece of what two days show; false where they differ by more than dates. */
-static bool join(const lrk_buf *a, const lrk_buf *b, lrk_buf *out)
+static bool join_piece(const lrk_buf *a, const lrk_buf *b, lrk_buf *out)
 {
     size_t i = 0, k = 0;
     put_piece(out, "", 0);
@@ -215,27 +234,33 @@ static bool join(const lrk_buf *a, const lrk_buf *b, lrk_buf *out)
     return i == a->n && k == b->n;
 }
 
-static lrk_status join_days(const source *s, const lrk_form *a, const lrk_form *b, lrk_form *f, lrk_err *err)
+bool lrk_pieces_join(lrk_pieces a, lrk_pieces b, lrk_pieces out)
 {
     for (size_t i = 0; i < LRK_SPEAKERS; i++)
         for (size_t k = 0; k < LRK_SPEAKERS; k++)
-            if (a->between[i][k].data && b->between[i][k].data)
-                LRK_REQUIRE(err, join(&a->between[i][k], &b->between[i][k], &f->between[i][k]), LRK_ESUPPORT,
-                            "%s: its chat template prints the time in a way that Go templates for Ollama cannot, which "
-                            "know year, month and day: it has no Go template here; write the Modelfile by hand",
-                            s->where);
+            if (a[i][k].data && b[i][k].data && !join_piece(&a[i][k], &b[i][k], &out[i][k])) return false;
+    return true;
+}
+
+static lrk_status join_days(const source *s, lrk_form *a, lrk_form *b, lrk_form *f, lrk_err *err)
+{
+    LRK_REQUIRE(err, lrk_pieces_join(a->between, b->between, f->between), LRK_ESUPPORT,
+                "%s: its chat template prints the time in a way that Go templates for Ollama cannot, which "
+                "know year, month and day: it has no Go template here; write the Modelfile by hand",
+                s->where);
     f->system = a->system && b->system;
     f->late = a->late;
     lrk_buf_append(&f->stop, a->stop.data ? a->stop.data : "", a->stop.n);
     return check_memory(f, err);
 }
 
-/* The text of a piece on the third day. */
-static void say_piece(const lrk_buf *piece, lrk_buf *b)
+void lrk_form_say(const lrk_buf *piece, const lrk_buf *tools, lrk_buf *b)
 {
     for (size_t i = 0; i < piece->n; i++) {
         const unsigned char c = (unsigned char)piece->data[i];
-        if (c >= LRK_FORM_YEAR)
+        if (c == LRK_FORM_TOOLS && tools)
+            lrk_buf_append(b, tools->data, tools->n);
+        else if (c >= LRK_FORM_YEAR)
             lrk_buf_puts(b, days[DAYS].parts[c - LRK_FORM_YEAR]);
         else
             lrk_buf_append(b, piece->data + i, 1);
@@ -250,16 +275,21 @@ static lrk_status try_on(const source *s, const talk *t, const lrk_form *f, lrk_
     for (size_t k = 0; k <= strlen(t->who); k++) {
         const size_t i = t->who[k] ? shown(t, f->late, k) : k;
         const lrk_speaker who = t->who[k] ? speaker(t, i) : LRK_NEXT;
-        say_piece(&f->between[before][who], &b);
+        lrk_form_say(&f->between[before][who], NULL, &b);
         if (t->who[k]) content(s, t, i, f, &b);
         before = who;
     }
     lrk_status status = lrk_buf_check(&b, err);
     if (status == LRK_OK) status = render(s, t, &r, err);
-    if (status == LRK_OK && !same(&r.text, &b)) status = no_form(s, err);
+    if (status == LRK_OK && !lrk_form_same(&r.text, &b)) status = no_form(s, err);
     lrk_chat_text_free(&r);
     lrk_buf_free(&b);
     return status;
+}
+
+const char *lrk_form_now(size_t i)
+{
+    return days[i].now;
 }
 
 /* What a conversation that may fail has alone: a system message behind an answer, or all by itself. */
@@ -319,6 +349,14 @@ static lrk_status find_forgetting(const source *s, lrk_form *f, lrk_err *err)
     return status == LRK_ENOMEM ? lrk_fail(err, status, "%s", why.text) : LRK_OK;
 }
 
+static void cut_bos(lrk_buf *first, const char *bos)
+{
+    const size_t n = strlen(bos);
+    if (first->n < n || memcmp(first->data, bos, n) != 0) return;
+    memmove(first->data, first->data + n, first->n - n + 1);
+    first->n -= n;
+}
+
 lrk_status lrk_form_find(lrk_chat_options *chat, bool adds_bos, const char *where, lrk_form *f, lrk_err *err)
 {
     source s = {.chat = chat, .where = where};
@@ -339,19 +377,19 @@ lrk_status lrk_form_find(lrk_chat_options *chat, bool adds_bos, const char *wher
     LRK_TRY(status);
     LRK_TRY(try_all(&s, f, err));
     LRK_TRY(find_forgetting(&s, f, err));
+    LRK_TRY(lrk_form_find_more(&s, f, err));
     for (lrk_speaker who = LRK_SYSTEM; adds_bos && chat->bos && who <= LRK_USER; who++) {
-        lrk_buf *first = &f->between[LRK_NOBODY][who];
-        const size_t n = strlen(chat->bos);
-        if (first->n < n || memcmp(first->data, chat->bos, n) != 0) continue;
-        memmove(first->data, first->data + n, first->n - n + 1);
-        first->n -= n;
+        cut_bos(&f->between[LRK_NOBODY][who], chat->bos);
+        cut_bos(&f->equipped[LRK_NOBODY][who], chat->bos);
     }
     return LRK_OK;
 }
 
 void lrk_form_free(lrk_form *f)
 {
-    for (size_t i = 0; i < LRK_SPEAKERS; i++)
-        for (size_t k = 0; k < LRK_SPEAKERS; k++) lrk_buf_free(&f->between[i][k]);
+    lrk_pieces_free(f->between);
+    lrk_pieces_free(f->equipped);
+    for (size_t i = 0; i < LRK_SPEAKERS; i++) lrk_buf_free(&f->quiet[i]);
+    lrk_buf_free(&f->separator);
     lrk_buf_free(&f->stop);
 }

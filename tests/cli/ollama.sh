@@ -37,6 +37,21 @@ expect_error 2 'not empty' "$LORIKEET" merge --model m --out b --format ollama
 model '{% for m in messages %}{{ "<|im_start|>" + m.role + "\n" + (m.content.split("</think>") | last if m.role == "assistant" else m.content) + "<|im_end|>\n" }}{% endfor %}{% if add_generation_prompt %}{{ "<|im_start|>assistant\n" }}{% endif %}'
 bundle || fail "$(cat err)"
 grep -qF 'leaves <think> blocks out of earlier answers' err || fail "no word about answers that think: $(cat err)"
+model '{% for m in messages %}{{ "<|" + m.role + "|>" + m.content + (tools[0].function.name if tools else "") + (m.reasoning_content[:9] if m.reasoning_content else "") }}{% for c in m.tool_calls %}{{ c.function.name + c.id }}{% endfor %}<|eot_id|>{% endfor %}{% if add_generation_prompt %}{{ "<|assistant|>" }}{% endif %}'
+bundle || fail "$(cat err)"
+for what in 'a list of tools' 'calls of tools' 'thoughts beside an answer'; do
+    grep -qF "shows $what in a way that has no Go template" err || fail "no word about $what: $(cat err)"
+done
+! grep -qF .Tools b/Modelfile || fail "Ollama would take it for a template with tools"
+model "$llama3"
+bundle || fail "$(cat err)"
+! grep -qF 'has no Go template' err || fail "a warning for a template without tools: $(cat err)"
+
+# ---- tools: what Ollama forgets stands in the bundle ----
+model '{% if tools %}{{ "[TOOLS]" + tools | tojson + "[/TOOLS]" }}{% endif %}{% for m in messages %}{{ "<|" + m.role + "|>" + m.content }}{% for c in m.tool_calls %}{{ "[CALL]" + c.function.name + "[ARGS]" + c.function.arguments | tojson }}{% endfor %}<|eot_id|>{% endfor %}{% if add_generation_prompt %}{{ "<|assistant|>" }}{% endif %}'
+bundle || fail "$(cat err)"
+grep -qF '{{ template "tools" $.Tools }}' b/Modelfile && grep -qF '[CALL]{{ .Function.Name }}' b/Modelfile || fail "no tools: $(cat b/Modelfile err)"
+grep -qF '# Ollama does not keep the order' b/Modelfile || fail "no word of what Ollama forgets: $(cat b/Modelfile)"
 model "$llama3"
 bundle || fail "$(cat err)"
 
