@@ -125,6 +125,12 @@ bool lrk_ends_with(const char *s, const char *ending)
     return n >= e && strcmp(s + n - e, ending) == 0;
 }
 
+const char *lrk_last_name(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot ? dot + 1 : path;
+}
+
 const char *lrk_find_bytes(const char *s, size_t n, const char *what, size_t n_what)
 {
     enum { WINDOW = 16384 };

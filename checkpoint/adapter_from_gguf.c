@@ -203,8 +203,7 @@ static lrk_status guess_targets(source *s, lrk_err *err)
     size_t n = 0;
     LRK_TRY(lrk_alloc(&s->a->arena, s->a->n, sizeof *list, "target modules", &list, err));
     for (size_t i = 0; i < s->a->n; i++) {
-        const char *dot = strrchr(s->a->module[i].path, '.');
-        const char *name = dot ? dot + 1 : s->a->module[i].path;
+        const char *name = lrk_last_name(s->a->module[i].path);
         size_t k = 0;
         while (k < n && strcmp(list[k], name) != 0) k++;
         if (k == n) list[n++] = name;

@@ -3,6 +3,7 @@
 
 #include "base/quant.h"
 #include "base/size.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -121,7 +122,7 @@ static bool holds(const lrk_safetensors *s, const char *path, int ending)
 bool lrk_adapter_ties(const lrk_adapter *a, const lrk_safetensors *s)
 {
     for (size_t i = 0; i < a->n_save; i++) {
-        const char *dot = strrchr(a->save[i], '.'), *name = dot ? dot + 1 : a->save[i];
+        const char *name = lrk_last_name(a->save[i]);
         if (strcmp(name, "embed_tokens") == 0 || strcmp(name, "lm_head") == 0) return true;
     }
     for (int kind = 0; kind < KINDS; kind++)
@@ -276,12 +277,11 @@ void lrk_adapter_put_tokens(const lrk_adapter *a, lrk_json *root)
     lrk_json *map = lrk_json_object(), *only = NULL;
     for (size_t i = 0; i < a->n_whole; i++) {
         const lrk_adapter_whole *w = &a->whole[i];
-        const char *dot = strrchr(w->path, '.');
         if (!w->rows.n) continue;
         lrk_json *list = lrk_json_array();
         for (size_t k = 0; k < w->rows.n; k++) lrk_json_add(list, lrk_json_new_integer(w->rows.id[k]));
         only = lrk_adapter_role(w->path) == EMBEDDING ? list : NULL;
-        lrk_json_set(map, dot ? dot + 1 : w->path, list);
+        lrk_json_set(map, lrk_last_name(w->path), list);
     }
     const size_t n = lrk_json_size(map);
     if (n) lrk_json_set(root, "trainable_token_indices", lrk_json_ref(n == 1 && only ? only : map));

@@ -1,6 +1,7 @@
 /* checkpoint/combine_whole.c -- embedding and head of the combined adapter, or rows of them. */
 #include "base/quant.h"
 #include "base/size.h"
+#include "base/text.h"
 #include "checkpoint/combine.h"
 
 #include <math.h>
@@ -13,12 +14,6 @@ typedef struct replaced {
     size_t n;
     lrk_tensor stored; /* the base's */
 } replaced;
-
-static const char *last_name(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot ? dot + 1 : path;
-}
 
 static lrk_status collect(replaced *r, const lrk_adapter *adapter, const double *weight, size_t n, int role, lrk_arena *arena,
                           lrk_err *err)
@@ -114,7 +109,7 @@ static lrk_status name_saved(lrk_adapter *out, const lrk_adapter *adapter, size_
     }
     LRK_TRY(lrk_alloc(&out->arena, LRK_ADAPTER_WHOLE, sizeof *name, "modules_to_save", &name, err));
     for (size_t i = 0; i < out->n_whole; i++)
-        if (!out->whole[i].rows.n) name[saved++] = last_name(out->whole[i].path);
+        if (!out->whole[i].rows.n) name[saved++] = lrk_last_name(out->whole[i].path);
     out->save = name;
     out->n_save = saved;
     return LRK_OK;

@@ -1,6 +1,8 @@
 /* generate/adapter_io.c -- copies adapters between model and file order. */
 #include "generate/adapter_io.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -192,12 +194,6 @@ lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *e
     return LRK_OK;
 }
 
-static const char *short_name(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot ? dot + 1 : path;
-}
-
 /* The i-th of a layer's projections, stacks of experts after the others; NULL: the layer has no such. */
 enum { EACH = LRK_PROJECTIONS + 3 };
 static const lrk_projection *nth(const lrk_model *m, size_t i)
@@ -211,7 +207,7 @@ static const lrk_projection *nth(const lrk_model *m, size_t i)
 static const char *name_of(const lrk_model *m, const lrk_projection *p, char room[LRK_NAME_MAX])
 {
     part_path(m, p, 0, room);
-    return short_name(room);
+    return lrk_last_name(room);
 }
 
 /* Whether layers_to_transform, where it is written, leaves this layer in. */
@@ -251,7 +247,7 @@ static lrk_status add_name(lrk_adapter *a, const char **name, size_t *n, const c
 static bool named_as_experts(const lrk_model *m, const lrk_projection *p)
 {
     static const char *const names[] = {"gate_proj", "up_proj", "down_proj"};
-    const char *name = short_name(p->path);
+    const char *name = lrk_last_name(p->path);
     for (size_t i = 0; i < 3; i++)
         if (m->decoder.experts.experts && !p->stack && strcmp(name, names[i]) == 0) return true;
     return false;
@@ -281,7 +277,7 @@ static lrk_status name_targets(lrk_adapter *a, const lrk_model *m, lrk_err *err)
                 snprintf(room, sizeof room, "%s.weight", p->path);
                 LRK_TRY(add_name(a, parameter, &a->n_parameters, room, err));
             } else {
-                LRK_TRY(add_name(a, name, &a->n_targets, whole ? room : short_name(room), err));
+                LRK_TRY(add_name(a, name, &a->n_targets, whole ? room : lrk_last_name(room), err));
             }
             router |= p->which == LRK_ROUTER;
         }
@@ -375,7 +371,7 @@ static lrk_status take_whole(lrk_adapter *a, const lrk_model *m, lrk_err *err)
         lrk_adapter_whole *w = &a->whole[a->n_whole++];
         *w = (lrk_adapter_whole){.path = m->whole[i].path, .weight = copy};
         LRK_TRY(keep_rows(a, &m->whole[i].rows, &w->rows, err));
-        const char *name = short_name(m->whole[i].path);
+        const char *name = lrk_last_name(m->whole[i].path);
         const bool known = !a->tied || strcmp(name, "embed_tokens") == 0;
         if (!w->rows.n) save[a->n_save++] = known ? name : LRK_HEAD_PATH;
     }

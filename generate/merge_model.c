@@ -248,20 +248,10 @@ static lrk_status put_ends(const lrk_model_text *text, const lrk_merge_options *
     return lrk_buf_check(out, err);
 }
 
-/* What a GGUF base says of them; NULL where it is none, or has no tokenizer that is known. */
-static lrk_json *settings_of_gguf(const lrk_weights *base)
-{
-    lrk_model_text theirs = {0};
-    lrk_json *settings = NULL;
-    if (lrk_weights_source(base) == LRK_WEIGHTS_GGUF && lrk_text_from_gguf(&theirs, lrk_weights_gguf(base), NULL) == LRK_OK)
-        settings = generation_of(theirs.tokenizer);
-    lrk_text_close(&theirs);
-    return settings;
-}
-
-/* from: where text, the tokenizer, lies; the base's settings where none lie beside it. */
-static lrk_status swap_ends(const lrk_weights *base, const char *from, const lrk_model_text *text,
-                            const lrk_merge_options *o, lrk_buf *out, lrk_err *err)
+/* from: where text, the tokenizer, lies; the base's settings where none lie beside it, and of a GGUF file, which has none,
+ * those that follow from theirs, its tokenizer; NULL: not known. */
+static lrk_status swap_ends(const lrk_weights *base, const lrk_tokenizer *theirs, const char *from,
+                            const lrk_model_text *text, const lrk_merge_options *o, lrk_buf *out, lrk_err *err)
 {
     static const char name[] = "generation_config.json";
     lrk_arena a = lrk_arena_growing("path");
@@ -270,8 +260,8 @@ static lrk_status swap_ends(const lrk_weights *base, const char *from, const lrk
     lrk_status s = path && bases ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (s == LRK_OK && !lrk_is_file(path)) path = bases;
     if (s == LRK_OK && lrk_is_file(path)) s = lrk_json_load(&settings, path, MAX_SETTINGS, err);
-    const bool made = s == LRK_OK && !settings && (settings = settings_of_gguf(base)) != NULL;
-    if (s == LRK_OK && !settings) settings = lrk_json_object();
+    const bool made = !settings && theirs && lrk_weights_source(base) == LRK_WEIGHTS_GGUF;
+    if (s == LRK_OK && !settings) settings = made ? generation_of(theirs) : lrk_json_object();
     if (s == LRK_OK) s = put_ends(text, o, lrk_weights_config(base), settings, made, out, err);
     lrk_json_free(settings);
     lrk_arena_free(&a);
@@ -279,16 +269,10 @@ static lrk_status swap_ends(const lrk_weights *base, const char *from, const lrk
 }
 
 /* The eos of another tokenizer where that of the base is another token; LRK_NO_ID: none. */
-static int64_t other_eos(const lrk_weights *base, const lrk_model_text *text)
+static int64_t other_eos(const lrk_tokenizer *theirs, const lrk_tokenizer *t)
 {
-    lrk_model_text theirs = {0};
-    int64_t id = LRK_NO_ID;
-    if (lrk_text_open(&theirs, lrk_weights_path(base), NULL) == LRK_OK) {
-        id = lrk_tokenizer_special(text->tokenizer, LRK_TOKEN_EOS);
-        if (id == lrk_tokenizer_special(theirs.tokenizer, LRK_TOKEN_EOS)) id = LRK_NO_ID;
-    }
-    lrk_text_close(&theirs);
-    return id;
+    const int64_t id = lrk_tokenizer_special(t, LRK_TOKEN_EOS);
+    return id == lrk_tokenizer_special(theirs, LRK_TOKEN_EOS) ? LRK_NO_ID : id;
 }
 
 /* The files of a directory that say the template and where texts end, beside those that are given. */
@@ -298,9 +282,10 @@ static lrk_status merge_with_text(const lrk_weights *base, const lrk_adapter *ad
     static const char config[] = "tokenizer_config.json";
     const bool from_gguf = lrk_weights_source(base) == LRK_WEIGHTS_GGUF;
     const char *from = o.tokenizer ? o.tokenizer : from_gguf ? NULL : lrk_weights_path(base);
-    lrk_model_text text = {0}; /* one that is not known here has no ends to tell */
+    lrk_model_text text = {0}, theirs = {0}; /* one that is not known here has no ends to tell */
     const bool known = from && lrk_text_open(&text, from, NULL) == LRK_OK;
-    const int64_t eos = known && o.tokenizer ? other_eos(base, &text) : LRK_NO_ID;
+    const bool both = known && o.tokenizer && lrk_text_open(&theirs, lrk_weights_path(base), NULL) == LRK_OK;
+    const int64_t eos = both ? other_eos(theirs.tokenizer, text.tokenizer) : LRK_NO_ID;
     lrk_arena a = lrk_arena_growing("path");
     const char *path = from ? lrk_path_join(&a, from, config) : NULL;
     lrk_merge_file file[MOST_EXTRA];
@@ -313,8 +298,9 @@ static lrk_status merge_with_text(const lrk_weights *base, const lrk_adapter *ad
         file[o.n_extra++] = (lrk_merge_file){"chat_template.jinja", o.chat_template, strlen(o.chat_template)};
     if (s == LRK_OK && path && o.chat_template) s = lrk_swap_template(path, o.chat_template, &swapped, err);
     if (swapped.n) file[o.n_extra++] = (lrk_merge_file){config, swapped.data, swapped.n};
-    if (s == LRK_OK && known) s = swap_ends(base, from, &text, &o, &ends, err);
+    if (s == LRK_OK && known) s = swap_ends(base, both ? theirs.tokenizer : NULL, from, &text, &o, &ends, err);
     lrk_text_close(&text);
+    lrk_text_close(&theirs);
     if (ends.n) file[o.n_extra++] = (lrk_merge_file){"generation_config.json", ends.data, ends.n};
     o.extra = file;
     if (s == LRK_OK)

@@ -143,28 +143,44 @@ static void put_value(style s, lrk_buf *out)
     end(out);
 }
 
-/* "object" and "list" of values, "words" of texts. */
-static void put_values(style s, lrk_buf *out)
+/* The template `name` of a map whose values `of` prints. */
+static void put_map(const char *name, const char *of, style s, lrk_buf *out)
 {
-    define("object", s, out);
+    define(name, s, out);
     open("{", s, out);
     lrk_buf_puts(out, "{{ range $k, $v := . }}{{ $s }}{{ template \"string\" $k }}{{ \": \" }}");
-    put_call("value", deeper(s), "$v", out);
+    put_call(of, deeper(s), "$v", out);
     next(s, out);
     lrk_buf_puts(out, "{{ end }}");
     close_at("}", s, out);
     end(out);
+}
 
-    for (size_t texts = 0; texts < 2; texts++) {
-        define(texts ? "words" : "list", s, out);
-        open("[", s, out);
-        lrk_buf_puts(out, "{{ range . }}{{ $s }}");
-        put_call(texts ? "string" : "value", texts ? (style){0, 0} : deeper(s), ".", out);
-        next(s, out);
-        lrk_buf_puts(out, "{{ end }}");
-        close_at("]", s, out);
-        end(out);
-    }
+/* A list whose elements `of`, at the style inner, prints, called with `argument`. */
+static void put_elements(const char *of, style inner, const char *argument, style s, lrk_buf *out)
+{
+    open("[", s, out);
+    lrk_buf_puts(out, "{{ range . }}{{ $s }}");
+    put_call(of, inner, argument, out);
+    next(s, out);
+    lrk_buf_puts(out, "{{ end }}");
+    close_at("]", s, out);
+}
+
+/* The template `name` of such a list. */
+static void put_array(const char *name, const char *of, style inner, style s, lrk_buf *out)
+{
+    define(name, s, out);
+    put_elements(of, inner, ".", s, out);
+    end(out);
+}
+
+/* "object" and "list" of values, "words" of texts. */
+static void put_values(style s, lrk_buf *out)
+{
+    put_map("object", "value", s, out);
+    put_array("list", "value", deeper(s), s, out);
+    put_array("words", "string", (style){0, 0}, s, out);
 }
 
 /* "type", which is a text or several; "property", "properties" and the list of those that are alternatives. */
@@ -191,23 +207,8 @@ static void put_properties(style s, lrk_buf *out)
     close_at("}", s, out);
     end(out);
 
-    define("properties", s, out);
-    open("{", s, out);
-    lrk_buf_puts(out, "{{ range $k, $v := . }}{{ $s }}{{ template \"string\" $k }}{{ \": \" }}");
-    put_call("property", deeper(s), "$v", out);
-    next(s, out);
-    lrk_buf_puts(out, "{{ end }}");
-    close_at("}", s, out);
-    end(out);
-
-    define("alternatives", s, out);
-    open("[", s, out);
-    lrk_buf_puts(out, "{{ range . }}{{ $s }}");
-    put_call("property", deeper(s), ".", out);
-    next(s, out);
-    lrk_buf_puts(out, "{{ end }}");
-    close_at("]", s, out);
-    end(out);
+    put_map("properties", "property", s, out);
+    put_array("alternatives", "property", deeper(s), s, out);
 }
 
 /* A member that is always there. */
@@ -269,16 +270,12 @@ static void put_list(const lrk_form *f, lrk_buf *out)
     const bool whole = f->tools == LRK_TOOLS_LIST || f->tools == LRK_TOOLS_EACH;
     const style s = {f->indent, 0};
     lrk_buf_puts(out, "{{- define \"tools\" }}");
+    const char *of = whole ? "tool" : "function", *argument = whole ? "." : ".Function";
     if (f->tools == LRK_TOOLS_LIST || f->tools == LRK_TOOLS_FUNCTIONS) {
-        open("[", s, out);
-        lrk_buf_puts(out, "{{ range . }}{{ $s }}");
-        put_call(whole ? "tool" : "function", deeper(s), whole ? "." : ".Function", out);
-        next(s, out);
-        lrk_buf_puts(out, "{{ end }}");
-        close_at("]", s, out);
+        put_elements(of, deeper(s), argument, s, out);
     } else {
         lrk_buf_puts(out, "{{ $s := \"\" }}{{ range . }}{{ $s }}");
-        put_call(whole ? "tool" : "function", s, whole ? "." : ".Function", out);
+        put_call(of, s, argument, out);
         lrk_buf_puts(out, "{{ $s = ");
         lrk_json_quote(out, f->separator.data ? f->separator.data : "", f->separator.n);
         lrk_buf_puts(out, " }}{{ end }}");

@@ -3,17 +3,11 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "models/modules.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* "model.embed_tokens": embed_tokens */
-static const char *last_name(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot ? dot + 1 : path;
-}
 
 static lrk_status choose_whole(lrk_saved *s, const lrk_recipe *r, const lrk_decoder *d, lrk_err *err)
 {
@@ -23,7 +17,7 @@ static lrk_status choose_whole(lrk_saved *s, const lrk_recipe *r, const lrk_deco
         LRK_REQUIRE(err, named, LRK_EUSAGE,
                     "lora_modules_to_save: '%s' cannot be trained whole; %s and %s can, and linear layers get "
                     "adapters (lora_target_modules), with a rank of their own if need be (rank_pattern)",
-                    names->item[i], last_name(lrk_names_of(d)->embedding), LRK_HEAD_PATH);
+                    names->item[i], lrk_last_name(lrk_names_of(d)->embedding), LRK_HEAD_PATH);
         s->bits |= named;
     }
     return LRK_OK;
@@ -63,7 +57,7 @@ static lrk_status choose_rows(lrk_saved *s, const lrk_recipe *r, const lrk_decod
         const unsigned named = t->module[i] ? lrk_whole_named(d, t->module[i]) : LRK_WHOLE_EMBEDDING;
         LRK_REQUIRE(err, named, LRK_EUSAGE,
                     "peft_trainable_token_indices: '%s' has no tokens; %s and %s have", t->module[i],
-                    last_name(lrk_names_of(d)->embedding), LRK_HEAD_PATH);
+                    lrk_last_name(lrk_names_of(d)->embedding), LRK_HEAD_PATH);
         LRK_REQUIRE(err, !(s->bits & named), LRK_EUSAGE,
                     "peft_trainable_token_indices: '%s' is named twice, or trained whole by lora_modules_to_save",
                     t->module[i] ? t->module[i] : "embed_tokens");

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/module_key.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -130,7 +131,7 @@ typedef struct names {
 /* Adds the last name of a path, once. */
 static void add_name(names *k, const char *path)
 {
-    const char *dot = strrchr(path, '.'), *name = dot ? dot + 1 : path;
+    const char *name = lrk_last_name(path);
     const size_t n = strlen(name);
     for (const char *at = k->text; (at = strstr(at, name)); at++)
         if ((at == k->text || at[-1] == ' ') && (at[n] == ',' || at[n] == '\0')) return;
