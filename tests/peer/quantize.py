@@ -2,8 +2,8 @@
 
 usage: quantize.py LORIKEET NODE_MODULES MODEL SHAPE TYPES...
 MODEL: a GGUF file of F32, F16 or BF16. SHAPE: "-" for the model as it is; else "layers,key_heads",
-for one with so many layers, whose weights are those of its first two layers, and fewer key heads; a
-third part "tied" leaves out the head. For each type, "q4_k_m" and the like, llama.cpp's
+for one with so many layers, whose weights are those of its first two layers, and so many key heads,
+made of the rows that are there; a third part "tied" leaves out the head. For each type, "q4_k_m" and the like, llama.cpp's
 llama_model_quantize and `lorikeet merge --dtype` each write a file: the same type for every tensor,
 the same bytes in it, and the same general.file_type.
 """
@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import gguf
+import numpy as np
 
 FILE_TYPES = {"q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "q2_k": 10, "q3_k_s": 11,
               "q3_k_m": 12, "q3_k_l": 13, "q4_k_s": 14, "q4_k_m": 15, "q5_k_s": 16, "q5_k_m": 17,
@@ -81,7 +82,8 @@ def reshape(model, shape, out):
             continue
         _, number, part = name.split(".", 2)
         if part in ("attn_k.weight", "attn_v.weight"):
-            data = data[:data.shape[1] // heads * key_heads]
+            width = data.shape[1]
+            data = np.resize(data, (width // heads * key_heads, width))
         for i in range(int(number), layers, 2):
             writer.add_tensor(f"blk.{i}.{part}", data)
     writer.write_header_to_file()
