@@ -25,7 +25,6 @@ struct chip_state {
     std::vector<cudaStream_t> streams;
     std::map<const void *, size_t> shared_limits; /* of kernels that may take more */
     cudaError_t last, sticky;
-    unsigned captures;
     uint64_t launches, mallocs;
     uint64_t asked, allocations, waits; /* lrk_emulator_launched */
     double slow_ms; /* what slow algorithms would have taken; events count it */

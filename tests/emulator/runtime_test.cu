@@ -168,6 +168,44 @@ static void capture_is_broken(void **)
     expect_all(x, 0.0f);
 }
 
+static cudaStreamCaptureStatus capture_of(cudaStream_t stream)
+{
+    cudaStreamCaptureStatus status;
+    assert_int_equal(cudaStreamIsCapturing(stream, &status), cudaSuccess);
+    return status;
+}
+
+/* An event of a capture leads into that one alone, and nowhere when it has ended. */
+static void captures_end(void **)
+{
+    cudaStream_t other;
+    cudaEvent_t event;
+    cudaGraph_t graph;
+    assert_int_equal(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking), cudaSuccess);
+    assert_int_equal(cudaEventCreate(&event), cudaSuccess);
+    assert_int_equal(cudaStreamBeginCapture(the_stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    assert_int_equal(cudaEventRecord(event, the_stream), cudaSuccess);
+    assert_int_equal(cudaStreamWaitEvent(other, event, 0), cudaSuccess);
+    assert_int_equal(capture_of(other), cudaStreamCaptureStatusActive);
+    assert_int_equal(cudaStreamEndCapture(the_stream, &graph), cudaSuccess);
+    assert_int_equal(cudaGraphDestroy(graph), cudaSuccess);
+    for (bool again : {false, true}) {
+        if (again)
+            assert_int_equal(cudaStreamBeginCapture(the_stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+        assert_int_equal(cudaStreamWaitEvent(other, event, 0), cudaErrorCapturedEvent);
+        assert_int_equal(capture_of(other), cudaStreamCaptureStatusNone);
+        assert_int_equal(cudaEventSynchronize(event), cudaErrorCapturedEvent);
+    }
+    assert_int_equal(cudaEventRecord(event, other), cudaSuccess);
+    assert_int_equal(cudaStreamWaitEvent(the_stream, event, 0), cudaErrorStreamCaptureUnsupported);
+    assert_int_equal(cudaStreamEndCapture(the_stream, &graph), cudaErrorStreamCaptureInvalidated);
+    assert_int_equal(cudaStreamWaitEvent(the_stream, event, 0), cudaSuccess);
+    assert_int_equal(cudaEventSynchronize(event), cudaSuccess);
+    assert_int_equal(cudaEventDestroy(event), cudaSuccess);
+    (void)cudaGetLastError();
+    expect_silence();
+}
+
 /* ---- mistakes of the host ---------------------------------------------------------------------
  */
 
@@ -361,6 +399,7 @@ int main(void)
         cmocka_unit_test(early_streams),
         cmocka_unit_test(graph_is_replayed),
         cmocka_unit_test(capture_is_broken),
+        cmocka_unit_test(captures_end),
         cmocka_unit_test(host_errors),
         cmocka_unit_test(memory_ends),
         cmocka_unit_test(malloc_fails),

@@ -19,16 +19,22 @@ struct lrk_emulated_graph {
 
 struct lrk_emulated_stream {
     std::deque<operation> queue;
-    cudaGraph_t capture;
-    bool origin; /* of the capture */
+    bool captured; /* takes part in the capture under way */
 };
 
 struct lrk_emulated_event {
     cudaStream_t stream;
-    cudaGraph_t capture; /* the one it was last recorded in */
+    uint64_t capture; /* the number of the one it was last recorded in; 0: of none */
     uint64_t asked, done;
     double ms;
 };
+
+/* One at a time. */
+static struct {
+    cudaGraph_t graph; /* NULL: none is under way */
+    cudaStream_t origin;
+    uint64_t number; /* of the last one that began */
+} capture;
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
@@ -86,25 +92,22 @@ static bool known(cudaStream_t s)
 /* What no capture may see: waits and allocations. */
 cudaError_t emulator_outside_capture(void)
 {
-    if (!chip.captures) return cudaSuccess;
-    for (cudaStream_t s : chip.streams)
-        if (s->capture) s->capture->broken = true;
+    if (!capture.graph) return cudaSuccess;
+    capture.graph->broken = true;
     return cudaErrorStreamCaptureUnsupported;
 }
 
 cudaError_t emulator_refuse_capture(cudaStream_t s)
 {
-    if (!s || !known(s) || !s->capture) return cudaSuccess;
-    s->capture->broken = true;
-    return cudaErrorStreamCaptureUnsupported;
+    return s && known(s) && s->captured ? emulator_outside_capture() : cudaSuccess;
 }
 
 cudaError_t emulator_enqueue(cudaStream_t s, const operation &o)
 {
     if (!known(s)) return emulator_result(cudaErrorInvalidResourceHandle);
     if (chip.sticky != cudaSuccess) return chip.sticky;
-    if (s && s->capture) {
-        s->capture->nodes->push_back(o);
+    if (s && s->captured) {
+        capture.graph->nodes->push_back(o);
         return cudaSuccess;
     }
     chip.asked += o.kind == operation::KERNEL || o.kind == operation::FILL;
@@ -165,13 +168,13 @@ cudaError_t cudaEventCreate(cudaEvent_t *event)
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
-    if (stream && stream->capture) {
-        event->capture = stream->capture;
+    if (stream && stream->captured) {
+        event->capture = capture.number;
         return emulator_result(cudaSuccess);
     }
     const uint64_t ticket = ++event->asked;
     event->stream = stream;
-    event->capture = nullptr;
+    event->capture = 0;
     return emulator_enqueue(stream, operation::RECORD, [=] {
         struct timespec t;
         clock_gettime(CLOCK_MONOTONIC, &t);
@@ -180,25 +183,27 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     });
 }
 
-/* A stream that waits for an event of a capture takes part in it from there on. The graph keeps the
- * order of the calls, which is one of those that the events allow. */
+/* A stream that waits for an event of the capture under way takes part in it from there on. The graph keeps
+ * the order of the calls, which is one of those that the events allow. Nothing waits into a graph from
+ * outside, or out of one. */
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
 {
     if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
     if (event->capture) {
-        if (!stream || (stream->capture && stream->capture != event->capture))
-            return emulator_result(cudaErrorStreamCaptureUnsupported);
-        stream->capture = event->capture;
+        if (!capture.graph || event->capture != capture.number) return emulator_result(cudaErrorCapturedEvent);
+        if (!stream) return emulator_result(cudaErrorStreamCaptureUnsupported);
+        stream->captured = true;
         return emulator_result(cudaSuccess);
     }
-    if (event->done == event->asked) return emulator_result(cudaSuccess);
+    const cudaError_t refused = event->asked ? emulator_refuse_capture(stream) : cudaSuccess;
+    if (refused != cudaSuccess || event->done == event->asked) return emulator_result(refused);
     const uint64_t ticket = event->asked;
     return emulator_enqueue(stream, {operation::WAIT, [=] { wait_for(event, ticket); }, event, ticket});
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
-    if (event->capture) return emulator_result(cudaErrorStreamCaptureUnsupported);
+    if (event->capture) return emulator_result(cudaErrorCapturedEvent);
     wait_for(event, event->asked);
     return emulator_result(cudaSuccess);
 }
@@ -223,34 +228,28 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
 {
     if (!stream || !known(stream)) return emulator_result(cudaErrorStreamCaptureUnsupported);
-    if (stream->capture) return emulator_result(cudaErrorInvalidValue);
+    if (stream->captured) return emulator_result(cudaErrorInvalidValue);
+    if (capture.graph) return emulator_result(cudaErrorNotSupported);
     if (chip.sticky != cudaSuccess) return chip.sticky;
-    stream->capture = new lrk_emulated_graph();
-    stream->capture->nodes = std::make_shared<operations>();
-    stream->origin = true;
-    chip.captures++;
+    capture = {new lrk_emulated_graph{std::make_shared<operations>(), false}, stream, capture.number + 1};
+    stream->captured = true;
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status)
 {
-    *status = !stream || !stream->capture ? cudaStreamCaptureStatusNone
-              : stream->capture->broken   ? cudaStreamCaptureStatusInvalidated
-                                          : cudaStreamCaptureStatusActive;
+    *status = !stream || !stream->captured ? cudaStreamCaptureStatusNone
+              : capture.graph->broken      ? cudaStreamCaptureStatusInvalidated
+                                           : cudaStreamCaptureStatusActive;
     return emulator_result(cudaSuccess);
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
-    if (!stream || !stream->capture || !stream->origin)
-        return emulator_result(cudaErrorInvalidValue);
-    const cudaGraph_t g = stream->capture;
-    for (cudaStream_t s : chip.streams)
-        if (s->capture == g) {
-            s->capture = nullptr;
-            s->origin = false;
-        }
-    chip.captures--;
+    const cudaGraph_t g = capture.graph;
+    if (!g || stream != capture.origin) return emulator_result(cudaErrorInvalidValue);
+    for (cudaStream_t s : chip.streams) s->captured = false;
+    capture.graph = nullptr;
     *graph = g->broken ? nullptr : g;
     if (!g->broken) return emulator_result(cudaSuccess);
     delete g;
