@@ -56,8 +56,9 @@ void lrk_emulator_order(const char *order);
 void lrk_emulator_count_from_here(void); /* LRK_EMULATOR_FAIL */
 
 /* Kernels, library calls and fills that were asked for so far outside of a graph; allocations, of pinned memory too;
- * how often the host waited for all of a stream. */
-extern "C" uint64_t lrk_emulator_launched(void), lrk_emulator_allocations(void), lrk_emulator_waits(void);
+ * how often the host waited for all of a stream; how often nothing was left to do when it had waited. */
+extern "C" uint64_t lrk_emulator_launched(void), lrk_emulator_allocations(void), lrk_emulator_waits(void),
+    lrk_emulator_idle(void);
 
 /* ---- between the parts ----------------------------------------------------------------------- */
 

@@ -64,6 +64,8 @@ uint64_t lrk_emulator_allocations(void) { return chip.allocations; }
 
 uint64_t lrk_emulator_waits(void) { return chip.waits; }
 
+uint64_t lrk_emulator_idle(void) { return chip.idle; }
+
 cudaError_t lrk_emulated_set_attribute(const void *kernel, cudaFuncAttribute a, int value)
 {
     if (a != cudaFuncAttributeMaxDynamicSharedMemorySize) return emulator_result(cudaSuccess);

@@ -26,7 +26,7 @@ struct chip_state {
     std::map<const void *, size_t> shared_limits; /* of kernels that may take more */
     cudaError_t last, sticky;
     uint64_t launches, mallocs;
-    uint64_t asked, allocations, waits; /* lrk_emulator_launched */
+    uint64_t asked, allocations, waits, idle; /* lrk_emulator_launched */
     double slow_ms; /* what slow algorithms would have taken; events count it */
 };
 extern chip_state &chip;

@@ -62,12 +62,21 @@ static void hurry(void)
     }
 }
 
+static bool has_work(void)
+{
+    for (cudaStream_t s : chip.streams)
+        if (!s->queue.empty()) return true;
+    return false;
+}
+
+/* The host waits for what is in front of the queue. */
 static void step(cudaStream_t s)
 {
     const operation o = s->queue.front();
     s->queue.pop_front();
     perform(o);
     hurry();
+    chip.idle += !has_work();
 }
 
 void emulator_drain(cudaStream_t s)
