@@ -18,8 +18,8 @@ enum { ONE, LANES, WARPS, BLOCKS }; /* lanes of one warp, several warps, several
 static struct {
     uintptr_t stack;
     size_t stack_bytes;
-    uintptr_t closure; /* the kernel's arguments */
-    size_t closure_bytes;
+    uintptr_t arguments; /* of the kernel */
+    size_t argument_bytes;
     uint64_t epoch, launch_epoch, block_epoch;
     unsigned block;
     std::vector<std::pair<uint64_t, unsigned>> started; /* epochs in which blocks of the launch began */
@@ -31,11 +31,11 @@ extern "C" {
 extern char __executable_start, end;
 }
 
-void emulator_access_launch(const lrk_closure *closure)
+void emulator_access_launch(const emulator_launch &launch)
 {
     now.launch_epoch = ++now.epoch;
-    now.closure = reinterpret_cast<uintptr_t>(closure->object);
-    now.closure_bytes = closure->bytes;
+    now.arguments = reinterpret_cast<uintptr_t>(launch.arguments);
+    now.argument_bytes = launch.argument_bytes;
     now.started.clear();
 }
 
@@ -258,30 +258,8 @@ void emulator_check(const void *p, size_t n, emulator_access access, unsigned by
             check_in(r, offset, n, access, by);
         return;
     }
-    if (access != EMULATOR_READ || (a - now.closure >= now.closure_bytes && !of_program(a)))
+    if (access != EMULATOR_READ || (a - now.arguments >= now.argument_bytes && !of_program(a)))
         out_of_bounds(p, n, access);
-}
-
-static inline void hook(const void *p, size_t n, emulator_access access, const void *pc)
-{
-    const uintptr_t a = reinterpret_cast<uintptr_t>(p);
-    if (!emulator_self) {
-        const region *r = emulator_region_of(p);
-        now.pc = pc;
-        if (r && r->kind == region::DEVICE) found("host", access, p, n, "memory of the device, by the host");
-        return;
-    }
-    if (a - now.stack < now.stack_bytes) return;
-    now.pc = pc;
-    emulator_check(p, n, access, *emulator_self);
-}
-
-static void aligned(const void *p, size_t n, const void *pc)
-{
-    if (emulator_self && reinterpret_cast<uintptr_t>(p) % n) {
-        now.pc = pc;
-        emulator_check_aligned(p, n, "an access");
-    }
 }
 
 void emulator_check_aligned(const void *p, size_t alignment, const char *what)
@@ -293,6 +271,20 @@ void emulator_check_aligned(const void *p, size_t alignment, const char *what)
                    where);
 }
 
+static inline void hook(const void *p, size_t n, size_t alignment, emulator_access access, const void *pc)
+{
+    const uintptr_t a = reinterpret_cast<uintptr_t>(p);
+    if (emulator_self && a - now.stack < now.stack_bytes && a % alignment == 0) return;
+    now.pc = pc;
+    if (emulator_self) {
+        emulator_check_aligned(p, alignment, "an access");
+        emulator_check(p, n, access, *emulator_self);
+    } else {
+        const region *r = emulator_region_of(p);
+        if (r && r->kind == region::DEVICE) found("host", access, p, n, "memory of the device, by the host");
+    }
+}
+
 void lrk_emulated_atomic(const void *p, size_t bytes)
 {
     now.pc = __builtin_return_address(0);
@@ -302,21 +294,9 @@ void lrk_emulated_atomic(const void *p, size_t bytes)
 
 /* What g++ calls. */
 #define PC __builtin_return_address(0)
-#define HOOKS(n)                                                                                   \
-    void __tsan_read##n(void *p)                                                                   \
-    {                                                                                              \
-        aligned(p, n, PC);                                                                         \
-        hook(p, n, EMULATOR_READ, PC);                                                             \
-    }                                                                                              \
-    void __tsan_write##n(void *p)                                                                  \
-    {                                                                                              \
-        aligned(p, n, PC);                                                                         \
-        hook(p, n, EMULATOR_WRITE, PC);                                                            \
-    }                                                                                              \
-    void __tsan_unaligned_read##n(void *p) { hook(p, n, EMULATOR_READ, PC); }                      \
-    void __tsan_unaligned_write##n(void *p) { hook(p, n, EMULATOR_WRITE, PC); }                    \
-    void __tsan_volatile_read##n(void *p) { hook(p, n, EMULATOR_READ, PC); }                       \
-    void __tsan_volatile_write##n(void *p) { hook(p, n, EMULATOR_WRITE, PC); }
+#define HOOKS(n)                                                               \
+    void __tsan_read##n(void *p) { hook(p, n, n, EMULATOR_READ, PC); }         \
+    void __tsan_write##n(void *p) { hook(p, n, n, EMULATOR_WRITE, PC); }
 
 /* What -fsanitize=alignment calls: a pointer that is not aligned for its type is used, even where
  * the compiler then loads less than the whole of it. Host code calls the aborting variant. */
@@ -337,17 +317,15 @@ HOOKS(4)
 HOOKS(8)
 HOOKS(16)
 
-void __tsan_read_range(void *p, size_t n) { hook(p, n, EMULATOR_READ, PC); }
+void __tsan_read_range(void *p, size_t n) { hook(p, n, 1, EMULATOR_READ, PC); }
 
-void __tsan_write_range(void *p, size_t n) { hook(p, n, EMULATOR_WRITE, PC); }
+void __tsan_write_range(void *p, size_t n) { hook(p, n, 1, EMULATOR_WRITE, PC); }
 
 void __tsan_func_entry(void *) {}
 
 void __tsan_func_exit(void) {}
 
 void __tsan_init(void) {}
-
-void __tsan_vptr_update(void **, void *) {}
 
 void __ubsan_handle_type_mismatch_v1(mismatch *m, uintptr_t p)
 {

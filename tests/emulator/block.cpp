@@ -114,7 +114,7 @@ static void resume(thread *t)
 
 static void fiber(void)
 {
-    here.launch->closure.call(here.launch->closure.object);
+    here.launch->call(here.launch->arguments);
     here.running->at = ENDED;
     yield();
 }
@@ -432,23 +432,23 @@ static void take_stacks(void)
         mprotect(here.stacks + i * STACK, (size_t)sysconf(_SC_PAGESIZE), PROT_NONE);
 }
 
-void emulator_run(const emulator_launch *launch)
+void emulator_run(const emulator_launch &launch)
 {
     take_stacks();
     if (!order.set) lrk_emulator_order(getenv("LRK_EMULATOR_ORDER"));
-    here.launch = launch;
+    const dim3 g = launch.grid, b = launch.block;
+    here.launch = &launch;
     here.given_up = false;
-    here.n = launch->block.x * launch->block.y * launch->block.z;
-    the_block_size = launch->block;
-    the_grid_size = launch->grid;
-    emulator_access_launch(&launch->closure);
-    emulator_memory_launch(launch->shared, launch->shared_limit);
-    const dim3 g = launch->grid;
+    here.n = b.x * b.y * b.z;
+    the_block_size = b;
+    the_grid_size = g;
+    emulator_access_launch(launch);
+    emulator_memory_launch(launch.shared, launch.shared_limit);
     static std::vector<unsigned> blocks, warps, lanes;
     put_in_order(&blocks, (size_t)g.x * g.y * g.z);
-    for (unsigned b : blocks) {
-        the_block = {b % g.x, b / g.x % g.y, b / g.x / g.y};
-        emulator_access_block(b);
+    for (unsigned i : blocks) {
+        the_block = {i % g.x, i / g.x % g.y, i / g.x / g.y};
+        emulator_access_block(i);
         emulator_tensor_block();
         put_in_order(&warps, (here.n + EMULATOR_LANES - 1) / EMULATOR_LANES);
         put_in_order(&lanes, EMULATOR_LANES);

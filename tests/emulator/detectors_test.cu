@@ -308,7 +308,7 @@ static float *ones(size_t n)
     float one[4 * N];
     for (float &v : one) v = 1.0f;
     assert_true(n <= 4 * N);
-    assert_int_equal(cudaMemcpy(p, one, n * sizeof *p, cudaMemcpyHostToDevice), cudaSuccess);
+    assert_int_equal(cudaMemcpyAsync(p, one, n * sizeof *p, cudaMemcpyHostToDevice, the_stream), cudaSuccess);
     return p;
 }
 
@@ -345,7 +345,7 @@ static void uninitialized(void **)
     check(
         [](bool bug) {
             float *in = out_of(N + 1);
-            (void)cudaMemset(in, 0, N * sizeof *in);
+            (void)cudaMemsetAsync(in, 0, N * sizeof *in, the_stream);
             BOTH(blank, 1, N, 0, out_of(N), in);
         },
         "uninitialized", "byte 256");
@@ -437,7 +437,7 @@ static void errors_abort(void **)
         dup2(out[1], 2);
         lrk_emulator_catch(false);
         LRK_LAUNCH(bound<true>, 3, 32, 0, out_of(N));
-        (void)cudaDeviceSynchronize();
+        (void)cudaStreamSynchronize(the_stream);
         _exit(0);
     }
     close(out[1]);

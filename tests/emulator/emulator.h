@@ -31,7 +31,7 @@
  *
  * A thread of a block that ended counts as missing at a barrier. Memory given to the threads is not
  * cleared. Streams are lazy: work is done when somebody waits for it, so that host code that
- * forgets to wait is seen. One host thread at a time.
+ * forgets to wait is seen. None of them is the default one. One host thread at a time.
  *
  * Environment:
  *   LRK_EMULATOR_ORDER=reverse|random:SEED   the order of blocks, warps and lanes
@@ -70,13 +70,7 @@ enum {
 };
 
 /* block.cpp */
-struct emulator_launch {
-    const char *name;
-    dim3 grid, block;
-    size_t shared, shared_limit;
-    lrk_closure closure;
-};
-void emulator_run(const emulator_launch *launch);
+void emulator_run(const emulator_launch &launch);
 extern const unsigned *emulator_self; /* the thread that runs, by its place in the block; NULL: host code */
 
 /* Reports; returns only if errors are caught and no thread of a kernel runs. */
@@ -91,7 +85,7 @@ void emulator_check(const void *p, size_t bytes, emulator_access access, unsigne
 void emulator_check_aligned(const void *p, size_t alignment, const char *what);
 void emulator_pc(const void *pc); /* where the access comes from, for reports */
 
-void emulator_access_launch(const lrk_closure *closure);
+void emulator_access_launch(const emulator_launch &launch);
 void emulator_access_block(unsigned index); /* of the grid, counted from 0 */
 void emulator_access_barrier(void);
 void emulator_access_warp(unsigned warp);                  /* __syncwarp */

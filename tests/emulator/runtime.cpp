@@ -74,49 +74,37 @@ cudaError_t lrk_emulated_set_attribute(const void *kernel, cudaFuncAttribute a, 
     return emulator_result(cudaSuccess);
 }
 
-struct launched : emulator_launch {
-    ~launched() { closure.destroy(closure.object); }
-};
-
-static bool right_shape(const launched &l)
+static bool right_shape(const emulator_launch &l)
 {
     const dim3 g = l.grid, b = l.block;
     const uint64_t threads = (uint64_t)b.x * b.y * b.z;
-    const bool ok = threads > 0 && threads <= EMULATOR_THREADS && b.z <= 64 && g.x > 0 && g.y > 0 &&
-                    g.z > 0 && g.x <= 0x7fffffffu && g.y <= 65535 && g.z <= 65535;
+    const bool ok = threads > 0 && threads <= EMULATOR_THREADS && b.z <= 64 && g.x > 0 && g.y > 0 && g.z > 0 &&
+                    g.x <= 0x7fffffffu && g.y <= 65535 && g.z <= 65535;
     if (!ok)
         emulator_error("launch",
-                       "%s: grid (%u,%u,%u), block (%u,%u,%u): a block has 1 to 1024 "
-                       "threads, at most 64 in z; a grid 1 to 2^31-1, 65535, 65535 blocks",
+                       "%s: grid (%u,%u,%u), block (%u,%u,%u): a block has 1 to 1024 threads, at most 64 in z; "
+                       "a grid 1 to 2^31-1, 65535, 65535 blocks",
                        l.name, g.x, g.y, g.z, b.x, b.y, b.z);
     else if (l.shared > l.shared_limit)
-        emulator_error("launch", "%s: %zu bytes of shared memory, %zu are allowed%s", l.name,
-                       l.shared, l.shared_limit,
+        emulator_error("launch", "%s: %zu bytes of shared memory, %zu are allowed%s", l.name, l.shared, l.shared_limit,
                        l.shared_limit == EMULATOR_SHARED ? " without cudaFuncSetAttribute" : "");
     return ok && l.shared <= l.shared_limit;
 }
 
-void lrk_emulated_launch(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared,
-                         cudaStream_t stream, lrk_closure closure)
+void lrk_emulated_launch(emulator_launch l, const void *kernel, cudaStream_t stream)
 {
-    auto l = std::make_shared<launched>();
-    l->name = name;
-    l->grid = grid;
-    l->block = block;
-    l->shared = shared;
+    const std::shared_ptr<void> arguments(l.arguments, l.destroy);
     const auto limit = chip.shared_limits.find(kernel);
-    l->shared_limit = limit == chip.shared_limits.end() ? (size_t)EMULATOR_SHARED : limit->second;
-    l->closure = closure;
+    l.shared_limit = limit == chip.shared_limits.end() ? (size_t)EMULATOR_SHARED : limit->second;
     if (chip.sticky == cudaSuccess && chip.last != cudaSuccess) {
-        emulator_error("leftover", "%s is launched, and nobody asked for an earlier error: %s",
-                       name, cudaGetErrorName(chip.last));
+        emulator_error("leftover", "%s is launched, and nobody asked for an earlier error: %s", l.name,
+                       cudaGetErrorName(chip.last));
         chip.last = cudaSuccess;
     }
-    if (!right_shape(*l)) {
+    if (right_shape(l))
+        (void)emulator_enqueue(stream, operation::KERNEL, [l, arguments] { emulator_run(l); });
+    else
         (void)emulator_result(cudaErrorInvalidConfiguration);
-        return;
-    }
-    (void)emulator_enqueue(stream, operation::KERNEL, [l] { emulator_run(l.get()); });
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -127,38 +115,32 @@ static size_t total_memory(void)
     return text ? (size_t)strtoull(text, nullptr, 10) : (size_t)2 << 30;
 }
 
-cudaError_t cudaMalloc(void **p, size_t bytes)
+static cudaError_t allocate(void **p, size_t bytes, bool device)
 {
-    const cudaError_t e = emulator_outside_capture();
-    if (e != cudaSuccess || chip.sticky != cudaSuccess) return emulator_result(e);
-    if (emulator_planned_failure("malloc", ++chip.mallocs) ||
-        bytes > total_memory() - emulator_allocated())
+    const cudaError_t e = emulator_may_wait();
+    if (e != cudaSuccess) return e;
+    if (device && (emulator_planned_failure("malloc", ++chip.mallocs) || bytes > total_memory() - emulator_allocated()))
         return emulator_result(cudaErrorMemoryAllocation);
     chip.allocations++;
-    *p = bytes ? emulator_allocate(bytes, true) : nullptr;
+    *p = bytes ? emulator_allocate(bytes, device) : nullptr;
     return cudaSuccess;
 }
 
 static cudaError_t release(void *p, bool device)
 {
-    const cudaError_t e = emulator_outside_capture();
-    if (e != cudaSuccess || !p) return emulator_result(e);
+    const cudaError_t e = emulator_may_wait();
+    if (e != cudaSuccess || !p) return e;
     emulator_drain(nullptr);
     return emulator_result(emulator_release(p, device) ? cudaSuccess : cudaErrorInvalidValue);
 }
 
+cudaError_t cudaMalloc(void **p, size_t bytes) { return allocate(p, bytes, true); }
+
+cudaError_t cudaMallocHost(void **p, size_t bytes) { return allocate(p, bytes, false); }
+
 cudaError_t cudaFree(void *p) { return release(p, true); }
 
 cudaError_t cudaFreeHost(void *p) { return release(p, false); }
-
-cudaError_t cudaMallocHost(void **p, size_t bytes)
-{
-    const cudaError_t e = emulator_outside_capture();
-    if (e != cudaSuccess || chip.sticky != cudaSuccess) return emulator_result(e);
-    chip.allocations++;
-    *p = bytes ? emulator_allocate(bytes, false) : nullptr;
-    return cudaSuccess;
-}
 
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
 {
@@ -167,43 +149,35 @@ cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
     return emulator_result(cudaSuccess);
 }
 
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t stream)
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream)
 {
     if (!bytes) return emulator_result(cudaSuccess);
     const emulator_place target = emulator_place_of(to, bytes, "the target of a copy");
     const emulator_place source = emulator_place_of(from, bytes, "the source of a copy");
     if ((target == EMULATOR_DEVICE) != (kind & 1) || (source == EMULATOR_DEVICE) != kind >> 1) {
-        emulator_error("host", "a copy of kind %d from %p to %p, which lie elsewhere", (int)kind,
-                       from, to);
+        emulator_error("host", "a copy of kind %d from %p to %p, which lie elsewhere", (int)kind, from, to);
         return emulator_result(cudaErrorInvalidValue);
     }
     const bool pageable = target == EMULATOR_HOST || source == EMULATOR_HOST;
-    const cudaError_t refused = pageable ? emulator_refuse_capture(stream) : cudaSuccess;
-    if (refused != cudaSuccess) return emulator_result(refused);
-    auto staged = std::make_shared<std::vector<char>>(); /* of pageable memory, taken now */
+    if (pageable && emulator_captured(stream)) return emulator_may_wait();
+    std::vector<char> staged; /* of pageable memory, taken now */
     if (source == EMULATOR_HOST)
-        staged->assign(static_cast<const char *>(from), static_cast<const char *>(from) + bytes);
-    const cudaError_t e = emulator_enqueue(stream, operation::COPY, [=] {
-        emulator_copy(to, staged->empty() ? from : staged->data(), bytes);
+        staged.assign(static_cast<const char *>(from), static_cast<const char *>(from) + bytes);
+    const cudaError_t e = emulator_enqueue(stream, operation::COPY, [=, staged = std::move(staged)] {
+        emulator_copy(to, staged.empty() ? from : staged.data(), bytes);
     });
-    if (e == cudaSuccess && stream && target == EMULATOR_HOST) emulator_drain(stream);
+    if (e == cudaSuccess && target == EMULATOR_HOST) emulator_drain(stream);
     return emulator_result(e);
 }
 
 cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
                               size_t height, cudaMemcpyKind kind, cudaStream_t stream)
 {
-    cudaError_t e = width > to_pitch || width > from_pitch ? emulator_result(cudaErrorInvalidValue) : cudaSuccess;
+    cudaError_t e = emulator_result(width > to_pitch || width > from_pitch ? cudaErrorInvalidValue : cudaSuccess);
     for (size_t i = 0; i < height && e == cudaSuccess; i++)
         e = cudaMemcpyAsync(static_cast<char *>(to) + i * to_pitch, static_cast<const char *>(from) + i * from_pitch,
                             width, kind, stream);
     return e;
-}
-
-cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind)
-{
-    return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
 }
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream)
@@ -216,11 +190,6 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stre
     return emulator_enqueue(stream, operation::FILL, [=] { emulator_fill(to, value, bytes); });
 }
 
-cudaError_t cudaMemset(void *to, int value, size_t bytes)
-{
-    return cudaMemsetAsync(to, value, bytes, nullptr);
-}
-
 /* ---- the chip -------------------------------------------------------------------------------- */
 
 cudaError_t cudaGetDeviceCount(int *n)
@@ -229,20 +198,13 @@ cudaError_t cudaGetDeviceCount(int *n)
     return emulator_result(cudaSuccess);
 }
 
-cudaError_t cudaSetDevice(int device)
-{
-    return emulator_result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
-}
+cudaError_t cudaSetDevice(int device) { return emulator_result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice); }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device)
 {
     if (device != 0) return emulator_result(cudaErrorInvalidDevice);
-    memset(p, 0, sizeof *p);
-    snprintf(p->name, sizeof p->name, "emulated");
-    p->major = 8;
-    p->minor = 9;
-    p->multiProcessorCount = 4;
-    p->l2CacheSize = 4096; /* what takes another way beyond it does so in small tests */
+    /* the cache: what takes another way beyond it does so in small tests */
+    *p = {"emulated", 8, 9, 4, 4096};
     return emulator_result(cudaSuccess);
 }
 
@@ -252,8 +214,4 @@ cudaError_t cudaDriverGetVersion(int *version)
     return emulator_result(cudaSuccess);
 }
 
-cudaError_t cudaRuntimeGetVersion(int *version)
-{
-    *version = CUDART_VERSION;
-    return emulator_result(cudaSuccess);
-}
+cudaError_t cudaRuntimeGetVersion(int *version) { return cudaDriverGetVersion(version); }

@@ -1,4 +1,4 @@
-/* tests/emulator/runtime.h -- what runtime.cpp and streams.cpp share. */
+/* tests/emulator/runtime.h -- what runtime.cpp, streams.cpp and cublaslt.cpp share. */
 #ifndef LRK_EMULATOR_RUNTIME_H
 #define LRK_EMULATOR_RUNTIME_H
 #include "emulator.h"
@@ -9,23 +9,27 @@
 #include <memory>
 #include <vector>
 
+/* One recording of an event. */
+struct recording {
+    cudaStream_t stream;
+    bool done;
+    double ms;
+};
+
 /* A kernel, one of a library too, counts for LRK_EMULATOR_FAIL; an event is recorded though the chip has
- * failed; a wait is one for record `ticket` of `event`. */
+ * failed. */
 struct operation {
     enum what { KERNEL, FILL, COPY, RECORD, WAIT, GRAPH } kind;
     std::function<void()> work;
-    cudaEvent_t event;
-    uint64_t ticket;
+    std::shared_ptr<recording> awaited; /* by a WAIT */
 };
-
-typedef std::vector<operation> operations;
 
 /* One of the process; never destroyed. */
 struct chip_state {
     std::vector<cudaStream_t> streams;
     std::map<const void *, size_t> shared_limits; /* of kernels that may take more */
     cudaError_t last, sticky;
-    uint64_t launches, mallocs;
+    uint64_t launches, mallocs;               /* LRK_EMULATOR_FAIL */
     uint64_t asked, allocations, waits, idle; /* lrk_emulator_launched */
     double slow_ms; /* what slow algorithms would have taken; events count it */
 };
@@ -37,18 +41,15 @@ cudaError_t emulator_result(cudaError_t e);
 /* Whether LRK_EMULATOR_FAIL names the n-th call of this kind. */
 bool emulator_planned_failure(const char *kind, uint64_t n);
 
-/* Into the queue of s, the graph that it captures, or, for the default stream, at once. */
-cudaError_t emulator_enqueue(cudaStream_t s, const operation &o);
-static inline cudaError_t emulator_enqueue(cudaStream_t s, operation::what kind, std::function<void()> work)
-{
-    return emulator_enqueue(s, {kind, work, nullptr, 0});
-}
+/* Into the queue of s, or the graph that it captures. */
+cudaError_t emulator_enqueue(cudaStream_t s, operation::what kind, std::function<void()> work,
+                             std::shared_ptr<recording> awaited = nullptr);
 
-/* The error of a call that no capture may see: a wait, an allocation. */
-cudaError_t emulator_outside_capture(void);
+/* Whether s takes part in a capture. */
+bool emulator_captured(cudaStream_t s);
 
-/* Refuses what a capture of s cannot hold, if there is one. */
-cudaError_t emulator_refuse_capture(cudaStream_t s);
+/* The result of a call that waits or allocates, before it does: no capture may see one, and breaks. */
+cudaError_t emulator_may_wait(void);
 
 void emulator_drain(cudaStream_t s); /* NULL: all streams */
 

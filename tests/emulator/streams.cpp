@@ -1,19 +1,20 @@
 /* tests/emulator/streams.cpp -- streams, events, graphs.
  *
  * A stream is a queue that nobody works off until somebody waits: for the stream, for an event
- * behind it, for the device. That is the latest time that CUDA allows, so host code that forgets to
+ * behind it, for all. That is the latest time that CUDA allows, so host code that forgets to
  * wait reads old data. With LRK_EMULATOR_STREAMS=early every stream but the first does its work as soon as
  * the events that it waits for allow, so that one that should have waited for the first is too early. A
  * graph is such a queue, kept.
  */
 #include "runtime.h"
 
+#include <algorithm>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 struct lrk_emulated_graph {
-    std::shared_ptr<operations> nodes;
+    std::shared_ptr<std::vector<operation>> nodes;
     bool broken; /* the capture did what no graph can hold */
 };
 
@@ -23,10 +24,8 @@ struct lrk_emulated_stream {
 };
 
 struct lrk_emulated_event {
-    cudaStream_t stream;
-    uint64_t capture; /* the number of the one it was last recorded in; 0: of none */
-    uint64_t asked, done;
-    double ms;
+    std::shared_ptr<recording> last; /* NULL: none, or one of a capture */
+    uint64_t capture;                /* its number; 0: of none */
 };
 
 /* One at a time. */
@@ -47,36 +46,31 @@ static void perform(const operation &o)
         o.work();
 }
 
+static void perform_first(cudaStream_t s)
+{
+    const operation o = std::move(s->queue.front());
+    s->queue.pop_front();
+    perform(o);
+}
+
 static void hurry(void)
 {
     const char *how = getenv("LRK_EMULATOR_STREAMS");
     if (!how || strcmp(how, "early") != 0) return;
     for (size_t i = 1; i < chip.streams.size(); i++) {
-        std::deque<operation> &queue = chip.streams[i]->queue;
-        while (!queue.empty()) {
-            const operation o = queue.front();
-            if (o.kind == operation::WAIT && o.event->done < o.ticket) break;
-            queue.pop_front();
-            perform(o);
-        }
+        const cudaStream_t s = chip.streams[i];
+        while (!s->queue.empty() && (!s->queue.front().awaited || s->queue.front().awaited->done)) perform_first(s);
     }
 }
 
-static bool has_work(void)
-{
-    for (cudaStream_t s : chip.streams)
-        if (!s->queue.empty()) return true;
-    return false;
-}
+static bool idle(cudaStream_t s) { return s->queue.empty(); }
 
 /* The host waits for what is in front of the queue. */
 static void step(cudaStream_t s)
 {
-    const operation o = s->queue.front();
-    s->queue.pop_front();
-    perform(o);
+    perform_first(s);
     hurry();
-    chip.idle += !has_work();
+    chip.idle += std::all_of(chip.streams.begin(), chip.streams.end(), idle);
 }
 
 void emulator_drain(cudaStream_t s)
@@ -85,59 +79,45 @@ void emulator_drain(cudaStream_t s)
         while ((!s || s == each) && !each->queue.empty()) step(each);
 }
 
-/* Until the event was recorded as often as that. */
-static void wait_for(cudaEvent_t event, uint64_t ticket)
+static void wait_for(const recording &r)
 {
-    while (event->done < ticket) step(event->stream);
+    while (!r.done) step(r.stream);
 }
 
-static bool known(cudaStream_t s)
-{
-    for (cudaStream_t each : chip.streams)
-        if (each == s) return true;
-    return !s;
-}
+/* There is no default stream. */
+static bool known(cudaStream_t s) { return std::count(chip.streams.begin(), chip.streams.end(), s) > 0; }
 
-/* What no capture may see: waits and allocations. */
-cudaError_t emulator_outside_capture(void)
+bool emulator_captured(cudaStream_t s) { return known(s) && s->captured; }
+
+cudaError_t emulator_may_wait(void)
 {
-    if (!capture.graph) return cudaSuccess;
+    if (!capture.graph) return emulator_result(cudaSuccess);
     capture.graph->broken = true;
-    return cudaErrorStreamCaptureUnsupported;
+    return emulator_result(cudaErrorStreamCaptureUnsupported);
 }
 
-cudaError_t emulator_refuse_capture(cudaStream_t s)
+cudaError_t emulator_enqueue(cudaStream_t s, operation::what kind, std::function<void()> work,
+                             std::shared_ptr<recording> awaited)
 {
-    return s && known(s) && s->captured ? emulator_outside_capture() : cudaSuccess;
-}
-
-cudaError_t emulator_enqueue(cudaStream_t s, const operation &o)
-{
-    if (!known(s)) return emulator_result(cudaErrorInvalidResourceHandle);
-    if (chip.sticky != cudaSuccess) return chip.sticky;
-    if (s && s->captured) {
+    const cudaError_t e = emulator_result(known(s) ? cudaSuccess : cudaErrorInvalidResourceHandle);
+    if (e != cudaSuccess) return e;
+    const operation o = {kind, std::move(work), std::move(awaited)};
+    if (s->captured) {
         capture.graph->nodes->push_back(o);
         return cudaSuccess;
     }
-    chip.asked += o.kind == operation::KERNEL || o.kind == operation::FILL;
-    if (s) {
-        s->queue.push_back(o);
-        hurry();
-        return cudaSuccess;
-    }
-    const cudaError_t e = emulator_outside_capture();
-    if (e != cudaSuccess) return emulator_result(e);
-    perform(o);
-    return emulator_result(cudaSuccess);
+    chip.asked += kind == operation::KERNEL || kind == operation::FILL;
+    s->queue.push_back(o);
+    hurry();
+    return cudaSuccess;
 }
 
 /* ---- streams and events ---------------------------------------------------------------------- */
 
-/* None but streams that do not wait for the default one. */
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
-    if (chip.sticky != cudaSuccess) return chip.sticky;
-    if (flags != cudaStreamNonBlocking) return emulator_result(cudaErrorNotSupported);
+    const cudaError_t e = emulator_result(flags == cudaStreamNonBlocking ? cudaSuccess : cudaErrorNotSupported);
+    if (e != cudaSuccess) return e;
     *stream = new lrk_emulated_stream();
     chip.streams.push_back(*stream);
     return cudaSuccess;
@@ -145,20 +125,11 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
-    const cudaError_t e = emulator_outside_capture();
-    if (e != cudaSuccess) return emulator_result(e);
-    if (!stream || !known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
+    if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
+    const cudaError_t e = emulator_may_wait();
+    if (e != cudaSuccess) return e;
     chip.waits++;
     emulator_drain(stream);
-    return emulator_result(cudaSuccess);
-}
-
-cudaError_t cudaDeviceSynchronize(void)
-{
-    const cudaError_t e = emulator_outside_capture();
-    if (e != cudaSuccess) return emulator_result(e);
-    chip.waits++;
-    emulator_drain(nullptr);
     return emulator_result(cudaSuccess);
 }
 
@@ -169,27 +140,23 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
     return cudaSuccess;
 }
 
-cudaError_t cudaEventCreate(cudaEvent_t *event)
-{
-    return cudaEventCreateWithFlags(event, 0);
-}
+cudaError_t cudaEventCreate(cudaEvent_t *event) { return cudaEventCreateWithFlags(event, 0); }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-    if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
-    if (stream && stream->captured) {
-        event->capture = capture.number;
+    if (emulator_captured(stream)) {
+        *event = {nullptr, capture.number};
         return emulator_result(cudaSuccess);
     }
-    const uint64_t ticket = ++event->asked;
-    event->stream = stream;
-    event->capture = 0;
-    return emulator_enqueue(stream, operation::RECORD, [=] {
+    const auto r = std::make_shared<recording>(recording{stream, false, 0.0});
+    const cudaError_t e = emulator_enqueue(stream, operation::RECORD, [r] {
         struct timespec t;
         clock_gettime(CLOCK_MONOTONIC, &t);
-        event->ms = chip.slow_ms + 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-        event->done = ticket;
+        r->ms = chip.slow_ms + 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+        r->done = true;
     });
+    if (e == cudaSuccess) *event = {r, 0};
+    return e;
 }
 
 /* A stream that waits for an event of the capture under way takes part in it from there on. The graph keeps
@@ -199,35 +166,33 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 {
     if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
     if (event->capture) {
-        if (!capture.graph || event->capture != capture.number) return emulator_result(cudaErrorCapturedEvent);
-        if (!stream) return emulator_result(cudaErrorStreamCaptureUnsupported);
-        stream->captured = true;
-        return emulator_result(cudaSuccess);
+        const bool ours = capture.graph && event->capture == capture.number;
+        stream->captured |= ours;
+        return emulator_result(ours ? cudaSuccess : cudaErrorCapturedEvent);
     }
-    const cudaError_t refused = event->asked ? emulator_refuse_capture(stream) : cudaSuccess;
-    if (refused != cudaSuccess || event->done == event->asked) return emulator_result(refused);
-    const uint64_t ticket = event->asked;
-    return emulator_enqueue(stream, {operation::WAIT, [=] { wait_for(event, ticket); }, event, ticket});
+    const std::shared_ptr<recording> r = event->last;
+    if (r && stream->captured) return emulator_may_wait();
+    if (!r || r->done) return emulator_result(cudaSuccess);
+    return emulator_enqueue(stream, operation::WAIT, [r] { wait_for(*r); }, r);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     if (event->capture) return emulator_result(cudaErrorCapturedEvent);
-    wait_for(event, event->asked);
+    if (event->last) wait_for(*event->last);
     return emulator_result(cudaSuccess);
 }
 
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 {
-    if (!from->asked || !to->asked) return emulator_result(cudaErrorInvalidResourceHandle);
-    if (from->done < from->asked || to->done < to->asked) return emulator_result(cudaErrorInvalidValue);
-    *ms = (float)(to->ms - from->ms);
+    if (!from->last || !to->last) return emulator_result(cudaErrorInvalidResourceHandle);
+    if (!from->last->done || !to->last->done) return emulator_result(cudaErrorInvalidValue);
+    *ms = (float)(to->last->ms - from->last->ms);
     return emulator_result(cudaSuccess);
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
-    wait_for(event, event->asked);
     delete event;
     return emulator_result(cudaSuccess);
 }
@@ -236,20 +201,22 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
 {
-    if (!stream || !known(stream)) return emulator_result(cudaErrorStreamCaptureUnsupported);
-    if (stream->captured) return emulator_result(cudaErrorInvalidValue);
-    if (capture.graph) return emulator_result(cudaErrorNotSupported);
-    if (chip.sticky != cudaSuccess) return chip.sticky;
-    capture = {new lrk_emulated_graph{std::make_shared<operations>(), false}, stream, capture.number + 1};
+    const cudaError_t e = emulator_result(!known(stream)     ? cudaErrorInvalidResourceHandle
+                                          : stream->captured ? cudaErrorInvalidValue
+                                          : capture.graph    ? cudaErrorNotSupported
+                                                             : cudaSuccess);
+    if (e != cudaSuccess) return e;
+    const auto nodes = std::make_shared<std::vector<operation>>();
+    capture = {new lrk_emulated_graph{nodes, false}, stream, capture.number + 1};
     stream->captured = true;
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status)
 {
-    *status = !stream || !stream->captured ? cudaStreamCaptureStatusNone
-              : capture.graph->broken      ? cudaStreamCaptureStatusInvalidated
-                                           : cudaStreamCaptureStatusActive;
+    *status = !emulator_captured(stream) ? cudaStreamCaptureStatusNone
+              : capture.graph->broken    ? cudaStreamCaptureStatusInvalidated
+                                         : cudaStreamCaptureStatusActive;
     return emulator_result(cudaSuccess);
 }
 
@@ -274,7 +241,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsig
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
-    const std::shared_ptr<operations> nodes = exec->nodes;
+    const auto nodes = exec->nodes;
     return emulator_enqueue(stream, operation::GRAPH, [nodes] {
         for (const operation &node : *nodes) perform(node);
     });
@@ -286,8 +253,4 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
     return emulator_result(cudaSuccess);
 }
 
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
-{
-    delete exec;
-    return emulator_result(cudaSuccess);
-}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) { return cudaGraphDestroy(exec); }

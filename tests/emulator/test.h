@@ -38,20 +38,19 @@ template <typename T> static T *room(size_t n)
 template <typename T> static T *upload(const T *from, size_t n)
 {
     T *p = room<T>(n);
-    assert_int_equal(cudaMemcpy(p, from, n * sizeof(T), cudaMemcpyHostToDevice), cudaSuccess);
+    assert_int_equal(cudaMemcpyAsync(p, from, n * sizeof(T), cudaMemcpyHostToDevice, the_stream), cudaSuccess);
     return p;
 }
 
 template <typename T> static void download(T *to, const T *from, size_t n)
 {
-    assert_int_equal(cudaDeviceSynchronize(), cudaSuccess);
-    assert_int_equal(cudaMemcpy(to, from, n * sizeof(T), cudaMemcpyDeviceToHost), cudaSuccess);
+    assert_int_equal(cudaMemcpyAsync(to, from, n * sizeof(T), cudaMemcpyDeviceToHost, the_stream), cudaSuccess);
 }
 
 /* Nothing was found so far. */
 static inline void expect_silence(void)
 {
-    (void)cudaDeviceSynchronize();
+    (void)cudaStreamSynchronize(the_stream);
     const char *message = lrk_emulator_caught();
     if (message) fail_msg("%s", message);
 }
@@ -60,7 +59,7 @@ static inline void expect_silence(void)
 static inline void expect_error(const char *kind, const char *word)
 {
     char start[64];
-    (void)cudaDeviceSynchronize();
+    (void)cudaStreamSynchronize(the_stream);
     (void)cudaGetLastError();
     const char *message = lrk_emulator_caught();
     if (!message) fail_msg("nothing was found, expected: %s", kind);

@@ -227,7 +227,6 @@ cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device);
 cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaRuntimeGetVersion(int *version);
-cudaError_t cudaDeviceSynchronize(void);
 cudaError_t cudaGetLastError(void);
 const char *cudaGetErrorName(cudaError_t e);
 const char *cudaGetErrorString(cudaError_t e);
@@ -237,12 +236,9 @@ cudaError_t cudaFree(void *p);
 cudaError_t cudaMallocHost(void **p, size_t bytes);
 cudaError_t cudaFreeHost(void *p);
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total);
-cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind);
 cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
                               size_t height, cudaMemcpyKind kind, cudaStream_t stream);
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t stream);
-cudaError_t cudaMemset(void *to, int value, size_t bytes);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream);
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
@@ -251,8 +247,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status);
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
-                                 unsigned long long flags);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
@@ -291,15 +286,17 @@ void *lrk_emulated_shared(const char *name, const char *function, int line, size
 void *lrk_emulated_dynamic_shared(void);
 
 /* A kernel with its arguments, as the queue of a stream or a graph keeps it. */
-struct lrk_closure {
-    void *object;
-    void (*call)(void *object);
-    void (*destroy)(void *object);
-    size_t bytes; /* of the object */
+struct emulator_launch {
+    const char *name;
+    dim3 grid, block;
+    size_t shared, shared_limit;
+    void *arguments;
+    size_t argument_bytes;
+    void (*call)(void *arguments), (*destroy)(void *arguments);
 };
 
-void lrk_emulated_launch(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared,
-                         cudaStream_t stream, lrk_closure closure);
+/* `kernel` tells it apart from others; l.shared_limit is found out, l.arguments destroyed some time. */
+void lrk_emulated_launch(emulator_launch l, const void *kernel, cudaStream_t stream);
 
 template <typename T> struct lrk_same {
     typedef T type;
@@ -307,16 +304,14 @@ template <typename T> struct lrk_same {
 
 /* Arguments become the kernel's parameters here, at the launch, as on a GPU. */
 template <typename... P>
-static inline void lrk_emulate(const char *name, dim3 grid, dim3 block, size_t shared,
-                               cudaStream_t stream, void (*kernel)(P...),
-                               typename lrk_same<P>::type... args)
+static inline void lrk_emulate(const char *name, dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
+                               void (*kernel)(P...), typename lrk_same<P>::type... args)
 {
     auto body = [=] { kernel(args...); };
     typedef decltype(body) type;
-    const lrk_closure closure = {new type(body), [](void *o) { (*static_cast<type *>(o))(); },
-                                 [](void *o) { delete static_cast<type *>(o); }, sizeof(type)};
-    lrk_emulated_launch(name, reinterpret_cast<const void *>(kernel), grid, block, shared, stream,
-                        closure);
+    lrk_emulated_launch({name, grid, block, shared, 0, new type(body), sizeof(type),
+                         [](void *p) { (*static_cast<type *>(p))(); }, [](void *p) { delete static_cast<type *>(p); }},
+                        reinterpret_cast<const void *>(kernel), stream);
 }
 
 #undef LRK_SITE
