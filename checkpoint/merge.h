@@ -82,7 +82,7 @@ void lrk_merge_report_put(const lrk_merge_report *r, lrk_json *object);
  * touches it. In a directory made from a GGUF file every tensor gets the same type: the first of
  * f32, bf16, f16 that a stored matrix has, f16 where all are quantized. Vectors stay f32 in GGUF.
  *
- * A directory gets config.json, generation_config.json, the tokenizer and the chat template of its
+ * A directory gets config.json, generation_config.json, how images are prepared, the tokenizer and the chat template of its
  * base, byte for byte; from a GGUF base config.json is made from the metadata, and the rest is that
  * of `tokenizer` or `text`. A GGUF file gets the keys of a GGUF base byte for byte; from a directory
  * they are made as llama.cpp's converter makes them, those of the tokenizer by `text`. Where

@@ -12,6 +12,8 @@ static const uint64_t default_shard = 5000000000u;
 /* What a directory holds beside weights and configuration. */
 static const char *const companions[] = {
     "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -21,6 +23,13 @@ static const char *const companions[] = {
     "tokenizer.model",
     "chat_template.jinja",
     "chat_template.json",
+};
+
+/* Of these, those of the base where another tokenizer brings none. */
+static const char *const of_the_model[] = {
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
 };
 
 static lrk_status out_path(lrk_merge_job *job, const char *name, const char **path, lrk_err *err)
@@ -181,6 +190,8 @@ static lrk_status edited_config(lrk_merge_job *job, bool converted, lrk_err *err
             lrk_json_set(lrk_json_get(copy, "text_config"), "vocab_size",
                          lrk_json_ref((lrk_json *)(uintptr_t)lrk_json_get(config, "vocab_size")));
         if (job->untied) lrk_json_set(copy, "tie_word_embeddings", lrk_json_new_bool(false));
+        if (job->untied && outer)
+            lrk_json_set(lrk_json_get(copy, "text_config"), "tie_word_embeddings", lrk_json_new_bool(false));
         if (job->options->eos) lrk_json_set(copy, "eos_token_id", lrk_json_new_integer(*job->options->eos));
         status = write_json(job, "config.json", copy, err);
     }
@@ -217,14 +228,15 @@ static bool replaced(const lrk_merge_options *o, const char *name)
     return is;
 }
 
-/* That of the base, where another tokenizer brings none. */
-static lrk_status copy_generation(lrk_merge_job *job, const char *from, lrk_err *err)
+static lrk_status copy_of_base(lrk_merge_job *job, const char *from, lrk_err *err)
 {
-    static const char name[] = "generation_config.json";
-    const char *theirs = lrk_path_join(&job->arena, from, name);
-    LRK_REQUIRE(err, theirs, LRK_ENOMEM, "memory: no room for a path");
-    if (lrk_is_file(theirs) || replaced(job->options, name)) return LRK_OK;
-    return copy_file(job, lrk_weights_path(job->base), name, err);
+    for (size_t i = 0; i < sizeof of_the_model / sizeof *of_the_model; i++) {
+        const char *theirs = lrk_path_join(&job->arena, from, of_the_model[i]);
+        LRK_REQUIRE(err, theirs, LRK_ENOMEM, "memory: no room for a path");
+        if (lrk_is_file(theirs) || replaced(job->options, of_the_model[i])) continue;
+        LRK_TRY(copy_file(job, lrk_weights_path(job->base), of_the_model[i], err));
+    }
+    return LRK_OK;
 }
 
 static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
@@ -235,7 +247,7 @@ static lrk_status write_companions(lrk_merge_job *job, lrk_err *err)
     job->report->needs_tokenizer = !from && !job->options->text;
     for (size_t i = 0; from && i < sizeof companions / sizeof companions[0]; i++)
         if (!replaced(job->options, companions[i])) LRK_TRY(copy_file(job, from, companions[i], err));
-    if (from && !from_gguf) LRK_TRY(copy_generation(job, from, err));
+    if (from && !from_gguf) LRK_TRY(copy_of_base(job, from, err));
     const lrk_merge_text *text = job->options->text; /* made of that of a GGUF base */
     if (!from && text) LRK_TRY(write_files(job, text->file, text->n_files, err));
     LRK_TRY(write_files(job, job->options->extra, job->options->n_extra, err));

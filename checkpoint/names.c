@@ -41,6 +41,13 @@ const lrk_arch *lrk_arch_from_hf(const char *hf)
     return NULL;
 }
 
+const lrk_arch *lrk_arch_from_type(const char *model_type)
+{
+    for (size_t i = 0; i < ARCHS; i++)
+        if (strcmp(archs[i].model_type, model_type) == 0) return &archs[i];
+    return NULL;
+}
+
 void lrk_arch_list(char out[LRK_ARCH_LIST], bool gguf)
 {
     size_t used = 0;

@@ -96,6 +96,7 @@ typedef struct lrk_arch {
  * one is the answer. */
 const lrk_arch *lrk_arch_from_gguf(const char *gguf);
 const lrk_arch *lrk_arch_from_hf(const char *hf);
+const lrk_arch *lrk_arch_from_type(const char *model_type);
 enum { LRK_ARCH_LIST = 512 };
 /* "LlamaForCausalLM, MistralForCausalLM, ...", for messages. */
 void lrk_arch_list(char out[LRK_ARCH_LIST], bool gguf);

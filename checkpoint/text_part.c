@@ -123,23 +123,62 @@ lrk_status lrk_text_part_adapter(lrk_adapter *a, lrk_safetensors *s, lrk_err *er
 
 /* ---- configuration ---- */
 
-/* Gemma3TextConfig of transformers: what absent keys of text_config mean, where others read Gemma 3 without them
- * (models/families.def) they must be there. */
-static const struct {
-    const char *key;
-    int64_t value;
-} defaults[] = {
-    {"vocab_size", 262208},       {"hidden_size", 2304},       {"intermediate_size", 9216},
-    {"num_hidden_layers", 26},    {"num_attention_heads", 8},  {"num_key_value_heads", 4},
-    {"head_dim", 256},            {"query_pre_attn_scalar", 256}, {"max_position_embeddings", 131072},
-    {"sliding_window", 4096},
+typedef struct wrapper {
+    const char *architecture, *model_type, *text_type;
+    bool ties;
+} wrapper;
+
+static const wrapper wrappers[] = {
+#define WRAPPER(...) {__VA_ARGS__},
+#define TEXT(type, ...)
+#include "checkpoint/wrappers.def"
+#undef WRAPPER
+#undef TEXT
 };
 
-static bool is_outer(const lrk_json *config)
+static const struct {
+    const char *text_type, *json;
+} defaults[] = {
+#define WRAPPER(...)
+#define TEXT(type, ...) {type, #__VA_ARGS__},
+#include "checkpoint/wrappers.def"
+#undef WRAPPER
+#undef TEXT
+};
+
+enum { WRAPPERS = sizeof wrappers / sizeof *wrappers, DEFAULTS = sizeof defaults / sizeof *defaults };
+
+void lrk_wrapper_list(char out[LRK_ARCH_LIST])
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < WRAPPERS && used < LRK_ARCH_LIST; i++)
+        used += (size_t)snprintf(out + used, LRK_ARCH_LIST - used, "%s%s", i ? ", " : "", wrappers[i].architecture);
+}
+
+static const wrapper *find_wrapper(const lrk_json *config)
 {
     const char *name = lrk_json_string(lrk_json_at(lrk_json_get(config, "architectures"), 0), NULL);
-    const char *type = lrk_json_string(lrk_json_get(config, "model_type"), NULL);
-    return name ? strcmp(name, "Gemma3ForConditionalGeneration") == 0 : type && strcmp(type, "gemma3") == 0;
+    const char *type = lrk_json_word(config, "model_type");
+    for (size_t i = 0; i < WRAPPERS; i++)
+        if (name ? strcmp(name, wrappers[i].architecture) == 0 : type && strcmp(type, wrappers[i].model_type) == 0)
+            return &wrappers[i];
+    return NULL;
+}
+
+static lrk_status defaults_of(const char *text_type, lrk_json **out, lrk_err *err)
+{
+    for (size_t i = 0; i < DEFAULTS; i++)
+        if (strcmp(text_type, defaults[i].text_type) == 0)
+            return lrk_json_parse(out, defaults[i].json, strlen(defaults[i].json), text_type, err);
+    *out = lrk_json_object();
+    return LRK_OK;
+}
+
+static bool ties(const lrk_json *config)
+{
+    const lrk_json *v = lrk_json_get(config, "tie_word_embeddings");
+    return lrk_json_is(v, LRK_JSON_BOOL) && lrk_json_bool(v);
 }
 
 static void take(lrk_json *to, const lrk_json *from, const char *key)
@@ -148,26 +187,35 @@ static void take(lrk_json *to, const lrk_json *from, const char *key)
     if (v) lrk_json_set(to, key, lrk_json_ref((lrk_json *)(uintptr_t)v));
 }
 
+/* The class of the part; none where no class of this model_type is known, which then stands for it in messages. */
+static void put_class(lrk_json *o, const char *type)
+{
+    const lrk_arch *arch = lrk_arch_from_type(type);
+    lrk_json *classes = lrk_json_array();
+    if (arch) lrk_json_add(classes, lrk_json_c_string(arch->hf));
+    lrk_json_set(o, "architectures", classes);
+    lrk_json_set_text(o, "model_type", type);
+}
+
 lrk_status lrk_text_part_config(const lrk_json *config, const char *where, lrk_json **text, lrk_err *err)
 {
-    static const char *const outer[] = {"eos_token_id", "bos_token_id", "_name_or_path", "tie_word_embeddings",
-                                        "quantization_config"};
+    static const char *const outer[] = {"eos_token_id", "bos_token_id", "_name_or_path", "quantization_config"};
     const lrk_json *inner = lrk_json_get(config, "text_config");
+    const wrapper *w = find_wrapper(config);
+    lrk_json *o;
     *text = NULL;
-    if (!is_outer(config)) return LRK_OK;
+    if (!w) return LRK_OK;
     LRK_REQUIRE(err, !inner || lrk_json_is(inner, LRK_JSON_OBJECT), LRK_EINPUT, "%s: text_config: expected an object",
                 where);
-    lrk_json *o = lrk_json_object(), *classes = lrk_json_array();
-    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
-        lrk_json_set(o, defaults[i].key, lrk_json_new_integer(defaults[i].value));
+    const char *type = lrk_json_word(inner, "model_type");
+    if (!type) type = w->text_type;
+    LRK_TRY(defaults_of(type, &o, err));
     for (void *i = lrk_json_begin(inner); i; i = lrk_json_next(inner, i))
         lrk_json_set(o, lrk_json_key(i, NULL), lrk_json_ref(lrk_json_value(i)));
-    /* the outer class ties, whatever the inner configuration says */
-    lrk_json_set(o, "tie_word_embeddings", lrk_json_new_bool(true));
+    if (w->ties) lrk_json_set(o, "tie_word_embeddings", lrk_json_new_bool(true));
+    if (w->ties || ties(config)) take(o, config, "tie_word_embeddings");
     for (size_t i = 0; i < sizeof outer / sizeof *outer; i++) take(o, config, outer[i]);
-    lrk_json_add(classes, lrk_json_c_string("Gemma3ForCausalLM"));
-    lrk_json_set(o, "architectures", classes);
-    lrk_json_set_text(o, "model_type", "gemma3_text");
+    put_class(o, type);
     *text = o;
     return LRK_OK;
 }

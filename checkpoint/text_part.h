@@ -1,16 +1,16 @@
 /* checkpoint/text_part.h -- the language model inside a model of images and text.
  *
- * A directory of Gemma3ForConditionalGeneration holds Gemma3ForCausalLM beside vision_tower and multi_modal_projector.
- * Everything here sees that part alone, under the names and the configuration of its own class; what is written for
- * others has their names again:
+ * A directory of Gemma3ForConditionalGeneration holds Gemma3ForCausalLM beside vision_tower and multi_modal_projector;
+ * wrappers.def lists the classes that are built so. Everything here sees that part alone, under the names and the
+ * configuration of its own class; what is written for others has their names again:
  *
  *   here                   model.layers.0...                  lm_head
  *   file                   language_model.model.layers.0...   language_model.lm_head
  *   file, and PEFT today   model.language_model.layers.0...   lm_head
  *
  * Its configuration is text_config, where keys that are absent mean what the class says, and of the outer one the tokens
- * that end a text and tie_word_embeddings. Sources: transformers 5.17, models/gemma3/configuration_gemma3.py and
- * conversion_mapping.py; names in adapters are those of peft 0.21 with it.
+ * that end a text and whether the head is tied. Source: transformers 5.17, conversion_mapping.py; names in adapters are
+ * those of peft 0.21 with it.
  *
  * Inside checkpoint/ only. */
 #ifndef LRK_CHECKPOINT_TEXT_PART_H

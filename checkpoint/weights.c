@@ -244,8 +244,9 @@ static lrk_status drop_tied_head(lrk_weights *w, lrk_err *err)
         return LRK_OK;
     if (head.dtype != embedding.dtype || !lrk_same_shape(&head, &embedding) ||
         memcmp(head.data, embedding.data, lrk_bytes(&head)) != 0) {
-        lrk_warn("%s: config.json ties the head to the embedding, but the stored %s differs from it: they are not tied",
-                 w->path, name);
+        if (lrk_json_get(w->outer ? w->outer : w->config, "tie_word_embeddings"))
+            lrk_warn("%s: config.json ties the head to the embedding, but the stored %s differs from it: they are not tied",
+                     w->path, name);
         lrk_json_set(w->config, "tie_word_embeddings", lrk_json_new_bool(false));
         return LRK_OK;
     }

@@ -94,6 +94,9 @@ lrk_status lrk_weights_check_finite(const lrk_tensor *t, lrk_err *err);
  * tensors there, stand in it. */
 lrk_status lrk_gguf_config(const lrk_gguf *g, lrk_json **config, lrk_err *err);
 
+/* "Gemma3ForConditionalGeneration, ...": models of images and text whose language model is seen; for messages. */
+void lrk_wrapper_list(char out[LRK_ARCH_LIST]);
+
 /* The family that config.json names, or NULL. */
 const lrk_arch *lrk_arch_of(const lrk_json *config);
 

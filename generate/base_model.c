@@ -20,16 +20,28 @@ static lrk_status read_divisors(lrk_base_model *b, const char *name, size_t whic
     return LRK_OK;
 }
 
+static lrk_status read_decoder(lrk_decoder *d, const lrk_json *config, const char *path, lrk_err *err)
+{
+    char list[LRK_ARCH_LIST];
+    lrk_err why = {0};
+    const lrk_status status = lrk_decoder_read(d, config, path, &why);
+    const bool unknown = status == LRK_ESUPPORT && !d->family;
+    lrk_wrapper_list(list);
+    if (status != LRK_OK) lrk_fail(err, status, "%s%s%s", why.text, unknown ? ", and the language models inside " : "",
+                                   unknown ? list : "");
+    return status;
+}
+
 /* What is not known is refused before weights are looked for, which nobody would convert in vain then. */
 static lrk_status check_config(const lrk_json *config, const char *path, lrk_err *err)
 {
     lrk_decoder d;
-    return lrk_decoder_read(&d, config, path, err);
+    return read_decoder(&d, config, path, err);
 }
 
 static lrk_status describe(lrk_base_model *b, lrk_err *err)
 {
-    LRK_TRY(lrk_decoder_read(&b->decoder, lrk_weights_config(b->weights), b->path, err));
+    LRK_TRY(read_decoder(&b->decoder, lrk_weights_config(b->weights), b->path, err));
     b->decoder.interleaved = lrk_weights_permuted_qk(b->weights);
     if (lrk_weights_source(b->weights) == LRK_WEIGHTS_GGUF) {
         b->decoder.norm_plus_one = false; /* added there */

@@ -11,12 +11,6 @@ static const lrk_family families[] = {
 };
 enum { FAMILIES = sizeof families / sizeof *families };
 
-const lrk_json *lrk_decoder_text(const lrk_json *config)
-{
-    const lrk_json *text = lrk_json_get(config, "text_config");
-    return lrk_json_is(text, LRK_JSON_OBJECT) ? text : config;
-}
-
 static void known_families(char *text, size_t size)
 {
     size_t used = 0;
@@ -442,7 +436,7 @@ lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *
     *d = (lrk_decoder){.where = where};
     LRK_REQUIRE(err, lrk_json_is(config, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object", where);
     LRK_TRY(find_family(config, where, &s.family, err));
-    s.config = lrk_decoder_text(config);
+    s.config = config;
     d->family = s.family->architecture;
     d->naming = s.family->naming;
     LRK_TRY(refuse_others(&s, err));

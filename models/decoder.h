@@ -85,11 +85,9 @@ typedef struct lrk_decoder {
     double dropout;      /* the largest in config.json, for training: nothing here applies it */
 } lrk_decoder;
 
-/* config: in the form of Hugging Face's config.json; `where` names it in messages. */
+/* config: in the form of Hugging Face's config.json; `where` names it in messages. LRK_ESUPPORT with d->family NULL: its
+ * architecture is not known. */
 lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *where, lrk_err *err);
-
-/* The object that describes the language model: config itself, or its text_config. */
-const lrk_json *lrk_decoder_text(const lrk_json *config);
 
 /* Parameters of the base model, and of the matrices that every token multiplies with. */
 size_t lrk_decoder_parameters(const lrk_decoder *d);

@@ -66,6 +66,8 @@ refused 3 'architecture LlambForCausalLM is not supported; known: LlamaForCausal
 mv m/model.safetensors m/pytorch_model.bin
 refused 3 'architecture LlambForCausalLM is not supported; known: LlamaForCausalLM'
 expect_error 3 'architecture LlambForCausalLM is not supported' "$LORIKEET" generate --model m --prompt a
+expect_error 3 'and the language models inside Gemma3ForConditionalGeneration, Mistral3ForConditionalGeneration, Llava' \
+    "$LORIKEET" generate --model m --prompt a
 model && mv m/model.safetensors m/pytorch_model.bin
 refused 3 'm: neither model.safetensors nor model.safetensors.index.json'
 

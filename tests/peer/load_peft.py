@@ -13,21 +13,20 @@ import sys
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 torch.set_num_threads(1)
 
 
 def shapes(base, adapter):
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig.from_pretrained(adapter))
+    model = get_peft_model(load(base), LoraConfig.from_pretrained(adapter))
     want = {name: tuple(t.shape) for name, t in get_peft_model_state_dict(model, save_embedding_layers=False).items()}
     got = {name: tuple(t.shape) for name, t in load_file(adapter + "/adapter_model.safetensors").items()}
     return float(got != want), 0.0
 
 
 def weights(base, adapter, merged):
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-    want = PeftModel.from_pretrained(model, adapter).merge_and_unload().state_dict()
+    want = PeftModel.from_pretrained(load(base), adapter).merge_and_unload().state_dict()
     got = load_file(merged + "/model.safetensors")
     # one rounding of weights below 4, summed in another order
     return max((want[name] - tensor).abs().max().item() for name, tensor in got.items()), 1e-6
@@ -35,7 +34,9 @@ def weights(base, adapter, merged):
 
 def load(path):
     # f32 holds every stored number, and what is trained whole in f32 stays so
-    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
+    images = hasattr(AutoConfig.from_pretrained(path), "vision_config")
+    auto = AutoModelForImageTextToText if images else AutoModelForCausalLM
+    return auto.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 def logits(model, case):

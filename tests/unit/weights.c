@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/quant.h"
+#include "checkpoint/text_part.h"
 #include "checkpoint/weights.h"
 
 #include <math.h>
@@ -265,6 +266,49 @@ static void test_refused(void **state)
     assert_int_equal(lrk_remove("unit_w.gguf", NULL), LRK_OK);
 }
 
+/* What is read of the configuration of a model of images and text. */
+static void test_wrappers(void **state)
+{
+    enum { NO, YES, UNSAID };
+    static const struct {
+        const char *outer, *class;
+        int ties;
+        double width, vocabulary;
+    } cases[] = {
+        {"{'architectures': ['LlavaForConditionalGeneration'], 'text_config': {'vocab_size': 32064}}",
+         "LlamaForCausalLM", UNSAID, 4096, 32064},
+        {"{'model_type': 'llava', 'tie_word_embeddings': false,"
+         " 'text_config': {'model_type': 'qwen2', 'hidden_size': 96, 'tie_word_embeddings': true}}",
+         "Qwen2ForCausalLM", YES, 96, 151936},
+        {"{'model_type': 'llava', 'tie_word_embeddings': true, 'text_config': {'tie_word_embeddings': false}}",
+         "LlamaForCausalLM", YES, 4096, 32000},
+        {"{'model_type': 'mistral3', 'text_config': {'tie_word_embeddings': false}}", "MistralForCausalLM", YES, 4096,
+         32000},
+        {"{'model_type': 'mistral3', 'tie_word_embeddings': false, 'text_config': {'tie_word_embeddings': true}}",
+         "MistralForCausalLM", NO, 4096, 32000},
+        {"{'model_type': 'gemma3'}", "Gemma3ForCausalLM", YES, 2304, 262208},
+        {"{'model_type': 'llava', 'text_config': {'model_type': 'phi', 'vocab_size': 5}}", "none", UNSAID, 0, 5},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lrk_json *outer = NULL, *text = NULL;
+        lrk_err err = {0};
+        char json[300];
+        size_t n = 0;
+        for (; cases[i].outer[n]; n++) json[n] = cases[i].outer[n] == '\'' ? '"' : cases[i].outer[n];
+        assert_int_equal(lrk_json_parse(&outer, json, n, "outer", &err), LRK_OK);
+        assert_int_equal(lrk_text_part_config(outer, "outer", &text, &err), LRK_OK);
+        const lrk_json *tie = lrk_json_get(text, "tie_word_embeddings");
+        const char *class = lrk_json_string(lrk_json_at(lrk_json_get(text, "architectures"), 0), NULL);
+        assert_string_equal(class ? class : "none", cases[i].class);
+        assert_int_equal(tie ? lrk_json_bool(tie) : UNSAID, cases[i].ties);
+        assert_true(lrk_json_number(lrk_json_get(text, "hidden_size")) == cases[i].width);
+        assert_true(lrk_json_number(lrk_json_get(text, "vocab_size")) == cases[i].vocabulary);
+        lrk_json_free(text);
+        lrk_json_free(outer);
+    }
+}
+
 static void test_finite(void **state)
 {
     (void)state;
@@ -302,7 +346,7 @@ int main(void)
                                        cmocka_unit_test(test_gguf),
                                        cmocka_unit_test_teardown(test_shards, clean),
                                        cmocka_unit_test_teardown(test_unaligned_and_tied, clean),
-                                       cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_refused), cmocka_unit_test(test_wrappers),
                                        cmocka_unit_test(test_finite)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
