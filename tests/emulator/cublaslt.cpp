@@ -6,45 +6,37 @@
 #include <cublasLt.h>
 #include <stdlib.h>
 
-enum { SCRATCH = 4096 }; /* what the second algorithm wants */
+/* What the second algorithm wants. */
+enum { SCRATCH = 4096 };
 
-/* Attributes by number; sizes: how many bytes each one has, 0 where there is none. */
-enum { ATTRIBUTES = 9 };
-template <typename NAME> struct attributes {
-    uint64_t value[ATTRIBUTES];
+struct lrk_emulated_product {
+    int32_t a_transposed, b_transposed, epilogue;
+    const char *bias; /* of d's type */
 
-    cublasStatus_t set(const unsigned char sizes[ATTRIBUTES], NAME name, const void *from, size_t size)
-    {
-        if ((size_t)name >= ATTRIBUTES || size == 0 || size != sizes[name]) return CUBLAS_STATUS_INVALID_VALUE;
-        value[name] = 0;
-        memcpy(&value[name], from, size);
-        return CUBLAS_STATUS_SUCCESS;
-    }
+    const char *added(void) const { return epilogue == CUBLASLT_EPILOGUE_BIAS ? bias : nullptr; }
 };
 
-struct lrk_emulated_product : attributes<cublasLtMatmulDescAttributes_t> {
-    bool transposed(cublasLtMatmulDescAttributes_t which) const { return value[which] == CUBLAS_OP_T; }
-
-    /* of d's type */
-    const char *bias(void) const
-    {
-        return value[CUBLASLT_MATMUL_DESC_EPILOGUE] == CUBLASLT_EPILOGUE_BIAS
-                   ? reinterpret_cast<const char *>(value[CUBLASLT_MATMUL_DESC_BIAS_POINTER])
-                   : nullptr;
-    }
+struct lrk_emulated_preference {
+    uint64_t workspace;
+    uint32_t reduction, alignment[4]; /* of a, b, c, d */
 };
-
-struct lrk_emulated_preference : attributes<cublasLtMatmulPreferenceAttributes_t> {};
 
 struct lrk_emulated_layout {
     cudaDataType_t type;
     uint64_t rows, cols;
     int64_t ld;
+
+    size_t element(void) const { return type == CUDA_R_32F ? 4 : 2; }
+    bool same(uint64_t r, uint64_t c) const { return rows == r && cols == c; }
 };
 
-/* In cublasLtMatmulAlgo_t. */
-enum { ALGORITHM_ID, ALGORITHM_WORKSPACE, ALGORITHM_ALIGNMENT };
-enum { FIRST = 0x1a7, SECOND };
+/* What cublasLtMatmulAlgo_t holds. */
+struct algorithm {
+    bool second;
+    size_t workspace;
+    uint32_t alignment[4];
+};
+static_assert(sizeof(algorithm) <= sizeof(cublasLtMatmulAlgo_t), "an algorithm fits");
 
 struct operand {
     const char *data;
@@ -56,12 +48,10 @@ struct multiplication {
     operand a, b, c, d;
     float alpha, beta;
     void *workspace;
-    size_t workspace_bytes;
-    bool second; /* the algorithm */
+    algorithm how;
 };
 
-/* ---- descriptions -----------------------------------------------------------------------------
- */
+/* ---- descriptions ---------------------------------------------------------------------------- */
 
 size_t cublasLtGetVersion(void) { return CUBLAS_VERSION; }
 
@@ -72,30 +62,48 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *product, cublasComputeType_t compute,
-                                        cudaDataType_t scale)
+/* Where a value goes that is set by number. */
+struct attribute {
+    int name;
+    void *to;
+    size_t size;
+};
+
+static cublasStatus_t set(std::initializer_list<attribute> all, int name, const void *value, size_t size)
+{
+    for (const attribute &a : all)
+        if (a.name == name && a.size == size) {
+            memcpy(a.to, value, size);
+            return CUBLAS_STATUS_SUCCESS;
+        }
+    return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *p, cublasComputeType_t compute, cudaDataType_t scale)
 {
     if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
-    *product = new lrk_emulated_product();
+    *p = new lrk_emulated_product();
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t p,
-                                              cublasLtMatmulDescAttributes_t which,
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t p, cublasLtMatmulDescAttributes_t name,
                                               const void *value, size_t size)
 {
-    static const unsigned char sizes[ATTRIBUTES] = {0, 0, 0, 4, 4, 0, 0, 4, sizeof(void *)};
-    return p->set(sizes, which, value, size);
+    return set({{CUBLASLT_MATMUL_DESC_TRANSA, &p->a_transposed, sizeof p->a_transposed},
+                {CUBLASLT_MATMUL_DESC_TRANSB, &p->b_transposed, sizeof p->b_transposed},
+                {CUBLASLT_MATMUL_DESC_EPILOGUE, &p->epilogue, sizeof p->epilogue},
+                {CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p->bias, sizeof p->bias}},
+               name, value, size);
 }
 
-cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t product)
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t p)
 {
-    delete product;
+    delete p;
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType_t type,
-                                          uint64_t rows, uint64_t cols, int64_t ld)
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType_t type, uint64_t rows,
+                                          uint64_t cols, int64_t ld)
 {
     if (!rows || !cols || ld < (int64_t)rows) return CUBLAS_STATUS_INVALID_VALUE;
     *layout = new lrk_emulated_layout{type, rows, cols, ld};
@@ -108,202 +116,157 @@ cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout)
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference)
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *p)
 {
-    *preference = new lrk_emulated_preference{{{0, 0, 0, 0, 0, 256, 256, 256, 256}}};
+    *p = new lrk_emulated_preference{0, 0, {256, 256, 256, 256}};
     return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p,
-                                                    cublasLtMatmulPreferenceAttributes_t which,
-                                                    const void *value, size_t size)
+                                                    cublasLtMatmulPreferenceAttributes_t name, const void *value,
+                                                    size_t size)
 {
-    static const unsigned char sizes[ATTRIBUTES] = {0, 8, 0, 4, 0, 4, 4, 4, 4};
-    return p->set(sizes, which, value, size);
+    return set({{CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &p->workspace, sizeof p->workspace},
+                {CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &p->reduction, sizeof p->reduction},
+                {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &p->alignment[0], sizeof p->alignment[0]},
+                {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &p->alignment[1], sizeof p->alignment[1]},
+                {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &p->alignment[2], sizeof p->alignment[2]},
+                {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &p->alignment[3], sizeof p->alignment[3]}},
+               name, value, size);
 }
 
-cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference)
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t p)
 {
-    delete preference;
+    delete p;
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* ---- shapes and types -------------------------------------------------------------------------
- */
-
-static size_t element_bytes(int type) { return type == CUDA_R_32F ? 4 : 2; }
-
-static bool same_shape(const lrk_emulated_layout *x, uint64_t rows, uint64_t cols)
-{
-    return x->rows == rows && x->cols == cols;
-}
-
 /* a and b of one type; c and d of one, which is that of a, or f32. */
-static bool fits(const lrk_emulated_product *p, const lrk_emulated_layout *a,
-                 const lrk_emulated_layout *b, const lrk_emulated_layout *c,
-                 const lrk_emulated_layout *d)
+static bool fits(const lrk_emulated_product *p, const lrk_emulated_layout *a, const lrk_emulated_layout *b,
+                 const lrk_emulated_layout *c, const lrk_emulated_layout *d)
 {
-    const bool at = p->transposed(CUBLASLT_MATMUL_DESC_TRANSA);
-    const bool bt = p->transposed(CUBLASLT_MATMUL_DESC_TRANSB);
-    const uint64_t m = at ? a->cols : a->rows, k = at ? a->rows : a->cols;
-    const uint64_t n = bt ? b->rows : b->cols;
-    return (bt ? b->cols : b->rows) == k && same_shape(c, m, n) && same_shape(d, m, n) &&
-           a->type == b->type && c->type == d->type &&
-           (d->type == a->type || d->type == CUDA_R_32F);
+    const uint64_t m = p->a_transposed ? a->cols : a->rows, k = p->a_transposed ? a->rows : a->cols;
+    const uint64_t n = p->b_transposed ? b->rows : b->cols;
+    return (p->b_transposed ? b->cols : b->rows) == k && c->same(m, n) && d->same(m, n) && a->type == b->type &&
+           c->type == d->type && (d->type == a->type || d->type == CUDA_R_32F);
 }
 
-cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t product,
-                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
-                                              cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
-                                              cublasLtMatmulPreference_t preference, int asked,
-                                              cublasLtMatmulHeuristicResult_t *result,
-                                              int *returned)
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t product, cublasLtMatrixLayout_t a,
+                                              cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
+                                              cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t preference,
+                                              int asked, cublasLtMatmulHeuristicResult_t *result, int *returned)
 {
     *returned = 0;
     if (asked < 1) return CUBLAS_STATUS_INVALID_VALUE;
     if (!fits(product, a, b, c, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
-    const bool room = preference->value[CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES] >= SCRATCH;
-    for (int i = 0; i < asked && i < 1 + room; i++) {
+    for (bool second : {false, true}) {
+        algorithm how = {second, second ? (size_t)SCRATCH : 0, {}};
+        memcpy(how.alignment, preference->alignment, sizeof how.alignment);
+        if (*returned == asked || how.workspace > preference->workspace) break;
         cublasLtMatmulHeuristicResult_t *r = &result[(*returned)++];
-        memset(r, 0, sizeof *r);
-        r->workspaceSize = i * SCRATCH;
-        r->wavesCount = 1.0f;
-        r->algo.data[ALGORITHM_ID] = FIRST + (uint64_t)i;
-        r->algo.data[ALGORITHM_WORKSPACE] = r->workspaceSize;
-        for (int o = 0; o < 4; o++)
-            r->algo.data[ALGORITHM_ALIGNMENT + o] =
-                preference->value[CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES + o];
+        *r = {{}, how.workspace, CUBLAS_STATUS_SUCCESS, 1.0f, {}};
+        memcpy(&r->algo, &how, sizeof how);
     }
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* ---- the product ------------------------------------------------------------------------------
- */
+/* ---- the product ----------------------------------------------------------------------------- */
 
-static float get(const char *p, int type, size_t i)
+static float get(const char *p, cudaDataType_t type, size_t i)
 {
-    float f;
-    uint16_t h;
-    if (type == CUDA_R_32F) {
-        memcpy(&f, p + 4 * i, sizeof f);
-        return f;
-    }
-    memcpy(&h, p + 2 * i, sizeof h);
-    return emulator_from_bf16(h);
+    if (type == CUDA_R_32F) return reinterpret_cast<const float *>(p)[i];
+    return emulator_from_bf16(reinterpret_cast<const uint16_t *>(p)[i]);
 }
 
-static void put(char *p, int type, size_t i, float v)
+static void put(char *p, cudaDataType_t type, size_t i, float v)
 {
-    const uint16_t h = emulator_to_bf16(v);
     if (type == CUDA_R_32F)
-        memcpy(p + 4 * i, &v, sizeof v);
+        reinterpret_cast<float *>(p)[i] = v;
     else
-        memcpy(p + 2 * i, &h, sizeof h);
+        reinterpret_cast<uint16_t *>(p)[i] = emulator_to_bf16(v);
 }
 
-/* The columns of a matrix, read with the check. */
-static std::vector<float> load(const operand &x)
+/* The columns one behind the other, or the rows; read with the check. */
+static std::vector<float> load(const operand &x, bool rows)
 {
     const lrk_emulated_layout &l = x.layout;
-    const size_t bytes = element_bytes(l.type);
     std::vector<float> v(l.rows * l.cols);
     for (size_t j = 0; j < l.cols; j++) {
-        const char *column = x.data + j * (size_t)l.ld * bytes;
-        emulator_library_read(column, l.rows * bytes, "cublasLtMatmul");
-        for (size_t i = 0; i < l.rows; i++) v[j * l.rows + i] = get(column, l.type, i);
+        const char *column = x.data + j * (size_t)l.ld * l.element();
+        emulator_library_read(column, l.rows * l.element(), "cublasLtMatmul");
+        for (size_t i = 0; i < l.rows; i++) v[rows ? i * l.cols + j : j * l.rows + i] = get(column, l.type, i);
     }
     return v;
 }
 
-/* sum over h of x[h * x_stride] y[h * y_stride] */
-static double product_sum(const float *x, size_t x_stride, const float *y, size_t y_stride, size_t k, bool second)
+static double product_sum(const float *x, const float *y, size_t k, bool second)
 {
     double sum = 0.0;
     for (size_t h = 0; h < k; h++) {
-        sum += (double)x[h * x_stride] * (double)y[h * y_stride];
+        sum += (double)x[h] * (double)y[h];
         if (second) sum = (double)(float)sum;
     }
     return sum;
 }
 
-static void multiply_all(const multiplication &p)
+static void multiply(const multiplication &p)
 {
+    const char *slow = getenv("LRK_EMULATOR_SLOW"), *bias = p.product.added();
+    if (slow && *slow == (p.how.second ? '2' : '1')) chip.slow_ms += 1000.0; /* more than any noise */
+    if (p.how.workspace) emulator_fill(p.workspace, 0xff, p.how.workspace);
     const lrk_emulated_layout &d = p.d.layout;
-    const bool at = p.product.transposed(CUBLASLT_MATMUL_DESC_TRANSA);
-    const bool bt = p.product.transposed(CUBLASLT_MATMUL_DESC_TRANSB);
-    const size_t m = d.rows, n = d.cols, k = at ? p.a.layout.rows : p.a.layout.cols;
-    const size_t bytes = element_bytes(d.type);
-    const std::vector<float> a = load(p.a), b = load(p.b);
-    const std::vector<float> c = p.beta != 0.0f ? load(p.c) : std::vector<float>();
-    const char *bias = p.product.bias();
-    for (size_t j = 0; j < n; j++) {
-        char *column = const_cast<char *>(p.d.data) + j * (size_t)d.ld * bytes;
-        for (size_t i = 0; i < m; i++) {
-            double v = (double)p.alpha * product_sum(&a[at ? i * k : i], at ? 1 : m, &b[bt ? j : j * k],
-                                                     bt ? n : 1, k, p.second);
-            if (p.beta != 0.0f) v += (double)p.beta * (double)c[j * m + i];
+    const std::vector<float> a = load(p.a, !p.product.a_transposed), b = load(p.b, p.product.b_transposed);
+    const std::vector<float> c = p.beta != 0.0f ? load(p.c, false) : std::vector<float>();
+    const size_t k = a.size() / d.rows;
+    if (bias) emulator_library_read(bias, d.rows * d.element(), "cublasLtMatmul");
+    for (size_t j = 0; j < d.cols; j++) {
+        char *column = const_cast<char *>(p.d.data) + j * (size_t)d.ld * d.element();
+        for (size_t i = 0; i < d.rows; i++) {
+            double v = (double)p.alpha * product_sum(&a[i * k], &b[j * k], k, p.how.second);
+            if (p.beta != 0.0f) v += (double)p.beta * (double)c[j * d.rows + i];
             if (bias) v += (double)get(bias, d.type, i);
             put(column, d.type, i, (float)v);
         }
-        emulator_library_write(column, m * bytes);
+        emulator_library_write(column, d.rows * d.element());
     }
 }
 
-static void multiply(const multiplication &p)
-{
-    const char *slow = getenv("LRK_EMULATOR_SLOW");
-    if (slow && *slow == (p.second ? '2' : '1')) chip.slow_ms += 1000.0; /* more than any noise */
-    if (p.workspace_bytes) emulator_fill(p.workspace, 0xff, p.workspace_bytes);
-    if (p.product.bias())
-        emulator_library_read(p.product.bias(), p.d.layout.rows * element_bytes(p.d.layout.type), "cublasLtMatmul");
-    multiply_all(p);
-}
-
-static void check_operand(const operand &x, uint64_t alignment, const char *what)
+static void check_operand(const operand &x, uint32_t alignment, const char *what)
 {
     const lrk_emulated_layout &l = x.layout;
-    const size_t bytes = ((l.cols - 1) * (size_t)l.ld + l.rows) * element_bytes(l.type);
-    if (emulator_place_of(x.data, bytes, what) != EMULATOR_DEVICE)
-        emulator_error("host", "%s, %p, is not in device memory", what,
-                       static_cast<const void *>(x.data));
-    else if (reinterpret_cast<uintptr_t>(x.data) % alignment)
-        emulator_error("misaligned",
-                       "%s, %p, is not a multiple of %u, which the algorithm was "
-                       "asked for",
-                       what, static_cast<const void *>(x.data), (unsigned)alignment);
+    const size_t bytes = ((l.cols - 1) * (size_t)l.ld + l.rows) * l.element();
+    const void *p = x.data;
+    if (emulator_place_of(p, bytes, what) != EMULATOR_DEVICE)
+        emulator_error("host", "%s, %p, is not in device memory", what, p);
+    else if (reinterpret_cast<uintptr_t>(p) % alignment)
+        emulator_error("misaligned", "%s, %p, is not a multiple of %u, which the algorithm was asked for", what, p,
+                       alignment);
 }
 
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, const void *alpha,
-                              const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
-                              cublasLtMatrixLayout_t b_layout, const void *beta, const void *c,
-                              cublasLtMatrixLayout_t c_layout, void *d,
-                              cublasLtMatrixLayout_t d_layout,
-                              const cublasLtMatmulAlgo_t *algorithm, void *workspace,
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, const void *alpha, const void *a,
+                              cublasLtMatrixLayout_t a_layout, const void *b, cublasLtMatrixLayout_t b_layout,
+                              const void *beta, const void *c, cublasLtMatrixLayout_t c_layout, void *d,
+                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *chosen, void *workspace,
                               size_t workspace_bytes, cudaStream_t stream)
 {
-    multiplication p = {*product, {}, {}, {}, {}, 0.0f, 0.0f, workspace, 0, false};
-    p.a = {static_cast<const char *>(a), *a_layout};
-    p.b = {static_cast<const char *>(b), *b_layout};
-    p.c = {static_cast<const char *>(c), *c_layout};
-    p.d = {static_cast<const char *>(d), *d_layout};
-    memcpy(&p.alpha, alpha, sizeof p.alpha);
-    memcpy(&p.beta, beta, sizeof p.beta);
-    if (!fits(product, a_layout, b_layout, c_layout, d_layout) ||
+    multiplication p = {*product,
+                        {static_cast<const char *>(a), *a_layout},
+                        {static_cast<const char *>(b), *b_layout},
+                        {static_cast<const char *>(c), *c_layout},
+                        {static_cast<const char *>(d), *d_layout},
+                        *static_cast<const float *>(alpha),
+                        *static_cast<const float *>(beta),
+                        workspace,
+                        {}};
+    memcpy(&p.how, chosen, sizeof p.how);
+    if (!fits(product, a_layout, b_layout, c_layout, d_layout) || p.how.workspace > workspace_bytes ||
         (c == d && memcmp(c_layout, d_layout, sizeof *c_layout) != 0))
         return CUBLAS_STATUS_INVALID_VALUE;
-    uint64_t alignment[4];
-    for (int i = 0; i < 4; i++)
-        alignment[i] = algorithm ? algorithm->data[ALGORITHM_ALIGNMENT + i] : 1;
-    p.second = algorithm && algorithm->data[ALGORITHM_ID] == SECOND;
-    p.workspace_bytes = algorithm ? algorithm->data[ALGORITHM_WORKSPACE] : 0;
-    if (p.workspace_bytes > workspace_bytes) return CUBLAS_STATUS_INVALID_VALUE;
-    check_operand(p.a, alignment[0], "a of cublasLtMatmul");
-    check_operand(p.b, alignment[1], "b of cublasLtMatmul");
-    if (p.beta != 0.0f) check_operand(p.c, alignment[2], "c of cublasLtMatmul");
-    check_operand(p.d, alignment[3], "d of cublasLtMatmul");
-    if (workspace_bytes)
-        (void)emulator_place_of(workspace, workspace_bytes, "the workspace of cublasLtMatmul");
-    return emulator_enqueue(stream, operation::KERNEL, [p] { multiply(p); }) == cudaSuccess
-               ? CUBLAS_STATUS_SUCCESS
-               : CUBLAS_STATUS_EXECUTION_FAILED;
+    check_operand(p.a, p.how.alignment[0], "a of cublasLtMatmul");
+    check_operand(p.b, p.how.alignment[1], "b of cublasLtMatmul");
+    if (p.beta != 0.0f) check_operand(p.c, p.how.alignment[2], "c of cublasLtMatmul");
+    check_operand(p.d, p.how.alignment[3], "d of cublasLtMatmul");
+    if (workspace_bytes) (void)emulator_place_of(workspace, workspace_bytes, "the workspace of cublasLtMatmul");
+    const cudaError_t e = emulator_enqueue(stream, operation::KERNEL, [p] { multiply(p); });
+    return e == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
