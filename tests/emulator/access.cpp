@@ -45,7 +45,7 @@ void emulator_access_block(unsigned index)
     now.block_epoch = ++now.epoch;
     now.started.push_back({now.epoch, index});
     memset(now.warps, 0, sizeof now.warps);
-    emulator_memory_block(now.epoch << 28);
+    emulator_shared.first = now.epoch << 28;
 }
 
 void emulator_access_barrier(void)
@@ -165,17 +165,6 @@ static void out_of_bounds(const void *p, size_t n, emulator_access access)
           ours ? "data of the program, which kernels may only read" : "not all of them are the kernel's");
 }
 
-/* Of a byte that is on its way or that nobody wrote. */
-static void not_there(const region *r, size_t i, size_t n, emulator_access access)
-{
-    if (!r->blank(i))
-        found("copy", access, r->base + i, n, "before the wait for its asynchronous copy");
-    else if (r->kind == region::SHARED && !emulator_of_array(i, n))
-        out_of_bounds(r->base + i, n, access);
-    else
-        found("uninitialized", access, r->base + i, n, "nobody has written it yet");
-}
-
 static void race(const region *r, size_t i, size_t n, emulator_access access, uint64_t other, const char *did)
 {
     char who[128], text[256];
@@ -194,25 +183,30 @@ static void race(const region *r, size_t i, size_t n, emulator_access access, ui
 
 /* ---- the check ------------------------------------------------------------------------------- */
 
-/* Whether a byte may be accessed so, the first of n that are left; between shared arrays no byte is ever
+/* Whether a byte, the first of n that are left, is there to be accessed so. Between shared arrays none is ever
  * written, so that it is blank. */
 static bool there(const region *r, size_t i, size_t n, emulator_access access)
 {
-    if (!r->blank(i)) return !(r->cells[i].write & ON_ITS_WAY) || access == EMULATOR_ARRIVE;
-    if (access == EMULATOR_READ || access == EMULATOR_ATOMIC) return false;
-    return r->kind != region::SHARED || emulator_of_array(i, n);
+    const void *p = r->base + i;
+    if (!r->blank(i)) {
+        if (!(r->cells[i].write & ON_ITS_WAY) || access == EMULATOR_ARRIVE) return true;
+        found("copy", access, p, n, "before the wait for its asynchronous copy");
+    } else if (r->place == EMULATOR_BLOCK && !emulator_of_array(i, n)) {
+        out_of_bounds(p, n, access);
+    } else {
+        if (access != EMULATOR_READ && access != EMULATOR_ATOMIC) return true;
+        found("uninitialized", access, p, n, "nobody has written it yet");
+    }
+    return false;
 }
 
 /* Byte i of r and n - 1 more: its cell becomes what the next access looks at. False: something was found. */
 static bool check_byte(region *r, size_t i, size_t n, emulator_access access, uint64_t mine)
 {
-    const uint64_t first = r->kind == region::SHARED ? now.block_epoch : now.launch_epoch;
+    const uint64_t first = r->place == EMULATOR_BLOCK ? now.block_epoch : now.launch_epoch;
     cell *c = &r->cells[i];
     const bool both_atomic = access == EMULATOR_ATOMIC && (c->write & ATOMIC);
-    if (!there(r, i, n, access)) {
-        not_there(r, i, n, access);
-        return false;
-    }
+    if (!there(r, i, n, access)) return false;
     if (!both_atomic && unordered(c->write, mine, first)) {
         race(r, i, n, access, c->write, "wrote");
         return false;
@@ -250,15 +244,9 @@ void emulator_check(const void *p, size_t n, emulator_access access, unsigned by
 {
     const uintptr_t a = reinterpret_cast<uintptr_t>(p);
     region *r = emulator_region_of(p);
-    if (r) {
-        const size_t offset = a - reinterpret_cast<uintptr_t>(r->base);
-        if (n > r->bytes - offset)
-            out_of_bounds(p, n, access);
-        else
-            check_in(r, offset, n, access, by);
-        return;
-    }
-    if (access != EMULATOR_READ || (a - now.arguments >= now.argument_bytes && !of_program(a)))
+    if (r && n <= r->bytes - r->offset(p))
+        check_in(r, r->offset(p), n, access, by);
+    else if (r || access != EMULATOR_READ || (a - now.arguments >= now.argument_bytes && !of_program(a)))
         out_of_bounds(p, n, access);
 }
 
@@ -281,7 +269,7 @@ static inline void hook(const void *p, size_t n, size_t alignment, emulator_acce
         emulator_check(p, n, access, *emulator_self);
     } else {
         const region *r = emulator_region_of(p);
-        if (r && r->kind == region::DEVICE) found("host", access, p, n, "memory of the device, by the host");
+        if (r && r->place == EMULATOR_DEVICE) found("host", access, p, n, "memory of the device, by the host");
     }
 }
 

@@ -97,15 +97,16 @@ uint16_t emulator_to_bf16(float v); /* to nearest, ties to even */
 float emulator_from_bf16(uint16_t h);
 
 /* memory.cpp */
-void emulator_memory_launch(size_t dynamic, size_t limit);
-bool emulator_is_shared(const void *p, size_t bytes); /* whether all of it is, of the block */
+enum emulator_place { EMULATOR_HOST, EMULATOR_PINNED, EMULATOR_DEVICE, EMULATOR_BLOCK /* its shared memory */ };
 
-void *emulator_allocate(size_t bytes, bool device);
-bool emulator_release(void *p, bool device);
+void emulator_memory_launch(size_t dynamic, size_t limit);
+bool emulator_is_shared(const void *p);
+
+void *emulator_allocate(size_t bytes, emulator_place place);
+bool emulator_release(void *p, emulator_place place);
 size_t emulator_allocated(void); /* bytes of the device */
 
-enum emulator_place { EMULATOR_HOST, EMULATOR_PINNED, EMULATOR_DEVICE };
-/* Where p lies; reports if not all bytes do. */
+/* Where p lies, for the host; reports if not all bytes do. */
 emulator_place emulator_place_of(const void *p, size_t bytes, const char *what);
 
 /* Copies and fills between any places, with what is known about initialization. */

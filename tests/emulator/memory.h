@@ -17,15 +17,19 @@ struct region {
     size_t bytes;
     cell *cells;
     uint64_t first; /* a byte whose write is older is one that nobody wrote */
-    enum { DEVICE, PINNED, SHARED } kind;
+    emulator_place place;
 
     bool blank(size_t i) const { return cells[i].write < first; }
+
+    /* Of p, which may lie elsewhere: then it is beyond `bytes`. */
+    size_t offset(const void *p) const { return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(base); }
+
+    bool holds(const void *p) const { return offset(p) < bytes; }
 };
 
-region *emulator_region_of(const void *p); /* NULL: in none */
+extern region emulator_shared;
 
-/* A new block: its shared memory is blank, older stamps count for nothing. */
-void emulator_memory_block(uint64_t first);
+region *emulator_region_of(const void *p); /* NULL: in none */
 
 /* Whether those bytes of the shared region are of one array. */
 bool emulator_of_array(size_t offset, size_t bytes);

@@ -115,32 +115,35 @@ static size_t total_memory(void)
     return text ? (size_t)strtoull(text, nullptr, 10) : (size_t)2 << 30;
 }
 
-static cudaError_t allocate(void **p, size_t bytes, bool device)
+static cudaError_t allocate(void **p, size_t bytes, emulator_place place)
 {
     const cudaError_t e = emulator_may_wait();
     if (e != cudaSuccess) return e;
-    if (device && (emulator_planned_failure("malloc", ++chip.mallocs) || bytes > total_memory() - emulator_allocated()))
-        return emulator_result(cudaErrorMemoryAllocation);
     chip.allocations++;
-    *p = bytes ? emulator_allocate(bytes, device) : nullptr;
+    *p = bytes ? emulator_allocate(bytes, place) : nullptr;
     return cudaSuccess;
 }
 
-static cudaError_t release(void *p, bool device)
+static cudaError_t release(void *p, emulator_place place)
 {
     const cudaError_t e = emulator_may_wait();
     if (e != cudaSuccess || !p) return e;
     emulator_drain(nullptr);
-    return emulator_result(emulator_release(p, device) ? cudaSuccess : cudaErrorInvalidValue);
+    return emulator_result(emulator_release(p, place) ? cudaSuccess : cudaErrorInvalidValue);
 }
 
-cudaError_t cudaMalloc(void **p, size_t bytes) { return allocate(p, bytes, true); }
+cudaError_t cudaMalloc(void **p, size_t bytes)
+{
+    if (emulator_planned_failure("malloc", ++chip.mallocs) || bytes > total_memory() - emulator_allocated())
+        return emulator_result(cudaErrorMemoryAllocation);
+    return allocate(p, bytes, EMULATOR_DEVICE);
+}
 
-cudaError_t cudaMallocHost(void **p, size_t bytes) { return allocate(p, bytes, false); }
+cudaError_t cudaMallocHost(void **p, size_t bytes) { return allocate(p, bytes, EMULATOR_PINNED); }
 
-cudaError_t cudaFree(void *p) { return release(p, true); }
+cudaError_t cudaFree(void *p) { return release(p, EMULATOR_DEVICE); }
 
-cudaError_t cudaFreeHost(void *p) { return release(p, false); }
+cudaError_t cudaFreeHost(void *p) { return release(p, EMULATOR_PINNED); }
 
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total)
 {

@@ -58,7 +58,7 @@ void lrk_cp_async16_or_zero(void *shared, const void *global, bool there)
     emulator_pc(__builtin_return_address(0));
     emulator_check_aligned(shared, 16, "the target of cp.async");
     emulator_check_aligned(global, 16, "the source of cp.async");
-    if (!emulator_is_shared(shared, 16))
+    if (!emulator_is_shared(shared))
         emulator_error("copy", "the target of cp.async, %p, is not shared memory", shared);
     pending_copy p = {static_cast<char *>(shared), {}, of_thread[self].group};
     if (there) {
@@ -114,7 +114,7 @@ static void load_matrices(void *const lanes[32])
     for (int l = 0; l < EMULATOR_LANES; l++) {
         const matrices *x = static_cast<const matrices *>(lanes[l]);
         emulator_check_aligned(x->row, 16, "a row of ldmatrix");
-        if (!emulator_is_shared(x->row, 16))
+        if (!emulator_is_shared(x->row))
             emulator_error("bounds",
                            "the row of ldmatrix that lane %d gives, %p, is not shared memory", l,
                            static_cast<const void *>(x->row));
