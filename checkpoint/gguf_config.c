@@ -22,6 +22,7 @@ static const char *const known[] = {
     "attention.value_length_mla",
     "attention.q_lora_rank",
     "attention.scale",
+    "attention.temperature_scale",
     "attention.layer_norm_rms_epsilon",
     "attention.layer_norm_epsilon",
     "attention.sliding_window",

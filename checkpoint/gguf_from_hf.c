@@ -194,8 +194,12 @@ static lrk_status put_yarn(const lrk_gguf_target *t, double factor, double origi
     } else {
         double m = 0;
         LRK_TRY(lrk_rope_real(t->config, "mscale", &m, err));
-        if (scale <= 0 && m > 0 && all > 0)
+        if (scale <= 0 && m > 0 && all > 0) {
+            /* as its converter has it, for versions that read no other key there */
+            if (t->arch->temperature && m == 1) put_real(t, "rope.scaling.yarn_log_multiplier", all);
+            if (t->arch->temperature && m == 1) return LRK_OK;
             scale = lrk_gguf_mscale(factor, m) / lrk_gguf_mscale(factor, all);
+        }
     }
     if (scale > 0) put_real(t, "rope.scaling.attn_factor", scale / lrk_gguf_mscale(factor, 1));
     return LRK_OK;
@@ -238,6 +242,20 @@ static lrk_status put_scaling(const lrk_gguf_target *t, lrk_err *err)
     return LRK_OK;
 }
 
+/* Queries that grow with their position: llama.cpp counts in steps of the original length. */
+static lrk_status put_temperature(const lrk_gguf_target *t, lrk_err *err)
+{
+    double beta = 0, original = 0;
+    if (!t->arch->temperature) return LRK_OK;
+    LRK_TRY(lrk_rope_real(t->config, "llama_4_scaling_beta", &beta, err));
+    LRK_TRY(lrk_rope_real(t->config, "original_max_position_embeddings", &original, err));
+    if (beta == 0) return LRK_OK;
+    put_real(t, "attention.temperature_scale", beta);
+    if (strcmp(lrk_rope_type(t->config), "yarn") != 0)
+        put_size(t, "rope.scaling.original_context_length", (size_t)original);
+    return LRK_OK;
+}
+
 static lrk_status put_rope(const lrk_gguf_target *t, lrk_err *err)
 {
     double theta, local = 10000, otherwise = t->arch->theta > 0 ? t->arch->theta : 10000;
@@ -251,6 +269,7 @@ static lrk_status put_rope(const lrk_gguf_target *t, lrk_err *err)
         if (sliding) LRK_TRY(lrk_json_opt_real(sliding, "rope_theta", &local, t->path, err));
         put_real(t, "rope.freq_base_swa", local);
     }
+    LRK_TRY(put_temperature(t, err));
     return put_scaling(t, err);
 }
 

@@ -133,7 +133,12 @@ static lrk_status put_yarn(lrk_gguf_source *s, double factor, size_t original, l
         lrk_json_set(rope, "attention_factor",
                      lrk_json_new_real(scale * lrk_gguf_mscale(factor, 1)));
     LRK_TRY(lrk_gguf_real(s, "rope.scaling.yarn_log_multiplier", &logarithm, err));
-    if (logarithm != 0) {
+    if (logarithm != 0 && s->arch->temperature) { /* all of it, and the other is 1 */
+        LRK_REQUIRE(err, scale == 1, LRK_ESUPPORT, "%s: rope.scaling.attn_factor beside yarn_log_multiplier is not supported",
+                    s->g->path);
+        set_real(rope, "mscale", 1);
+        set_real(rope, "mscale_all_dim", logarithm);
+    } else if (logarithm != 0) {
         snprintf(key, sizeof key, "%.6g", logarithm * 10); /* a tenth of it was rounded */
         set_real(rope, "mscale", strtod(key, NULL));
         set_real(rope, "mscale_all_dim", strtod(key, NULL));
@@ -166,6 +171,24 @@ static lrk_status put_scaling(lrk_gguf_source *s, lrk_err *err)
     return LRK_OK;
 }
 
+/* Files of Mistral Small, which has no such thing, have this architecture too. */
+static lrk_status put_temperature(lrk_gguf_source *s, lrk_err *err)
+{
+    double beta = 0;
+    size_t original = (size_t)lrk_json_integer(lrk_json_get(s->out, "max_position_embeddings"));
+    LRK_TRY(lrk_gguf_real(s, "attention.temperature_scale", &beta, err));
+    LRK_REQUIRE(err, s->arch->temperature || beta == 0, LRK_ESUPPORT,
+                "%s: key '%s.attention.temperature_scale' is not supported", s->g->path, s->arch->gguf);
+    if (!s->arch->temperature) return LRK_OK;
+    LRK_TRY(lrk_gguf_size(s, "rope.scaling.original_context_length", 1, LRK_GGUF_MAX_CONTEXT, &original, err));
+    lrk_json *rope = lrk_json_get(s->out, "rope_scaling");
+    if (!rope) rope = scaling(s, "default");
+    set_real(rope, "rope_theta", lrk_json_number(lrk_json_get(s->out, "rope_theta")));
+    set_real(rope, "llama_4_scaling_beta", beta);
+    lrk_json_set_count(rope, "original_max_position_embeddings", original);
+    return LRK_OK;
+}
+
 lrk_status lrk_gguf_put_rope(lrk_gguf_source *s, lrk_err *err)
 {
     double theta = 10000, local = 10000; /* llama.cpp's defaults */
@@ -173,5 +196,6 @@ lrk_status lrk_gguf_put_rope(lrk_gguf_source *s, lrk_err *err)
     set_real(s->out, s->arch->theta_key ? s->arch->theta_key : "rope_theta", theta);
     LRK_TRY(lrk_gguf_real(s, "rope.freq_base_swa", &local, err));
     if (s->arch->local_rope) set_real(s->out, "rope_local_base_freq", local);
-    return put_scaling(s, err);
+    LRK_TRY(put_scaling(s, err));
+    return put_temperature(s, err);
 }

@@ -83,6 +83,7 @@ typedef struct lrk_arch {
     bool by_head;         /* rows of the fused matrix, below */
     const char *eps_key;  /* of LayerNorms; NULL: rms_norm_eps. GGUF has two names too */
     bool latent, sigmoid; /* multi-head latent attention; scores of experts by sigmoid */
+    bool temperature;     /* queries grow with their position: llama_4_scaling_beta among the parameters of rope */
     const char *experts;  /* the key of their number */
     size_t head_size;     /* where head_dim is absent; 0: width / heads */
     size_t key_heads;     /* where num_key_value_heads is absent; 0, or null: as many as queries */

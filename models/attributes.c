@@ -42,6 +42,9 @@ void lrk_model_set_attributes(lrk_model *m, lrk_compute compute)
                                                .window = i ? d->window : 0,
                                                .softcap = d->attention_softcap};
     }
+    m->query_table = m->rope_table[0];
+    m->query_table.temperature = d->rope.temperature;
+    m->query_table.step = d->rope.original;
     m->rope = (lrk_rope_attr){.head = d->head_size, .interleaved = d->interleaved};
     if (d->latent.rank) set_latent(m);
     const size_t D = d->head_size;

@@ -132,23 +132,26 @@ static void project_all(const lrk_pass *p, const lrk_slice *s, int n, lrk_var *x
 }
 
 /* Angles of all tokens, for every layer: those of the model, and those of layers with a window where they
- * have others. */
+ * have others; and those of queries that grow with their position, else NULL. */
 typedef struct lrk_angles {
-    lrk_var *table[2];
+    lrk_var *table[2], *queries;
 } lrk_angles;
+
+static lrk_var *rope_table(const lrk_pass *p, const lrk_tensor *frequencies, const lrk_rope_table_attr *attr)
+{
+    lrk_tape *t = p->tape;
+    lrk_var *in[] = {lrk_constant(t, p->segments), lrk_constant(t, frequencies), lrk_constant(t, p->ids)};
+    return lrk_apply(t, &lrk_op_rope_table, in, 3, attr);
+}
 
 static lrk_angles rope_tables(const lrk_pass *p)
 {
-    lrk_tape *t = p->tape;
     const lrk_model *m = p->model;
-    lrk_angles a = {{NULL}};
-    for (int i = 0; i < 2; i++) {
-        if (!m->frequencies[i].rank) continue;
-        lrk_var *in[] = {lrk_constant(t, p->segments), lrk_constant(t, &m->frequencies[i]),
-                         lrk_constant(t, p->ids)};
-        a.table[i] = lrk_apply(t, &lrk_op_rope_table, in, 3, &m->rope_table[i]);
-    }
-    lrk_tape_hold(t);
+    lrk_angles a = {{NULL}, NULL};
+    for (int i = 0; i < 2; i++)
+        if (m->frequencies[i].rank) a.table[i] = rope_table(p, &m->frequencies[i], &m->rope_table[i]);
+    if (m->decoder.rope.temperature != 0.0) a.queries = rope_table(p, &m->frequencies[0], &m->query_table);
+    lrk_tape_hold(p->tape);
     return a;
 }
 
@@ -158,6 +161,11 @@ static void rotate(const lrk_pass *p, const lrk_angles *a, size_t layer, lrk_var
     const unsigned char kind = p->model->decoder.layer[layer];
     if (kind & LRK_LAYER_NO_ROPE) return;
     lrk_var *in[] = {*q, a->table[kind & LRK_LAYER_LOCAL_ROPE ? 1 : 0], *k};
+    if (a->queries) {
+        *q = lrk_apply(p->tape, &lrk_op_rope, (lrk_var *[]){*q, a->queries}, 2, &p->model->rope);
+        *k = lrk_apply(p->tape, &lrk_op_rope, (lrk_var *[]){*k, in[LRK_ROPE_TABLE]}, 2, &p->model->rope);
+        return;
+    }
     *q = lrk_apply(p->tape, &lrk_op_rope, in, 3, &p->model->rope);
     *k = lrk_result(p->tape, *q, LRK_ROPE_Y2);
 }

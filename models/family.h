@@ -50,6 +50,7 @@ typedef struct lrk_family {
     bool latent;                /* multi-head latent attention */
     const char *interleave;     /* the key that says whether the two numbers of a pair are neighbours; NULL: they are */
     bool fused, by_head, plain_mlp, partial_rotary, local_rope, no_rope_layers, tied;
+    bool temperature;           /* queries grow with their position (models/rope.h) */
     const char *parallel;       /* the key of parallel blocks, true where it is absent; NULL: never */
     const char *theta_key, *rotary_key; /* more names of rope_theta and partial_rotary_factor */
     double rotary;              /* partial_rotary_factor where it is absent; 0: 1 */

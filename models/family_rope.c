@@ -71,6 +71,22 @@ static lrk_status read_two_ropes(lrk_decoder *d, const lrk_source *s, const lrk_
     return lrk_json_get(scaling, "rope_type") ? lrk_rope_read(&d->rope, scaling, c, err) : LRK_OK;
 }
 
+/* Whether queries grow with their position: both numbers must be there, as in the reference. */
+static lrk_status read_temperature(lrk_decoder *d, const lrk_source *s, const lrk_json *parameters, lrk_err *err)
+{
+    static const char beta[] = "llama_4_scaling_beta", original[] = "original_max_position_embeddings";
+    LRK_REQUIRE(err, s->family->temperature || !lrk_is_set(lrk_json_get(parameters, beta)), LRK_ESUPPORT,
+                "%s: rope_parameters: %s is not supported for %s", s->where, beta, s->family->architecture);
+    if (!s->family->temperature) return LRK_OK;
+    LRK_REQUIRE(err, lrk_is_set(lrk_json_get(parameters, beta)) && lrk_is_set(lrk_json_get(parameters, original)),
+                LRK_EINPUT, "%s: rope_parameters: %s and %s must be there for %s", s->where, beta, original,
+                s->family->architecture);
+    LRK_TRY(lrk_json_opt_real(parameters, beta, &d->rope.temperature, s->where, err));
+    LRK_TRY(lrk_json_opt_real(parameters, original, &d->rope.original, s->where, err));
+    LRK_REQUIRE(err, d->rope.original >= 1.0, LRK_EINPUT, "%s: rope_parameters: %s is below 1", s->where, original);
+    return LRK_OK;
+}
+
 /* transformers 5 writes rope_parameters, 4 wrote rope_theta and rope_scaling; where both are there, as in a file of 5
  * into which a user has put the scaling that a model card tells of, rope_scaling holds alone. */
 lrk_status lrk_family_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err)
@@ -90,6 +106,7 @@ lrk_status lrk_family_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err)
                                 .su_is_longrope = f->fused && !f->plain_mlp};
     if (f->local_rope) LRK_TRY(read_two_ropes(d, s, parameters, &c, err));
     if (!f->local_rope && parameters) LRK_TRY(lrk_rope_read(&d->rope, parameters, &c, err));
+    LRK_TRY(read_temperature(d, s, parameters, err));
     LRK_REQUIRE(err, d->rope.theta > 0.0, LRK_EINPUT, "%s: rope_theta must be positive", s->where);
     LRK_REQUIRE(err, d->local_rope.theta > 0.0 || !f->local_rope, LRK_EINPUT,
                 "%s: rope_local_base_freq, or rope_theta of sliding_attention, must be positive", s->where);

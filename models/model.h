@@ -78,7 +78,7 @@ typedef struct lrk_model {
     lrk_heads_attr of_heads[3]; /* queries, keys, values of a fused matrix by heads */
     lrk_heads_attr latent_q, latent_k, latent_v, latent_o; /* heads of latent attention */
     lrk_layernorm_attr layer_norm;
-    lrk_rope_table_attr rope_table[2];
+    lrk_rope_table_attr rope_table[2], query_table; /* the last: where queries have one of their own */
     lrk_rope_attr rope;
     lrk_attention_attr attention[2]; /* [1]: with a window */
     lrk_embed_attr embed, gather;    /* gather: rows as they are */

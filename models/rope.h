@@ -10,7 +10,8 @@
  *   longrope  f / short_factor_i in documents of at most `original` tokens, else f / long_factor_i
  * Cosines and sines are multiplied by attention_factor: of yarn m(factor, mscale) / m(factor,
  * mscale_all_dim) where both are there, else m(factor, 1), m(s, k) = 0.1 k ln s + 1; of longrope
- * sqrt(1 + ln(factor) / ln(original)).
+ * sqrt(1 + ln(factor) / ln(original)). Queries at position p are multiplied by 1 + temperature ln(1 + floor(p / original)),
+ * llama_4_scaling_beta of Ministral 3.
  * Source: transformers, modeling_rope_utils.py. GGUF files of llama3 models hold the quotients f_i / f'_i as
  * a tensor instead, those of longrope models their factors: `divisor`.
  */
@@ -36,6 +37,7 @@ typedef struct lrk_rope {
     double beta_fast, beta_slow, mscale, mscale_all_dim; /* yarn */
     bool truncate;
     double attention_factor; /* 0 counts as 1 */
+    double temperature;      /* 0: none */
     size_t divisors;         /* numbers in each divisor[]; 0: none */
     float divisor[2][LRK_MAX_PAIRS]; /* [1]: of long documents */
 } lrk_rope;

@@ -24,7 +24,8 @@ static lrk_status infer(const lrk_call *c, lrk_infer *p, lrk_err *err)
 }
 
 static const lrk_rope_table_attr plain = {0}, scaled = {.attention_factor = 1.25},
-                                 two = {.attention_factor = 1.5, .long_from = 7};
+                                 two = {.attention_factor = 1.5, .long_from = 7},
+                                 growing = {.attention_factor = 1.25, .temperature = 0.5, .step = 7};
 static const int32_t one[] = {0, 1, 30000, -1, 0, 1};
 static const int32_t packed[] = {0, 5, 0, -1, 0, 5, 5, 40, 0, -1, 5, 40, 45, 3, 5, 0, 45, 3};
 #define SEGMENTS(s, d) {.dim = {s, LRK_SEG_FIELDS}, .fill = LRK_FILL_DATA, .data = d}
@@ -38,6 +39,7 @@ static const lrk_sample samples[] = {
     {.name = "odd, with attention factor",
      .in = {SEGMENTS(3, packed), FREQ(3), TOKENS(48)},
      .attr = &scaled},
+    {.name = "growing", .in = {SEGMENTS(3, packed), FREQ(3), TOKENS(48)}, .attr = &growing},
     {.name = "two rows",
      .in = {SEGMENTS(3, packed), {.dim = {2, 5}, .adapter = true, .frozen = true}, TOKENS(48)},
      .attr = &two},

@@ -7,7 +7,9 @@
  *
  * position(t) is that of the segment table: POSITION + index in the segment. f is the attention
  * factor of YaRN and LongRoPE, else 1. A model makes one table for each set of frequencies that it
- * has.
+ * has; where queries grow with their position (Llama 4, Ministral 3) one more for them, with
+ *
+ *   f(t) = f * (1 + temperature * ln(1 + floor(position(t) / step)))
  *
  * Two rows of frequencies: documents that go beyond `long_from` tokens take the second (LongRoPE). How
  * long a document is, is what its segment has shown so far: POSITION + LENGTH.
@@ -32,6 +34,8 @@ enum { LRK_ROPE_TABLE_TABLE };
 typedef struct lrk_rope_table_attr {
     double attention_factor; /* f; 0 counts as 1 */
     size_t long_from;        /* tokens; asked only where there are two rows */
+    double temperature;      /* 0: f for all */
+    double step;             /* tokens, asked only where there is a temperature */
 } lrk_rope_table_attr;
 
 /* infer: LRK_ESHAPE when segments, frequencies or tokens are not of that shape, LRK_ESUPPORT for

@@ -18,7 +18,7 @@ static void fill_rows(void *ctx, size_t task, int worker)
                      *table = c->out[LRK_ROPE_TABLE_TABLE];
     const lrk_tensor *frequencies = c->in[LRK_ROPE_TABLE_FREQ];
     const size_t half = lrk_cols(table) / 2, end = lrk_min(lrk_rows(table), (task + 1) * ROWS);
-    const double f = a->attention_factor == 0.0 ? 1.0 : a->attention_factor;
+    const double usual = a->attention_factor == 0.0 ? 1.0 : a->attention_factor;
     size_t s = 0;
     for (size_t t = task * ROWS; t < end; t++) {
         while (s + 1 < lrk_rows(segments) &&
@@ -27,6 +27,8 @@ static void fill_rows(void *ctx, size_t task, int worker)
         const int32_t *segment = lrk_segment(segments, s);
         const double position =
             (double)segment[LRK_SEG_POSITION] + (double)t - (double)segment[LRK_SEG_START];
+        const double growth = a->temperature == 0.0 ? 0.0 : a->temperature * log(1.0 + floor(position / a->step));
+        const double f = usual * (1.0 + growth);
         const size_t length = (size_t)segment[LRK_SEG_POSITION] + (size_t)segment[LRK_SEG_LENGTH];
         const bool second = lrk_rows(frequencies) == 2 && length > a->long_from;
         const lrk_real *freq = lrk_row(frequencies, second);

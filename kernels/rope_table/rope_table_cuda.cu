@@ -6,7 +6,7 @@ extern "C" {
 
 static __global__ void fill(const int32_t *segments, size_t n_segments, lrk_view<const float> freq,
                             lrk_view<float> table, size_t tokens, size_t half, double factor, bool two,
-                            size_t long_from)
+                            size_t long_from, double temperature, double step)
 {
     LRK_FOR_ROWS(t, tokens)
     {
@@ -14,13 +14,14 @@ static __global__ void fill(const int32_t *segments, size_t n_segments, lrk_view
         const double position =
             (double)segment[LRK_SEG_POSITION] + (double)t - (double)segment[LRK_SEG_START];
         const size_t length = (size_t)segment[LRK_SEG_POSITION] + (size_t)segment[LRK_SEG_LENGTH];
+        const double growth = temperature == 0.0 ? 0.0 : temperature * log(1.0 + floor(position / step));
         const float *f = freq.at(two && length > long_from, 0);
         LRK_FOR_ITEMS(k, half)
         {
             double sine, cosine;
             sincos(position * (double)f[k], &sine, &cosine);
-            *table.at(t, k) = (float)(factor * cosine);
-            *table.at(t, half + k) = (float)(factor * sine);
+            *table.at(t, k) = (float)(factor * (1.0 + growth) * cosine);
+            *table.at(t, half + k) = (float)(factor * (1.0 + growth) * sine);
         }
     }
 }
@@ -35,5 +36,5 @@ extern "C" void lrk_rope_table_fwd_f32_cuda(const lrk_call *c)
     LRK_LAUNCH(fill, w.grid, w.block, 0, lrk_data<const int32_t>(segments), lrk_rows(segments),
                lrk_view_of<const float>(c->in[LRK_ROPE_TABLE_FREQ]), lrk_view_of<float>(table), tokens,
                half, a->attention_factor == 0.0 ? 1.0 : a->attention_factor,
-               lrk_rows(c->in[LRK_ROPE_TABLE_FREQ]) == 2, a->long_from);
+               lrk_rows(c->in[LRK_ROPE_TABLE_FREQ]) == 2, a->long_from, a->temperature, a->step);
 }

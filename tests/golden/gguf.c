@@ -44,6 +44,12 @@ static const variant variants[] = {
               "\"factor\": 4.0, "
               "\"attention_factor\": 1.5, \"original_max_position_embeddings\": 32}}"},
     {.golden = "mistral", .warned = "sees 8 tokens back"},
+    {.golden = "ministral3"},
+    {.golden = "ministral3",
+     .usual = "{\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 10000.0, "
+              "\"llama_4_scaling_beta\": 0.5, \"original_max_position_embeddings\": 8}}"},
+    {.golden = "mistral3_images", .warned = "tensors for images are left out"},
+    {.golden = "gemma3_images", .warned = "tensors for images are left out"},
     {.golden = "qwen2_window", .warned = "sees 6 tokens back"},
     {.golden = "qwen2_window",
      .usual = "{\"layer_types\": null, \"max_window_layers\": 0}",

@@ -73,6 +73,10 @@ without neox_sequential 's/"use_parallel_residual": false/"use_parallel_residual
 without llama_yarn 's/"beta_fast": 8.0/"beta_fast": 8.0, "beta_slow": 0.1/' 's/"factor": 4.0/"factor": 3.0/' \
     's/"rope_type": "yarn"/"rope_type": "yarn", "attention_factor": 1.0/' \
     's/"rope_type": "yarn"/"rope_type": "linear"/'
+without ministral3 's/"llama_4_scaling_beta": 0.5/"llama_4_scaling_beta": 0.0/' \
+    's/"original_max_position_embeddings": 8/"original_max_position_embeddings": 9/' 's/"mscale": 1.0/"mscale": 2.0/'
+without mistral3_images 's/"llama_4_scaling_beta": 0.5/"llama_4_scaling_beta": 0.4/'
+without gemma3_images 's/"sliding_window": 6/"sliding_window": 7/' 's/"query_pre_attn_scalar": 12/"query_pre_attn_scalar": 20/'
 without mixtral 's/"num_experts_per_tok": 2/"num_experts_per_tok": 3/'
 without qwen2_moe 's/"norm_topk_prob": false/"norm_topk_prob": true/' \
     's/"sliding_window": 6/"sliding_window": 5/' 's/"num_experts_per_tok": 2/"num_experts_per_tok": 3/'

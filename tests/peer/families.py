@@ -14,7 +14,7 @@ import sys
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, LlamaConfig, LlamaForCausalLM
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "data"
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32}
@@ -26,6 +26,12 @@ CASES = {
     "llama3": ("llama_rope_llama3",),
     "yarn": ("llama_yarn", {"rope_parameters": YARN}),
     "yarn_scaled": ("llama_yarn", {"rope_parameters": YARN | {"attention_factor": 1.5}}),
+    "ministral3": ("ministral3",),
+    "ministral3_plain": ("ministral3", {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
+                                                            "llama_4_scaling_beta": 0.5, "original_max_position_embeddings": 8}}),
+    "mistral3_images": ("mistral3_images",),
+    "gemma3_images": ("gemma3_images",),
+    "llava": ("llava",),
     "qwen2": ("qwen2_window", PLAIN),
     "qwen3": ("qwen3_odd", {"attention_bias": False}, None, "_proj.bias"),
     "gemma2": ("gemma2_odd", {"query_pre_attn_scalar": 12}),
@@ -53,7 +59,10 @@ def make_model(out, golden, config=None, layers=None, drop=None):
     settings = json.loads((GOLDEN / golden / "config.json").read_text()) | (config or {})
     (out / "config.json").write_text(json.dumps(settings))
     tensors = {}
-    for name, t in load_file(GOLDEN / golden / "model.safetensors").items():
+    stored = {}
+    for shard in (GOLDEN / golden).glob("model*.safetensors"):
+        stored |= load_file(shard)
+    for name, t in stored.items():
         if drop and name.endswith(drop):
             continue
         if not layers or not name.startswith("model.layers."):
@@ -66,7 +75,9 @@ def make_model(out, golden, config=None, layers=None, drop=None):
 
 
 def open_model(path):
-    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
+    images = hasattr(AutoConfig.from_pretrained(path), "vision_config")
+    auto = AutoModelForImageTextToText if images else AutoModelForCausalLM
+    return auto.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 def rows_of(case):

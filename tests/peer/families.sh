@@ -20,7 +20,7 @@ done
 
 # adapters of families whose golden model GGUF has a place for; rows shorter than a window see no other
 G=$SOURCE/tests/golden/data
-for name in llama_linear olmo2 granite mixtral mixtral_experts neox; do
+for name in llama_linear ministral3 olmo2 granite mixtral mixtral_experts neox; do
     "$LORIKEET" convert --model "$G/$name" --tokenizer tiny --out "base_$name.gguf" >out || fail "$name: to GGUF"
     "$LORIKEET" convert --adapter "$G/$name/adapter" --base "$G/$name" --out "$name.lora.gguf" >out || fail "$name: adapter"
     printf '%s\n' "base_$name.gguf $G/$name adapter 2e-3 $name.lora.gguf" >>checks

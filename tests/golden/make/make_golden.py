@@ -34,7 +34,7 @@ import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
 import cases
 import gguf_files
@@ -142,7 +142,8 @@ growth = 0                                                  # of the case at han
 def load(folder, config=None, dtype=torch.float32):
     config = config or AutoConfig.from_pretrained(folder)
     config._experts_implementation = "eager"
-    model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, attn_implementation="eager").eval()
+    auto = AutoModelForImageTextToText if hasattr(config, "vision_config") else AutoModelForCausalLM
+    model = auto.from_pretrained(folder, config=config, dtype=dtype, attn_implementation="eager").eval()
     return grown(model, growth) if growth and folder.name != "merged" else model
 
 
@@ -202,7 +203,9 @@ def save_adapter(model, folder, case, began=None):
     path = folder / "adapter_config.json"
     data = json.loads(path.read_text())
     assert case.parameters or not data["target_parameters"], "PEFT has turned modules into parameters"
-    data |= {"base_model_name_or_path": case.name, "target_modules": sorted(data["target_modules"])}
+    data["base_model_name_or_path"] = case.name
+    if isinstance(data["target_modules"], list):
+        data["target_modules"] = sorted(data["target_modules"])
     if case.parameters:
         data["target_parameters"] = sorted(data["target_parameters"])
     write_json(path, dict(sorted(data.items())))
@@ -397,7 +400,7 @@ def sensitivity(case, folder, reference_folder, rows):
     for name, wrong in case.wrongs().items():
         config = AutoConfig.from_pretrained(reference_folder)
         for key, value in (wrong.config or {}).items():
-            setattr(config, key, copy.deepcopy(value))
+            setattr(config.get_text_config(), key, copy.deepcopy(value))
         model, kind, undo = load(reference_folder, config), "base", None
         if wrong.lora is not None:
             kind, lora = "adapter", LoraConfig.from_pretrained(folder / "adapter")
