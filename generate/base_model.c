@@ -33,10 +33,10 @@ static lrk_status read_decoder(lrk_decoder *d, const lrk_json *config, const cha
 }
 
 /* What is not known is refused before weights are looked for, which nobody would convert in vain then. */
-static lrk_status check_config(const lrk_json *config, const char *path, lrk_err *err)
+static lrk_status check_config(const lrk_json *config, const char *where, lrk_err *err)
 {
     lrk_decoder d;
-    return read_decoder(&d, config, path, err);
+    return read_decoder(&d, config, where, err);
 }
 
 static lrk_status describe(lrk_base_model *b, lrk_err *err)

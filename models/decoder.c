@@ -265,6 +265,18 @@ static lrk_status read_scales(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     return LRK_OK;
 }
 
+/* Weights in a form that some quantizer gave them. */
+static lrk_status refuse_quantized(const lrk_source *s, lrk_err *err)
+{
+    const lrk_json *v = lrk_json_get(s->config, "quantization_config");
+    const char *method = lrk_json_word(v, "quant_method");
+    LRK_REQUIRE(err, !lrk_is_set(v), LRK_ESUPPORT,
+                "%s: quantization_config: weights of %.40s are not supported; take a directory of the model's 16-bit weights, "
+                "or a GGUF file",
+                s->where, method ? method : "that form");
+    return LRK_OK;
+}
+
 /* Keys of some family that would change what another one computes. */
 static lrk_status refuse_others(const lrk_source *s, lrk_err *err)
 {
@@ -292,7 +304,6 @@ static lrk_status refuse_others(const lrk_source *s, lrk_err *err)
         {"qk_layernorm", false, 0},
         {"use_qk_norm", false, 0},
         {"alibi", false, 0},
-        {"quantization_config", false, 0},
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const lrk_json *v = lrk_json_get(s->config, keys[i].key);
@@ -439,6 +450,7 @@ lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *
     s.config = config;
     d->family = s.family->architecture;
     d->naming = s.family->naming;
+    LRK_TRY(refuse_quantized(&s, err));
     LRK_TRY(refuse_others(&s, err));
     LRK_TRY(read_sizes(d, &s, err));
     LRK_TRY(read_activation(d, &s, err));

@@ -60,6 +60,20 @@ model && sed -i 's/"intermediate_size": 128/"intermediate_size": 100/' m/config.
 refused 3 'm: weight model.layers.0.mlp.gate_proj.weight is (128, 64), the configuration says (100, 64)'
 model && sed -i 's/"hidden_act": "silu"/"hidden_act": "mish"/' m/config.json
 refused 3 "activation 'mish' is not supported"
+model && sed -i 's/"hidden_act"/"quantization_config": {"quant_method": "fp8"}, &/' m/config.json
+refused 3 'm: quantization_config: weights of fp8 are not supported; take a directory of the model'
+model && sed -i 's/"rope_theta"/"llama_4_scaling_beta": 0.1, &/' m/config.json
+refused 3 'm: rope_parameters: llama_4_scaling_beta is not supported for LlamaForCausalLM'
+model && sed -i 's/LlamaForCausalLM/Ministral3ForCausalLM/; s/"model_type": "llama"/"model_type": "ministral3"/' m/config.json
+refused 3 'm: rope_parameters: llama_4_scaling_beta and original_max_position_embeddings must be there for Ministral3ForCausalLM'
+model && echo '{"architectures": ["LlavaForConditionalGeneration"], "text_config": {"model_type": "phi"}}' >m/config.json
+refused 3 'm: text_config: architecture phi is not supported; known: LlamaForCausalLM'
+model && echo '{"architectures": ["LlavaForConditionalGeneration"], "text_config": []}' >m/config.json
+refused 3 'm/config.json: text_config: expected an object'
+model && echo '{"architectures": ["Qwen2_5_VLForConditionalGeneration"], "text_config": {"model_type": "qwen2_5_vl_text"}}' >m/config.json
+refused 3 'm: architecture Qwen2_5_VLForConditionalGeneration is not supported; known: LlamaForCausalLM'
+model && echo '{"architectures": []}' >m/config.json
+refused 3 'm: neither architectures nor model_type is there'
 model && sed -i 's/LlamaForCausalLM/LlambForCausalLM/' m/config.json
 refused 3 'architecture LlambForCausalLM is not supported; known: LlamaForCausalLM'
 # ... before anything is said of weights, which nobody should convert in vain

@@ -48,6 +48,10 @@ static const variant variants[] = {
     {.golden = "ministral3",
      .usual = "{\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 10000.0, "
               "\"llama_4_scaling_beta\": 0.5, \"original_max_position_embeddings\": 8}}"},
+    /* as a GGUF of Mistral Small has it, of the same architecture */
+    {.golden = "ministral3",
+     .usual = "{\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 10000.0, "
+              "\"llama_4_scaling_beta\": 0.0, \"original_max_position_embeddings\": 128}}"},
     {.golden = "mistral3_images", .warned = "tensors for images are left out"},
     {.golden = "gemma3_images", .warned = "tensors for images are left out"},
     {.golden = "qwen2_window", .warned = "sees 6 tokens back"},
