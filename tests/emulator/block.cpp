@@ -12,15 +12,16 @@ enum { STACK = 256 * 1024, COLOR = 192, COLORS = 32 };
 
 enum state { READY, AT_BARRIER, IN_WARP, ENDED };
 
-struct thread {
+/* A line of the cache: these are what barriers and warp operations look at. */
+struct alignas(64) thread {
     void *sp;
     state at;
     uint3 index;
     unsigned id;
     /* the barrier or warp operation that it waits in */
-    const char *what, *file;
-    int line;
     unsigned mask;
+    const char *what;
+    lrk_site site;
     void *mine;
 };
 
@@ -34,7 +35,7 @@ const unsigned *emulator_self;
 
 static struct {
     const emulator_launch *launch;
-    unsigned n, n_warps;
+    unsigned n; /* threads of the block */
     thread threads[EMULATOR_THREADS];
     thread *running; /* NULL: the scheduler */
     void *scheduler;
@@ -43,9 +44,8 @@ static struct {
 } here;
 
 static struct {
-    bool catching;
-    char first[1024];
-    bool any;
+    bool catching, any;
+    char first[1536];
 } errors;
 
 /* ---- the switch ------------------------------------------------------------------------------ */
@@ -72,14 +72,12 @@ static void *first_frame(char *top, void (*entry)(void))
 __asm__(".text\n.globl lrk_emulator_switch\n.type lrk_emulator_switch,%function\n"
         "lrk_emulator_switch:\n"
         "sub sp, sp, #160\n"
-        "stp x19, x20, [sp]\nstp x21, x22, [sp, #16]\nstp x23, x24, [sp, #32]\n"
-        "stp x25, x26, [sp, #48]\nstp x27, x28, [sp, #64]\nstp x29, x30, [sp, #80]\n"
-        "stp d8, d9, [sp, #96]\nstp d10, d11, [sp, #112]\n"
+        "stp x19, x20, [sp]\nstp x21, x22, [sp, #16]\nstp x23, x24, [sp, #32]\nstp x25, x26, [sp, #48]\n"
+        "stp x27, x28, [sp, #64]\nstp x29, x30, [sp, #80]\nstp d8, d9, [sp, #96]\nstp d10, d11, [sp, #112]\n"
         "stp d12, d13, [sp, #128]\nstp d14, d15, [sp, #144]\n"
         "mov x9, sp\nstr x9, [x0]\nmov sp, x1\n"
-        "ldp x19, x20, [sp]\nldp x21, x22, [sp, #16]\nldp x23, x24, [sp, #32]\n"
-        "ldp x25, x26, [sp, #48]\nldp x27, x28, [sp, #64]\nldp x29, x30, [sp, #80]\n"
-        "ldp d8, d9, [sp, #96]\nldp d10, d11, [sp, #112]\n"
+        "ldp x19, x20, [sp]\nldp x21, x22, [sp, #16]\nldp x23, x24, [sp, #32]\nldp x25, x26, [sp, #48]\n"
+        "ldp x27, x28, [sp, #64]\nldp x29, x30, [sp, #80]\nldp d8, d9, [sp, #96]\nldp d10, d11, [sp, #112]\n"
         "ldp d12, d13, [sp, #128]\nldp d14, d15, [sp, #144]\n"
         "add sp, sp, #160\nret\n"
         ".size lrk_emulator_switch, . - lrk_emulator_switch\n");
@@ -134,34 +132,33 @@ const char *lrk_emulator_caught(void)
     return any ? errors.first : nullptr;
 }
 
-static void report(const char *kind, const char *format, va_list list)
+/* "kernel, block, thread: ", as far as there are any. */
+static void say_where(char *text, size_t size)
 {
-    char text[sizeof errors.first];
-    int n = snprintf(text, sizeof text, "emulator: %s: ", kind);
     const thread *t = here.running;
-    if (here.launch)
-        n += snprintf(text + n, sizeof text - (size_t)n, "%s, block (%u,%u,%u)", here.launch->name,
-                      the_block.x, the_block.y, the_block.z);
-    if (here.launch && t)
-        n += snprintf(text + n, sizeof text - (size_t)n, ", thread (%u,%u,%u)", t->index.x,
-                      t->index.y, t->index.z);
-    if (here.launch) n += snprintf(text + n, sizeof text - (size_t)n, ": ");
-    vsnprintf(text + n, sizeof text - (size_t)n, format, list);
-    if (!errors.catching) {
-        fprintf(stderr, "%s\n", text);
-        fflush(stderr);
-        abort();
-    }
-    if (!errors.any) memcpy(errors.first, text, sizeof text);
-    errors.any = true;
+    const uint3 b = the_block;
+    text[0] = 0;
+    if (t)
+        snprintf(text, size, "%s, block (%u,%u,%u), thread (%u,%u,%u): ", here.launch->name, b.x, b.y, b.z, t->index.x,
+                 t->index.y, t->index.z);
+    else if (here.launch)
+        snprintf(text, size, "%s, block (%u,%u,%u): ", here.launch->name, b.x, b.y, b.z);
 }
 
 void emulator_error(const char *kind, const char *format, ...)
 {
+    char where[256], what[1024];
     va_list list;
     va_start(list, format);
-    report(kind, format, list);
+    vsnprintf(what, sizeof what, format, list);
     va_end(list);
+    say_where(where, sizeof where);
+    if (!errors.catching) {
+        fprintf(stderr, "emulator: %s: %s%s\n", kind, where, what);
+        abort();
+    }
+    if (!errors.any) snprintf(errors.first, sizeof errors.first, "emulator: %s: %s%s", kind, where, what);
+    errors.any = true;
     here.given_up = true;
     if (here.running) yield(); /* never to come back */
 }
@@ -172,18 +169,18 @@ void lrk_emulated_refuse(const char *what) { emulator_error("refused", "%s", wha
 
 int lrk_emulated_lane(void) { return (int)(here.running->id % EMULATOR_LANES); }
 
-static void wait_at(state at, const char *what, const char *file, int line)
+static void wait_at(state at, const char *what, unsigned mask, lrk_site site)
 {
     thread *t = here.running;
     t->at = at;
     t->what = what;
-    t->file = file;
-    t->line = line;
+    t->mask = mask;
+    t->site = site;
 }
 
-void lrk_emulated_barrier(const char *file, int line)
+void lrk_emulated_barrier(lrk_site site)
 {
-    wait_at(AT_BARRIER, "__syncthreads", file, line);
+    wait_at(AT_BARRIER, "__syncthreads", 0, site);
     yield();
 }
 
@@ -196,7 +193,8 @@ static thread *lane_of(const thread *t, unsigned lane)
 /* Names are compared as pointers: a kernel comes from one object file, which has each string once. */
 static bool same_place(const thread *a, const thread *b)
 {
-    return a->at == b->at && a->mask == b->mask && a->line == b->line && a->what == b->what && a->file == b->file;
+    return a->at == b->at && a->mask == b->mask && a->what == b->what && a->site.line == b->site.line &&
+           a->site.file == b->site.file;
 }
 
 /* A lane that t's mask names and that has not come to where t waits, or NULL. The last lane comes last,
@@ -208,44 +206,43 @@ static thread *missing(const thread *t)
     return nullptr;
 }
 
-void lrk_emulated_warp(const char *what, unsigned mask, lrk_warp_work *work, void *mine,
-                       const char *file, int line)
+/* Of the warp operation that runs: what is wrong with it. */
+static void warp_error(const char *format, ...)
+{
+    char wrong[256];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(wrong, sizeof wrong, format, list);
+    va_end(list);
+    const thread *t = here.running;
+    emulator_error("warp", "%s at %s:%d, mask 0x%08x: %s", t->what, t->site.file, t->site.line, t->mask, wrong);
+}
+
+void lrk_emulated_warp(const char *what, unsigned mask, lrk_warp_work *work, void *mine, lrk_site site)
 {
     thread *t = here.running;
-    const unsigned lane = t->id % EMULATOR_LANES;
-    const unsigned there = here.n - t->id / EMULATOR_LANES * EMULATOR_LANES;
-    if (!(mask >> lane & 1))
-        emulator_error("warp", "%s at %s:%d: mask 0x%08x leaves out lane %u, which calls it", what,
-                       file, line, mask, lane);
-    if (there < EMULATOR_LANES && mask >> there)
-        emulator_error("warp",
-                       "%s at %s:%d: mask 0x%08x names lanes that the block of %u threads "
-                       "does not have",
-                       what, file, line, mask, here.n);
-    wait_at(IN_WARP, what, file, line);
-    t->mask = mask;
+    const unsigned lane = t->id % EMULATOR_LANES, there = here.n - (t->id - lane);
+    wait_at(IN_WARP, what, mask, site);
     t->mine = mine;
+    if (!(mask >> lane & 1)) warp_error("leaves out lane %u, which calls it", lane);
+    if (there < EMULATOR_LANES && mask >> there)
+        warp_error("names lanes that the block of %u threads does not have", here.n);
     if (missing(t)) {
         yield();
         return;
     }
     void *lanes[EMULATOR_LANES];
-    for (unsigned l = 0; l < EMULATOR_LANES; l++)
-        lanes[l] = mask >> l & 1 ? lane_of(t, l)->mine : nullptr;
+    for (unsigned l = 0; l < EMULATOR_LANES; l++) lanes[l] = mask >> l & 1 ? lane_of(t, l)->mine : nullptr;
     work(lanes);
     for (unsigned l = 0; l < EMULATOR_LANES; l++)
         if (mask >> l & 1) lane_of(t, l)->at = READY;
 }
 
-static void synchronized(void *const lanes[32])
-{
-    (void)lanes;
-    emulator_access_warp(here.running->id / EMULATOR_LANES);
-}
+static void synchronized(void *const *) { emulator_access_warp(here.running->id / EMULATOR_LANES); }
 
-void __syncwarp(unsigned mask, const char *file, int line)
+void __syncwarp(unsigned mask, lrk_site site)
 {
-    lrk_emulated_warp("__syncwarp", mask, synchronized, nullptr, file, line);
+    lrk_emulated_warp("__syncwarp", mask, synchronized, nullptr, site);
 }
 
 struct exchange {
@@ -259,26 +256,19 @@ static void shuffle(void *const lanes[32])
         exchange *e = static_cast<exchange *>(lanes[l]);
         if (!e) continue;
         const exchange *from = static_cast<const exchange *>(lanes[e->source & 31]);
-        if (!from) {
-            emulator_error("warp",
-                           "%s at %s:%d: lane %d reads from lane %d, which mask 0x%08x does "
-                           "not name",
-                           here.running->what, here.running->file, here.running->line, l, e->source,
-                           here.running->mask);
-            return;
-        }
-        e->result = from->value;
+        if (from)
+            e->result = from->value;
+        else
+            warp_error("does not name lane %d, from which lane %d reads", e->source, l);
     }
 }
 
-uint64_t lrk_emulated_shuffle(const char *what, unsigned mask, uint64_t value, int source,
-                              int width, const char *file, int line)
+uint64_t lrk_emulated_shuffle(const char *what, unsigned mask, uint64_t value, int source, int width, lrk_site site)
 {
     if (width < 1 || width > EMULATOR_LANES || width & (width - 1))
-        emulator_error("warp", "%s at %s:%d: width %d is no power of two up to 32", what, file,
-                       line, width);
+        emulator_error("warp", "%s at %s:%d: width %d is no power of two up to 32", what, site.file, site.line, width);
     exchange e = {value, 0, source};
-    lrk_emulated_warp(what, mask, shuffle, &e, file, line);
+    lrk_emulated_warp(what, mask, shuffle, &e, site);
     return e.result;
 }
 
@@ -291,10 +281,10 @@ static void ballot(void *const lanes[32])
         if (lanes[l]) *static_cast<unsigned *>(lanes[l]) = votes;
 }
 
-unsigned __ballot_sync(unsigned mask, int predicate, const char *file, int line)
+unsigned __ballot_sync(unsigned mask, int predicate, lrk_site site)
 {
     unsigned v = predicate != 0;
-    lrk_emulated_warp("__ballot_sync", mask, ballot, &v, file, line);
+    lrk_emulated_warp("__ballot_sync", mask, ballot, &v, site);
     return v;
 }
 
@@ -324,26 +314,21 @@ static void put_in_order(std::vector<unsigned> *v, size_t n)
 {
     v->resize(n);
     for (size_t i = 0; i < n; i++) (*v)[i] = (unsigned)(order.reverse ? n - 1 - i : i);
-    for (size_t i = n; order.seed && i > 1; i--) {
-        const unsigned j = below((unsigned)i), swapped = (*v)[j];
-        (*v)[j] = (*v)[i - 1];
-        (*v)[i - 1] = swapped;
-    }
+    for (size_t i = n; order.seed && i > 1; i--) std::swap((*v)[i - 1], (*v)[below((unsigned)i)]);
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------- */
 
 static void start_block(void)
 {
+    const dim3 b = here.launch->block;
     for (unsigned i = 0; i < here.n; i++) {
         thread *t = &here.threads[i];
-        const dim3 b = here.launch->block;
         t->at = READY;
         t->index = {i % b.x, i / b.x % b.y, i / b.x / b.y};
         t->id = i;
         /* stacks that all began at one offset would share a few lines of the cache */
-        char *top = here.stacks + (size_t)(i + 1) * STACK - (i % COLORS) * COLOR;
-        t->sp = first_frame(top, fiber);
+        t->sp = first_frame(here.stacks + (size_t)(i + 1) * STACK - i % COLORS * COLOR, fiber);
     }
 }
 
@@ -364,56 +349,56 @@ static void run_warp(unsigned warp, const std::vector<unsigned> &lanes)
 
 static void describe(const thread *t, char *text, size_t size)
 {
+    const int n = snprintf(text, size, "thread (%u,%u,%u) ", t->index.x, t->index.y, t->index.z);
     if (t->at == ENDED)
-        snprintf(text, size, "thread (%u,%u,%u) has ended", t->index.x, t->index.y, t->index.z);
+        snprintf(text + n, size - (size_t)n, "has ended");
     else
-        snprintf(text, size, "thread (%u,%u,%u) waits in %s at %s:%d", t->index.x, t->index.y,
-                 t->index.z, t->what, t->file, t->line);
+        snprintf(text + n, size - (size_t)n, "waits in %s at %s:%d", t->what, t->site.file, t->site.line);
+}
+
+/* t waits, and `other` is not where it should come to. */
+static void in_vain(const char *kind, const thread *t, const thread *other)
+{
+    char a[512], b[512];
+    describe(t, a, sizeof a);
+    describe(other, b, sizeof b);
+    if (t->at == IN_WARP)
+        emulator_error(kind, "%s, with mask 0x%08x, for lane %u in vain: %s", a, t->mask, other->id % EMULATOR_LANES,
+                       b);
+    else
+        emulator_error(kind, "%s, %s", a, b);
 }
 
 /* Nobody can run. Either all stand at one barrier, or somebody waits in vain. */
 static void check_barrier(void)
 {
-    char a[512], b[512];
-    for (unsigned i = 0; i < here.n; i++) {
-        const thread *t = &here.threads[i];
-        if (t->at != IN_WARP) continue;
-        const thread *other = missing(t);
-        describe(t, a, sizeof a);
-        describe(other, b, sizeof b);
-        emulator_error("warp", "%s, with mask 0x%08x, for lane %u in vain: %s", a, t->mask,
-                       other->id % EMULATOR_LANES, b);
-        return;
-    }
     const thread *first = nullptr;
-    for (unsigned i = 0; i < here.n && !first; i++)
-        if (here.threads[i].at == AT_BARRIER) first = &here.threads[i];
-    for (unsigned i = 0; i < here.n; i++) {
-        const thread *t = &here.threads[i];
-        if (t->at == AT_BARRIER && t->line == first->line && t->file == first->file)
-            continue;
-        describe(first, a, sizeof a);
-        describe(t, b, sizeof b);
-        emulator_error("barrier", "%s, %s", a, b);
-        return;
+    for (const thread *t = here.threads; t < here.threads + here.n; t++) {
+        if (t->at == IN_WARP) return in_vain("warp", t, missing(t));
+        if (t->at == AT_BARRIER && !first) first = t;
     }
+    for (const thread *t = here.threads; t < here.threads + here.n; t++)
+        if (!same_place(t, first)) return in_vain("barrier", first, t);
+}
+
+static bool all_ended(void)
+{
+    for (unsigned i = 0; i < here.n; i++)
+        if (here.threads[i].at != ENDED) return false;
+    return true;
 }
 
 static void run_block(const std::vector<unsigned> &warps, const std::vector<unsigned> &lanes)
 {
-    start_block();
-    for (;;) {
+    for (start_block();; emulator_access_barrier()) {
         for (unsigned w : warps) {
             run_warp(w, lanes);
             if (here.given_up) return;
         }
-        bool ended = true;
-        for (unsigned i = 0; i < here.n; i++) ended = ended && here.threads[i].at == ENDED;
-        if (ended) return;
+        if (all_ended()) return;
         check_barrier();
         if (here.given_up) return;
         for (unsigned i = 0; i < here.n; i++) here.threads[i].at = READY;
-        emulator_access_barrier();
     }
 }
 

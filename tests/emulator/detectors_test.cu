@@ -205,6 +205,7 @@ template <bool BUG> __global__ void from_unnamed_lane(float *out)
 {
     float v = 1.0f;
     if (threadIdx.x % 32 < 16) v = __shfl_xor_sync(0xffffu, v, BUG ? 16 : 8);
+    __syncthreads(); /* other masks before it do not matter */
     out[threadIdx.x] = v;
 }
 

@@ -133,11 +133,11 @@ static void load_matrices(void *const lanes[32])
     }
 }
 
-void lrk_emulated_ldmatrix(uint32_t *r, const void *row, bool transposed, const char *file, int line)
+void lrk_emulated_ldmatrix(uint32_t *r, const void *row, bool transposed, lrk_site site)
 {
     matrices mine = {r, static_cast<const char *>(row), transposed, *emulator_self};
     emulator_pc(__builtin_return_address(0));
-    lrk_emulated_warp(transposed ? "ldmatrix.x4.trans" : "ldmatrix.x4", 0xffffffffu, load_matrices, &mine, file, line);
+    lrk_emulated_warp(transposed ? "ldmatrix.x4.trans" : "ldmatrix.x4", 0xffffffffu, load_matrices, &mine, site);
 }
 
 /* ---- mma ------------------------------------------------------------------------------------- */
@@ -175,8 +175,8 @@ static void multiply(void *const lanes[32])
     }
 }
 
-void lrk_mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2], const char *file, int line)
+void lrk_mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2], lrk_site site)
 {
     fragments mine = {c, a, b};
-    lrk_emulated_warp("mma.m16n8k16.bf16", 0xffffffffu, multiply, &mine, file, line);
+    lrk_emulated_warp("mma.m16n8k16.bf16", 0xffffffffu, multiply, &mine, site);
 }

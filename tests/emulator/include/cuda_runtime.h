@@ -46,62 +46,62 @@ extern const uint3 blockIdx __asm__("lrk_emulated_blockIdx");
 extern const dim3 blockDim __asm__("lrk_emulated_blockDim");
 extern const dim3 gridDim __asm__("lrk_emulated_gridDim");
 
-/* Where in the source a barrier stands, for reports, and because all must stand at the same one. */
-#define LRK_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
+/* Where in the source a barrier stands, for reports, and because all must stand at the same one: as a default
+ * argument the place of the call. */
+struct lrk_site {
+    const char *file;
+    int line;
+    lrk_site(const char *file_ = __builtin_FILE(), int line_ = __builtin_LINE()) : file(file_), line(line_) {}
+};
 
-void lrk_emulated_barrier(const char *file, int line);
+void lrk_emulated_barrier(lrk_site site);
 
 /* All lanes that the mask names arrive with pointers to their parts; the last one does the work for
  * all: lanes[i] is what lane i brought, NULL where the mask does not name it. */
 typedef void lrk_warp_work(void *const lanes[32]);
-void lrk_emulated_warp(const char *what, unsigned mask, lrk_warp_work *work, void *mine,
-                       const char *file, int line);
+void lrk_emulated_warp(const char *what, unsigned mask, lrk_warp_work *work, void *mine, lrk_site site);
 
-static inline void __syncthreads(LRK_SITE) { lrk_emulated_barrier(file, line); }
+static inline void __syncthreads(lrk_site site = {}) { lrk_emulated_barrier(site); }
 
-void __syncwarp(unsigned mask = 0xffffffffu, LRK_SITE);
+void __syncwarp(unsigned mask = 0xffffffffu, lrk_site site = {});
 
-uint64_t lrk_emulated_shuffle(const char *what, unsigned mask, uint64_t value, int source,
-                              int width, const char *file, int line);
+uint64_t lrk_emulated_shuffle(const char *what, unsigned mask, uint64_t value, int source, int width, lrk_site site);
 int lrk_emulated_lane(void);
 
 template <typename T>
-static inline T lrk_shuffle(const char *what, unsigned mask, T v, int source, int width,
-                            const char *file, int line)
+static inline T lrk_shuffle(const char *what, unsigned mask, T v, int source, int width, lrk_site site)
 {
     static_assert(sizeof(T) <= 8, "a shuffle moves at most 8 bytes");
     uint64_t bits = 0;
     memcpy(&bits, &v, sizeof v);
-    bits = lrk_emulated_shuffle(what, mask, bits, source, width, file, line);
+    bits = lrk_emulated_shuffle(what, mask, bits, source, width, site);
     memcpy(&v, &bits, sizeof v);
     return v;
 }
 
 template <typename T>
-static inline T __shfl_sync(unsigned mask, T v, int lane, int width = 32, LRK_SITE)
+static inline T __shfl_sync(unsigned mask, T v, int lane, int width = 32, lrk_site site = {})
 {
     const int from = lrk_emulated_lane() & ~(width - 1);
-    return lrk_shuffle("__shfl_sync", mask, v, from + (lane & (width - 1)), width, file, line);
+    return lrk_shuffle("__shfl_sync", mask, v, from + (lane & (width - 1)), width, site);
 }
 
 /* A lane beyond the segment gives the caller's own value back. */
 template <typename T>
-static inline T __shfl_up_sync(unsigned mask, T v, unsigned delta, int width = 32, LRK_SITE)
+static inline T __shfl_up_sync(unsigned mask, T v, unsigned delta, int width = 32, lrk_site site = {})
 {
     const int lane = lrk_emulated_lane(), from = lane - (int)delta;
-    return lrk_shuffle("__shfl_up_sync", mask, v, from < (lane & ~(width - 1)) ? lane : from, width,
-                       file, line);
+    return lrk_shuffle("__shfl_up_sync", mask, v, from < (lane & ~(width - 1)) ? lane : from, width, site);
 }
 
 template <typename T>
-static inline T __shfl_xor_sync(unsigned mask, T v, int bits, int width = 32, LRK_SITE)
+static inline T __shfl_xor_sync(unsigned mask, T v, int bits, int width = 32, lrk_site site = {})
 {
     const int lane = lrk_emulated_lane(), from = lane ^ bits;
-    return lrk_shuffle("__shfl_xor_sync", mask, v, from > (lane | (width - 1)) ? lane : from, width,
-                       file, line);
+    return lrk_shuffle("__shfl_xor_sync", mask, v, from > (lane | (width - 1)) ? lane : from, width, site);
 }
 
-unsigned __ballot_sync(unsigned mask, int predicate, LRK_SITE);
+unsigned __ballot_sync(unsigned mask, int predicate, lrk_site site = {});
 
 /* Atomics on integers. Those on floats would make sums depend on the order of the threads, and
  * __activemask() on how the compiler arranged the branches: both are reported. */
@@ -314,5 +314,4 @@ static inline void lrk_emulate(const char *name, dim3 grid, dim3 block, size_t s
                         reinterpret_cast<const void *>(kernel), stream);
 }
 
-#undef LRK_SITE
 #endif /* LRK_EMULATOR_CUDA_RUNTIME_H */
