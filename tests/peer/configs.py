@@ -58,7 +58,7 @@ def experts(family, pick, maybe, c):
 
 def windows(family, pick, maybe, c):
     layers = c["num_hidden_layers"]
-    if family in ("mistral", "mixtral", "starcoder2", "phi3"):
+    if family in ("mistral", "ministral3", "mixtral", "starcoder2", "phi3"):
         c["sliding_window"] = pick((4, 8, None, None, None))
     elif family.startswith("gemma"):
         c["sliding_window"] = pick((4, 8, 16))
@@ -74,7 +74,7 @@ def configuration(family, pick, maybe):
     c = {"vocab_size": VOCABULARY, "intermediate_size": pick((48, 56, 80)), "num_hidden_layers": pick((2, 3, 4)),
          "num_key_value_heads": heads, "num_attention_heads": heads * pick((1, 2, 3)), "tie_word_embeddings": maybe(0.5),
          "max_position_embeddings": pick((64, 128, 256)), "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    free = family in ("llama", "mistral", "mixtral", "qwen3", "qwen3_moe", "gemma2", "gemma3_text")
+    free = family in ("llama", "mistral", "ministral3", "mixtral", "qwen3", "qwen3_moe", "gemma2", "gemma3_text")
     c["hidden_size"] = c["num_attention_heads"] * (pick((8, 12, 16)) if free else head)
     if free:
         c["head_dim"] = head
@@ -106,6 +106,9 @@ def configuration(family, pick, maybe):
         kinds = ("default", "longrope") if family == "phi3" else ("default", "default", "default", "linear", "yarn", "llama3")
         share = pick((1.0, 1.0, 0.5)) if family == "phi3" else 1.0
         c["rope_parameters"] = rope(pick, maybe, kinds, int(head * share))
+        if family == "ministral3":
+            c["rope_parameters"] |= {"llama_4_scaling_beta": pick((0.0, 0.1, 0.7)), "original_max_position_embeddings": pick((4, 9, 32))}
+            c["rope_parameters"] |= pick(({}, {"mscale": 1.0, "mscale_all_dim": 1.0}, {"mscale": 1.0, "mscale_all_dim": 0.5}))
         if share < 1:
             c["rope_parameters"]["partial_rotary_factor"] = share
         if c["rope_parameters"]["rope_type"] == "longrope":
@@ -130,7 +133,7 @@ def older(path, family):
         c["partial_rotary_factor"] = share
     if made["rope_type"] == "longrope":
         del made["original_max_position_embeddings"]  # it stands beside
-    c["rope_scaling"] = made if made["rope_type"] != "default" else None
+    c["rope_scaling"] = made if len(made) > 1 else None
     path.write_text(json.dumps(c))
 
 
@@ -170,7 +173,7 @@ def make(path, family, pick, maybe):
     record(path)
 
 
-FAMILIES = ("llama mistral qwen2 qwen3 gemma2 gemma3_text phi3 olmo2 smollm3 granite starcoder2 gpt_neox mixtral qwen2_moe "
+FAMILIES = ("llama mistral ministral3 qwen2 qwen3 gemma2 gemma3_text phi3 olmo2 smollm3 granite starcoder2 gpt_neox mixtral qwen2_moe "
             "qwen3_moe deepseek_v2 deepseek_v3").split()
 
 

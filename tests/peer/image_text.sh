@@ -66,6 +66,11 @@ trained() { # KIND
     check equal "made/$1/below" "run_$1/adapter" "run_$1/merged" "made/$1/first"
     expect_exit 0 "$LORIKEET" generate --model "made/$1/below" --adapter "run_$1/adapter" --prompt '   ' --max-tokens 4
     expect_exit 0 "$LORIKEET" eval "run_$1" --data rows.jsonl
+    # a head of its own, whatever the configurations say of ties
+    "$LORIKEET" train recipe.yaml --quiet output_dir="head_$1" 'lora_modules_to_save=[lm_head]' 'lora_target_modules=[q_proj]'
+    "$LORIKEET" merge --model "made/$1/first" --adapter "head_$1/adapter" --any-base --out "head_$1/merged" >out
+    ! grep -q '"tie_word_embeddings": true' "head_$1/merged/config.json" || fail "$1: config.json ties a head of its own"
+    check equal "made/$1/first" "head_$1/adapter" "head_$1/merged" "made/$1/first"
 }
 
 for kind in $kinds; do
