@@ -119,8 +119,7 @@ static uint64_t joined(uint64_t reads, uint64_t mine, uint64_t first)
     return mine | (thread_of(reads) == thread_of(mine) ? flag : (uint64_t)LANES);
 }
 
-/* ---- reports -----------------------------------------------------------------------------------
- */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 /* " (function at file:line)" of the access, where addr2line can say. */
 static void source(char *text, size_t size)
@@ -129,12 +128,11 @@ static void source(char *text, size_t size)
     const size_t offset = (size_t)(static_cast<const char *>(now.pc) - &__executable_start) - 1;
     text[0] = 0;
     if (!now.pc) return;
-    snprintf(command, sizeof command, "addr2line -Cfe /proc/%d/exe 0x%zx 2>/dev/null",
-             (int)getpid(), offset);
+    snprintf(command, sizeof command, "addr2line -Cfe /proc/%d/exe 0x%zx 2>/dev/null", (int)getpid(), offset);
     FILE *f = popen(command, "r");
     if (f && fgets(function, sizeof function, f) && fgets(place, sizeof place, f))
-        snprintf(text, size, " (%.*s at %.*s)", (int)strcspn(function, "\n"), function,
-                 (int)strcspn(place, "\n"), place);
+        snprintf(text, size, " (%.*s at %.*s)", (int)strcspn(function, "\n"), function, (int)strcspn(place, "\n"),
+                 place);
     if (f) pclose(f);
 }
 
@@ -145,8 +143,7 @@ static const char *verb(emulator_access a)
 
 static bool of_program(uintptr_t a)
 {
-    return a - reinterpret_cast<uintptr_t>(&__executable_start) <
-           (uintptr_t)(&end - &__executable_start);
+    return a - reinterpret_cast<uintptr_t>(&__executable_start) < (uintptr_t)(&end - &__executable_start);
 }
 
 /* What an access to n bytes at p did, where those lie, and what is wrong with it. */
@@ -255,17 +252,17 @@ void emulator_check_aligned(const void *p, size_t alignment, const char *what)
     char where[1024];
     if (reinterpret_cast<uintptr_t>(p) % alignment == 0) return;
     source(where, sizeof where);
-    emulator_error("misaligned", "%s at %p, which is not a multiple of %zu%s", what, p, alignment,
-                   where);
+    emulator_error("misaligned", "%s at %p, which is not a multiple of %zu%s", what, p, alignment, where);
 }
 
 static inline void hook(const void *p, size_t n, size_t alignment, emulator_access access, const void *pc)
 {
     const uintptr_t a = reinterpret_cast<uintptr_t>(p);
-    if (emulator_self && a - now.stack < now.stack_bytes && a % alignment == 0) return;
+    const bool aligned = a % alignment == 0;
+    if (emulator_self && aligned && a - now.stack < now.stack_bytes) return;
     now.pc = pc;
     if (emulator_self) {
-        emulator_check_aligned(p, alignment, "an access");
+        if (!aligned) emulator_check_aligned(p, alignment, "an access");
         emulator_check(p, n, access, *emulator_self);
     } else {
         const region *r = emulator_region_of(p);
@@ -318,7 +315,6 @@ void __tsan_init(void) {}
 void __ubsan_handle_type_mismatch_v1(mismatch *m, uintptr_t p)
 {
     emulator_error("misaligned", "%p is used as %s, which lies on multiples of %u (at %s:%u)",
-                   reinterpret_cast<void *>(p), m->type->name, 1u << m->log_alignment, m->file,
-                   m->line);
+                   reinterpret_cast<void *>(p), m->type->name, 1u << m->log_alignment, m->file, m->line);
 }
 }

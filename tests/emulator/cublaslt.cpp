@@ -43,9 +43,10 @@ struct operand {
     lrk_emulated_layout layout;
 };
 
+/* c is d. */
 struct multiplication {
     lrk_emulated_product product;
-    operand a, b, c, d;
+    operand a, b, d;
     float alpha, beta;
     void *workspace;
     algorithm how;
@@ -96,11 +97,13 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t p, cublasLtMa
                name, value, size);
 }
 
-cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t p)
+template <typename T> static cublasStatus_t destroy(T *p)
 {
     delete p;
     return CUBLAS_STATUS_SUCCESS;
 }
+
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t p) { return destroy(p); }
 
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType_t type, uint64_t rows,
                                           uint64_t cols, int64_t ld)
@@ -110,11 +113,7 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDa
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout)
-{
-    delete layout;
-    return CUBLAS_STATUS_SUCCESS;
-}
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t p) { return destroy(p); }
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *p)
 {
@@ -135,11 +134,7 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
                name, value, size);
 }
 
-cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t p)
-{
-    delete p;
-    return CUBLAS_STATUS_SUCCESS;
-}
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t p) { return destroy(p); }
 
 /* a and b of one type; c and d of one, which is that of a, or f32. */
 static bool fits(const lrk_emulated_product *p, const lrk_emulated_layout *a, const lrk_emulated_layout *b,
@@ -216,14 +211,14 @@ static void multiply(const multiplication &p)
     if (p.how.workspace) emulator_fill(p.workspace, 0xff, p.how.workspace);
     const lrk_emulated_layout &d = p.d.layout;
     const std::vector<float> a = load(p.a, !p.product.a_transposed), b = load(p.b, p.product.b_transposed);
-    const std::vector<float> c = p.beta != 0.0f ? load(p.c, false) : std::vector<float>();
+    const std::vector<float> before = p.beta != 0.0f ? load(p.d, false) : std::vector<float>();
     const size_t k = a.size() / d.rows;
     if (bias) emulator_library_read(bias, d.rows * d.element(), "cublasLtMatmul");
     for (size_t j = 0; j < d.cols; j++) {
         char *column = const_cast<char *>(p.d.data) + j * (size_t)d.ld * d.element();
         for (size_t i = 0; i < d.rows; i++) {
             double v = (double)p.alpha * product_sum(&a[i * k], &b[j * k], k, p.how.second);
-            if (p.beta != 0.0f) v += (double)p.beta * (double)c[j * d.rows + i];
+            if (p.beta != 0.0f) v += (double)p.beta * (double)before[j * d.rows + i];
             if (bias) v += (double)get(bias, d.type, i);
             put(column, d.type, i, (float)v);
         }
@@ -252,7 +247,6 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
     multiplication p = {*product,
                         {static_cast<const char *>(a), *a_layout},
                         {static_cast<const char *>(b), *b_layout},
-                        {static_cast<const char *>(c), *c_layout},
                         {static_cast<const char *>(d), *d_layout},
                         *static_cast<const float *>(alpha),
                         *static_cast<const float *>(beta),
@@ -260,11 +254,12 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
                         {}};
     memcpy(&p.how, chosen, sizeof p.how);
     if (!fits(product, a_layout, b_layout, c_layout, d_layout) || p.how.workspace > workspace_bytes ||
-        (c == d && memcmp(c_layout, d_layout, sizeof *c_layout) != 0))
+        memcmp(c_layout, d_layout, sizeof *c_layout) != 0)
         return CUBLAS_STATUS_INVALID_VALUE;
+    if (c != d) return CUBLAS_STATUS_NOT_SUPPORTED;
     check_operand(p.a, p.how.alignment[0], "a of cublasLtMatmul");
     check_operand(p.b, p.how.alignment[1], "b of cublasLtMatmul");
-    if (p.beta != 0.0f) check_operand(p.c, p.how.alignment[2], "c of cublasLtMatmul");
+    if (p.beta != 0.0f) check_operand(p.d, p.how.alignment[2], "c of cublasLtMatmul");
     check_operand(p.d, p.how.alignment[3], "d of cublasLtMatmul");
     if (workspace_bytes) (void)emulator_place_of(workspace, workspace_bytes, "the workspace of cublasLtMatmul");
     const cudaError_t e = emulator_enqueue(stream, operation::KERNEL, [p] { multiply(p); });

@@ -9,26 +9,23 @@ chip_state &chip = *new chip_state();
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
-static const struct {
-    cudaError_t code;
-    const char *name, *text;
-} errors[] = {
-#define X(name, code, text) {cuda##name, "cuda" #name, text},
-    LRK_CUDA_ERRORS(X)
-#undef X
-};
-
 const char *cudaGetErrorName(cudaError_t e)
 {
-    for (const auto &known : errors)
-        if (known.code == e) return known.name;
+    switch (e) {
+#define X(name, code, text) case cuda##name: return "cuda" #name;
+        LRK_CUDA_ERRORS(X)
+#undef X
+    }
     return "unrecognized error code";
 }
 
 const char *cudaGetErrorString(cudaError_t e)
 {
-    for (const auto &known : errors)
-        if (known.code == e) return known.text;
+    switch (e) {
+#define X(name, code, text) case cuda##name: return text;
+        LRK_CUDA_ERRORS(X)
+#undef X
+    }
     return "unrecognized error code";
 }
 
@@ -117,8 +114,7 @@ static size_t total_memory(void)
 
 static cudaError_t allocate(void **p, size_t bytes, emulator_place place)
 {
-    const cudaError_t e = emulator_may_wait();
-    if (e != cudaSuccess) return e;
+    EMULATOR_TRY(emulator_may_wait());
     chip.allocations++;
     *p = bytes ? emulator_allocate(bytes, place) : nullptr;
     return cudaSuccess;
@@ -126,8 +122,8 @@ static cudaError_t allocate(void **p, size_t bytes, emulator_place place)
 
 static cudaError_t release(void *p, emulator_place place)
 {
-    const cudaError_t e = emulator_may_wait();
-    if (e != cudaSuccess || !p) return e;
+    EMULATOR_TRY(emulator_may_wait());
+    if (!p) return cudaSuccess;
     emulator_drain(nullptr);
     return emulator_result(emulator_release(p, place) ? cudaSuccess : cudaErrorInvalidValue);
 }
@@ -166,21 +162,21 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     std::vector<char> staged; /* of pageable memory, taken now */
     if (source == EMULATOR_HOST)
         staged.assign(static_cast<const char *>(from), static_cast<const char *>(from) + bytes);
-    const cudaError_t e = emulator_enqueue(stream, operation::COPY, [=, staged = std::move(staged)] {
+    EMULATOR_TRY(emulator_enqueue(stream, operation::COPY, [=, staged = std::move(staged)] {
         emulator_copy(to, staged.empty() ? from : staged.data(), bytes);
-    });
-    if (e == cudaSuccess && target == EMULATOR_HOST) emulator_drain(stream);
-    return emulator_result(e);
+    }));
+    if (target == EMULATOR_HOST) emulator_drain(stream);
+    return emulator_result(cudaSuccess);
 }
 
 cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
                               size_t height, cudaMemcpyKind kind, cudaStream_t stream)
 {
-    cudaError_t e = emulator_result(width > to_pitch || width > from_pitch ? cudaErrorInvalidValue : cudaSuccess);
-    for (size_t i = 0; i < height && e == cudaSuccess; i++)
-        e = cudaMemcpyAsync(static_cast<char *>(to) + i * to_pitch, static_cast<const char *>(from) + i * from_pitch,
-                            width, kind, stream);
-    return e;
+    if (width > to_pitch || width > from_pitch) return emulator_result(cudaErrorInvalidValue);
+    for (size_t i = 0; i < height; i++)
+        EMULATOR_TRY(cudaMemcpyAsync(static_cast<char *>(to) + i * to_pitch,
+                                     static_cast<const char *>(from) + i * from_pitch, width, kind, stream));
+    return emulator_result(cudaSuccess);
 }
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream)

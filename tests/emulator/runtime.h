@@ -35,6 +35,13 @@ struct chip_state {
 };
 extern chip_state &chip;
 
+/* Where a call ends that cannot go on. */
+#define EMULATOR_TRY(result)                    \
+    do {                                        \
+        const cudaError_t tried = (result);     \
+        if (tried != cudaSuccess) return tried; \
+    } while (0)
+
 /* Keeps an error for cudaGetLastError; returns what the call returns. */
 cudaError_t emulator_result(cudaError_t e);
 

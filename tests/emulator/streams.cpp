@@ -99,8 +99,7 @@ cudaError_t emulator_may_wait(void)
 cudaError_t emulator_enqueue(cudaStream_t s, operation::what kind, std::function<void()> work,
                              std::shared_ptr<recording> awaited)
 {
-    const cudaError_t e = emulator_result(known(s) ? cudaSuccess : cudaErrorInvalidResourceHandle);
-    if (e != cudaSuccess) return e;
+    EMULATOR_TRY(emulator_result(known(s) ? cudaSuccess : cudaErrorInvalidResourceHandle));
     const operation o = {kind, std::move(work), std::move(awaited)};
     if (s->captured) {
         capture.graph->nodes->push_back(o);
@@ -116,8 +115,7 @@ cudaError_t emulator_enqueue(cudaStream_t s, operation::what kind, std::function
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
-    const cudaError_t e = emulator_result(flags == cudaStreamNonBlocking ? cudaSuccess : cudaErrorNotSupported);
-    if (e != cudaSuccess) return e;
+    EMULATOR_TRY(emulator_result(flags == cudaStreamNonBlocking ? cudaSuccess : cudaErrorNotSupported));
     *stream = new lrk_emulated_stream();
     chip.streams.push_back(*stream);
     return cudaSuccess;
@@ -126,8 +124,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
-    const cudaError_t e = emulator_may_wait();
-    if (e != cudaSuccess) return e;
+    EMULATOR_TRY(emulator_may_wait());
     chip.waits++;
     emulator_drain(stream);
     return emulator_result(cudaSuccess);
@@ -149,14 +146,14 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
         return emulator_result(cudaSuccess);
     }
     const auto r = std::make_shared<recording>(recording{stream, false, 0.0});
-    const cudaError_t e = emulator_enqueue(stream, operation::RECORD, [r] {
+    EMULATOR_TRY(emulator_enqueue(stream, operation::RECORD, [r] {
         struct timespec t;
         clock_gettime(CLOCK_MONOTONIC, &t);
         r->ms = chip.slow_ms + 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
         r->done = true;
-    });
-    if (e == cudaSuccess) *event = {r, 0};
-    return e;
+    }));
+    *event = {r, 0};
+    return cudaSuccess;
 }
 
 /* A stream that waits for an event of the capture under way takes part in it from there on. The graph keeps
@@ -201,11 +198,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
 {
-    const cudaError_t e = emulator_result(!known(stream)     ? cudaErrorInvalidResourceHandle
-                                          : stream->captured ? cudaErrorInvalidValue
-                                          : capture.graph    ? cudaErrorNotSupported
-                                                             : cudaSuccess);
-    if (e != cudaSuccess) return e;
+    EMULATOR_TRY(emulator_result(!known(stream)     ? cudaErrorInvalidResourceHandle
+                                 : stream->captured ? cudaErrorInvalidValue
+                                 : capture.graph    ? cudaErrorNotSupported
+                                                    : cudaSuccess));
     const auto nodes = std::make_shared<std::vector<operation>>();
     capture = {new lrk_emulated_graph{nodes, false}, stream, capture.number + 1};
     stream->captured = true;

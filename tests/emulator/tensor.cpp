@@ -1,5 +1,4 @@
-/* tests/emulator/tensor.cpp -- asynchronous copies, ldmatrix and mma, as the PTX manual has them.
- */
+/* tests/emulator/tensor.cpp -- asynchronous copies, ldmatrix and mma, as the PTX manual has them. */
 #include "emulator.h"
 #include "ptx.h"
 
@@ -7,22 +6,14 @@
 
 /* ---- conversions, to nearest, ties to even --------------------------------------------------- */
 
-static float from_bits(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
 uint16_t emulator_to_bf16(float v)
 {
-    uint32_t u;
-    memcpy(&u, &v, sizeof u);
+    const uint32_t u = __float_as_uint(v);
     if ((u & 0x7fffffffu) > 0x7f800000u) return 0x7fff;
     return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
 }
 
-float emulator_from_bf16(uint16_t h) { return from_bits((uint32_t)h << 16); }
+float emulator_from_bf16(uint16_t h) { return __uint_as_float((uint32_t)h << 16); }
 
 uint32_t lrk_pair_bf16(float low, float high)
 {
@@ -98,38 +89,30 @@ struct matrices {
     unsigned who;
 };
 
-/* Element (i, j) of matrix m, read for the lane that receives it. */
-static uint16_t element(void *const lanes[32], int m, int i, int j, unsigned by)
+/* Element (i, j) of matrix m, or (j, i) where it is transposed, read for the lane that receives it. */
+static uint32_t element(void *const lanes[32], const matrices *x, int m, int i, int j)
 {
-    const matrices *owner = static_cast<const matrices *>(lanes[8 * m + i]);
+    const matrices *owner = static_cast<const matrices *>(lanes[8 * m + (x->transposed ? j : i)]);
+    const char *p = owner->row + 2 * (x->transposed ? i : j);
     uint16_t v;
-    emulator_check(owner->row + 2 * j, 2, EMULATOR_READ, by);
-    memcpy(&v, owner->row + 2 * j, 2);
+    emulator_check(p, sizeof v, EMULATOR_READ, x->who);
+    memcpy(&v, p, sizeof v);
     return v;
 }
 
 static void load_matrices(void *const lanes[32])
 {
-    const matrices *first = static_cast<const matrices *>(lanes[0]);
     for (int l = 0; l < EMULATOR_LANES; l++) {
-        const matrices *x = static_cast<const matrices *>(lanes[l]);
-        emulator_check_aligned(x->row, 16, "a row of ldmatrix");
-        if (!emulator_is_shared(x->row))
-            emulator_error("bounds",
-                           "the row of ldmatrix that lane %d gives, %p, is not shared memory", l,
-                           static_cast<const void *>(x->row));
+        const void *row = static_cast<const matrices *>(lanes[l])->row;
+        emulator_check_aligned(row, 16, "a row of ldmatrix");
+        if (!emulator_is_shared(row))
+            emulator_error("bounds", "the row of ldmatrix that lane %d gives, %p, is not shared memory", l, row);
     }
     for (int l = 0; l < EMULATOR_LANES; l++) {
         const matrices *x = static_cast<const matrices *>(lanes[l]);
         const int g = l / 4, t = l % 4;
-        for (int m = 0; m < 4; m++) {
-            const bool turned = first->transposed;
-            const uint16_t low =
-                turned ? element(lanes, m, 2 * t, g, x->who) : element(lanes, m, g, 2 * t, x->who);
-            const uint16_t high = turned ? element(lanes, m, 2 * t + 1, g, x->who)
-                                         : element(lanes, m, g, 2 * t + 1, x->who);
-            x->r[m] = low | (uint32_t)high << 16;
-        }
+        for (int m = 0; m < 4; m++)
+            x->r[m] = element(lanes, x, m, g, 2 * t) | element(lanes, x, m, g, 2 * t + 1) << 16;
     }
 }
 

@@ -84,8 +84,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatmulPreference_t preference, int asked,
                                               cublasLtMatmulHeuristicResult_t *result, int *returned);
 
-/* d = alpha op(a) op(b) + beta c (+ bias), by an algorithm of the above. Reported: operands that leave their
- * allocations, or are less aligned than the algorithm was asked for; input that nobody wrote. */
+/* d = alpha op(a) op(b) + beta c (+ bias), where c is d, by an algorithm of the above. Reported: operands that
+ * leave their allocations, or are less aligned than the algorithm was asked for; input that nobody wrote. */
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t product, const void *alpha, const void *a,
                               cublasLtMatrixLayout_t a_layout, const void *b, cublasLtMatrixLayout_t b_layout,
                               const void *beta, const void *c, cublasLtMatrixLayout_t c_layout, void *d,

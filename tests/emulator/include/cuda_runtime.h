@@ -110,23 +110,11 @@ void lrk_emulated_refuse(const char *what);
 
 template <typename T> __attribute__((no_sanitize_thread)) static inline T atomicAdd(T *p, T v)
 {
-    static_assert((T)0.5 == 0, "an integer");
+    if ((T)0.5 != 0) lrk_emulated_refuse("atomicAdd on floating point");
     lrk_emulated_atomic(p, sizeof *p);
     const T old = *p;
     *p = old + v;
     return old;
-}
-
-static inline float atomicAdd(float *p, float)
-{
-    lrk_emulated_refuse("atomicAdd on float");
-    return *p;
-}
-
-static inline double atomicAdd(double *p, double)
-{
-    lrk_emulated_refuse("atomicAdd on double");
-    return *p;
 }
 
 static inline unsigned __activemask(void)
@@ -203,9 +191,7 @@ typedef enum cudaStreamCaptureStatus {
     cudaStreamCaptureStatusInvalidated
 } cudaStreamCaptureStatus;
 
-typedef enum cudaFuncAttribute {
-    cudaFuncAttributeMaxDynamicSharedMemorySize = 8
-} cudaFuncAttribute;
+typedef enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 } cudaFuncAttribute;
 
 typedef struct cudaDeviceProp {
     char name[256];
@@ -280,8 +266,7 @@ static inline cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAtt
 
 /* ---- shared memory and launches -------------------------------------------------------------- */
 
-/* The same memory for all threads of a block; `function` tells apart the instances of a template.
- */
+/* The same memory for all threads of a block; `function` tells apart the instances of a template. */
 void *lrk_emulated_shared(const char *name, const char *function, int line, size_t bytes);
 void *lrk_emulated_dynamic_shared(void);
 
