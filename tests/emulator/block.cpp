@@ -45,7 +45,7 @@ static struct {
 
 static struct {
     bool catching, any;
-    char first[1536];
+    char first[2048];
 } errors;
 
 /* ---- the switch ------------------------------------------------------------------------------ */
@@ -147,7 +147,7 @@ static void say_where(char *text, size_t size)
 
 void emulator_error(const char *kind, const char *format, ...)
 {
-    char where[256], what[1024];
+    char where[512], what[1024];
     va_list list;
     va_start(list, format);
     vsnprintf(what, sizeof what, format, list);

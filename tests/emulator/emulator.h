@@ -100,7 +100,6 @@ float emulator_from_bf16(uint16_t h);
 enum emulator_place { EMULATOR_HOST, EMULATOR_PINNED, EMULATOR_DEVICE, EMULATOR_BLOCK /* its shared memory */ };
 
 void emulator_memory_launch(size_t dynamic, size_t limit);
-bool emulator_is_shared(const void *p);
 
 void *emulator_allocate(size_t bytes, emulator_place place);
 bool emulator_release(void *p, emulator_place place);

@@ -20,7 +20,7 @@ alignas(256) static char shared_bytes[SHARED_ROOM];
 static cell shared_cells[SHARED_ROOM];
 region emulator_shared = {shared_bytes, SHARED_ROOM, shared_cells, 0, EMULATOR_BLOCK};
 
-/* Of the launch. The first array is the dynamic one; between them no byte is ever written. */
+/* Of the launch, by offset. The first array is the dynamic one; between them no byte is ever written. */
 static struct {
     std::vector<shared_array> arrays;
     size_t limit, used, end;
@@ -55,7 +55,7 @@ static void shared_place_name(size_t offset, char *text, size_t size)
 {
     const shared_array *best = nullptr;
     for (const shared_array &a : shared.arrays)
-        if (a.offset <= offset && (!best || a.offset > best->offset)) best = &a;
+        if (a.offset <= offset) best = &a;
     if (!best)
         snprintf(text, size, "in front of all shared arrays");
     else if (offset < best->offset + best->bytes)
@@ -124,8 +124,6 @@ void *lrk_emulated_shared(const char *name, const char *function, int line, size
         if (a.line == line && a.name == name && a.function == function) return shared_bytes + a.offset;
     return new_array(name, function, line, bytes);
 }
-
-bool emulator_is_shared(const void *p) { return emulator_shared.holds(p); }
 
 /* ---- allocations ----------------------------------------------------------------------------- */
 

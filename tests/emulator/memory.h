@@ -1,5 +1,5 @@
-/* tests/emulator/memory.h -- shadow memory, for memory.cpp, which keeps it, and access.cpp, which
- * looks at it. */
+/* tests/emulator/memory.h -- shadow memory, for memory.cpp, which keeps it, access.cpp, which looks at it, and
+ * tensor.cpp. */
 #ifndef LRK_EMULATOR_MEMORY_H
 #define LRK_EMULATOR_MEMORY_H
 #include "emulator.h"
@@ -27,7 +27,7 @@ struct region {
     bool holds(const void *p) const { return offset(p) < bytes; }
 };
 
-extern region emulator_shared;
+extern region emulator_shared; /* of the running block */
 
 region *emulator_region_of(const void *p); /* NULL: in none */
 

@@ -1,5 +1,5 @@
 /* tests/emulator/tensor.cpp -- asynchronous copies, ldmatrix and mma, as the PTX manual has them. */
-#include "emulator.h"
+#include "memory.h"
 #include "ptx.h"
 
 #include <vector>
@@ -49,7 +49,7 @@ void lrk_cp_async16_or_zero(void *shared, const void *global, bool there)
     emulator_pc(__builtin_return_address(0));
     emulator_check_aligned(shared, 16, "the target of cp.async");
     emulator_check_aligned(global, 16, "the source of cp.async");
-    if (!emulator_is_shared(shared))
+    if (!emulator_shared.holds(shared))
         emulator_error("copy", "the target of cp.async, %p, is not shared memory", shared);
     pending_copy p = {static_cast<char *>(shared), {}, of_thread[self].group};
     if (there) {
@@ -105,7 +105,7 @@ static void load_matrices(void *const lanes[32])
     for (int l = 0; l < EMULATOR_LANES; l++) {
         const void *row = static_cast<const matrices *>(lanes[l])->row;
         emulator_check_aligned(row, 16, "a row of ldmatrix");
-        if (!emulator_is_shared(row))
+        if (!emulator_shared.holds(row))
             emulator_error("bounds", "the row of ldmatrix that lane %d gives, %p, is not shared memory", l, row);
     }
     for (int l = 0; l < EMULATOR_LANES; l++) {
