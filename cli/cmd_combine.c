@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "cli/merge_run.h"
+#include "generate/adapter_dir.h"
 #include "generate/adapter_io.h"
 #include "generate/manifest.h"
 #include "generate/model_text.h"
@@ -96,17 +97,17 @@ static lrk_status open_base(combine_command *c, lrk_err *err)
 }
 
 /* The template that all of them were trained with stays; where they have different ones, or some have none, none does. */
-static lrk_status keep_template(combine_command *c, lrk_err *err)
+static lrk_status keep_template(combine_command *c, const char *to, lrk_err *err)
 {
     enum { MAX_TEMPLATE = 1 << 20 };
-    const char *first = NULL, *to = lrk_path_join(&c->arena, c->out, LRK_CHAT_TEMPLATE_FILE);
+    const char *first = NULL;
     size_t n = 0, with = 0;
     bool same = true;
     for (size_t i = 0; i < c->n; i++) {
         const char *path = lrk_path_join(&c->arena, c->path[i], LRK_CHAT_TEMPLATE_FILE);
         char *text;
         size_t size;
-        LRK_REQUIRE(err, path && to, LRK_ENOMEM, "memory: no room for a path");
+        LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
         if (!lrk_is_file(path)) continue;
         LRK_TRY(lrk_file_read(&c->arena, path, MAX_TEMPLATE, &text, &size, err));
         same = same && (!with || (size == n && memcmp(text, first, n) == 0));
@@ -122,12 +123,14 @@ static lrk_status keep_template(combine_command *c, lrk_err *err)
 }
 
 /* The tokenizer that adapters have beside them; a template goes its own way. */
-static lrk_status keep_text(combine_command *c, lrk_err *err)
+static lrk_status put_text(void *ctx, const char *directory, lrk_err *err)
 {
-    const char *template = lrk_path_join(&c->arena, c->out, LRK_CHAT_TEMPLATE_FILE);
+    combine_command *c = ctx;
+    const char *template = lrk_path_join(&c->arena, directory, LRK_CHAT_TEMPLATE_FILE);
     LRK_REQUIRE(err, template, LRK_ENOMEM, "memory: no room for a path");
-    LRK_TRY(lrk_text_files_copy(c->text, c->out, err));
-    return lrk_is_file(template) ? lrk_remove(template, err) : LRK_OK;
+    if (c->text) LRK_TRY(lrk_text_files_copy(c->text, directory, err));
+    if (lrk_is_file(template)) LRK_TRY(lrk_remove(template, err));
+    return keep_template(c, template, err);
 }
 
 static void put_residual(const combine_command *c, lrk_json *object)
@@ -164,20 +167,17 @@ static bool drops(lrk_combine_method m) { return m == LRK_COMBINE_DARE_LINEAR ||
 
 /* ---- what is said of the result ---- */
 
-static lrk_status describe(combine_command *c, const lrk_adapter *out, lrk_err *err)
+static lrk_status describe(lrk_json **manifest, const combine_command *c, const lrk_adapter *out, lrk_err *err)
 {
     lrk_manifest_part part[MOST];
-    lrk_json *m, *o = lrk_json_object();
+    lrk_json *o = lrk_json_object();
     lrk_json_set_text(o, "method", c->method);
     if (c->options.density < 1.0) lrk_json_set(o, "density", lrk_json_new_real(c->options.density));
     if (drops(c->options.method)) lrk_json_set_count(o, "seed", c->options.seed);
     if (c->options.method != LRK_COMBINE_CAT) put_residual(c, o);
     for (size_t i = 0; i < c->n; i++)
         part[i] = (lrk_manifest_part){c->path[i], &c->adapter[i], c->manifest[i], c->weight[i]};
-    LRK_TRY(lrk_manifest_new_combined(&m, out, part, c->n, o, err));
-    const lrk_status status = lrk_manifest_write(m, c->out, err);
-    lrk_json_free(m);
-    return status;
+    return lrk_manifest_new_combined(manifest, out, part, c->n, o, err);
 }
 
 /* What is true of the combination too: the base and the tokenizer, where every adapter notes the same. Steps and recipe
@@ -233,11 +233,11 @@ static lrk_status work(combine_command *c, int argc, char **argv, lrk_err *err)
     LRK_TRY(open_base(c, err));
     LRK_TRY(lrk_combine(&out, c->adapter, c->weight, c->n, &c->options, &c->residual, err));
     out.notes = common_notes(c);
-    lrk_status status = lrk_adapter_save(&out, c->out, err);
-    if (status == LRK_OK && c->text) status = keep_text(c, err);
-    if (status == LRK_OK) status = keep_template(c, err);
-    if (status == LRK_OK) status = describe(c, &out, err);
+    lrk_json *manifest = NULL;
+    lrk_status status = describe(&manifest, c, &out, err);
+    if (status == LRK_OK) status = lrk_adapter_dir_write(&out, c->out, manifest, put_text, c, err);
     if (status == LRK_OK) status = report(c, &out, err);
+    lrk_json_free(manifest);
     lrk_adapter_free(&out);
     return status;
 }

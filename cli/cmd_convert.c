@@ -2,8 +2,19 @@
  */
 #include "base/file.h"
 #include "cli/merge_run.h"
+#include "generate/adapter_dir.h"
 #include "generate/adapter_io.h"
 #include "generate/manifest.h"
+
+static lrk_status save_peft(const lrk_merge_args *m, const lrk_weights *base, const lrk_adapter *a, const lrk_json *from,
+                            lrk_err *err)
+{
+    lrk_json *manifest;
+    LRK_TRY(lrk_manifest_new(&manifest, "PEFT adapter", base, a, from, err));
+    const lrk_status status = lrk_adapter_dir_write(a, m->o.out, manifest, NULL, NULL, err);
+    lrk_json_free(manifest);
+    return status;
+}
 
 /* A PEFT directory becomes a file, a file becomes a directory. */
 static lrk_status convert(const lrk_merge_args *m, lrk_weights *base, lrk_adapter *a,
@@ -15,9 +26,7 @@ static lrk_status convert(const lrk_merge_args *m, lrk_weights *base, lrk_adapte
     LRK_TRY(lrk_adapter_fit(a, base, m->o.any_base, err));
     lrk_json *from;
     LRK_TRY(lrk_manifest_load(&from, m->adapter, err));
-    lrk_status s = peft ? lrk_manifest_save_gguf(a, base, from, m->o.out, err)
-                        : lrk_adapter_save(a, m->o.out, err);
-    if (s == LRK_OK && !peft) s = lrk_manifest_describe(m->o.out, "PEFT adapter", base, a, from, err);
+    const lrk_status s = peft ? lrk_manifest_save_gguf(a, base, from, m->o.out, err) : save_peft(m, base, a, from, err);
     lrk_json_free(from);
     LRK_TRY(s);
     const lrk_adapter_outputs said = {.gguf = peft ? m->o.out : NULL, .peft = peft ? NULL : m->o.out,
@@ -47,7 +56,6 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     LRK_REQUIRE(err, !m.ollama, LRK_EUSAGE,
                 "convert: --format ollama: a bundle is made by lorikeet merge");
     if (m.adapter) return convert_adapter(&m, err);
-    if (lrk_is_dir(m.model)) LRK_TRY(lrk_output_outside(m.o.out, m.model, err));
     if (!m.gguf_said) m.o.gguf = lrk_is_dir(m.model); /* the form that the input has not */
     return lrk_merge_run(&m, err);
 }
@@ -66,7 +74,7 @@ const lrk_command lrk_command_convert = {
         "  --model M        weights: a Hugging Face directory or a GGUF file\n"
         "  --adapter A      PEFT adapter directory, or an adapter as a GGUF file\n"
         "  --base M         the model it is for: names and the order of rows follow it\n"
-        "  --out PATH       NAME.gguf for a GGUF file, else a directory, empty or new\n"
+        "  --out PATH       NAME.gguf for a GGUF file, else a directory, empty or new; not inside M\n"
         "  --format F       of weights: hf or gguf, where the name of PATH does not say it\n"
         "  --dtype T        of weights: as in lorikeet merge. Default: the stored type; f16 in\n"
         "                   a directory in place of quantized types\n"

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "checkpoint/adapter.h"
 #include "cli/merge_run.h"
+#include "generate/adapter_dir.h"
 #include "generate/adapter_io.h"
 #include "generate/manifest.h"
 #include "generate/ollama.h"
@@ -25,6 +26,7 @@ static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_
     const char *from = q->from ? q->from : "./base.gguf", *choice = NULL;
     lrk_status status = adapter && copy ? lrk_text_choice(q->chat_template, q->adapter, &paths, &choice, err)
                                         : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
+    if (!q->chat_template && lrk_manifest_trained_plain(q->manifest)) choice = LRK_CHAT_TEMPLATE_NONE;
     if (status == LRK_OK) status = lrk_text_open(&text, lrk_text_path(q->base, q->adapter), err);
     if (status == LRK_OK) {
         status = lrk_mkdir(q->ollama, err);
@@ -41,22 +43,23 @@ static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_
     return status;
 }
 
-static lrk_status save_peft(const request *q, const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
+static lrk_status copy_text(void *ctx, const char *directory, lrk_err *err)
 {
-    static const char *const files[] = {LRK_ADAPTER_TENSORS, LRK_ADAPTER_CONFIG, LRK_MANIFEST, LRK_MODEL_CARD};
-    const bool made = !lrk_is_dir(q->peft);
-    lrk_status status = lrk_adapter_save(a, q->peft, err);
-    if (status == LRK_OK) status = lrk_text_files_copy(q->adapter, q->peft, err);
-    if (status == LRK_OK) status = lrk_manifest_describe(q->peft, "PEFT adapter", base, a, q->manifest, err);
-    if (status == LRK_OK || !lrk_is_dir(q->peft)) return status;
-    lrk_text_files_remove(q->peft);
-    lrk_remove_files(q->peft, files, sizeof files / sizeof *files);
-    if (made) (void)lrk_remove(q->peft, NULL);
+    const request *q = ctx;
+    return lrk_text_files_copy(q->adapter, directory, err);
+}
+
+static lrk_status save_peft(request *q, const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
+{
+    lrk_json *m;
+    LRK_TRY(lrk_manifest_new(&m, "PEFT adapter", base, a, q->manifest, err));
+    const lrk_status status = lrk_adapter_dir_write(a, q->peft, m, copy_text, q, err);
+    lrk_json_free(m);
     return status;
 }
 
 /* Each output is whole or not there; of a command that fails, those that are whole stay, and that is said. */
-static lrk_status save_all(const request *q, const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
+static lrk_status save_all(request *q, const lrk_adapter *a, const lrk_weights *base, lrk_err *err)
 {
     if (q->gguf) LRK_TRY(lrk_manifest_save_gguf(a, base, q->manifest, q->gguf, err));
     lrk_status status = q->peft ? save_peft(q, a, base, err) : LRK_OK;
@@ -67,7 +70,7 @@ static lrk_status save_all(const request *q, const lrk_adapter *a, const lrk_wei
     return status;
 }
 
-static lrk_status work(const request *q, lrk_adapter *a, lrk_err *err)
+static lrk_status work(request *q, lrk_adapter *a, lrk_err *err)
 {
     lrk_weights *base = NULL;
     lrk_status status = LRK_OK;
@@ -137,7 +140,7 @@ const lrk_command lrk_command_export = {
             "  --ollama DIR a bundle for `ollama create`: Modelfile with the chat template in Go's\n"
             "               form and the tokens that end an answer, the adapter, a copy of the base\n"
             "  --chat-template T  of the bundle: a template's name or file; default: what the adapter\n"
-            "               was trained with, else the base's own\n"
+            "               was trained with (none, where that was plain prompts), else the base's own\n"
             "  --from NAME  no copy: Ollama has the base under this name\n"
             "  --any-base   accept an adapter that was trained on other weights of this shape\n"
             "  --json       print the report as JSON\n"

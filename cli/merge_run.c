@@ -97,6 +97,7 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
     LRK_REQUIRE(err, !foreign || !m->image, LRK_EUSAGE, "%s goes with a language model, not with an image model", foreign);
     LRK_REQUIRE(err, !m->part || m->image, LRK_EUSAGE, "--part goes with an image model, a single safetensors file");
     if ((!o->gguf || m->ollama) && !m->image) LRK_TRY(lrk_check_directory_name(o->out, err));
+    if (lrk_is_dir(m->model)) LRK_TRY(lrk_output_outside(o->out, m->model, err));
     o->shard_bytes = (uint64_t)(shard_mb * 1e6);
     lrk_threads_set((int)threads);
     return LRK_OK;

@@ -5,6 +5,7 @@
 #include "base/sha256.h"
 #include "generate/manifest_base.h"
 #include "generate/manifest_card.h"
+#include "generate/model_text.h"
 
 #include <string.h>
 
@@ -157,6 +158,16 @@ lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weight
     else
         lrk_json_free(root);
     return status;
+}
+
+bool lrk_manifest_trained_plain(const lrk_json *m)
+{
+    const lrk_json *parts = lrk_json_get(lrk_json_get(m, "combined"), "adapters");
+    const char *template = lrk_json_word(lrk_json_get(m, "training"), "chat_template");
+    if (template || !lrk_json_size(parts)) return template && strcmp(template, LRK_CHAT_TEMPLATE_NONE) == 0;
+    for (size_t i = 0; i < lrk_json_size(parts); i++)
+        if (!lrk_manifest_trained_plain(lrk_json_at(parts, i))) return false;
+    return true;
 }
 
 lrk_status lrk_manifest_put_file(lrk_json *object, const char *name, const char *path, lrk_err *err)

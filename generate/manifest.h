@@ -58,6 +58,9 @@ void lrk_manifest_keep(lrk_json *object, const lrk_json *from);
 /* Adds the bases that an adapter with this manifest (or NULL) was trained for to a list, each once. */
 void lrk_manifest_add_trained_for(lrk_json *list, const lrk_adapter *adapter, const lrk_json *from);
 
+/* Whether it was trained on plain prompts, without a chat template; of a combination, all of its parts. */
+bool lrk_manifest_trained_plain(const lrk_json *m);
+
 /* Sets "name" and the "sha256" of all of the file at path. */
 lrk_status lrk_manifest_put_file(lrk_json *object, const char *name, const char *path, lrk_err *err);
 

@@ -357,7 +357,13 @@ lrk_status lrk_merge_described(const lrk_weights *base, const lrk_adapter *adapt
     o.n_extra = 2;
     o.origin = &text.origin;
     if (status == LRK_OK) status = lrk_merge_model(base, adapter, &o, report, err);
-    if (status == LRK_OK && request->bundle) status = lrk_ollama_complete(request->bundle, manifest, err);
+    const bool plain = !request->chat_template && lrk_manifest_trained_plain(manifest);
+    if (status == LRK_OK && request->bundle)
+        status = lrk_ollama_complete(request->bundle, plain ? LRK_CHAT_TEMPLATE_NONE : "tokenizer_default", manifest, err);
+    if (status == LRK_OK && plain && !request->bundle)
+        lrk_note("%s: was trained on plain prompts: ask it with prompts as they stand (generate --prompt), not through the "
+                 "base's chat template",
+                 o.out);
     lrk_manifest_text_free(&text);
     lrk_json_free(manifest);
     lrk_arena_free(&arena);

@@ -18,6 +18,9 @@
 
 /* Beside an adapter or a merged model. */
 #define LRK_CHAT_TEMPLATE_FILE "chat_template.jinja"
+/* In place of a template's name, of what was trained on plain prompts: text as it stands. Manifests say it, and
+ * lrk_ollama_modelfile takes it. */
+#define LRK_CHAT_TEMPLATE_NONE "none"
 
 typedef struct lrk_model_text {
     lrk_tokenizer *tokenizer;

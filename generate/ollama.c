@@ -358,11 +358,31 @@ static void put_template(const lrk_form *f, lrk_buf *out)
     lrk_buf_puts(out, "{{ end }}\n{{- \"\" }}");
 }
 
-static void print(const lrk_chat_options *chat, const lrk_form *f, const char *from, const char *adapter, lrk_buf *out)
+static void put_stops(const char *eos, const char *stop, lrk_buf *out)
 {
-    const char *eos = chat->eos, *stop = f->stop.n ? f->stop.data : NULL;
+    if (stop) put_stop(stop, out);
+    if (eos && *eos && (!stop || strcmp(stop, eos) != 0)) put_stop(eos, out);
+}
+
+static void put_model(const char *from, const char *adapter, lrk_buf *out)
+{
     lrk_buf_printf(out, "FROM %s\n", from);
     if (adapter) lrk_buf_printf(out, "ADAPTER %s\n", adapter);
+}
+
+/* Ollama puts the answer behind the prompt, as a completion stands behind it in training. */
+static void print_plain(const char *eos, const char *from, const char *adapter, lrk_buf *out)
+{
+    put_model(from, adapter, out);
+    lrk_buf_puts(out, "# Trained on plain prompts, without a chat template: what is asked goes in as it stands, so that a\n"
+                      "# prompt has to look as those of the training rows. A system message is not shown.\n"
+                      "TEMPLATE \"\"\"{{ .Prompt }}\"\"\"\n");
+    put_stops(eos, NULL, out);
+}
+
+static void print(const lrk_chat_options *chat, const lrk_form *f, const char *from, const char *adapter, lrk_buf *out)
+{
+    put_model(from, adapter, out);
     if (f->calls)
         lrk_buf_puts(out, "# Ollama does not keep the order of a tool's members and of arguments. Here: type, function;\n"
                           "# name, description, parameters; type, properties, required; type, description, enum, items;\n"
@@ -370,8 +390,7 @@ static void print(const lrk_chat_options *chat, const lrk_form *f, const char *f
     lrk_buf_puts(out, "TEMPLATE \"\"\"");
     put_template(f, out);
     lrk_buf_puts(out, "\"\"\"\n");
-    if (stop) put_stop(stop, out);
-    if (eos && *eos && (!stop || strcmp(stop, eos) != 0)) put_stop(eos, out);
+    put_stops(chat->eos, f->stop.n ? f->stop.data : NULL, out);
 }
 
 static void warn_lost(const lrk_form *f, const char *where)
@@ -391,7 +410,12 @@ lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, cons
     lrk_form f = {.system = false};
     lrk_template *template;
     lrk_chat_options chat = {.template = NULL};
-    LRK_TRY(lrk_text_chat(m, choice, where, true, &template, &chat, err));
+    const bool plain = strcmp(choice, LRK_CHAT_TEMPLATE_NONE) == 0;
+    LRK_TRY(lrk_text_chat(m, choice, where, !plain, &template, &chat, err));
+    if (plain) {
+        print_plain(chat.eos, from, adapter, out);
+        return lrk_buf_check(out, err);
+    }
     chat.add_generation_prompt = true;
     const lrk_status status = lrk_form_find(&chat, lrk_tokenizer_adds_bos(m->tokenizer), where, &f, err);
     if (status == LRK_OK) print(&chat, &f, from, adapter, out);
@@ -421,14 +445,14 @@ lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const ch
     return status;
 }
 
-lrk_status lrk_ollama_complete(const char *directory, const lrk_json *manifest, lrk_err *err)
+lrk_status lrk_ollama_complete(const char *directory, const char *choice, const lrk_json *manifest, lrk_err *err)
 {
     lrk_model_text text = {0};
     lrk_arena a = lrk_arena_growing("Modelfile");
     const char *path = lrk_path_join(&a, directory, LRK_OLLAMA_MODEL);
     lrk_status s = path ? lrk_text_open(&text, path, err) : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
     if (s == LRK_OK)
-        s = lrk_ollama_write(&text, path, "tokenizer_default", directory, "./" LRK_OLLAMA_MODEL, NULL, err);
+        s = lrk_ollama_write(&text, path, choice, directory, "./" LRK_OLLAMA_MODEL, NULL, err);
     if (s == LRK_OK) s = lrk_manifest_write(manifest, directory, err);
     lrk_text_close(&text);
     lrk_arena_free(&a);

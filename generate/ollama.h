@@ -28,9 +28,10 @@
 
 #define LRK_MODELFILE "Modelfile"
 
-/* Appends the text to out. choice: the template that was trained with, as in lrk_text_chat; from: what stands
- * behind FROM, a GGUF file or the name of a model; adapter: a GGUF adapter, or NULL. `where` names the model in messages. LRK_ESUPPORT where its template has no
- * such form, LRK_EINPUT where it has none. */
+/* Appends the text to out. choice: the template that was trained with, as in lrk_text_chat, or LRK_CHAT_TEMPLATE_NONE: then
+ * the prompt stands as it is given; from: what stands behind FROM, a GGUF file or the name of a model; adapter: a GGUF
+ * adapter, or NULL. `where` names the model in messages. LRK_ESUPPORT where its template has no such form, LRK_EINPUT
+ * where it has none. */
 lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, const char *choice,
                                 const char *from, const char *adapter, lrk_buf *out, lrk_err *err);
 
@@ -39,9 +40,10 @@ lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const ch
                             const char *directory, const char *from, const char *adapter,
                             lrk_err *err);
 
-/* Modelfile, manifest and model card of the model that lies there as model.gguf, by its own template. */
+/* Modelfile, manifest and model card of the model that lies there as model.gguf. choice: "tokenizer_default", the template
+ * that is in it, or LRK_CHAT_TEMPLATE_NONE. */
 #define LRK_OLLAMA_MODEL "model.gguf"
-lrk_status lrk_ollama_complete(const char *directory, const lrk_json *manifest, lrk_err *err);
+lrk_status lrk_ollama_complete(const char *directory, const char *choice, const lrk_json *manifest, lrk_err *err);
 
 /* Removes what a bundle that did not come about has left, and the directory if nothing else is in it. */
 void lrk_ollama_remove(const char *directory);

@@ -117,6 +117,7 @@ lrk_corpus_chat lrk_corpus_template(const lrk_corpus *c, const lrk_recipe *r)
         if (!first) first = c->chat[i];
         out.several |= strcmp(lrk_template_sha256(first), lrk_template_sha256(c->chat[i])) != 0;
     }
+    if (!first) out.choice = LRK_CHAT_TEMPLATE_NONE;
     if (first && strcmp(out.choice, "tokenizer_default") != 0) out.text = lrk_template_source(first);
     return out;
 }

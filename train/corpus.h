@@ -24,7 +24,7 @@ void lrk_corpus_close(lrk_corpus *c); /* may be called twice, and on a zeroed on
 /* The template that conversations of r->datasets were trained with. Of several it is that of the first data
  * set. Lives as long as c and r. */
 typedef struct lrk_corpus_chat {
-    const char *choice; /* as in a recipe; the recipe's where there are no conversations */
+    const char *choice; /* as in a recipe; LRK_CHAT_TEMPLATE_NONE where there are no conversations */
     const char *text;   /* NULL where it is the model's own, or where there are none */
     bool several;
 } lrk_corpus_chat;

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "generate/adapter_dir.h"
 #include "generate/merge_model.h"
 #include "generate/ollama.h"
 #include "train/certificate.h"
@@ -179,9 +180,11 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char 
         LRK_REQUIRE(err, o.type, LRK_EUSAGE, "export: %s: unknown type", type);
     }
     if (bundle) LRK_TRY(lrk_mkdir(bundle, err));
+    const bool plain = lrk_manifest_trained_plain(outputs->manifest);
+    const char *choice = plain ? LRK_CHAT_TEMPLATE_NONE : "tokenizer_default";
     const char *output = bundle ? "model for Ollama" : type ? "merged GGUF model" : "merged model";
     lrk_status status = write_model(t, a, output, &o, outputs, report, err);
-    if (status == LRK_OK && bundle) status = lrk_ollama_complete(bundle, outputs->manifest, err);
+    if (status == LRK_OK && bundle) status = lrk_ollama_complete(bundle, choice, outputs->manifest, err);
     if (status != LRK_OK && bundle) lrk_ollama_remove(bundle);
     LRK_TRY(status);
     lrk_note("%s: %zu merged and %zu unchanged tensors, %.1f MB%s", o.out, report->merged,
@@ -304,25 +307,34 @@ static lrk_status save_gguf(const lrk_training *t, const lrk_adapter *a, const l
     return LRK_OK;
 }
 
-/* The files of a tokenizer that has more tokens than the base's, and the directory of them; *from NULL: the base's own. */
-static lrk_status save_tokenizer(const lrk_training *t, const char *directory, const char **from, lrk_err *err)
+typedef struct adapter_text {
+    const lrk_training *t;
+    merged_outputs *outputs; /* are told what was written */
+} adapter_text;
+
+/* The files of a tokenizer that has more tokens than the base's. */
+static lrk_status save_tokenizer(const adapter_text *x, const char *directory, lrk_err *err)
 {
-    const lrk_session *s = t->session;
+    const lrk_session *s = x->t->session;
     const char *start = s->recipe->lora_model_dir;
-    *from = directory;
+    x->outputs->tokenizer = directory;
     if (s->new_tokens.files.n) return lrk_text_files_write(&s->new_tokens.files, directory, err);
     if (start && lrk_text_path(s->recipe->base_model, start) == start) return lrk_text_files_copy(start, directory, err);
-    *from = NULL;
+    x->outputs->tokenizer = NULL;
     return LRK_OK;
 }
 
 /* What serving has to see is what training saw. */
-static lrk_status save_template(const lrk_training *t, const char **text, lrk_err *err)
+static lrk_status save_text(void *ctx, const char *directory, lrk_err *err)
 {
-    const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER "/" LRK_CHAT_TEMPLATE_FILE);
+    const adapter_text *x = ctx;
+    const lrk_session *s = x->t->session;
+    const char *path = lrk_run_dir_file(x->t->dir, LRK_RUN_ADAPTER "/" LRK_CHAT_TEMPLATE_FILE);
+    const char *text = lrk_corpus_template(&s->train_data, s->recipe).text;
     LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
-    *text = lrk_corpus_template(&t->session->train_data, t->session->recipe).text;
-    return *text ? lrk_file_write(path, *text, strlen(*text), err) : LRK_OK;
+    LRK_TRY(save_tokenizer(x, directory, err));
+    x->outputs->chat_template = text;
+    return text ? lrk_file_write(path, text, strlen(text), err) : LRK_OK;
 }
 
 /* adapter/ with manifest and card, then what is made of it. */
@@ -330,12 +342,10 @@ static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk
                                 lrk_err *err)
 {
     merged_outputs outputs = {.manifest = manifest};
+    adapter_text text = {t, &outputs};
     const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER);
     LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
-    LRK_TRY(lrk_adapter_save(a, path, err));
-    LRK_TRY(save_tokenizer(t, path, &outputs.tokenizer, err));
-    LRK_TRY(save_template(t, &outputs.chat_template, err));
-    LRK_TRY(lrk_manifest_write(manifest, path, err));
+    LRK_TRY(lrk_adapter_dir_write(a, path, manifest, save_text, &text, err));
     lrk_note("%s: the adapter for PEFT", path);
     if (t->session->recipe->export_adapter_gguf) LRK_TRY(save_gguf(t, a, manifest, err));
     return export_certified(t, a, &outputs, err);

@@ -147,10 +147,14 @@ expect_error 3 'is an adapter, expected a model' "$LORIKEET" generate --model on
 
 # a model's own directory is read, and nothing is written into it; what only begins alike is another place
 cp -r "$G/llama" own && chmod -R u+w own
-for out in own/x.gguf ./own/../own/sub own/; do
+for out in own/x ./own/../own/sub own/; do
     expect_error 2 'would lie in own, which is read' "$LORIKEET" convert --model own --format gguf --out $out
+    for format in hf gguf ollama; do
+        expect_error 2 'would lie in own, which is read' "$LORIKEET" merge --model own --adapter own/adapter \
+            --format $format --out "$out"
+    done
 done
-[ ! -e own/x.gguf ] || fail "written into the model"
+[ ! -e own/x ] && [ ! -e own/sub ] || fail "written into the model"
 expect_exit 0 "$LORIKEET" convert --model own --out own.gguf
 
 # several outputs: none at or inside another, and of a command that fails nothing half-made stays
@@ -176,3 +180,10 @@ expect_error 2 'nosuch' "$LORIKEET" export --adapter "$G/llama/adapter" --model 
 grep -q 'x.gguf: is whole and stays' err && grep -q 'x.d: is whole and stays' err || fail "no word of what stays: $(cat err)"
 [ -s x.gguf ] && [ -s x.d/manifest.json ] && [ ! -e x.o ] || fail "something else stays: $(ls)"
 rm -r x.gguf x.d
+
+# a chat template that is no text is none that could be written
+cp -r "$G/llama" odd && chmod -R u+w odd
+for value in 5 '{"default": "x"}' true; do
+    printf '{"eos_token": "<|eot_id|>", "chat_template": %s}' "$value" >odd/tokenizer_config.json
+    expect_error 3 'chat_template: expected text, or a list' "$LORIKEET" convert --model odd --out odd.gguf
+done

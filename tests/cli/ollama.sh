@@ -73,6 +73,28 @@ grep -qF '"<|im_start|>user\n"' five/Modelfile || fail "not chatml: $(cat five/M
 expect_exit 0 "$LORIKEET" merge --model m --adapter run/adapter --out six --format ollama --chat-template llama3
 grep -qF '"<|start_header_id|>user<|end_header_id|>\n\n"' six/Modelfile || fail "not llama3: $(cat six/Modelfile)"
 
+# ---- trained on plain prompts: no chat template, by whatever way the bundle is made ----
+printf '{"prompt": "a?", "completion": " b"}\n' >plain.jsonl
+expect_exit 0 "$LORIKEET" train recipe.yaml 'datasets=[{path: plain.jsonl}]' output_dir=plain 'export.ollama=[q8_0]' export.check_rows=0
+grep -qF 'plain/adapter --prompt "..."' out || fail "what comes next is not asked as it was trained: $(cat out)"
+grep -qF '"chat_template": "none"' plain/adapter/manifest.json || fail "$(cat plain/adapter/manifest.json)"
+expect_exit 0 "$LORIKEET" merge --model m --adapter plain/adapter --out plain-merged --format ollama
+expect_exit 0 "$LORIKEET" export --adapter plain/adapter --base m --ollama plain-export --from base
+expect_exit 0 "$LORIKEET" combine plain/adapter plain/adapter=-.5 --out plain-two
+expect_exit 0 "$LORIKEET" merge --model m --adapter plain-two --out plain-combined --format ollama
+for bundle in plain/ollama-q8_0 plain-merged plain-export plain-combined; do
+    grep -qxF 'TEMPLATE """{{ .Prompt }}"""' $bundle/Modelfile || fail "$bundle: $(cat $bundle/Modelfile)"
+    [ "$(grep -c '^TEMPLATE' $bundle/Modelfile)" = 1 ] || fail "$bundle: $(cat $bundle/Modelfile)"
+    grep -qxF 'PARAMETER stop "<|eot_id|>"' $bundle/Modelfile || fail "$bundle: no stop: $(cat $bundle/Modelfile)"
+done
+expect_exit 0 "$LORIKEET" merge --model m --adapter plain/adapter --out plain.gguf
+grep -qF 'plain.gguf: was trained on plain prompts' err || fail "no word of how to ask: $(cat err)"
+# (who asks for a template gets it, and one that was trained with conversations too decides)
+expect_exit 0 "$LORIKEET" merge --model m --adapter plain/adapter --out given --format ollama --chat-template tokenizer_default
+grep -qF 'range .Messages' given/Modelfile || fail "$(cat given/Modelfile)"
+expect_exit 0 "$LORIKEET" combine plain/adapter run/adapter --out mixed
+expect_exit 0 "$LORIKEET" merge --model m --adapter mixed --out mixed-bundle --format ollama
+grep -qF 'range .Messages' mixed-bundle/Modelfile || fail "$(cat mixed-bundle/Modelfile)"
 
 # ---- at the end of a run ----
 expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir=last 'export.ollama=[q8_0, f16]' export.check_rows=0

@@ -70,6 +70,20 @@ bundle_run() {
 bundle_failed() { [ ! -e bundle ] || fail "$1: left $(ls bundle)"; }
 bundle_fine() { diff -rq bundle bundled >&2 || fail "$1: fine, and another bundle"; }
 
+# An adapter with tokenizer and template beside it: all of them or nothing.
+peft_run() {
+    rm -rf peft
+    "$LORIKEET" export --adapter texted --peft peft
+}
+peft_failed() { [ ! -e peft ] || fail "$1: left $(ls peft)"; }
+peft_fine() { diff -rq peft pefted >&2 || fail "$1: fine, and another adapter"; }
+combine_run() {
+    rm -rf both
+    "$LORIKEET" combine texted texted=-0.5 --out both --threads 1
+}
+combine_failed() { [ ! -e both ] || fail "$1: left $(ls both)"; }
+combine_fine() { diff -rq both combined >&2 || fail "$1: fine, and another adapter"; }
+
 # A conversation whose thinking is taken out. (Without memory for the row's source the data set is named.)
 show_run() { "$LORIKEET" data show thinking.h5 --model "$G/llama" --chat-template chatml --thinking-blocks strip; }
 show_failed() { [ ! -s out ] || fail "$1: failed and printed something"; }
@@ -84,6 +98,7 @@ train_failed() {
     for f in adapter/adapter_model.safetensors adapter.gguf merged/model.safetensors merged-q8_0.gguf; do
         [ ! -e run/$f ] || cmp -s run/$f whole/$f || fail "$1: $f is there, and not whole"
     done
+    [ ! -e run/adapter ] || diff -rq run/adapter whole/adapter >&2 || fail "$1: half an adapter is left"
     rm -rf run && cp -r begun run
 }
 train_fine() {
@@ -134,6 +149,13 @@ expect_exit 0 import_run
 cp rows.h5 before.h5
 expect_exit 0 bundle_run
 mv bundle bundled
+cp -r "$G/llama/adapter" texted && chmod -R u+w texted
+cp "$G/llama/tokenizer.json" "$G/llama/tokenizer_config.json" texted
+echo '{{ messages }}' >texted/chat_template.jinja
+expect_exit 0 peft_run
+mv peft pefted
+expect_exit 0 combine_run
+mv both combined
 cat >thinking.jsonl <<'JSON'
 {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "<think>why</think>b"}, {"role": "user", "content": "c"}, {"role": "assistant", "reasoning_content": "why", "content": "d"}]}
 JSON
@@ -163,6 +185,8 @@ sweep plan 2
 sweep generate 2
 sweep train 2
 sweep bundle 1 write alloc alloc+
+sweep peft 1 open write sync rename alloc alloc+
+sweep combine 1 open write sync rename alloc alloc+
 
 # Every second allocation of the row, those before it in strides: they are swept elsewhere.
 n=1 fine=0 failures=0
