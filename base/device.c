@@ -34,7 +34,7 @@ lrk_status lrk_device_choose(const char *name, lrk_device *out, lrk_err *err)
 {
     const bool automatic = strcmp(name, "auto") == 0, cuda = strcmp(name, "cuda") == 0;
     LRK_REQUIRE(err, automatic || cuda || strcmp(name, "cpu") == 0, LRK_EUSAGE,
-                "device %s: expected auto, cpu or cuda", name);
+                "device %s: expected auto, cpu or cuda%s", name, strcmp(name, "gpu") == 0 ? "; did you mean cuda?" : "");
     *out = cuda || (automatic && lrk_device_built(LRK_CUDA)) ? LRK_CUDA : LRK_CPU;
     if (*out == LRK_CPU) return LRK_OK;
     const lrk_status status = lrk_device_open(LRK_CUDA, NULL, automatic ? NULL : err);

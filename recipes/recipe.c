@@ -268,6 +268,17 @@ static bool is_rows(const char *text)
     return line && line[1] == '{'; /* a single object may be a recipe: JSON is YAML */
 }
 
+/* The later one wins, as in scripts that add to a list of them; by hand it may be a slip. */
+static void warn_repeats(const char *const *overrides, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        const size_t key = strcspn(overrides[i], "=") + 1;
+        for (size_t k = 0; k < i; k++)
+            if (strncmp(overrides[i], overrides[k], key) == 0)
+                lrk_warn("command line: %s is replaced by %s behind it", overrides[k], overrides[i]);
+    }
+}
+
 lrk_status lrk_recipe_parse(lrk_recipe *recipe, lrk_arena *a, const char *text, size_t n,
                             const char *name, const char *const *overrides, size_t n_overrides,
                             lrk_err *err)
@@ -280,6 +291,7 @@ lrk_status lrk_recipe_parse(lrk_recipe *recipe, lrk_arena *a, const char *text, 
     LRK_REQUIRE(err, root->kind == LRK_YAML_MAP, LRK_EUSAGE,
                 "%s:%zu:%zu: a recipe is a map of keys, as in \"lora_r: 16\"", name, root->line,
                 root->column);
+    warn_repeats(overrides, n_overrides);
     for (size_t i = 0; i < n_overrides; i++) LRK_TRY(lrk_override(root, a, overrides[i], err));
 
     *recipe = (lrk_recipe){0};

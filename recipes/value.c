@@ -53,7 +53,7 @@ static const char *kind_of(const lrk_yaml *node)
 static void suggest(const lrk_key *k, const char *word, lrk_buf *out)
 {
     char name[32], best[32];
-    lrk_nearest near = {.word = word};
+    lrk_nearest near = {.word = strcmp(word, "gpu") == 0 ? "cuda" : word}; /* by its letters it would be the cpu */
     for (int i = 0; i < lrk_domain_choices(k->domain); i++) {
         lrk_nearest_offer(&near, lrk_domain_name(k->domain, i, name));
         if (near.best != name) continue;

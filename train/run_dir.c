@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "recipes/schema.h"
 
 #include <string.h>
 
@@ -65,6 +66,28 @@ static lrk_status survey(lrk_run_dir *d, bool *occupied, lrk_err *err)
     return LRK_OK;
 }
 
+/* A run that is resumed ends as one that was never stopped, so what changes the result cannot change. */
+static lrk_status other_run(const lrk_run_dir *d, const char *key, lrk_err *err)
+{
+    const bool length = strcmp(key, "max_steps") == 0 || strcmp(key, "num_epochs") == 0;
+    lrk_buf way = {0};
+    if (length)
+        lrk_buf_printf(&way, "to train on, begin another output_dir with lora_model_dir=%s/" LRK_RUN_ADAPTER, d->path);
+    else
+        lrk_buf_puts(&way, "resume with the same recipe or give another output_dir");
+    lrk_buf_puts(&way, "; free to change are");
+    for (const lrk_key *k = lrk_recipe_keys; k->name; k++)
+        if (!k->result) lrk_buf_printf(&way, " %s", k->name);
+    lrk_status status = lrk_buf_check(&way, err);
+    if (status == LRK_OK)
+        status = lrk_fail(err, LRK_EUSAGE,
+                          "%s: the run in it had another %s (see " LRK_RUN_RECIPE "), and one that is resumed ends as if it "
+                          "had never stopped; %s",
+                          d->path, key, way.data);
+    lrk_buf_free(&way);
+    return status;
+}
+
 /* The run that is here must be the one that the recipe describes. */
 static lrk_status same_run(lrk_run_dir *d, const lrk_recipe *recipe, lrk_err *err)
 {
@@ -78,11 +101,7 @@ static lrk_status same_run(lrk_run_dir *d, const lrk_recipe *recipe, lrk_err *er
                 d->path);
     LRK_TRY(lrk_recipe_load(&before, &d->arena, path, NULL, 0, err));
     LRK_TRY(lrk_recipe_difference(&before, recipe, &key, err));
-    LRK_REQUIRE(err, !key, LRK_EUSAGE,
-                "%s: the run in it had another %s (see " LRK_RUN_RECIPE "); resume with the same "
-                "recipe or give another output_dir",
-                d->path, key);
-    return LRK_OK;
+    return key ? other_run(d, key, err) : LRK_OK;
 }
 
 static lrk_status settle(lrk_run_dir *d, const lrk_recipe *recipe, bool resume, lrk_err *err)

@@ -49,6 +49,7 @@ static bool chosen_by(lrk_targets *t, const char *path)
 {
     bool chosen = t->all && !is_router(path) && !(t->parameters && strstr(path, ".experts."));
     if (t->pattern) lrk_pattern_match(t->pattern, path, &chosen, &t->err);
+    t->matched |= chosen;
     for (size_t i = 0; t->used && i < t->n; i++) {
         if (!named(path, t->name[i])) continue;
         t->used[i] = chosen = true;
@@ -169,6 +170,10 @@ lrk_status lrk_targets_check(const lrk_targets *t, const lrk_decoder *d, lrk_err
     const bool parameters = t->key && strcmp(t->key, "lora_target_parameters") == 0;
     if (t->err.status != LRK_OK) return lrk_fail(err, t->err.status, "%s", t->err.text);
     module_names(d, &known);
+    LRK_REQUIRE(err, !t->pattern || t->matched, LRK_EUSAGE,
+                "%s: the pattern '%s' matches no linear layer of this model%s; it has to match a whole path, as "
+                "model.layers.0.self_attn.q_proj, whose last names are %s",
+                t->key, t->name[0], strcmp(t->key, "exclude_modules") ? "" : " with an adapter", known.text);
     for (size_t i = 0; parameters && i < t->n; i++)
         LRK_REQUIRE(err, t->used[i], LRK_EUSAGE,
                     "%s: '%s' holds no experts of this model, or lora_target_modules has them already; known: %s",

@@ -28,6 +28,7 @@ typedef struct lrk_targets {
     const lrk_patterns *ranks, *alphas; /* not owned; NULL: none */
     const lrk_sizes *layers;
     const lrk_strings *layer_names;
+    bool matched;          /* the pattern, some path */
     bool *used; /* which names matched something; NULL: not kept */
     bool *used_ranks, *used_alphas; /* the same of those keys */
     lrk_err err; /* the first failure of a match, looked at after the model is built */

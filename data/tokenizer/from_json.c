@@ -108,6 +108,8 @@ static lrk_status chat_template(lrk_tokenizer *t, const lrk_json *v, lrk_err *er
         if (name && strcmp(name, "default") == 0)
             return chat_template(t, lrk_json_get(one, "template"), err);
     }
+    LRK_REQUIRE(err, !v || lrk_json_is(v, LRK_JSON_STRING) || lrk_json_is(v, LRK_JSON_ARRAY) || lrk_json_is(v, LRK_JSON_NULL),
+                LRK_EINPUT, "chat_template: expected text, or a list of {\"name\", \"template\"}");
     if (!lrk_json_is(v, LRK_JSON_STRING)) return LRK_OK;
     t->chat_template = lrk_strdup(&t->arena, lrk_json_string(v, NULL));
     LRK_REQUIRE(err, t->chat_template, LRK_ENOMEM, "chat_template: out of memory");

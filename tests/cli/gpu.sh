@@ -35,6 +35,8 @@ grep -q '"copied": 0' out || fail "weights are copied on the CPU: $(cat out)"
 "$LORIKEET" doctor --json | grep -q '"ready": true' && skip "there is a GPU here"
 expect_error 6 "device: cuda" "$LORIKEET" train recipe.yaml output_dir=run device=cuda
 grep -q "^  peak" out || fail "no memory before the end: $(cat out)"
+expect_error 2 "device gpu: expected auto, cpu or cuda; did you mean cuda?" \
+    "$LORIKEET" generate --model "$SOURCE/tests/golden/data/llama" --prompt x --device gpu
 expect_error 6 "device: cuda" "$LORIKEET" generate --model "$SOURCE/tests/golden/data/llama" --prompt x --device cuda
 expect_error 2 "expected auto, cpu or cuda" "$LORIKEET" verify "$SOURCE/tests/golden/data/llama" --device tpu
 expect_exit 0 "$LORIKEET" plan recipe.yaml device=auto

@@ -131,6 +131,10 @@ bad 'early_stopping_patience: 2' 'early_stopping_patience: needs an evaluation'
 bad 'val_set_size: 0.1
 eval_strategy: steps' 'eval_strategy: steps needs eval_steps'
 bad 'lora_target_modules: [all-linear, q_proj]' 'all-linear stands alone'
+bad 'device: gpu' 'did you mean cuda?'
+printf '%s\n' "$good" >r.yaml
+expect_exit 0 "$LORIKEET" recipe check r.yaml lora_r=4 device=cpu lora_r=8
+[ "$(grep -c replaced err)" = 1 ] && grep -qF 'lora_r=4 is replaced by lora_r=8' err || fail "a key given twice: $(cat err)"
 bad 'lora_target_modules: []' 'lora_target_modules: no module is named'
 bad 'chat_template: llama4' 'chat_template: expected tokenizer_default, chatml, llama3, alpaca or a file that ends in .jinja'
 

@@ -63,6 +63,9 @@ refused "alpha_pattern: expected a map" 'alpha_pattern={q_proj: -1}'
 refused "layers_to_transform: 2, but the layers of this model are 0 to 1" 'layers_to_transform=[0,2]'
 refused "layers_to_transform: expected a list of whole numbers" 'layers_to_transform=[q]'
 refused "layers_pattern: needs layers_to_transform" 'layers_pattern=[h]'
+refused "lora_target_modules: the pattern '.*q_prj' matches no linear layer of this model; it has to match a whole path" \
+    'lora_target_modules=.*q_prj'
+grep -qF 'whose last names are q_proj, ' err || fail "no names: $(cat err)"
 refused "lora_target_modules: 'q_prj' is no linear layer of this model; known: q_proj, " 'lora_target_modules=[q_prj]'
 refused "selects no layer of this model" 'layers_to_transform=[1]' 'layers_pattern=[h]'
 refused "layers_to_transform: needs names in lora_target_modules" 'layers_to_transform=[1]' 'lora_target_modules=.*q_proj'
