@@ -3,6 +3,7 @@
 #include "checkpoint/adapter.h"
 #include "cli/command.h"
 #include "cli/inspect_manifest.h"
+#include "cli/inspect_tensors.h"
 #include "cli/json_out.h"
 #include "data/dataset.h"
 #include "data/tokens.h"
@@ -396,7 +397,7 @@ static lrk_status print_lines(const char *title, const lrk_json *m, void (*put)(
     return status;
 }
 
-static lrk_status print_table(const view *v, lrk_err *err)
+static lrk_status print_table(view *v, bool all, lrk_err *err)
 {
     for (void *i = lrk_json_begin(v->root); i; i = lrk_json_next(v->root, i)) {
         const lrk_json *value = lrk_json_value(i);
@@ -415,20 +416,10 @@ static lrk_status print_table(const view *v, lrk_err *err)
     if (v->certificate) LRK_TRY(print_lines("certificate", v->certificate, lrk_inspect_certificate, err));
     if (lrk_json_size(v->tensors) == 0) return LRK_OK;
     puts("tensors:");
-    for (size_t i = 0; i < lrk_json_size(v->tensors); i++) {
-        const lrk_json *t = lrk_json_at(v->tensors, i);
-        lrk_buf shape = {0}, name = {0};
-        lrk_status status = lrk_json_dump(lrk_json_get(t, "shape"), 0, &shape, err);
-        if (status == LRK_OK) status = lrk_json_dump(lrk_json_get(t, "name"), 0, &name, err);
-        if (status == LRK_OK)
-            printf("  %-5s %-16s %.*s\n", lrk_json_string(lrk_json_get(t, "type"), NULL),
-                   shape.data, (int)name.n - 2, name.data + 1);
-        lrk_buf_free(&shape);
-        lrk_buf_free(&name);
-        LRK_TRY(status);
-    }
-    printf("%zu tensors, %llu parameters, %.1f MB\n", lrk_json_size(v->tensors),
-           (unsigned long long)v->parameters, (double)v->bytes / 1e6);
+    bool folded;
+    LRK_TRY(lrk_inspect_tensors(v->tensors, all, &v->arena, &folded, err));
+    printf("%zu tensors, %llu parameters, %.1f MB%s\n", lrk_json_size(v->tensors), (unsigned long long)v->parameters,
+           (double)v->bytes / 1e6, folded ? "; --tensors lists each" : "");
     return LRK_OK;
 }
 
@@ -465,9 +456,10 @@ static lrk_status print_json(const view *v, lrk_err *err)
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
-    bool json = false;
-    const lrk_option options[] = {{"json", LRK_OPTION_FLAG, &json, false, NULL}};
-    LRK_TRY(lrk_options_parse(options, 1, &argc, argv, err));
+    bool json = false, all = false;
+    const lrk_option options[] = {{"json", LRK_OPTION_FLAG, &json, false, NULL},
+                                  {"tensors", LRK_OPTION_FLAG, &all, false, NULL}};
+    LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "inspect: expected one PATH, got %d", argc);
     const char *path = argv[0];
     view v = {.arena = lrk_arena_growing("inspect"),
@@ -477,7 +469,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     lrk_status status =
         lrk_is_dir(path) ? inspect_directory(&v, path, err) : inspect_file(&v, path, err);
     if (status == LRK_OK) status = sort_tensors(&v, err);
-    if (status == LRK_OK) status = json ? print_json(&v, err) : print_table(&v, err);
+    if (status == LRK_OK) status = json ? print_json(&v, err) : print_table(&v, all, err);
     lrk_json_free(v.root);
     lrk_json_free(v.tensors);
     lrk_arena_free(&v.arena);
@@ -487,15 +479,17 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
 const lrk_command lrk_command_inspect = {
     .name = "inspect",
     .summary = "show what is in a model, adapter, data or run",
-    .help = "usage: lorikeet inspect PATH [--json]\n"
+    .help = "usage: lorikeet inspect PATH [--tensors] [--json]\n"
             "\n"
             "PATH is a safetensors, GGUF or HDF5 file, a manifest.json or certificate.json, rows as\n"
             "JSON Lines, a Hugging Face model directory, a PEFT adapter directory, a bundle for\n"
             "Ollama, or the directory of a run.\n"
             "Headers are checked as when training; of numbers a sample is read, for the hash of a\n"
             "model's weights. Where there is a manifest, it says what the thing was made of.\n"
+            "Tensors that differ in the number of their layer or expert alone are one line.\n"
             "\n"
-            "  --json  everything as JSON, values in full\n"
+            "  --tensors  a line for each tensor\n"
+            "  --json     everything as JSON, values in full, each tensor by itself\n"
             "\n"
             "example: lorikeet inspect model.gguf\n",
     .run = run,

@@ -136,10 +136,11 @@ static lrk_status print_json(lrk_dataset *d, const lrk_check_report *r, bool tok
 
 lrk_status lrk_data_check_run(int argc, char **argv, lrk_err *err)
 {
-    const char *model = NULL, *chat_template = NULL, *thinking = NULL;
+    const char *model = NULL, *adapter = NULL, *chat_template = NULL, *thinking = NULL;
     size_t sequence_len = 0;
     bool inputs = false, json = false;
     const lrk_option options[] = {{"model", LRK_OPTION_STRING, &model, false, NULL},
+                                  {"adapter", LRK_OPTION_STRING, &adapter, false, NULL},
                                   {"chat-template", LRK_OPTION_STRING, &chat_template, false, NULL},
                                   {"sequence-len", LRK_OPTION_SIZE, &sequence_len, false, LRK_RANGE_TOKENS},
                                   {"train-on-inputs", LRK_OPTION_FLAG, &inputs, false, NULL},
@@ -147,13 +148,14 @@ lrk_status lrk_data_check_run(int argc, char **argv, lrk_err *err)
                                   {"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "data check: expected one data set, got %d", argc);
+    LRK_REQUIRE(err, model || !adapter, LRK_EUSAGE, "data check: --adapter goes with --model");
     LRK_REQUIRE(err, model || !sequence_len, LRK_EUSAGE,
                 "data check: --sequence-len counts tokens and needs --model");
     lrk_data_view v;
     lrk_check_report r = {0};
     lrk_thinking blocks;
     LRK_TRY(lrk_thinking_choose(thinking, &blocks, err));
-    LRK_TRY(lrk_data_view_open(&v, argv[0], model, chat_template, err));
+    LRK_TRY(lrk_data_view_open(&v, argv[0], model, adapter, chat_template, err));
     v.chat.train_on_inputs = inputs;
     v.chat.thinking = blocks;
     const lrk_check_options o = {v.model.tokenizer, v.chat, sequence_len};

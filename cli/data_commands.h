@@ -17,8 +17,8 @@ typedef struct lrk_data_view {
     lrk_chat_options chat;
 } lrk_data_view;
 
-/* model NULL: none. */
-lrk_status lrk_data_view_open(lrk_data_view *v, const char *path, const char *model,
+/* model NULL: none. adapter: whose tokenizer and chat template go before the model's, or NULL. */
+lrk_status lrk_data_view_open(lrk_data_view *v, const char *path, const char *model, const char *adapter,
                               const char *chat_template, lrk_err *err);
 void lrk_data_view_close(lrk_data_view *v);
 

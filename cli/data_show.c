@@ -1,26 +1,36 @@
 /* cli/data_show.c -- lorikeet data show: one row as the model will see it. */
+#include "base/file.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/data_commands.h"
 #include "data/tokens.h"
+#include "generate/text_files.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-lrk_status lrk_data_view_open(lrk_data_view *v, const char *path, const char *model,
+static lrk_status open_text(lrk_data_view *v, const char *model, const char *adapter, const char *chat_template,
+                            lrk_err *err)
+{
+    const char *kind = lrk_dataset_kind(v->data), *choice;
+    const bool turns = strcmp(kind, "prompt") != 0 && strcmp(kind, "text") != 0;
+    lrk_arena a = lrk_arena_growing("chat template");
+    lrk_status s = lrk_text_choice(chat_template, adapter, &a, &choice, err);
+    if (s == LRK_OK) s = lrk_text_open(&v->model, lrk_text_path(model, adapter), err);
+    if (s == LRK_OK) s = lrk_text_chat(&v->model, choice, model, turns, &v->template, &v->chat, err);
+    lrk_arena_free(&a);
+    return s;
+}
+
+lrk_status lrk_data_view_open(lrk_data_view *v, const char *path, const char *model, const char *adapter,
                               const char *chat_template, lrk_err *err)
 {
     *v = (lrk_data_view){0};
+    LRK_REQUIRE(err, !adapter || lrk_is_dir(adapter), LRK_EINPUT, "%s: no such directory", adapter);
     lrk_status s = lrk_dataset_open(&v->data, path, err);
-    if (s == LRK_OK && model) s = lrk_text_open(&v->model, model, err);
-    if (s == LRK_OK && model) {
-        const char *kind = lrk_dataset_kind(v->data);
-        const bool turns = strcmp(kind, "prompt") != 0 && strcmp(kind, "text") != 0;
-        s = lrk_text_chat(&v->model, chat_template ? chat_template : "tokenizer_default", model,
-                          turns, &v->template, &v->chat, err);
-    }
+    if (s == LRK_OK && model) s = open_text(v, model, adapter, chat_template, err);
     if (s != LRK_OK) lrk_data_view_close(v);
     return s;
 }
@@ -173,7 +183,7 @@ static lrk_status print_json(lrk_data_view *v, const lrk_record *r, const lrk_ro
 }
 
 typedef struct show_options {
-    const char *model, *split, *chat_template, *thinking;
+    const char *model, *adapter, *split, *chat_template, *thinking;
     size_t row, sequence_len;
     bool train_on_inputs, tokens, json;
 } show_options;
@@ -218,6 +228,7 @@ lrk_status lrk_data_show_run(int argc, char **argv, lrk_err *err)
 {
     show_options o = {0};
     const lrk_option options[] = {{"model", LRK_OPTION_STRING, &o.model, true, NULL},
+                                  {"adapter", LRK_OPTION_STRING, &o.adapter, false, NULL},
                                   {"row", LRK_OPTION_SIZE, &o.row, false, NULL},
                                   {"split", LRK_OPTION_STRING, &o.split, false, NULL},
                                   {"chat-template", LRK_OPTION_STRING, &o.chat_template, false, NULL},
@@ -229,7 +240,7 @@ lrk_status lrk_data_show_run(int argc, char **argv, lrk_err *err)
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "data show: expected one data set, got %d", argc);
     lrk_data_view v;
-    LRK_TRY(lrk_data_view_open(&v, argv[0], o.model, o.chat_template, err));
+    LRK_TRY(lrk_data_view_open(&v, argv[0], o.model, o.adapter, o.chat_template, err));
     lrk_arena a = lrk_arena_growing("row");
     lrk_row_tokens t = {0};
     const lrk_status s = show(&v, &o, &a, &t, err);

@@ -10,8 +10,8 @@ for case in llama llama_bf16 llama_rope_llama3; do
     cmp back/model.safetensors "$G/$case/model.safetensors" || fail "$case: other weights"
     expect_exit 0 "$LORIKEET" convert --model back --out b.gguf
     cmp a.gguf b.gguf >/dev/null || { # but for what it was converted from
-        "$LORIKEET" inspect a.gguf | grep -v 'converted from\|lorikeet\.\(manifest\|README\)' | tail -n +2 >first
-        "$LORIKEET" inspect b.gguf | grep -v 'converted from\|lorikeet\.\(manifest\|README\)' | tail -n +2 >second
+        "$LORIKEET" inspect a.gguf --tensors | grep -v 'converted from\|lorikeet\.\(manifest\|README\)' | tail -n +2 >first
+        "$LORIKEET" inspect b.gguf --tensors | grep -v 'converted from\|lorikeet\.\(manifest\|README\)' | tail -n +2 >second
         cmp first second || fail "$case: another file"
     }
     rm -rf back a.gguf b.gguf

@@ -13,6 +13,10 @@ done
 header="{${header%,}}"
 printf "\\x$(printf %02x $((${#header} % 256)))\\x$(printf %02x $((${#header} / 256)))\0\0\0\0\0\0%s-----" "$header" >layers.safetensors
 expect_exit 0 "$LORIKEET" inspect layers.safetensors
+grep -qE '^  U8 +\[1\] +layers\.\{0-2,10-11\}\.w  5, 0\.0 MB$' out || fail "not one line for all layers: $(cat out)"
+grep -qF '5 tensors, 5 parameters, 0.0 MB; --tensors lists each' out || fail "sum: $(cat out)"
+expect_exit 0 "$LORIKEET" inspect layers.safetensors --tensors
+! grep -qF -- --tensors out || fail "a hint at what was asked for"
 [ "$(grep -o 'layers\.[0-9][0-9]*' out | tr '\n' ' ')" = 'layers.0 layers.1 layers.2 layers.10 layers.11 ' ] ||
     fail "order: $(cat out)"
 expect_exit 0 "$LORIKEET" inspect layers.safetensors --json

@@ -32,7 +32,7 @@ expect_error 2 "--dtype: 'int8' is unknown" \
     "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out x --dtype int8
 expect_exit 0 "$LORIKEET" merge --model "$G/llama_gguf_q4_k/model.gguf" \
     --adapter "$G/llama_gguf_q4_k/adapter" --out k.gguf --dtype q4_k_m
-expect_exit 0 "$LORIKEET" inspect k.gguf
+expect_exit 0 "$LORIKEET" inspect k.gguf --tensors
 grep -q 'q6_k' out || fail "q4_k_m has no wider tensors: $(cat out)"
 expect_exit 0 "$LORIKEET" generate --model k.gguf --prompt "a" --max-tokens 3
 expect_error 2 'a model directory can hold f32, f16 and bf16' \
@@ -66,7 +66,7 @@ cmp p/adapter_model.safetensors "$G/llama/adapter/adapter_model.safetensors" || 
 expect_exit 0 "$LORIKEET" export --adapter "$G/llama/adapter" --base "$G/llama" --gguf b.gguf --peft q --json
 grep -qF '"modules": 14' out && grep -qF '"gguf": "b.gguf"' out && grep -qF '"peft": "q"' out || fail "--json: $(cat out)"
 rm b.gguf
-expect_exit 0 "$LORIKEET" inspect a.gguf
+expect_exit 0 "$LORIKEET" inspect a.gguf --tensors
 grep -qF 'blk.1.attn_q.weight.lora_b' out || fail "no such tensor in the GGUF adapter"
 expect_error 2 '--gguf needs --base' "$LORIKEET" export --adapter "$G/llama/adapter" --gguf b.gguf
 expect_error 2 'exists already' \

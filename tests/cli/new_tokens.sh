@@ -156,3 +156,14 @@ refused "'<|eot_id|>' is token 380 already" "added_tokens_overrides={378: '<|eot
 expect_error 3 "eos_token: '<|eot_id|>' is not in the vocabulary" "$LORIKEET" train recipe.yaml output_dir=x \
     "added_tokens_overrides={380: '<|x|>'}"
 refused 'a GGUF adapter cannot hold' export.adapter_gguf=true
+
+# a row as training saw it: the adapter's own tokenizer knows the token as one
+printf '{"prompt": "a <|query|>", "completion": "b"}\n' >shown.jsonl
+expect_exit 0 "$LORIKEET" data import shown.jsonl --out shown.h5
+expect_exit 0 "$LORIKEET" data show shown.h5 --model "$G/llama" --adapter directory/adapter --tokens
+grep -qE ' 384  +<\|query\|>$' out || fail "not one token: $(cat out)"
+expect_exit 0 "$LORIKEET" data show shown.h5 --model "$G/llama" --tokens
+! grep -qE ' 384 ' out || fail "the base knows the token: $(cat out)"
+expect_error 3 'nowhere: no such directory' "$LORIKEET" data show shown.h5 --model "$G/llama" --adapter nowhere
+expect_exit 0 "$LORIKEET" data check shown.h5 --model "$G/llama" --adapter directory/adapter
+expect_error 2 '--adapter goes with --model' "$LORIKEET" data check shown.h5 --adapter directory/adapter

@@ -38,7 +38,7 @@ case $(config ranks) in
 *'"rank_pattern":{"layers\\.0\\.mlp\\..*":3,"down_proj":4}'*'"alpha_pattern":{"q_proj":5,"up_proj":2.5}'*) ;;
 *) fail "patterns: $(config ranks)" ;;
 esac
-expect_exit 0 "$LORIKEET" inspect ranks/adapter
+expect_exit 0 "$LORIKEET" inspect ranks/adapter --tensors
 for line in 'layers.0.mlp.down_proj.lora_A.weight 3' 'layers.1.mlp.down_proj.lora_A.weight 4' \
     'layers.0.mlp.up_proj.lora_A.weight 3' 'layers.1.mlp.up_proj.lora_A.weight 2' 'layers.0.self_attn.q_proj.lora_A.weight 2'; do
     grep "${line% *}" out | grep -q "\[${line##* }," || fail "rank of $line: $(cat out)"
@@ -49,7 +49,7 @@ case $(config one_layer) in
 *'"layers_to_transform":[1]'*) ;;
 *) fail "layers: $(config one_layer)" ;;
 esac
-expect_exit 0 "$LORIKEET" inspect one_layer/adapter
+expect_exit 0 "$LORIKEET" inspect one_layer/adapter --tensors
 grep -q 'layers.1.mlp.up_proj.lora_A' out || fail "not layer 1: $(cat out)"
 ! grep -q 'layers.0' out || fail "layer 0 too: $(cat out)"
 got=$(trained named '[q_proj]' layers_to_transform=0 'layers_pattern=[layers, h]')
@@ -75,7 +75,7 @@ refused "rank_pattern: the adapter of lora_model_dir says it" 'rank_pattern={q_p
 rows() { sed -n '/"trainable_token_indices"/,/[]}],$/p' "$1/adapter/adapter_config.json" | tr -d ' \n'; }
 got=$(trained tokens '[q_proj]' 'peft_trainable_token_indices=[7, 3, 300]')
 [ "$(rows tokens)" = '"trainable_token_indices":[3,7,300],' ] || fail "tokens: $(rows tokens)"
-expect_exit 0 "$LORIKEET" inspect tokens/adapter
+expect_exit 0 "$LORIKEET" inspect tokens/adapter --tensors
 grep -q '\[3, 64\] .*embed_tokens.token_adapter.trainable_tokens_delta' out || fail "no three rows: $(cat out)"
 got=$(trained ends '[q_proj]' 'trainable_token_indices={lm_head: [5, 4], embed_tokens: 3}')
 case $(config ends) in
@@ -122,7 +122,7 @@ case $(config pissa) in
 *'"r":4,"lora_alpha":64,'*'"rank_pattern":{"q_proj":6},"alpha_pattern":{"v_proj":10}'*'"init_lora_weights":true'*) ;;
 *) fail "pissa: $(config pissa)" ;;
 esac
-expect_exit 0 "$LORIKEET" inspect pissa/adapter
+expect_exit 0 "$LORIKEET" inspect pissa/adapter --tensors
 grep -q '\[6, 64\] .*layers.0.self_attn.q_proj.lora_A' out || fail "no rank of 6: $(cat out)"
 got=$(trained olora '[q_proj]' pissa_init=true "base_model=$base" export.adapter_gguf=true)
 expect_exit 0 "$LORIKEET" generate --model "$base" --adapter olora/adapter --prompt q --max-tokens 2
