@@ -311,10 +311,30 @@ static lrk_status merge_with_text(const lrk_weights *base, const lrk_adapter *ad
     return s;
 }
 
+static bool is_ids(const lrk_json *v)
+{
+    bool ids = !v || lrk_json_is(v, LRK_JSON_NULL) || lrk_json_is(v, LRK_JSON_INTEGER) || lrk_json_is(v, LRK_JSON_ARRAY);
+    for (size_t i = 0; lrk_json_is(v, LRK_JSON_ARRAY) && i < lrk_json_size(v); i++)
+        ids = ids && lrk_json_is(lrk_json_at(v, i), LRK_JSON_INTEGER);
+    return ids;
+}
+
+/* What is no id would be left out without a word, and texts of the output would not end. */
+static lrk_status check_ids(const lrk_weights *base, lrk_err *err)
+{
+    static const char *const keys[] = {"bos_token_id", "eos_token_id", "pad_token_id"};
+    const lrk_json *config = lrk_weights_config(base);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        LRK_REQUIRE(err, is_ids(lrk_json_get(config, keys[i])), LRK_EINPUT,
+                    "%s: config.json: %s: expected a token's id, or a list of them", lrk_weights_path(base), keys[i]);
+    return LRK_OK;
+}
+
 lrk_status lrk_merge_model(const lrk_weights *base, const lrk_adapter *adapter,
                            const lrk_merge_options *options, lrk_merge_report *report, lrk_err *err)
 {
     const bool from_gguf = lrk_weights_source(base) == LRK_WEIGHTS_GGUF;
+    LRK_TRY(check_ids(base, err));
     if (options->gguf && (!from_gguf || options->tokenizer)) return merge_to_gguf(base, adapter, *options, report, err);
     if (!options->gguf && (options->chat_template || options->tokenizer))
         return merge_with_text(base, adapter, *options, report, err);

@@ -187,3 +187,10 @@ for value in 5 '{"default": "x"}' true; do
     printf '{"eos_token": "<|eot_id|>", "chat_template": %s}' "$value" >odd/tokenizer_config.json
     expect_error 3 'chat_template: expected text, or a list' "$LORIKEET" convert --model odd --out odd.gguf
 done
+for value in '"two"' '[1, "2"]' 2.5; do # and neither is an end of texts that is no token
+    sed "s/\"eos_token_id\": [^,]*/\"eos_token_id\": $value/" "$G/llama/config.json" >odd/config.json
+    cp "$G/llama/tokenizer_config.json" odd
+    grep -qF "$value" odd/config.json || fail "config.json names no end"
+    expect_error 3 "config.json: eos_token_id: expected a token's id, or a list of them" "$LORIKEET" convert --model odd --out odd.gguf
+done
+[ ! -e odd.gguf ] || fail "a refused conversion left something"
