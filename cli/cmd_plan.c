@@ -65,6 +65,9 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
                "program and data", (double)p->bytes.process / 1e6);
         row("results put aside, pinned", e->host);
     }
+    if (!lrk_device_built(s->device))
+        lrk_note("note: this program was built without GPU kernels (lorikeet doctor): it plans for a GPU, another build trains "
+                 "on it");
     const lrk_plan_disk *d = &p->disk;
     printf("disk      about %.1f MB in %s: checkpoints %.1f, adapter %.1f", (double)lrk_plan_disk_total(d) / 1e6,
            s->recipe->output_dir, (double)d->checkpoints / 1e6, (double)d->adapter / 1e6);

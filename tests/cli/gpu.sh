@@ -9,6 +9,9 @@ EOF
 
 expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda
 grep -q "bf16 on the GPU" out || fail "the plan does not say where: $(cat out)"
+note=0
+! "$LORIKEET" doctor | grep -q 'built without GPU kernels' || note=1
+[ "$(grep -c 'built without GPU kernels' err)" = $note ] || fail "who trains on the GPU: $(cat err)"
 grep -q "memory of the GPU, everything kept" out || fail "no memory of the GPU: $(cat out)"
 expect_exit 0 "$LORIKEET" plan recipe.yaml device=cuda gpu_memory_limit=0.0001
 grep -q "layers computed again, their results put aside" out || fail "the limit changes nothing: $(cat out)"
