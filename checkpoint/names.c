@@ -106,7 +106,7 @@ static bool fill(const char *pattern, numbers with, char out[LRK_NAME_MAX])
 static bool holds(const lrk_arch *a, size_t i)
 {
     unsigned dialects = a->names ? a->names : LRK_NAMES_LLAMA;
-    if (a->bias && (dialects & LRK_NAMES_ALL)) dialects |= LRK_NAMES_OUTPUT_BIAS;
+    if (a->bias && (dialects & LRK_NAMES_BIASED_OUTPUT)) dialects |= LRK_NAMES_OUTPUT_BIAS;
     if (a->mlp_bias && !a->names) dialects |= LRK_NAMES_MLP_BIAS;
     return pairs[i].dialects & dialects;
 }

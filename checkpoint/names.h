@@ -31,14 +31,16 @@ enum {
     LRK_NAMES_GEMMA = 4, /* norms behind the blocks too */
     LRK_NAMES_PHI3 = 8,
     LRK_NAMES_STARCODER = 16,
-    LRK_NAMES_ALL = 31, /* but the one below */
+    LRK_NAMES_GLM4 = 256, /* so too, by other names; no biases of o */
+    LRK_NAMES_ALL = 31 | LRK_NAMES_GLM4, /* but the one below */
     LRK_NAMES_OUTPUT_BIAS = 32, /* of families that have them */
     LRK_NAMES_MLP_BIAS = 64,
     LRK_NAMES_NEOX = 128,
     LRK_NAMES_SPARSE = LRK_NAMES_MIXTRAL,
     LRK_NAMES_TWO_NORMS = LRK_NAMES_GEMMA,
+    LRK_NAMES_BIASED_OUTPUT = 31,
     LRK_NAMES_ONE_NORM = LRK_NAMES_ALL & ~LRK_NAMES_GEMMA,
-    LRK_NAMES_FUSED = LRK_NAMES_PHI3,
+    LRK_NAMES_FUSED = LRK_NAMES_PHI3 | LRK_NAMES_GLM4,
     LRK_NAMES_PLAIN_MLP = LRK_NAMES_STARCODER,
     LRK_NAMES_GATED = LRK_NAMES_LLAMA | LRK_NAMES_GEMMA
 };
@@ -67,8 +69,8 @@ typedef struct lrk_arch {
     bool heads_fill_width;  /* llama.cpp reads no size of a head: it is width / heads */
     bool rope_divisors;     /* it reads those of Llama 3 */
     bool needs_bias;        /* it loads no file without the biases of `bias` */
-    const char *bias;                        /* whether q, k, v and o have biases; without this key
-                                                GGUF has no place for o's */
+    const char *bias;                        /* whether q, k, v and o (but of GLM-4) have biases; without this
+                                                key GGUF has no place for o's */
     const char *mlp_bias;                    /* the same of the feed-forward part */
     const char *activation_key, *activation; /* NULL: hidden_act, silu */
     const char *window_gate;                 /* without whose true there is no window */

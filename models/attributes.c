@@ -19,7 +19,6 @@ static void set_latent(lrk_model *m)
     const lrk_latent *l = &d->latent;
     const size_t D = d->head_size, R = d->rotary, both = l->plain + l->value;
     m->latent_norm = (lrk_rmsnorm_attr){.eps = 1e-6}; /* whatever the configuration says */
-    m->rope.interleaved = l->pairs_adjacent;
     m->latent_q = (lrk_heads_attr){d->heads, D, {{D, l->plain, R}, {D, 0, l->plain}}};
     m->latent_k = (lrk_heads_attr){d->heads, D, {{0, 0, R}, {both, 0, l->plain}}};
     m->latent_v = (lrk_heads_attr){d->heads, D, {{both, l->plain, l->value}, {0, 0, 0}}};
@@ -45,7 +44,7 @@ void lrk_model_set_attributes(lrk_model *m, lrk_compute compute)
     m->query_table = m->rope_table[0];
     m->query_table.temperature = d->rope.temperature;
     m->query_table.step = d->rope.original;
-    m->rope = (lrk_rope_attr){.head = d->head_size, .interleaved = d->interleaved};
+    m->rope = (lrk_rope_attr){.head = d->head_size, .interleaved = d->interleaved || d->pairs_adjacent};
     if (d->latent.rank) set_latent(m);
     const size_t D = d->head_size;
     for (size_t i = 0; d->by_head && i < 3; i++)

@@ -49,7 +49,7 @@ static lrk_status find_family(const lrk_json *config, const char *where, const l
                     "model",
                     where, (*out)->architecture, type, families[i].architecture);
     if (*out) return LRK_OK;
-    char known[600];
+    char known[800];
     known_families(known, sizeof known);
     return lrk_fail(err, LRK_ESUPPORT, "%s: architecture %s is not supported; known: %s", where,
                     name ? name : type, known);
@@ -67,14 +67,11 @@ static lrk_status required(const lrk_source *s, const char *key, size_t max, siz
 static lrk_status read_latent(lrk_decoder *d, const lrk_source *s, lrk_err *err)
 {
     lrk_latent *l = &d->latent;
-    bool interleave = true;
     LRK_TRY(required(s, "kv_lora_rank", 65536, &l->rank, err));
     LRK_TRY(required(s, "qk_nope_head_dim", 1024, &l->plain, err));
     LRK_TRY(required(s, "qk_rope_head_dim", 1024, &d->rotary, err));
     LRK_TRY(required(s, "v_head_dim", 1024, &l->value, err));
     LRK_TRY(lrk_json_opt_size(s->config, "q_lora_rank", 1, 65536, &l->query_rank, s->where, err));
-    if (s->family->interleave) LRK_TRY(lrk_json_opt_bool(s->config, s->family->interleave, &interleave, s->where, err));
-    l->pairs_adjacent = interleave;
     d->head_size = l->plain + d->rotary;
     LRK_REQUIRE(err, d->key_heads == d->heads, LRK_ESUPPORT,
                 "%s: num_key_value_heads %zu is not num_attention_heads %zu: latent attention has a key "
@@ -338,11 +335,15 @@ static lrk_status read_family(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     LRK_TRY(read_bias(s, f->mlp_bias, &d->mlp_bias, err));
     d->tied = f->tied;
     LRK_TRY(lrk_json_opt_bool(s->config, "tie_word_embeddings", &d->tied, s->where, err));
+    d->pairs_adjacent = f->interleave;
+    if (f->interleave && *f->interleave)
+        LRK_TRY(lrk_json_opt_bool(s->config, f->interleave, &d->pairs_adjacent, s->where, err));
     d->placement = f->placement;
     d->head_norm = f->head_norm;
     d->layer_norm = f->layer_norm;
     d->norm_plus_one = f->norm_plus_one;
-    d->fused = f->fused;
+    d->fused_heads = f->fused_heads;
+    d->fused_gate = f->fused_gate;
     d->by_head = f->by_head;
     d->parallel = f->parallel;
     if (f->parallel) LRK_TRY(lrk_json_opt_bool(s->config, f->parallel, &d->parallel, s->where, err));

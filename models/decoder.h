@@ -22,7 +22,7 @@ typedef enum lrk_norm_placement { LRK_NORM_BEFORE, LRK_NORM_AROUND, LRK_NORM_AFT
 typedef enum lrk_head_norm { LRK_NORM_NO_HEAD, LRK_NORM_HEAD, LRK_NORM_WIDTH } lrk_head_norm;
 
 /* Whose names weights have (modules.c). */
-typedef enum lrk_naming { LRK_NAMED_LLAMA, LRK_NAMED_STARCODER, LRK_NAMED_NEOX } lrk_naming;
+typedef enum lrk_naming { LRK_NAMED_LLAMA, LRK_NAMED_STARCODER, LRK_NAMED_NEOX, LRK_NAMED_GLM4 } lrk_naming;
 
 /* What differs between layers, as bits. */
 enum {
@@ -38,7 +38,6 @@ typedef struct lrk_latent {
     size_t rank;       /* 0: ordinary attention */
     size_t query_rank; /* 0: queries straight from the hidden state */
     size_t plain, value;
-    bool pairs_adjacent; /* the R numbers are neighbours' pairs, not halves */
 } lrk_latent;
 
 typedef struct lrk_decoder {
@@ -61,9 +60,10 @@ typedef struct lrk_decoder {
     bool tied;           /* the head is the embedding */
     size_t padding;      /* 1 + the token whose embedding learns nothing: pad_token_id; 0: none */
     bool attention_bias, output_bias, mlp_bias; /* q, k, v; o; gate, up, down */
-    bool interleaved;    /* rope pairs are neighbours: q and k rows permuted, as llama GGUF files are */
+    bool pairs_adjacent; /* rope turns neighbours against each other, not halves */
+    bool interleaved;    /* it does so in the base's GGUF alone, where rows of q and k are permuted */
 
-    bool fused;          /* q, k, v are rows of one matrix, and so are gate, up */
+    bool fused_heads;    /* q, k, v are rows of one matrix */
     bool by_head;        /* in it each head has its q, k and v together, not all heads their q first */
     bool reordered;      /* they were, and are not in the base's GGUF */
     bool parallel;       /* both blocks of a layer read its input: h + attention(norm(h)) + mlp(norm'(h)) */
@@ -74,6 +74,7 @@ typedef struct lrk_decoder {
     size_t shared;       /* width of the experts that all tokens go through; 0: none */
     bool gated_shared;   /* they are one, times sigmoid(x G^T) of a gate G (1, C) */
     bool plain_mlp;      /* down(act(up(x))), no gate */
+    bool fused_gate;     /* gate, up are rows of one matrix */
     lrk_activation activation;
     lrk_norm_placement placement;
     lrk_head_norm head_norm;

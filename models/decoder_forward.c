@@ -208,7 +208,7 @@ static void heads(const lrk_pass *p, size_t i, lrk_var *x, lrk_var **y)
     }
     const lrk_slice fused[] = {{all, 0, q}, {all, q, k}, {all, q + k, k}};
     const lrk_slice own[] = {{&w[LRK_Q], 0, q}, {&w[LRK_K], 0, k}, {&w[LRK_V], 0, k}};
-    project_all(p, d->fused ? fused : own, 3, x, y);
+    project_all(p, d->fused_heads ? fused : own, 3, x, y);
 }
 
 static lrk_var *rearrange(const lrk_pass *p, const lrk_heads_attr *a, lrk_var *x, lrk_var *y)
@@ -307,7 +307,7 @@ static lrk_var *feed_forward(const lrk_pass *p, size_t i, lrk_var *x)
     if (d->plain_mlp)
         y[0] = project(p, &w[LRK_UP], x);
     else
-        project_all(p, d->fused ? fused : own, 2, x, y);
+        project_all(p, d->fused_gate ? fused : own, 2, x, y);
     lrk_var *g = lrk_apply_wide(p->tape, &lrk_op_swiglu, y, 2, &p->model->swiglu, w[LRK_DOWN].border);
     return project(p, &w[LRK_DOWN], g);
 }

@@ -103,7 +103,7 @@ lrk_status lrk_family_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     LRK_TRY(lrk_json_opt_size(s->config, "original_max_position_embeddings", 1, 1u << 30, &original, s->where, err));
     const lrk_rope_context c = {.where = s->where, .pairs = d->rotary / 2,
                                 .max_positions = d->max_positions, .original = (double)original,
-                                .su_is_longrope = f->fused && !f->plain_mlp};
+                                .su_is_longrope = f->fused_heads && f->fused_gate};
     if (f->local_rope) LRK_TRY(read_two_ropes(d, s, parameters, &c, err));
     if (!f->local_rope && parameters) LRK_TRY(lrk_rope_read(&d->rope, parameters, &c, err));
     LRK_TRY(read_temperature(d, s, parameters, err));

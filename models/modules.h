@@ -3,7 +3,7 @@
 #define LRK_MODELS_MODULES_H
 #include "models/decoder.h"
 
-/* Linear layers. Q, K, V are rows of QKV where the decoder is fused, GATE and UP
+/* Linear layers. Q, K, V are rows of QKV where they are fused, GATE and UP
  * rows of GATE_UP. Latent attention has Q_A .. KV_B instead of K and V, and of Q where it has a query rank. */
 enum {
     LRK_Q,

@@ -84,6 +84,8 @@ static const variant variants[] = {
      .layers = "0 1 2 1",
      .drop = "_proj.bias",
      .warned = "sees 6 tokens back"},
+    {.golden = "glm4"},
+    {.golden = "glm4", .usual = "{\"attention_bias\": false}", .drop = "_proj.bias"},
     {.golden = "granite"},
     {.golden = "starcoder2", .warned = "sees 6 tokens back"},
     {.golden = "neox", .warned = "GELU is exact"},

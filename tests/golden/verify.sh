@@ -59,6 +59,7 @@ without phi3 's/3.0, 6.0/3.0, 5.0/' 's/1.1, 1.3/1.1, 1.0/' \
 without olmo2 's/"rms_norm_eps": 1e-06/"rms_norm_eps": 1e-02/'
 without smollm3 's/"no_rope_layers": \[1, 1, 0\]/"no_rope_layers": [1, 1, 1]/' \
     's/"sliding_window": 6/"sliding_window": 7/'
+without glm4 's/"partial_rotary_factor": 0.4/"partial_rotary_factor": 0.5/' 's/"rms_norm_eps": 1e-05/"rms_norm_eps": 1e-02/'
 without granite 's/"embedding_multiplier": 3.0/"embedding_multiplier": 1.0/' \
     's/"residual_multiplier": 0.4/"residual_multiplier": 1.0/' \
     's/"attention_multiplier": 0.2/"attention_multiplier": 0.25/' \

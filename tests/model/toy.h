@@ -56,7 +56,7 @@ static inline lrk_decoder lrk_toy_decoder(int kind)
         d.layer[0] = LRK_LAYER_WINDOW | LRK_LAYER_LOCAL_ROPE;
     }
     if (kind == LRK_TOY_FUSED) {
-        d.fused = true;
+        d.fused_heads = d.fused_gate = true;
         d.placement = LRK_NORM_AFTER;
         d.head_norm = LRK_NORM_WIDTH;
         d.rotary = 4;
@@ -66,7 +66,8 @@ static inline lrk_decoder lrk_toy_decoder(int kind)
     if (kind == LRK_TOY_EXPERTS) {
         d.key_heads = 4;
         d.rotary = 4;
-        d.latent = (lrk_latent){.rank = 10, .query_rank = 12, .plain = 4, .value = 6, .pairs_adjacent = true};
+        d.latent = (lrk_latent){.rank = 10, .query_rank = 12, .plain = 4, .value = 6};
+        d.pairs_adjacent = true;
         d.experts = (lrk_experts_attr){.experts = 6, .used = 2, .feed_forward = 14, .normalize = true,
                                        .factor = 1.5};
         d.shared = 14;
@@ -75,7 +76,7 @@ static inline lrk_decoder lrk_toy_decoder(int kind)
     if (kind == LRK_TOY_PARALLEL) {
         d.key_heads = 4;
         d.rotary = 2;
-        d.fused = d.by_head = d.parallel = d.plain_mlp = d.layer_norm = true;
+        d.fused_heads = d.by_head = d.parallel = d.plain_mlp = d.layer_norm = true;
         d.activation = LRK_GELU_ERF;
     }
     return d;

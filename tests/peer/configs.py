@@ -74,14 +74,14 @@ def configuration(family, pick, maybe):
     c = {"vocab_size": VOCABULARY, "intermediate_size": pick((48, 56, 80)), "num_hidden_layers": pick((2, 3, 4)),
          "num_key_value_heads": heads, "num_attention_heads": heads * pick((1, 2, 3)), "tie_word_embeddings": maybe(0.5),
          "max_position_embeddings": pick((64, 128, 256)), "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    free = family in ("llama", "mistral", "ministral3", "mixtral", "qwen3", "qwen3_moe", "gemma2", "gemma3_text")
+    free = family in ("llama", "mistral", "ministral3", "mixtral", "qwen3", "qwen3_moe", "gemma2", "gemma3_text", "glm", "glm4")
     c["hidden_size"] = c["num_attention_heads"] * (pick((8, 12, 16)) if free else head)
     if free:
         c["head_dim"] = head
     c[{"starcoder2": "norm_epsilon", "gpt_neox": "layer_norm_eps"}.get(family, "rms_norm_eps")] = pick((1e-3, 1e-5, 1e-6))
     if maybe(0.1):
         c["hidden_activation" if family.startswith("gemma") else "hidden_act"] = pick(("silu", "gelu", "gelu_pytorch_tanh"))
-    if family in ("llama", "granite", "smollm3", "deepseek_v2", "qwen3", "qwen3_moe", "olmo2", "gemma2", "gemma3_text", "gpt_neox"):
+    if family in ("llama", "granite", "smollm3", "deepseek_v2", "qwen3", "qwen3_moe", "olmo2", "gemma2", "gemma3_text", "gpt_neox", "glm", "glm4"):
         c["attention_bias"] = maybe(0.3)
     if family in ("llama", "granite", "smollm3", "deepseek_v2"):
         c["mlp_bias"] = maybe(0.3)
@@ -104,12 +104,12 @@ def configuration(family, pick, maybe):
     windows(family, pick, maybe, c)
     if family != "gpt_neox":
         kinds = ("default", "longrope") if family == "phi3" else ("default", "default", "default", "linear", "yarn", "llama3")
-        share = pick((1.0, 1.0, 0.5)) if family == "phi3" else 1.0
+        share = pick((1.0, 1.0, 0.5)) if family == "phi3" else pick((0.5, 0.5, 1.0)) if family.startswith("glm") else 1.0
         c["rope_parameters"] = rope(pick, maybe, kinds, int(head * share))
         if family == "ministral3":
             c["rope_parameters"] |= {"llama_4_scaling_beta": pick((0.0, 0.1, 0.7)), "original_max_position_embeddings": pick((4, 9, 32))}
             c["rope_parameters"] |= pick(({}, {"mscale": 1.0, "mscale_all_dim": 1.0}, {"mscale": 1.0, "mscale_all_dim": 0.5}))
-        if share < 1:
+        if share < 1 or family.startswith("glm"):
             c["rope_parameters"]["partial_rotary_factor"] = share
         if c["rope_parameters"]["rope_type"] == "longrope":
             c["original_max_position_embeddings"] = c["rope_parameters"]["original_max_position_embeddings"]
@@ -129,7 +129,7 @@ def older(path, family):
     share = made.pop("partial_rotary_factor", 1.0)
     if family == "gpt_neox":
         c |= {"rotary_emb_base": c.pop("rope_theta"), "rotary_pct": share}
-    elif share < 1:
+    elif share < 1 or family.startswith("glm"):
         c["partial_rotary_factor"] = share
     if made["rope_type"] == "longrope":
         del made["original_max_position_embeddings"]  # it stands beside
@@ -173,7 +173,7 @@ def make(path, family, pick, maybe):
     record(path)
 
 
-FAMILIES = ("llama mistral ministral3 qwen2 qwen3 gemma2 gemma3_text phi3 olmo2 smollm3 granite starcoder2 gpt_neox mixtral qwen2_moe "
+FAMILIES = ("llama mistral ministral3 qwen2 qwen3 gemma2 gemma3_text phi3 olmo2 smollm3 glm glm4 granite starcoder2 gpt_neox mixtral qwen2_moe "
             "qwen3_moe deepseek_v2 deepseek_v3").split()
 
 

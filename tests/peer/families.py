@@ -43,6 +43,7 @@ CASES = {
     "olmo2": ("olmo2",),
     "smollm3": ("smollm3", PLAIN | {"num_hidden_layers": 4, "no_rope_layers": [1, 1, 1, 0], "attention_bias": False,
                                     "mlp_bias": False}, [0, 1, 2, 1], "_proj.bias"),
+    "glm4": ("glm4",),
     "granite": ("granite",),
     "starcoder2": ("starcoder2", {"sliding_window": None}),
     "gptneox": ("neox",),
