@@ -126,9 +126,11 @@ static size_t a_bytes(const job *p)
                                       : lrk_aligned(p->g->m * p->g->k * sizeof(float), LRK_ALIGN);
 }
 
+/* b of f32 beside an a of bf16 is rounded, though f32 are multiplied. */
 static size_t b_bytes(const job *p)
 {
-    if (is(p->g->b.dtype, p->bf16)) return 0;
+    const bool rounded = !p->bf16 && p->g->a.dtype == LRK_BF16;
+    if (is(p->g->b.dtype, p->bf16) && !rounded) return 0;
     return lrk_aligned(p->g->k * lrk_min(p->g->n, CHUNK) * sizeof(float), LRK_ALIGN);
 }
 

@@ -219,7 +219,9 @@ static double rope_table_formula(const call *k, size_t row, size_t column)
                         (size_t)(s[LRK_SEG_POSITION] + s[LRK_SEG_LENGTH]) > a->long_from;
     const double angle = (double)position_of(&k->in[0], row) *
                          at(&k->in[1], (second ? half : 0) + column % half);
-    const double factor = a->attention_factor == 0.0 ? 1.0 : a->attention_factor;
+    double factor = a->attention_factor == 0.0 ? 1.0 : a->attention_factor;
+    if (a->temperature > 0.0)
+        factor *= 1.0 + a->temperature * log(1.0 + floor((double)position_of(&k->in[0], row) / a->step));
     return factor * (column < half ? cos(angle) : sin(angle));
 }
 
