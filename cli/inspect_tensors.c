@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS = 3, SLOT = '\x01' };
+enum { SLOTS = 3, SLOT = '\0' }; /* which no name holds */
 
 typedef struct group {
     const lrk_json *first;
@@ -104,7 +104,7 @@ static lrk_status sort_in(const lrk_json *tensor, bool all, group *list, size_t 
 static void put_name(const group *g, lrk_buf *out)
 {
     size_t slot = 0;
-    for (const char *at = g->key.data + g->name; *at; at++) {
+    for (const char *at = g->key.data + g->name; at < g->key.data + g->key.n; at++) {
         if (*at != SLOT) {
             lrk_buf_append(out, at, 1);
             continue;

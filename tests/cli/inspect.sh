@@ -21,6 +21,15 @@ expect_exit 0 "$LORIKEET" inspect layers.safetensors --tensors
     fail "order: $(cat out)"
 expect_exit 0 "$LORIKEET" inspect layers.safetensors --json
 [ "$(grep -o '"layers\.[0-9][0-9]*' out | tail -n 1)" = '"layers.11' ] || fail "order in JSON: $(cat out)"
+# a name may hold any character
+header= c='\u0001'
+for i in 0 1; do
+    header="$header\"$c.$c.$c.$c.$i\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[$i,$((i + 1))]},"
+done
+header="{${header%,}}"
+printf "\\x$(printf %02x ${#header})\0\0\0\0\0\0\0%s--" "$header" >odd.safetensors
+expect_exit 0 "$LORIKEET" inspect odd.safetensors
+grep -qF '{0-1}  2, 0.0 MB' out || fail "control characters: $(cat out)"
 expect_exit 0 "$LORIKEET" inspect "$G/llama" --json
 grep -qF '"kind": "Hugging Face model"' out || fail "kind of a directory"
 grep -qE '"sha256": "[0-9a-f]{64}"' out || fail "no hash"
