@@ -260,10 +260,14 @@ static lrk_recording *record_end(void)
     cudaGraph_t graph = NULL;
     lrk_recording *r = (lrk_recording *)lrk_heap_alloc(1, sizeof *r);
     lrk_cuda_note(cudaStreamEndCapture(gpu.stream, &graph), "cudaStreamEndCapture");
-    if (r && !lrk_cuda_failed())
-        lrk_cuda_note(cudaGraphInstantiate(&r->graph, graph, 0), "cudaGraphInstantiate");
+    cudaError_t made = cudaSuccess;
+    if (r && !lrk_cuda_failed()) made = cudaGraphInstantiate(&r->graph, graph, 0);
+    if (made == cudaErrorMemoryAllocation)
+        (void)cudaGetLastError(); /* what was to be recorded can be done without */
+    else
+        lrk_cuda_note(made, "cudaGraphInstantiate");
     if (graph) lrk_cuda_note(cudaGraphDestroy(graph), "cudaGraphDestroy");
-    if (r && !lrk_cuda_failed()) return r;
+    if (r && made == cudaSuccess && !lrk_cuda_failed()) return r;
     lrk_heap_free(r);
     return NULL;
 }

@@ -23,11 +23,12 @@ typedef struct lrk_gemm_way {
     size_t depth;          /* of the sum: k, or k + k2 */
     size_t n_step, k_step; /* of c's columns and of the sum, taken at a time */
     size_t panel_stride;   /* elements */
-    size_t panel, sums, workspace;
+    size_t panel, sums, workspace; /* the last begins at a multiple of LRK_GEMM_WORKSPACE_ALIGN */
     size_t trial; /* a place for results while algorithms are timed, where c must be kept */
 } lrk_gemm_way;
 
-enum { LRK_GEMM_FEW_ROWS = 8 };
+/* cuBLASLt refuses a workspace that begins elsewhere. */
+enum { LRK_GEMM_FEW_ROWS = 8, LRK_GEMM_WORKSPACE_ALIGN = 256 };
 
 /* both: as one sum, where lrk_gemm_cuda_joins. */
 lrk_gemm_way lrk_gemm_cuda_way(const lrk_gemm *g, bool both);

@@ -99,7 +99,8 @@ lrk_gemm_way lrk_gemm_cuda_way(const lrk_gemm *g, bool both)
 static size_t bytes_of(const lrk_gemm *g, bool both)
 {
     const lrk_gemm_way w = lrk_gemm_cuda_way(g, both);
-    return w.panel + w.sums + w.workspace + w.trial;
+    const size_t skipped = w.workspace ? LRK_GEMM_WORKSPACE_ALIGN - LRK_ALIGN : 0;
+    return w.panel + w.sums + skipped + w.workspace + w.trial;
 }
 
 /* Where the pairs lie is not known yet. */

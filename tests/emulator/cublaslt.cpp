@@ -153,6 +153,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
 {
     *returned = 0;
     if (asked < 1) return CUBLAS_STATUS_INVALID_VALUE;
+    if (emulator_capturing()) return CUBLAS_STATUS_INTERNAL_ERROR;
     if (!fits(product, a, b, c, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
     for (bool second : {false, true}) {
         algorithm how = {second, second ? (size_t)SCRATCH : 0, {}};
@@ -261,6 +262,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
     check_operand(p.b, p.how.alignment[1], "b of cublasLtMatmul");
     if (p.beta != 0.0f) check_operand(p.d, p.how.alignment[2], "c of cublasLtMatmul");
     check_operand(p.d, p.how.alignment[3], "d of cublasLtMatmul");
+    if ((uintptr_t)workspace % 256 != 0) return CUBLAS_STATUS_INVALID_VALUE;
     if (workspace_bytes) (void)emulator_place_of(workspace, workspace_bytes, "the workspace of cublasLtMatmul");
     const cudaError_t e = emulator_enqueue(stream, operation::KERNEL, [p] { multiply(p); });
     return e == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

@@ -156,13 +156,13 @@ static void products(void **)
 /* The right call of a 16 x 16 product, but for what `spoil` changes. */
 struct call {
     float *a, *b, *d;
-    size_t workspace;
+    size_t workspace, misplaced;
 };
 
 static cublasStatus_t square(void (*spoil)(call *c), float beta)
 {
     float host[16 * 16] = {0};
-    call c = {upload(host, 256), upload(host, 256), room<float>(256), 65536};
+    call c = {upload(host, 256), upload(host, 256), room<float>(256), 65536, 0};
     const shape s = {CUDA_R_32F, CUDA_R_32F, false, false, false, true, 1.0f, beta};
     cublasLtMatmulDesc_t product = description(s, nullptr);
     cublasLtMatrixLayout_t l[3];
@@ -173,7 +173,7 @@ static cublasStatus_t square(void (*spoil)(call *c), float beta)
     spoil(&c);
     const cublasStatus_t e =
         cublasLtMatmul(handle, product, &s.alpha, c.a, l[0], c.b, l[1], &beta, c.d, l[2], c.d, l[2],
-                       &algorithm.algo, room<char>(65536), c.workspace, the_stream);
+                       &algorithm.algo, room<char>(65536 + 256) + c.misplaced, c.workspace, the_stream);
     (void)cublasLtMatmulDescDestroy(product);
     for (cublasLtMatrixLayout_t each : l) (void)cublasLtMatrixLayoutDestroy(each);
     return e;
@@ -192,6 +192,7 @@ static void bad_operands(void **)
     (void)square([](call *c) { c->a = room<float>(257) + 1; }, 0.0f);
     expect_error("misaligned", "a of cublasLtMatmul");
     assert_int_equal(square([](call *c) { c->workspace = 16; }, 0.0f), CUBLAS_STATUS_INVALID_VALUE);
+    assert_int_equal(square([](call *c) { c->misplaced = 64; }, 0.0f), CUBLAS_STATUS_INVALID_VALUE);
     expect_silence();
 }
 

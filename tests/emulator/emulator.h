@@ -38,8 +38,8 @@
  *   LRK_EMULATOR_STREAMS=early               streams but the first do what they may at once
  *   LRK_EMULATOR_SLOW=1|2                    one of the algorithms of cublaslt.cpp takes long
  *   LRK_EMULATOR_MEMORY=BYTES                of the device; 2 GiB
- *   LRK_EMULATOR_FAIL=launch:N|malloc:N      the N-th call fails: the launch with a sticky
- *                                            cudaErrorIllegalAddress, the malloc for lack of memory
+ *   LRK_EMULATOR_FAIL=launch:N|malloc:N|instantiate:N   the N-th call fails: the launch with a sticky
+ *                                            cudaErrorIllegalAddress, the others for lack of memory
  */
 #ifndef LRK_EMULATOR_H
 #define LRK_EMULATOR_H

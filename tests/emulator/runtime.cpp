@@ -53,7 +53,7 @@ bool emulator_planned_failure(const char *kind, uint64_t n)
 
 /* ---- launches -------------------------------------------------------------------------------- */
 
-void lrk_emulator_count_from_here(void) { chip.launches = chip.mallocs = 0; }
+void lrk_emulator_count_from_here(void) { chip.launches = chip.mallocs = chip.instantiated = 0; }
 
 uint64_t lrk_emulator_launched(void) { return chip.asked; }
 

@@ -29,7 +29,7 @@ struct chip_state {
     std::vector<cudaStream_t> streams;
     std::map<const void *, size_t> shared_limits; /* of kernels that may take more */
     cudaError_t last, sticky;
-    uint64_t launches, mallocs;               /* LRK_EMULATOR_FAIL */
+    uint64_t launches, mallocs, instantiated; /* LRK_EMULATOR_FAIL */
     uint64_t asked, allocations, waits, idle; /* lrk_emulator_launched */
     double slow_ms; /* what slow algorithms would have taken; events count it */
 };
@@ -52,8 +52,9 @@ bool emulator_planned_failure(const char *kind, uint64_t n);
 cudaError_t emulator_enqueue(cudaStream_t s, operation::what kind, std::function<void()> work,
                              std::shared_ptr<recording> awaited = nullptr);
 
-/* Whether s takes part in a capture. */
+/* Whether s, or any stream, takes part in a capture. */
 bool emulator_captured(cudaStream_t s);
+bool emulator_capturing();
 
 /* The result of a call that waits or allocates, before it does: no capture may see one, and breaks. */
 cudaError_t emulator_may_wait(void);

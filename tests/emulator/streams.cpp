@@ -87,6 +87,8 @@ static void wait_for(const recording &r)
 /* There is no default stream. */
 static bool known(cudaStream_t s) { return std::count(chip.streams.begin(), chip.streams.end(), s) > 0; }
 
+bool emulator_capturing() { return capture.graph; }
+
 bool emulator_captured(cudaStream_t s) { return known(s) && s->captured; }
 
 cudaError_t emulator_may_wait(void)
@@ -231,6 +233,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
 {
     if (chip.sticky != cudaSuccess) return chip.sticky;
+    if (emulator_planned_failure("instantiate", ++chip.instantiated)) return emulator_result(cudaErrorMemoryAllocation);
     *exec = new lrk_emulated_graph(*graph);
     return cudaSuccess;
 }

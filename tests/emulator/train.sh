@@ -61,6 +61,9 @@ LRK_EMULATOR_FAIL=launch:4000 expect_error 6 "GPU:" "$LORIKEET" train recipe.yam
 ls failed/ckpt-* >/dev/null || fail "no checkpoint is left"
 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=failed device=cuda --resume
 cmp gpu/$adapter failed/$adapter || fail "other bytes after the device failed"
+# no memory for a recording: the step goes on without one
+LRK_EMULATOR_FAIL=instantiate:1 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=unrecorded device=cuda
+cmp gpu/$adapter unrecorded/$adapter || fail "other bytes where a recording found no memory"
 LRK_EMULATOR_FAIL=malloc:3 expect_error 6 "GPU memory" "$LORIKEET" train recipe.yaml output_dir=none device=cuda
 
 # answers, by greedy choice: the CPU's
