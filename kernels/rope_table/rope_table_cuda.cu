@@ -14,14 +14,15 @@ static __global__ void fill(const int32_t *segments, size_t n_segments, lrk_view
         const double position =
             (double)segment[LRK_SEG_POSITION] + (double)t - (double)segment[LRK_SEG_START];
         const size_t length = (size_t)segment[LRK_SEG_POSITION] + (size_t)segment[LRK_SEG_LENGTH];
-        const double growth = temperature == 0.0 ? 0.0 : temperature * log(1.0 + floor(position / step));
+        const double grown = temperature == 0.0 ? 1.0 : 1.0 + temperature * log(1.0 + floor(position / step));
+        const double scale = factor * grown;
         const float *f = freq.at(two && length > long_from, 0);
         LRK_FOR_ITEMS(k, half)
         {
             double sine, cosine;
             sincos(position * (double)f[k], &sine, &cosine);
-            *table.at(t, k) = (float)(factor * (1.0 + growth) * cosine);
-            *table.at(t, half + k) = (float)(factor * (1.0 + growth) * sine);
+            *table.at(t, k) = (float)(scale * cosine);
+            *table.at(t, half + k) = (float)(scale * sine);
         }
     }
 }
