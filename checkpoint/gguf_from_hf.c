@@ -195,9 +195,10 @@ static lrk_status put_yarn(const lrk_gguf_target *t, double factor, double origi
         double m = 0;
         LRK_TRY(lrk_rope_real(t->config, "mscale", &m, err));
         if (scale <= 0 && m > 0 && all > 0) {
-            /* as its converter has it, for versions that read no other key there */
-            if (t->arch->temperature && m == 1) put_real(t, "rope.scaling.yarn_log_multiplier", all);
-            if (t->arch->temperature && m == 1) return LRK_OK;
+            if (t->arch->temperature && m == 1) { /* as its converter has it, for versions that read no other key there */
+                put_real(t, "rope.scaling.yarn_log_multiplier", all);
+                return LRK_OK;
+            }
             scale = lrk_gguf_mscale(factor, m) / lrk_gguf_mscale(factor, all);
         }
     }

@@ -31,14 +31,14 @@ enum {
     LRK_NAMES_GEMMA = 4, /* norms behind the blocks too */
     LRK_NAMES_PHI3 = 8,
     LRK_NAMES_STARCODER = 16,
-    LRK_NAMES_GLM4 = 256, /* so too, by other names; no biases of o */
-    LRK_NAMES_ALL = 31 | LRK_NAMES_GLM4, /* but the one below */
+    LRK_NAMES_BIASED_OUTPUT = 31, /* those above: where there are biases, o has one */
+    LRK_NAMES_GLM4 = 256, /* norms behind the blocks too, by other names */
+    LRK_NAMES_ALL = LRK_NAMES_BIASED_OUTPUT | LRK_NAMES_GLM4, /* but those below */
     LRK_NAMES_OUTPUT_BIAS = 32, /* of families that have them */
     LRK_NAMES_MLP_BIAS = 64,
     LRK_NAMES_NEOX = 128,
     LRK_NAMES_SPARSE = LRK_NAMES_MIXTRAL,
     LRK_NAMES_TWO_NORMS = LRK_NAMES_GEMMA,
-    LRK_NAMES_BIASED_OUTPUT = 31,
     LRK_NAMES_ONE_NORM = LRK_NAMES_ALL & ~LRK_NAMES_GEMMA,
     LRK_NAMES_FUSED = LRK_NAMES_PHI3 | LRK_NAMES_GLM4,
     LRK_NAMES_PLAIN_MLP = LRK_NAMES_STARCODER,

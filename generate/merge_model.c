@@ -377,10 +377,9 @@ lrk_status lrk_merge_described(const lrk_weights *base, const lrk_adapter *adapt
     o.n_extra = 2;
     o.origin = &text.origin;
     if (status == LRK_OK) status = lrk_merge_model(base, adapter, &o, report, err);
-    const bool plain = !request->chat_template && lrk_manifest_trained_plain(manifest);
-    if (status == LRK_OK && request->bundle)
-        status = lrk_ollama_complete(request->bundle, plain ? LRK_CHAT_TEMPLATE_NONE : "tokenizer_default", manifest, err);
-    if (status == LRK_OK && plain && !request->bundle)
+    const char *asked_by = request->chat_template ? "tokenizer_default" : lrk_ollama_choice(manifest);
+    if (status == LRK_OK && request->bundle) status = lrk_ollama_complete(request->bundle, asked_by, manifest, err);
+    if (status == LRK_OK && !request->bundle && strcmp(asked_by, LRK_CHAT_TEMPLATE_NONE) == 0)
         lrk_note("%s: was trained on plain prompts: ask it with prompts as they stand (generate --prompt), not through the "
                  "base's chat template",
                  o.out);

@@ -445,6 +445,11 @@ lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const ch
     return status;
 }
 
+const char *lrk_ollama_choice(const lrk_json *manifest)
+{
+    return lrk_manifest_trained_plain(manifest) ? LRK_CHAT_TEMPLATE_NONE : "tokenizer_default";
+}
+
 lrk_status lrk_ollama_complete(const char *directory, const char *choice, const lrk_json *manifest, lrk_err *err)
 {
     lrk_model_text text = {0};

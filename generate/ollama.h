@@ -40,8 +40,11 @@ lrk_status lrk_ollama_write(const lrk_model_text *m, const char *where, const ch
                             const char *directory, const char *from, const char *adapter,
                             lrk_err *err);
 
-/* Modelfile, manifest and model card of the model that lies there as model.gguf. choice: "tokenizer_default", the template
- * that is in it, or LRK_CHAT_TEMPLATE_NONE. */
+/* How a model made of what has this manifest is asked: by "tokenizer_default", the template that is in it, or by
+ * LRK_CHAT_TEMPLATE_NONE, where it was trained on plain prompts. */
+const char *lrk_ollama_choice(const lrk_json *manifest);
+
+/* Modelfile, manifest and model card of the model that lies there as model.gguf. choice: one of those two. */
 #define LRK_OLLAMA_MODEL "model.gguf"
 lrk_status lrk_ollama_complete(const char *directory, const char *choice, const lrk_json *manifest, lrk_err *err);
 

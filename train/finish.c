@@ -180,11 +180,10 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char 
         LRK_REQUIRE(err, o.type, LRK_EUSAGE, "export: %s: unknown type", type);
     }
     if (bundle) LRK_TRY(lrk_mkdir(bundle, err));
-    const bool plain = lrk_manifest_trained_plain(outputs->manifest);
-    const char *choice = plain ? LRK_CHAT_TEMPLATE_NONE : "tokenizer_default";
     const char *output = bundle ? "model for Ollama" : type ? "merged GGUF model" : "merged model";
     lrk_status status = write_model(t, a, output, &o, outputs, report, err);
-    if (status == LRK_OK && bundle) status = lrk_ollama_complete(bundle, choice, outputs->manifest, err);
+    if (status == LRK_OK && bundle)
+        status = lrk_ollama_complete(bundle, lrk_ollama_choice(outputs->manifest), outputs->manifest, err);
     if (status != LRK_OK && bundle) lrk_ollama_remove(bundle);
     LRK_TRY(status);
     lrk_note("%s: %zu merged and %zu unchanged tensors, %.1f MB%s", o.out, report->merged,
@@ -329,7 +328,7 @@ static lrk_status save_text(void *ctx, const char *directory, lrk_err *err)
 {
     const adapter_text *x = ctx;
     const lrk_session *s = x->t->session;
-    const char *path = lrk_run_dir_file(x->t->dir, LRK_RUN_ADAPTER "/" LRK_CHAT_TEMPLATE_FILE);
+    const char *path = lrk_path_join(&x->t->dir->arena, directory, LRK_CHAT_TEMPLATE_FILE);
     const char *text = lrk_corpus_template(&s->train_data, s->recipe).text;
     LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
     LRK_TRY(save_tokenizer(x, directory, err));

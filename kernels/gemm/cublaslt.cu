@@ -9,8 +9,8 @@ extern "C" {
 #include <stdio.h>
 
 /* PLACES: a choice that was forgotten could be asked for again while a graph is recorded, which the library does not
- * allow: enough for every shape of some hundred lengths. FASTER: in hundredths, the time at which a later candidate is taken before an earlier one: noise
- * should not decide. */
+ * allow: enough for every shape of some hundred lengths. FASTER: in hundredths, the time at which a later candidate is
+ * taken before an earlier one: noise should not decide. */
 enum { PLACES = 16384, CANDIDATES = 8, RUNS = 4, FASTER = 93, MOST_ALIGNED = LRK_ALIGN, KEY_TEXT = 320 };
 
 /* What an algorithm is chosen for: all that the library looks at. Compared as bytes. */

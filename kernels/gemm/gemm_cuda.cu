@@ -75,16 +75,13 @@ static lrk_lt_operand piece_of_b(const lrk_gemm *g, const lrk_gemm_way *w, size_
     return {panel, w->panel_stride, t};
 }
 
-static char *aligned_up(char *p, size_t unit)
-{
-    return p + (unit - reinterpret_cast<uintptr_t>(p) % unit) % unit;
-}
-
 /* [panel] [sums] [skipped] [workspace] [trial] */
 static void multiply(const lrk_gemm *g, const lrk_gemm_way *w, char *scratch)
 {
     char *const panel = scratch, *const sums = panel + w->panel;
-    char *const workspace = aligned_up(sums + w->sums, LRK_GEMM_WORKSPACE_ALIGN), *const trial = workspace + w->workspace;
+    const uintptr_t behind = reinterpret_cast<uintptr_t>(sums + w->sums);
+    char *const workspace = sums + w->sums + (lrk_aligned(behind, LRK_GEMM_WORKSPACE_ALIGN) - behind);
+    char *const trial = workspace + w->workspace;
     lrk_lt_product p = {};
     p.m = g->m;
     p.type = g->a.dtype;

@@ -5,13 +5,17 @@ expect_exit 0 "$LORIKEET" inspect "$G/llama_gguf_q8_0/model.gguf"
 grep -qF 'llama.embedding_length: 64' out || fail "no metadata"
 grep -qE 'q8_0 +\[320, 64\] +token_embd.weight' out || fail "no tensor"
 grep -qF '21 tensors, ' out || fail "no sum"
+# FILE NAME...: tensors of one byte
+bytes_of_names() {
+    local file=$1 header= at=0 name
+    shift
+    for name; do header="$header\"$name\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[$at,$((++at))]},"; done
+    header="{${header%,}}"
+    printf "\\x$(printf %02x $((${#header} % 256)))\\x$(printf %02x $((${#header} / 256)))\0\0\0\0\0\0%s%*s" \
+        "$header" $at '' >"$file"
+}
 # layers stand by their number, not by its first digit
-header= at=0
-for i in 0 1 10 11 2; do
-    header="$header\"layers.$i.w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[$at,$((++at))]},"
-done
-header="{${header%,}}"
-printf "\\x$(printf %02x $((${#header} % 256)))\\x$(printf %02x $((${#header} / 256)))\0\0\0\0\0\0%s-----" "$header" >layers.safetensors
+bytes_of_names layers.safetensors layers.0.w layers.1.w layers.10.w layers.11.w layers.2.w
 expect_exit 0 "$LORIKEET" inspect layers.safetensors
 grep -qE '^  U8 +\[1\] +layers\.\{0-2,10-11\}\.w  5, 0\.0 MB$' out || fail "not one line for all layers: $(cat out)"
 grep -qF '5 tensors, 5 parameters, 0.0 MB; --tensors lists each' out || fail "sum: $(cat out)"
@@ -22,12 +26,8 @@ expect_exit 0 "$LORIKEET" inspect layers.safetensors --tensors
 expect_exit 0 "$LORIKEET" inspect layers.safetensors --json
 [ "$(grep -o '"layers\.[0-9][0-9]*' out | tail -n 1)" = '"layers.11' ] || fail "order in JSON: $(cat out)"
 # a name may hold any character
-header= c='\u0001'
-for i in 0 1; do
-    header="$header\"$c.$c.$c.$c.$i\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[$i,$((i + 1))]},"
-done
-header="{${header%,}}"
-printf "\\x$(printf %02x ${#header})\0\0\0\0\0\0\0%s--" "$header" >odd.safetensors
+c='\u0001'
+bytes_of_names odd.safetensors "$c.$c.$c.$c.0" "$c.$c.$c.$c.1"
 expect_exit 0 "$LORIKEET" inspect odd.safetensors
 grep -qF '{0-1}  2, 0.0 MB' out || fail "control characters: $(cat out)"
 expect_exit 0 "$LORIKEET" inspect "$G/llama" --json
