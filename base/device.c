@@ -30,19 +30,6 @@ lrk_status lrk_device_open(lrk_device d, lrk_device_info *info, lrk_err *err)
     return lrk_cuda_backend.open(info, err);
 }
 
-lrk_status lrk_device_choose(const char *name, lrk_device *out, lrk_err *err)
-{
-    const bool automatic = strcmp(name, "auto") == 0, cuda = strcmp(name, "cuda") == 0;
-    LRK_REQUIRE(err, automatic || cuda || strcmp(name, "cpu") == 0, LRK_EUSAGE,
-                "device %s: expected auto, cpu or cuda%s", name, strcmp(name, "gpu") == 0 ? "; did you mean cuda?" : "");
-    *out = cuda || (automatic && lrk_device_built(LRK_CUDA)) ? LRK_CUDA : LRK_CPU;
-    if (*out == LRK_CPU) return LRK_OK;
-    const lrk_status status = lrk_device_open(LRK_CUDA, NULL, automatic ? NULL : err);
-    if (status == LRK_OK || !automatic) return status;
-    *out = LRK_CPU;
-    return LRK_OK;
-}
-
 size_t lrk_device_keeps(lrk_device d)
 {
     static size_t bytes;

@@ -39,10 +39,6 @@ bool lrk_device_built(lrk_device d);
  * that is too old; the message says which and how to mend it. info may be NULL. */
 lrk_status lrk_device_open(lrk_device d, lrk_device_info *info, lrk_err *err);
 
-/* "auto": the GPU where one is built in and answers, else the CPU; "cpu"; "cuda": the GPU or LRK_EGPU.
- * The device is open then. */
-lrk_status lrk_device_choose(const char *name, lrk_device *out, lrk_err *err);
-
 /* Bytes that are likely to be in the cache of an open GPU when they are read again: half of its second level; or
  * LRK_GPU_CACHE=BYTES, to measure what depends on it. */
 size_t lrk_device_keeps(lrk_device d);

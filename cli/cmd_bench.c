@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "generate/responder.h"
+#include "models/choose.h"
 #include "train/optimizer.h"
 
 #include <stdio.h>

@@ -10,6 +10,7 @@
 #include "generate/base_model.h"
 #include "generate/ollama.h"
 #include "generate/text_files.h"
+#include "models/choose.h"
 #include "train/certificate.h"
 #include "train/run_dir.h"
 #include "train/session.h"

@@ -1,7 +1,6 @@
 /* cli/cmd_doctor.c -- lorikeet doctor: what this machine offers, what the program uses of it. */
 #include "base/clock.h"
 #include "base/cpu.h"
-#include "base/device.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -11,6 +10,7 @@
 #include "data/h5.h"
 #include "base/pattern.h"
 #include "kernels/gemm.h"
+#include "models/choose.h"
 #include "recipes/parse.h"
 
 #include <stdio.h>
@@ -60,7 +60,7 @@ static gpu look_for_gpu(lrk_arena *a)
     gpu g = {.driver = lrk_is_file("/proc/driver/nvidia/version"), .card = card_on_the_bus(a)};
     lrk_err why = {0};
     const bool built = lrk_device_built(LRK_CUDA);
-    g.ready = built && lrk_device_open(LRK_CUDA, &g.info, &why) == LRK_OK;
+    g.ready = built && lrk_gpu_open(&g.info, &why) == LRK_OK;
     if (g.ready)
         snprintf(g.text, sizeof g.text,
                  "%s, compute capability %d.%d, %.1f of %.1f GB free, driver for CUDA %d.%d, runtime "
@@ -68,6 +68,8 @@ static gpu look_for_gpu(lrk_arena *a)
                  g.info.name, g.info.chip / 10, g.info.chip % 10, (double)g.info.free / 1e9,
                  (double)g.info.memory / 1e9, g.info.driver / 1000, g.info.driver % 1000 / 10,
                  g.info.runtime / 1000, g.info.runtime % 1000 / 10);
+    else if (g.info.chip)
+        snprintf(g.text, sizeof g.text, "%s; %s", g.info.name, why.text);
     else
         snprintf(g.text, sizeof g.text, "%s, %s%s%s",
                  g.card ? "an NVIDIA card" : "no NVIDIA card on the bus",

@@ -8,6 +8,7 @@
 #include "cli/eval_report.h"
 #include "cli/exam_args.h"
 #include "generate/text_files.h"
+#include "models/choose.h"
 
 #include <stdio.h>
 #include <string.h>

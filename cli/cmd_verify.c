@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/json_out.h"
+#include "models/choose.h"
 #include "train/verify.h"
 
 #include <math.h>

@@ -1,23 +1,12 @@
 /* generate/responder.c -- opens a model and lets it answer. */
 #include "generate/responder.h"
 
-#include "base/cpu.h"
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/size.h"
 #include "generate/text_files.h"
 
 #include <string.h>
-
-lrk_status lrk_compute_choose(const char *name, lrk_device device, lrk_compute *out, lrk_err *err)
-{
-    const bool automatic = strcmp(name, "auto") == 0, bf16 = strcmp(name, "bf16") == 0;
-    LRK_REQUIRE(err, automatic || bf16 || strcmp(name, "f32") == 0, LRK_EUSAGE,
-                "--dtype %s: expected auto, f32 or bf16", name);
-    const bool native = device == LRK_CUDA || lrk_cpu_has_bf16();
-    *out = bf16 || (automatic && native) ? LRK_C_BF16 : LRK_C_F32;
-    return LRK_OK;
-}
 
 static lrk_status open_all(lrk_responder *r, lrk_err *err)
 {

@@ -94,7 +94,4 @@ void lrk_answer_free(lrk_answer *a);
 /* What answers depend on but for the prompts and lrk_answering: program, weights, adapter, arithmetic. */
 lrk_status lrk_responder_key(const lrk_responder *r, lrk_json **key, lrk_err *err);
 
-/* "auto", "f32" or "bf16". */
-lrk_status lrk_compute_choose(const char *name, lrk_device device, lrk_compute *out, lrk_err *err);
-
 #endif /* LRK_GENERATE_RESPONDER_H */

@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "generate/merge_model.h"
 #include "generate/responder.h"
+#include "models/choose.h"
 #include "train/run.h"
 
 #include <string.h>

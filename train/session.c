@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "generate/ollama.h"
 #include "generate/responder.h"
+#include "models/choose.h"
 #include "train/recompute.h"
 #include "train/start.h"
 

@@ -14,8 +14,10 @@ lrk_status lrk_lt_load(lrk_lt_api *api, lrk_err *)
 #else
 #include <dlfcn.h>
 
-/* The major versions whose interface is the one compiled for, as far as the table uses it. */
-static const char *const names[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
+/* The major versions whose interface is the one compiled for, as far as the table uses it; NVIDIA's packages put them
+ * where the linker does not look. */
+static const char *const names[] = {"libcublasLt.so.13", "libcublasLt.so.12", "/usr/local/cuda/lib64/libcublasLt.so.13",
+                                    "/usr/local/cuda/lib64/libcublasLt.so.12"};
 
 lrk_status lrk_lt_load(lrk_lt_api *api, lrk_err *err)
 {
@@ -27,8 +29,8 @@ lrk_status lrk_lt_load(lrk_lt_api *api, lrk_err *err)
         if (library) break;
     }
     LRK_REQUIRE(err, library, LRK_EGPU,
-                "device: cuda: cuBLASLt is missing: neither %s nor %s opens; install CUDA's "
-                "libraries (apt-get install libcublas-13-0 from NVIDIA's repository, or pip install "
+                "device: cuda: cuBLASLt is missing: neither %s nor %s opens, here or in "
+                "/usr/local/cuda/lib64; install CUDA's libraries (apt-get install libcublas-13-0 from NVIDIA's repository, or pip install "
                 "nvidia-cublas and name its lib folder in LD_LIBRARY_PATH), or use device: cpu",
                 names[0], names[1]);
 #define X(call)                                                                           \

@@ -58,7 +58,7 @@ size_t cublasLtGetVersion(void) { return CUBLAS_VERSION; }
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
 {
-    if (chip.sticky != cudaSuccess) return CUBLAS_STATUS_NOT_INITIALIZED;
+    if (chip.sticky != cudaSuccess || emulator_planned_failure("cublaslt", 1)) return CUBLAS_STATUS_NOT_INITIALIZED;
     *handle = reinterpret_cast<cublasLtHandle_t>(&chip);
     return CUBLAS_STATUS_SUCCESS;
 }

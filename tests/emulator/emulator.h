@@ -40,6 +40,7 @@
  *   LRK_EMULATOR_MEMORY=BYTES                of the device; 2 GiB
  *   LRK_EMULATOR_FAIL=launch:N|malloc:N|instantiate:N   the N-th call fails: the launch with a sticky
  *                                            cudaErrorIllegalAddress, the others for lack of memory
+ *   LRK_EMULATOR_FAIL=cublaslt:1             cuBLASLt does not start
  */
 #ifndef LRK_EMULATOR_H
 #define LRK_EMULATOR_H

@@ -64,6 +64,13 @@ cmp gpu/$adapter failed/$adapter || fail "other bytes after the device failed"
 # no memory for a recording: the step goes on without one
 LRK_EMULATOR_FAIL=instantiate:1 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=unrecorded device=cuda
 cmp gpu/$adapter unrecorded/$adapter || fail "other bytes where a recording found no memory"
+# a GPU without cuBLASLt: an error where it is asked for, else the CPU, and why
+LRK_EMULATOR_FAIL=cublaslt:1 expect_error 6 "cuBLASLt" "$LORIKEET" train recipe.yaml output_dir=none device=cuda
+LRK_EMULATOR_FAIL=cublaslt:1 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=fell_back device=auto
+grep -q "warning: device: auto takes the CPU.*cuBLASLt" err || fail "no word why the GPU was not taken: $(cat err)"
+cmp <(losses cpu) <(losses fell_back) || fail "other losses where the CPU was taken instead"
+LRK_EMULATOR_FAIL=cublaslt:1 expect_exit 0 "$LORIKEET" doctor
+grep -q "^gpu .*; .*cuBLASLt .* does not start" out || fail "doctor does not say that cuBLASLt does not start: $(cat out)"
 LRK_EMULATOR_FAIL=malloc:3 expect_error 6 "GPU memory" "$LORIKEET" train recipe.yaml output_dir=none device=cuda
 
 # answers, by greedy choice: the CPU's

@@ -8,6 +8,7 @@
 
 #include "data/prefix.h"
 #include "generate/responder.h"
+#include "models/choose.h"
 
 #include <stdio.h>
 #include <string.h>
