@@ -3,6 +3,7 @@
 #include <string.h>
 extern "C" {
 #include "base/device_cuda.h"
+#include "base/log.h"
 #include "base/size.h"
 }
 
@@ -17,7 +18,7 @@ enum { PIECES = 8, PIECE_BYTES = LRK_SENT_AT_ONCE };
 enum { SENT_PIECES = 2 };
 
 typedef struct lrk_cuda {
-    bool open, recording;
+    bool open, recording, short_of_memory;
     lrk_cuda_draws *draws, drawn; /* on the GPU, and what was sent there last */
     unsigned char *pinned;
     cudaEvent_t gone[PIECES];   /* the piece was copied */
@@ -254,6 +255,16 @@ static void record_begin(void)
                       "cudaStreamBeginCapture");
 }
 
+/* What was to be recorded can be done without; said once. */
+static void do_without(void)
+{
+    (void)cudaGetLastError();
+    if (!gpu.short_of_memory)
+        lrk_warn("GPU memory: none is left to record the work of a step; kernels are launched one by one, which is "
+                 "slower; a smaller micro_batch_size leaves room");
+    gpu.short_of_memory = true;
+}
+
 static lrk_recording *record_end(void)
 {
     gpu.recording = false;
@@ -263,7 +274,7 @@ static lrk_recording *record_end(void)
     cudaError_t made = cudaSuccess;
     if (r && !lrk_cuda_failed()) made = cudaGraphInstantiate(&r->graph, graph, 0);
     if (made == cudaErrorMemoryAllocation)
-        (void)cudaGetLastError(); /* what was to be recorded can be done without */
+        do_without();
     else
         lrk_cuda_note(made, "cudaGraphInstantiate");
     if (graph) lrk_cuda_note(cudaGraphDestroy(graph), "cudaGraphDestroy");

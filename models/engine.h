@@ -86,7 +86,8 @@ typedef struct lrk_engine_step {
 
 /* Work of lrk_engine_repeat. */
 typedef struct lrk_repeated {
-    size_t times; /* it was asked for */
+    size_t times;  /* it was asked for */
+    bool refused;  /* there was no memory to record it: that is not tried again */
     lrk_recording *recording;
 } lrk_repeated;
 
@@ -157,8 +158,8 @@ void lrk_engine_post(lrk_engine *e);
 lrk_status lrk_engine_take(lrk_engine *e, lrk_adamw_values *values, double *loss, lrk_err *err);
 
 /* Work of a GPU that asks for the same each time: done as it is the first time, for kernels and libraries make
- * themselves ready in it, and while kernels are timed (lrk_tape_profile); else recorded, once, and replayed. Where
- * `work` fails, nothing of it is done or recorded. */
+ * themselves ready in it, and while kernels are timed (lrk_tape_profile); else recorded, once, and replayed, or, where
+ * no memory is left for a recording, done as it is each time. Where `work` fails, nothing of it is done or recorded. */
 typedef lrk_status (*lrk_engine_work)(void *ctx, lrk_err *err);
 lrk_status lrk_engine_repeat(lrk_engine *e, lrk_repeated *r, lrk_engine_work work, void *ctx, lrk_err *err);
 

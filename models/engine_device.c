@@ -151,15 +151,16 @@ static lrk_engine_graph *graph_of(lrk_engine *e, const lrk_engine_graph *shape)
 lrk_status lrk_engine_repeat(lrk_engine *e, lrk_repeated *r, lrk_engine_work work, void *ctx, lrk_err *err)
 {
     const lrk_device device = e->options.device;
-    if (r->times++ == 0 || lrk_tape_profiled(e->tape)) return work(ctx, err);
+    if (r->times++ == 0 || r->refused || lrk_tape_profiled(e->tape)) return work(ctx, err);
     if (!r->recording) {
         lrk_device_record_begin(device);
         const lrk_status status = work(ctx, err);
         lrk_recording *const recording = lrk_device_record_end(device);
         if (status != LRK_OK) lrk_device_forget(device, recording);
         LRK_TRY(status);
-        if (!recording) return work(ctx, err); /* there was no memory for it; or the device failed */
         r->recording = recording;
+        r->refused = !recording; /* there was no memory for it; or the device failed */
+        if (!recording) return work(ctx, err);
     }
     lrk_device_replay(device, r->recording);
     return LRK_OK;

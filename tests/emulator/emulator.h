@@ -38,8 +38,8 @@
  *   LRK_EMULATOR_STREAMS=early               streams but the first do what they may at once
  *   LRK_EMULATOR_SLOW=1|2                    one of the algorithms of cublaslt.cpp takes long
  *   LRK_EMULATOR_MEMORY=BYTES                of the device; 2 GiB
- *   LRK_EMULATOR_FAIL=launch:N|malloc:N|instantiate:N   the N-th call fails: the launch with a sticky
- *                                            cudaErrorIllegalAddress, the others for lack of memory
+ *   LRK_EMULATOR_FAIL=launch:N|malloc:N|instantiate:N   the N-th call fails, with N+ the later ones too: the launch with
+ *                                            a sticky cudaErrorIllegalAddress, the others for lack of memory
  *   LRK_EMULATOR_FAIL=cublaslt:1             cuBLASLt does not start
  */
 #ifndef LRK_EMULATOR_H
@@ -57,9 +57,10 @@ void lrk_emulator_order(const char *order);
 void lrk_emulator_count_from_here(void); /* LRK_EMULATOR_FAIL */
 
 /* Kernels, library calls and fills that were asked for so far outside of a graph; allocations, of pinned memory too;
- * how often the host waited for all of a stream; how often nothing was left to do when it had waited. */
+ * how often the host waited for all of a stream; how often nothing was left to do when it had waited; graphs
+ * that were to be instantiated. */
 extern "C" uint64_t lrk_emulator_launched(void), lrk_emulator_allocations(void), lrk_emulator_waits(void),
-    lrk_emulator_idle(void);
+    lrk_emulator_idle(void), lrk_emulator_instantiated(void);
 
 /* ---- between the parts ----------------------------------------------------------------------- */
 

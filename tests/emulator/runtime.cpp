@@ -47,8 +47,10 @@ bool emulator_planned_failure(const char *kind, uint64_t n)
 {
     const char *text = getenv("LRK_EMULATOR_FAIL");
     const size_t length = strlen(kind);
-    return text && !strncmp(text, kind, length) && text[length] == ':' &&
-           strtoull(text + length + 1, nullptr, 10) == n;
+    if (!text || strncmp(text, kind, length) != 0 || text[length] != ':') return false;
+    char *end;
+    const uint64_t first = strtoull(text + length + 1, &end, 10);
+    return *end == '+' ? n >= first : n == first;
 }
 
 /* ---- launches -------------------------------------------------------------------------------- */
@@ -62,6 +64,8 @@ uint64_t lrk_emulator_allocations(void) { return chip.allocations; }
 uint64_t lrk_emulator_waits(void) { return chip.waits; }
 
 uint64_t lrk_emulator_idle(void) { return chip.idle; }
+
+uint64_t lrk_emulator_instantiated(void) { return chip.instantiated; }
 
 cudaError_t lrk_emulated_set_attribute(const void *kernel, cudaFuncAttribute a, int value)
 {

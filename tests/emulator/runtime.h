@@ -45,7 +45,7 @@ extern chip_state &chip;
 /* Keeps an error for cudaGetLastError; returns what the call returns. */
 cudaError_t emulator_result(cudaError_t e);
 
-/* Whether LRK_EMULATOR_FAIL names the n-th call of this kind. */
+/* Whether LRK_EMULATOR_FAIL names the n-th call of this kind, or an earlier one and all that follow. */
 bool emulator_planned_failure(const char *kind, uint64_t n);
 
 /* Into the queue of s, or the graph that it captures. */

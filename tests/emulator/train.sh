@@ -61,9 +61,10 @@ LRK_EMULATOR_FAIL=launch:4000 expect_error 6 "GPU:" "$LORIKEET" train recipe.yam
 ls failed/ckpt-* >/dev/null || fail "no checkpoint is left"
 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=failed device=cuda --resume
 cmp gpu/$adapter failed/$adapter || fail "other bytes after the device failed"
-# no memory for a recording: the step goes on without one
-LRK_EMULATOR_FAIL=instantiate:1 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=unrecorded device=cuda
+# no memory for recordings: the steps go on without, which is said once
+LRK_EMULATOR_FAIL=instantiate:1+ expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=unrecorded device=cuda
 cmp gpu/$adapter unrecorded/$adapter || fail "other bytes where a recording found no memory"
+[ "$(grep -c 'none is left to record' err)" = 1 ] || fail "not said once that there is no memory: $(cat err)"
 # a GPU without cuBLASLt: an error where it is asked for, else the CPU, and why
 LRK_EMULATOR_FAIL=cublaslt:1 expect_error 6 "cuBLASLt" "$LORIKEET" train recipe.yaml output_dir=none device=cuda
 LRK_EMULATOR_FAIL=cublaslt:1 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=fell_back device=auto

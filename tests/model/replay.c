@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -17,10 +18,12 @@
 uint64_t lrk_emulator_launched(void);
 uint64_t lrk_emulator_allocations(void);
 uint64_t lrk_emulator_waits(void);
+uint64_t lrk_emulator_instantiated(void);
 #else
 static uint64_t lrk_emulator_launched(void) { return 0; }
 static uint64_t lrk_emulator_allocations(void) { return 0; }
 static uint64_t lrk_emulator_waits(void) { return 0; }
+static uint64_t lrk_emulator_instantiated(void) { return 0; }
 #endif
 
 enum { STEPS = 3, MICRO = 2 };
@@ -148,10 +151,36 @@ static void each_step_has_its_own_numbers(void **state)
     for (int i = 0; i < 2; i++) close_one(&f[i]);
 }
 
+/* Where there is no memory to record the passes, they are done one by one, and it is not tried again. */
+static void a_recording_is_refused_once(void **state)
+{
+    (void)state;
+    static const lrk_lora_options lora = {.rank = 8, .alpha = 8, .seed = 3};
+    const uint64_t before = lrk_emulator_instantiated();
+    fixture f[2];
+    lrk_step_result r[2][STEPS];
+    char first[32];
+    if (device == LRK_CPU) skip();
+    snprintf(first, sizeof first, "instantiate:%llu", (unsigned long long)before + 1);
+    setenv("LRK_EMULATOR_FAIL", first, 1);
+    for (int i = 0; i < 2; i++) {
+        lrk_optimizer o = {.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8};
+        open_one(&f[i], &lora, LRK_C_F32);
+        lrk_tape_profile(f[i].e.tape, i == 1);
+        take_steps(&f[i], &o, false, r[i]);
+    }
+    unsetenv("LRK_EMULATOR_FAIL");
+    if (before) assert_int_equal(lrk_emulator_instantiated(), before + 2); /* the optimizer's work is the other */
+    assert_memory_equal(r[0], r[1], sizeof r[0]);
+    assert_same(&f[0].e.model.parameters, &f[1].e.model.parameters);
+    for (int i = 0; i < 2; i++) close_one(&f[i]);
+}
+
 int main(int argc, char **argv)
 {
     if (!lrk_toy_device(argc, argv, &device)) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(steps_are_replayed),
-                                       cmocka_unit_test(each_step_has_its_own_numbers)};
+                                       cmocka_unit_test(each_step_has_its_own_numbers),
+                                       cmocka_unit_test(a_recording_is_refused_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
