@@ -211,12 +211,30 @@ static void bad_shapes(void **)
     for (cublasLtMatrixLayout_t each : l) (void)cublasLtMatrixLayoutDestroy(each);
 }
 
+/* A choice may wait and allocate, which no capture allows. */
+static void none_is_chosen_in_a_capture(void **)
+{
+    const shape s = {CUDA_R_32F, CUDA_R_32F, false, false, false, false, 1.0f, 0.0f};
+    cublasLtMatmulDesc_t product = description(s, nullptr);
+    cublasLtMatrixLayout_t l[3] = {layout(CUDA_R_32F, M, K), layout(CUDA_R_32F, K, N), layout(CUDA_R_32F, M, N)};
+    cublasLtMatmulHeuristicResult_t algorithm;
+    cudaGraph_t graph;
+    assert_int_equal(cudaStreamBeginCapture(the_stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    assert_int_equal(choose(s, product, l, 256, &algorithm), CUBLAS_STATUS_INTERNAL_ERROR);
+    assert_int_equal(cudaStreamEndCapture(the_stream, &graph), cudaSuccess);
+    assert_int_equal(choose(s, product, l, 256, &algorithm), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(cudaGraphDestroy(graph), cudaSuccess);
+    (void)cublasLtMatmulDescDestroy(product);
+    for (cublasLtMatrixLayout_t each : l) (void)cublasLtMatrixLayoutDestroy(each);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products),
         cmocka_unit_test(bad_operands),
         cmocka_unit_test(bad_shapes),
+        cmocka_unit_test(none_is_chosen_in_a_capture),
     };
     lrk_emulator_catch(true);
     (void)cudaStreamCreateWithFlags(&the_stream, cudaStreamNonBlocking);

@@ -208,6 +208,8 @@ static void captures_end(void **)
     assert_int_equal(cudaEventRecord(event, the_stream), cudaSuccess);
     assert_int_equal(cudaStreamWaitEvent(other, event, 0), cudaSuccess);
     assert_int_equal(capture_of(other), cudaStreamCaptureStatusActive);
+    assert_int_equal(cudaEventRecord(event, other), cudaSuccess);
+    assert_int_equal(cudaStreamWaitEvent(the_stream, event, 0), cudaSuccess);
     assert_int_equal(cudaStreamEndCapture(the_stream, &graph), cudaSuccess);
     assert_int_equal(cudaGraphDestroy(graph), cudaSuccess);
     for (bool again : {false, true}) {
@@ -224,6 +226,45 @@ static void captures_end(void **)
     assert_int_equal(cudaEventSynchronize(event), cudaSuccess);
     assert_int_equal(cudaEventDestroy(event), cudaSuccess);
     (void)cudaGetLastError();
+    expect_silence();
+}
+
+static void follow(cudaStream_t earlier, cudaStream_t later)
+{
+    cudaEvent_t event;
+    assert_int_equal(cudaEventCreate(&event), cudaSuccess);
+    assert_int_equal(cudaEventRecord(event, earlier), cudaSuccess);
+    assert_int_equal(cudaStreamWaitEvent(later, event, 0), cudaSuccess);
+    assert_int_equal(cudaEventDestroy(event), cudaSuccess);
+}
+
+/* What another stream does in a capture lies before its end, by way of a third stream too. */
+static void captures_are_joined(void **)
+{
+    enum { NEVER, JOINED, TOO_EARLY, BY_ANOTHER, CASES };
+    cudaStream_t side, third;
+    float *x = zeros();
+    assert_int_equal(cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking), cudaSuccess);
+    assert_int_equal(cudaStreamCreateWithFlags(&third, cudaStreamNonBlocking), cudaSuccess);
+    for (int how = 0; how < CASES; how++) {
+        cudaGraph_t graph = nullptr;
+        assert_int_equal(cudaStreamBeginCapture(the_stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+        follow(the_stream, side);
+        if (how == TOO_EARLY) follow(side, the_stream);
+        assert_int_equal(cudaMemsetAsync(x, 0, 4, side), cudaSuccess);
+        if (how == BY_ANOTHER) {
+            follow(side, third);
+            follow(third, the_stream);
+        }
+        if (how == JOINED) follow(side, the_stream);
+        const bool joined = how == JOINED || how == BY_ANOTHER;
+        assert_int_equal(cudaStreamEndCapture(the_stream, &graph),
+                         joined ? cudaSuccess : cudaErrorStreamCaptureUnjoined);
+        assert_int_equal(graph != nullptr, joined);
+        if (graph) assert_int_equal(cudaGraphDestroy(graph), cudaSuccess);
+        assert_int_equal(capture_of(side), cudaStreamCaptureStatusNone);
+        (void)cudaGetLastError();
+    }
     expect_silence();
 }
 
@@ -422,6 +463,7 @@ int main(void)
         cmocka_unit_test(graph_is_replayed),
         cmocka_unit_test(capture_is_broken),
         cmocka_unit_test(captures_end),
+        cmocka_unit_test(captures_are_joined),
         cmocka_unit_test(host_errors),
         cmocka_unit_test(memory_ends),
         cmocka_unit_test(malloc_fails),

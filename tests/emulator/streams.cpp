@@ -18,14 +18,19 @@ struct lrk_emulated_graph {
     bool broken; /* the capture did what no graph can hold */
 };
 
+/* Of a capture: how much of each stream lies before a point. */
+typedef std::map<cudaStream_t, uint64_t> past;
+
 struct lrk_emulated_stream {
     std::deque<operation> queue;
     bool captured; /* takes part in the capture under way */
+    past before;   /* its end there */
 };
 
 struct lrk_emulated_event {
     std::shared_ptr<recording> last; /* NULL: none, or one of a capture */
     uint64_t capture;                /* its number; 0: of none */
+    past before;
 };
 
 /* One at a time. */
@@ -105,6 +110,7 @@ cudaError_t emulator_enqueue(cudaStream_t s, operation::what kind, std::function
     const operation o = {kind, std::move(work), std::move(awaited)};
     if (s->captured) {
         capture.graph->nodes->push_back(o);
+        s->before[s]++;
         return cudaSuccess;
     }
     chip.asked += kind == operation::KERNEL || kind == operation::FILL;
@@ -144,7 +150,7 @@ cudaError_t cudaEventCreate(cudaEvent_t *event) { return cudaEventCreateWithFlag
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     if (emulator_captured(stream)) {
-        *event = {nullptr, capture.number};
+        *event = {nullptr, capture.number, stream->before};
         return emulator_result(cudaSuccess);
     }
     const auto r = std::make_shared<recording>(recording{stream, false, 0.0});
@@ -154,8 +160,16 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
         r->ms = chip.slow_ms + 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
         r->done = true;
     }));
-    *event = {r, 0};
+    *event = {r, 0, {}};
     return cudaSuccess;
+}
+
+/* The fork itself counts as work, which the capture waits for. */
+static void join(cudaStream_t s, const past &before)
+{
+    s->before[s] += !s->captured;
+    s->captured = true;
+    for (const auto &b : before) s->before[b.first] = std::max(s->before[b.first], b.second);
 }
 
 /* A stream that waits for an event of the capture under way takes part in it from there on. The graph keeps
@@ -166,7 +180,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     if (!known(stream)) return emulator_result(cudaErrorInvalidResourceHandle);
     if (event->capture) {
         const bool ours = capture.graph && event->capture == capture.number;
-        stream->captured |= ours;
+        if (ours) join(stream, event->before);
         return emulator_result(ours ? cudaSuccess : cudaErrorCapturedEvent);
     }
     const std::shared_ptr<recording> r = event->last;
@@ -218,16 +232,30 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *
     return emulator_result(cudaSuccess);
 }
 
+/* Ends the capture; whether all that other streams did in it lies before the end of `origin`. */
+static bool leave_capture(cudaStream_t origin)
+{
+    bool joined = true;
+    past all = std::move(origin->before);
+    for (cudaStream_t s : chip.streams) {
+        joined &= !s->captured || s == origin || all[s] == s->before[s];
+        s->captured = false;
+        s->before.clear();
+    }
+    return joined;
+}
+
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
     const cudaGraph_t g = capture.graph;
     if (!g || stream != capture.origin) return emulator_result(cudaErrorInvalidValue);
-    for (cudaStream_t s : chip.streams) s->captured = false;
+    const bool joined = leave_capture(stream);
     capture.graph = nullptr;
-    *graph = g->broken ? nullptr : g;
-    if (!g->broken) return emulator_result(cudaSuccess);
+    *graph = joined && !g->broken ? g : nullptr;
+    if (*graph) return emulator_result(cudaSuccess);
+    const cudaError_t e = g->broken ? cudaErrorStreamCaptureInvalidated : cudaErrorStreamCaptureUnjoined;
     delete g;
-    return emulator_result(cudaErrorStreamCaptureInvalidated);
+    return emulator_result(e);
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)

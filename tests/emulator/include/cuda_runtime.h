@@ -166,6 +166,7 @@ static inline float max(float a, float b) { return fmaxf(a, b); }
     X(ErrorNotSupported, 801, "operation not supported")                                           \
     X(ErrorStreamCaptureUnsupported, 900, "operation not permitted when stream is capturing")      \
     X(ErrorStreamCaptureInvalidated, 901, "operation failed due to a previous error during capture") \
+    X(ErrorStreamCaptureUnjoined, 904, "capturing stream has unjoined work")                       \
     X(ErrorCapturedEvent, 907, "operation not permitted on an event last recorded in a capturing stream") \
     X(ErrorUnknown, 999, "unknown error")
 
