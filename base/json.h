@@ -43,6 +43,11 @@ static inline bool lrk_json_is(const lrk_json *v, lrk_json_kind k)
 {
     return v && lrk_json_type(v) == k;
 }
+/* There, and not null. */
+static inline bool lrk_json_is_set(const lrk_json *v)
+{
+    return v && lrk_json_type(v) != LRK_JSON_NULL;
+}
 
 /* Plain access; the wrong kind gives NULL, 0 or false. */
 lrk_json *lrk_json_get(const lrk_json *object, const char *key);

@@ -171,6 +171,14 @@ static lrk_status put_llama3(const lrk_merge_job *job, lrk_json *config, lrk_err
     return LRK_OK;
 }
 
+/* What config.json says of the language model inside another; begun where it leaves all to the class. */
+static lrk_json *text_config(lrk_json *config)
+{
+    static const char key[] = "text_config";
+    if (!lrk_json_is(lrk_json_get(config, key), LRK_JSON_OBJECT)) lrk_json_set(config, key, lrk_json_object());
+    return lrk_json_get(config, key);
+}
+
 /* config.json says the type of the weights under one of two names, and whether the head is the embedding. */
 static lrk_status edited_config(lrk_merge_job *job, bool converted, lrk_err *err)
 {
@@ -187,11 +195,10 @@ static lrk_status edited_config(lrk_merge_job *job, bool converted, lrk_err *err
         const char *key = from_gguf || lrk_json_get(copy, "torch_dtype") ? "torch_dtype" : "dtype";
         if (converted) lrk_json_set(copy, key, lrk_json_c_string(type));
         if (outer && lrk_weights_has_grown(job->base))
-            lrk_json_set(lrk_json_get(copy, "text_config"), "vocab_size",
+            lrk_json_set(text_config(copy), "vocab_size",
                          lrk_json_ref((lrk_json *)(uintptr_t)lrk_json_get(config, "vocab_size")));
         if (job->untied) lrk_json_set(copy, "tie_word_embeddings", lrk_json_new_bool(false));
-        if (job->untied && outer)
-            lrk_json_set(lrk_json_get(copy, "text_config"), "tie_word_embeddings", lrk_json_new_bool(false));
+        if (job->untied && outer) lrk_json_set(text_config(copy), "tie_word_embeddings", lrk_json_new_bool(false));
         if (job->options->eos) lrk_json_set(copy, "eos_token_id", lrk_json_new_integer(*job->options->eos));
         status = write_json(job, "config.json", copy, err);
     }

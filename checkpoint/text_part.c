@@ -184,7 +184,7 @@ static bool ties(const lrk_json *config)
 static void take(lrk_json *to, const lrk_json *from, const char *key)
 {
     const lrk_json *v = lrk_json_get(from, key);
-    if (v) lrk_json_set(to, key, lrk_json_ref((lrk_json *)(uintptr_t)v));
+    if (lrk_json_is_set(v)) lrk_json_set(to, key, lrk_json_ref((lrk_json *)(uintptr_t)v));
 }
 
 /* The class of the part; none where no class of this model_type is known, which then stands for it in messages. */
@@ -205,8 +205,8 @@ lrk_status lrk_text_part_config(const lrk_json *config, const char *where, lrk_j
     lrk_json *o;
     *text = NULL;
     if (!w) return LRK_OK;
-    LRK_REQUIRE(err, !inner || lrk_json_is(inner, LRK_JSON_OBJECT), LRK_EINPUT, "%s: text_config: expected an object",
-                where);
+    LRK_REQUIRE(err, !lrk_json_is_set(inner) || lrk_json_is(inner, LRK_JSON_OBJECT), LRK_EINPUT,
+                "%s: text_config: expected an object", where);
     const char *type = lrk_json_word(inner, "model_type");
     if (!type) type = w->text_type;
     LRK_TRY(defaults_of(type, &o, err));

@@ -184,8 +184,9 @@ static lrk_status take_part(lrk_weights *w, const char *config, lrk_err *err)
 static lrk_status check_config(lrk_weights *w, lrk_config_check check, lrk_err *err)
 {
     lrk_buf where = {0};
+    const bool beside = lrk_json_is_set(lrk_json_get(w->outer, "quantization_config")); /* text_config, and refused */
     if (!check) return LRK_OK;
-    lrk_buf_printf(&where, "%s%s", w->path, w->outer ? ": text_config" : "");
+    lrk_buf_printf(&where, "%s%s", w->path, w->outer && !beside ? ": text_config" : "");
     lrk_status status = lrk_buf_check(&where, err);
     if (status == LRK_OK) status = check(w->config, where.data, err);
     lrk_buf_free(&where);
@@ -242,6 +243,15 @@ static lrk_status sort_tensors(lrk_weights *w, lrk_err *err)
     return LRK_OK;
 }
 
+/* Whether config.json itself ties the head, not just the class of the model. */
+static bool says_tied(const lrk_weights *w)
+{
+    static const char key[] = "tie_word_embeddings";
+    const lrk_json *inner = lrk_json_get(w->outer, "text_config");
+    if (!w->outer) return lrk_json_get(w->config, key);
+    return lrk_json_bool(lrk_json_get(w->outer, key)) || lrk_json_bool(lrk_json_get(inner, key));
+}
+
 /* As transformers 5: a stored head that says what the embedding says is tied to it; one that differs was trained
  * apart, whatever the configuration says. */
 static lrk_status drop_tied_head(lrk_weights *w, lrk_err *err)
@@ -255,7 +265,7 @@ static lrk_status drop_tied_head(lrk_weights *w, lrk_err *err)
         return LRK_OK;
     if (head.dtype != embedding.dtype || !lrk_same_shape(&head, &embedding) ||
         memcmp(head.data, embedding.data, lrk_bytes(&head)) != 0) {
-        if (lrk_json_get(w->outer ? w->outer : w->config, "tie_word_embeddings"))
+        if (says_tied(w))
             lrk_warn("%s: config.json ties the head to the embedding, but the stored %s differs from it: they are not tied",
                      w->path, name);
         lrk_json_set(w->config, "tie_word_embeddings", lrk_json_new_bool(false));

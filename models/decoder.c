@@ -117,13 +117,13 @@ static lrk_status read_no_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err
     size_t each = 4;
     LRK_TRY(lrk_json_opt_size(s->config, "no_rope_layer_interval", 1, LRK_MAX_LAYERS, &each, s->where,
                               err));
-    LRK_REQUIRE(err, !lrk_is_set(list) || (lrk_json_is(list, LRK_JSON_ARRAY) && lrk_json_size(list) == d->layers),
+    LRK_REQUIRE(err, !lrk_json_is_set(list) || (lrk_json_is(list, LRK_JSON_ARRAY) && lrk_json_size(list) == d->layers),
                 LRK_EINPUT, "%s: no_rope_layers: expected a list of %zu numbers", s->where, d->layers);
     for (size_t i = 0; i < lrk_json_size(list); i++)
         LRK_REQUIRE(err, lrk_json_is(lrk_json_at(list, i), LRK_JSON_INTEGER), LRK_EINPUT,
                     "%s: no_rope_layers: element %zu is no integer", s->where, i);
     for (size_t i = 0; i < d->layers; i++) {
-        const bool rope = lrk_is_set(list) ? lrk_json_number(lrk_json_at(list, i)) > 0.0 : (i + 1) % each != 0;
+        const bool rope = lrk_json_is_set(list) ? lrk_json_number(lrk_json_at(list, i)) > 0.0 : (i + 1) % each != 0;
         if (!rope) d->layer[i] |= LRK_LAYER_NO_ROPE;
     }
     return LRK_OK;
@@ -179,8 +179,8 @@ static lrk_status read_layers(lrk_decoder *d, const lrk_source *s, lrk_err *err)
         LRK_TRY(lrk_json_opt_size(s->config, "sliding_window", 1, 1u << 30, &d->window, s->where, err));
     LRK_REQUIRE(err, f->window || !d->window, LRK_ESUPPORT, "%s: sliding_window is not supported for %s",
                 s->where, f->architecture);
-    const bool listed = lrk_is_set(types) && f->window != LRK_WINDOW_ALL;
-    if (lrk_is_set(types)) LRK_TRY(read_layer_types(d, s, types, err));
+    const bool listed = lrk_json_is_set(types) && f->window != LRK_WINDOW_ALL;
+    if (lrk_json_is_set(types)) LRK_TRY(read_layer_types(d, s, types, err));
     for (size_t i = 0; i < d->layers; i++) any = any || (d->layer[i] & LRK_LAYER_WINDOW);
     LRK_REQUIRE(err, !any || listed, LRK_ESUPPORT, "%s: layer_types is not supported for %s", s->where,
                 f->architecture);
@@ -234,7 +234,7 @@ static lrk_status read_cap(const lrk_source *s, const char *key, double otherwis
 {
     const lrk_json *v = lrk_json_get(s->config, key);
     *out = v ? 0.0 : otherwise;
-    return lrk_is_set(v) ? positive(s, key, out, err) : LRK_OK;
+    return lrk_json_is_set(v) ? positive(s, key, out, err) : LRK_OK;
 }
 
 static lrk_status read_scales(lrk_decoder *d, const lrk_source *s, lrk_err *err)
@@ -267,7 +267,7 @@ static lrk_status refuse_quantized(const lrk_source *s, lrk_err *err)
 {
     const lrk_json *v = lrk_json_get(s->config, "quantization_config");
     const char *method = lrk_json_word(v, "quant_method");
-    LRK_REQUIRE(err, !lrk_is_set(v), LRK_ESUPPORT,
+    LRK_REQUIRE(err, !lrk_json_is_set(v), LRK_ESUPPORT,
                 "%s: quantization_config: weights of %.40s are not supported; take a directory of the model's 16-bit weights, "
                 "or a GGUF file",
                 s->where, method ? method : "that form");
@@ -304,7 +304,7 @@ static lrk_status refuse_others(const lrk_source *s, lrk_err *err)
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const lrk_json *v = lrk_json_get(s->config, keys[i].key);
-        if (keys[i].read || !lrk_is_set(v)) continue;
+        if (keys[i].read || !lrk_json_is_set(v)) continue;
         const bool number = lrk_json_is(v, LRK_JSON_INTEGER) || lrk_json_is(v, LRK_JSON_REAL);
         const bool neutral = number ? fabs(lrk_json_number(v) - keys[i].neutral) <= 0.0
                                     : lrk_json_is(v, LRK_JSON_BOOL) && !lrk_json_bool(v);
@@ -381,7 +381,7 @@ static lrk_status read_sparse_layers(lrk_decoder *d, const lrk_source *s, lrk_er
 {
     const lrk_json *dense = lrk_json_get(s->config, "mlp_only_layers");
     size_t step = 1, first = s->family->dense_layers;
-    LRK_REQUIRE(err, !lrk_is_set(dense) || lrk_json_is(dense, LRK_JSON_ARRAY), LRK_EINPUT,
+    LRK_REQUIRE(err, !lrk_json_is_set(dense) || lrk_json_is(dense, LRK_JSON_ARRAY), LRK_EINPUT,
                 "%s: mlp_only_layers: expected a list of layers", s->where);
     for (size_t i = 0; i < lrk_json_size(dense); i++)
         LRK_REQUIRE(err, lrk_json_is(lrk_json_at(dense, i), LRK_JSON_INTEGER), LRK_EINPUT,

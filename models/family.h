@@ -69,12 +69,6 @@ typedef struct lrk_source {
     const char *where;
 } lrk_source;
 
-/* There, and not null. */
-static inline bool lrk_is_set(const lrk_json *v)
-{
-    return v && !lrk_json_is(v, LRK_JSON_NULL);
-}
-
 /* Sets d->rotary, d->rope, d->local_rope; d has its sizes already. */
 lrk_status lrk_family_rope(lrk_decoder *d, const lrk_source *s, lrk_err *err);
 

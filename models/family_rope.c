@@ -9,7 +9,7 @@ static lrk_status find_object(const lrk_json *config, const char *key, const lrk
 {
     const lrk_json *v = lrk_json_get(config, key);
     *out = NULL;
-    if (!lrk_is_set(v)) return LRK_OK;
+    if (!lrk_json_is_set(v)) return LRK_OK;
     LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_OBJECT), LRK_EINPUT, "%s: %s: expected an object", where, key);
     *out = v;
     return LRK_OK;
@@ -75,11 +75,11 @@ static lrk_status read_two_ropes(lrk_decoder *d, const lrk_source *s, const lrk_
 static lrk_status read_temperature(lrk_decoder *d, const lrk_source *s, const lrk_json *parameters, lrk_err *err)
 {
     static const char beta[] = "llama_4_scaling_beta", original[] = "original_max_position_embeddings";
-    LRK_REQUIRE(err, s->family->temperature || !lrk_is_set(lrk_json_get(parameters, beta)), LRK_ESUPPORT,
+    LRK_REQUIRE(err, s->family->temperature || !lrk_json_is_set(lrk_json_get(parameters, beta)), LRK_ESUPPORT,
                 "%s: rope_parameters: %s is not supported for %s", s->where, beta, s->family->architecture);
     if (!s->family->temperature) return LRK_OK;
-    LRK_REQUIRE(err, lrk_is_set(lrk_json_get(parameters, beta)) && lrk_is_set(lrk_json_get(parameters, original)),
-                LRK_EINPUT, "%s: rope_parameters: %s and %s must be there for %s", s->where, beta, original,
+    const bool both = lrk_json_is_set(lrk_json_get(parameters, beta)) && lrk_json_is_set(lrk_json_get(parameters, original));
+    LRK_REQUIRE(err, both, LRK_EINPUT, "%s: rope_parameters: %s and %s must be there for %s", s->where, beta, original,
                 s->family->architecture);
     LRK_TRY(lrk_json_opt_real(parameters, beta, &d->rope.temperature, s->where, err));
     LRK_TRY(lrk_json_opt_real(parameters, original, &d->rope.original, s->where, err));

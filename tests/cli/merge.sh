@@ -75,3 +75,29 @@ expect_error 3 'an adapter for another base' \
     "$LORIKEET" export --adapter "$G/mistral/adapter" --base "$G/llama" --gguf b.gguf
 [ ! -e b.gguf ] || fail "a failed export left a file"
 [ "$(ls -A | grep -c tmp-)" = 0 ] || fail "a temporary file is left"
+
+# an adapter that parts head and embedding of a model of images and text, which ties them
+python3 - <<'END'
+import json, pathlib, struct
+part, out = "base_model.model.model.language_model.layers.0.self_attn.q_proj.", pathlib.Path("of_head")
+numbers = {"base_model.model.lm_head.weight": [96, 32], part + "lora_A.weight": [1, 32], part + "lora_B.weight": [32, 1]}
+rows, at = {}, 0
+for name, shape in numbers.items():
+    rows[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + 4 * shape[0] * shape[1]]}
+    at = rows[name]["data_offsets"][1]
+head = json.dumps(rows).encode()
+out.mkdir()
+(out / "adapter_model.safetensors").write_bytes(
+    struct.pack("<Q", len(head)) + head + struct.pack(f"<{at // 4}f", *(i % 7 for i in range(at // 4))))
+(out / "adapter_config.json").write_text(json.dumps(
+    {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}))
+END
+expect_exit 0 "$LORIKEET" merge --model "$G/llava" --adapter of_head --out parted
+! grep -q '"tie_word_embeddings": true' parted/config.json || fail "config.json ties a head of its own"
+# a text_config that ties a head that is not the embedding
+sed -i 's/\("tie_word_embeddings": \)false/\1true/' parted/config.json
+python3 -c 'import json; c = json.load(open("parted/config.json")); del c["tie_word_embeddings"]
+json.dump(c, open("parted/config.json", "w"))'
+expect_exit 0 "$LORIKEET" inspect parted
+grep -qF 'parted: config.json ties the head to the embedding, but the stored lm_head.weight differs from it' err ||
+    fail "not said that head and embedding differ: $(cat err)"

@@ -286,6 +286,10 @@ static void test_wrappers(void **state)
          32000},
         {"{'model_type': 'mistral3', 'tie_word_embeddings': false, 'text_config': {'tie_word_embeddings': true}}",
          "MistralForCausalLM", NO, 4096, 32000},
+        {"{'model_type': 'llava', 'tie_word_embeddings': null, 'text_config': {'tie_word_embeddings': true}}",
+         "LlamaForCausalLM", YES, 4096, 32000},
+        {"{'model_type': 'mistral3', 'tie_word_embeddings': null, 'text_config': null}",
+         "MistralForCausalLM", YES, 4096, 32000},
         {"{'model_type': 'gemma3'}", "Gemma3ForCausalLM", YES, 2304, 262208},
         {"{'model_type': 'llava', 'text_config': {'model_type': 'phi', 'vocab_size': 5}}", "none", UNSAID, 0, 5},
     };
