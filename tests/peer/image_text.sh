@@ -6,7 +6,7 @@ peer() { "$python" "$SOURCE/tests/peer/$1.py" "${@:2}" 2>peer.err || { cat peer.
 check() { printf '%s\n' "$*" >>checks; }
 
 tiny_tokenizer tiny
-kinds=$(peer image_text make tiny made)
+kinds=$(peer image_text tiny made)
 [ -n "$kinds" ] || fail "no models"
 # of what the tiny tokenizer has tokens for
 printf '{"prompt": "\\u007f %s", "completion": " \\u007f%s"}\n' '\t' ' \u007f' '  ' '\t\t\u007f' >rows.jsonl
@@ -18,7 +18,7 @@ both_names() { # KIND
         grep -qE '^gradients +24 ' out || fail "$1/$name: not all gradients: $(cat out)"
         "$LORIKEET" export --adapter "made/$1/$name/adapter" --base "made/$1/$name" --peft "again_$1_$name" >out
         "$LORIKEET" merge --model "made/$1/$name" --adapter "made/$1/$name/adapter" --out "merged_$1_$name" >out
-        peer image_text carried "made/$1/$name" "merged_$1_$name"
+        check carried "made/$1/$name" "merged_$1_$name"
         check adapter "made/$1/$name" "again_$1_$name" "made/$1/$name"
         check merged "merged_$1_$name" "made/$1/$name"
     done
@@ -27,7 +27,7 @@ both_names() { # KIND
     check shapes "made/$1/first" "again_$1_first"
     "$LORIKEET" merge --model "made/$1/below" --adapter "made/$1/first/adapter" --out "sharded_$1" --shard-mb 0.02 >out
     [ -e "sharded_$1/model.safetensors.index.json" ] || fail "$1: no shards"
-    peer image_text carried "made/$1/below" "sharded_$1"
+    check carried "made/$1/below" "sharded_$1"
     check merged "sharded_$1" "made/$1/first"
 }
 
@@ -61,7 +61,7 @@ trained() { # KIND
     expect_exit 0 "$LORIKEET" train recipe.yaml --quiet output_dir="run_$1" 'rank_pattern={layers.1.mlp.up_proj: 3}' \
         'layers_to_transform=[1,2]' 'layers_pattern=[layers]'
     "$LORIKEET" merge --model "made/$1/below" --adapter "run_$1/adapter" --out "run_$1/merged" >out
-    peer image_text carried "made/$1/below" "run_$1/merged"
+    check carried "made/$1/below" "run_$1/merged"
     check shapes "made/$1/below" "run_$1/adapter"
     check equal "made/$1/below" "run_$1/adapter" "run_$1/merged" "made/$1/first"
     expect_exit 0 "$LORIKEET" generate --model "made/$1/below" --adapter "run_$1/adapter" --prompt '   ' --max-tokens 4

@@ -6,9 +6,12 @@ usage: load_peft.py CHECKS    a file with a check a line, so that torch is loade
        shapes BASE-DIR ADAPTER-DIR              PEFT makes the tensors of our adapter of its configuration
        equal BASE-DIR ADAPTER-DIR MERGED-DIR CASE-DIR    logits of base + adapter and of the merged model, for the case's rows
        weights BASE-DIR ADAPTER-DIR MERGED-DIR  PEFT merges to the weights that we merged to
+       carried MODEL-DIR MERGED-DIR             what is not of the language model has the same bytes, and so have the files
 """
 import json
 import sys
+from filecmp import cmp
+from glob import glob
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
@@ -30,6 +33,18 @@ def weights(base, adapter, merged):
     got = load_file(merged + "/model.safetensors")
     # one rounding of weights below 4, summed in another order
     return max((want[name] - tensor).abs().max().item() for name, tensor in got.items()), 1e-6
+
+
+def carried(model, merged):
+    before, after = load_file(model + "/model.safetensors"), {}
+    for shard in glob(merged + "/model*.safetensors"):
+        after |= load_file(shard)
+    assert before.keys() == after.keys(), before.keys() ^ after.keys()
+    beside = [n for n in before if "vision" in n or "projector" in n]
+    assert beside
+    other = [n for n in beside if before[n].numpy().tobytes() != after[n].numpy().tobytes()]
+    other += [n for n in ("config.json", "preprocessor_config.json") if not cmp(f"{model}/{n}", f"{merged}/{n}", shallow=False)]
+    return float(len(other)), 0.0
 
 
 def load(path):
@@ -73,7 +88,8 @@ def equal(base, adapter, merged, case):
 failed = 0
 for line in open(sys.argv[1]):
     check, *where = line.split()
-    error, allowed = {"adapter": adapter, "merged": merged, "shapes": shapes, "equal": equal, "weights": weights}[check](*where)
+    error, allowed = {"adapter": adapter, "merged": merged, "shapes": shapes, "equal": equal, "weights": weights,
+                      "carried": carried}[check](*where)
     failed += not error <= allowed
     print(f"{'ok  ' if error <= allowed else 'FAIL'} {error:.2e} of {allowed:.2e}  {line.strip()}")
 sys.exit(failed > 0)

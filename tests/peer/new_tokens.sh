@@ -20,9 +20,10 @@ GPTNeoXForCausalLM(GPTNeoXConfig(vocab_size=384, hidden_size=32, intermediate_si
 PYTHON
 cp "$G/llama/tokenizer.json" "$G/llama/tokenizer_config.json" base_neox
 
-for case in llama mistral padded neox; do # padded: more rows than tokens, which are used first
-    forms="adapter merged merged-f32.gguf" gguf=[f32]
-    [ "$case" != mistral ] || forms="adapter merged" gguf=[] # GGUF has no place for its merges
+cases="llama mistral padded neox" runs=()
+for case in $cases; do # padded: more rows than tokens, which are used first
+    gguf=[f32]
+    [ "$case" != mistral ] || gguf=[] # GGUF has no place for its merges
     [ "$case" = neox ] || cp -r "$G/${case/padded/llama}" "base_$case"
     chmod -R u+w "base_$case"
     [ "$case" != padded ] || cp "$G/llama_gguf_f32/tokenizer.json" "base_$case"
@@ -41,17 +42,22 @@ export: {merged: true, gguf: $gguf}
 output_dir: $case
 YAML
     "$LORIKEET" train "$case.yaml" --quiet >out || fail "$case: not trained"
-    "$python" "$SOURCE/tests/peer/new_tokens.py" "$case" "base_$case" 2>peer.err || { tail -n 5 peer.err; fail "$case"; }
-    if [ -e "$case/merged-f32.gguf" ] && [ -d "$modules/node-llama-cpp" ]; then
-        node "$SOURCE/tests/peer/llama_ids.mjs" "$modules" "$case/merged-f32.gguf" texts.json | tr -d ' ' >ids
-        tr -d ' ' <"$case/ids.json" | cmp - ids || fail "$case: ids of llama.cpp"
-    fi
+    runs+=("$case" "base_$case" "")
     # from there on, with one more
     sed '/^special_tokens\|^tokens\|^add_\|^lora_r/d; s/gguf: .*}/gguf: []}/' "$case.yaml" >further.yaml
     "$LORIKEET" train further.yaml --quiet output_dir="further_$case" lora_model_dir="$case/adapter" 'tokens=["<|third|>"]' >out ||
         fail "$case: not trained further"
-    "$python" "$SOURCE/tests/peer/new_tokens.py" "further_$case" "base_$case" '<|third|>' 2>peer.err || { tail -n 5 peer.err; fail "further_$case"; }
+    runs+=("further_$case" "base_$case" '<|third|>')
+done
+"$python" "$SOURCE/tests/peer/new_tokens.py" "${runs[@]}" 2>peer.err || { tail -n 5 peer.err; fail "PEFT or transformers"; }
 
+for case in $cases; do
+    forms="adapter merged"
+    [ "$case" = mistral ] || forms+=" merged-f32.gguf"
+    if [ "$case" != mistral ] && [ -d "$modules/node-llama-cpp" ]; then
+        node "$SOURCE/tests/peer/llama_ids.mjs" "$modules" "$case/merged-f32.gguf" texts.json | tr -d ' ' >ids
+        tr -d ' ' <"$case/ids.json" | cmp - ids || fail "$case: ids of llama.cpp"
+    fi
     # in Lorikeet, from all of its forms
     for form in $forms; do
         "$LORIKEET" tokenize --model "$case/$form" --texts texts.json --no-special >ids || fail "$case: $form"
