@@ -32,6 +32,7 @@ typedef struct lrk_cuda {
     cudaEvent_t crossing; /* from one stream to the other */
     cudaError_t error; /* the first one */
     const char *where; /* what it happened in */
+    const char *text;  /* what a library said, in its place */
     lrk_device_info info;
 } lrk_cuda;
 
@@ -50,6 +51,13 @@ void lrk_cuda_note(cudaError_t e, const char *what)
     gpu.where = what;
 }
 
+void lrk_cuda_refuse(const char *text)
+{
+    if (gpu.error != cudaSuccess) return;
+    gpu.error = cudaErrorUnknown;
+    gpu.text = text;
+}
+
 bool lrk_cuda_failed(void)
 {
     return gpu.error != cudaSuccess;
@@ -57,6 +65,7 @@ bool lrk_cuda_failed(void)
 
 static lrk_status report(lrk_err *err)
 {
+    if (gpu.text) return lrk_fail(err, LRK_EGPU, "GPU: %s", gpu.text);
     return lrk_fail(err, LRK_EGPU, "GPU: %s failed: %s (%s)", gpu.where,
                     cudaGetErrorString(gpu.error), cudaGetErrorName(gpu.error));
 }

@@ -13,6 +13,9 @@ cudaStream_t lrk_cuda_stream(void);
 void lrk_cuda_note(cudaError_t e, const char *what);
 bool lrk_cuda_failed(void);
 
+/* The same for a library's errors; the static string says all. */
+void lrk_cuda_refuse(const char *text);
+
 /* Where, on the GPU, the seed and step lie that a kernel launched next draws with: those of r, or, in a
  * recording, those that hold at the replay. */
 typedef struct lrk_cuda_draws {

@@ -11,7 +11,7 @@ extern "C" {
 /* PLACES: a choice that was forgotten could be asked for again while a graph is recorded, which the library does not
  * allow: enough for every shape of some hundred lengths. FASTER: in hundredths, the time at which a later candidate is
  * taken before an earlier one: noise should not decide. */
-enum { PLACES = 16384, CANDIDATES = 8, RUNS = 4, FASTER = 93, MOST_ALIGNED = LRK_ALIGN, KEY_TEXT = 320 };
+enum { PLACES = 16384, CANDIDATES = 8, RUNS = 4, FASTER = 93, MOST_ALIGNED = LRK_ALIGN, KEY_TEXT = 320, TOLD = 512 };
 
 /* What an algorithm is chosen for: all that the library looks at. Compared as bytes. */
 struct shape_key {
@@ -36,6 +36,7 @@ static struct {
     cublasLtHandle_t handle;
     lrk_device_info gpu;
     bool timing;
+    char told[TOLD]; /* of the first error */
     lrk_choices choices;
     shape_place place[PLACES];
 } lt;
@@ -68,10 +69,25 @@ size_t lrk_lt_version(void)
 
 static bool good(cublasStatus_t s, const char *what)
 {
-    if (s != CUBLAS_STATUS_SUCCESS)
-        lrk_cuda_note(s == CUBLAS_STATUS_NOT_SUPPORTED ? cudaErrorNotSupported : cudaErrorUnknown,
-                      what);
-    return s == CUBLAS_STATUS_SUCCESS;
+    if (s == CUBLAS_STATUS_SUCCESS || lrk_cuda_failed()) return s == CUBLAS_STATUS_SUCCESS;
+    snprintf(lt.told, sizeof lt.told, "%s gives %s (%d)", what, lt.call.GetStatusName(s), (int)s);
+    lrk_cuda_refuse(lt.told);
+    return false;
+}
+
+/* None of the library's proposals for the product runs; the status of the last. */
+static void refused(const shape_key *k, int proposals, cublasStatus_t s)
+{
+    const size_t v = lt.call.GetVersion();
+    if (lrk_cuda_failed()) return;
+    snprintf(lt.told, sizeof lt.told,
+             "cuBLASLt %zu.%zu.%zu refuses a product of %zu x %zu by %zu x %zu numbers (%s, %s, %s to %s%s; rows %zu, %zu "
+             "and %zu apart) in each of %d ways: %s (%d); another version of it may take it, or use device: cpu",
+             v / 10000, v / 100 % 100, v % 100, k->m, k->k, k->k, k->n, k->a_transposed ? "transposed" : "as it is",
+             k->b_transposed ? "transposed" : "as it is", lrk_dtype_name((lrk_dtype)k->type),
+             lrk_dtype_name((lrk_dtype)k->c_type), k->bias_align ? ", with a bias" : "", k->a_stride, k->b_stride,
+             k->c_stride, proposals, lt.call.GetStatusName(s), (int)s);
+    lrk_cuda_refuse(lt.told);
 }
 
 static unsigned alignment(const void *p)
@@ -168,7 +184,7 @@ static bool prefer(cublasLtMatmulPreference_t p, cublasLtMatmulPreferenceAttribu
                 "cublasLtMatmulPreferenceSetAttribute");
 }
 
-/* The library's proposals, best first; their number. */
+/* The library's proposals, best first; their number. 0: an error is noted. */
 static int propose(const shape_place *s, cublasLtMatmulHeuristicResult_t *result)
 {
     const shape_key *k = &s->key;
@@ -185,26 +201,31 @@ static int propose(const shape_place *s, cublasLtMatmulHeuristicResult_t *result
         prefer(p, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &left, sizeof left) &&
         prefer(p, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &right, sizeof right) &&
         prefer(p, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &out, sizeof out) &&
-        prefer(p, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &out, sizeof out) &&
-        good(lt.call.MatmulAlgoGetHeuristic(lt.handle, s->product, s->left, s->right, s->result,
-                                            s->result, p, CANDIDATES, result, &n),
-             "cublasLtMatmulAlgoGetHeuristic");
+        prefer(p, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &out, sizeof out);
+    cublasStatus_t status = CUBLAS_STATUS_NOT_SUPPORTED;
+    if (asked)
+        status = lt.call.MatmulAlgoGetHeuristic(lt.handle, s->product, s->left, s->right, s->result, s->result, p,
+                                                CANDIDATES, result, &n);
     if (p) lt.call.MatmulPreferenceDestroy(p);
     int usable = 0;
-    for (int i = 0; asked && i < n; i++)
+    for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < n; i++)
         if (result[i].state == CUBLAS_STATUS_SUCCESS && result[i].workspaceSize <= k->workspace)
             result[usable++] = result[i];
-    if (!usable) good(CUBLAS_STATUS_NOT_SUPPORTED, "cublasLtMatmulAlgoGetHeuristic");
+    if (!usable) refused(k, 0, status == CUBLAS_STATUS_SUCCESS ? CUBLAS_STATUS_NOT_SUPPORTED : status);
     return usable;
 }
 
+/* An error that is not the call's own, as that of a kernel before it, is noted. */
 static cublasStatus_t run(const shape_place *s, const cublasLtMatmulAlgo_t *algorithm,
                           const lrk_lt_product *p, float beta, void *c)
 {
     if (!set_bias(s->product, p->bias)) return CUBLAS_STATUS_INVALID_VALUE;
-    return lt.call.Matmul(lt.handle, s->product, &p->alpha, p->b.data, s->left, p->a.data, s->right,
-                          &beta, c, s->result, c, s->result, algorithm, p->workspace,
-                          p->workspace_bytes, lrk_cuda_stream());
+    const cublasStatus_t status =
+        lt.call.Matmul(lt.handle, s->product, &p->alpha, p->b.data, s->left, p->a.data, s->right, &beta, c, s->result, c,
+                       s->result, algorithm, p->workspace, p->workspace_bytes, lrk_cuda_stream());
+    const cudaError_t e = status == CUBLAS_STATUS_SUCCESS ? cudaSuccess : cudaGetLastError();
+    if (status == CUBLAS_STATUS_EXECUTION_FAILED) lrk_cuda_note(e, "cublasLtMatmul");
+    return status;
 }
 
 static bool recording(void)
@@ -275,24 +296,37 @@ static int choice(const shape_place *s, const cublasLtMatmulHeuristicResult_t *r
     return rank;
 }
 
-/* Where the shape's choice lies; made now if it is new. NULL: there is none. */
-static const shape_place *choose(const lrk_lt_product *p)
+static cublasStatus_t run_chosen(const shape_place *s, const lrk_lt_product *p)
 {
-    const shape_key key = key_of(p);
-    shape_place *s = &lt.place[place_of(&key)];
-    for (int i = 0; i < PLACES && s->taken && memcmp(&s->key, &key, sizeof key) != 0; i++)
-        s = s + 1 < lt.place + PLACES ? s + 1 : lt.place;
-    if (s->taken && memcmp(&s->key, &key, sizeof key) == 0) return s;
-    forget(s); /* a table that is full forgets one */
-    s->key = key;
+    return run(s, &s->algorithm, p, p->accumulate ? 1.0f : 0.0f, p->c);
+}
+
+/* The first product of a shape: by the proposal that is chosen, or the first other one that the library does not
+ * refuse; nothing is begun of what is refused. False: an error is noted. */
+static bool run_first(shape_place *s, const lrk_lt_product *p)
+{
     cublasLtMatmulHeuristicResult_t result[CANDIDATES];
     const int n = describe(s, p->bias) ? propose(s, result) : 0;
-    if (!n) {
-        forget(s);
-        return NULL;
+    const int chosen = n ? choice(s, result, n, p) : 0;
+    cublasStatus_t status = CUBLAS_STATUS_NOT_SUPPORTED;
+    for (int i = 0; i < n && !lrk_cuda_failed(); i++) {
+        s->algorithm = result[i == 0 ? chosen : i <= chosen ? i - 1 : i].algo;
+        status = run_chosen(s, p);
+        if (status == CUBLAS_STATUS_SUCCESS) return true;
     }
-    s->algorithm = result[choice(s, result, n, p)].algo;
-    s->taken = true;
+    if (n) refused(&s->key, n, status);
+    return false;
+}
+
+/* Where the shape's choice lies, or, not taken, will lie. */
+static shape_place *place_for(const shape_key *key)
+{
+    shape_place *s = &lt.place[place_of(key)];
+    for (int i = 0; i < PLACES && s->taken && memcmp(&s->key, key, sizeof *key) != 0; i++)
+        s = s + 1 < lt.place + PLACES ? s + 1 : lt.place;
+    if (s->taken && memcmp(&s->key, key, sizeof *key) == 0) return s;
+    forget(s); /* a table that is full forgets one */
+    s->key = *key;
     return s;
 }
 
@@ -303,6 +337,13 @@ void lrk_lt_multiply(const lrk_lt_product *p)
         lrk_cuda_note(cudaErrorInitializationError, "opening cuBLASLt");
         return;
     }
-    const shape_place *s = choose(p);
-    if (s) good(run(s, &s->algorithm, p, p->accumulate ? 1.0f : 0.0f, p->c), "cublasLtMatmul");
+    const shape_key key = key_of(p);
+    shape_place *s = place_for(&key);
+    if (s->taken) {
+        const cublasStatus_t status = run_chosen(s, p);
+        if (status != CUBLAS_STATUS_SUCCESS) refused(&key, 1, status);
+        return;
+    }
+    s->taken = run_first(s, p);
+    if (!s->taken) forget(s);
 }

@@ -2,7 +2,8 @@
  *
  * Algorithms are looked for the first time that a shape comes by, and kept for the life of the
  * process: only such as sum in a fixed order (no split of k, or partial sums in the workspace). It is the
- * first that the library proposes, in every process the same, so that one command gives the same bits.
+ * first that the library proposes and takes, in every process the same, so that one command gives the same bits;
+ * a proposal that it refuses when it is to run leaves the word to the next.
  * Where LRK_GPU_PRODUCTS names a file (choices.h), it is the one that was the fastest on the buffers of
  * the first call, by this process or by one before it; a later one must be clearly faster to be taken
  * before an earlier one, and while a graph is recorded nothing is timed.

@@ -9,6 +9,7 @@ extern "C" {
 
 #define LRK_LT_CALLS(X)         \
     X(GetVersion)               \
+    X(GetStatusName)            \
     X(Create)                   \
     X(MatmulDescCreate)         \
     X(MatmulDescDestroy)        \

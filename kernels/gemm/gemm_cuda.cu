@@ -45,6 +45,12 @@ static void finish_c(const lrk_gemm *g, const float *sums)
                    static_cast<const float *>(g->bias), g->m, g->n, g->accumulate);
 }
 
+/* Whether the library adds the bias: its kernels may read one by sixteen bytes, whatever it is told of the address. */
+static bool fuses_bias(const lrk_gemm *g, const lrk_gemm_way *w)
+{
+    return g->bias && !w->sums && reinterpret_cast<uintptr_t>(g->bias) % 16 == 0;
+}
+
 static const void *element(const lrk_operand *o, size_t row, size_t col)
 {
     return static_cast<const char *>(o->data) + row * lrk_row_bytes(o->dtype, o->stride) +
@@ -92,13 +98,15 @@ static void multiply(const lrk_gemm *g, const lrk_gemm_way *w, char *scratch)
     p.workspace_bytes = w->workspace;
     p.trial = w->trial && p.c_stride == g->n ? trial : NULL;
     char *const c = w->sums ? sums : static_cast<char *>(g->c);
+    const bool fused = fuses_bias(g, w), first = g->bias && !w->sums && !fused; /* before the product */
+    if (first) finish_c(g, NULL);
     for (size_t j = 0; j < g->n; j += w->n_step) {
         p.n = lrk_min(w->n_step, g->n - j);
         p.c = c + lrk_row_bytes(p.c_type, j);
         for (size_t k = 0; k < w->depth; k += w->k_step) {
             p.k = lrk_min(w->k_step, w->depth - k);
-            p.accumulate = k > 0 || (g->accumulate && !w->sums);
-            p.bias = g->bias && k == 0 && !w->sums
+            p.accumulate = k > 0 || first || (g->accumulate && !w->sums);
+            p.bias = fused && k == 0
                          ? static_cast<const char *>(g->bias) + lrk_row_bytes(g->c_dtype, j)
                          : NULL;
             p.a = {element(&g->a, g->a.transposed ? k : 0, g->a.transposed ? 0 : k), g->a.stride,

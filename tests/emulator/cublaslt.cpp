@@ -1,6 +1,6 @@
 /* tests/emulator/cublaslt.cpp -- matrix products in the place of cuBLASLt. Sums run in the order of k: by the
  * first algorithm in double, by the second in f32, so that a choice shows in the bits. LRK_EMULATOR_SLOW=1
- * or 2 makes one of them slow. */
+ * or 2 makes one of them slow, LRK_EMULATOR_REFUSED=1 the first one, 2 both, such that they do not run. */
 #include "runtime.h"
 
 #include <cublasLt.h>
@@ -55,6 +55,16 @@ struct multiplication {
 /* ---- descriptions ---------------------------------------------------------------------------- */
 
 size_t cublasLtGetVersion(void) { return CUBLAS_VERSION; }
+
+const char *cublasLtGetStatusName(cublasStatus_t status)
+{
+    switch (status) {
+#define X(name) case CUBLAS_STATUS_##name: return "CUBLAS_STATUS_" #name;
+        X(SUCCESS) X(NOT_INITIALIZED) X(INVALID_VALUE) X(EXECUTION_FAILED) X(INTERNAL_ERROR) X(NOT_SUPPORTED)
+#undef X
+    }
+    return "unrecognized status code";
+}
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
 {
@@ -257,11 +267,14 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
     if (!fits(product, a_layout, b_layout, c_layout, d_layout) || p.how.workspace > workspace_bytes ||
         memcmp(c_layout, d_layout, sizeof *c_layout) != 0)
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (c != d) return CUBLAS_STATUS_NOT_SUPPORTED;
+    const char *refused = getenv("LRK_EMULATOR_REFUSED");
+    if (c != d || (refused && p.how.second < strtol(refused, nullptr, 10))) return CUBLAS_STATUS_NOT_SUPPORTED;
     check_operand(p.a, p.how.alignment[0], "a of cublasLtMatmul");
     check_operand(p.b, p.how.alignment[1], "b of cublasLtMatmul");
     if (p.beta != 0.0f) check_operand(p.d, p.how.alignment[2], "c of cublasLtMatmul");
     check_operand(p.d, p.how.alignment[3], "d of cublasLtMatmul");
+    if ((uintptr_t)product->added() % 16 != 0)
+        emulator_error("misaligned", "the bias of cublasLtMatmul, %p, is not a multiple of 16", (const void *)product->bias);
     if ((uintptr_t)workspace % 256 != 0) return CUBLAS_STATUS_INVALID_VALUE;
     if (workspace_bytes) (void)emulator_place_of(workspace, workspace_bytes, "the workspace of cublasLtMatmul");
     const cudaError_t e = emulator_enqueue(stream, operation::KERNEL, [p] { multiply(p); });

@@ -157,20 +157,21 @@ static void products(void **)
 struct call {
     float *a, *b, *d;
     size_t workspace, misplaced;
+    const float *bias;
 };
 
 static cublasStatus_t square(void (*spoil)(call *c), float beta)
 {
     float host[16 * 16] = {0};
-    call c = {upload(host, 256), upload(host, 256), room<float>(256), 65536, 0};
-    const shape s = {CUDA_R_32F, CUDA_R_32F, false, false, false, true, 1.0f, beta};
-    cublasLtMatmulDesc_t product = description(s, nullptr);
+    call c = {upload(host, 256), upload(host, 256), room<float>(256), 65536, 0, nullptr};
+    spoil(&c);
+    const shape s = {CUDA_R_32F, CUDA_R_32F, false, false, c.bias != nullptr, true, 1.0f, beta};
+    cublasLtMatmulDesc_t product = description(s, c.bias);
     cublasLtMatrixLayout_t l[3];
     for (cublasLtMatrixLayout_t &each : l)
         (void)cublasLtMatrixLayoutCreate(&each, CUDA_R_32F, 16, 16, 16);
     cublasLtMatmulHeuristicResult_t algorithm;
     assert_int_equal(choose(s, product, l, 16, &algorithm), CUBLAS_STATUS_SUCCESS);
-    spoil(&c);
     const cublasStatus_t e =
         cublasLtMatmul(handle, product, &s.alpha, c.a, l[0], c.b, l[1], &beta, c.d, l[2], c.d, l[2],
                        &algorithm.algo, room<char>(65536 + 256) + c.misplaced, c.workspace, the_stream);
@@ -191,6 +192,10 @@ static void bad_operands(void **)
     expect_error("bounds", "d of cublasLtMatmul");
     (void)square([](call *c) { c->a = room<float>(257) + 1; }, 0.0f);
     expect_error("misaligned", "a of cublasLtMatmul");
+    (void)square([](call *c) { c->bias = c->a + 1; }, 0.0f);
+    expect_error("misaligned", "the bias of cublasLtMatmul");
+    assert_int_equal(square([](call *c) { c->bias = c->a + 4; }, 0.0f), CUBLAS_STATUS_SUCCESS);
+    expect_silence();
     assert_int_equal(square([](call *c) { c->workspace = 16; }, 0.0f), CUBLAS_STATUS_INVALID_VALUE);
     assert_int_equal(square([](call *c) { c->misplaced = 64; }, 0.0f), CUBLAS_STATUS_INVALID_VALUE);
     expect_silence();

@@ -43,3 +43,11 @@ mkdir dir
 train unread LRK_GPU_PRODUCTS=dir
 same plain unread || fail "a directory as the file of products changes the bytes"
 grep -q 'LRK_GPU_PRODUCTS' unread.log || fail "no word about a directory as the file: $(cat unread.log)"
+
+# a proposal that is refused when it shall run: the next one is taken; where none is left, the library's word is told
+train refused LRK_EMULATOR_REFUSED=1
+same plain refused && fail "the first algorithm is refused, and the bytes are its bytes"
+train refused_again LRK_EMULATOR_REFUSED=1 LRK_EMULATOR_ORDER=reverse
+same refused refused_again || fail "other bytes the second time that the first algorithm is refused"
+LRK_EMULATOR_REFUSED=2 expect_error 6 "CUBLAS_STATUS_NOT_SUPPORTED (15)" "$LORIKEET" train recipe.yaml output_dir=none
+grep -q 'refuses a product of [0-9]* x [0-9]* by .* in each of 2 ways.*device: cpu' err || fail "what is refused: $(cat err)"

@@ -43,7 +43,11 @@ static void run_on_gpu(problem *p, size_t panel)
         g.b2.data = p->b2_bytes ? uploaded(&b2, p->b2, p->b2_bytes) : (const char *)g.b.data + (p->b2 - p->b);
         assert_int_equal(lrk_gemm_cuda_joins(&g), p->s.border);
     }
-    if (p->s.bias) g.bias = uploaded(&bias, p->bias, p->bias_bytes);
+    if (p->s.bias) {
+        char *const there = (char *)uploaded(&bias, NULL, p->bias_bytes + p->s.bias_shift) + p->s.bias_shift;
+        lrk_device_upload(LRK_CUDA, there, p->bias, p->bias_bytes);
+        g.bias = there;
+    }
     void *room = uploaded(&scratch, NULL, lrk_gemm_scratch(&g));
     unsigned char *first = lrk_heap_alloc(p->c_bytes + 1, 1);
     for (int i = 0; i < 2; i++) {
@@ -303,6 +307,18 @@ static void test_bias_comes_and_goes(void **state)
     }
 }
 
+/* What the library may read by sixteen bytes need not begin so: part of another bias. */
+static void test_bias_begins_anywhere(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 8; i++) {
+        const lrk_dtype type = i & 1 ? LRK_BF16 : LRK_F32;
+        const shape s = {.m = 37, .n = 48, .k = 24, .b_transposed = true, .a = type, .b = i & 2 ? LRK_F16 : type,
+                         .c = type, .alpha = 1.0, .bias = true, .bias_shift = i & 4 ? 8 : 4};
+        everywhere(&s);
+    }
+}
+
 static void test_f64_and_empty(void **state)
 {
     (void)state;
@@ -421,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_second_pair),
         cmocka_unit_test(test_pairs_that_join),
         cmocka_unit_test(test_bias_comes_and_goes),
+        cmocka_unit_test(test_bias_begins_anywhere),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_large),

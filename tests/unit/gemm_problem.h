@@ -26,6 +26,7 @@ typedef struct shape {
     size_t pad; /* stride beyond the width */
     size_t k2;  /* depth of a second pair: A2 like A, B2 in f32 */
     bool bias;  /* in c's type */
+    size_t bias_shift; /* on a GPU it begins so many bytes behind 64 */
     bool border; /* A2 lies behind A, and B2, in A's type, where B's sum would go on, if B is of that type */
 } shape;
 

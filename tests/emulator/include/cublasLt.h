@@ -60,6 +60,7 @@ typedef struct cublasLtMatmulHeuristicResult_t {
 
 extern "C" {
 size_t cublasLtGetVersion(void);
+const char *cublasLtGetStatusName(cublasStatus_t status);
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle);
 
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *product, cublasComputeType_t compute,
@@ -86,7 +87,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatmulHeuristicResult_t *result, int *returned);
 
 /* d = alpha op(a) op(b) + beta c (+ bias), where c is d, by an algorithm of the above. Reported: operands that
- * leave their allocations, or are less aligned than the algorithm was asked for; input that nobody wrote. */
+ * leave their allocations, or are less aligned than the algorithm was asked for, a bias than to 16 bytes; input that
+ * nobody wrote. */
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t product, const void *alpha, const void *a,
                               cublasLtMatrixLayout_t a_layout, const void *b, cublasLtMatrixLayout_t b_layout,
                               const void *beta, const void *c, cublasLtMatrixLayout_t c_layout, void *d,
