@@ -239,6 +239,19 @@ lrk_status lrk_recipe_sha256(const lrk_recipe *r, char hex[65], lrk_err *err)
     return s;
 }
 
+bool lrk_recipe_open_ended(const lrk_recipe *r)
+{
+    return r->lr_scheduler == LRK_SCHEDULER_CONSTANT && r->warmup_ratio <= 0.0 && !r->load_best_model_at_end &&
+           !r->early_stopping_patience;
+}
+
+lrk_status lrk_recipe_steps_sha256(const lrk_recipe *r, char hex[65], lrk_err *err)
+{
+    lrk_recipe steps = *r;
+    if (lrk_recipe_open_ended(r)) steps.num_epochs = 0, steps.max_steps = 0;
+    return lrk_recipe_sha256(&steps, hex, err);
+}
+
 lrk_status lrk_recipe_difference(const lrk_recipe *a, const lrk_recipe *b, const char **key,
                                  lrk_err *err)
 {

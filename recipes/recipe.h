@@ -129,6 +129,13 @@ lrk_status lrk_recipe_print(const lrk_recipe *r, lrk_buf *b, lrk_err *err);
 /* SHA-256 over the keys that may change the result; equal runs have equal hashes. */
 lrk_status lrk_recipe_sha256(const lrk_recipe *r, char hex[65], lrk_err *err);
 
+/* Whether its run is the beginning of every longer one, bit for bit: a constant rate, a warm-up in steps, and no weights or
+ * end chosen by evaluations, one of which a run makes at its end. */
+bool lrk_recipe_open_ended(const lrk_recipe *r);
+
+/* SHA-256 over the keys that decide each of its steps: without num_epochs and max_steps where it is so. */
+lrk_status lrk_recipe_steps_sha256(const lrk_recipe *r, char hex[65], lrk_err *err);
+
 /* *key: the first of those keys whose values differ, or NULL. */
 lrk_status lrk_recipe_difference(const lrk_recipe *a, const lrk_recipe *b, const char **key,
                                  lrk_err *err);

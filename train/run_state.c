@@ -22,7 +22,7 @@ static void identity(lrk_json *facts, const lrk_session *s, const lrk_engine *e)
     snprintf(instructions, sizeof instructions, "%s", lrk_isa_name(lrk_cpu()));
     if (e->options.device == LRK_CUDA && lrk_device_open(LRK_CUDA, &info, NULL) == LRK_OK)
         snprintf(instructions, sizeof instructions, "cuda %d", info.chip);
-    lrk_json_set_text(facts, "recipe", s->recipe_sha256);
+    lrk_json_set_text(facts, "recipe", s->steps_sha256);
     lrk_json_set_text(facts, "base", s->base_sha256);
     lrk_json_set_text(facts, "tokenizer", lrk_tokenizer_sha256(s->text.tokenizer));
     for (size_t i = 0; i < s->train_data.n; i++) {

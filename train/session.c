@@ -259,6 +259,7 @@ static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)
     LRK_REQUIRE(err, r->datasets.n, LRK_EUSAGE, "datasets is empty: there is nothing to train on");
     if (r->threads) lrk_threads_set((int)r->threads);
     LRK_TRY(lrk_recipe_sha256(r, s->recipe_sha256, err));
+    LRK_TRY(lrk_recipe_steps_sha256(r, s->steps_sha256, err));
     LRK_TRY(lrk_base_open(&s->base, r->base_model, err));
     lrk_weights_sha256(s->base.weights, s->base_sha256);
     if (adds_tokens(r)) LRK_TRY(open_text(s, err));

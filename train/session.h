@@ -31,7 +31,7 @@ typedef struct lrk_session {
     lrk_weights_ahead ahead;   /* of a run on a GPU */
     lrk_device_info gpu;       /* as it was before them */
     lrk_schedule schedule;
-    char recipe_sha256[65], base_sha256[65];
+    char recipe_sha256[65], steps_sha256[65], base_sha256[65]; /* the first two: recipes/recipe.h */
 } lrk_session;
 
 /* A session is not moved once it is open. runs: an engine will be opened with s->engine, so that weights

@@ -130,3 +130,24 @@ rm -r ended/adapter ended/merged/config.json
 expect_exit 0 "$LORIKEET" train "${early[@]}" output_dir=ended --resume
 same early ended
 cmp early/merged/model.safetensors ended/merged/model.safetensors || fail "another merged model"
+
+# A run with a constant rate goes on to a longer one: the same bytes as one that was long from the start.
+open=(recipe.yaml lr_scheduler=constant warmup_steps=2 load_best_model_at_end=false)
+expect_exit 0 "$LORIKEET" train "${open[@]}" output_dir=long num_epochs=2.5
+for epochs in 0.5 1 2 2.5; do
+    expect_exit 0 "$LORIKEET" train "${open[@]}" output_dir=grown num_epochs=$epochs --resume
+done
+cmp long/$adapter grown/$adapter || fail "in four parts, other bytes"
+# ... in steps, where it is killed as soon as it has become longer
+expect_exit 0 "$LORIKEET" train "${open[@]}" output_dir=steps max_steps=3
+sed -i 's/^max_steps: 3$/max_steps: 9/' steps/recipe.resolved.yaml
+expect_exit 0 "$LORIKEET" train "${open[@]}" output_dir=steps max_steps=9 --resume
+expect_exit 0 "$LORIKEET" train "${open[@]}" output_dir=nine max_steps=9
+cmp nine/$adapter steps/$adapter || fail "in steps, other bytes"
+# ... but not to a shorter one, and none whose steps or weights depend on where it ends
+expect_error 2 'can become longer, not shorter' "$LORIKEET" train "${open[@]}" output_dir=nine max_steps=8 --resume
+expect_error 2 'only one with lr_scheduler: constant and without warmup_ratio' \
+    "$LORIKEET" train recipe.yaml output_dir=whole num_epochs=3 threads=1 --resume
+expect_exit 0 "$LORIKEET" train recipe.yaml lr_scheduler=constant warmup_ratio=.5 load_best_model_at_end=false output_dir=share max_steps=3
+expect_error 2 'only one with lr_scheduler: constant and without warmup_ratio' \
+    "$LORIKEET" train recipe.yaml lr_scheduler=constant warmup_ratio=.5 load_best_model_at_end=false output_dir=share max_steps=4 --resume

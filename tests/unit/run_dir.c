@@ -13,6 +13,7 @@
 
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,7 +104,14 @@ static void a_run_is_never_written_over(void **state)
     refused(&other, true, LRK_EUSAGE, " save_steps ");
     lrk_recipe longer = recipe;
     longer.max_steps = recipe.max_steps + 10;
-    refused(&longer, true, LRK_EUSAGE, "begin another output_dir with lora_model_dir=" DIR "/adapter");
+    static const char begin[] = "begin another output_dir with lora_model_dir=" DIR "/" LRK_RUN_ADAPTER;
+    char way[200];
+    snprintf(way, sizeof way, "; to train on when it is done, %s", begin);
+    refused(&longer, true, LRK_EUSAGE, way);
+    assert_int_equal(lrk_mkdir(DIR "/" LRK_RUN_ADAPTER, NULL), LRK_OK);
+    snprintf(way, sizeof way, "; to train on, %s", begin);
+    refused(&longer, true, LRK_EUSAGE, way);
+    assert_int_equal(lrk_remove(DIR "/" LRK_RUN_ADAPTER, NULL), LRK_OK);
     assert_true(there(LRK_RUN_RECIPE));
 
     must_open(&d, true);
