@@ -292,23 +292,40 @@ static lrk_status read_tensors(lrk_adapter *a, lrk_safetensors *s, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status load(lrk_adapter *a, lrk_arena *paths, const char *directory, lrk_err *err)
+/* *config: where its configuration is. */
+static lrk_status find_config(lrk_arena *paths, const char *directory, const char **config, lrk_err *err)
 {
-    lrk_safetensors s;
-    char *text;
-    size_t n;
-    const char *config = lrk_path_join(paths, directory, LRK_ADAPTER_CONFIG);
-    const char *tensors = lrk_path_join(paths, directory, LRK_ADAPTER_TENSORS);
-    LRK_REQUIRE(err, config && tensors, LRK_ENOMEM, "memory: no room for a path");
+    *config = lrk_path_join(paths, directory, LRK_ADAPTER_CONFIG);
+    LRK_REQUIRE(err, *config, LRK_ENOMEM, "memory: no room for a path");
     LRK_REQUIRE(err, !lrk_is_file(directory), LRK_EINPUT,
                 "%s: is a file, expected a PEFT adapter directory; `lorikeet convert` makes one of a GGUF adapter",
                 directory);
     LRK_REQUIRE(err, lrk_is_dir(directory), LRK_EINPUT, "%s: no such directory, or not for you to read", directory);
     const char *inside = lrk_path_join(paths, directory, "adapter/" LRK_ADAPTER_CONFIG);
-    LRK_REQUIRE(err, !inside || lrk_is_file(config) || !lrk_is_file(inside), LRK_EINPUT,
+    LRK_REQUIRE(err, !inside || lrk_is_file(*config) || !lrk_is_file(inside), LRK_EINPUT,
                 "%s: adapter_config.json is missing; did you mean %s/adapter?", directory, directory);
-    LRK_REQUIRE(err, lrk_is_file(config), LRK_EINPUT,
+    LRK_REQUIRE(err, lrk_is_file(*config), LRK_EINPUT,
                 "%s: no adapter: adapter_config.json is missing, or not for you to read", directory);
+    return LRK_OK;
+}
+
+lrk_status lrk_adapter_check_path(const char *directory, lrk_err *err)
+{
+    const char *config;
+    lrk_arena paths = lrk_arena_growing("paths");
+    const lrk_status status = find_config(&paths, directory, &config, err);
+    lrk_arena_free(&paths);
+    return status;
+}
+
+static lrk_status load(lrk_adapter *a, lrk_arena *paths, const char *directory, lrk_err *err)
+{
+    lrk_safetensors s;
+    char *text;
+    size_t n;
+    const char *config, *tensors = lrk_path_join(paths, directory, LRK_ADAPTER_TENSORS);
+    LRK_REQUIRE(err, tensors, LRK_ENOMEM, "memory: no room for a path");
+    LRK_TRY(find_config(paths, directory, &config, err));
     LRK_TRY(lrk_file_read(paths, config, MAX_CONFIG, &text, &n, err));
     LRK_TRY(lrk_adapter_parse_config(a, text, n, config, err));
     LRK_TRY(lrk_st_open(&s, tensors, err));

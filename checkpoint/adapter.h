@@ -119,6 +119,8 @@ typedef struct lrk_adapter {
 } lrk_adapter;
 
 lrk_status lrk_adapter_load(lrk_adapter *a, const char *directory, lrk_err *err);
+/* Whether there is a directory with an adapter's configuration; what it says is not read. */
+lrk_status lrk_adapter_check_path(const char *directory, lrk_err *err);
 void lrk_adapter_free(lrk_adapter *a); /* may be called twice, and on a zeroed one */
 
 /* The same from the bytes of both files. */

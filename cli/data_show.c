@@ -1,6 +1,7 @@
 /* cli/data_show.c -- lorikeet data show: one row as the model will see it. */
 #include "base/file.h"
 #include "base/log.h"
+#include "checkpoint/adapter.h"
 #include "cli/command.h"
 #include "cli/data_commands.h"
 #include "data/tokens.h"
@@ -28,7 +29,7 @@ lrk_status lrk_data_view_open(lrk_data_view *v, const char *path, const char *mo
                               const char *chat_template, lrk_err *err)
 {
     *v = (lrk_data_view){0};
-    LRK_REQUIRE(err, !adapter || lrk_is_dir(adapter), LRK_EINPUT, "%s: no such directory", adapter);
+    if (adapter) LRK_TRY(lrk_adapter_check_path(adapter, err));
     lrk_status s = lrk_dataset_open(&v->data, path, err);
     if (s == LRK_OK && model) s = open_text(v, model, adapter, chat_template, err);
     if (s != LRK_OK) lrk_data_view_close(v);

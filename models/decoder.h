@@ -16,13 +16,13 @@ enum { LRK_MAX_LAYERS = 1024 };
 
 /* Where the norms of a block stand: before it (Llama), before and after (Gemma 2), after (OLMo 2):
  *   h + block(norm(h)),   h + norm(block(norm(h))),   h + norm(block(h)) */
-typedef enum lrk_norm_placement { LRK_NORM_BEFORE, LRK_NORM_AROUND, LRK_NORM_AFTER } lrk_norm_placement;
+typedef enum lrk_norm_placement { LRK_NORM_BEFORE, LRK_NORM_AROUND, LRK_NORM_AROUND_GLM4, LRK_NORM_AFTER } lrk_norm_placement;
 
 /* Norms on queries and keys before rope: none, each head by itself, or all heads as one row. */
 typedef enum lrk_head_norm { LRK_NORM_NO_HEAD, LRK_NORM_HEAD, LRK_NORM_WIDTH } lrk_head_norm;
 
 /* Whose names weights have (modules.c). */
-typedef enum lrk_naming { LRK_NAMED_LLAMA, LRK_NAMED_STARCODER, LRK_NAMED_NEOX, LRK_NAMED_GLM4 } lrk_naming;
+typedef enum lrk_naming { LRK_NAMED_LLAMA, LRK_NAMED_STARCODER, LRK_NAMED_NEOX } lrk_naming;
 
 /* What differs between layers, as bits. */
 enum {

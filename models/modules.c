@@ -8,8 +8,6 @@ static const lrk_names names[] = {
                          "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj"},
     [LRK_NAMED_STARCODER] = {"model.embed_tokens", "lm_head", "model.norm", "model.layers", "self_attn.qkv_proj",
                              "self_attn.o_proj", "mlp.c_fc", "mlp.c_proj"},
-    [LRK_NAMED_GLM4] = {"model.embed_tokens", "lm_head", "model.norm", "model.layers", "self_attn.qkv_proj",
-                        "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj"},
     [LRK_NAMED_NEOX] = {"gpt_neox.embed_in", "embed_out", "gpt_neox.final_layer_norm", "gpt_neox.layers",
                         "attention.query_key_value", "attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"},
 };
@@ -101,17 +99,17 @@ const char *lrk_router_name(const lrk_decoder *d)
 
 bool lrk_norm_of(const lrk_decoder *d, int which, const char **name, size_t *n)
 {
-    enum { AROUND_GLM4 = LRK_NORM_AFTER + 1 };
     static const char *const called[][LRK_NORM_Q] = {
         [LRK_NORM_BEFORE] = {"input_layernorm", NULL, "post_attention_layernorm", NULL},
         [LRK_NORM_AROUND] = {"input_layernorm", "post_attention_layernorm",
                              "pre_feedforward_layernorm", "post_feedforward_layernorm"},
-        [AROUND_GLM4] = {"input_layernorm", "post_self_attn_layernorm", "post_attention_layernorm", "post_mlp_layernorm"},
+        [LRK_NORM_AROUND_GLM4] = {"input_layernorm", "post_self_attn_layernorm",
+                                  "post_attention_layernorm", "post_mlp_layernorm"},
         [LRK_NORM_AFTER] = {NULL, "post_attention_layernorm", NULL, "post_feedforward_layernorm"},
     };
     *n = d->width;
     if (which < LRK_NORM_Q) {
-        *name = called[d->naming == LRK_NAMED_GLM4 ? AROUND_GLM4 : (int)d->placement][which];
+        *name = called[d->placement][which];
         return *name != NULL;
     }
     if (which >= LRK_NORM_Q_A) {

@@ -157,6 +157,15 @@ static void module_names(const lrk_decoder *d, names *k)
     }
 }
 
+/* The path of some linear layer, to show what one looks like. */
+static void first_module(const lrk_decoder *d, char path[LRK_MODULE_PATH])
+{
+    lrk_module module;
+    int which = 0;
+    while (!lrk_module_of(d, 0, which, &module)) which++;
+    lrk_layer_path(d, 0, module.name, path);
+}
+
 static lrk_status check_patterns(const char *name, const lrk_patterns *p, const bool *used, lrk_err *err)
 {
     for (size_t i = 0; p && i < p->n; i++)
@@ -168,12 +177,14 @@ lrk_status lrk_targets_check(const lrk_targets *t, const lrk_decoder *d, lrk_err
 {
     names known = {.n = 0};
     const bool parameters = t->key && strcmp(t->key, "lora_target_parameters") == 0;
+    char example[LRK_MODULE_PATH];
     if (t->err.status != LRK_OK) return lrk_fail(err, t->err.status, "%s", t->err.text);
     module_names(d, &known);
+    first_module(d, example);
     LRK_REQUIRE(err, !t->pattern || t->matched, LRK_EUSAGE,
-                "%s: the pattern '%s' matches no linear layer of this model%s; it has to match a whole path, as "
-                "model.layers.0.self_attn.q_proj, whose last names are %s",
-                t->key, t->name[0], strcmp(t->key, "exclude_modules") ? "" : " with an adapter", known.text);
+                "%s: the pattern '%s' matches no linear layer of this model%s; it has to match a whole path, as %s, whose "
+                "last names are %s",
+                t->key, t->name[0], strcmp(t->key, "exclude_modules") ? "" : " with an adapter", example, known.text);
     for (size_t i = 0; parameters && i < t->n; i++)
         LRK_REQUIRE(err, t->used[i], LRK_EUSAGE,
                     "%s: '%s' holds no experts of this model, or lora_target_modules has them already; known: %s",

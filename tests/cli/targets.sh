@@ -65,7 +65,13 @@ refused "layers_to_transform: expected a list of whole numbers" 'layers_to_trans
 refused "layers_pattern: needs layers_to_transform" 'layers_pattern=[h]'
 refused "lora_target_modules: the pattern '.*q_prj' matches no linear layer of this model; it has to match a whole path" \
     'lora_target_modules=.*q_prj'
-grep -qF 'whose last names are q_proj, ' err || fail "no names: $(cat err)"
+grep -qF 'as model.layers.0.self_attn.q_proj, whose last names are q_proj, ' err || fail "no names: $(cat err)"
+mkdir neox && cp "$SOURCE/tests/golden/data/neox/"{config.json,model.safetensors} neox
+echo '{"added_tokens": [], "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+  "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "merges": [], "vocab": {"a": 0, "b": 1}}}' >neox/tokenizer.json
+echo '{"prompt": "a", "completion": "b"}' >ab.jsonl
+refused "as gpt_neox.layers.0.attention.dense, whose last names are dense, " \
+    base_model=neox 'datasets=[{path: ab.jsonl}]' 'lora_target_modules=.*q_proj'
 refused "lora_target_modules: 'q_prj' is no linear layer of this model; known: q_proj, " 'lora_target_modules=[q_prj]'
 refused "selects no layer of this model" 'layers_to_transform=[1]' 'layers_pattern=[h]'
 refused "layers_to_transform: needs names in lora_target_modules" 'layers_to_transform=[1]' 'lora_target_modules=.*q_proj'
