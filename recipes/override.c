@@ -1,28 +1,28 @@
-/* recipes/override.c -- key=value of the command line, put into the tree of the file. */
+/* recipes/override.c -- key=value beside the file, put into the tree of the file. */
 #include "recipes/reader.h"
 
 #include "base/text.h"
 
 #include <string.h>
 
-static void as_command_line(lrk_yaml *node)
+static void as_override(lrk_yaml *node)
 {
     node->line = 0;
-    for (lrk_yaml *c = node->child; c; c = c->next) as_command_line(c); /* 16 deep at most */
+    for (lrk_yaml *c = node->child; c; c = c->next) as_override(c); /* 16 deep at most */
 }
 
 /* Lists, maps and quoted text are YAML; anything else is the text as it stands. */
 static lrk_status parse_value(lrk_yaml **out, lrk_arena *a, const char *text, lrk_err *err)
 {
     if (*text && strchr("[{\"'", *text)) {
-        LRK_TRY(lrk_yaml_parse(out, a, text, strlen(text), "command line", err));
+        LRK_TRY(lrk_yaml_parse(out, a, text, strlen(text), "override", err));
     } else {
         LRK_TRY(lrk_alloc(a, 1, sizeof **out, "recipe", out, err));
         char *copy = lrk_strdup(a, text);
-        LRK_REQUIRE(err, copy, LRK_ENOMEM, "command line: out of memory");
+        LRK_REQUIRE(err, copy, LRK_ENOMEM, "override: out of memory");
         **out = (lrk_yaml){.kind = LRK_YAML_SCALAR, .text = copy, .plain = true};
     }
-    as_command_line(*out);
+    as_override(*out);
     return LRK_OK;
 }
 
@@ -74,9 +74,9 @@ lrk_status lrk_override(lrk_yaml *root, lrk_arena *a, const char *assignment, lr
 {
     const char *equals = strchr(assignment, '=');
     LRK_REQUIRE(err, equals && equals > assignment, LRK_EUSAGE,
-                "command line: %s: expected key=value, as in learning_rate=1e-4", assignment);
+                "override: %s: expected key=value, as in learning_rate=1e-4", assignment);
     char *path = lrk_strndup(a, assignment, (size_t)(equals - assignment));
-    LRK_REQUIRE(err, path, LRK_ENOMEM, "command line: out of memory");
+    LRK_REQUIRE(err, path, LRK_ENOMEM, "override: out of memory");
 
     lrk_yaml *node = root, *value;
     for (char *part = path, *dot; part; part = dot) {
@@ -84,7 +84,7 @@ lrk_status lrk_override(lrk_yaml *root, lrk_arena *a, const char *assignment, lr
         if (dot) *dot++ = '\0';
         if (node != root) open_up(node, part);
         lrk_yaml *child = step(node, a, part, node == root);
-        LRK_REQUIRE(err, child, LRK_EUSAGE, "command line: %.*s: there is nothing called %s in it",
+        LRK_REQUIRE(err, child, LRK_EUSAGE, "override: %.*s: there is nothing called %s in it",
                     (int)(equals - assignment), assignment, part);
         if (node->kind == LRK_YAML_MAP) child->key = part;
         node = child;

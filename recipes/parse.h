@@ -19,7 +19,7 @@ typedef struct lrk_yaml {
     const char *key;     /* in a map: the name; else NULL */
     const char *text;    /* scalar: its text, NUL-terminated, without NUL inside */
     bool plain;          /* scalar: written without quotes */
-    size_t line, column; /* of the key in a map, else of the value; from 1; 0: command line */
+    size_t line, column; /* of the key in a map, else of the value; from 1; 0: an override */
     size_t n;            /* children */
     struct lrk_yaml *child, *next; /* first child; next sibling */
 } lrk_yaml;

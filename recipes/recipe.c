@@ -14,7 +14,7 @@ enum { MOST_BYTES = 64 * 1024 };
 static void put_place(lrk_buf *b, const lrk_reader *r, const lrk_yaml *at)
 {
     if (at && at->line == 0)
-        lrk_buf_puts(b, "command line: ");
+        lrk_buf_puts(b, "override: ");
     else if (at)
         lrk_buf_printf(b, "%s:%zu:%zu: ", r->name, at->line, at->column);
     else
@@ -275,7 +275,7 @@ static void warn_repeats(const char *const *overrides, size_t n)
         const size_t key = strcspn(overrides[i], "=") + 1;
         for (size_t k = 0; k < i; k++)
             if (strncmp(overrides[i], overrides[k], key) == 0)
-                lrk_warn("command line: %s is replaced by %s behind it", overrides[k], overrides[i]);
+                lrk_warn("override: %s is replaced by %s behind it", overrides[k], overrides[i]);
     }
 }
 

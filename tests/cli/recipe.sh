@@ -212,12 +212,12 @@ accept 'gradient_checkpointing: true'
 accept 'optimizer: adamw_torch_fused'
 
 # ---- the command line
-command_line 'lora_r=0' 'command line: lora_r: expected a whole number'
-command_line 'lora_rnak=1' 'command line: lora_rnak: unknown key, did you mean lora_r?'
-command_line 'lora_r' 'command line: lora_r: expected key=value'
-command_line 'lora_r.x=1' 'command line: lora_r: expected a whole number'
-command_line 'datasets.7.path=x' 'command line: datasets.7.path: there is nothing called 7 in it'
-command_line 'lora_target_modules=[a' 'command line:'
+command_line 'lora_r=0' 'override: lora_r: expected a whole number'
+command_line 'lora_rnak=1' 'override: lora_rnak: unknown key, did you mean lora_r?'
+command_line 'lora_r' 'override: lora_r: expected key=value'
+command_line 'lora_r.x=1' 'override: lora_r: expected a whole number'
+command_line 'datasets.7.path=x' 'override: datasets.7.path: there is nothing called 7 in it'
+command_line 'lora_target_modules=[a' 'override:'
 command_line 'datasets.0.completion={js}' "datasets.completion: expected text, got a map; put it in quotes inside those of the shell"
 bad 'validator: {command: {a}}' 'validator.command: expected text, got a map; put it in quotes'
 accept 'lora_r: 4' lora_rank=8 lora_target_modules='[q_proj, v_proj]' datasets.0.path=other.h5 \
