@@ -19,9 +19,9 @@ typedef struct lrk_eval_command {
     size_t rows, base_rows, max_tokens, examples, batch, threads;
     bool json, no_base, any_base;
 
-    lrk_responder responder[2]; /* base, tuned */
+    lrk_responder responder[2]; /* base, tuned; the first is not opened with no_base */
     lrk_score score[2];
-    lrk_exam exam[2]; /* the rows for responder[0], and for responder[1] where its tokenizer is another one */
+    lrk_exam exam[2]; /* the rows for the first that is open, and for responder[1] where its tokenizer is another one */
     lrk_validator *judge;
     lrk_writer *report_file, *failure_file;
     lrk_journal *journal;
@@ -53,22 +53,29 @@ static lrk_status resolve(lrk_eval_command *c, lrk_err *err)
     return LRK_OK;
 }
 
-/* Everything that can be missing is looked for before the first row. */
-static lrk_status open_all(lrk_eval_command *c, lrk_err *err)
+static lrk_status open_responders(lrk_eval_command *c, lrk_err *err)
 {
     lrk_responder_options o = {.model = c->args.model, .any_base = c->any_base};
     LRK_TRY(lrk_device_choose(c->device, &o.device, err));
     LRK_TRY(lrk_compute_choose(c->dtype, o.device, &o.compute, err));
+    if (!c->no_base) LRK_TRY(lrk_responder_open(&c->responder[0], &o, err));
+    o.adapter = c->args.adapter;
+    return o.adapter ? lrk_responder_open(&c->responder[1], &o, err) : LRK_OK;
+}
+
+/* Everything that can be missing is looked for before the first row. */
+static lrk_status open_all(lrk_eval_command *c, lrk_err *err)
+{
+    const char *model = c->args.model, *adapter = c->args.adapter;
     if (c->out) LRK_TRY(lrk_writer_open(&c->report_file, c->out, err));
     if (c->failures) LRK_TRY(lrk_writer_open(&c->failure_file, c->failures, err));
-    LRK_TRY(lrk_responder_open(&c->responder[0], &o, err));
-    o.adapter = c->args.adapter;
-    if (c->args.adapter) LRK_TRY(lrk_responder_open(&c->responder[1], &o, err));
-    const size_t positions = c->responder[0].base.decoder.max_positions;
+    LRK_TRY(open_responders(c, err));
+    const lrk_responder *first = &c->responder[c->no_base];
+    const size_t positions = first->base.decoder.max_positions;
     if (!c->args.run || c->args.recipe.sequence_len > positions) c->args.recipe.sequence_len = positions;
     const lrk_exam_options e = {.recipe = &c->args.recipe, .group_by = c->group_by, .rows = c->rows};
-    LRK_TRY(lrk_exam_open(&c->exam[0], &e, &c->responder[0].text, err));
-    if (o.adapter && lrk_text_path(o.model, o.adapter) == o.adapter) {
+    LRK_TRY(lrk_exam_open(&c->exam[0], &e, &first->text, err));
+    if (!c->no_base && adapter && lrk_text_path(model, adapter) == adapter) {
         LRK_TRY(lrk_exam_open(&c->exam[1], &e, &c->responder[1].text, err));
         LRK_REQUIRE(err, c->exam[0].n == c->exam[1].n, LRK_EINTERNAL, "%s: %zu rows for the base, %zu for the adapter",
                     c->args.data ? c->args.data : c->args.run, c->exam[0].n, c->exam[1].n);
@@ -113,7 +120,7 @@ static lrk_status open_journal(lrk_eval_command *c, lrk_err *err)
     }
     if (!stem || !lrk_folder_writable(stem)) return LRK_OK;
     lrk_json *key = lrk_json_object();
-    lrk_status s = put_key(key, "base", &c->responder[0], err);
+    lrk_status s = c->no_base ? LRK_OK : put_key(key, "base", &c->responder[0], err);
     if (s == LRK_OK && c->args.adapter) s = put_key(key, "tuned", &c->responder[1], err);
     if (s != LRK_OK) {
         lrk_json_free(key);
@@ -217,6 +224,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
         {"base-rows", LRK_OPTION_SIZE, &c.base_rows, false, NULL},
         {"no-base", LRK_OPTION_FLAG, &c.no_base, false, NULL},
         {"max-tokens", LRK_OPTION_SIZE, &c.max_tokens, false, LRK_RANGE_TOKENS},
+        {"max-new-tokens", LRK_OPTION_SIZE, &c.max_tokens, false, LRK_RANGE_TOKENS},
         {"examples", LRK_OPTION_SIZE, &c.examples, false, NULL},
         {"failures", LRK_OPTION_STRING, &c.failures, false, NULL},
         {"out", LRK_OPTION_STRING, &c.out, false, NULL},
@@ -261,7 +269,8 @@ const lrk_command lrk_command_eval = {
             "  --rows N           N rows, evenly spread (0: all)\n"
             "  --base-rows N      of these, N for the base model (0: all)\n"
             "  --no-base          the tuned model alone\n"
-            "  --max-tokens N     length of an answer (the run's eval_max_new_tokens, 256)\n"
+            "  --max-tokens N     length of an answer (the run's eval_max_new_tokens, 256); or\n"
+            "                     --max-new-tokens\n"
             "  --examples K       print K questions with their answers (0)\n"
             "  --failures FILE    wrong answers as JSON Lines\n"
             "  --out FILE         the figures as JSON\n"

@@ -283,6 +283,7 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
         {"out", LRK_OPTION_STRING, &c.out, false, NULL},
         {"chat-template", LRK_OPTION_STRING, &c.chat_template, false, NULL},
         {"max-tokens", LRK_OPTION_SIZE, &c.max_tokens, false, LRK_RANGE_TOKENS},
+        {"max-new-tokens", LRK_OPTION_SIZE, &c.max_tokens, false, LRK_RANGE_TOKENS},
         {"temperature", LRK_OPTION_REAL, &c.temperature, false, "[0,100]"},
         {"top-k", LRK_OPTION_SIZE, &c.top_k, false, NULL},
         {"top-p", LRK_OPTION_REAL, &c.top_p, false, "(0,1]"},
@@ -326,7 +327,7 @@ const lrk_command lrk_command_generate = {
             "                     Answers are kept in OUT.partial-* as they are finished: where the\n"
             "                     command was stopped, the same one goes on with the rest\n"
             "  --chat-template T  a template's name or file instead of the model's own\n"
-            "  --max-tokens N     new tokens at most (256)\n"
+            "  --max-tokens N     new tokens at most (256); or --max-new-tokens\n"
             "  --temperature X    0: always the likeliest token (0)\n"
             "  --top-k N          choose among the N likeliest (0: all)\n"
             "  --top-p X          among the likeliest that hold this share (1)\n"

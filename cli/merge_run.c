@@ -1,7 +1,6 @@
 /* cli/merge_run.c -- a merge or a conversion, from its options to its report. */
 #include "cli/merge_run.h"
 
-#include "base/log.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "cli/json_out.h"
@@ -115,11 +114,6 @@ lrk_status lrk_merge_run(const lrk_merge_args *m, lrk_err *err)
     const lrk_merge_request request = {m->adapter, m->chat_template, m->bundle};
     if (status == LRK_OK) status = lrk_merge_described(base, m->adapter ? &a : NULL, &request, &m->o, &report, err);
     if (status == LRK_OK) status = lrk_merge_print(&m->o, &report, m->json, err);
-    if (status == LRK_OK && report.needs_tokenizer)
-        lrk_note("%s holds weights and configuration; the tokenizer of the GGUF base is of a kind "
-                 "that tokenizer.json cannot describe here, so put the files of the original "
-                 "model beside them, or name their directory with --tokenizer",
-                 m->o.out);
     lrk_adapter_free(&a);
     lrk_weights_close(base);
     return status;

@@ -2,6 +2,7 @@
 #include "generate/manifest.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/sha256.h"
 #include "generate/manifest_base.h"
 #include "generate/manifest_card.h"
@@ -168,6 +169,13 @@ bool lrk_manifest_trained_plain(const lrk_json *m)
     for (size_t i = 0; i < lrk_json_size(parts); i++)
         if (!lrk_manifest_trained_plain(lrk_json_at(parts, i))) return false;
     return true;
+}
+
+void lrk_manifest_note_plain(const char *name)
+{
+    lrk_note("%s: was trained on plain prompts: ask it with prompts as they stand (generate --prompt), not through the "
+             "base's chat template",
+             name);
 }
 
 lrk_status lrk_manifest_put_file(lrk_json *object, const char *name, const char *path, lrk_err *err)

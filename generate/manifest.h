@@ -60,6 +60,8 @@ void lrk_manifest_add_trained_for(lrk_json *list, const lrk_adapter *adapter, co
 
 /* Whether it was trained on plain prompts, without a chat template; of a combination, all of its parts. */
 bool lrk_manifest_trained_plain(const lrk_json *m);
+/* Says of one that is so, called `name`, how it is asked. */
+void lrk_manifest_note_plain(const char *name);
 
 /* Sets "name" and the "sha256" of all of the file at path. */
 lrk_status lrk_manifest_put_file(lrk_json *object, const char *name, const char *path, lrk_err *err);

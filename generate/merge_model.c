@@ -313,13 +313,13 @@ static lrk_status merge_with_text(const lrk_weights *base, const lrk_adapter *ad
 
 static bool is_ids(const lrk_json *v)
 {
-    bool ids = !v || lrk_json_is(v, LRK_JSON_NULL) || lrk_json_is(v, LRK_JSON_INTEGER) || lrk_json_is(v, LRK_JSON_ARRAY);
+    bool ids = !lrk_json_is_set(v) || lrk_json_is(v, LRK_JSON_INTEGER) || lrk_json_is(v, LRK_JSON_ARRAY);
     for (size_t i = 0; lrk_json_is(v, LRK_JSON_ARRAY) && i < lrk_json_size(v); i++)
         ids = ids && lrk_json_is(lrk_json_at(v, i), LRK_JSON_INTEGER);
     return ids;
 }
 
-/* What is no id would be left out without a word, and texts of the output would not end. */
+/* What is no id would be passed over in a GGUF file, which takes the tokenizer's then, and carried into a directory. */
 static lrk_status check_ids(const lrk_weights *base, lrk_err *err)
 {
     static const char *const keys[] = {"bos_token_id", "eos_token_id", "pad_token_id"};
@@ -380,8 +380,10 @@ lrk_status lrk_merge_described(const lrk_weights *base, const lrk_adapter *adapt
     const char *asked_by = request->chat_template ? "tokenizer_default" : lrk_ollama_choice(manifest);
     if (status == LRK_OK && request->bundle) status = lrk_ollama_complete(request->bundle, asked_by, manifest, err);
     if (status == LRK_OK && !request->bundle && strcmp(asked_by, LRK_CHAT_TEMPLATE_NONE) == 0)
-        lrk_note("%s: was trained on plain prompts: ask it with prompts as they stand (generate --prompt), not through the "
-                 "base's chat template",
+        lrk_manifest_note_plain(o.out);
+    if (status == LRK_OK && report->needs_tokenizer)
+        lrk_note("%s holds weights and configuration; the tokenizer of the GGUF base is of a kind that tokenizer.json cannot "
+                 "describe here, so put the files of the original model beside them, as `lorikeet merge --tokenizer DIR` does",
                  o.out);
     lrk_manifest_text_free(&text);
     lrk_json_free(manifest);

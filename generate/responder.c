@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/size.h"
+#include "generate/manifest.h"
 #include "generate/text_files.h"
 
 #include <string.h>
@@ -65,6 +66,17 @@ lrk_status lrk_responder_text(const lrk_responder *r, const char *text, size_t n
     return encode(r, text, n, true, ids, err);
 }
 
+/* A conversation is nothing that it has seen. */
+static void note_plain(const lrk_responder_options *o)
+{
+    const char *name = o->adapter ? o->adapter : o->model;
+    lrk_json *m = NULL;
+    if (o->chat_template) return;
+    (void)(o->adapter ? lrk_manifest_load(&m, name, NULL) : lrk_manifest_of_model(&m, name, NULL));
+    if (lrk_manifest_trained_plain(m)) lrk_manifest_note_plain(name);
+    lrk_json_free(m);
+}
+
 lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json *tools,
                                   lrk_ids *ids, lrk_err *err)
 {
@@ -76,6 +88,7 @@ lrk_status lrk_responder_messages(lrk_responder *r, lrk_json *messages, lrk_json
             s = lrk_text_chat(&r->text, choice, r->options.model, true, &r->chat, &r->chat_options, err);
         lrk_arena_free(&a);
         LRK_TRY(s);
+        note_plain(&r->options);
         r->chat_options.add_generation_prompt = true;
     }
     const size_t n = lrk_json_size(messages);
@@ -114,27 +127,30 @@ lrk_status lrk_responder_message(lrk_responder *r, const char *system, const cha
     return status;
 }
 
-/* An engine that is open and large enough stays. */
-lrk_status lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity, size_t run_tokens,
-                                 lrk_err *err)
+void lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity, size_t run_tokens)
 {
-    if (r->engine_open && r->slots >= slots && r->capacity >= capacity &&
-        r->run_tokens >= run_tokens)
-        return LRK_OK;
+    if (r->slots >= slots && r->capacity >= capacity && r->run_tokens >= run_tokens) return;
     lrk_engine_close(&r->engine);
     r->engine_open = false;
-    const lrk_lora_options lora = lrk_adapter_options(&r->adapter);
-    const size_t more = slots > 1; /* for what prompts begin with alike */
-    const lrk_engine_options o = {.device = r->options.device, .decoder = r->base.decoder,
-                                  .find = lrk_base_find, .ctx = &r->base, .lora = r->options.adapter ? &lora : NULL,
-                                  .compute = r->options.compute,
-                                  .max_tokens = lrk_max(slots + more, run_tokens),
-                                  .max_segments = slots + more, .max_logits = slots + more,
-                                  .cache_slots = slots + more, .cache_capacity = capacity};
-    LRK_TRY(lrk_engine_open(&r->engine, &o, err));
     r->slots = slots;
     r->capacity = capacity;
     r->run_tokens = run_tokens;
+}
+
+/* With the room that was reserved. */
+static lrk_status open_engine(lrk_responder *r, lrk_err *err)
+{
+    if (r->engine_open) return LRK_OK;
+    const lrk_lora_options lora = lrk_adapter_options(&r->adapter);
+    const size_t slots = r->slots, more = slots > 1; /* for what prompts begin with alike */
+    const lrk_engine_options o = {.device = r->options.device, .decoder = r->base.decoder,
+                                  .find = lrk_base_find, .ctx = &r->base, .lora = r->options.adapter ? &lora : NULL,
+                                  .compute = r->options.compute,
+                                  .max_tokens = lrk_max(slots + more, r->run_tokens),
+                                  .max_segments = slots + more, .max_logits = slots + more,
+                                  .cache_slots = slots + more, .cache_capacity = r->capacity};
+    lrk_engine_close(&r->engine); /* one that failed behind its opening */
+    LRK_TRY(lrk_engine_open(&r->engine, &o, err));
     LRK_TRY(lrk_base_check_names(&r->base, &r->engine.model, err));
     if (r->options.adapter) LRK_TRY(lrk_adapter_into_model(&r->adapter, &r->engine.model, err));
     r->engine_open = true; /* only now: without its adapter it would answer as the base does */
@@ -143,8 +159,8 @@ lrk_status lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity
 
 lrk_status lrk_responder_loss(lrk_responder *r, const lrk_flat_run *run, double *loss, lrk_err *err)
 {
-    LRK_ASSERT(r->engine_open && run->n_tokens <= r->engine.options.max_tokens &&
-               run->n_segments <= r->engine.options.max_segments);
+    LRK_TRY(open_engine(r, err));
+    LRK_ASSERT(run->n_tokens <= r->engine.options.max_tokens && run->n_segments <= r->engine.options.max_segments);
     return lrk_engine_loss(&r->engine, run, loss, err);
 }
 
@@ -219,6 +235,13 @@ static lrk_status restore(const lrk_responder *r, const lrk_answering *how, lrk_
         LRK_TRY(take_back(r, how, value, &answers[number], err));
     }
     return LRK_OK;
+}
+
+static bool all_known(const lrk_answer *answers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!answers[i].known) return false;
+    return true;
 }
 
 static bool is_known(void *ctx, size_t sequence)
@@ -325,10 +348,12 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
                                 positions);
     const size_t capacity = longest + how->max_tokens;
     const size_t slots = lrk_min(how->slots ? how->slots : LRK_ANSWER_SLOTS, lrk_max(n, 1));
-    if (status == LRK_OK)
-        status = lrk_responder_reserve(r, slots, capacity,
-                                       lrk_min(LRK_ANSWER_RUN, lrk_max(slots * capacity, 1)), err);
-    if (status == LRK_OK) {
+    const bool asks = status == LRK_OK && !all_known(answers, n);
+    if (asks) {
+        lrk_responder_reserve(r, slots, capacity, lrk_min(LRK_ANSWER_RUN, lrk_max(slots * capacity, 1)));
+        status = open_engine(r, err);
+    }
+    if (asks && status == LRK_OK) {
         lrk_collector c = {.r = r, .answers = answers, .how = how, .err = err};
         lrk_generation g = {.sampler = how->sampler, .slots = slots, .max_tokens = how->max_tokens,
                             .token = collect, .ctx = &c, .stop = how->stop, .known = is_known};

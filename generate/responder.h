@@ -78,10 +78,9 @@ lrk_status lrk_responder_message(lrk_responder *r, const char *system, const cha
                                  lrk_ids *ids, lrk_err *err);
 
 /* Room for `slots` sequences at a time of up to `capacity` tokens each, and for flat runs of
- * `run_tokens`. Answering makes the room it needs; who knows better beforehand says it once, and the
- * weights are prepared once. */
-lrk_status lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity, size_t run_tokens,
-                                 lrk_err *err);
+ * `run_tokens`, made when the first token is computed. Answering makes the room it needs; who knows better
+ * beforehand says it once, and the weights are prepared once. */
+void lrk_responder_reserve(lrk_responder *r, size_t slots, size_t capacity, size_t run_tokens);
 /* Sum of the losses of a flat run's trained tokens; the run fits the room reserved. */
 lrk_status lrk_responder_loss(lrk_responder *r, const lrk_flat_run *run, double *loss, lrk_err *err);
 

@@ -289,8 +289,7 @@ static lrk_status make(lrk_scorer *c, lrk_err *err)
         s->rows += s->outcome[i].asked;
         s->answered += s->outcome[i].answered;
     }
-    LRK_TRY(lrk_responder_reserve(c->r, c->slots, x->longest_question + c->o->max_tokens,
-                                  c->run_tokens, err));
+    lrk_responder_reserve(c->r, c->slots, x->longest_question + c->o->max_tokens, c->run_tokens);
     LRK_TRY(losses(c, err));
     LRK_TRY(answer(c, err));
     return c->o->validator ? judge(c, err) : LRK_OK;

@@ -157,6 +157,14 @@ expect_error 3 "eos_token: '<|eot_id|>' is not in the vocabulary" "$LORIKEET" tr
     "added_tokens_overrides={380: '<|x|>'}"
 refused 'a GGUF adapter cannot hold' export.adapter_gguf=true
 
+# the tuned model alone is asked nothing through the base's tokenizer, which need not be there
+mkdir mute && cp "$G/llama/"{config.json,model.safetensors} mute
+printf '{"prompt": "a <|query|>", "completion": "b"}\n' >asked.jsonl
+expect_exit 0 "$LORIKEET" eval --model mute --adapter directory/adapter --data asked.jsonl --max-new-tokens 2 --no-base --out alone.json
+expect_exit 0 "$LORIKEET" eval --model "$G/llama" --adapter directory/adapter --data asked.jsonl --max-tokens 2 --out both.json
+tuned() { sed -n '/"name": "tuned"/,/"groups"/p' "$1" | grep -v seconds; }
+[ -n "$(tuned alone.json)" ] && [ "$(tuned alone.json)" = "$(tuned both.json)" ] || fail "alone: $(cat alone.json both.json)"
+
 # a row as training saw it: the adapter's own tokenizer knows the token as one
 printf '{"prompt": "a <|query|>", "completion": "b"}\n' >shown.jsonl
 expect_exit 0 "$LORIKEET" data import shown.jsonl --out shown.h5
@@ -165,5 +173,9 @@ grep -qE ' 384  +<\|query\|>$' out || fail "not one token: $(cat out)"
 expect_exit 0 "$LORIKEET" data show shown.h5 --model "$G/llama" --tokens
 ! grep -qE ' 384 ' out || fail "the base knows the token: $(cat out)"
 expect_error 3 'nowhere: no such directory' "$LORIKEET" data show shown.h5 --model "$G/llama" --adapter nowhere
+expect_error 3 'shown.jsonl: is a file, expected a PEFT adapter directory; `lorikeet convert` makes one of a GGUF adapter' \
+    "$LORIKEET" data show shown.h5 --model "$G/llama" --adapter shown.jsonl
+expect_error 3 'directory: adapter_config.json is missing; did you mean directory/adapter?' \
+    "$LORIKEET" data check shown.h5 --model "$G/llama" --adapter directory
 expect_exit 0 "$LORIKEET" data check shown.h5 --model "$G/llama" --adapter directory/adapter
 expect_error 2 '--adapter goes with --model' "$LORIKEET" data check shown.h5 --adapter directory/adapter

@@ -89,6 +89,13 @@ for bundle in plain/ollama-q8_0 plain-merged plain-export plain-combined; do
 done
 expect_exit 0 "$LORIKEET" merge --model m --adapter plain/adapter --out plain.gguf
 grep -qF 'plain.gguf: was trained on plain prompts' err || fail "no word of how to ask: $(cat err)"
+for model in "m --adapter plain/adapter" plain.gguf; do
+    expect_exit 0 "$LORIKEET" generate --model $model --message 'a?' --max-new-tokens 2
+    grep -qF "${model##* }: was trained on plain prompts: ask it with prompts as they stand (generate --prompt)" err ||
+        fail "$model: no word of how to ask: $(cat err)"
+    expect_exit 0 "$LORIKEET" generate --model $model --prompt 'a?' --max-tokens 2
+    ! grep -qF 'plain prompts' err || fail "asked as it was trained, and told how to: $(cat err)"
+done
 # (who asks for a template gets it, and one that was trained with conversations too decides)
 expect_exit 0 "$LORIKEET" merge --model m --adapter plain/adapter --out given --format ollama --chat-template tokenizer_default
 grep -qF 'range .Messages' given/Modelfile || fail "$(cat given/Modelfile)"

@@ -1,6 +1,7 @@
 /* tests/unit/api.c -- the public interface, as a stranger's program would use it. */
 #include "lorikeet.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #define MODEL LRK_SOURCE_DIR "/tests/golden/data/llama"
+#define GGUF LRK_SOURCE_DIR "/tests/golden/data/llama_gguf_f32"
 
 static void a_model_answers(void **state)
 {
@@ -107,6 +109,26 @@ static void a_merge_takes_the_adapters_template(void **state)
     assert_int_equal(system("rm -rf unit_api_adapter unit_api_merged"), 0);
 }
 
+/* What the program says of an output that is not whole yet is said here too. */
+static void a_merge_says_that_the_tokenizer_is_missing(void **state)
+{
+    (void)state;
+    lorikeet_error error = {0};
+    char said[4096] = "";
+    assert_int_equal(system("rm -rf unit_api_merged; sed '0,/gpt2/s//gpt9/' " GGUF "/model.gguf >unit_api.gguf"), 0);
+    fflush(stderr);
+    const int kept = dup(2), to = open("unit_api.txt", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(kept >= 0 && to >= 0 && dup2(to, 2) == 2);
+    const int status = lorikeet_merge("unit_api.gguf", GGUF "/adapter", "unit_api_merged", NULL, &error);
+    assert_int_equal(dup2(kept, 2), 2);
+    if (status != 0) fail_msg("%s", error.text);
+    assert_true(pread(to, said, sizeof said - 1, 0) > 0);
+    close(kept);
+    close(to);
+    if (!strstr(said, "so put the files of the original model beside them")) fail_msg("%s", said);
+    assert_int_equal(system("rm -rf unit_api_merged unit_api.gguf unit_api.txt"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +136,7 @@ int main(void)
         cmocka_unit_test(errors_carry_code_and_text),
         cmocka_unit_test(a_merge_has_its_manifest),
         cmocka_unit_test(a_merge_takes_the_adapters_template),
+        cmocka_unit_test(a_merge_says_that_the_tokenizer_is_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,8 +32,8 @@ static lrk_journal *open_journal(void)
     return j;
 }
 
-/* With all answers in the journal the model is asked nothing, not even what the prompts begin with: who would stop at
- * the first run ends well. */
+/* With all answers in the journal the model is asked nothing, not even what the prompts begin with, and not prepared for it:
+ * who would stop at the first run ends well. */
 static void nothing_is_computed_where_all_is_known(void **state)
 {
     (void)state;
@@ -57,7 +57,9 @@ static void nothing_is_computed_where_all_is_known(void **state)
     if (lrk_responder_answer(&r, answer, QUESTIONS, &how, &err) != LRK_OK) fail_msg("%s", err.text);
     for (int i = 0; i < QUESTIONS; i++) memcpy(first[i], answer[i].ids, answer[i].n * sizeof *first[i]);
     lrk_journal_close(j, false);
+    lrk_responder_close(&r);
 
+    if (lrk_responder_open(&r, &o, &err) != LRK_OK) fail_msg("%s", err.text);
     how.journal = open_journal();
     how.stop = always;
     if (lrk_responder_answer(&r, answer, QUESTIONS, &how, &err) != LRK_OK) fail_msg("%s", err.text);
@@ -65,6 +67,7 @@ static void nothing_is_computed_where_all_is_known(void **state)
         assert_true(answer[i].known && answer[i].n > 0);
         assert_memory_equal(answer[i].ids, first[i], answer[i].n * sizeof *first[i]);
     }
+    assert_false(r.engine_open);
     lrk_journal_close(how.journal, true);
     for (int i = 0; i < QUESTIONS; i++) lrk_answer_free(&answer[i]);
     lrk_responder_close(&r);
