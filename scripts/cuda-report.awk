@@ -1,4 +1,4 @@
-# The compiler's log (ptxas -v), then nvdisasm's listing, of one file for one chip: a line for each kernel,
+# The compiler's log of one file (ptxas -v), then nvdisasm's listing of it for one chip: a line for each kernel,
 #   file chip name registers spill_stores spill_loads stack shared threads, then for the whole kernel
 #   and for what lies inside its loops: tensor-core instructions, asynchronous copies, 128-bit loads
 #   and stores of global memory, local-memory accesses.
@@ -8,7 +8,13 @@
 BEGIN { OFS = "\t" }
 
 # ---- ptxas
-FNR == NR && /Compiling entry function/ { split($0, quoted, "'"); name = quoted[2]; order[++n_kernels] = name; next }
+FNR == NR && /Compiling entry function/ {
+    split($0, quoted, "'")
+    other = quoted[4] != "sm_" chip
+    if (!other) order[++n_kernels] = name = quoted[2]
+    next
+}
+FNR == NR && other { next }
 FNR == NR && /Function properties for/ { properties = $NF; next }
 FNR == NR && /bytes stack frame/ {
     if (properties == name) { stack[name] = $1; spill_stores[name] = $5; spill_loads[name] = $9 }
