@@ -91,14 +91,15 @@ typedef struct lrk_repeated {
     lrk_recording *recording;
 } lrk_repeated;
 
-enum { LRK_MAX_GRAPHS = 64 };
+/* Shapes are remembered, and of those that come most often a recording. */
+enum { LRK_MAX_SHAPES = 256, LRK_MAX_GRAPHS = 64 };
 
 /* The passes over runs of one shape. */
 typedef struct lrk_engine_graph {
     size_t tokens, segments, trained;
     bool gradients;
     double *loss; /* on the device */
-    lrk_repeated passes;
+    lrk_repeated passes; /* 0 times: a free place */
 } lrk_engine_graph;
 
 typedef struct lrk_engine {
@@ -112,7 +113,8 @@ typedef struct lrk_engine {
     lrk_engine_step step_results;
     void *norm_parts;     /* workspace of lrk_norm_cuda */
     lrk_engine_batch batch;
-    lrk_engine_graph *graphs; /* LRK_MAX_GRAPHS of them, where the device records */
+    lrk_engine_graph *graphs; /* LRK_MAX_SHAPES of them, where the device records */
+    size_t most_graphs;       /* recordings among them; LRK_MAX_GRAPHS, but for tests */
     lrk_repeated update[2];   /* the optimizer's: where B learns at a rate of its own, where it does not */
     lrk_tape *tape;
     lrk_engine_bytes bytes;

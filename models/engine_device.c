@@ -20,10 +20,21 @@ static size_t fill_tokens(size_t n)
     return step_up(n, 16);
 }
 
-/* One more than there are, for the tokens that fill up. */
+/* One more than there are, for the tokens that fill up; an empty segment costs next to nothing. */
 static size_t fill_segments(size_t n)
 {
-    return step_up(n + 1, 8);
+    size_t room = 8;
+    while (room < n + 1) room *= 2;
+    return room;
+}
+
+/* The rows that the head is made for: what lies behind the trained ones costs its share of the products. Eighths of
+ * the tokens, so that few shapes occur; never more than were planned. */
+static size_t fill_trained(const lrk_engine_options *o, size_t trained, size_t tokens)
+{
+    const size_t step = lrk_max(lrk_ceil_div(tokens, 8), 16);
+    const size_t filled = lrk_ceil_div(lrk_max(trained, 1), step) * step;
+    return o->max_trained ? lrk_min(filled, o->max_trained) : filled;
 }
 
 /* Of n ids or targets, so that what lies behind them begins on 64 bytes. */
@@ -59,7 +70,8 @@ lrk_status lrk_engine_device_open(lrk_engine *e, lrk_err *err)
     if (lrk_arena_counting(&e->run)) return LRK_OK;
     LRK_TRY(lrk_gemm_open(o->device, err));
     LRK_TRY(lrk_alloc(&e->model.own, numbers, sizeof *b->staging, "a run that is filled up", &b->staging, err));
-    LRK_TRY(lrk_alloc(&e->model.own, LRK_MAX_GRAPHS, sizeof *e->graphs, "recordings", &e->graphs, err));
+    LRK_TRY(lrk_alloc(&e->model.own, LRK_MAX_SHAPES, sizeof *e->graphs, "recordings", &e->graphs, err));
+    e->most_graphs = LRK_MAX_GRAPHS;
     if (!o->max_logits) return LRK_OK;
     b->logits = lrk_mat(lrk_compute_dtype(o->compute), o->max_logits, o->decoder.vocabulary);
     b->logits.name = "logits";
@@ -68,7 +80,7 @@ lrk_status lrk_engine_device_open(lrk_engine *e, lrk_err *err)
 
 void lrk_engine_device_close(lrk_engine *e)
 {
-    for (size_t i = 0; e->graphs && i < LRK_MAX_GRAPHS; i++)
+    for (size_t i = 0; e->graphs && i < LRK_MAX_SHAPES; i++)
         lrk_device_forget(e->options.device, e->graphs[i].passes.recording);
     e->graphs = NULL;
     for (int i = 0; i < 2; i++) {
@@ -135,17 +147,45 @@ size_t lrk_engine_trained(const lrk_flat_run *b)
     return n;
 }
 
-/* The recording of this shape, or a free place for it; NULL where all places are taken. */
+static void give_up(const lrk_engine *e, lrk_engine_graph *g)
+{
+    lrk_device_forget(e->options.device, g->passes.recording);
+    g->passes.recording = NULL;
+}
+
+/* The place of this shape; where all are taken, the one that came least often is forgotten. */
 static lrk_engine_graph *graph_of(lrk_engine *e, const lrk_engine_graph *shape)
 {
-    for (size_t i = 0; i < LRK_MAX_GRAPHS; i++) {
+    lrk_engine_graph *rarest = e->graphs;
+    for (size_t i = 0; i < LRK_MAX_SHAPES; i++) {
         lrk_engine_graph *g = &e->graphs[i];
-        if (!g->passes.times) *g = *shape;
-        if (g->tokens == shape->tokens && g->segments == shape->segments &&
+        if (g->passes.times && g->tokens == shape->tokens && g->segments == shape->segments &&
             g->trained == shape->trained && g->gradients == shape->gradients)
             return g;
+        if (g->passes.times < rarest->passes.times) rarest = g;
     }
-    return NULL;
+    give_up(e, rarest);
+    *rarest = *shape;
+    return rarest;
+}
+
+/* Whether g may be recorded. Of as many recordings as may be the one that came least often is given up, but only if g
+ * has come more often: shapes that take turns would be recorded without end. */
+static bool has_room(lrk_engine *e, const lrk_engine_graph *g)
+{
+    lrk_engine_graph *rarest = NULL;
+    size_t n = 0;
+    if (g->passes.recording || !g->passes.times) return true;
+    for (size_t i = 0; i < LRK_MAX_SHAPES; i++) {
+        lrk_engine_graph *other = &e->graphs[i];
+        if (!other->passes.recording) continue;
+        n++;
+        if (!rarest || other->passes.times < rarest->passes.times) rarest = other;
+    }
+    if (n < e->most_graphs) return true;
+    if (rarest->passes.times >= g->passes.times || g->passes.refused) return false;
+    give_up(e, rarest);
+    return true;
 }
 
 lrk_status lrk_engine_repeat(lrk_engine *e, lrk_repeated *r, lrk_engine_work work, void *ctx, lrk_err *err)
@@ -182,15 +222,19 @@ static lrk_status pass(void *ctx, lrk_err *err)
 lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gradients, double **loss,
                                   lrk_err *err)
 {
-    const size_t trained = step_up(lrk_max(lrk_engine_trained(b), 1), 16);
     const lrk_flat_run run = send(e, b, fill_tokens(b->n_tokens), fill_segments(b->n_segments));
-    const lrk_engine_graph shape = {.tokens = run.n_tokens, .segments = run.n_segments,
-                                    .trained = trained, .gradients = gradients};
+    const lrk_engine_graph shape = {
+        .tokens = run.n_tokens, .segments = run.n_segments, .gradients = gradients,
+        .trained = fill_trained(&e->options, lrk_engine_trained(b), run.n_tokens)};
     lrk_engine_graph *g = graph_of(e, &shape);
-    lrk_device_passes p = {e, run, gradients, g ? &g->loss : loss};
-    e->model.loss.max_rows = trained;
-    if (!g) return pass(&p, err);
-    LRK_TRY(lrk_engine_repeat(e, &g->passes, pass, &p, err));
+    lrk_device_passes p = {e, run, gradients, &g->loss};
+    e->model.loss.max_rows = g->trained;
+    if (has_room(e, g)) {
+        LRK_TRY(lrk_engine_repeat(e, &g->passes, pass, &p, err));
+    } else {
+        g->passes.times++;
+        LRK_TRY(pass(&p, err));
+    }
     *loss = g->loss;
     return LRK_OK;
 }

@@ -12,14 +12,17 @@
 
 #include <cmocka.h>
 
+#include "models/engine_device.h"
 #include "train/optimizer.h"
 
 #ifdef LRK_EMULATOR
+enum { COUNTED = true };
 uint64_t lrk_emulator_launched(void);
 uint64_t lrk_emulator_allocations(void);
 uint64_t lrk_emulator_waits(void);
 uint64_t lrk_emulator_instantiated(void);
 #else
+enum { COUNTED = false };
 static uint64_t lrk_emulator_launched(void) { return 0; }
 static uint64_t lrk_emulator_allocations(void) { return 0; }
 static uint64_t lrk_emulator_waits(void) { return 0; }
@@ -40,16 +43,21 @@ static void must(lrk_status s, const lrk_err *err)
     if (s != LRK_OK) fail_msg("%s", err->text);
 }
 
-static void open_one(fixture *f, const lrk_lora_options *lora, lrk_compute compute)
+static void open_for(fixture *f, const lrk_lora_options *lora, lrk_compute compute, size_t tokens)
 {
     lrk_err err = {0};
     f->toy = (lrk_toy){.arena = lrk_arena_growing("toy"), .type = compute == LRK_C_F32 ? LRK_F32 : LRK_BF16,
                        .decoder = lrk_toy_decoder(LRK_TOY_LLAMA)};
     const lrk_engine_options o = {.device = device, .decoder = f->toy.decoder, .find = lrk_toy_find, .ctx = &f->toy,
-                                  .lora = lora, .train = true, .compute = compute, .max_tokens = 32,
+                                  .lora = lora, .train = true, .compute = compute, .max_tokens = tokens,
                                   .max_segments = 4};
     must(lrk_engine_open(&f->e, &o, &err), &err);
     must(lrk_model_start(&f->e.model, 1, &err), &err);
+}
+
+static void open_one(fixture *f, const lrk_lora_options *lora, lrk_compute compute)
+{
+    open_for(f, lora, compute, 32);
 }
 
 static void close_one(fixture *f)
@@ -170,10 +178,81 @@ static void a_recording_is_refused_once(void **state)
         take_steps(&f[i], &o, false, r[i]);
     }
     unsetenv("LRK_EMULATOR_FAIL");
-    if (before) assert_int_equal(lrk_emulator_instantiated(), before + 2); /* the optimizer's work is the other */
+    if (COUNTED) assert_int_equal(lrk_emulator_instantiated(), before + 2); /* the optimizer's work is the other */
     assert_memory_equal(r[0], r[1], sizeof r[0]);
     assert_same(&f[0].e.model.parameters, &f[1].e.model.parameters);
     for (int i = 0; i < 2; i++) close_one(&f[i]);
+}
+
+static size_t recordings(const lrk_engine *e)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < LRK_MAX_SHAPES; i++) n += e->graphs[i].passes.recording != NULL;
+    return n;
+}
+
+/* A run of so many tokens, of which the first ones are not trained, so that `trained` are. */
+static void one_row(lrk_toy_batch *t, size_t tokens, size_t trained)
+{
+    lrk_toy_rows(t, &tokens, 1, 1, tokens, 50);
+    for (size_t i = 0; lrk_engine_trained(&t->b) > trained; i++) t->targets[i] = -1;
+}
+
+/* Of passes over runs of several shapes: where few recordings are kept, they are those of the shapes that come most
+ * often. The bits are always the same. */
+static void some_recordings_are_kept(void **state)
+{
+    (void)state;
+    static const lrk_lora_options lora = {.rank = 8, .alpha = 8, .seed = 3};
+    static const size_t kept[] = {LRK_MAX_GRAPHS, 2, 1}, tokens[] = {15, 31, 47};
+    static const struct {
+        size_t shape;
+        uint64_t recorded[3]; /* by each engine; the last one asks for kernels one by one */
+    } pass[] = {{0, {0}}, {1, {0}}, {2, {0}}, {0, {1, 1}}, {1, {1, 1}}, {2, {1, 0}}, {2, {0}}, {2, {0, 1}}, {0, {0}},
+                {1, {0}}, {2, {0}}};
+    fixture f[3];
+    lrk_toy_batch t;
+    lrk_err err = {0};
+    double loss;
+    if (device == LRK_CPU) skip();
+    for (int i = 0; i < 3; i++) {
+        open_for(&f[i], &lora, LRK_C_F32, 48);
+        f[i].e.most_graphs = kept[i];
+        lrk_tape_profile(f[i].e.tape, i == 2);
+    }
+    for (size_t p = 0; p < sizeof pass / sizeof *pass; p++) {
+        one_row(&t, tokens[pass[p].shape], 12);
+        for (int i = 0; i < 3; i++) {
+            const uint64_t before = lrk_emulator_instantiated();
+            lrk_engine_begin(&f[i].e);
+            must(lrk_engine_gradients(&f[i].e, &t.b, 1.0, &loss, &err), &err);
+            assert_true(recordings(&f[i].e) <= kept[i]);
+            if (COUNTED) assert_int_equal(lrk_emulator_instantiated() - before, pass[p].recorded[i]);
+        }
+        for (int i = 1; i < 3; i++) assert_same(&f[0].e.model.gradients, &f[i].e.model.gradients);
+    }
+    for (int i = 0; i < 3; i++) close_one(&f[i]);
+}
+
+/* Runs that differ in their trained tokens alone: eight. */
+static void few_shapes_occur(void **state)
+{
+    (void)state;
+    static const lrk_lora_options lora = {.rank = 8, .alpha = 8, .seed = 3};
+    fixture f;
+    lrk_toy_batch t;
+    lrk_err err = {0};
+    double loss;
+    size_t shapes = 0;
+    if (device == LRK_CPU) skip();
+    open_for(&f, &lora, LRK_C_F32, 256);
+    for (size_t trained = 0; trained <= 247; trained += 19) {
+        one_row(&t, 250, trained);
+        must(lrk_engine_loss(&f.e, &t.b, &loss, &err), &err);
+    }
+    for (size_t i = 0; i < LRK_MAX_SHAPES; i++) shapes += f.e.graphs[i].passes.times > 0;
+    assert_int_equal(shapes, 8);
+    close_one(&f);
 }
 
 int main(int argc, char **argv)
@@ -181,6 +260,8 @@ int main(int argc, char **argv)
     if (!lrk_toy_device(argc, argv, &device)) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(steps_are_replayed),
                                        cmocka_unit_test(each_step_has_its_own_numbers),
-                                       cmocka_unit_test(a_recording_is_refused_once)};
+                                       cmocka_unit_test(a_recording_is_refused_once),
+                                       cmocka_unit_test(some_recordings_are_kept),
+                                       cmocka_unit_test(few_shapes_occur)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
