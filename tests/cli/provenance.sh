@@ -85,6 +85,12 @@ for step in 'true mixed' 'merge mixed --out mixed-merged' 'merge mixed --out mix
 done
 said first/adapter
 hasnt trained_for
+# (without a hash of its base in it, as from PEFT, nobody knows: another name may be the same model's)
+mkdir unsaid && cp strange/adapter/adapter_* unsaid
+sed -i 's/lorikeet\.base\.sha256/lorikeet.base.unsaid/' unsaid/adapter_model.safetensors
+expect_exit 0 merge unsaid --any-base --out unsaid-merged
+said unsaid-merged
+hasnt trained_for
 
 # ---- a combination: method, adapters and weights, recipes and each set of data once
 expect_exit 0 "$LORIKEET" combine first/adapter=.5 second/adapter=-.25 third/adapter --method ties --density .5 --out three
