@@ -61,7 +61,8 @@ lrk_status lrk_arena_pinned(lrk_device d, lrk_arena *a, const char *name, size_t
     *a = (lrk_arena){.name = name};
     if (bytes == 0) return LRK_OK;
     a->base = lrk_cuda_backend.pinned(bytes);
-    LRK_REQUIRE(err, a->base, LRK_ENOMEM, "memory: no %.1f MB that a GPU can reach for '%s'", (double)bytes / 1e6, name);
+    LRK_REQUIRE(err, a->base, LRK_ENOMEM,
+                "memory: no %.1f MB that a GPU can reach for '%s'", (double)bytes / 1e6, name);
     a->capacity = bytes;
     a->give_back = lrk_cuda_backend.unpin;
     return LRK_OK;

@@ -36,8 +36,8 @@ bool lrk_ends_with(const char *s, const char *ending);
 /* The last name of a module's path: "q_proj" of "model.layers.0.self_attn.q_proj". */
 const char *lrk_last_name(const char *path);
 
-/* The first occurrence of `what`, NULL if there is none. As memmem, whose whole range a sanitizer checks each time it is
- * called: a text with a million hits would take hours under one. */
+/* The first occurrence of `what`, NULL if there is none. As memmem, whose whole range a sanitizer checks each time it
+ * is called: a text with a million hits would take hours under one. */
 const char *lrk_find_bytes(const char *s, size_t n, const char *what, size_t n_what);
 
 #endif /* LRK_BASE_TEXT_H */

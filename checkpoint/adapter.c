@@ -184,8 +184,8 @@ static lrk_status read_whole(lrk_adapter *a, const lrk_safetensors *s, const lrk
 {
     const int role = lrk_adapter_role(path);
     LRK_REQUIRE(err, role >= 0, LRK_ESUPPORT,
-                "%s: modules_to_save: '%s' is not supported, only the embedding and the head; PEFT's merge_and_unload makes a "
-                "model of the adapter that loads here",
+                "%s: modules_to_save: '%s' is not supported, only the embedding and the head; PEFT's merge_and_unload "
+                "makes a model of the adapter that loads here",
                 s->path, path);
     LRK_REQUIRE(err, !lrk_adapter_whole_of(a, role), LRK_EINPUT,
                 "%s: '%s' is replaced by modules_to_save and by trainable_token_indices", s->path, path);
@@ -446,8 +446,8 @@ static lrk_status check_base_of_whole(const lrk_adapter *a, const lrk_weights *b
                                           (size_t)k->rows.id[k->rows.n - 1] < lrk_rows(&w)
                                     : lrk_same_shape(&k->weight, &w);
         LRK_REQUIRE(err, fits || !k->rows.n, LRK_ESHAPE,
-                    "an adapter for another base: it replaces row %d of '%s', %zu wide, and that is (%zu, %zu) in %s; where the "
-                    "vocabulary grew, the tokenizer with the new tokens lies beside the adapter",
+                    "an adapter for another base: it replaces row %d of '%s', %zu wide, and that is (%zu, %zu) in %s; "
+                    "where the vocabulary grew, the tokenizer with the new tokens lies beside the adapter",
                     k->rows.id[k->rows.n - 1], k->path, lrk_cols(&k->weight), lrk_rows(&w), lrk_cols(&w),
                     lrk_weights_path(base));
         LRK_REQUIRE(err, fits, LRK_ESHAPE,

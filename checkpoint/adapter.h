@@ -63,8 +63,8 @@ typedef struct lrk_adapter_stack {
 } lrk_adapter_stack;
 
 /* A weight that stands for the base's: its embedding, under the name that the model has for it ("model.embed_tokens",
- * "gpt_neox.embed_in"), or its head, "lm_head" (transformers before 5 has "embed_out" for GPT-NeoX, which is read too, and
- * weights are stored under that name still). Where the base ties them the other one
+ * "gpt_neox.embed_in"), or its head, "lm_head" (transformers before 5 has "embed_out" for GPT-NeoX, which is read too,
+ * and weights are stored under that name still). Where the base ties them the other one
  * stays as it was, unless `tied` says that they go on as one: both are then in the file, and equal. */
 typedef struct lrk_adapter_whole {
     const char *path;
@@ -88,9 +88,9 @@ typedef struct lrk_adapter {
     size_t rank;
     double alpha, dropout;
     bool rslora, dora;
-    bool part;         /* of the language model inside a model of images and text: paths are those of its own class here,
-                          and those of that model in the file (text_part.h); its target_modules are written as the paths
-                          of all modules, for a last name may be that of a layer for images too */
+    bool part;         /* of the language model inside a model of images and text: paths are those of its own class
+                          here, and those of that model in the file (text_part.h); its target_modules are written as
+                          the paths of all modules, for a last name may be that of a layer for images too */
     const char *begun; /* init_lora_weights "pissa" or "olora": for a base that lacks the part these take out of it,
                           and not for the one that is there before lrk_adapter_fit (generate/); else NULL */
     const char *const *target; /* target_modules as a list, or NULL when it is a pattern */
@@ -147,7 +147,8 @@ lrk_status lrk_adapter_gather(lrk_adapter *a, lrk_err *err);
 
 /* The stack that target_parameters has in place of this module of an expert, the number of that and where its rows of B
  * begin: with those of gate, or behind them (*second). False: none. */
-bool lrk_adapter_stack_of(const lrk_adapter *a, const char *path, char stack[LRK_NAME_MAX], size_t *expert, bool *second);
+bool lrk_adapter_stack_of(const lrk_adapter *a, const char *path, char stack[LRK_NAME_MAX], size_t *expert,
+                          bool *second);
 
 /* The module that PEFT's keys name for a stack. */
 void lrk_adapter_stack_module(const lrk_adapter *a, const lrk_adapter_stack *s, char out[LRK_NAME_MAX]);
@@ -171,8 +172,8 @@ bool lrk_adapter_names_parameter(const lrk_adapter *a, const char *path);
 /* The module of this path, or NULL. Mixtral's names of experts and router are those of its stacks too. */
 const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path);
 
-/* Rows that the base lacks and resized[] has become rows of whole[]. LRK_EINPUT where the rest of it is not that of this
- * base, as far as 16 bits tell and unless any_base. */
+/* Rows that the base lacks and resized[] has become rows of whole[]. LRK_EINPUT where the rest of it is not that of
+ * this base, as far as 16 bits tell and unless any_base. */
 lrk_status lrk_adapter_take_resized(lrk_adapter *a, const lrk_weights *base, bool any_base, lrk_err *err);
 
 /* The adapter fits this base: every module names a matrix of it, the shapes agree, and the hash

@@ -138,8 +138,10 @@ static lrk_status check_bias(const lrk_json *root, const char *where, lrk_err *e
     const lrk_json *beside = lrk_json_get(root, "lora_bias");
     const char *s = "none";
     LRK_TRY(lrk_json_opt_string(root, "bias", &s, where, err));
-    LRK_REQUIRE(err, strcmp(s, "none") == 0, LRK_ESUPPORT, "%s: bias: '%.60s' is not supported, only none; %s", where, s, mend);
-    LRK_REQUIRE(err, !beside || neutral(beside), LRK_ESUPPORT, "%s: lora_bias: not supported (expected false); %s", where, mend);
+    LRK_REQUIRE(err, strcmp(s, "none") == 0, LRK_ESUPPORT,
+                "%s: bias: '%.60s' is not supported, only none; %s", where, s, mend);
+    LRK_REQUIRE(err, !beside || neutral(beside), LRK_ESUPPORT,
+                "%s: lora_bias: not supported (expected false); %s", where, mend);
     return LRK_OK;
 }
 
@@ -160,7 +162,8 @@ static lrk_status read_init(lrk_adapter *a, const lrk_json *root, const char *wh
                 "one each time it loads the adapter; save it where it was trained with "
                 "path_initial_model_for_weight_conversion",
                 where, s);
-    LRK_REQUIRE(err, a->begun, LRK_ESUPPORT, "%s: init_lora_weights: '%.40s' is not supported: it changes the base model",
+    LRK_REQUIRE(err, a->begun, LRK_ESUPPORT,
+                "%s: init_lora_weights: '%.40s' is not supported: it changes the base model",
                 where, s ? s : lrk_json_kind_name(lrk_json_type(v)));
     return LRK_OK;
 }
@@ -168,8 +171,8 @@ static lrk_status read_init(lrk_adapter *a, const lrk_json *root, const char *wh
 lrk_status lrk_adapter_check_plain(const lrk_adapter *a, lrk_err *err)
 {
     LRK_REQUIRE(err, !a->begun, LRK_ESUPPORT,
-                "the adapter began as a part of its base (init_lora_weights: %s), which PEFT takes out of the base when "
-                "it loads it; `lorikeet export --adapter A --base M --peft OUT` makes a plain one of it",
+                "the adapter began as a part of its base (init_lora_weights: %s), which PEFT takes out of the base "
+                "when it loads it; `lorikeet export --adapter A --base M --peft OUT` makes a plain one of it",
                 a->begun);
     return LRK_OK;
 }

@@ -135,7 +135,8 @@ static void path_of(const source *s, const char *hf, bool own, char out[LRK_NAME
     snprintf(out, LRK_NAME_MAX, "%.*s", (int)(strlen(name) - (sizeof ".weight" - 1)), name);
 }
 
-static lrk_status add_module(source *s, const lrk_tensor *a, const lrk_tensor *b, const char *hf, bool own, lrk_err *err)
+static lrk_status add_module(source *s, const lrk_tensor *a, const lrk_tensor *b, const char *hf, bool own,
+                             lrk_err *err)
 {
     lrk_adapter_module *m = &s->a->module[s->a->n];
     char path[LRK_NAME_MAX];

@@ -74,8 +74,8 @@ static lrk_status count_experts(const job *j, const lrk_adapter_module *m, const
         const lrk_adapter_module *k = of_expert(j, gguf, (int)*n, &more);
         if (!more) return LRK_OK;
         LRK_REQUIRE(err, k && lrk_same_shape(&k->a, &m->a) && lrk_same_shape(&k->b, &m->b), LRK_ESUPPORT,
-                    "module '%s' has an adapter, expert %zu beside it has none of that rank, and GGUF holds those of all "
-                    "experts in one tensor; merge the adapter instead",
+                    "module '%s' has an adapter, expert %zu beside it has none of that rank, and GGUF holds those of "
+                    "all experts in one tensor; merge the adapter instead",
                     m->path, *n);
     }
 }

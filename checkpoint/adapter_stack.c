@@ -56,7 +56,8 @@ static int by_path(const void *x, const void *y)
     return strcmp(((const lrk_adapter_module *)x)->path, ((const lrk_adapter_module *)y)->path);
 }
 
-bool lrk_adapter_stack_of(const lrk_adapter *a, const char *path, char stack[LRK_NAME_MAX], size_t *expert, bool *second)
+bool lrk_adapter_stack_of(const lrk_adapter *a, const char *path, char stack[LRK_NAME_MAX], size_t *expert,
+                          bool *second)
 {
     static const char *const names[][2] = {
         {"gate_proj", "gate_up_proj"}, {"w1", "gate_up_proj"}, {"up_proj", "gate_up_proj"}, {"w3", "gate_up_proj"},
@@ -68,7 +69,8 @@ bool lrk_adapter_stack_of(const lrk_adapter *a, const char *path, char stack[LRK
     const size_t before = (size_t)((mixtral ? mixtral : at) - path);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(last + 1, names[i][0]) != 0) continue;
-        const int n = snprintf(stack, LRK_NAME_MAX, "%.*s%s.experts.%s", (int)before, path, mixtral ? ".mlp" : "", names[i][1]);
+        const int n = snprintf(stack, LRK_NAME_MAX, "%.*s%s.experts.%s", (int)before, path, mixtral ? ".mlp" : "",
+                               names[i][1]);
         if (expert) *expert = strtoul(at + sizeof middle - 1, NULL, 10);
         if (second) *second = i == 2 || i == 3;
         return n > 0 && n < LRK_NAME_MAX && lrk_adapter_names_parameter(a, stack);
@@ -86,7 +88,8 @@ static lrk_status stack_for(lrk_adapter *a, const char *path, const lrk_adapter_
     }
     lrk_adapter_stack *s = *out = &a->stack[a->n_stacks++];
     const size_t R = lrk_rows(&m->a);
-    *s = (lrk_adapter_stack){.path = lrk_strdup(&a->arena, path), .experts = experts, .alpha = m->alpha, .scale = m->scale};
+    *s = (lrk_adapter_stack){.path = lrk_strdup(&a->arena, path), .experts = experts,
+                             .alpha = m->alpha, .scale = m->scale};
     LRK_REQUIRE(err, s->path, LRK_ENOMEM, "memory: no room for module names");
     s->a = lrk_mat(LRK_F32, experts * R, lrk_cols(&m->a));
     s->b = lrk_mat(LRK_F32, (is_down(s) ? 1 : 2) * lrk_rows(&m->b), R * experts);

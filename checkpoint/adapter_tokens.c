@@ -135,18 +135,21 @@ int lrk_adapter_resized_of(const lrk_adapter *a, const lrk_safetensors *s, const
     char key[LRK_NAME_MAX];
     for (int i = 0; i < KINDS * LRK_ADAPTER_WHOLE * ENDINGS; i++) {
         const int ending = i % ENDINGS, which = i / ENDINGS % LRK_ADAPTER_WHOLE;
-        const char *const *kind = paths[i / ENDINGS / LRK_ADAPTER_WHOLE], *path = kind[which], *other = kind[HEAD - which];
+        const char *const *kind = paths[i / ENDINGS / LRK_ADAPTER_WHOLE];
+        const char *path = kind[which], *other = kind[HEAD - which];
         snprintf(key, sizeof key, "base_model.model.%s%s", path, endings[ending]);
         if (strcmp(name, key) != 0) continue;
         *again = ending >= BEFORE;
-        const bool both = holds(s, other, BESIDE_ROWS) || holds(s, other, BEFORE) || (!a->n_save && holds(s, other, PLAIN));
+        const bool both = holds(s, other, BESIDE_ROWS) || holds(s, other, BEFORE) ||
+                          (!a->n_save && holds(s, other, PLAIN));
         if (ending == PLAIN ? both : ending == BESIDE_ROWS || holds(s, path, PLAIN)) return which;
     }
     return -1;
 }
 
 /* Numbers of the base, which PEFT may have stored in another type. */
-static lrk_status check_stored(const lrk_adapter *a, int which, const lrk_tensor *w, const lrk_weights *base, lrk_err *err)
+static lrk_status check_stored(const lrk_adapter *a, int which, const lrk_tensor *w, const lrk_weights *base,
+                               lrk_err *err)
 {
     const lrk_tensor *t = &a->resized[which];
     const size_t C = lrk_cols(w);

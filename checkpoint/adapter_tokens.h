@@ -26,7 +26,8 @@ bool lrk_adapter_ties(const lrk_adapter *a, const lrk_safetensors *s);
 lrk_status lrk_adapter_read_tokens(lrk_adapter *a, const lrk_json *v, const char *where, lrk_err *err);
 
 /* The module whose base, resized before PEFT trained, is in this tensor of the file, which PEFT writes beside what is
- * trained, of both modules; -1: none. again: it is in another one too, of the same numbers or of those before training. */
+ * trained, of both modules; -1: none. again: it is in another one too, of the same numbers or of those before
+ * training. */
 int lrk_adapter_resized_of(const lrk_adapter *a, const lrk_safetensors *s, const char *name, bool *again);
 
 /* rows as the file has them, of the module of this path, become an entry of a->whole. */

@@ -124,8 +124,8 @@ lrk_status lrk_adapter_config_text(const lrk_adapter *a, lrk_buf *b, lrk_err *er
     return lrk_buf_check(b, err);
 }
 
-static lrk_status declare_one(const lrk_adapter *a, lrk_st_writer *w, const char *here, const char *ending, const lrk_tensor *t,
-                              lrk_err *err)
+static lrk_status declare_one(const lrk_adapter *a, lrk_st_writer *w, const char *here, const char *ending,
+                              const lrk_tensor *t, lrk_err *err)
 {
     lrk_buf name = {0};
     char path[LRK_NAME_MAX];

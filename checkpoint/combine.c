@@ -102,9 +102,10 @@ static lrk_status check_adapter(const combining *c, size_t i, lrk_err *err)
     const lrk_weights *base = c->options->base;
     LRK_REQUIRE(err, base || (a->n_whole == 0 && !a->resized[0].rank), LRK_EUSAGE,
                 "adapter %s brings an embedding or a head of its own, or rows of them (modules_to_save, "
-                "trainable_token_indices, new tokens): what is summed is how far they are from the base's; name that with "
-                "--base", name);
-    if (base) LRK_TRY(lrk_err_prefix(err, lrk_adapter_check_base(a, base, c->options->any_base, err), "adapter %s", name));
+                "trainable_token_indices, new tokens): what is summed is how far they are from the base's; name that "
+                "with --base", name);
+    if (base)
+        LRK_TRY(lrk_err_prefix(err, lrk_adapter_check_base(a, base, c->options->any_base, err), "adapter %s", name));
     LRK_REQUIRE(err, isfinite(c->weight[i]), LRK_EUSAGE, "the weight of adapter %s is not finite", name);
     return check_base(c, i, err);
 }

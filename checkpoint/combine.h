@@ -43,13 +43,14 @@ typedef struct lrk_combine_options {
     uint64_t seed;  /* of dare */
     bool any_base;  /* adapters of other weights of this shape, say of a quantized file, are wanted anyway */
     const char *const *path; /* of the adapters, for messages, or NULL */
-    const lrk_weights *base; /* needed where an adapter has embedding, head or rows, with as many rows as they say; or NULL */
+    const lrk_weights *base; /* needed where an adapter has embedding, head or rows, with as many rows as they say; or
+                                NULL */
 } lrk_combine_options;
 
-/* How far the result is from the weighted sum W, as a share of it: |W - B A| / |W| in the Frobenius norm, in f64. Of svd
- * it is what the rank cuts off, from the singular values of each module's sum (A and B, rounded to f32, come on top of
- * it, some 1e-7); of methods that work on A and B by themselves the norm of W - B A, which is a product of matrices of
- * the sum of all ranks. cat is the sum. */
+/* How far the result is from the weighted sum W, as a share of it: |W - B A| / |W| in the Frobenius norm, in f64. Of
+ * svd it is what the rank cuts off, from the singular values of each module's sum (A and B, rounded to f32, come on top
+ * of it, some 1e-7); of methods that work on A and B by themselves the norm of W - B A, which is a product of matrices
+ * of the sum of all ranks. cat is the sum. */
 typedef struct lrk_combine_residual {
     double overall;     /* all modules as one */
     double worst;       /* the largest of a module */

@@ -15,8 +15,8 @@ typedef struct replaced {
     lrk_tensor stored; /* the base's */
 } replaced;
 
-static lrk_status collect(replaced *r, const lrk_adapter *adapter, const double *weight, size_t n, int role, lrk_arena *arena,
-                          lrk_err *err)
+static lrk_status collect(replaced *r, const lrk_adapter *adapter, const double *weight, size_t n, int role,
+                          lrk_arena *arena, lrk_err *err)
 {
     LRK_TRY(lrk_alloc(arena, n, sizeof *r->whole, "adapters", &r->whole, err));
     LRK_TRY(lrk_alloc(arena, n, sizeof *r->weight, "adapters", &r->weight, err));
@@ -125,8 +125,8 @@ static lrk_status choose_tie(const lrk_adapter *adapter, size_t n, const lrk_wei
         else apart++;
     }
     LRK_REQUIRE(err, !one || !apart, LRK_ESUPPORT,
-                "%s ties its head to its embedding; %zu of the adapters that train them go on with the two as one, and %zu "
-                "part them, which cannot be combined",
+                "%s ties its head to its embedding; %zu of the adapters that train them go on with the two as one, and "
+                "%zu part them, which cannot be combined",
                 lrk_weights_path(base), one, apart);
     *as_one = one > 0;
     return LRK_OK;

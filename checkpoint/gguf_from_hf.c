@@ -195,7 +195,7 @@ static lrk_status put_yarn(const lrk_gguf_target *t, double factor, double origi
         double m = 0;
         LRK_TRY(lrk_rope_real(t->config, "mscale", &m, err));
         if (scale <= 0 && m > 0 && all > 0) {
-            if (t->arch->temperature && m == 1) { /* as its converter has it, for versions that read no other key there */
+            if (t->arch->temperature && m == 1) { /* as its converter does, for versions that read no other key */
                 put_real(t, "rope.scaling.yarn_log_multiplier", all);
                 return LRK_OK;
             }
@@ -529,7 +529,8 @@ static lrk_status put_family(lrk_gguf_target *t, lrk_err *err)
     put_real(t, a->eps_key ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
              eps);
     if (strcmp(activation, "gelu") == 0)
-        lrk_warn("%s: the model's GELU is exact, llama.cpp computes %s with its approximation by tanh", t->path, a->gguf);
+        lrk_warn("%s: the model's GELU is exact, llama.cpp computes %s with its approximation by tanh", t->path,
+                 a->gguf);
     return put_parallel(t, err);
 }
 

@@ -54,8 +54,8 @@ static lrk_status check_rope(const lrk_gguf_target *t, lrk_err *err)
                 scaled ? "does not load it for" : "computes another attention with it for", t->arch->gguf);
     LRK_TRY(lrk_rope_real(t->config, "attention_factor", &factor, err));
     LRK_REQUIRE(err, !(factor > 0 && t->arch->local_rope), LRK_ESUPPORT,
-                "%s: config.json: attention_factor is %g; llama.cpp computes %s with it in layers that have a window too",
-                t->path, factor, t->arch->gguf);
+                "%s: config.json: attention_factor is %g; llama.cpp computes %s with it in layers that have a window "
+                "too", t->path, factor, t->arch->gguf);
     return LRK_OK;
 }
 

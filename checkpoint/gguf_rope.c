@@ -134,8 +134,8 @@ static lrk_status put_yarn(lrk_gguf_source *s, double factor, size_t original, l
                      lrk_json_new_real(scale * lrk_gguf_mscale(factor, 1)));
     LRK_TRY(lrk_gguf_real(s, "rope.scaling.yarn_log_multiplier", &logarithm, err));
     if (logarithm != 0 && s->arch->temperature) { /* all of it, and the other is 1 */
-        LRK_REQUIRE(err, scale == 1, LRK_ESUPPORT, "%s: rope.scaling.attn_factor beside yarn_log_multiplier is not supported",
-                    s->g->path);
+        LRK_REQUIRE(err, scale == 1, LRK_ESUPPORT,
+                    "%s: rope.scaling.attn_factor beside yarn_log_multiplier is not supported", s->g->path);
         set_real(rope, "mscale", 1);
         set_real(rope, "mscale_all_dim", logarithm);
     } else if (logarithm != 0) {

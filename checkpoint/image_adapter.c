@@ -83,8 +83,8 @@ static lrk_status parse_key(lrk_image_adapter *a, const lrk_safetensors *s, cons
         return LRK_OK;
     }
     return lrk_fail(err, LRK_ESUPPORT,
-                    "%s: tensor '%s' is no part of a LoRA that can be merged here (lora_down, lora_up, lora_mid, alpha; "
-                    "lora_A, lora_B)",
+                    "%s: tensor '%s' is no part of a LoRA that can be merged here (lora_down, lora_up, lora_mid, "
+                    "alpha; lora_A, lora_B)",
                     s->path, e->name);
 }
 
@@ -198,8 +198,8 @@ static lrk_status read_part(const lrk_json *v, const char *prefix, lrk_image_par
     char key[64];
     snprintf(key, sizeof key, "%slora_alpha", prefix);
     LRK_TRY(lrk_json_opt_real(v, key, &known->alpha[part], path, err));
-    LRK_REQUIRE(err, known->alpha[part] > 0.0 || !lrk_json_get(v, key), LRK_EINPUT, "%s: %s: expected more than 0", path,
-                key);
+    LRK_REQUIRE(err, known->alpha[part] > 0.0 || !lrk_json_get(v, key), LRK_EINPUT,
+                "%s: %s: expected more than 0", path, key);
     snprintf(key, sizeof key, "%suse_rslora", prefix);
     LRK_TRY(lrk_json_opt_bool(v, key, &known->rslora[part], path, err));
     snprintf(key, sizeof key, "%suse_dora", prefix);

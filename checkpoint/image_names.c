@@ -189,7 +189,8 @@ void lrk_image_original(const char *flat, char original[LRK_FLAT_MAX])
         {"add_embedding_linear_2", "label_emb_0_2"},
     };
     const bool short_enough = strlen(flat) <= LONGEST;
-    if (short_enough && (in_blocks(flat, original) || in_the_middle(flat, original) || in_open_clip(flat, original))) return;
+    if (short_enough && (in_blocks(flat, original) || in_the_middle(flat, original) || in_open_clip(flat, original)))
+        return;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(flat, names[i][0]) == 0) flat = names[i][1];
     snprintf(original, LRK_FLAT_MAX, "%s", flat);

@@ -5,8 +5,8 @@
  *   kohya       lora_unet_down_blocks_1_attentions_0_...: either of them, every dot an underscore
  * To find one in another, dots become underscores and blocks get the numbers of the original. Sources: the
  * tables of diffusers, scripts/convert_diffusers_to_original_stable_diffusion.py, and of kohya-ss/sd-scripts,
- * library/sdxl_model_util.py; facts only. The text encoder of Stable Diffusion 2 and the second one of XL have OpenCLIP's
- * names in the original, and queries, keys and values are thirds of one matrix there.
+ * library/sdxl_model_util.py; facts only. The text encoder of Stable Diffusion 2 and the second one of XL have
+ * OpenCLIP's names in the original, and queries, keys and values are thirds of one matrix there.
  */
 #ifndef LRK_CHECKPOINT_IMAGE_NAMES_H
 #define LRK_CHECKPOINT_IMAGE_NAMES_H

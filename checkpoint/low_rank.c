@@ -46,7 +46,8 @@ static void fill_core(work *w)
 {
     for (size_t j = 0; j < w->core.cols; j++)
         for (size_t r = 0; r < w->left_r.cols; r++)
-            lrk_subtract(lrk_column(&w->core, j), -lrk_column(&w->right_r, r)[j], lrk_column(&w->left_r, r), w->core.rows);
+            lrk_subtract(lrk_column(&w->core, j), -lrk_column(&w->right_r, r)[j], lrk_column(&w->left_r, r),
+                         w->core.rows);
 }
 
 /* out = Q x */

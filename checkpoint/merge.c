@@ -176,10 +176,11 @@ static lrk_status plan_gguf(lrk_merge_job *job, lrk_merge_item *item, lrk_err *e
     const lrk_arch *arch = lrk_weights_arch(job->base);
     char gguf[LRK_NAME_MAX], values[LRK_NAME_MAX];
     int expert = LRK_NO_EXPERT;
-    const char *class = lrk_json_string(lrk_json_at(lrk_json_get(lrk_weights_config(job->base), "architectures"), 0), NULL);
+    const char *class = lrk_json_string(lrk_json_at(lrk_json_get(lrk_weights_config(job->base), "architectures"), 0),
+                                        NULL);
     LRK_REQUIRE(err, arch, LRK_ESUPPORT,
-                "%s: %s cannot be written as GGUF here: what its tensors are called there is not known; write a Hugging Face "
-                "directory",
+                "%s: %s cannot be written as GGUF here: what its tensors are called there is not known; write a "
+                "Hugging Face directory",
                 lrk_weights_path(job->base), class ? class : "a model without architecture");
     if (lrk_name_is_latent(item->name, gguf, values)) {
         lrk_merge_item *second = &job->item[job->n++];

@@ -2,8 +2,8 @@
  *
  *     W' = round(W + scale * (B * A))      per element; scale in f32
  * and with DoRA, round(M[o] / |V[o]| * V[o]) for each row V[o] of that sum. An embedding or a head that the adapter
- * replaces is written in place of the base's, rounded once; of some rows, these, and all others as they are. Where that cuts the tie of the two, both are stored and
- * config.json says tie_word_embeddings: false.
+ * replaces is written in place of the base's, rounded once; of some rows, these, and all others as they are. Where that
+ * cuts the tie of the two, both are stored and config.json says tie_word_embeddings: false.
  * B * A is summed over the rank in its order, each step rounded to f32 as a fused multiply-add
  * rounds, so the result is that of PEFT's merge, and the same on every machine. W is the stored
  * weight in f32; the sum is rounded once, to the type that is written.
@@ -82,8 +82,8 @@ void lrk_merge_report_put(const lrk_merge_report *r, lrk_json *object);
  * touches it. In a directory made from a GGUF file every tensor gets the same type: the first of
  * f32, bf16, f16 that a stored matrix has, f16 where all are quantized. Vectors stay f32 in GGUF.
  *
- * A directory gets config.json, generation_config.json, how images are prepared, the tokenizer and the chat template of its
- * base, byte for byte; from a GGUF base config.json is made from the metadata, and the rest is that
+ * A directory gets config.json, generation_config.json, how images are prepared, the tokenizer and the chat template of
+ * its base, byte for byte; from a GGUF base config.json is made from the metadata, and the rest is that
  * of `tokenizer` or `text`. A GGUF file gets the keys of a GGUF base byte for byte; from a directory
  * they are made as llama.cpp's converter makes them, those of the tokenizer by `text`. Where
  * chat_template is given, what said the base's says that one.

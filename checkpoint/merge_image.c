@@ -274,8 +274,8 @@ static lrk_status verify_one(const image_job *job, const lrk_safetensors *s, con
 {
     lrk_tensor t;
     const size_t at = lrk_lookup_find(&job->base->lookup, e->name);
-    LRK_REQUIRE(err, at < job->merge.n, LRK_EIO, "tensor '%s' was written under another name: the device may be failing",
-                e->name);
+    LRK_REQUIRE(err, at < job->merge.n, LRK_EIO,
+                "tensor '%s' was written under another name: the device may be failing", e->name);
     const lrk_merge_item *item = &job->merge.item[at];
     LRK_TRY(lrk_st_view(s, e, &t, err));
     t.rank = 2;

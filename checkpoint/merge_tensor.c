@@ -43,8 +43,8 @@ static size_t hf_row(const lrk_merge_item *item, size_t row)
     return gguf_out ? lrk_order_hf_row(&item->rows, row) : row;
 }
 
-/* w += scale * (row of B) * A, then brought to length M[row] where there is M. A product of two f32 is exact in f64, so each step rounds all
- * but as a fused multiply-add in f32 does (the sum is rounded twice, to f64 and to f32), and alike
+/* w += scale * (row of B) * A, then brought to length M[row] where there is M. A product of two f32 is exact in f64, so
+ * each step rounds all but as a fused multiply-add in f32 does (the sum is rounded twice, to f64 and to f32), and alike
  * on machines with and without such an instruction. */
 static void add_delta(const lrk_adapter_module *m, size_t row, size_t cols, float *w, float *sum)
 {
@@ -77,7 +77,8 @@ static const float *replacement(const lrk_merge_item *item, size_t row)
 static const void *stored_row(const lrk_merge_item *item, size_t row, float *room)
 {
     const void *there = lrk_row(&item->src, row);
-    return lrk_st_aligned(&item->src) ? there : memcpy(room, there, lrk_row_bytes(item->src.dtype, lrk_cols(&item->src)));
+    if (lrk_st_aligned(&item->src)) return there;
+    return memcpy(room, there, lrk_row_bytes(item->src.dtype, lrk_cols(&item->src)));
 }
 
 static void make_rows(void *ctx, size_t task, int worker)

@@ -81,7 +81,8 @@ lrk_status lrk_merge_write_hf(lrk_merge_job *job, lrk_err *err);   /* merge_hf.c
 lrk_status lrk_merge_write_gguf(lrk_merge_job *job, lrk_err *err); /* merge_gguf.c */
 
 /* The keys of a GGUF file for a Hugging Face model, but those of the tokenizer (gguf_from_hf.c). */
-lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, const lrk_gguf_origin *origin, lrk_err *err);
+lrk_status lrk_gguf_put_config(lrk_gguf_writer *w, const lrk_weights *base, const lrk_gguf_origin *origin,
+                               lrk_err *err);
 /* llama3 rope scaling as GGUF holds it: head_dim / 2 divisors (at most LRK_MAX_HALF_HEAD), computed
  * from config.json; *n is 0 where the model has none. */
 lrk_status lrk_llama3_factors(const lrk_json *config, size_t head_dim, float *factor, size_t *n,

@@ -79,7 +79,7 @@ typedef struct lrk_arch {
     bool local_rope;    /* layers with a window have a theta of their own */
     size_t no_rope_step;  /* each of these layers has no rope; no key says so */
     bool partial_rotary;
-    const char *rotary_key, *theta_key; /* more names of partial_rotary_factor and rope_theta, which such a family has */
+    const char *rotary_key, *theta_key; /* more names that such a family has for partial_rotary_factor and rope_theta */
     double rotary;        /* where the first is absent */
     const char *parallel; /* the key of parallel blocks, true where it is absent */
     bool by_head;         /* rows of the fused matrix, below */
@@ -126,9 +126,9 @@ bool lrk_name_is_norm(const char *hf);
 /* The router of experts, by GGUF name. */
 bool lrk_name_is_router(const char *gguf);
 
-/* How GGUF orders the rows of a weight, or the elements of a bias: as Hugging Face has them, by pairs (permuted_qk), or by
- * kind (by_head): of query_key_value all queries first, then keys, values, where Hugging Face has the three of a head
- * together: gguf row (k H + h) D + i = Hugging Face row (3 h + k) D + i. */
+/* How GGUF orders the rows of a weight, or the elements of a bias: as Hugging Face has them, by pairs (permuted_qk), or
+ * by kind (by_head): of query_key_value all queries first, then keys, values, where Hugging Face has the three of a
+ * head together: gguf row (k H + h) D + i = Hugging Face row (3 h + k) D + i. */
 typedef enum lrk_order_kind { LRK_ORDER_SAME, LRK_ORDER_PAIRS, LRK_ORDER_KINDS } lrk_order_kind;
 typedef struct lrk_order {
     lrk_order_kind kind;

@@ -8,9 +8,9 @@
  *   file                   language_model.model.layers.0...   language_model.lm_head
  *   file, and PEFT today   model.language_model.layers.0...   lm_head
  *
- * Its configuration is text_config, where keys that are absent mean what the class says, and of the outer one the tokens
- * that end a text and whether the head is tied. Source: transformers 5.17, conversion_mapping.py; names in adapters are
- * those of peft 0.21 with it.
+ * Its configuration is text_config, where keys that are absent mean what the class says, and of the outer one the
+ * tokens that end a text and whether the head is tied. Source: transformers 5.17, conversion_mapping.py; names in
+ * adapters are those of peft 0.21 with it.
  *
  * Inside checkpoint/ only. */
 #ifndef LRK_CHECKPOINT_TEXT_PART_H
@@ -33,8 +33,8 @@ bool lrk_text_part_here(const char *stored, lrk_text_names *names, char out[LRK_
 /* The other way. */
 void lrk_text_part_stored(const char *here, lrk_text_names names, char out[LRK_NAME_MAX]);
 
-/* t[0 .. *n - 1] become those of the part, renamed; the others move to beside, in the order of the file, which belongs to
- * a. */
+/* t[0 .. *n - 1] become those of the part, renamed; the others move to beside, in the order of the file, which belongs
+ * to a. */
 lrk_status lrk_text_part_split(lrk_tensor *t, size_t *n, lrk_tensor **beside, size_t *n_beside, lrk_text_names *names,
                                lrk_arena *a, lrk_err *err);
 

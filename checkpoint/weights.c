@@ -167,7 +167,8 @@ static lrk_status list_files(lrk_weights *w, lrk_err *err)
             w->n++;
         }
     }
-    return w->outer ? lrk_text_part_split(w->tensor, &w->n, &w->beside, &w->n_beside, &w->called, &w->arena, err) : LRK_OK;
+    if (!w->outer) return LRK_OK;
+    return lrk_text_part_split(w->tensor, &w->n, &w->beside, &w->n_beside, &w->called, &w->arena, err);
 }
 
 /* What is read of a model of images and text is its language model. */
@@ -221,7 +222,8 @@ static lrk_status open_gguf(lrk_weights *w, lrk_err *err)
     LRK_TRY(lrk_map_open(&map, w->path, err));
     const bool gguf = map.size >= 4 && memcmp(map.data, "GGUF", 4) == 0;
     lrk_map_close(&map);
-    LRK_REQUIRE(err, gguf, LRK_EINPUT, "%s: not a GGUF file; expected a Hugging Face directory or a GGUF file", w->path);
+    LRK_REQUIRE(err, gguf, LRK_EINPUT, "%s: not a GGUF file; expected a Hugging Face directory or a GGUF file",
+                w->path);
     LRK_TRY(lrk_gguf_open(&w->gguf, w->path, err));
     LRK_TRY(lrk_gguf_config(&w->gguf, &w->config, err));
     return lrk_gguf_list(&w->gguf, lrk_weights_arch(w), &w->arena, &w->tensor, &w->n, err);
@@ -266,8 +268,8 @@ static lrk_status drop_tied_head(lrk_weights *w, lrk_err *err)
     if (head.dtype != embedding.dtype || !lrk_same_shape(&head, &embedding) ||
         memcmp(head.data, embedding.data, lrk_bytes(&head)) != 0) {
         if (says_tied(w))
-            lrk_warn("%s: config.json ties the head to the embedding, but the stored %s differs from it: they are not tied",
-                     w->path, name);
+            lrk_warn("%s: config.json ties the head to the embedding, but the stored %s differs from it: they are not "
+                     "tied", w->path, name);
         lrk_json_set(w->config, "tie_word_embeddings", lrk_json_new_bool(false));
         return LRK_OK;
     }
@@ -535,8 +537,8 @@ static lrk_status grow_tensor(lrk_weights *w, lrk_tensor *t, size_t rows, lrk_er
     char *data;
     if (stored >= rows) return LRK_OK;
     LRK_REQUIRE(err, t->rank == 2 && lrk_can_quantize(t->dtype), LRK_ESUPPORT,
-                "%s: the vocabulary grows, but '%s' is %s, of which no rows are made here; convert the model to another "
-                "type before",
+                "%s: the vocabulary grows, but '%s' is %s, of which no rows are made here; convert the model to "
+                "another type before",
                 w->path, t->name, lrk_dtype_name(t->dtype));
     LRK_TRY(lrk_alloc(&w->arena, rows, bytes, "a vocabulary that grows", &data, err));
     for (size_t r = 0; r < stored; r++) memcpy(data + r * bytes, lrk_row(t, r), bytes);

@@ -40,8 +40,8 @@ lrk_status lrk_weights_open_known(lrk_weights **w, const char *path, lrk_config_
 void lrk_weights_close(lrk_weights *w); /* NULL is fine */
 
 /* A safetensors header of any length is legal, so tensors may lie at any address. After this numbers can be read in
- * place: those that lie askew are copied into memory, which may be the whole file. Whoever goes through the weights once
- * reads them row by row instead (merge_tensor.c). */
+ * place: those that lie askew are copied into memory, which may be the whole file. Whoever goes through the weights
+ * once reads them row by row instead (merge_tensor.c). */
 lrk_status lrk_weights_align(lrk_weights *w, lrk_err *err);
 
 /* A read-only view of the tensor; false when the model has none of that name. */

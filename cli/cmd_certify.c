@@ -130,7 +130,8 @@ static lrk_status look(certify_command *c, lrk_err *err)
     const lrk_exam_args *a = &c->args;
     const lrk_recipe_datasets *const lists[] = {&a->recipe.test_datasets, &a->recipe.datasets};
     lrk_json *before = NULL;
-    LRK_REQUIRE(err, lrk_is_file(a->model) || lrk_is_dir(a->model), LRK_EINPUT, "%s: no such file or directory", a->model);
+    LRK_REQUIRE(err, lrk_is_file(a->model) || lrk_is_dir(a->model), LRK_EINPUT,
+                "%s: no such file or directory", a->model);
     const lrk_recipe_datasets *rows = lists[lists[0]->n == 0];
     for (size_t i = 0; i < rows->n; i++)
         LRK_REQUIRE(err, lrk_is_file(rows->item[i].path), LRK_EINPUT, "%s: no such file", rows->item[i].path);

@@ -70,8 +70,8 @@ static lrk_status choose_text(combine_command *c, lrk_err *err)
         LRK_TRY(lrk_file_read(&c->arena, path, MAX_TOKENIZER, &other, &m, err));
         same = same && (!c->text || (m == n && memcmp(first, other, n) == 0));
         LRK_REQUIRE(err, same || !rows, LRK_EINPUT,
-                    "%s and %s have different tokenizers beside them: rows of one would be other tokens' in the other; train "
-                    "them with the same new tokens, in the same order",
+                    "%s and %s have different tokenizers beside them: rows of one would be other tokens' in the other; "
+                    "train them with the same new tokens, in the same order",
                     c->text, c->path[i]);
         if (c->text) continue;
         c->text = c->path[i];
@@ -91,12 +91,14 @@ static lrk_status open_base(combine_command *c, lrk_err *err)
     if (!c->base) return LRK_OK;
     LRK_TRY(lrk_weights_open(&c->weights, c->base, err));
     for (size_t i = 0; i < c->n; i++)
-        LRK_TRY(lrk_err_prefix(err, lrk_adapter_fit(&c->adapter[i], c->weights, c->options.any_base, err), "%s", c->path[i]));
+        LRK_TRY(lrk_err_prefix(err, lrk_adapter_fit(&c->adapter[i], c->weights, c->options.any_base, err), "%s",
+                               c->path[i]));
     c->options.base = c->weights;
     return LRK_OK;
 }
 
-/* The template that all of them were trained with stays; where they have different ones, or some have none, none does. */
+/* The template that all of them were trained with stays; where they have different ones, or some have none, none
+ * does. */
 static lrk_status keep_template(combine_command *c, const char *to, lrk_err *err)
 {
     enum { MAX_TEMPLATE = 1 << 20 };

@@ -6,8 +6,8 @@
 #include "generate/adapter_io.h"
 #include "generate/manifest.h"
 
-static lrk_status save_peft(const lrk_merge_args *m, const lrk_weights *base, const lrk_adapter *a, const lrk_json *from,
-                            lrk_err *err)
+static lrk_status save_peft(const lrk_merge_args *m, const lrk_weights *base, const lrk_adapter *a,
+                            const lrk_json *from, lrk_err *err)
 {
     lrk_json *manifest;
     LRK_TRY(lrk_manifest_new(&manifest, "PEFT adapter", base, a, from, err));

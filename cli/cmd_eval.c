@@ -176,8 +176,8 @@ static lrk_status evaluate(lrk_eval_command *c, lrk_err *err)
         lrk_note("nothing is kept: losses and answers are with --out, --failures or a run directory");
     LRK_TRY(made);
     const lrk_eval_report r = {.model = c->args.model, .adapter = c->args.adapter, .data = c->args.data,
-                               .validator = c->validator, .exam = exam_of(c, c->args.adapter != NULL), .score = c->score,
-                               .n_scores = n};
+                               .validator = c->validator, .exam = exam_of(c, c->args.adapter != NULL),
+                               .score = c->score, .n_scores = n};
     if (c->failure_file) {
         LRK_TRY(lrk_eval_failures(&r, c->failure_file, &failures, err));
         LRK_TRY(lrk_writer_commit(c->failure_file, err));

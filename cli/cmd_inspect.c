@@ -279,7 +279,8 @@ static lrk_status inspect_dataset(view *v, const char *path, lrk_err *err)
     lrk_dataset *d;
     if (lrk_is_token_cache(path)) {
         lrk_json_set_text(v->root, "kind", "token cache");
-        lrk_json_set_text(v->root, "hint", "a cache of a data set's token ids; it may be deleted and is then made anew");
+        lrk_json_set_text(v->root, "hint",
+                          "a cache of a data set's token ids; it may be deleted and is then made anew");
         return LRK_OK;
     }
     lrk_json *splits = lrk_json_object();
@@ -356,8 +357,8 @@ static lrk_status inspect_file(view *v, const char *path, lrk_err *err)
     /* of safetensors these eight are a length, whose last byte is 0 */
     if (head[0] == '{' && (head[7] || head[8] != '{')) return inspect_json(v, path, err);
     LRK_REQUIRE(err, head[8] == '{', LRK_EINPUT,
-                "%s: not a safetensors, GGUF or HDF5 file, nor a " LRK_MANIFEST ", a " LRK_CERTIFICATE " or JSON Lines; "
-                "those and directories are known",
+                "%s: not a safetensors, GGUF or HDF5 file, nor a " LRK_MANIFEST ", a " LRK_CERTIFICATE " or JSON "
+                "Lines; those and directories are known",
                 path);
     return inspect_safetensors(v, path, err);
 }
@@ -387,7 +388,8 @@ static lrk_status print_value(const char *name, const lrk_json *value, int inden
     return status;
 }
 
-static lrk_status print_lines(const char *title, const lrk_json *m, void (*put)(const lrk_json *, lrk_buf *), lrk_err *err)
+static lrk_status print_lines(const char *title, const lrk_json *m, void (*put)(const lrk_json *, lrk_buf *),
+                              lrk_err *err)
 {
     lrk_buf text = {0};
     put(m, &text);

@@ -59,15 +59,16 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
         lrk_warn("it does not fit: %.1f MB are needed, %.1f MB may be used (%s); use a smaller micro_batch_size or "
                  "sequence_len, or fewer bits",
                  (double)needed / 1e6, (double)most / 1e6,
-                 s->device == LRK_CPU ? "nine tenths of what is free" : "gpu_memory_limit, or nine tenths of what is free");
+                 s->device == LRK_CPU ? "nine tenths of what is free"
+                                      : "gpu_memory_limit, or nine tenths of what is free");
     if (s->device != LRK_CPU) {
         printf("memory of this process\n  %-26s %10.1f MB, and the weights while they are copied\n",
                "program and data", (double)p->bytes.process / 1e6);
         row("results put aside, pinned", e->host);
     }
     if (!lrk_device_built(s->device))
-        lrk_note("note: this program was built without GPU kernels (lorikeet doctor): it plans for a GPU, another build trains "
-                 "on it");
+        lrk_note("note: this program was built without GPU kernels (lorikeet doctor): it plans for a GPU, another "
+                 "build trains on it");
     const lrk_plan_disk *d = &p->disk;
     printf("disk      about %.1f MB in %s: checkpoints %.1f, adapter %.1f", (double)lrk_plan_disk_total(d) / 1e6,
            s->recipe->output_dir, (double)d->checkpoints / 1e6, (double)d->adapter / 1e6);
@@ -136,7 +137,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     bool json = false;
     const lrk_option table[] = {{"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(table, 1, &argc, argv, err));
-    LRK_REQUIRE(err, argc >= 1, LRK_EUSAGE, "expected a recipe, as in\n  lorikeet plan recipes/plume.yaml learning_rate=5e-4\n"
+    LRK_REQUIRE(err, argc >= 1, LRK_EUSAGE,
+                "expected a recipe, as in\n  lorikeet plan recipes/plume.yaml learning_rate=5e-4\n"
                 "`lorikeet recipe schema` lists its keys, --help the options");
     lrk_recipe recipe;
     lrk_arena a = lrk_arena_growing("recipe");

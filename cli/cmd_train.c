@@ -98,7 +98,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
                                 {"quiet", LRK_OPTION_FLAG, &quiet, false, NULL},
                                 {"json", LRK_OPTION_FLAG, &json, false, NULL}};
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
-    LRK_REQUIRE(err, argc >= 1, LRK_EUSAGE, "expected a recipe, as in\n  lorikeet train recipes/plume.yaml learning_rate=5e-4\n"
+    LRK_REQUIRE(err, argc >= 1, LRK_EUSAGE,
+                "expected a recipe, as in\n  lorikeet train recipes/plume.yaml learning_rate=5e-4\n"
                 "`lorikeet recipe schema` lists its keys, --help the options");
     if (verbose || quiet) lrk_log_level(quiet ? 0 : 2);
     lrk_recipe recipe;

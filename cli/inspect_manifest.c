@@ -154,7 +154,9 @@ void lrk_inspect_certificate(const lrk_json *c, lrk_buf *out)
         const char *path = lrk_json_word(o, "path");
         put_quoted(out, "  ", path ? path : "(no name)");
         if (kl && top)
-            lrk_buf_printf(out, ": KL mean %.2g, 99 %% %.2g; same top token %.2f %% of %lld; loss %.4f, of base + adapter %.4f",
+            lrk_buf_printf(out,
+                           ": KL mean %.2g, 99 %% %.2g; same top token %.2f %% of %lld; loss %.4f, of base + adapter "
+                           "%.4f",
                            number(kl, "mean"), number(kl, "p99"), 100.0 * number(top, "value"),
                            (long long)lrk_json_integer(lrk_json_get(top, "of")), number(o, "loss"),
                            number(o, "reference_loss"));

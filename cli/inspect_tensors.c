@@ -91,7 +91,9 @@ static lrk_status sort_in(const lrk_json *tensor, bool all, group *list, size_t 
     group g = {.first = tensor};
     size_t number[SLOTS] = {0}, slots, i = all ? *n : 0;
     const lrk_status status = make_key(&g, all, number, &slots, err);
-    while (status == LRK_OK && i < *n && (list[i].key.n != g.key.n || memcmp(list[i].key.data, g.key.data, g.key.n) != 0)) i++;
+    while (status == LRK_OK && i < *n &&
+           (list[i].key.n != g.key.n || memcmp(list[i].key.data, g.key.data, g.key.n) != 0))
+        i++;
     if (status == LRK_OK && i == *n)
         list[(*n)++] = g;
     else

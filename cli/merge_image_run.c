@@ -8,8 +8,8 @@
 static lrk_status check(const lrk_merge_args *m, lrk_image_part *part, lrk_err *err)
 {
     LRK_REQUIRE(err, m->adapter && !lrk_is_dir(m->adapter), LRK_EUSAGE,
-                "%s: into a single safetensors file goes the LoRA file of an image model; for a language model name its "
-                "directory",
+                "%s: into a single safetensors file goes the LoRA file of an image model; for a language model name "
+                "its directory",
                 m->model);
     LRK_REQUIRE(err, lrk_ends_with(m->o.out, ".safetensors"), LRK_EUSAGE,
                 "%s: expected the name of a safetensors file", m->o.out);

@@ -93,7 +93,8 @@ lrk_status lrk_merge_parse(lrk_merge_args *m, const char *command, int argc, cha
                           : shard_mb > 0     ? "--shard-mb"
                           : o->any_base      ? "--any-base"
                                              : NULL;
-    LRK_REQUIRE(err, !foreign || !m->image, LRK_EUSAGE, "%s goes with a language model, not with an image model", foreign);
+    LRK_REQUIRE(err, !foreign || !m->image, LRK_EUSAGE,
+                "%s goes with a language model, not with an image model", foreign);
     LRK_REQUIRE(err, !m->part || m->image, LRK_EUSAGE, "--part goes with an image model, a single safetensors file");
     if ((!o->gguf || m->ollama) && !m->image) LRK_TRY(lrk_check_directory_name(o->out, err));
     if (lrk_is_dir(m->model)) LRK_TRY(lrk_output_outside(o->out, m->model, err));

@@ -45,8 +45,8 @@ lrk_status lrk_check_directory_name(const char *path, lrk_err *err);
  * LRK_EUSAGE. */
 lrk_status lrk_output_is_free(const char *path, bool directory, lrk_err *err);
 
-/* Two outputs of one command, neither there yet: LRK_EUSAGE where they are one, or one lies inside the other, by whatever
- * name, through ".." and links too. */
+/* Two outputs of one command, neither there yet: LRK_EUSAGE where they are one, or one lies inside the other, by
+ * whatever name, through ".." and links too. */
 lrk_status lrk_outputs_apart(const char *a, const char *b, lrk_err *err);
 /* LRK_EUSAGE where out would lie at or in the directory `read`. */
 lrk_status lrk_output_outside(const char *out, const char *read, lrk_err *err);

@@ -43,8 +43,8 @@ lrk_status lrk_import(const lrk_import_options *o, lrk_import_report *report, lr
 
 /* The data set behind a path: itself where it is one already; else its rows imported to
  * "<path>-<16 digits>.h5", in cache_dir, or beside it, or where that cannot be written in the user's
- * cache directory (data/cache.h). The digits are of a hash over the bytes of the file and the options, so what is found there is what would be made. o->inputs and o->out play
- * no part. The name is in a. */
+ * cache directory (data/cache.h). The digits are of a hash over the bytes of the file and the options, so what is found
+ * there is what would be made. o->inputs and o->out play no part. The name is in a. */
 lrk_status lrk_import_cached(const char *path, const lrk_import_options *o, const char *cache_dir,
                              lrk_arena *a, char **dataset, lrk_err *err);
 

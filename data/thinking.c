@@ -80,7 +80,8 @@ static bool find_block(const char *text, block *out)
 /* Piece i of a content that is a text or a list of pieces; NULL: there is none. */
 static const char *piece_of(const lrk_json *content, size_t i)
 {
-    if (lrk_json_is(content, LRK_JSON_ARRAY)) return lrk_json_string(lrk_json_get(lrk_json_at(content, i), "text"), NULL);
+    if (lrk_json_is(content, LRK_JSON_ARRAY))
+        return lrk_json_string(lrk_json_get(lrk_json_at(content, i), "text"), NULL);
     return i ? NULL : lrk_json_string(content, NULL);
 }
 

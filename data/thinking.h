@@ -4,9 +4,9 @@
  * reasoning, thinking, thought or tool_plan, else what its content (a text, or pieces of it) holds
  * between tags that chat templates in use write: <think>, <thinking>, <seed:think> and <mm:think> with
  * their ends, [THINK] [/THINK], <|START_THINKING|> <|END_THINKING|>, <|inner_prefix|> <|inner_suffix|>,
- * <|channel>thought <channel|>, and turns of their own, <|channel|>analysis<|message|> <|end|> and <|think|> <|end|>. Where a prompt may
- * have opened the block its end is enough. Chat templates show it, or leave it out, or leave it out of all
- * turns but the last; training must not lose what the row says without a word.
+ * <|channel>thought <channel|>, and turns of their own, <|channel|>analysis<|message|> <|end|> and <|think|> <|end|>.
+ * Where a prompt may have opened the block its end is enough. Chat templates show it, or leave it out, or leave it out
+ * of all turns but the last; training must not lose what the row says without a word.
  */
 #ifndef LRK_DATA_THINKING_H
 #define LRK_DATA_THINKING_H

@@ -53,8 +53,8 @@ lrk_status lrk_tokenizer_parse(lrk_tokenizer **out, const char *text, size_t n, 
                                lrk_err *err);
 
 /* The same with the text of a tokenizer_config.json beside it. */
-lrk_status lrk_tokenizer_parse_with(lrk_tokenizer **out, const char *text, size_t n, const char *config, size_t n_config,
-                                    const char *where, lrk_err *err);
+lrk_status lrk_tokenizer_parse_with(lrk_tokenizer **out, const char *text, size_t n, const char *config,
+                                    size_t n_config, const char *where, lrk_err *err);
 
 typedef struct lrk_piece {
     const char *data;
@@ -107,7 +107,7 @@ size_t lrk_tokenizer_swallowing(const lrk_tokenizer *t);
 /* One that add_tokens or add_special_tokens of the reference is asked for, or another text for an added one. */
 typedef struct lrk_new_token {
     const char *text;
-    int64_t id;               /* of the one that gets this text; LRK_NO_ID: what has it, else the next. Set to what it is */
+    int64_t id;               /* of the one that gets this text; LRK_NO_ID: what has it, else the next. Set to it */
     bool special, normalized; /* where it is none of the added ones yet; those keep theirs */
     bool fresh;               /* set: nothing had this text before */
 } lrk_new_token;

@@ -63,7 +63,8 @@ static lrk_status settle(lrk_adapter *a, const lrk_weights *base, lrk_adapter_mo
     return lrk_adapter_join(&a->arena, m->path, &m->a, &m->b, &a0, &b0, err);
 }
 
-/* How long w has to be for what stands in its place. 0: as long as it is, or nobody can say what the rows between are. */
+/* How long w has to be for what stands in its place. 0: as long as it is, or nobody can say what the rows between
+ * are. */
 static size_t rows_wanted(const lrk_adapter_whole *k, size_t stored)
 {
     if (!k->rows.n) return lrk_rows(&k->weight) > stored ? lrk_rows(&k->weight) : 0;
@@ -98,7 +99,8 @@ static lrk_status lengthen(lrk_adapter *a, lrk_adapter_whole *k, const lrk_tenso
 }
 
 /* Its rows and those of `added`, which are the base's. */
-static lrk_status join_rows(lrk_adapter *a, lrk_adapter_whole *k, const lrk_tensor *stored, lrk_row_list added, lrk_err *err)
+static lrk_status join_rows(lrk_adapter *a, lrk_adapter_whole *k, const lrk_tensor *stored, lrk_row_list added,
+                            lrk_err *err)
 {
     const lrk_row_list old = k->rows;
     const size_t C = lrk_cols(stored), most = old.n + added.n;

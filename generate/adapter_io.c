@@ -180,7 +180,8 @@ lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *e
     for (size_t i = 0; i < m->n_adapted; i++)
         for (size_t part = 0; part < lrk_adapter_parts(m->adapted[i]); part++)
             LRK_TRY(copy_in(a, m, m->adapted[i], part, err));
-    LRK_REQUIRE(err, a->n_whole == 0 || m->n_whole, LRK_EINPUT, "the model takes no %s of the adapter", a->whole[0].path);
+    LRK_REQUIRE(err, a->n_whole == 0 || m->n_whole, LRK_EINPUT,
+                "the model takes no %s of the adapter", a->whole[0].path);
     for (size_t i = 0; i < m->n_whole; i++) {
         const lrk_whole *w = &m->whole[i];
         const lrk_adapter_whole *from = lrk_adapter_find_whole(a, w->path);

@@ -23,10 +23,10 @@ lrk_status lrk_adapter_fit(lrk_adapter *a, lrk_weights *base, bool any_hash, lrk
 /* The same for a model whose description follows. */
 lrk_status lrk_base_fit(lrk_base_model *b, lrk_adapter *a, bool any_hash, lrk_err *err);
 
-/* An adapter of this base, which lrk_base_fit took, gets rows for tokens that neither has: the base grows to `rows`, what
- * the adapter has of embedding and head goes on in the base's new rows, and where it has nothing, or rows, those of
- * `added` are among them; in both of the two, but in the embedding alone where they are one, and not beside one of a tied
- * pair that is trained whole. */
+/* An adapter of this base, which lrk_base_fit took, gets rows for tokens that neither has: the base grows to `rows`,
+ * what the adapter has of embedding and head goes on in the base's new rows, and where it has nothing, or rows, those
+ * of `added` are among them; in both of the two, but in the embedding alone where they are one, and not beside one of a
+ * tied pair that is trained whole. */
 lrk_status lrk_base_extend(lrk_base_model *b, lrk_adapter *a, size_t rows, lrk_row_list added, lrk_err *err);
 
 /* [A; A0] and [B, B0] in place of A and B, in the arena. */

@@ -109,7 +109,8 @@ lrk_status lrk_base_check_weights(lrk_weights *w, bool gguf, lrk_err *err)
     lrk_status status = describe(&b, err);
     if (status == LRK_ESUPPORT && !strict) return LRK_OK;
     LRK_TRY(status);
-    status = lrk_model_build(&m, &b.decoder, lrk_base_find, &b, &options, (lrk_model_memory){LRK_CPU, &frozen, &run}, err);
+    status = lrk_model_build(&m, &b.decoder, lrk_base_find, &b, &options, (lrk_model_memory){LRK_CPU, &frozen, &run},
+                             err);
     if (status == LRK_OK && strict) status = lrk_base_check_names(&b, &m, err);
     lrk_model_free(&m);
     return status;

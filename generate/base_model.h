@@ -23,9 +23,9 @@ lrk_status lrk_base_find(void *ctx, const char *name, lrk_tensor *out, lrk_err *
 /* After the model is built: the files hold no weight that the model does not know. */
 lrk_status lrk_base_check_names(const lrk_base_model *b, const lrk_model *m, lrk_err *err);
 
-/* Of a model that is merged or converted and never computed: each weight that config.json describes is there and has its
- * shape. Where a directory becomes GGUF, which says what config.json does in words of its own, what is not known here is
- * refused, and weights that are not described are too; else what is not known passes. Reads no numbers. */
+/* Of a model that is merged or converted and never computed: each weight that config.json describes is there and has
+ * its shape. Where a directory becomes GGUF, which says what config.json does in words of its own, what is not known
+ * here is refused, and weights that are not described are too; else what is not known passes. Reads no numbers. */
 lrk_status lrk_base_check_weights(lrk_weights *w, bool gguf, lrk_err *err);
 
 /* Every number of every weight is finite. Reads all of the file. */

@@ -240,8 +240,8 @@ static lrk_status run_all(lrk_scheduler *s, lrk_err *err)
 lrk_status lrk_generate(lrk_engine *e, const lrk_prompt *prompts, size_t n, const lrk_generation *g,
                         lrk_err *err)
 {
-    lrk_scheduler s = {.e = e, .prompts = prompts, .n = n, .g = g, .slots = g->slots ? g->slots : e->options.cache_slots,
-                       .arena = lrk_arena_growing("generate")};
+    lrk_scheduler s = {.e = e, .prompts = prompts, .n = n, .g = g,
+                       .slots = g->slots ? g->slots : e->options.cache_slots, .arena = lrk_arena_growing("generate")};
     LRK_ASSERT(s.slots && s.slots <= e->options.cache_slots && e->options.max_tokens >= e->options.cache_slots);
     lrk_status status = check_prompts(&s, err);
     if (status == LRK_OK) status = take_memory(&s, err);

@@ -104,7 +104,8 @@ static void put_trained_for(lrk_json *root, lrk_json *list)
 
 /* ---- all of it ---- */
 
-/* A model that is only converted is what it was; what is new is the form, and the weights that it was converted from. */
+/* A model that is only converted is what it was; what is new is the form, and the weights that it was converted
+ * from. */
 static void put_converted(lrk_json *root, const lrk_weights *base, const lrk_json *own)
 {
     static const char *const kept[] = {"base", "trained_for", "adapter"};

@@ -4,8 +4,8 @@
  *    "base": {"name", "sha256", "license", ...},           generate/manifest_base.h
  *    "trained_for": [{"name", "sha256"}, ...],             where that is not this base, or not this one alone
  *    "source": {"name", "sha256"},                         of a converted model: what it was converted from
- *    "adapter": {"modules", "rank", "alpha", "sha256"},    the hash is lrk_adapter_sha256; of an image model that of the
- *                                                          file, which has a "name" too;
+ *    "adapter": {"modules", "rank", "alpha", "sha256"},    the hash is lrk_adapter_sha256; of an image model that of
+ *                                                          the file, which has a "name" too;
  *                                                          "trained_rows": {"lm_head": 2}, of embedding and head
  *    "vocabulary": {"new_tokens": [...], "rows_before", "rows"},  tokens that a recipe added; rows of the embedding
  *    "combined": {"method", "adapters": [...], ...},       of several adapters as one: lrk_manifest_new_combined
@@ -27,8 +27,8 @@
 #define LRK_MANIFEST "manifest.json"
 #define LRK_MODEL_CARD "README.md"
 
-/* A manifest for the caller to free. base NULL: the adapter's word on it. adapter NULL: none, a model is converted. `from`:
- * the adapter's own manifest, or NULL; the base's is found beside it or in it. */
+/* A manifest for the caller to free. base NULL: the adapter's word on it. adapter NULL: none, a model is converted.
+ * `from`: the adapter's own manifest, or NULL; the base's is found beside it or in it. */
 lrk_status lrk_manifest_new(lrk_json **out, const char *output, const lrk_weights *base,
                             const lrk_adapter *adapter, const lrk_json *from, lrk_err *err);
 
@@ -45,8 +45,8 @@ typedef struct lrk_manifest_part {
     const lrk_json *manifest; /* its own, or NULL */
     double weight;
 } lrk_manifest_part;
-lrk_status lrk_manifest_new_combined(lrk_json **out, const lrk_adapter *adapter, const lrk_manifest_part *part, size_t n,
-                                     lrk_json *combined, lrk_err *err);
+lrk_status lrk_manifest_new_combined(lrk_json **out, const lrk_adapter *adapter, const lrk_manifest_part *part,
+                                     size_t n, lrk_json *combined, lrk_err *err);
 
 /* An object with format, version, output and program. */
 lrk_json *lrk_manifest_blank(const char *output);

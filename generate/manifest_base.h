@@ -1,6 +1,7 @@
 /* generate/manifest_base.h -- what a manifest says of the model that an output was made of.
  *
- *   {"name", "sha256", "architecture", "license", "license_name", "license_link", "base_model": [...], "made_from": {...}}
+ *   {"name", "sha256", "architecture", "license", "license_name", "license_link", "base_model": [...],
+ *    "made_from": {...}}
  *
  * base_model: what the model itself was made of, as the front matter of its README.md or general.base_model of its
  * GGUF file names it. made_from: of a model that was merged or converted here what its own manifest says, so that

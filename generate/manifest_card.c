@@ -51,7 +51,8 @@ static void put_front(const lrk_json *m, kind k, lrk_buf *out)
     if (lrk_is_hub_name(name))
         lrk_buf_printf(out, "base_model: %s\nbase_model_relation: %s\n", name,
                        k.adapter ? "adapter" : adapted ? "finetune" : "quantized");
-    lrk_buf_printf(out, "library_name: %s\n", k.image ? "diffusers" : k.gguf ? "gguf" : k.adapter ? "peft" : "transformers");
+    lrk_buf_printf(out, "library_name: %s\n",
+                   k.image ? "diffusers" : k.gguf ? "gguf" : k.adapter ? "peft" : "transformers");
     lrk_buf_printf(out, "pipeline_tag: %s\ntags:\n- lorikeet\n", k.image ? "text-to-image" : "text-generation");
     lrk_buf_puts(out, adapted ? "- lora\n---\n\n" : "---\n\n");
 }
@@ -183,8 +184,8 @@ static void put_trained_for(const lrk_json *m, lrk_buf *out)
     static const char *const keys[] = {"name", "sha256"};
     const lrk_json *list = lrk_json_get(m, "trained_for");
     if (!lrk_json_size(list)) return;
-    lrk_buf_puts(out, "\n## Trained for another base\n\n`--any-base` was given: what was trained here was trained for the "
-                      "weights below, not, or not all of it, for those of the base model above.\n\n"
+    lrk_buf_puts(out, "\n## Trained for another base\n\n`--any-base` was given: what was trained here was trained for "
+                      "the weights below, not, or not all of it, for those of the base model above.\n\n"
                       "| trained for | sampled hash of its weights |\n|---|---|\n");
     put_table(list, keys, 2, out);
 }
@@ -292,8 +293,9 @@ void lrk_card_print(const lrk_json *m, lrk_buf *out)
     lrk_buf_printf(out, "%s%s made with Lorikeet. The same as data: [manifest.json](manifest.json).\n\n",
                    output && strchr("aeiouAEIOU", *output) ? "An " : "A ", output ? output : "model");
     if (kind_of(output).adapter && !kind_of(output).gguf && lrk_json_get(m, "vocabulary"))
-        lrk_buf_puts(out, "The vocabulary grew, and the tokenizer lies here too: `AutoPeftModelForCausalLM.from_pretrained` of "
-                          "this directory resizes a base in Hugging Face's form by it and loads both.\n\n");
+        lrk_buf_puts(out, "The vocabulary grew, and the tokenizer lies here too: "
+                          "`AutoPeftModelForCausalLM.from_pretrained` of this directory resizes a base in Hugging "
+                          "Face's form by it and loads both.\n\n");
     put_facts(m, out);
     put_trained_for(m, out);
     put_made_from(m, out);

@@ -70,8 +70,8 @@ static lrk_json *known_of_all(const lrk_manifest_part *part, size_t n)
     return from;
 }
 
-lrk_status lrk_manifest_new_combined(lrk_json **out, const lrk_adapter *adapter, const lrk_manifest_part *part, size_t n,
-                                     lrk_json *combined, lrk_err *err)
+lrk_status lrk_manifest_new_combined(lrk_json **out, const lrk_adapter *adapter, const lrk_manifest_part *part,
+                                     size_t n, lrk_json *combined, lrk_err *err)
 {
     lrk_json *from = known_of_all(part, n), *list = lrk_json_array();
     lrk_json_set(combined, "adapters", list);

@@ -84,7 +84,8 @@ static void put_vocab(const to_gguf *x, lrk_gguf_writer *w, const lrk_vocab *v)
 }
 
 /* llama.cpp's converter takes what looks like a special token for one, whatever the tokenizer says, and a program that
- * serves the model shows none of them: of tokens that an answer is taught with, those that are not special are shown. */
+ * serves the model shows none of them: of tokens that an answer is taught with, those that are not special are
+ * shown. */
 static lrk_status show_new_tokens(const to_gguf *x, lrk_vocab *v, lrk_arena *a, lrk_err *err)
 {
     enum { CONTROL = 3, USER_DEFINED = 4 };
@@ -222,7 +223,8 @@ static bool add_end(lrk_json *list, int64_t id)
 }
 
 /* generation_config.json with another eos, if there is one, and with the tokens that end a turn of this template, if it
- * is another one, where the base does not end on them; out stays empty where it does, but for `made`, which no file has. */
+ * is another one, where the base does not end on them; out stays empty where it does, but for `made`, which no file
+ * has. */
 static lrk_status put_ends(const lrk_model_text *text, const lrk_merge_options *o, const lrk_json *config,
                            lrk_json *settings, bool made, lrk_buf *out, lrk_err *err)
 {
@@ -248,8 +250,8 @@ static lrk_status put_ends(const lrk_model_text *text, const lrk_merge_options *
     return lrk_buf_check(out, err);
 }
 
-/* from: where text, the tokenizer, lies; the base's settings where none lie beside it, and of a GGUF file, which has none,
- * those that follow from theirs, its tokenizer; NULL: not known. */
+/* from: where text, the tokenizer, lies; the base's settings where none lie beside it, and of a GGUF file, which has
+ * none, those that follow from theirs, its tokenizer; NULL: not known. */
 static lrk_status swap_ends(const lrk_weights *base, const lrk_tokenizer *theirs, const char *from,
                             const lrk_model_text *text, const lrk_merge_options *o, lrk_buf *out, lrk_err *err)
 {
@@ -382,9 +384,9 @@ lrk_status lrk_merge_described(const lrk_weights *base, const lrk_adapter *adapt
     if (status == LRK_OK && !request->bundle && strcmp(asked_by, LRK_CHAT_TEMPLATE_NONE) == 0)
         lrk_manifest_note_plain(o.out);
     if (status == LRK_OK && report->needs_tokenizer)
-        lrk_note("%s holds weights and configuration; the tokenizer of the GGUF base is of a kind that tokenizer.json cannot "
-                 "describe here, so put the files of the original model beside them, as `lorikeet merge --tokenizer DIR` does",
-                 o.out);
+        lrk_note("%s holds weights and configuration; the tokenizer of the GGUF base is of a kind that tokenizer.json "
+                 "cannot describe here, so put the files of the original model beside them, as `lorikeet merge "
+                 "--tokenizer DIR` does", o.out);
     lrk_manifest_text_free(&text);
     lrk_json_free(manifest);
     lrk_arena_free(&arena);

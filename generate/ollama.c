@@ -59,8 +59,9 @@ static void put_cut(const char *name, lrk_trim trim, const char *part, const cha
         [LRK_TRIM_BLANKS] = {
             "\" \" \"\\t\" \"\\n\" \"\\v\" \"\\f\" \"\\r\" \"\\x1c\" \"\\x1d\" \"\\x1e\" \"\\x1f\"",
             "\"\\u0085\" \"\\u00a0\"",
-            "\"\\u1680\" \"\\u2000\" \"\\u2001\" \"\\u2002\" \"\\u2003\" \"\\u2004\" \"\\u2005\" \"\\u2006\" \"\\u2007\" "
-            "\"\\u2008\" \"\\u2009\" \"\\u200a\" \"\\u2028\" \"\\u2029\" \"\\u202f\" \"\\u205f\" \"\\u3000\""}};
+            "\"\\u1680\" \"\\u2000\" \"\\u2001\" \"\\u2002\" \"\\u2003\" \"\\u2004\" \"\\u2005\" \"\\u2006\" "
+            "\"\\u2007\" \"\\u2008\" \"\\u2009\" \"\\u200a\" \"\\u2028\" \"\\u2029\" \"\\u202f\" \"\\u205f\" "
+            "\"\\u3000\""}};
     for (size_t k = 1; k <= 3 && blanks[trim][k - 1]; k++) {
         lrk_buf_printf(out, "{{ else if and (ge (len .) %zu) (eq (", k);
         lrk_buf_printf(out, part, k);
@@ -333,8 +334,8 @@ static void put_template(const lrk_form *f, lrk_buf *out)
     lrk_buf_puts(out, "{{- $last := \"\" }}\n");
     if (f->late) lrk_buf_puts(out, "{{- $held := false }}{{ $system := \"\" }}\n");
     if (last_thoughts)
-        lrk_buf_puts(out, "{{- $asked := -1 }}{{ range $i, $_ := .Messages }}{{ if eq .Role \"user\" }}{{ $asked = $i }}"
-                          "{{ end }}{{ end }}\n");
+        lrk_buf_puts(out, "{{- $asked := -1 }}{{ range $i, $_ := .Messages }}{{ if eq .Role \"user\" }}"
+                          "{{ $asked = $i }}{{ end }}{{ end }}\n");
     lrk_buf_printf(out, "{{- range %s.Messages }}\n", f->late || last_thoughts ? "$i, $_ := " : "");
     put_turn(f, LRK_SYSTEM, out);
     put_turn(f, LRK_USER, out);
@@ -374,8 +375,8 @@ static void put_model(const char *from, const char *adapter, lrk_buf *out)
 static void print_plain(const char *eos, const char *from, const char *adapter, lrk_buf *out)
 {
     put_model(from, adapter, out);
-    lrk_buf_puts(out, "# Trained on plain prompts, without a chat template: what is asked goes in as it stands, so that a\n"
-                      "# prompt has to look as those of the training rows. A system message is not shown.\n"
+    lrk_buf_puts(out, "# Trained on plain prompts, without a chat template: what is asked goes in as it stands, so\n"
+                      "# that a prompt has to look as those of the training rows. A system message is not shown.\n"
                       "TEMPLATE \"\"\"{{ .Prompt }}\"\"\"\n");
     put_stops(eos, NULL, out);
 }
@@ -384,9 +385,10 @@ static void print(const lrk_chat_options *chat, const lrk_form *f, const char *f
 {
     put_model(from, adapter, out);
     if (f->calls)
-        lrk_buf_puts(out, "# Ollama does not keep the order of a tool's members and of arguments. Here: type, function;\n"
-                          "# name, description, parameters; type, properties, required; type, description, enum, items;\n"
-                          "# properties and arguments by name. A model that was trained on another order sees this one.\n");
+        lrk_buf_puts(out,
+                     "# Ollama does not keep the order of a tool's members and of arguments. Here: type, function;\n"
+                     "# name, description, parameters; type, properties, required; type, description, enum, items;\n"
+                     "# properties and arguments by name. A model that was trained on another order sees this one.\n");
     lrk_buf_puts(out, "TEMPLATE \"\"\"");
     put_template(f, out);
     lrk_buf_puts(out, "\"\"\"\n");
@@ -399,8 +401,8 @@ static void warn_lost(const lrk_form *f, const char *where)
     static const char *const what[] = {"a list of tools", "calls of tools", "thoughts beside an answer"};
     for (size_t i = 0; i < 3; i++)
         if (lost[i])
-            lrk_warn("%s: the chat template shows %s in a way that has no Go template here: Ollama refuses them with this "
-                     "Modelfile",
+            lrk_warn("%s: the chat template shows %s in a way that has no Go template here: Ollama refuses them with "
+                     "this Modelfile",
                      where, what[i]);
 }
 
@@ -420,8 +422,8 @@ lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, cons
     const lrk_status status = lrk_form_find(&chat, lrk_tokenizer_adds_bos(m->tokenizer), where, &f, err);
     if (status == LRK_OK) print(&chat, &f, from, adapter, out);
     if (f.forgets_thinking)
-        lrk_warn("%s: the chat template leaves <think> blocks out of earlier answers, Ollama's templates cannot: whoever "
-                 "goes on with a conversation must send its answers without them%s",
+        lrk_warn("%s: the chat template leaves <think> blocks out of earlier answers, Ollama's templates cannot: "
+                 "whoever goes on with a conversation must send its answers without them%s",
                  where, f.thoughts ? ", and thoughts as such" : "");
     warn_lost(&f, where);
     lrk_form_free(&f);

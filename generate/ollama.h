@@ -10,8 +10,8 @@
  * arguments as json.dumps prints them (what Ollama does not keep of these: ollama_json.h; a comment in the Modelfile
  * says so), results as they are or as JSON strings, thoughts of all answers or of those behind the last question. The
  * text that calls begin with and those around a thought are no actions in the template, so that Ollama finds them. What
- * a template shows in another way (numbers of calls, arguments in XML) is refused by Ollama or by the Go template, and a
- * warning says it. With `think` off answers begin as with enable_thinking false, where that changes no more.
+ * a template shows in another way (numbers of calls, arguments in XML) is refused by Ollama or by the Go template, and
+ * a warning says it. With `think` off answers begin as with enable_thinking false, where that changes no more.
  *
  * What the form has not: documents, what a template does to contents beyond trimming; where it cuts <think> blocks out
  * of earlier answers a warning says so. Where the template takes no system turn, or none at some place, the Go template
@@ -28,10 +28,10 @@
 
 #define LRK_MODELFILE "Modelfile"
 
-/* Appends the text to out. choice: the template that was trained with, as in lrk_text_chat, or LRK_CHAT_TEMPLATE_NONE: then
- * the prompt stands as it is given; from: what stands behind FROM, a GGUF file or the name of a model; adapter: a GGUF
- * adapter, or NULL. `where` names the model in messages. LRK_ESUPPORT where its template has no such form, LRK_EINPUT
- * where it has none. */
+/* Appends the text to out. choice: the template that was trained with, as in lrk_text_chat, or LRK_CHAT_TEMPLATE_NONE:
+ * then the prompt stands as it is given; from: what stands behind FROM, a GGUF file or the name of a model; adapter: a
+ * GGUF adapter, or NULL. `where` names the model in messages. LRK_ESUPPORT where its template has no such form,
+ * LRK_EINPUT where it has none. */
 lrk_status lrk_ollama_modelfile(const lrk_model_text *m, const char *where, const char *choice,
                                 const char *from, const char *adapter, lrk_buf *out, lrk_err *err);
 

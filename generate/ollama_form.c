@@ -36,7 +36,8 @@ void lrk_form_words(const source *s, lrk_speaker who, bool padded, size_t i, con
 {
     static const char *const left[LRK_TRIMS] = {"\n \t", " \t", ""}, *const right[LRK_TRIMS] = {"\t \n", "\t ", ""};
     lrk_buf_printf(b, "%s%zu %s %s.%s", padded ? left[f ? f->left[who] : LRK_TRIM_NONE] : "", i,
-                   who == LRK_THOUGHT ? "thinks" : "says", s->mark, padded ? right[f ? f->right[who] : LRK_TRIM_NONE] : "");
+                   who == LRK_THOUGHT ? "thinks" : "says", s->mark,
+                   padded ? right[f ? f->right[who] : LRK_TRIM_NONE] : "");
 }
 
 static void content(const source *s, const talk *t, size_t i, const lrk_form *f, lrk_buf *b)

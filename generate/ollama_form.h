@@ -34,7 +34,8 @@ typedef lrk_buf lrk_pieces[LRK_SPEAKERS][LRK_SPEAKERS];
 /* Bytes of a piece: the list of tools, and parts of a date, as strftime's %Y, %m, %d, %B, %b. */
 enum { LRK_FORM_TOOLS = 0xfa, LRK_FORM_YEAR, LRK_FORM_MONTH, LRK_FORM_DAY, LRK_FORM_NAME, LRK_FORM_SHORT };
 
-/* What is cut off the beginning and the end of what somebody says: nothing, line feeds, or all that is blank to Python. */
+/* What is cut off the beginning and the end of what somebody says: nothing, line feeds, or all that is blank to
+ * Python. */
 typedef enum lrk_trim { LRK_TRIM_NONE, LRK_TRIM_LINES, LRK_TRIM_BLANKS, LRK_TRIMS } lrk_trim;
 
 /* How the list of tools is printed: as json.dumps has it whole, or each tool or its function by itself. */

@@ -160,9 +160,9 @@ static lrk_status add_message(const source *s, const lrk_form *f, scene *c, size
 static void add_tool(const source *s, scene *c, size_t i)
 {
     static const char format[] =
-        "{\"type\": \"function\", \"function\": {\"name\": \"tool_%zu\", \"description\": %s, \"parameters\": {\"type\": "
-        "\"object\", \"properties\": {\"first\": {\"type\": \"string\", \"description\": \"a <b> & c\", \"enum\": "
-        "[\"x\", \"\xc3\xa4\"]}, \"list\": {\"type\": \"array\", \"items\": {\"type\": \"integer\"}}}%s}}}";
+        "{\"type\": \"function\", \"function\": {\"name\": \"tool_%zu\", \"description\": %s, \"parameters\": "
+        "{\"type\": \"object\", \"properties\": {\"first\": {\"type\": \"string\", \"description\": \"a <b> & c\", "
+        "\"enum\": [\"x\", \"\xc3\xa4\"]}, \"list\": {\"type\": \"array\", \"items\": {\"type\": \"integer\"}}}%s}}}";
     lrk_buf b = {0}, quoted = {0};
     lrk_err why = {0};
     lrk_json *tool = NULL;

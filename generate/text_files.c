@@ -98,8 +98,8 @@ static void edit_settings(lrk_json *v, const lrk_growth *g, bool is_map)
 }
 
 /* A file of the base with its tokens; left out where the base has none and it need not be. */
-static lrk_status grow_settings(lrk_text_files *f, lrk_arena *a, const char *path, const char *name, const lrk_growth *g,
-                                lrk_err *err)
+static lrk_status grow_settings(lrk_text_files *f, lrk_arena *a, const char *path, const char *name,
+                                const lrk_growth *g, lrk_err *err)
 {
     const bool is_map = name == map_file;
     const char *from = lrk_path_join(a, path, name);

@@ -1,7 +1,7 @@
 /* generate/text_files.h -- a tokenizer as the files that others read it from, and tokens added to it.
  *
- * Beside an adapter whose training gave the tokenizer more tokens lie the files of the tokenizer it was trained with, as
- * other trainers leave them there. Who uses the adapter takes them in place of the base's.
+ * Beside an adapter whose training gave the tokenizer more tokens lie the files of the tokenizer it was trained with,
+ * as other trainers leave them there. Who uses the adapter takes them in place of the base's.
  */
 #ifndef LRK_GENERATE_TEXT_FILES_H
 #define LRK_GENERATE_TEXT_FILES_H

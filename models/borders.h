@@ -15,8 +15,8 @@
 /* Columns of the border of every projection of the layer, whose adapters are chosen. */
 void lrk_borders_choose(lrk_layer *layer);
 
-/* Places for the weights first .. last of a layer that are stored in bf16, and for the adapters in their borders; inside:
- * whether all of them are. weight of the projections says their shapes, and afterwards where they lie. */
+/* Places for the weights first .. last of a layer that are stored in bf16, and for the adapters in their borders;
+ * inside: whether all of them are. weight of the projections says their shapes, and afterwards where they lie. */
 lrk_status lrk_borders_place(lrk_model *m, lrk_layer *layer, int first, int last, bool inside, lrk_arena *frozen,
                              lrk_err *err);
 

@@ -1,5 +1,5 @@
-/* models/builder.h -- weights on their way into a model that is built: looked up by name, compared with the shape that the
- * configuration says, and taken to where the model lies, into its frozen arena. For the model's own files.
+/* models/builder.h -- weights on their way into a model that is built: looked up by name, compared with the shape that
+ * the configuration says, and taken to where the model lies, into its frozen arena. For the model's own files.
  */
 #ifndef LRK_MODELS_BUILDER_H
 #define LRK_MODELS_BUILDER_H

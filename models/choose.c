@@ -18,7 +18,8 @@ lrk_status lrk_device_choose(const char *name, lrk_device *out, lrk_err *err)
 {
     const bool automatic = strcmp(name, "auto") == 0, cuda = strcmp(name, "cuda") == 0;
     LRK_REQUIRE(err, automatic || cuda || strcmp(name, "cpu") == 0, LRK_EUSAGE,
-                "device %s: expected auto, cpu or cuda%s", name, strcmp(name, "gpu") == 0 ? "; did you mean cuda?" : "");
+                "device %s: expected auto, cpu or cuda%s", name,
+                strcmp(name, "gpu") == 0 ? "; did you mean cuda?" : "");
     *out = LRK_CPU;
     if (!cuda && !(automatic && lrk_device_built(LRK_CUDA))) return LRK_OK;
     lrk_err why = {0};

@@ -268,8 +268,8 @@ static lrk_status refuse_quantized(const lrk_source *s, lrk_err *err)
     const lrk_json *v = lrk_json_get(s->config, "quantization_config");
     const char *method = lrk_json_word(v, "quant_method");
     LRK_REQUIRE(err, !lrk_json_is_set(v), LRK_ESUPPORT,
-                "%s: quantization_config: weights of %.40s are not supported; take a directory of the model's 16-bit weights, "
-                "or a GGUF file",
+                "%s: quantization_config: weights of %.40s are not supported; take a directory of the model's 16-bit "
+                "weights, or a GGUF file",
                 s->where, method ? method : "that form");
     return LRK_OK;
 }

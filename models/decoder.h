@@ -16,7 +16,12 @@ enum { LRK_MAX_LAYERS = 1024 };
 
 /* Where the norms of a block stand: before it (Llama), before and after (Gemma 2), after (OLMo 2):
  *   h + block(norm(h)),   h + norm(block(norm(h))),   h + norm(block(h)) */
-typedef enum lrk_norm_placement { LRK_NORM_BEFORE, LRK_NORM_AROUND, LRK_NORM_AROUND_GLM4, LRK_NORM_AFTER } lrk_norm_placement;
+typedef enum lrk_norm_placement {
+    LRK_NORM_BEFORE,
+    LRK_NORM_AROUND,
+    LRK_NORM_AROUND_GLM4, /* under its own names */
+    LRK_NORM_AFTER
+} lrk_norm_placement;
 
 /* Norms on queries and keys before rope: none, each head by itself, or all heads as one row. */
 typedef enum lrk_head_norm { LRK_NORM_NO_HEAD, LRK_NORM_HEAD, LRK_NORM_WIDTH } lrk_head_norm;
@@ -86,8 +91,8 @@ typedef struct lrk_decoder {
     double dropout;      /* the largest in config.json, for training: nothing here applies it */
 } lrk_decoder;
 
-/* config: in the form of Hugging Face's config.json; `where` names it in messages. LRK_ESUPPORT with d->family NULL: its
- * architecture is not known. */
+/* config: in the form of Hugging Face's config.json; `where` names it in messages. LRK_ESUPPORT with d->family NULL:
+ * its architecture is not known. */
 lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *where, lrk_err *err);
 
 /* Parameters of the base model, and of the matrices that every token multiplies with. */

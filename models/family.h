@@ -48,7 +48,7 @@ typedef struct lrk_family {
     bool group_by_two;          /* a group counts as its two best experts, not its best */
     bool sparse_step, dense_first; /* which layers have experts; neither: all */
     bool latent;                /* multi-head latent attention */
-    const char *interleave;     /* whether rope turns neighbours: a key, true where it is absent, LRK_ALWAYS, NULL: never */
+    const char *interleave;     /* whether rope turns neighbours: a key, true where absent, LRK_ALWAYS, NULL: never */
     bool fused_heads, by_head, fused_gate, plain_mlp, partial_rotary, local_rope, no_rope_layers, tied;
     bool temperature;           /* queries grow with their position (models/rope.h) */
     const char *parallel;       /* the key of parallel blocks, true where it is absent; NULL: never */

@@ -78,7 +78,8 @@ static lrk_status read_temperature(lrk_decoder *d, const lrk_source *s, const lr
     LRK_REQUIRE(err, s->family->temperature || !lrk_json_is_set(lrk_json_get(parameters, beta)), LRK_ESUPPORT,
                 "%s: rope_parameters: %s is not supported for %s", s->where, beta, s->family->architecture);
     if (!s->family->temperature) return LRK_OK;
-    const bool both = lrk_json_is_set(lrk_json_get(parameters, beta)) && lrk_json_is_set(lrk_json_get(parameters, original));
+    const bool both = lrk_json_is_set(lrk_json_get(parameters, beta)) &&
+                      lrk_json_is_set(lrk_json_get(parameters, original));
     LRK_REQUIRE(err, both, LRK_EINPUT, "%s: rope_parameters: %s and %s must be there for %s", s->where, beta, original,
                 s->family->architecture);
     LRK_TRY(lrk_json_opt_real(parameters, beta, &d->rope.temperature, s->where, err));

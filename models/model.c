@@ -269,7 +269,8 @@ static lrk_status experts(const lrk_builder *b, size_t i, lrk_err *err)
             const bool down = which == LRK_DOWN;
             lrk_expert_path(d, i, e, which, path);
             snprintf(name, sizeof name, "%s.weight", path);
-            LRK_TRY(lrk_build_linear(b, name, down ? C : F, down ? F : C, &view[(size_t)(which - LRK_GATE) * E + e], err));
+            LRK_TRY(lrk_build_linear(b, name, down ? C : F, down ? F : C, &view[(size_t)(which - LRK_GATE) * E + e],
+                                     err));
         }
     }
     LRK_TRY(adapt_experts(b, i, err));

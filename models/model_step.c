@@ -7,7 +7,8 @@
 /* What passes read of the adapters. */
 static void copy_adapters(const lrk_model *m, bool shadow_is_written)
 {
-    if (m->shadow.rank && !shadow_is_written) lrk_shadow_cuda(m->parameters.data, m->shadow.data, lrk_count(&m->shadow));
+    if (m->shadow.rank && !shadow_is_written)
+        lrk_shadow_cuda(m->parameters.data, m->shadow.data, lrk_count(&m->shadow));
     lrk_borders_write(m);
 }
 

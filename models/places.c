@@ -84,7 +84,8 @@ size_t lrk_places_count(const lrk_model *m)
 void lrk_places_take(lrk_model *m)
 {
     size_t at = 0;
-    for (size_t i = 1; i < m->n_adapted; i++) m->adapted[i]->follows = lrk_places_share(m->adapted[i - 1], m->adapted[i]);
+    for (size_t i = 1; i < m->n_adapted; i++)
+        m->adapted[i]->follows = lrk_places_share(m->adapted[i - 1], m->adapted[i]);
     for (size_t first = 0, end; first < m->n_adapted; first = end) {
         size_t rest = at;
         end = end_of(m, first);

@@ -10,8 +10,8 @@
  *   longrope  f / short_factor_i in documents of at most `original` tokens, else f / long_factor_i
  * Cosines and sines are multiplied by attention_factor: of yarn m(factor, mscale) / m(factor,
  * mscale_all_dim) where both are there, else m(factor, 1), m(s, k) = 0.1 k ln s + 1; of longrope
- * sqrt(1 + ln(factor) / ln(original)). Queries at position p are multiplied by 1 + temperature ln(1 + floor(p / original)),
- * llama_4_scaling_beta of Ministral 3.
+ * sqrt(1 + ln(factor) / ln(original)). Queries at position p are multiplied by
+ * 1 + temperature ln(1 + floor(p / original)), llama_4_scaling_beta of Ministral 3.
  * Source: transformers, modeling_rope_utils.py. GGUF files of llama3 models hold the quotients f_i / f'_i as
  * a tensor instead, those of longrope models their factors: `divisor`.
  */

@@ -129,8 +129,8 @@ lrk_status lrk_recipe_print(const lrk_recipe *r, lrk_buf *b, lrk_err *err);
 /* SHA-256 over the keys that may change the result; equal runs have equal hashes. */
 lrk_status lrk_recipe_sha256(const lrk_recipe *r, char hex[65], lrk_err *err);
 
-/* Whether its run is the beginning of every longer one, bit for bit: a constant rate, a warm-up in steps, and no weights or
- * end chosen by evaluations, one of which a run makes at its end. */
+/* Whether its run is the beginning of every longer one, bit for bit: a constant rate, a warm-up in steps, and no
+ * weights or end chosen by evaluations, one of which a run makes at its end. */
 bool lrk_recipe_open_ended(const lrk_recipe *r);
 
 /* SHA-256 over the keys that decide each of its steps: without num_epochs and max_steps where it is so. */

@@ -52,8 +52,8 @@ static void copy_plan(const lrk_plan *p, const lrk_session *s, lorikeet_plan *ou
     const lrk_batch_limits *l = lrk_batches_limits(s->train);
     *out = (lorikeet_plan){.bytes = p->bytes.total,
                            .bytes_weights = p->bytes.weights,
-                           .bytes_adapters = p->bytes.engine.adapters + p->bytes.engine.shadow + p->bytes.engine.gradients +
-                                             p->bytes.engine.moments,
+                           .bytes_adapters = p->bytes.engine.adapters + p->bytes.engine.shadow +
+                                             p->bytes.engine.gradients + p->bytes.engine.moments,
                            .bytes_activations = p->bytes.engine.step,
                            .parameters = lrk_decoder_parameters(&s->base.decoder),
                            .trained_parameters = p->trainable,

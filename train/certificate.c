@@ -56,9 +56,9 @@ static lrk_status check_adapter(const lrk_certificate *c, const lrk_output *o, c
     lrk_status status = LRK_OK;
     if (made_of && strcmp(made_of, hash) != 0)
         status = lrk_fail(err, LRK_EINPUT,
-                          "%s: by its manifest it was made of another adapter, with hash %.16s..., and not of %s, with hash "
-                          "%.16s...; name the one that is in it with --adapter, or measure all the same with --any-adapter",
-                          o->name, made_of, c->adapter, hash);
+                          "%s: by its manifest it was made of another adapter, with hash %.16s..., and not of %s, with "
+                          "hash %.16s...; name the one that is in it with --adapter, or measure all the same with "
+                          "--any-adapter", o->name, made_of, c->adapter, hash);
     lrk_json_free(m);
     return status;
 }

@@ -2,7 +2,8 @@
  *
  * certificate.json:
  *   {"format": "lorikeet-certificate", "version": 1, "program": {name, version},
- *    "reference": {"model", "adapter", "held_in": "nf4" where it was}, "rows", "tokens", "limits": {"max_kl", "min_top1"},
+ *    "reference": {"model", "adapter", "held_in": "nf4" where it was}, "rows", "tokens",
+ *    "limits": {"max_kl", "min_top1"},
  *    "outputs": [{"path", "bytes", "merged", "carried", "change": [{"layer", "largest", "relative", "tensor"}],
  *                 "kl": {"mean", "p99", "max"}, "top1": {"value", "low", "high", "count", "of"},
  *                 "loss", "reference_loss", "kept"}]}
@@ -37,8 +38,8 @@ typedef struct lrk_certificate {
     size_t n;
 } lrk_certificate;
 
-/* Before anything is computed: adapter and outputs are there and can be opened, and what an output's manifest says of the
- * adapter in it, if anything, is that adapter, unless another one is wanted. LRK_EINPUT. */
+/* Before anything is computed: adapter and outputs are there and can be opened, and what an output's manifest says of
+ * the adapter in it, if anything, is that adapter, unless another one is wanted. LRK_EINPUT. */
 lrk_status lrk_certificate_look(const lrk_certificate *c, bool any_adapter, lrk_err *err);
 
 /* Opens the reference and each output in turn, and measures. */

@@ -30,8 +30,8 @@ static lrk_status check_ids(const lrk_fidelity_model *m, const char *model, cons
     for (size_t i = 0; i < x->n; i++)
         for (size_t k = 0; k < x->row[i].n; k++)
             LRK_REQUIRE(err, x->row[i].ids[k] < rows, LRK_EINPUT,
-                        "%s: has token %u, and the embedding of %s %zu rows: tokenizer and model do not belong together",
-                        x->row[i].where, x->row[i].ids[k], model, rows);
+                        "%s: has token %u, and the embedding of %s %zu rows: tokenizer and model do not belong "
+                        "together", x->row[i].where, x->row[i].ids[k], model, rows);
     return LRK_OK;
 }
 

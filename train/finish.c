@@ -250,8 +250,9 @@ static void note_removed(const lrk_certificate *c)
         n++;
     }
     if (n)
-        lrk_note("the adapter stays; `lorikeet train RECIPE --resume` with another export.max_kl or export.min_top1 (0: no "
-                 "limit) makes %s again and keeps %s, as does `lorikeet merge`", n == 1 ? "it" : "them", n == 1 ? "it" : "them");
+        lrk_note("the adapter stays; `lorikeet train RECIPE --resume` with another export.max_kl or export.min_top1 "
+                 "(0: no limit) makes %s again and keeps %s, as does `lorikeet merge`",
+                 n == 1 ? "it" : "them", n == 1 ? "it" : "them");
 }
 
 /* How far the merged models are from base + adapter. One past a limit does not stay. */
@@ -318,7 +319,8 @@ static lrk_status save_tokenizer(const adapter_text *x, const char *directory, l
     const char *start = s->recipe->lora_model_dir;
     x->outputs->tokenizer = directory;
     if (s->new_tokens.files.n) return lrk_text_files_write(&s->new_tokens.files, directory, err);
-    if (start && lrk_text_path(s->recipe->base_model, start) == start) return lrk_text_files_copy(start, directory, err);
+    if (start && lrk_text_path(s->recipe->base_model, start) == start)
+        return lrk_text_files_copy(start, directory, err);
     x->outputs->tokenizer = NULL;
     return LRK_OK;
 }

@@ -49,11 +49,11 @@ static lrk_status add_role(collected *c, const lrk_tokenizer *t, lrk_special rol
     const int64_t id = lrk_token_id(t, text, strlen(text)), now = lrk_tokenizer_special(t, role);
     if (id != LRK_NO_ID && (id == now || role == LRK_TOKEN_PAD)) return LRK_OK;
     LRK_REQUIRE(err, role == LRK_TOKEN_EOS || role == LRK_TOKEN_PAD, LRK_EUSAGE,
-                "special_tokens.%s: '%s' is not what the tokenizer has as that, and another one would change every text",
-                lrk_special_name(role), text);
+                "special_tokens.%s: '%s' is not what the tokenizer has as that, and another one would change every "
+                "text", lrk_special_name(role), text);
     if (role == LRK_TOKEN_PAD)
-        lrk_note("special_tokens.pad_token: '%s' is no token yet and becomes one, with a row that no text uses: nothing is "
-                 "padded here; without the key the vocabulary stays as it is", text);
+        lrk_note("special_tokens.pad_token: '%s' is no token yet and becomes one, with a row that no text uses: "
+                 "nothing is padded here; without the key the vocabulary stays as it is", text);
     add(c, text, LRK_NO_ID, true, false);
     c->growth.role[role] = text;
     return LRK_OK;
@@ -69,8 +69,8 @@ static lrk_status collect(collected *c, const lrk_recipe *r, const lrk_tokenizer
                  {LRK_TOKEN_PAD, r->special_tokens_pad_token},
                  {LRK_TOKEN_UNK, r->special_tokens_unk_token}};
     const lrk_strings *others = &r->special_tokens_additional_special_tokens;
-    c->room = r->added_tokens_overrides.n + 4 + r->tokens.n + at_most(&r->add_tokens) + at_most(&r->add_special_tokens) +
-              others->n;
+    c->room = r->added_tokens_overrides.n + 4 + r->tokens.n + at_most(&r->add_tokens) +
+              at_most(&r->add_special_tokens) + others->n;
     LRK_TRY(lrk_alloc(&c->arena, c->room, sizeof *c->growth.token, "new tokens", &c->growth.token, err));
     for (size_t i = 0; i < r->added_tokens_overrides.n; i++)
         add(c, r->added_tokens_overrides.text[i], (int64_t)r->added_tokens_overrides.id[i], false, false);

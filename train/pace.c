@@ -104,8 +104,8 @@ static double own_tokens(const lrk_batch_limits *l, double micro)
     return own > 1.0 ? own : 1.0;
 }
 
-/* FLOPs of a token in a layer of so many numbers: two products forward and two back, and seven of attention over half of
- * a row. */
+/* FLOPs of a token in a layer of so many numbers: two products forward and two back, and seven of attention over half
+ * of a row. */
 static double layer_work(const lrk_decoder *d, double numbers, double row)
 {
     return 4.0 * numbers + 7.0 * row * (double)(d->heads * d->head_size);
@@ -204,7 +204,8 @@ static lrk_status measure(lrk_engine *e, const lrk_session *s, const lrk_sample_
     }
     const double head = whole > layer ? whole - layer : 0.0, L = (double)layers;
     const double parts = (double)trainable / (double)lrk_count(&e->model.parameters);
-    *seconds = (double)l->computed / (double)n * (L * layer * longer + head) + (double)l->steps * parts * time_update(e);
+    *seconds = (double)l->computed / (double)n * (L * layer * longer + head) +
+               (double)l->steps * parts * time_update(e);
     return LRK_OK;
 }
 

@@ -80,7 +80,8 @@ static lrk_status check_names(const lrk_session *s, lrk_err *err)
     return status;
 }
 
-/* What a model has beside its tensors: the keys of a GGUF base, else the tokenizer, which goes into a file or beside it. */
+/* What a model has beside its tensors: the keys of a GGUF base, else the tokenizer, which goes into a file or beside
+ * it. */
 static uint64_t text_bytes(const lrk_weights *w)
 {
     const lrk_gguf *g = lrk_weights_gguf(w);

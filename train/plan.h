@@ -12,8 +12,9 @@ typedef struct lrk_plan_bytes {
     size_t total;     /* of this process; on a GPU its memory: that of the engine */
 } lrk_plan_bytes;
 
-/* Bytes of files that a run leaves, by what they are. Of merged models: their tensors to the byte, and keys or tokenizer
- * as large as the base's; manifest, card and small files come on top, below 64 KiB for each output with a usual recipe. */
+/* Bytes of files that a run leaves, by what they are. Of merged models: their tensors to the byte, and keys or
+ * tokenizer as large as the base's; manifest, card and small files come on top, below 64 KiB for each output with a
+ * usual recipe. */
 typedef struct lrk_plan_disk {
     size_t checkpoints; /* those kept, and the one that is written before the oldest goes */
     size_t adapter;     /* PEFT, and GGUF where it is wanted */

@@ -7,8 +7,8 @@
 #include "train/session.h"
 
 /* Sets s->engine.recompute as gradient_checkpointing says; auto: the first policy of LRK_KEEP_ALL,
- * LRK_KEEP_COSTLY, LRK_KEEP_LAYERS and, on a GPU, LRK_KEEP_AWAY whose plan fits, or the last where none does. On the CPU nine tenths
- * of the memory that is available now may be used; on a GPU gpu_memory_limit, or nine tenths of what is
+ * LRK_KEEP_COSTLY, LRK_KEEP_LAYERS and, on a GPU, LRK_KEEP_AWAY whose plan fits, or the last where none does. On the
+ * CPU nine tenths of the memory that is available now may be used; on a GPU gpu_memory_limit, or nine tenths of what is
  * free, or anything where the GPU is not there and no limit is given. */
 lrk_status lrk_recompute_choose(lrk_session *s, lrk_err *err);
 

@@ -94,8 +94,8 @@ static lrk_status other_run(lrk_run_dir *d, const lrk_recipe *recipe, const char
     lrk_status status = lrk_buf_check(&way, err);
     if (status == LRK_OK)
         status = lrk_fail(err, LRK_EUSAGE,
-                          "%s: the run in it had another %s (see " LRK_RUN_RECIPE "), and one that is resumed ends as if it "
-                          "had never stopped; %s",
+                          "%s: the run in it had another %s (see " LRK_RUN_RECIPE "), and one that is resumed ends "
+                          "as if it had never stopped; %s",
                           d->path, key, way.data);
     lrk_buf_free(&way);
     return status;
@@ -259,8 +259,7 @@ lrk_status lrk_run_dir_best(lrk_run_dir *d, bool *found, uint64_t *step, double 
         *eval_loss = lrk_json_number(loss);
     }
     lrk_json_free(v);
-    LRK_REQUIRE(err, good, LRK_EINPUT, "%s: expected step and eval_loss; remove the file, the next better evaluation writes it "
-                "anew",
-                path);
+    LRK_REQUIRE(err, good, LRK_EINPUT,
+                "%s: expected step and eval_loss; remove the file, the next better evaluation writes it anew", path);
     return LRK_OK;
 }

@@ -106,8 +106,8 @@ static lrk_status tie(lrk_saved *s, const lrk_recipe *r, lrk_err *err)
     const bool rows = s->rows[0].n || s->rows[1].n;
     const bool same = s->rows[0].n && (!s->rows[1].n || lrk_row_lists_equal(s->rows[0], s->rows[1]));
     LRK_REQUIRE(err, !rows || !r->lora_modules_to_save.n, LRK_EUSAGE,
-                "peft_trainable_token_indices, or tokens that a recipe adds, beside lora_modules_to_save: not supported "
-                "where, as in %s, embedding and head are tied",
+                "peft_trainable_token_indices, or tokens that a recipe adds, beside lora_modules_to_save: not "
+                "supported where, as in %s, embedding and head are tied",
                 r->base_model);
     LRK_REQUIRE(err, !rows || same || !r->peft_ensure_weight_tying, LRK_EUSAGE,
                 "peft_ensure_weight_tying: peft_trainable_token_indices names other tokens of embedding and head");

@@ -141,7 +141,8 @@ static lrk_status choose_adapter(lrk_session *s, lrk_err *err)
                                  .dropout = r->lora_dropout, .rslora = r->peft_use_rslora,
                                  .begin = beginning(r->peft_init_lora_weights),
                                  .dora = r->peft_use_dora, .whole = s->saved.bits,
-                                 .rows = {s->saved.rows[0], s->saved.rows[1]}, .seed = r->seed, .select = lrk_targets_select,
+                                 .rows = {s->saved.rows[0], s->saved.rows[1]}, .seed = r->seed,
+                                 .select = lrk_targets_select,
                                  .ctx = &s->targets};
     return LRK_OK;
 }

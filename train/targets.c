@@ -182,8 +182,8 @@ lrk_status lrk_targets_check(const lrk_targets *t, const lrk_decoder *d, lrk_err
     module_names(d, &known);
     first_module(d, example);
     LRK_REQUIRE(err, !t->pattern || t->matched, LRK_EUSAGE,
-                "%s: the pattern '%s' matches no linear layer of this model%s; it has to match a whole path, as %s, whose "
-                "last names are %s",
+                "%s: the pattern '%s' matches no linear layer of this model%s; it has to match a whole path, as %s, "
+                "whose last names are %s",
                 t->key, t->name[0], strcmp(t->key, "exclude_modules") ? "" : " with an adapter", example, known.text);
     for (size_t i = 0; parameters && i < t->n; i++)
         LRK_REQUIRE(err, t->used[i], LRK_EUSAGE,

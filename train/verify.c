@@ -23,7 +23,8 @@ lrk_check *lrk_report_check(lrk_report *r, const char *name, double tolerance)
 lrk_check *lrk_report_limit(lrk_report *r, const char *name, lrk_limit limit)
 {
     const lrk_json *v = limit.recorded ? lrk_json_get(r->f32_error, limit.recorded) : NULL;
-    const double recorded = lrk_json_number(v), allowed = v ? fmin(limit.most, 2.0 * fmax(recorded, limit.floor)) : limit.most;
+    const double recorded = lrk_json_number(v);
+    const double allowed = v ? fmin(limit.most, 2.0 * fmax(recorded, limit.floor)) : limit.most;
     lrk_check *c = lrk_report_check(r, name, allowed);
     if (c->unsupported) return c;
     c->tolerance = fmax(c->tolerance, allowed);

@@ -16,7 +16,8 @@ const lrk_limit lrk_limit_start = {1e-4, NULL, 0.0};
 
 static double number(const lrk_json *object, const char *key) { return lrk_json_number(lrk_json_get(object, key)); }
 
-/* The reference's f32 has losses on a grid of this width, and a mean of numbers of either sign may be off by nothing. */
+/* The reference's f32 has losses on a grid of this width, and a mean of numbers of either sign may be off by
+ * nothing. */
 static double grid(double loss) { return 0x1p-23 * fabs(loss); }
 
 lrk_limit lrk_limit_loss(double want)

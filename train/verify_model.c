@@ -349,9 +349,11 @@ static lrk_status ten_steps(lrk_golden *g, lrk_engine *e, const lrk_json *train,
         lrk_optimizer_step(&adamw, e, rate);
         LRK_TRY(lrk_optimizer_result(&adamw, e, &r, err));
         compare_number(g, "train.rate", (lrk_limit){1e-12, NULL, 0.0}, rate, number(want, "lr"), note);
-        compare_number(g, "train.loss", lrk_limit_train_loss(g->report, want), r.loss / (double)g->trained, number(want, "loss"), note);
+        compare_number(g, "train.loss", lrk_limit_train_loss(g->report, want), r.loss / (double)g->trained,
+                       number(want, "loss"), note);
         const double recorded = number(want, "grad_norm");
-        compare_number(g, "train.gradient_norm", lrk_limit_train_norm(g->report), (r.grad_norm - recorded) / recorded, 0.0, note);
+        compare_number(g, "train.gradient_norm", lrk_limit_train_norm(g->report), (r.grad_norm - recorded) / recorded,
+                       0.0, note);
     }
     LRK_TRY(lrk_engine_loss(e, &run, &sum, err));
     compare_number(g, "train.loss", lrk_limit_train_loss(g->report, lrk_json_at(steps, 0)), sum / (double)g->trained,

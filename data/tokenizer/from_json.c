@@ -108,7 +108,8 @@ static lrk_status chat_template(lrk_tokenizer *t, const lrk_json *v, lrk_err *er
         if (name && strcmp(name, "default") == 0)
             return chat_template(t, lrk_json_get(one, "template"), err);
     }
-    LRK_REQUIRE(err, !v || lrk_json_is(v, LRK_JSON_STRING) || lrk_json_is(v, LRK_JSON_ARRAY) || lrk_json_is(v, LRK_JSON_NULL),
+    LRK_REQUIRE(err, !v || lrk_json_is(v, LRK_JSON_STRING) || lrk_json_is(v, LRK_JSON_ARRAY) ||
+                lrk_json_is(v, LRK_JSON_NULL),
                 LRK_EINPUT, "chat_template: expected text, or a list of {\"name\", \"template\"}");
     if (!lrk_json_is(v, LRK_JSON_STRING)) return LRK_OK;
     t->chat_template = lrk_strdup(&t->arena, lrk_json_string(v, NULL));
@@ -270,8 +271,8 @@ lrk_status lrk_tokenizer_parse(lrk_tokenizer **out, const char *text, size_t n, 
     return load_or_free(out, where, text, n, &(company){.beside = false}, err);
 }
 
-lrk_status lrk_tokenizer_parse_with(lrk_tokenizer **out, const char *text, size_t n, const char *config, size_t n_config,
-                                    const char *where, lrk_err *err)
+lrk_status lrk_tokenizer_parse_with(lrk_tokenizer **out, const char *text, size_t n, const char *config,
+                                    size_t n_config, const char *where, lrk_err *err)
 {
     return load_or_free(out, where, text, n, &(company){.config = config, .n = n_config}, err);
 }

@@ -155,8 +155,8 @@ static bool same_normalizer(const lrk_tokenizer *t, const lrk_splitting *s)
     return t->n_before == nfc && nfc == !!(s->flags & LRK_SPLITTING_NFC);
 }
 
-/* Whether merges make every token of the model out of its bytes. Then ignore_merges, which takes a piece that is a token
- * for that token, changes nothing. */
+/* Whether merges make every token of the model out of its bytes. Then ignore_merges, which takes a piece that is a
+ * token for that token, changes nothing. */
 static lrk_status merges_make_all(const lrk_tokenizer *t, bool *all, lrk_err *err)
 {
     lrk_tokenizer plain = *t; /* its tables are only read */

@@ -1,5 +1,5 @@
-/* kernels/linear/borders.h -- writes adapters into the borders of weights (kernels/linear/linear.h), on a GPU: after each
- * change of them, all in one launch. Rounded to bf16, to nearest, ties to even.
+/* kernels/linear/borders.h -- writes adapters into the borders of weights (kernels/linear/linear.h), on a GPU: after
+ * each change of them, all in one launch. Rounded to bf16, to nearest, ties to even.
  *
  *   to[r, c] = from[r, c - first]   first <= c < first + cols;   0 elsewhere,   r < rows, c < width
  */

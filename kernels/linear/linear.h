@@ -20,9 +20,9 @@
  *
  * Adapters in the borders of weights, on a GPU: Y = [X S] [W B]^T and dX = [dY dS] [W; A] are one product each where
  * kernels/gemm.h makes one sum of two. For that S lies behind X and dS behind dY wherever they have a border
- * (kernels/op.h), and whoever places the weights has B lie behind W in its rows, and A below the last W; beside a W that
- * is decoded both may lie anywhere. The B of several are one matrix where they lie below each other and share one A, or
- * are the blocks on its diagonal, as wide as A has rows: the numbers beside them are 0 then.
+ * (kernels/op.h), and whoever places the weights has B lie behind W in its rows, and A below the last W; beside a W
+ * that is decoded both may lie anywhere. The B of several are one matrix where they lie below each other and share one
+ * A, or are the blocks on its diagonal, as wide as A has rows: the numbers beside them are 0 then.
  *
  * T: rows of X.  in, out: widths.  R: rank of the adapter.
  */

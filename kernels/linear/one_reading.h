@@ -19,8 +19,8 @@ typedef struct lrk_one_reading {
     void *workspace;              /* lrk_one_reading_scratch */
 } lrk_one_reading;
 
-/* Columns of dY that a block of the kernel has; the largest rank: the parts of dS that blocks leave are R / 32 of what a
- * second reading of dY costs. */
+/* Columns of dY that a block of the kernel has; the largest rank: the parts of dS that blocks leave are R / 32 of what
+ * a second reading of dY costs. */
 enum { LRK_ONE_READING_COLUMNS = 128, LRK_ONE_READING_RANK = 16 };
 
 static inline bool lrk_one_reading_takes(lrk_dtype dy, size_t rank)

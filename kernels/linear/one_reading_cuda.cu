@@ -108,7 +108,8 @@ template <class S> static __global__ void __launch_bounds__(THREADS) read_once(r
             end - row - mine, j.rank);
 #pragma unroll
         for (int m = 0; m < 2; m++)
-            multiply<true>(db[m], dy + (lane % 8 + lane / 16 * 8) * at::dy_stride + (2 * warp + m) * 16 + lane / 8 % 2 * 8,
+            multiply<true>(db[m],
+                           dy + (lane % 8 + lane / 16 * 8) * at::dy_stride + (2 * warp + m) * 16 + lane / 8 % 2 * 8,
                            STEP * at::dy_stride, s, ROWS);
         __syncthreads();
     }

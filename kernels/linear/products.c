@@ -306,7 +306,8 @@ static lrk_tensor dropped_x(const lrk_call *c, const lrk_linear_steps *steps, ch
     return xd;
 }
 
-/* y = x w^T + bias + s b^T for weights first .. end - 1; where their B are not one matrix, the adapters come after it. */
+/* y = x w^T + bias + s b^T for weights first .. end - 1; where their B are not one matrix, the adapters come after
+ * it. */
 static void forward_run(const lrk_call *c, int first, int end, const lrk_tensor *s, void *workspace)
 {
     const lrk_tensor *x = c->in[LRK_LINEAR_X], *bias = c->in[lrk_linear_bias(first)];
@@ -349,7 +350,8 @@ void lrk_linear_forward(const lrk_call *c, const lrk_linear_steps *steps)
 
 /* ds = scale dy b: each weight's columns, or the sum over those that share them. Bit i of the result: db of weight i is
  * made too, from the same reading of dy. */
-static unsigned adapter_gradient(const lrk_call *c, const lrk_linear_steps *steps, const lrk_tensor *ds, void *workspace)
+static unsigned adapter_gradient(const lrk_call *c, const lrk_linear_steps *steps, const lrk_tensor *ds,
+                                 void *workspace)
 {
     const lrk_linear_attr *attr = c->attr;
     bool more = false;
@@ -359,7 +361,8 @@ static unsigned adapter_gradient(const lrk_call *c, const lrk_linear_steps *step
         const lrk_tensor *b = c->in[at_b], *dy = c->dout[LRK_LINEAR_Y + i];
         if (!b) continue;
         const lrk_tensor own = own_columns(c, ds, i), s = own_columns(c, c->saved[LRK_LINEAR_S], i);
-        const lrk_one_reading o = {dy, b, &s, &own, c->din[at_b], attr->scale, more, !(c->fresh >> at_b & 1), workspace};
+        const lrk_one_reading o = {dy, b, &s, &own, c->din[at_b], attr->scale, more, !(c->fresh >> at_b & 1),
+                                   workspace};
         if (steps->read_once && steps->read_once(&o))
             made |= 1u << i;
         else

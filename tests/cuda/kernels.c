@@ -1,5 +1,6 @@
 /* tests/cuda/kernels.c -- what the op sweep does not reach of the kernels for a GPU: the optimizer, the
- * key-value cache, views with gaps, tables in GGUF blocks, a head with more rows than were said. The truth is the same call on the CPU. */
+ * key-value cache, views with gaps, tables in GGUF blocks, a head with more rows than were said. The truth is the same
+ * call on the CPU. */
 #include "cuda/both.h"
 #include "kernels/adamw/adamw.h"
 #include "kernels/cache/cache.h"

@@ -178,11 +178,13 @@ static void refusals(void **state)
     open_rows(&x);
     err = (lrk_err){0};
     good(lrk_fidelity_open(&llama, CASE, NULL, LRK_AS_STORED, LRK_CPU, &x, &err));
-    good(lrk_fidelity_open(&mistral, LRK_SOURCE_DIR "/tests/golden/data/mistral", NULL, LRK_AS_STORED, LRK_CPU, &x, &err));
+    good(lrk_fidelity_open(&mistral, LRK_SOURCE_DIR "/tests/golden/data/mistral", NULL, LRK_AS_STORED, LRK_CPU, &x,
+                           &err));
     assert_int_equal(lrk_fidelity_measure(&f, llama, mistral, &x, NULL, &err), LRK_ESHAPE);
     assert_non_null(strstr(err.text, "tokens in its vocabulary"));
     assert_int_equal(lrk_fidelity_measure(&f, llama, llama, &x, at_once, NULL), LRK_STOPPED);
-    for (size_t i = 0; i < ROWS; i++) memset((uint8_t *)(uintptr_t)x.row[i].mask, 0, x.row[i].n), x.row[i].n_trained = 0;
+    for (size_t i = 0; i < ROWS; i++)
+        memset((uint8_t *)(uintptr_t)x.row[i].mask, 0, x.row[i].n), x.row[i].n_trained = 0;
     assert_int_equal(lrk_fidelity_measure(&f, llama, llama, &x, NULL, NULL), LRK_EINPUT);
     lrk_fidelity_close(llama);
     lrk_fidelity_close(mistral);

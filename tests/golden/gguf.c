@@ -221,8 +221,8 @@ static void write_tokenizer(void)
 
 /* ---- what a model computes ---- */
 
-/* Logits of the last row's tokens, in two segments, with an adapter of Hugging Face's order or without; the caller frees
- * them. */
+/* Logits of the last row's tokens, in two segments, with an adapter of Hugging Face's order or without; the caller
+ * frees them. */
 static float *logits_of(const char *path, const char *adapter, size_t *n)
 {
     lrk_base_model base;
@@ -421,7 +421,8 @@ static void test_refusals(void **state)
          .usual = "{\"rope_parameters\": null, \"rope_interleave\": false}",
          .refused = "rope_interleave is false"},
         {.golden = "mixtral", .drop = "experts.3.w2.weight", .refused = "other experts"},
-        {.golden = "neox_sequential", .usual = "{\"hidden_act\": \"gelu\"}", .refused = "the head is tied to the embedding"},
+        {.golden = "neox_sequential", .usual = "{\"hidden_act\": \"gelu\"}",
+         .refused = "the head is tied to the embedding"},
         {.golden = "neox", .usual = "{\"attention_bias\": false}", .refused = "attention_bias is false"},
         {.golden = "neox", .usual = "{\"hidden_act\": \"silu\"}", .refused = "hidden_act is 'silu'"},
     };

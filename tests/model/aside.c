@@ -42,7 +42,8 @@ static result measure(size_t layers, lrk_recompute how)
         lrk_engine_begin(&e);
         if (lrk_engine_gradients(&e, &t.b, 0.02, &loss, &err) != LRK_OK) fail_msg("%s", err.text);
         if (lrk_engine_loss(&e, &t.b, &loss, &err) != LRK_OK) fail_msg("%s", err.text);
-        if (lrk_device_download(device, r.gradients + pass * n, e.model.gradients.data, n * sizeof(float), &err) != LRK_OK)
+        if (lrk_device_download(device, r.gradients + pass * n, e.model.gradients.data, n * sizeof(float),
+                                &err) != LRK_OK)
             fail_msg("%s", err.text);
     }
     lrk_engine_close(&e);

@@ -89,7 +89,8 @@ static void expect_weight(fixture *f, const lrk_projection *p)
     assert_int_equal(lrk_toy_find(&f->toy, name, &stored, &err), LRK_OK);
     uint16_t *got = rows_of(&p->weight, lrk_cols(&p->weight));
     for (size_t r = 0; r < lrk_rows(&stored); r++)
-        assert_memory_equal(got + r * p->weight.stride, lrk_row(&stored, r), lrk_row_bytes(LRK_BF16, lrk_cols(&stored)));
+        assert_memory_equal(got + r * p->weight.stride, lrk_row(&stored, r),
+                            lrk_row_bytes(LRK_BF16, lrk_cols(&stored)));
     free(got);
 }
 

@@ -583,7 +583,7 @@ int main(int argc, char **argv)
                 {LRK_TOY_EXPERTS, LRK_WHOLE_HEAD, {{NULL, 0}, {some, 7}}, {0}},
                 {LRK_TOY_FUSED, 0, {{NULL, 0}, {NULL, 0}}, {LRK_BEGIN_PISSA, 2}}};
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
-        if (runs[i].begin.kind && device == LRK_CUDA) continue; /* no op of its own; emulator/golden.sh trains such a start */
+        if (runs[i].begin.kind && device == LRK_CUDA) continue; /* no op of its own; emulator/golden.sh trains one */
         /* its kernels are those of the others, and an emulator is slow */
         if (runs[i].kind == LRK_TOY_FUSED && device == LRK_CUDA && !getenv("LRK_ALL_CASES")) continue;
         kind = runs[i].kind;

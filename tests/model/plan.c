@@ -119,7 +119,8 @@ static double layer_bytes(const lrk_decoder *d, lrk_recompute r)
  * input have ranks; beside quantized ones the B of q, k and v, and of gate and up, as one matrix. */
 static size_t border_bytes(const lrk_decoder *d, lrk_dtype type)
 {
-    const size_t C = d->width, F = d->feed_forward, q = d->heads * d->head_size, k = d->key_heads * d->head_size, r = RANK;
+    const size_t C = d->width, F = d->feed_forward, r = RANK;
+    const size_t q = d->heads * d->head_size, k = d->key_heads * d->head_size;
     if (type != LRK_BF16) return d->layers * (2 * (q + 2 * k) * 3 * r + 2 * 2 * F * 2 * r);
     const size_t heads = (q + 2 * k + 3 * r) * 3 * r + 3 * r * C, gates = (2 * F + 2 * r) * 2 * r + 2 * r * C;
     return d->layers * (2 * (heads + gates + (C + r) * r + r * q + (C + r) * r + r * F));

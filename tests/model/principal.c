@@ -92,7 +92,8 @@ static void olora_is_the_first_columns(void **state)
             for (size_t y = 0; y < 3; y++) {
                 double dot = 0.0;
                 for (size_t i = 0; i < lrk_rows(&p->b); i++)
-                    dot += (double)((const float *)lrk_row(&p->b, i))[x] * (double)((const float *)lrk_row(&p->b, i))[y];
+                    dot += (double)((const float *)lrk_row(&p->b, i))[x] *
+                           (double)((const float *)lrk_row(&p->b, i))[y];
                 assert_true(fabs(dot - (x == y)) < 1e-6);
             }
         for (size_t i = 0; i < lrk_rows(&p->b); i++)

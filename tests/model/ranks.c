@@ -35,7 +35,8 @@ static void open_one(fixture *f)
 {
     static const lrk_lora_options lora = {.rank = 4, .alpha = 8, .seed = 3};
     lrk_err err = {0};
-    *f = (fixture){.toy = {.arena = lrk_arena_growing("toy"), .type = LRK_F32, .decoder = lrk_toy_decoder(LRK_TOY_LLAMA)},
+    *f = (fixture){.toy = {.arena = lrk_arena_growing("toy"), .type = LRK_F32,
+                           .decoder = lrk_toy_decoder(LRK_TOY_LLAMA)},
                    .o = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_norm = 0.5}};
     const lrk_engine_options o = {.device = device, .decoder = f->toy.decoder, .find = lrk_toy_find, .ctx = &f->toy,
                                   .lora = &lora, .train = true, .compute = LRK_C_F32, .max_tokens = 64,

@@ -1,7 +1,7 @@
 /* tests/model/replay.c -- steps on a GPU: from the second one on all of it is replayed, the passes of each micro-batch
- * and the optimizer's work, the zeros that gradients begin with too, nothing is allocated, the host waits for nothing but
- * its results, and the bits are those of kernels that were asked for one by one. With the argument CUDA on a GPU or the
- * emulator, which counts; on the CPU there is nothing to see. */
+ * and the optimizer's work, the zeros that gradients begin with too, nothing is allocated, the host waits for nothing
+ * but its results, and the bits are those of kernels that were asked for one by one. With the argument CUDA on a GPU or
+ * the emulator, which counts; on the CPU there is nothing to see. */
 #include "model/toy.h"
 
 #include <setjmp.h>

@@ -50,7 +50,8 @@ static void expect_rounded(const lrk_model *m)
     float *p = copy_of(&m->parameters);
     uint16_t *shadow = copy_of(&m->shadow);
     for (size_t i = 0; i < lrk_count(&m->shadow); i++)
-        if (shadow[i] != lrk_f32_to_bf16(p[i])) fail_msg("number %zu is %g, its shadow %04x", i, (double)p[i], shadow[i]);
+        if (shadow[i] != lrk_f32_to_bf16(p[i]))
+            fail_msg("number %zu is %g, its shadow %04x", i, (double)p[i], shadow[i]);
     free(p);
     free(shadow);
 }
@@ -112,7 +113,7 @@ static void a_shadow_is_what_rounding_gives(void **state)
     (void)state;
     if (device == LRK_CPU) skip();
     const size_t all = 2 * 2 * 7; /* of two layers */
-    lrk_lora_options lora = {.rank = 8, .alpha = 8, .dropout = 0.1, .seed = 3}; /* no borders, then (models/borders.h) */
+    lrk_lora_options lora = {.rank = 8, .alpha = 8, .dropout = 0.1, .seed = 3}; /* no borders (models/borders.h) */
     check(&lora, 0.0, all);
     check(&lora, 16.0, all);
     lora.whole = LRK_WHOLE_EMBEDDING; /* which is looked up, not multiplied with */

@@ -309,7 +309,8 @@ static void test_names_of_whole(void **state)
         const char *const *save;
         size_t n_save, n_whole;
         bool tied, read_tied;
-    } cases[] = {{"embed_out", old, 2, 2, false, false}, {"lm_head", path, 1, 2, true, true}, {NULL, path, 1, 1, true, false}};
+    } cases[] = {{"embed_out", old, 2, 2, false, false}, {"lm_head", path, 1, 2, true, true},
+                 {NULL, path, 1, 1, true, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lrk_adapter a, b;
         lrk_weights *base = NULL;
@@ -434,7 +435,8 @@ static void test_rows_refused(void **state)
         lrk_status status;
         const char *says;
     } cases[] = {
-        {"llama_tokens", "[3, 50, 95, 20, 61]", "[3, 50, 95, 20]", "llama_tokens", LRK_ESHAPE, "'lm_head' has 5 rows inside"},
+        {"llama_tokens", "[3, 50, 95, 20, 61]", "[3, 50, 95, 20]", "llama_tokens", LRK_ESHAPE,
+         "'lm_head' has 5 rows inside"},
         {"llama_tokens", "\"lm_head\"", "\"norm\"", "llama_tokens", LRK_ESUPPORT, "'norm' is not supported, only"},
         {"llama_tokens", "\"lm_head\"", "\"model.embed_tokens\"", "llama_tokens", LRK_EINPUT, "is named twice"},
         {"gemma2_tokens", "70, 71, 30", "70, 71, 71", "gemma2_tokens", LRK_EINPUT, "71 stands there twice"},

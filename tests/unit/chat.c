@@ -184,7 +184,8 @@ static void thinking_tags(void **state)
     static const char *const blocks[] = {
         "<think>hm</think>\n\n", "[THINK]hm[/THINK]", "hm[/THINK]", "<|START_THINKING|>hm<|END_THINKING|>",
         "<thinking>hm</thinking>\n", "<seed:think>hm</seed:think>", "<mm:think>hm</mm:think>\n",
-        "<|inner_prefix|>hm<|inner_suffix|>", "<|channel>thought\nhm\n<channel|>", "<thinking>a</thinking><thinking>b</thinking>",
+        "<|inner_prefix|>hm<|inner_suffix|>", "<|channel>thought\nhm\n<channel|>",
+        "<thinking>a</thinking><thinking>b</thinking>",
         "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>",
         "<|think|>hm<|end|><|begin|>assistant<|content|>"};
     static const char *const whole[] = {
@@ -217,7 +218,8 @@ static void thinking_tags(void **state)
     static const char *const none[] = {"a <channel|> b", "a<|end|>", "</thinking>", "<think>", "[THINK]"};
     o.thinking = LRK_THINKING_REFUSE;
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
-        const lrk_part row[] = {part(LRK_ROLE_USER, LRK_TRAIN_BY_ROLE, "q"), part(LRK_ROLE_ASSISTANT, LRK_TRAIN_BY_ROLE, none[i])};
+        const lrk_part row[] = {part(LRK_ROLE_USER, LRK_TRAIN_BY_ROLE, "q"),
+                                part(LRK_ROLE_ASSISTANT, LRK_TRAIN_BY_ROLE, none[i])};
         assert_int_equal(row_of(&o, row, 2, message), LRK_OK);
     }
     lrk_template_free(t);
@@ -325,7 +327,8 @@ static void failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(masking), cmocka_unit_test(objects),
-                                       cmocka_unit_test(thinking), cmocka_unit_test(thinking_tags), cmocka_unit_test(turns_end),
+                                       cmocka_unit_test(thinking), cmocka_unit_test(thinking_tags),
+                                       cmocka_unit_test(turns_end),
                                        cmocka_unit_test(plain), cmocka_unit_test(choices),
                                        cmocka_unit_test(failures)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,8 @@ static void residual_is_the_distance(void **state)
         worst = of[0] / of[1];
         module = out.module[i].path;
     }
-    /* A and B of the result are rounded to f32, which is orthogonal to nothing: of a share of some tenths 1e-7 at most */
+    /* A and B of the result are rounded to f32, which is orthogonal to nothing: of a share of some tenths 1e-7 at
+     * most */
     assert_true(fabs(said.overall - sqrt(all[0] / all[1])) < 2e-7);
     assert_true(fabs(said.worst - sqrt(worst)) < 2e-7);
     assert_true(said.overall > 0.01 && said.overall < said.worst);

@@ -136,7 +136,8 @@ static void same_ends(const char *x, const char *y)
     lrk_weights_close(b);
 }
 
-/* Embedding and head that an adapter replaces, or rows of them: PEFT's file, from a directory and over GGUF, and no more tie. */
+/* Embedding and head that an adapter replaces, or rows of them: PEFT's file, from a directory and over GGUF, and no
+ * more tie. */
 static void test_whole_like_peft(void **state)
 {
     (void)state;
@@ -458,7 +459,8 @@ static void test_refused(void **state)
     assert_false(lrk_is_file("unit_merged.gguf"));
     refused(LRK_EINPUT, "an adapter for another base", GOLDEN "llama", GOLDEN "mistral/adapter",
             hf);
-    refused(LRK_ESUPPORT, "its merges are not those that scores give", GOLDEN "mistral", GOLDEN "mistral/adapter", gguf);
+    refused(LRK_ESUPPORT, "its merges are not those that scores give", GOLDEN "mistral", GOLDEN "mistral/adapter",
+            gguf);
     assert_false(lrk_is_file("unit_merged.gguf"));
     refused(LRK_EINPUT, "tokenizer.json: missing", GOLDEN "llama_bf16", NULL, gguf);
     assert_int_equal(lrk_mkdir(OUT, &err), LRK_OK);

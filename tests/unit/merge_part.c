@@ -37,10 +37,11 @@ static void test_bare_wrapper(void **state)
     static const char *const stored[] = {"language_model.model.layers.0.self_attn.q_proj.weight",
                                          "language_model.model.embed_tokens.weight"};
 #define Q_PROJ "base_model.model.model.language_model.layers.0.self_attn.q_proj."
-    static const char *const trained[] = {"base_model.model.lm_head.weight", Q_PROJ "lora_A.weight", Q_PROJ "lora_B.weight"};
+    static const char *const trained[] = {"base_model.model.lm_head.weight", Q_PROJ "lora_A.weight",
+                                          Q_PROJ "lora_B.weight"};
     static const char config[] = "{\"model_type\": \"llava\", \"tie_word_embeddings\": true}",
-                      lora[] = "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 2, \"target_modules\": [\"q_proj\"],"
-                               " \"modules_to_save\": [\"lm_head\"]}";
+                      lora[] = "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 2, \"target_modules\": "
+                               "[\"q_proj\"], \"modules_to_save\": [\"lm_head\"]}";
     lrk_buf base = {0}, adapter = {0};
     lrk_weights *w = NULL;
     lrk_adapter a = {0};

@@ -32,8 +32,8 @@ static lrk_journal *open_journal(void)
     return j;
 }
 
-/* With all answers in the journal the model is asked nothing, not even what the prompts begin with, and not prepared for it:
- * who would stop at the first run ends well. */
+/* With all answers in the journal the model is asked nothing, not even what the prompts begin with, and not prepared
+ * for it: who would stop at the first run ends well. */
 static void nothing_is_computed_where_all_is_known(void **state)
 {
     (void)state;
@@ -47,7 +47,8 @@ static void nothing_is_computed_where_all_is_known(void **state)
     if (lrk_responder_open(&r, &o, &err) != LRK_OK) fail_msg("%s", err.text);
     for (int i = 0; i < QUESTIONS; i++) {
         char text[160];
-        const int n = snprintf(text, sizeof text, "One beginning of many words, the same for each of the questions: %d", i);
+        const int n = snprintf(text, sizeof text,
+                               "One beginning of many words, the same for each of the questions: %d", i);
         assert_int_equal(lrk_responder_text(&r, text, (size_t)n, &answer[i].prompt, &err), LRK_OK);
     }
     assert_true(lrk_common_tokens(answer[0].prompt.id, answer[0].prompt.n, answer[1].prompt.id, answer[1].prompt.n) >

@@ -195,11 +195,11 @@ static void fields(void **state)
 {
     (void)state;
     static const char source[] = "{% for m in messages %}<{{ (m.reasoning_content ~ '/' ~ m.content)[:6] }}>"
-                                 "{{ m.thought | default('') | upper }}{% for c in m.tool_calls %}{{ c.function | tojson }}{% endfor %}"
-                                 "</s>{% endfor %}";
+                                 "{{ m.thought | default('') | upper }}{% for c in m.tool_calls %}"
+                                 "{{ c.function | tojson }}{% endfor %}</s>{% endfor %}";
     static const char json[] =
-        "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\", \"thought\": \"x\"}, {\"role\": \"assistant\", \"content\": "
-        "\"Yes\", \"reasoning_content\": \"hm\", \"tool_calls\": [{\"function\": {\"name\": \"f\"}}]}]}";
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\", \"thought\": \"x\"}, {\"role\": \"assistant\", "
+        "\"content\": \"Yes\", \"reasoning_content\": \"hm\", \"tool_calls\": [{\"function\": {\"name\": \"f\"}}]}]}";
     lrk_rendered r;
     lrk_buf b = {.n = 0};
     lrk_err err = {.status = LRK_OK};

@@ -166,8 +166,8 @@ static lrk_tokenizer *altered(const char *name, const char *const *from_to)
     return t;
 }
 
-/* What is spelled otherwise than a name of GGUF and means the same is written under that name, what means something else
- * is refused. */
+/* What is spelled otherwise than a name of GGUF and means the same is written under that name, what means something
+ * else is refused. */
 static void spelled_otherwise(void **state)
 {
     (void)state;
@@ -374,7 +374,8 @@ static void vocabularies(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(spelled_otherwise), cmocka_unit_test(small),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(spelled_otherwise),
+                                       cmocka_unit_test(small),
                                        cmocka_unit_test(sentencepiece), cmocka_unit_test(unigram),
                                        cmocka_unit_test(vocabularies)};
     return cmocka_run_group_tests(tests, NULL, NULL);
