@@ -13,6 +13,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+torch.set_num_threads(1)
 case, made = Path(sys.argv[1]), Path(sys.argv[2])
 model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(case, dtype=torch.float32), case / "adapter", adapter_name="one")
 model.load_adapter(case / "final", adapter_name="two")

@@ -15,6 +15,7 @@ from diffusers.loaders.single_file_utils import DIFFUSERS_TO_LDM_MAPPING, conver
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
+torch.set_num_threads(1)
 FIRST, OPEN_CLIP = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 UNET, TEXT, VAE = "model.diffusion_model.", "cond_stage_model.transformer.", "first_stage_model."
 RANK = 4

@@ -6,12 +6,14 @@ Writes a golden directory with the logits that transformers (float32, weights de
 file) gives for 20 prompts, lets `lorikeet verify` recompute them, and demands a largest error of 1e-3
 of the largest logit and the same most likely token wherever that is not a closer call than the error.
 """
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 
+import gguf as gguf_files
 import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -29,6 +31,9 @@ PROMPTS = [
 def main():
     lorikeet, gguf = sys.argv[1:3]
     torch.manual_seed(0)
+    torch.set_num_threads(1)
+    # transformers reads the file four times, and each time all names of its vocabulary
+    gguf_files.GGUFReader = functools.cache(gguf_files.GGUFReader)
     folder, name = os.path.split(os.path.abspath(gguf))
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
