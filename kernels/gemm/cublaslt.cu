@@ -81,8 +81,8 @@ static void refused(const shape_key *k, int proposals, cublasStatus_t s)
     const size_t v = lt.call.GetVersion();
     if (lrk_cuda_failed()) return;
     snprintf(lt.told, sizeof lt.told,
-             "cuBLASLt %zu.%zu.%zu refuses a product of %zu x %zu by %zu x %zu numbers (%s, %s, %s to %s%s; rows %zu, %zu "
-             "and %zu apart) in each of %d ways: %s (%d); another version of it may take it, or use device: cpu",
+             "cuBLASLt %zu.%zu.%zu refuses a product of %zu x %zu by %zu x %zu numbers (%s, %s, %s to %s%s; rows %zu, "
+             "%zu and %zu apart) in each of %d ways: %s (%d); another version of it may take it, or use device: cpu",
              v / 10000, v / 100 % 100, v % 100, k->m, k->k, k->k, k->n, k->a_transposed ? "transposed" : "as it is",
              k->b_transposed ? "transposed" : "as it is", lrk_dtype_name((lrk_dtype)k->type),
              lrk_dtype_name((lrk_dtype)k->c_type), k->bias_align ? ", with a bias" : "", k->a_stride, k->b_stride,
@@ -221,8 +221,8 @@ static cublasStatus_t run(const shape_place *s, const cublasLtMatmulAlgo_t *algo
 {
     if (!set_bias(s->product, p->bias)) return CUBLAS_STATUS_INVALID_VALUE;
     const cublasStatus_t status =
-        lt.call.Matmul(lt.handle, s->product, &p->alpha, p->b.data, s->left, p->a.data, s->right, &beta, c, s->result, c,
-                       s->result, algorithm, p->workspace, p->workspace_bytes, lrk_cuda_stream());
+        lt.call.Matmul(lt.handle, s->product, &p->alpha, p->b.data, s->left, p->a.data, s->right, &beta, c, s->result,
+                       c, s->result, algorithm, p->workspace, p->workspace_bytes, lrk_cuda_stream());
     const cudaError_t e = status == CUBLAS_STATUS_SUCCESS ? cudaSuccess : cudaGetLastError();
     if (status == CUBLAS_STATUS_EXECUTION_FAILED) lrk_cuda_note(e, "cublasLtMatmul");
     return status;

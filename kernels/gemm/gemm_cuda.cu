@@ -58,8 +58,8 @@ static const void *element(const lrk_operand *o, size_t row, size_t col)
 }
 
 /* Columns j .. j + n and depth k0 .. k0 + k of b into the panel, from its depth `at` on. */
-static void decode(const lrk_gemm *g, const lrk_gemm_way *w, const lrk_operand *b, size_t j, size_t n, size_t k0, size_t k,
-                   void *panel, size_t at)
+static void decode(const lrk_gemm *g, const lrk_gemm_way *w, const lrk_operand *b, size_t j, size_t n, size_t k0,
+                   size_t k, void *panel, size_t at)
 {
     const bool t = b->transposed;
     lrk_operand from = *b;

@@ -1,6 +1,7 @@
 /* tests/emulator/cublaslt.cpp -- matrix products in the place of cuBLASLt. Sums run in the order of k: by the
  * first algorithm in double, by the second in f32, so that a choice shows in the bits. LRK_EMULATOR_SLOW=1
- * or 2 makes one of them slow, LRK_EMULATOR_REFUSED=1 the first one, 2 both, such that they do not run. */
+ * or 2 makes one of them slow, LRK_EMULATOR_REFUSED=1 the first one, 2 both, such that they do not run; with
+ * LRK_EMULATOR_STRIDES the second is proposed before the first where columns are apart. */
 #include "runtime.h"
 
 #include <cublasLt.h>
@@ -28,6 +29,7 @@ struct lrk_emulated_layout {
 
     size_t element(void) const { return type == CUDA_R_32F ? 4 : 2; }
     bool same(uint64_t r, uint64_t c) const { return rows == r && cols == c; }
+    bool apart(void) const { return (uint64_t)ld != rows; }
 };
 
 /* What cublasLtMatmulAlgo_t holds. */
@@ -165,10 +167,12 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
     if (asked < 1) return CUBLAS_STATUS_INVALID_VALUE;
     if (emulator_capturing()) return CUBLAS_STATUS_INTERNAL_ERROR;
     if (!fits(product, a, b, c, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
-    for (bool second : {false, true}) {
+    const bool turned = getenv("LRK_EMULATOR_STRIDES") && (a->apart() || b->apart() || d->apart());
+    for (bool later : {false, true}) {
+        const bool second = later != turned;
         algorithm how = {second, second ? (size_t)SCRATCH : 0, {}};
         memcpy(how.alignment, preference->alignment, sizeof how.alignment);
-        if (*returned == asked || how.workspace > preference->workspace) break;
+        if (*returned == asked || how.workspace > preference->workspace) continue;
         cublasLtMatmulHeuristicResult_t *r = &result[(*returned)++];
         *r = {{}, how.workspace, CUBLAS_STATUS_SUCCESS, 1.0f, {}};
         memcpy(&r->algo, &how, sizeof how);
@@ -274,7 +278,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
     if (p.beta != 0.0f) check_operand(p.d, p.how.alignment[2], "c of cublasLtMatmul");
     check_operand(p.d, p.how.alignment[3], "d of cublasLtMatmul");
     if ((uintptr_t)product->added() % 16 != 0)
-        emulator_error("misaligned", "the bias of cublasLtMatmul, %p, is not a multiple of 16", (const void *)product->bias);
+        emulator_error("misaligned", "the bias of cublasLtMatmul, %p, is not a multiple of 16",
+                       static_cast<const void *>(product->bias));
     if ((uintptr_t)workspace % 256 != 0) return CUBLAS_STATUS_INVALID_VALUE;
     if (workspace_bytes) (void)emulator_place_of(workspace, workspace_bytes, "the workspace of cublasLtMatmul");
     const cudaError_t e = emulator_enqueue(stream, operation::KERNEL, [p] { multiply(p); });
