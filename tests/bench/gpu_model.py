@@ -226,6 +226,8 @@ Not modelled:
 - A bias, which cuBLASLt adds before it stores. In bf16 it is one in bf16, as in the checkpoints of such models.
 - Whether it fits: `lorikeet plan` says that to the byte, for a card that is not there too.
 - Uploading a batch and reading the loss, which happen beside the step.
+- What fills a run up, so that few shapes are recorded: tokens by up to a sixteenth, the head's rows by up to an eighth
+  of the tokens. Of rows of Plume, four a micro-batch: 3 and 10 % more.
 
 ## Before the first step
 
