@@ -7,9 +7,9 @@
  * shallow one (k2 <= 64) is added before Y is stored; a deeper one, that of a product of few rows or few
  * columns, and oneDNN's is a product of its own, and a bf16 C is rounded in between.
  *
- * On a GPU the second pair is a product of its own too, but where C is larger than what the cache keeps for that, and A2
- * lies behind A in the same rows, and B2 where B's sum would go on: behind its rows if it is transposed, else below them.
- * Then all is one sum, and C is written once. A B that is decoded takes B2 along from wherever it lies.
+ * On a GPU the second pair is a product of its own too, but where C is larger than what the cache keeps for that, and
+ * A2 lies behind A in the same rows, and B2 where B's sum would go on: behind its rows if it is transposed, else below
+ * them. Then all is one sum, and C is written once. A B that is decoded takes B2 along from wherever it lies.
  *
  * A bias, where there is one, is added on a GPU before C is stored (before a second pair), on the CPU to what was
  * stored: there a bf16 C is rounded in between.

@@ -30,8 +30,8 @@ lrk_status lrk_lt_load(lrk_lt_api *api, lrk_err *err)
     }
     LRK_REQUIRE(err, library, LRK_EGPU,
                 "device: cuda: cuBLASLt is missing: neither %s nor %s opens, here or in "
-                "/usr/local/cuda/lib64; install CUDA's libraries (apt-get install libcublas-13-0 from NVIDIA's repository, or pip install "
-                "nvidia-cublas and name its lib folder in LD_LIBRARY_PATH), or use device: cpu",
+                "/usr/local/cuda/lib64; install CUDA's libraries (apt-get install libcublas-13-0 from "
+                "NVIDIA's repository, or pip install nvidia-cublas and name its lib folder in LD_LIBRARY_PATH), or use device: cpu",
                 names[0], names[1]);
 #define X(call)                                                                           \
     api->call = reinterpret_cast<decltype(api->call)>(dlsym(library, "cublasLt" #call)); \

@@ -73,7 +73,8 @@ bool lrk_gemm_cuda_joins(const lrk_gemm *g)
     if (!follows(&g->a2, a, lrk_row_bytes(a->dtype, g->k))) return false;
     if (g->m * lrk_row_bytes(g->c_dtype, g->n) <= lrk_device_keeps(g->device)) return false;
     if (b->dtype != a->dtype) return g->k % EIGHT == 0 && g->b2.dtype == a->dtype;
-    return follows(&g->b2, b, b->transposed ? lrk_row_bytes(b->dtype, g->k) : g->k * lrk_row_bytes(b->dtype, b->stride));
+    return follows(&g->b2, b,
+                   b->transposed ? lrk_row_bytes(b->dtype, g->k) : g->k * lrk_row_bytes(b->dtype, b->stride));
 }
 
 lrk_gemm_way lrk_gemm_cuda_way(const lrk_gemm *g, bool both)

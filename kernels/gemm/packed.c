@@ -302,7 +302,8 @@ static void tile(const lrk_gemm_isa *isa, size_t k, const float *a, size_t rows,
                  size_t cols, float *c, size_t stride, float alpha, bool add)
 {
     for (size_t at = 0, n = piece(isa, k); at < k; at += n)
-        isa->tile(lrk_min(n, k - at), a + at * rows, rows, b + at * b_stride, b_stride, cols, c, stride, alpha, add || at);
+        isa->tile(lrk_min(n, k - at), a + at * rows, rows, b + at * b_stride, b_stride, cols, c, stride, alpha,
+                  add || at);
 }
 
 /* The same where A lies in its rows. */
@@ -310,8 +311,8 @@ static void tile_direct(const lrk_gemm_isa *isa, size_t k, const float *a, size_
                         size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add)
 {
     for (size_t at = 0, n = piece(isa, k); at < k; at += n)
-        isa->tile_direct(lrk_min(n, k - at), a + at, a_stride, rows, b + at * b_stride, b_stride, cols, c, stride, alpha,
-                         add || at);
+        isa->tile_direct(lrk_min(n, k - at), a + at, a_stride, rows, b + at * b_stride, b_stride, cols, c, stride,
+                         alpha, add || at);
 }
 
 /* Packed rows of A times those columns. */

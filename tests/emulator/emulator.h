@@ -40,8 +40,8 @@
  *   LRK_EMULATOR_STRIDES=1                   it proposes another one first where strides are not the least
  *   LRK_EMULATOR_REFUSED=1|2                 so many of its algorithms are proposed, and refused when they shall run
  *   LRK_EMULATOR_MEMORY=BYTES                of the device; 2 GiB
- *   LRK_EMULATOR_FAIL=launch:N|malloc:N|instantiate:N   the N-th call fails, with N+ the later ones too: the launch with
- *                                            a sticky cudaErrorIllegalAddress, the others for lack of memory
+ *   LRK_EMULATOR_FAIL=launch:N|malloc:N|instantiate:N   the N-th call fails, with N+ the later ones too: the launch
+ *                                            with a sticky cudaErrorIllegalAddress, the others for lack of memory
  *   LRK_EMULATOR_FAIL=cublaslt:1             cuBLASLt does not start
  */
 #ifndef LRK_EMULATOR_H
