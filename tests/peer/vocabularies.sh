@@ -1,11 +1,9 @@
 # tests/peer/vocabularies.sh -- real vocabularies as GGUF: the ids of tokenizer.json, of the GGUF file made
 # from it, of the tokenizer.json made from that, and of llama.cpp, are the same. Those that are in .texts (by fetch_texts),
 # or in another folder that LRK_TEXTS names; LRK_PEER_PYTHON, LRK_PEER_NODE_MODULES: see families.sh.
-python=${LRK_PEER_PYTHON:-$SOURCE/.venv/bin/python}
+peer_python torch transformers
 modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
 texts=${LRK_TEXTS:-$SOURCE/.texts}
-"$python" -c 'import torch, transformers' 2>/dev/null ||
-    skip "no Python with torch and transformers; LRK_PEER_PYTHON names one"
 command -v node >/dev/null || skip "no node"
 [ -d "$modules/node-llama-cpp" ] || skip "no node-llama-cpp; LRK_PEER_NODE_MODULES names its node_modules"
 names=()
