@@ -25,7 +25,10 @@ mode == "check" && FNR == NR {
         parts = split(cell[3], by_chip, "/")
         for (i = 1; i <= 5; i++) allowed[name, chips[i]] = by_chip[parts == 1 ? 1 : i]
         in_table[name] = 1
-        if (cell[4] != "0" && name !~ rare) { printf "%s: spills %s bytes, says docs/cuda-resources.md\n", name, cell[4]; bad++ }
+        if (cell[4] != "0" && name !~ rare) {
+            printf "%s: spills %s bytes, says docs/cuda-resources.md\n", name, cell[4]
+            bad++
+        }
     }
     next
 }
@@ -52,8 +55,9 @@ END {
     if (mode == "markdown") print_markdown()
     if (mode == "spills" || mode == "check") bad += spills()
     if (mode == "check") bad += growth()
-    if (mode == "check" && sum != "" && table_sum != sum)
-        print "kernels changed since docs/cuda-resources.md was written (machine code " table_sum ", now " sum "); scripts/cuda-report --markdown writes it anew"
+    if (mode == "check" && version == table_version && sum != "" && table_sum != sum)
+        printf "kernels changed since docs/cuda-resources.md was written (machine code %s, now %s); " \
+               "scripts/cuda-report --markdown writes it anew\n", table_sum, sum
     exit bad ? 1 : 0
 }
 
@@ -97,7 +101,7 @@ function print_markdown(    i, c, line) {
     print ""
     print "Written by `scripts/cuda-report --markdown`, from nvcc " version " and what it made, for sm_80 and sm_90 the"
     print "machine code " sum ", a sum. No GPU is needed. `scripts/cuda-report --check` fails where a kernel of a"
-    print "step spills (all below but `cache` and `rope_table`), or needs more registers than this table says; tests look"
+    print "step spills (all below but `cache` and `rope_table`), or needs more registers than this table says; `.ci/run` looks"
     print "at these two chips while the sum holds, and at all where it does not."
     print ""
     print "Several figures in a cell are for sm_80/89/90/100/120. Registers are a thread's; spilled, stack and shared"
