@@ -118,19 +118,29 @@ static lrk_status gather(lrk_adapter *a, const lrk_training *t, lrk_err *err)
     return LRK_OK;
 }
 
-/* A run that is resumed after its last step has the adapter it had: what it exported stands. A
- * directory without `written_last` is one that was never finished. */
-static lrk_status look_for(const char *path, const char *written_last, bool *there, lrk_err *err)
+/* A run that is resumed after its last step has the adapter it had: what it exported stands. What has no `last`, the
+ * file that is written last (NULL: it is one file), was never finished; and what another recipe made is that of a
+ * shorter run, which this one goes on from. */
+static lrk_status is_whole(const lrk_training *t, const char *path, const char *last, bool *whole, lrk_err *err)
 {
-    *there = lrk_is_file(path);
-    if (*there || !lrk_is_dir(path)) return LRK_OK;
-    lrk_arena a = lrk_arena_growing("export");
-    const char *last = lrk_path_join(&a, path, written_last);
-    lrk_status s = last ? LRK_OK : lrk_fail(err, LRK_ENOMEM, "memory: no room for a path");
-    *there = last && lrk_is_file(last);
-    if (s == LRK_OK && !*there) s = lrk_dir_clear(path, err);
-    lrk_arena_free(&a);
-    return s;
+    lrk_json *m;
+    const char *mark = last ? lrk_path_join(&t->dir->arena, path, last) : path;
+    LRK_REQUIRE(err, mark, LRK_ENOMEM, "memory: no room for a path");
+    *whole = lrk_is_file(mark);
+    if (!*whole) return LRK_OK;
+    LRK_TRY(lrk_manifest_of_model(&m, path, err));
+    const char *recipe = lrk_json_word(lrk_json_get(m, "recipe"), "sha256");
+    *whole = recipe && strcmp(recipe, t->session->recipe_sha256) == 0;
+    lrk_json_free(m);
+    return LRK_OK;
+}
+
+/* What is not whole makes way. */
+static lrk_status look_for(const lrk_training *t, const char *path, const char *last, bool *there, lrk_err *err)
+{
+    LRK_TRY(is_whole(t, path, last, there, err));
+    if (*there) return LRK_OK;
+    return lrk_is_dir(path) ? lrk_dir_clear(path, err) : lrk_remove(path, err);
 }
 
 /* The models that the adapter was merged into. */
@@ -167,7 +177,8 @@ static lrk_status merge(const lrk_training *t, const lrk_adapter *a, const char 
                            .tokenizer = outputs->tokenizer, .chat_template = outputs->chat_template};
     LRK_REQUIRE(err, o.out, LRK_ENOMEM, "memory: no room for a path");
     bool there;
-    LRK_TRY(bundle ? look_for(bundle, LRK_MODEL_CARD, &there, err) : look_for(o.out, "config.json", &there, err));
+    LRK_TRY(bundle ? look_for(t, bundle, LRK_MODEL_CARD, &there, err)
+                   : look_for(t, o.out, type ? NULL : "config.json", &there, err));
     out->path = o.out;
     out->name = o.out + strlen(o.out) - strlen(name);
     outputs->n++;
@@ -338,6 +349,20 @@ static lrk_status save_text(void *ctx, const char *directory, lrk_err *err)
     return text ? lrk_file_write(path, text, strlen(text), err) : LRK_OK;
 }
 
+/* The card of a shorter run's adapter says of the one that is written over it that it is whole, and the certificate
+ * that its models were measured: both go before. */
+static lrk_status forget_shorter(const lrk_training *t, const char *adapter, lrk_err *err)
+{
+    bool same;
+    const char *card = lrk_path_join(&t->dir->arena, adapter, LRK_MODEL_CARD);
+    const char *certificate = lrk_run_dir_file(t->dir, LRK_CERTIFICATE);
+    LRK_REQUIRE(err, card && certificate, LRK_ENOMEM, "memory: no room for a path");
+    LRK_TRY(is_whole(t, adapter, LRK_MANIFEST, &same, err));
+    if (same) return LRK_OK;
+    LRK_TRY(lrk_remove(card, err));
+    return lrk_remove(certificate, err);
+}
+
 /* adapter/ with manifest and card, then what is made of it. */
 static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk_json *manifest,
                                 lrk_err *err)
@@ -346,37 +371,38 @@ static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk
     adapter_text text = {t, &outputs};
     const char *path = lrk_run_dir_file(t->dir, LRK_RUN_ADAPTER);
     LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
+    LRK_TRY(forget_shorter(t, path, err));
     LRK_TRY(lrk_adapter_dir_write(a, path, manifest, save_text, &text, err));
     lrk_note("%s: the adapter for PEFT", path);
     if (t->session->recipe->export_adapter_gguf) LRK_TRY(save_gguf(t, a, manifest, err));
     return export_certified(t, a, &outputs, err);
 }
 
-static lrk_status holds(lrk_training *t, const char *name, bool *there, lrk_err *err)
+static lrk_status holds(const lrk_training *t, const char *name, const char *last, bool *there, lrk_err *err)
 {
     const char *path = lrk_run_dir_file(t->dir, name);
     LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
-    *there = *there && lrk_is_file(path);
-    return LRK_OK;
+    return *there ? is_whole(t, path, last, there, err) : LRK_OK;
 }
 
 lrk_status lrk_training_is_finished(lrk_training *t, bool *there, lrk_err *err)
 {
     const lrk_recipe *r = t->session->recipe;
+    const char *certificate = lrk_run_dir_file(t->dir, LRK_CERTIFICATE);
     char name[64];
-    *there = true;
-    LRK_TRY(holds(t, LRK_RUN_ADAPTER "/" LRK_MODEL_CARD, there, err)); /* written last */
-    if (r->export_adapter_gguf) LRK_TRY(holds(t, LRK_RUN_ADAPTER_GGUF, there, err));
-    if (r->export_merged) LRK_TRY(holds(t, LRK_RUN_MERGED "/config.json", there, err));
+    LRK_REQUIRE(err, certificate, LRK_ENOMEM, "memory: no room for a path");
+    *there = lrk_is_file(certificate) || !(r->export_merged || r->export_gguf.n || r->export_ollama.n);
+    LRK_TRY(holds(t, LRK_RUN_ADAPTER, LRK_MODEL_CARD, there, err));
+    if (r->export_adapter_gguf) LRK_TRY(holds(t, LRK_RUN_ADAPTER_GGUF, NULL, there, err));
+    if (r->export_merged) LRK_TRY(holds(t, LRK_RUN_MERGED, "config.json", there, err));
     for (size_t i = 0; i < r->export_gguf.n; i++) {
         snprintf(name, sizeof name, "merged-%s.gguf", r->export_gguf.item[i]);
-        LRK_TRY(holds(t, name, there, err));
+        LRK_TRY(holds(t, name, NULL, there, err));
     }
     for (size_t i = 0; i < r->export_ollama.n; i++) {
-        snprintf(name, sizeof name, LRK_RUN_OLLAMA "%s/" LRK_MODEL_CARD, r->export_ollama.item[i]);
-        LRK_TRY(holds(t, name, there, err));
+        snprintf(name, sizeof name, LRK_RUN_OLLAMA "%s", r->export_ollama.item[i]);
+        LRK_TRY(holds(t, name, LRK_MODEL_CARD, there, err));
     }
-    if (r->export_merged || r->export_gguf.n || r->export_ollama.n) LRK_TRY(holds(t, LRK_CERTIFICATE, there, err));
     return LRK_OK;
 }
 

@@ -12,7 +12,7 @@
  * LRK_ENUMERIC. The engine is closed where anything was merged. */
 lrk_status lrk_training_finish(lrk_training *t, lrk_err *err);
 
-/* Whether all of that is there already. */
+/* Whether all of that is there already, and not that of a shorter run, which this one goes on from. */
 lrk_status lrk_training_is_finished(lrk_training *t, bool *there, lrk_err *err);
 
 #endif /* LRK_TRAIN_FINISH_H */

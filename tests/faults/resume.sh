@@ -144,6 +144,44 @@ sed -i 's/^max_steps: 3$/max_steps: 9/' steps/recipe.resolved.yaml
 expect_exit 0 "$LORIKEET" train "${open[@]}" output_dir=steps max_steps=9 --resume
 expect_exit 0 "$LORIKEET" train "${open[@]}" output_dir=nine max_steps=9
 cmp nine/$adapter steps/$adapter || fail "in steps, other bytes"
+# ... and all that is made of its adapter is made again, also where it is killed behind its last checkpoint (the first
+# operation that finds it there is looked for), while the shorter run's outputs still lie there or some are replaced
+outputs=(max_steps=3 save_steps=9 export.merged=true 'export.gguf=[q8_0]' export.adapter_gguf=true export.check_rows=2)
+expect_exit 0 "$LORIKEET" train "${open[@]}" "${outputs[@]}" output_dir=three
+outputs[0]=max_steps=9
+expect_exit 0 "$LORIKEET" train "${open[@]}" "${outputs[@]}" output_dir=at_once
+measured() { grep -E '"(path|tokens|mean|p99|max|value|loss|reference_loss|kept)"' "$1/certificate.json"; }
+killed_at() {
+    rm -rf resumed
+    cp -r three resumed
+    got=0
+    LRK_FAULT=kill:$1 "$LORIKEET" train "${open[@]}" "${outputs[@]}" output_dir=resumed --resume >out 2>err || got=$?
+}
+like_outputs() {
+    for f in $adapter adapter.gguf merged/model.safetensors merged-q8_0.gguf adapter/manifest.json adapter/README.md \
+        merged/manifest.json merged/README.md; do
+        cmp <(sed s/at_once/resumed/ at_once/$f) resumed/$f || fail "$f: of the shorter run $1"
+    done
+    cmp <(measured at_once) <(measured resumed) || fail "certificate.json: of the shorter run $1"
+}
+killed_at 1000000
+[ $got = 0 ] || { cat err >&2; fail "exit $got"; }
+like_outputs "when it has become longer"
+low=1 high=256 # killed at the first there is no last checkpoint, at the second there is
+while [ $((high - low)) -gt 1 ]; do
+    n=$(((low + high) / 2))
+    killed_at $n
+    if [ -e resumed/ckpt-00000009.safetensors ]; then high=$n; else low=$n; fi
+done
+times=0
+for ((n = high; ; n += 9)); do
+    killed_at $n
+    [ $got = 137 ] || break
+    expect_exit 0 "$LORIKEET" train "${open[@]}" "${outputs[@]}" output_dir=resumed --resume
+    like_outputs "after being killed at operation $n"
+    times=$((times + 1))
+done
+[ $times -gt 5 ] || fail "killed $times times behind the last checkpoint"
 # ... but not to a shorter one, and none whose steps or weights depend on where it ends
 expect_error 2 'can become longer, not shorter' "$LORIKEET" train "${open[@]}" output_dir=nine max_steps=8 --resume
 expect_error 2 'only one with lr_scheduler: constant and without warmup_ratio' \
