@@ -123,7 +123,8 @@ static lrk_status count_passes(lrk_engine *e, lrk_err *err)
     const lrk_engine_options *o = &e->options;
     double unused = 0.0;
     const lrk_tensor *logits;
-    /* kernels choose their blocking by the number of rows, so fewer rows may need more workspace */
+    /* Kernels choose their blocking by the number of rows, so fewer rows may need more workspace. Of fewer segments
+     * attention alone does, and never more than products (kernels/attention/splits.h). */
     const lrk_flat_run most = lrk_engine_largest(o);
     for (size_t tokens = most.n_tokens; tokens; tokens /= 2) {
         const lrk_flat_run b = {.n_tokens = tokens, .n_segments = lrk_min(tokens, most.n_segments)};
@@ -157,7 +158,7 @@ static lrk_status build(lrk_engine *e, lrk_weight_way way, lrk_err *err)
                                        .bits = o->bits, .way = way};
     LRK_TRY(lrk_model_build(&e->model, &o->decoder, o->find, o->ctx, &options,
                             (lrk_model_memory){o->device, &e->frozen, &e->run}, err));
-    e->model.loss.max_rows = o->max_trained;
+    e->model.loss.max_rows = lrk_engine_head_rows(o);
     e->bytes.weights = e->model.weight_bytes;
     const size_t before = lrk_arena_mark(&e->run);
     e->bytes.gradients = o->train ? lrk_bytes(&e->model.parameters) : 0;

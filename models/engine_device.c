@@ -28,13 +28,18 @@ static size_t fill_segments(size_t n)
     return room;
 }
 
-/* The rows that the head is made for: what lies behind the trained ones costs its share of the products. Eighths of
- * the tokens, so that few shapes occur; never more than were planned. */
-static size_t fill_trained(const lrk_engine_options *o, size_t trained, size_t tokens)
+static size_t step_of_trained(size_t tokens)
 {
-    const size_t step = lrk_max(lrk_ceil_div(tokens, 8), 16);
-    const size_t filled = lrk_ceil_div(lrk_max(trained, 1), step) * step;
-    return o->max_trained ? lrk_min(filled, o->max_trained) : filled;
+    return lrk_max(lrk_ceil_div(tokens, 8), 16);
+}
+
+/* The rows that the head is made for: what lies behind the trained ones costs its share of the products. Eighths of
+ * the tokens, so that few shapes occur. They follow from the run alone, whatever was planned: a longer plan, as of
+ * training that goes on, must not change the products of a run. */
+static size_t fill_trained(size_t trained, size_t tokens)
+{
+    const size_t step = step_of_trained(tokens);
+    return lrk_ceil_div(lrk_max(trained, 1), step) * step;
 }
 
 /* Of n ids or targets, so that what lies behind them begins on 64 bytes. */
@@ -50,6 +55,14 @@ lrk_flat_run lrk_engine_largest(const lrk_engine_options *o)
     b.n_tokens = fill_tokens(b.n_tokens);
     b.n_segments = fill_segments(b.n_segments);
     return b;
+}
+
+/* Runs of fewer tokens are filled up by less; none has more rows than tokens. */
+size_t lrk_engine_head_rows(const lrk_engine_options *o)
+{
+    if (o->device == LRK_CPU || !o->max_trained) return o->max_trained;
+    const size_t tokens = fill_tokens(o->max_tokens);
+    return lrk_min(o->max_trained + step_of_trained(tokens) - 1, tokens);
 }
 
 static lrk_status take(lrk_engine *e, size_t n, const char *name, lrk_tensor *out, lrk_err *err)
@@ -225,7 +238,7 @@ lrk_status lrk_engine_device_pass(lrk_engine *e, const lrk_flat_run *b, bool gra
     const lrk_flat_run run = send(e, b, fill_tokens(b->n_tokens), fill_segments(b->n_segments));
     const lrk_engine_graph shape = {
         .tokens = run.n_tokens, .segments = run.n_segments, .gradients = gradients,
-        .trained = fill_trained(&e->options, lrk_engine_trained(b), run.n_tokens)};
+        .trained = fill_trained(lrk_engine_trained(b), run.n_tokens)};
     lrk_engine_graph *g = graph_of(e, &shape);
     lrk_device_passes p = {e, run, gradients, &g->loss};
     e->model.loss.max_rows = g->trained;

@@ -27,6 +27,9 @@ size_t lrk_engine_trained(const lrk_flat_run *b);
 /* The largest run: what the options say, filled up. */
 lrk_flat_run lrk_engine_largest(const lrk_engine_options *o);
 
+/* Rows of the head at most, filled up; 0: not known. */
+size_t lrk_engine_head_rows(const lrk_engine_options *o);
+
 lrk_status lrk_engine_device_open(lrk_engine *e, lrk_err *err);
 void lrk_engine_device_close(lrk_engine *e);
 

@@ -5,7 +5,9 @@
  * query's keys are split over several blocks, each leaves its largest score, its sum and its part of
  * O, and a second kernel joins the parts in order.
  * Backward: a block of keys gathers dK and dV from the queries that see it. Where there are few such
- * blocks the queries are split likewise.
+ * blocks the queries are split likewise. Splits fall as segments rise; all of them together have as many rows as
+ * LRK_ATTENTION_GPU_BLOCKS of them, 35 MB of sums for the largest heads, which is less than what a product of that many
+ * rows takes: a plan that counts the most segments has room for fewer.
  */
 #ifndef LRK_KERNELS_ATTENTION_SPLITS_H
 #define LRK_KERNELS_ATTENTION_SPLITS_H

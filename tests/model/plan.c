@@ -238,12 +238,33 @@ static void rows_cost_their_numbers(void **state)
     assert_true(b.scratch - plain.scratch < VOCABULARY);
 }
 
+/* Attention backward splits the queries the more the fewer segments there are, and a plan counts the most of them:
+ * products must need more than all of its splits. Heads as large as can be, at the edges of four, three and two splits. */
+static void few_segments_fit_as_well(void **state)
+{
+    (void)state;
+    static const size_t tokens[] = {3712, 5120, 7936};
+    lrk_giant g = {decoder(1, 48, 48, 1, 48, 64, true), LRK_BF16};
+    g.decoder.head_size = g.decoder.rotary = 256;
+    const lrk_lora_options lora = {.rank = 1, .alpha = 32.0};
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+        lrk_engine_options o = options(&g, &lora, tokens[i], LRK_KEEP_ALL);
+        lrk_engine_bytes few, many;
+        o.max_trained = 16;
+        assert_int_equal(lrk_engine_plan(&o, &few, NULL), LRK_OK);
+        o.max_segments = 31;
+        assert_int_equal(lrk_engine_plan(&o, &many, NULL), LRK_OK);
+        assert_true(many.scratch >= few.scratch);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(twelve_cases),
         cmocka_unit_test(eight_billion_fit),
         cmocka_unit_test(rows_cost_their_numbers),
+        cmocka_unit_test(few_segments_fit_as_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,21 +43,22 @@ static void must(lrk_status s, const lrk_err *err)
     if (s != LRK_OK) fail_msg("%s", err->text);
 }
 
-static void open_for(fixture *f, const lrk_lora_options *lora, lrk_compute compute, size_t tokens)
+/* trained: of a run, at most; 0: not known. */
+static void open_for(fixture *f, const lrk_lora_options *lora, lrk_compute compute, size_t tokens, size_t trained)
 {
     lrk_err err = {0};
     f->toy = (lrk_toy){.arena = lrk_arena_growing("toy"), .type = compute == LRK_C_F32 ? LRK_F32 : LRK_BF16,
                        .decoder = lrk_toy_decoder(LRK_TOY_LLAMA)};
     const lrk_engine_options o = {.device = device, .decoder = f->toy.decoder, .find = lrk_toy_find, .ctx = &f->toy,
                                   .lora = lora, .train = true, .compute = compute, .max_tokens = tokens,
-                                  .max_segments = 4};
+                                  .max_segments = 4, .max_trained = trained};
     must(lrk_engine_open(&f->e, &o, &err), &err);
     must(lrk_model_start(&f->e.model, 1, &err), &err);
 }
 
 static void open_one(fixture *f, const lrk_lora_options *lora, lrk_compute compute)
 {
-    open_for(f, lora, compute, 32);
+    open_for(f, lora, compute, 32, 0);
 }
 
 static void close_one(fixture *f)
@@ -216,7 +217,7 @@ static void some_recordings_are_kept(void **state)
     double loss;
     if (device == LRK_CPU) skip();
     for (int i = 0; i < 3; i++) {
-        open_for(&f[i], &lora, LRK_C_F32, 48);
+        open_for(&f[i], &lora, LRK_C_F32, 48, 0);
         f[i].e.most_graphs = kept[i];
         lrk_tape_profile(f[i].e.tape, i == 2);
     }
@@ -245,7 +246,7 @@ static void few_shapes_occur(void **state)
     double loss;
     size_t shapes = 0;
     if (device == LRK_CPU) skip();
-    open_for(&f, &lora, LRK_C_F32, 256);
+    open_for(&f, &lora, LRK_C_F32, 256, 0);
     for (size_t trained = 0; trained <= 247; trained += 19) {
         one_row(&t, 250, trained);
         must(lrk_engine_loss(&f.e, &t.b, &loss, &err), &err);
@@ -255,6 +256,28 @@ static void few_shapes_occur(void **state)
     close_one(&f);
 }
 
+/* A run's shape follows from it alone: what a longer plan has room for must not choose other products. */
+static void a_longer_plan_changes_no_shape(void **state)
+{
+    (void)state;
+    static const lrk_lora_options lora = {.rank = 8, .alpha = 8, .seed = 3};
+    static const size_t planned[][2] = {{250, 100}, {250, 230}, {500, 0}};
+    double loss[3];
+    if (device == LRK_CPU) skip();
+    for (int i = 0; i < 3; i++) {
+        fixture f;
+        lrk_toy_batch t;
+        lrk_err err = {0};
+        open_for(&f, &lora, LRK_C_F32, planned[i][0], planned[i][1]);
+        one_row(&t, 250, 100);
+        must(lrk_engine_loss(&f.e, &t.b, &loss[i], &err), &err);
+        assert_int_equal(f.e.graphs[0].tokens, 256);
+        assert_int_equal(f.e.graphs[0].trained, 128);
+        assert_memory_equal(&loss[i], &loss[0], sizeof *loss);
+        close_one(&f);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (!lrk_toy_device(argc, argv, &device)) return 1;
@@ -262,6 +285,7 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(each_step_has_its_own_numbers),
                                        cmocka_unit_test(a_recording_is_refused_once),
                                        cmocka_unit_test(some_recordings_are_kept),
-                                       cmocka_unit_test(few_shapes_occur)};
+                                       cmocka_unit_test(few_shapes_occur),
+                                       cmocka_unit_test(a_longer_plan_changes_no_shape)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
