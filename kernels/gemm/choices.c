@@ -46,12 +46,13 @@ static int rank_at(const char *p)
 int lrk_choices_find(const lrk_choices *c, const char *key)
 {
     const size_t n = strlen(key), between = sizeof separator - 1;
+    int last = -1;
     for (const char *line = c->text.data; line && *line; line = strchr(line, '\n'), line += line != NULL) {
         if (strncmp(line, key, n) != 0 || strncmp(line + n, separator, between) != 0) continue;
         const int rank = rank_at(line + n + between);
-        if (rank >= 0) return rank;
+        if (rank >= 0) last = rank;
     }
-    return -1;
+    return last;
 }
 
 void lrk_choices_keep(lrk_choices *c, const char *key, int rank)

@@ -8,8 +8,9 @@
  *     chip/processors driver library | shape = rank
  *
  * and read from there by every later run. A line of another chip, driver or library does not count, so
- * a file may serve several machines; of two lines for one product the first one counts. Two processes that
- * make the same new line at once may have chosen differently, for that run.
+ * a file may serve several machines; of two lines for one product the last one counts, which stands for what ran
+ * where the library refused what the first one says. Two processes that make the same new line at once may have chosen
+ * differently, for that run.
  */
 #ifndef LRK_KERNELS_GEMM_CHOICES_H
 #define LRK_KERNELS_GEMM_CHOICES_H

@@ -75,18 +75,24 @@ static bool good(cublasStatus_t s, const char *what)
     return false;
 }
 
-/* None of the library's proposals for the product runs; the status of the last. */
+/* The product has run in none of the ways that the library proposes; the status of the last. */
 static void refused(const shape_key *k, int proposals, cublasStatus_t s)
 {
     const size_t v = lt.call.GetVersion();
+    const bool unknown = s == CUBLAS_STATUS_NOT_SUPPORTED || s == CUBLAS_STATUS_INVALID_VALUE;
+    char ways[32] = "";
     if (lrk_cuda_failed()) return;
+    if (unknown && proposals > 1) snprintf(ways, sizeof ways, " in each of %d ways", proposals);
     snprintf(lt.told, sizeof lt.told,
-             "cuBLASLt %zu.%zu.%zu refuses a product of %zu x %zu by %zu x %zu numbers (%s, %s, %s to %s%s; rows %zu, "
-             "%zu and %zu apart) in each of %d ways: %s (%d); another version of it may take it, or use device: cpu",
-             v / 10000, v / 100 % 100, v % 100, k->m, k->k, k->k, k->n, k->a_transposed ? "transposed" : "as it is",
-             k->b_transposed ? "transposed" : "as it is", lrk_dtype_name((lrk_dtype)k->type),
-             lrk_dtype_name((lrk_dtype)k->c_type), k->bias_align ? ", with a bias" : "", k->a_stride, k->b_stride,
-             k->c_stride, proposals, lt.call.GetStatusName(s), (int)s);
+             "cuBLASLt %zu.%zu.%zu %s a product of %zu x %zu by %zu x %zu numbers (%s, %s, %s to %s%s; rows %zu, %zu "
+             "and %zu apart)%s: %s (%d); %s, or use device: cpu",
+             v / 10000, v / 100 % 100, v % 100,
+             !unknown ? "does not run" : proposals ? "refuses" : "has no way for", k->m, k->k, k->k, k->n,
+             k->a_transposed ? "transposed" : "as it is", k->b_transposed ? "transposed" : "as it is",
+             lrk_dtype_name((lrk_dtype)k->type), lrk_dtype_name((lrk_dtype)k->c_type),
+             k->bias_align ? ", with a bias" : "", k->a_stride, k->b_stride, k->c_stride, ways,
+             lt.call.GetStatusName(s), (int)s,
+             unknown ? "another version of it may take it" : "see what the driver logs of the GPU");
     lrk_cuda_refuse(lt.told);
 }
 
@@ -280,20 +286,27 @@ static void write_key(const shape_key *k, char out[KEY_TEXT])
              k->type, k->c_type, k->a_transposed, k->b_transposed);
 }
 
-/* Which of the n proposals: the first, unless times are asked for. They are looked up, or taken now where
- * that can be done. */
+/* Which of the n proposals: the first, unless times are asked for. They are looked up, or taken now, *timed, where that
+ * can be done. */
 static int choice(const shape_place *s, const cublasLtMatmulHeuristicResult_t *result, int n,
-                  const lrk_lt_product *p)
+                  const lrk_lt_product *p, bool *timed)
 {
     char key[KEY_TEXT];
+    *timed = false;
     if (!lt.timing) return 0;
     write_key(&s->key, key);
     int rank = lrk_choices_find(&lt.choices, key);
     if (rank >= 0 && rank < n) return rank;
     rank = fastest(s, result, n, p);
-    if (rank < 0) return 0;
+    *timed = rank >= 0;
+    return *timed ? rank : 0;
+}
+
+static void keep(const shape_place *s, int rank)
+{
+    char key[KEY_TEXT];
+    write_key(&s->key, key);
     lrk_choices_keep(&lt.choices, key, rank);
-    return rank;
 }
 
 static cublasStatus_t run_chosen(const shape_place *s, const lrk_lt_product *p)
@@ -307,12 +320,16 @@ static bool run_first(shape_place *s, const lrk_lt_product *p)
 {
     cublasLtMatmulHeuristicResult_t result[CANDIDATES];
     const int n = describe(s, p->bias) ? propose(s, result) : 0;
-    const int chosen = n ? choice(s, result, n, p) : 0;
+    bool timed = false;
+    const int chosen = n ? choice(s, result, n, p, &timed) : 0;
     cublasStatus_t status = CUBLAS_STATUS_NOT_SUPPORTED;
     for (int i = 0; i < n && !lrk_cuda_failed(); i++) {
-        s->algorithm = result[i == 0 ? chosen : i <= chosen ? i - 1 : i].algo;
+        const int rank = i == 0 ? chosen : i <= chosen ? i - 1 : i;
+        s->algorithm = result[rank].algo;
         status = run_chosen(s, p);
-        if (status == CUBLAS_STATUS_SUCCESS) return true;
+        if (status != CUBLAS_STATUS_SUCCESS) continue;
+        if (timed || (i && lt.timing)) keep(s, rank);
+        return true;
     }
     if (n) refused(&s->key, n, status);
     return false;

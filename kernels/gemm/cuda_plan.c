@@ -93,6 +93,8 @@ lrk_gemm_way lrk_gemm_cuda_way(const lrk_gemm *g, bool both)
     w.workspace = sums > WORKSPACE / SPLITS ? WORKSPACE : LEAST_WORKSPACE + SPLITS * sums;
     w.workspace = lrk_min(WORKSPACE, lrk_aligned(w.workspace, LRK_ALIGN));
     const size_t bytes = g->m * lrk_row_bytes(g->c_dtype, g->n);
+    /* A bias that lies askew is put into c before, and the product added to it (gemm_cuda.cu): that is seldom, and not
+     * known here, so that such products are not timed. */
     if (g->accumulate && !w.sums && bytes <= TRIAL) w.trial = lrk_aligned(bytes, LRK_ALIGN);
     return w;
 }

@@ -1,6 +1,7 @@
 /* tests/emulator/cublaslt.cpp -- matrix products in the place of cuBLASLt. Sums run in the order of k: by the
  * first algorithm in double, by the second in f32, so that a choice shows in the bits. LRK_EMULATOR_SLOW=1
- * or 2 makes one of them slow, LRK_EMULATOR_REFUSED=1 the first one, 2 both, such that they do not run; with
+ * or 2 makes one of them slow, LRK_EMULATOR_REFUSED=1 the first one, 2 both, such that they do not run, with a
+ * status behind a comma for another reason than that they are not supported, and 3 such that none is proposed; with
  * LRK_EMULATOR_STRIDES the second is proposed before the first where columns are apart. */
 #include "runtime.h"
 
@@ -53,6 +54,16 @@ struct multiplication {
     void *workspace;
     algorithm how;
 };
+
+/* How many of the algorithms are refused, and why. */
+static long refused(cublasStatus_t *why)
+{
+    const char *said = getenv("LRK_EMULATOR_REFUSED");
+    char *end;
+    const long n = said ? strtol(said, &end, 10) : 0;
+    *why = n && *end ? static_cast<cublasStatus_t>(strtol(end + 1, nullptr, 10)) : CUBLAS_STATUS_NOT_SUPPORTED;
+    return n;
+}
 
 /* ---- descriptions ---------------------------------------------------------------------------- */
 
@@ -163,8 +174,10 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
                                               cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t preference,
                                               int asked, cublasLtMatmulHeuristicResult_t *result, int *returned)
 {
+    cublasStatus_t why;
     *returned = 0;
     if (asked < 1) return CUBLAS_STATUS_INVALID_VALUE;
+    if (refused(&why) > 2) return why;
     if (emulator_capturing()) return CUBLAS_STATUS_INTERNAL_ERROR;
     if (!fits(product, a, b, c, d)) return CUBLAS_STATUS_NOT_SUPPORTED;
     const bool turned = getenv("LRK_EMULATOR_STRIDES") && (a->apart() || b->apart() || d->apart());
@@ -271,8 +284,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, co
     if (!fits(product, a_layout, b_layout, c_layout, d_layout) || p.how.workspace > workspace_bytes ||
         memcmp(c_layout, d_layout, sizeof *c_layout) != 0)
         return CUBLAS_STATUS_INVALID_VALUE;
-    const char *refused = getenv("LRK_EMULATOR_REFUSED");
-    if (c != d || (refused && p.how.second < strtol(refused, nullptr, 10))) return CUBLAS_STATUS_NOT_SUPPORTED;
+    cublasStatus_t why;
+    if (p.how.second < refused(&why)) return why;
+    if (c != d) return CUBLAS_STATUS_NOT_SUPPORTED;
     check_operand(p.a, p.how.alignment[0], "a of cublasLtMatmul");
     check_operand(p.b, p.how.alignment[1], "b of cublasLtMatmul");
     if (p.beta != 0.0f) check_operand(p.d, p.how.alignment[2], "c of cublasLtMatmul");

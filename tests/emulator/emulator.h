@@ -38,7 +38,8 @@
  *   LRK_EMULATOR_STREAMS=early               streams but the first do what they may at once
  *   LRK_EMULATOR_SLOW=1|2                    one of the algorithms of cublaslt.cpp takes long
  *   LRK_EMULATOR_STRIDES=1                   it proposes another one first where strides are not the least
- *   LRK_EMULATOR_REFUSED=1|2                 so many of its algorithms are proposed, and refused when they shall run
+ *   LRK_EMULATOR_REFUSED=1|2[,STATUS]        so many of its algorithms are proposed, and refused when they shall run
+ *   LRK_EMULATOR_REFUSED=3[,STATUS]          none is proposed
  *   LRK_EMULATOR_MEMORY=BYTES                of the device; 2 GiB
  *   LRK_EMULATOR_FAIL=launch:N|malloc:N|instantiate:N   the N-th call fails, with N+ the later ones too: the launch
  *                                            with a sticky cudaErrorIllegalAddress, the others for lack of memory

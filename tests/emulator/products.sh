@@ -49,5 +49,17 @@ train refused LRK_EMULATOR_REFUSED=1
 same plain refused && fail "the first algorithm is refused, and the bytes are its bytes"
 train refused_again LRK_EMULATOR_REFUSED=1 LRK_EMULATOR_ORDER=reverse
 same refused refused_again || fail "other bytes the second time that the first algorithm is refused"
-LRK_EMULATOR_REFUSED=2 expect_error 6 "CUBLAS_STATUS_NOT_SUPPORTED (15)" "$LORIKEET" train recipe.yaml output_dir=none
-grep -q 'refuses a product of [0-9]* x [0-9]* by .* in each of 2 ways.*device: cpu' err || fail "what is refused: $(cat err)"
+train refused_later LRK_EMULATOR_REFUSED=1 LRK_GPU_PRODUCTS=library
+same refused refused_later || fail "the file says the first algorithm, which is refused: other bytes"
+train kept LRK_GPU_PRODUCTS=library
+same refused kept || fail "what ran was not kept in the place of what was refused"
+# refused REFUSED STATUS TEXT: what is told
+refused() {
+    LRK_EMULATOR_REFUSED=$1 expect_error 6 "$2" "$LORIKEET" train recipe.yaml output_dir="none_$1"
+    grep -q "$3" err || fail "what is refused: $(cat err)"
+}
+refused 2 "CUBLAS_STATUS_NOT_SUPPORTED (15)" \
+    'refuses a product of [0-9]* x [0-9]* by .* in each of 2 ways.*another version.*device: cpu'
+refused 3 "CUBLAS_STATUS_NOT_SUPPORTED (15)" 'has no way for a product of [^:]* apart): CUBLAS'
+refused 2,14 "CUBLAS_STATUS_INTERNAL_ERROR (14)" \
+    'does not run a product of [^:]* apart): CUBLAS.*the GPU, or use device: cpu'
