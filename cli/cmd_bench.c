@@ -279,7 +279,7 @@ const lrk_command lrk_command_bench = {
             "  --decode N      N tokens, one by one\n"
             "                  none of these: --train 1,512 --prefill 512 --decode 64\n"
             "  --rank R        rank of the adapter (16)\n"
-            "  --device D      auto (the GPU where there is one), cpu or cuda\n"
+            "  --device D      auto (the GPU where one can be used), cpu or cuda\n"
             "  --dtype D       auto, f32 or bf16 (auto: bf16 where the processor multiplies it)\n"
             "  --threads K     threads (0: one for each processor)\n"
             "  --repeats K     timed repeats after one that warms up (5)\n"

@@ -213,7 +213,7 @@ const lrk_command lrk_command_certify = {
             "  --out FILE         the certificate as JSON; one that is there is replaced, but not by one\n"
             "                     that fails\n"
             "  --json             the same on standard output instead of the table\n"
-            "  --device D         auto (the GPU where there is one), cpu or cuda\n"
+            "  --device D         auto (the GPU where one can be used), cpu or cuda\n"
             "  --threads K        threads (0: one for each processor)\n"
             "\n"
             "example: lorikeet certify runs/plume runs/plume/merged-q4_k_m.gguf --max-kl 0.05\n",

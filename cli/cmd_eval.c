@@ -275,7 +275,7 @@ const lrk_command lrk_command_eval = {
             "  --failures FILE    wrong answers as JSON Lines\n"
             "  --out FILE         the figures as JSON\n"
             "  --json             the figures as JSON on standard output instead of the table\n"
-            "  --device D         auto (the GPU where there is one), cpu or cuda\n"
+            "  --device D         auto (the GPU where one can be used), cpu or cuda\n"
             "  --dtype D          auto, f32 or bf16\n"
             "  --threads K        threads (0: one for each processor)\n"
             "  --batch N          answers under way at a time (16)\n"

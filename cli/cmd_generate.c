@@ -332,7 +332,7 @@ const lrk_command lrk_command_generate = {
             "  --top-k N          choose among the N likeliest (0: all)\n"
             "  --top-p X          among the likeliest that hold this share (1)\n"
             "  --seed N           of the choices (0)\n"
-            "  --device D         auto (the GPU where there is one), cpu or cuda\n"
+            "  --device D         auto (the GPU where one can be used), cpu or cuda\n"
             "  --dtype D          auto, f32 or bf16\n"
             "  --threads K        threads (0: one for each processor)\n"
             "  --batch N          prompts under way at a time (16)\n"
