@@ -199,7 +199,7 @@ static void put_class(lrk_json *o, const char *type)
 
 lrk_status lrk_text_part_config(const lrk_json *config, const char *where, lrk_json **text, lrk_err *err)
 {
-    static const char *const outer[] = {"eos_token_id", "bos_token_id", "_name_or_path", "quantization_config"};
+    static const char *const outer[] = {"eos_token_id", "bos_token_id", "_name_or_path"};
     const lrk_json *inner = lrk_json_get(config, "text_config");
     const wrapper *w = find_wrapper(config);
     lrk_json *o;

@@ -182,18 +182,6 @@ static lrk_status take_part(lrk_weights *w, const char *config, lrk_err *err)
     return LRK_OK;
 }
 
-static lrk_status check_config(lrk_weights *w, lrk_config_check check, lrk_err *err)
-{
-    lrk_buf where = {0};
-    const bool beside = lrk_json_is_set(lrk_json_get(w->outer, "quantization_config")); /* text_config, and refused */
-    if (!check) return LRK_OK;
-    lrk_buf_printf(&where, "%s%s", w->path, w->outer && !beside ? ": text_config" : "");
-    lrk_status status = lrk_buf_check(&where, err);
-    if (status == LRK_OK) status = check(w->config, where.data, err);
-    lrk_buf_free(&where);
-    return status;
-}
-
 /* check: of the configuration, or NULL */
 static lrk_status open_directory(lrk_weights *w, lrk_config_check check, lrk_err *err)
 {
@@ -208,7 +196,7 @@ static lrk_status open_directory(lrk_weights *w, lrk_config_check check, lrk_err
     LRK_REQUIRE(err, lrk_json_is(w->config, LRK_JSON_OBJECT), LRK_EINPUT, "%s: expected an object",
                 config);
     LRK_TRY(take_part(w, config, err));
-    LRK_TRY(check_config(w, check, err));
+    if (check) LRK_TRY(check(w->config, w->outer, w->path, err));
     LRK_TRY(open_files(w, err));
     return list_files(w, err);
 }

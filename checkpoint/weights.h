@@ -34,8 +34,9 @@ typedef enum lrk_weights_kind { LRK_WEIGHTS_HF, LRK_WEIGHTS_GGUF } lrk_weights_k
  * architecture that names.h lacks is refused for GGUF only; a directory is opened whatever its
  * architecture, for its tensors need no translation. */
 lrk_status lrk_weights_open(lrk_weights **w, const char *path, lrk_err *err);
-/* The same, but a directory whose config.json the check refuses fails with that before its weights are looked for. */
-typedef lrk_status (*lrk_config_check)(const lrk_json *config, const char *where, lrk_err *err);
+/* The same, but a directory whose config.json the check refuses fails with that before its weights are looked for.
+ * outer: NULL, or that of the model which the language model with this config is a part of. */
+typedef lrk_status (*lrk_config_check)(const lrk_json *config, const lrk_json *outer, const char *path, lrk_err *err);
 lrk_status lrk_weights_open_known(lrk_weights **w, const char *path, lrk_config_check check, lrk_err *err);
 void lrk_weights_close(lrk_weights *w); /* NULL is fine */
 

@@ -33,10 +33,16 @@ static lrk_status read_decoder(lrk_decoder *d, const lrk_json *config, const cha
 }
 
 /* What is not known is refused before weights are looked for, which nobody would convert in vain then. */
-static lrk_status check_config(const lrk_json *config, const char *where, lrk_err *err)
+static lrk_status check_config(const lrk_json *config, const lrk_json *outer, const char *path, lrk_err *err)
 {
     lrk_decoder d;
-    return read_decoder(&d, config, where, err);
+    lrk_buf where = {0};
+    LRK_TRY(lrk_decoder_refuse_quantized(outer, path, err));
+    lrk_buf_printf(&where, "%s%s", path, outer ? ": text_config" : "");
+    lrk_status status = lrk_buf_check(&where, err);
+    if (status == LRK_OK) status = read_decoder(&d, config, where.data, err);
+    lrk_buf_free(&where);
+    return status;
 }
 
 static lrk_status describe(lrk_base_model *b, lrk_err *err)

@@ -32,8 +32,7 @@ static lrk_status find_family(const lrk_json *config, const char *where, const l
     const char *name = lrk_json_string(lrk_json_at(list, 0), NULL), *type = NULL;
     LRK_TRY(lrk_json_opt_string(config, "model_type", &type, where, err));
     LRK_REQUIRE(err,
-                name || !list || lrk_json_is(list, LRK_JSON_NULL) ||
-                    (lrk_json_is(list, LRK_JSON_ARRAY) && !lrk_json_size(list)),
+                name || !lrk_json_is_set(list) || (lrk_json_is(list, LRK_JSON_ARRAY) && !lrk_json_size(list)),
                 LRK_EINPUT, "%s: architectures: expected a list of names", where);
     LRK_REQUIRE(err, name || type, LRK_EINPUT, "%s: neither architectures nor model_type is there",
                 where);
@@ -262,15 +261,14 @@ static lrk_status read_scales(lrk_decoder *d, const lrk_source *s, lrk_err *err)
     return LRK_OK;
 }
 
-/* Weights in a form that some quantizer gave them. */
-static lrk_status refuse_quantized(const lrk_source *s, lrk_err *err)
+lrk_status lrk_decoder_refuse_quantized(const lrk_json *config, const char *where, lrk_err *err)
 {
-    const lrk_json *v = lrk_json_get(s->config, "quantization_config");
+    const lrk_json *v = lrk_json_get(config, "quantization_config");
     const char *method = lrk_json_word(v, "quant_method");
     LRK_REQUIRE(err, !lrk_json_is_set(v), LRK_ESUPPORT,
                 "%s: quantization_config: weights of %.40s are not supported; take a directory of the model's 16-bit "
                 "weights, or a GGUF file",
-                s->where, method ? method : "that form");
+                where, method ? method : "that form");
     return LRK_OK;
 }
 
@@ -451,7 +449,7 @@ lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *
     s.config = config;
     d->family = s.family->architecture;
     d->naming = s.family->naming;
-    LRK_TRY(refuse_quantized(&s, err));
+    LRK_TRY(lrk_decoder_refuse_quantized(config, where, err));
     LRK_TRY(refuse_others(&s, err));
     LRK_TRY(read_sizes(d, &s, err));
     LRK_TRY(read_activation(d, &s, err));

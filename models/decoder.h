@@ -95,6 +95,9 @@ typedef struct lrk_decoder {
  * its architecture is not known. */
 lrk_status lrk_decoder_read(lrk_decoder *d, const lrk_json *config, const char *where, lrk_err *err);
 
+/* LRK_ESUPPORT where it says that some quantizer gave the weights their form. config NULL: nothing is said. */
+lrk_status lrk_decoder_refuse_quantized(const lrk_json *config, const char *where, lrk_err *err);
+
 /* Parameters of the base model, and of the matrices that every token multiplies with. */
 size_t lrk_decoder_parameters(const lrk_decoder *d);
 size_t lrk_decoder_matrix_parameters(const lrk_decoder *d);

@@ -63,8 +63,11 @@ refused 3 "activation 'mish' is not supported"
 model && sed -i 's/"hidden_act"/"quantization_config": {"quant_method": "fp8"}, &/' m/config.json
 refused 3 'm: quantization_config: weights of fp8 are not supported; take a directory of the model'
 model && echo '{"architectures": ["Mistral3ForConditionalGeneration"], "quantization_config": {"quant_method": "fp8"},
-    "text_config": {"model_type": "ministral3"}}' >m/config.json
+    "text_config": {"model_type": "phi"}}' >m/config.json
 refused 3 'm: quantization_config: weights of fp8 are not supported; take a directory of the model'
+model && echo '{"architectures": ["Mistral3ForConditionalGeneration"], "quantization_config": null,
+    "text_config": {"model_type": "ministral3", "quantization_config": {"quant_method": "fp8"}}}' >m/config.json
+refused 3 'm: text_config: quantization_config: weights of fp8 are not supported; take a directory of the model'
 model && sed -i 's/"rope_theta"/"llama_4_scaling_beta": 0.1, &/' m/config.json
 refused 3 'm: rope_parameters: llama_4_scaling_beta is not supported for LlamaForCausalLM'
 model && sed -i 's/LlamaForCausalLM/Ministral3ForCausalLM/; s/"model_type": "llama"/"model_type": "ministral3"/' m/config.json
