@@ -72,7 +72,7 @@ static void note_plain(const lrk_responder_options *o)
     const char *name = o->adapter ? o->adapter : o->model;
     lrk_json *m = NULL;
     if (o->chat_template) return;
-    (void)(o->adapter ? lrk_manifest_load(&m, name, NULL) : lrk_manifest_of_model(&m, name, NULL));
+    (void)lrk_manifest_of_model(&m, name, NULL);
     if (lrk_manifest_trained_plain(m)) lrk_manifest_note_plain(name);
     lrk_json_free(m);
 }
@@ -323,6 +323,23 @@ static bool collect(void *ctx, size_t sequence, uint32_t id, bool done)
     return false;
 }
 
+/* What is not known yet. */
+static lrk_status ask(lrk_responder *r, const lrk_prompt *prompts, lrk_answer *answers, size_t n, size_t longest,
+                      const lrk_answering *how, lrk_err *err)
+{
+    const size_t capacity = longest + how->max_tokens;
+    const size_t slots = lrk_min(how->slots ? how->slots : LRK_ANSWER_SLOTS, lrk_max(n, 1));
+    lrk_responder_reserve(r, slots, capacity, lrk_min(LRK_ANSWER_RUN, lrk_max(slots * capacity, 1)));
+    LRK_TRY(open_engine(r, err));
+    lrk_collector c = {.r = r, .answers = answers, .how = how, .err = err};
+    lrk_generation g = {.sampler = how->sampler, .slots = slots, .max_tokens = how->max_tokens,
+                        .token = collect, .ctx = &c, .stop = how->stop, .known = is_known};
+    g.ends = lrk_tokenizer_ends(r->text.tokenizer, &g.n_ends);
+    const lrk_status status = lrk_generate(&r->engine, prompts, n, &g, err);
+    lrk_buf_free(&c.piece);
+    return status == LRK_OK ? c.status : status;
+}
+
 lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
                                 const lrk_answering *how, lrk_err *err)
 {
@@ -346,22 +363,7 @@ lrk_status lrk_responder_answer(lrk_responder *r, lrk_answer *answers, size_t n,
                                 longest, how->max_tokens, positions, positions - longest)
                      : lrk_fail(err, LRK_EVALUE, "the longest prompt has %zu tokens, the model %zu positions", longest,
                                 positions);
-    const size_t capacity = longest + how->max_tokens;
-    const size_t slots = lrk_min(how->slots ? how->slots : LRK_ANSWER_SLOTS, lrk_max(n, 1));
-    const bool asks = status == LRK_OK && !all_known(answers, n);
-    if (asks) {
-        lrk_responder_reserve(r, slots, capacity, lrk_min(LRK_ANSWER_RUN, lrk_max(slots * capacity, 1)));
-        status = open_engine(r, err);
-    }
-    if (asks && status == LRK_OK) {
-        lrk_collector c = {.r = r, .answers = answers, .how = how, .err = err};
-        lrk_generation g = {.sampler = how->sampler, .slots = slots, .max_tokens = how->max_tokens,
-                            .token = collect, .ctx = &c, .stop = how->stop, .known = is_known};
-        g.ends = lrk_tokenizer_ends(r->text.tokenizer, &g.n_ends);
-        status = lrk_generate(&r->engine, prompts, n, &g, err);
-        if (status == LRK_OK) status = c.status;
-        lrk_buf_free(&c.piece);
-    }
+    if (status == LRK_OK && !all_known(answers, n)) status = ask(r, prompts, answers, n, longest, how, err);
     lrk_arena_free(&a);
     return status;
 }

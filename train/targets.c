@@ -162,7 +162,8 @@ static void first_module(const lrk_decoder *d, char path[LRK_MODULE_PATH])
 {
     lrk_module module;
     int which = 0;
-    while (!lrk_module_of(d, 0, which, &module)) which++;
+    while (which < LRK_PROJECTIONS && !lrk_module_of(d, 0, which, &module)) which++;
+    LRK_ASSERT(which < LRK_PROJECTIONS);
     lrk_layer_path(d, 0, module.name, path);
 }
 
