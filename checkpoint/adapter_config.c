@@ -213,11 +213,11 @@ static lrk_status read_targets(lrk_adapter *a, const lrk_json *root, const char 
     const lrk_json *p = lrk_json_get(root, "target_parameters"), *s = lrk_json_get(root, "modules_to_save");
     const lrk_json *rows = lrk_json_get(root, "trainable_token_indices");
     if (rows && !neutral(rows)) LRK_TRY(lrk_adapter_read_tokens(a, rows, where, err));
-    if (s && !lrk_json_is(s, LRK_JSON_NULL))
+    if (lrk_json_is_set(s))
         LRK_TRY(read_names(a, s, "modules_to_save", &a->save, &a->n_save, where, err));
-    if (p && !lrk_json_is(p, LRK_JSON_NULL))
+    if (lrk_json_is_set(p))
         LRK_TRY(read_names(a, p, "target_parameters", &a->parameter, &a->n_parameters, where, err));
-    if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
+    if (!lrk_json_is_set(v)) return LRK_OK;
     if (lrk_json_is(v, LRK_JSON_STRING))
         return keep_string(a, root, "target_modules", &a->target_pattern, where, err);
     return read_names(a, v, "target_modules", &a->target, &a->n_targets, where, err);
@@ -227,7 +227,7 @@ static lrk_status check_pattern(const lrk_json *root, const char *name, const ch
                                 lrk_err *err)
 {
     const lrk_json *v = lrk_json_get(root, name);
-    if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
+    if (!lrk_json_is_set(v)) return LRK_OK;
     LRK_REQUIRE(err, lrk_json_is(v, LRK_JSON_OBJECT), LRK_EINPUT, "%s: %s: expected an object",
                 where, name);
     for (void *i = lrk_json_begin(v); i; i = lrk_json_next(v, i)) {

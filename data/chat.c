@@ -302,7 +302,7 @@ static lrk_status blame_null(const lrk_json *messages, lrk_status s, lrk_err *er
 {
     for (size_t i = 0; s == LRK_EINPUT && err && i < lrk_json_size(messages); i++) {
         const lrk_json *content = lrk_json_get(lrk_json_at(messages, i), "content");
-        if (content && !lrk_json_is(content, LRK_JSON_NULL)) continue;
+        if (lrk_json_is_set(content)) continue;
         return lrk_err_prefix(err, s,
                               "messages[%zu].content is %s, and the chat template is not made for that; write "
                               "\"\" there, or choose another chat_template",

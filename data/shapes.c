@@ -113,7 +113,7 @@ lrk_status lrk_member_text(const lrk_json *object, const char *key, bool require
     const lrk_json *v = lrk_json_get(object, key);
     out->text = "";
     out->n = 0;
-    if (!v || lrk_json_is(v, LRK_JSON_NULL)) {
+    if (!lrk_json_is_set(v)) {
         LRK_REQUIRE(err, !required, LRK_EINPUT, "%s: is %s, expected a string", key,
                     v ? "null" : "missing");
         return LRK_OK;

@@ -79,7 +79,7 @@ static lrk_status train_mark(const lrk_json *m, lrk_train *out, lrk_err *err)
 /* Text, text pieces, or nothing beside tool calls. */
 static lrk_status check_content(const lrk_json *content, bool calls, lrk_err *err)
 {
-    if (!content || lrk_json_is(content, LRK_JSON_NULL)) {
+    if (!lrk_json_is_set(content)) {
         LRK_REQUIRE(err, calls, LRK_EINPUT, "content: is %s, expected a string",
                     content ? "null" : "missing");
         return LRK_OK;
@@ -187,7 +187,7 @@ static lrk_status add_variables(turns *t, const lrk_json *row, lrk_err *err)
         if (text && lrk_blank(text, n)) continue;
         if (text) s = lrk_json_parse(&parsed, text, n, lists[i], err);
         if (s == LRK_OK && text) list = parsed;
-        if (s == LRK_OK && list && !lrk_json_is(list, LRK_JSON_NULL)) {
+        if (s == LRK_OK && lrk_json_is_set(list)) {
             if (!lrk_json_is(list, LRK_JSON_ARRAY))
                 s = lrk_fail(err, LRK_EINPUT, "%s: expected a list, got %s", lists[i],
                              lrk_json_kind_name(lrk_json_type(list)));

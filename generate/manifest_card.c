@@ -59,7 +59,7 @@ static void put_front(const lrk_json *m, kind k, lrk_buf *out)
 
 static void put_row(lrk_buf *out, const char *what, const lrk_json *v)
 {
-    if (!v || lrk_json_is(v, LRK_JSON_NULL)) return;
+    if (!lrk_json_is_set(v)) return;
     lrk_buf_printf(out, "| %s | ", what);
     if (lrk_json_is(v, LRK_JSON_STRING))
         put_safe(out, lrk_json_string(v, NULL));

@@ -147,7 +147,7 @@ static void note_sizes(lrk_exam *x, const lrk_exam_row *r)
 static lrk_status member_text(lrk_examiner *e, const lrk_json *v, const char **out, lrk_err *err)
 {
     lrk_buf b = {0};
-    if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
+    if (!lrk_json_is_set(v)) return LRK_OK;
     const char *text = lrk_json_string(v, NULL);
     lrk_status s = text ? LRK_OK : lrk_json_dump(v, 0, &b, err);
     if (s == LRK_OK) *out = lrk_strdup(&e->x->arena, text ? text : b.data);

@@ -37,7 +37,7 @@ static lrk_status boolean(const lrk_json *answer, const char *key, int *out, lrk
 {
     const lrk_json *value = lrk_json_get(answer, key);
     *out = -1;
-    if (!value || lrk_json_is(value, LRK_JSON_NULL)) return LRK_OK;
+    if (!lrk_json_is_set(value)) return LRK_OK;
     LRK_REQUIRE(err, lrk_json_is(value, LRK_JSON_BOOL), LRK_EINPUT,
                 "%s: expected true or false, got %s", key,
                 lrk_json_kind_name(lrk_json_type(value)));
@@ -50,7 +50,7 @@ static lrk_status text(const lrk_json *answer, const char *key, char *out, size_
     size_t n;
     const lrk_json *value = lrk_json_get(answer, key);
     out[0] = '\0';
-    if (!value || lrk_json_is(value, LRK_JSON_NULL)) return LRK_OK;
+    if (!lrk_json_is_set(value)) return LRK_OK;
     const char *s = lrk_json_string(value, &n);
     LRK_REQUIRE(err, s, LRK_EINPUT, "%s: expected a string, got %s", key,
                 lrk_json_kind_name(lrk_json_type(value)));

@@ -14,7 +14,7 @@ static lrk_status must_be_empty(const lrk_json *model, const char *key, lrk_err 
 {
     const lrk_json *v = lrk_json_get(model, key);
     size_t n = 0;
-    const bool empty = !v || lrk_json_is(v, LRK_JSON_NULL) || (lrk_json_string(v, &n) && n == 0) ||
+    const bool empty = !lrk_json_is_set(v) || (lrk_json_string(v, &n) && n == 0) ||
                        (lrk_json_is(v, LRK_JSON_INTEGER) && lrk_json_integer(v) == 0) ||
                        (lrk_json_is(v, LRK_JSON_REAL) && !(lrk_json_number(v) > 0));
     LRK_REQUIRE(err, empty, LRK_ESUPPORT, "model.%s: is not known", key);
@@ -59,7 +59,7 @@ static lrk_status special_token(lrk_tokenizer *t, const lrk_json *config, lrk_sp
                                 lrk_err *err)
 {
     const lrk_json *v = lrk_json_get(config, lrk_special_name(s));
-    if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
+    if (!lrk_json_is_set(v)) return LRK_OK;
     size_t n = 0;
     const char *text =
         lrk_json_string(lrk_json_is(v, LRK_JSON_OBJECT) ? lrk_json_get(v, "content") : v, &n);
@@ -77,7 +77,7 @@ static lrk_status add_or_drop(lrk_tokenizer *t, const lrk_json *config, const ch
 {
     bool add = false;
     const lrk_json *v = lrk_json_get(config, key);
-    if (!v || lrk_json_is(v, LRK_JSON_NULL)) return LRK_OK;
+    if (!lrk_json_is_set(v)) return LRK_OK;
     LRK_TRY(lrk_json_opt_bool(config, key, &add, "tokenizer_config.json", err));
     const bool front = s == LRK_TOKEN_BOS;
     uint32_t *list = front ? t->prefix : t->suffix;
