@@ -93,7 +93,7 @@ static lrk_status other_run(lrk_run_dir *d, const lrk_recipe *before, const lrk_
         lrk_buf_puts(&way, "resume with the same recipe or give another output_dir");
     lrk_buf_puts(&way, "; free to change are");
     for (const lrk_key *k = lrk_recipe_keys; k->name; k++)
-        if (!k->result) lrk_buf_printf(&way, " %s", k->name);
+        if (!k->result && k->kind != LRK_KEY_SECTION) lrk_buf_printf(&way, " %s", k->name);
     lrk_status status = lrk_buf_check(&way, err);
     if (status == LRK_OK)
         status = lrk_fail(err, LRK_EUSAGE,

@@ -100,7 +100,7 @@ static void a_run_is_never_written_over(void **state)
     assert_true(there(LRK_RUN_RECIPE));
     refused(&recipe, false, LRK_EUSAGE, "not empty; give another output_dir, or --resume");
     refused(&other, true, LRK_EUSAGE, "the run in it had another lora_r");
-    refused(&other, true, LRK_EUSAGE, "; resume with the same recipe or give another output_dir; free to change are");
+    refused(&other, true, LRK_EUSAGE, "; resume with the same recipe or give another output_dir; free to change are gpu");
     refused(&other, true, LRK_EUSAGE, " save_steps ");
     lrk_recipe longer = recipe;
     longer.max_steps = recipe.max_steps + 10;
