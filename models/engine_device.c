@@ -183,12 +183,13 @@ static lrk_engine_graph *graph_of(lrk_engine *e, const lrk_engine_graph *shape)
 }
 
 /* Whether g may be recorded. Of as many recordings as may be the one that came least often is given up, but only if g
- * has come more often: shapes that take turns would be recorded without end. */
+ * has come clearly more often: shapes that take turns, or pass each other, would be recorded without end. */
 static bool has_room(lrk_engine *e, const lrk_engine_graph *g)
 {
+    enum { AHEAD = 4 };
     lrk_engine_graph *rarest = NULL;
     size_t n = 0;
-    if (g->passes.recording || !g->passes.times) return true;
+    if (g->passes.recording || !g->passes.times || lrk_tape_profiled(e->tape)) return true;
     for (size_t i = 0; i < LRK_MAX_SHAPES; i++) {
         lrk_engine_graph *other = &e->graphs[i];
         if (!other->passes.recording) continue;
@@ -196,7 +197,7 @@ static bool has_room(lrk_engine *e, const lrk_engine_graph *g)
         if (!rarest || other->passes.times < rarest->passes.times) rarest = other;
     }
     if (n < e->most_graphs) return true;
-    if (rarest->passes.times >= g->passes.times || g->passes.refused) return false;
+    if (g->passes.times < rarest->passes.times + AHEAD || g->passes.refused) return false;
     give_up(e, rarest);
     return true;
 }
