@@ -6,6 +6,7 @@
  */
 #include "memory.h"
 
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -125,7 +126,7 @@ static uint64_t joined(uint64_t reads, uint64_t mine, uint64_t first)
 static void source(char *text, size_t size)
 {
     char command[128], function[256] = "", place[512] = "";
-    const size_t offset = (size_t)(static_cast<const char *>(now.pc) - &__executable_start) - 1;
+    const size_t offset = (size_t)now.pc - _r_debug.r_map->l_addr - 1; /* the program may lie anywhere */
     text[0] = 0;
     if (!now.pc) return;
     snprintf(command, sizeof command, "addr2line -Cfe /proc/%d/exe 0x%zx 2>/dev/null", (int)getpid(), offset);
