@@ -479,7 +479,7 @@ lrk_status lrk_adapter_check_base(const lrk_adapter *a, const lrk_weights *base,
     LRK_REQUIRE(
         err, strcmp(noted, hex) == 0, LRK_EINPUT,
         "an adapter for another base: it was trained on weights with hash %.16s..., those of "
-        "%s have %.16s...; --any-base takes it nevertheless",
+        "%s have %.16s...; commands that know --any-base take it nevertheless",
         noted, lrk_weights_path(base), hex);
     return LRK_OK;
 }

@@ -59,6 +59,9 @@ static void print_lengths(const lrk_check_report *r)
     if (r->special_text)
         printf("%" PRIu64 " row%s a special token in %s text, which becomes that token\n", r->special_text,
                r->special_text == 1 ? " spells" : "s spell", r->special_text == 1 ? "its" : "their");
+    if (r->across)
+        printf("%" PRIu64 " row%s the end of the prompt into the first trained token; " LRK_ACROSS_WAY "\n", r->across,
+               r->across == 1 ? " draws" : "s draw");
 }
 
 static void print_problems(const lrk_check_report *r)
@@ -105,6 +108,7 @@ static lrk_status print_json(lrk_dataset *d, const lrk_check_report *r, bool tok
     } counts[] = {{"rows", r->rows},         {"no_answer", r->no_answer},
                   {"failed", r->failed},     {"untrained", r->untrained},
                   {"too_long", r->too_long}, {"special_text", r->special_text},
+                  {"across", r->across},
                   {"counted", r->counted},   {"tokens", r->tokens},
                   {"trained", r->trained},   {"shortest", r->shortest},
                   {"median", r->median},     {"p90", r->p90},

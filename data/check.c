@@ -111,6 +111,7 @@ static lrk_status count_tokens(checker *c, const lrk_record *r)
     c->lengths[out->counted++] = (uint32_t)n;
     out->tokens += n;
     out->trained += c->tokens.trained;
+    out->across += c->tokens.across;
     if (!c->tokens.trained) {
         out->untrained++;
         list(c, r, "no token is trained");

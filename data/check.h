@@ -28,6 +28,7 @@ typedef struct lrk_check_report {
     uint64_t equal_rows[LRK_MAX_SPLITS][LRK_MAX_SPLITS];
     uint64_t equal_prompts[LRK_MAX_SPLITS][LRK_MAX_SPLITS];
     uint64_t special_text; /* rows whose text spells a special token */
+    uint64_t across;       /* rows with a token across the end of a prompt (lrk_row_tokens) */
     /* With a tokenizer: rows that have tokens. */
     uint64_t counted, tokens, trained;
     uint32_t shortest, median, p90, p99, longest;

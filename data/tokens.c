@@ -37,6 +37,7 @@ static lrk_status mark_targets(lrk_row_tokens *out, lrk_err *err)
     }
     size_t k = 0, before = 0;
     out->trained = 0;
+    out->across = false;
     for (size_t i = 0; i < n; i++) {
         const size_t at = out->ids.begin[i];
         /* tokens may share a byte of the text where a character became several */
@@ -47,6 +48,7 @@ static lrk_status mark_targets(lrk_row_tokens *out, lrk_err *err)
         while (k < out->text.n_trained && out->text.trained[k].end <= at) k++;
         out->mask[i] = i > 0 && k < out->text.n_trained && out->text.trained[k].begin < end;
         out->trained += out->mask[i];
+        if (out->mask[i] && at < out->text.trained[k].begin) out->across = true;
     }
     return LRK_OK;
 }
@@ -259,6 +261,7 @@ static lrk_status read_cache(lrk_tokens *t, const lrk_tokenizer *tokenizer, lrk_
     LRK_TRY(lrk_h5_get_u64(t->f, "/", "lrk.cut", &t->report.cut, err));
     LRK_TRY(lrk_h5_get_u64(t->f, "/", "lrk.cut_tokens", &t->report.cut_tokens, err));
     LRK_TRY(lrk_h5_get_u64(t->f, "/", "lrk.longest", &t->report.longest, err));
+    LRK_TRY(lrk_h5_get_u64(t->f, "/", "lrk.across", &t->report.across, err));
     /* ids below it index the model's embedding without another look */
     LRK_REQUIRE(err, vocabulary == lrk_tokenizer_size(tokenizer), LRK_EINPUT,
                 "%s: vocabulary of %" PRIu64, t->path, vocabulary);

@@ -42,6 +42,7 @@ typedef struct lrk_token_report {
     uint64_t cut_tokens;    /* tokens that were dropped or cut off */
     uint64_t tokens, trained;
     uint64_t longest;       /* tokens of the longest row before any cut */
+    uint64_t across;        /* kept rows with a token across (lrk_row_tokens) */
     bool cached;            /* nothing had to be tokenized */
 } lrk_token_report;
 
@@ -51,7 +52,13 @@ typedef struct lrk_row_tokens {
     lrk_ids ids;
     uint8_t *mask; /* one a token */
     size_t capacity, trained;
+    bool across; /* a target begins before the trained text, as where "Answer: " and "yes" share the token " yes": who
+                    asks with the prompt alone asks with a token that was never trained */
 } lrk_row_tokens;
+
+/* What is said of rows with a token across. */
+#define LRK_ACROSS_WAY \
+    "who asks with the prompt asks otherwise than was trained: end prompts without white space, and begin answers with it"
 
 /* Renders and tokenizes a row; `out` is zero-initialized once and reused. Thread-safe. */
 lrk_status lrk_row_tokenize(const lrk_record *r, const lrk_tokenizer *t, const lrk_chat_options *o,

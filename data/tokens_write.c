@@ -61,6 +61,7 @@ static lrk_status append_row(writer *w, slot *s, size_t n, lrk_err *err)
     LRK_TRY(lrk_h5_append(w->offsets, &w->report.tokens, 1, err));
     LRK_TRY(lrk_h5_append(w->row, &s->record.row, 1, err));
     w->report.kept++;
+    w->report.across += s->out.across;
     return lrk_h5_append(w->hash, &hash, 1, err);
 }
 
@@ -181,7 +182,8 @@ static lrk_status commit(writer *w, lrk_err *err)
                   {"lrk.dropped", w->report.dropped},
                   {"lrk.cut", w->report.cut},
                   {"lrk.cut_tokens", w->report.cut_tokens},
-                  {"lrk.longest", w->report.longest}};
+                  {"lrk.longest", w->report.longest},
+                  {"lrk.across", w->report.across}};
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         lrk_h5_column *c = *columns[i];
         *columns[i] = NULL;

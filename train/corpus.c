@@ -72,6 +72,7 @@ static lrk_status open_entry(lrk_corpus *c, const lrk_recipe *r, const lrk_recip
     c->total.cut_tokens += t->cut_tokens;
     c->total.tokens += t->tokens;
     c->total.trained += t->trained;
+    c->total.across += t->across;
     if (t->longest > c->total.longest) c->total.longest = t->longest;
     c->n++;
     return LRK_OK;
@@ -91,6 +92,10 @@ lrk_status lrk_corpus_open(lrk_corpus *c, const lrk_recipe *r, const lrk_recipe_
                  (unsigned long long)(c->total.dropped + c->total.cut),
                  (unsigned long long)c->total.rows, (unsigned long long)c->total.dropped,
                  (unsigned long long)c->total.cut);
+    if (status == LRK_OK && c->total.across)
+        lrk_warn("in %llu of %llu rows the first trained token draws in the end of the prompt; " LRK_ACROSS_WAY
+                 " (`lorikeet data show` has the tokens)",
+                 (unsigned long long)c->total.across, (unsigned long long)c->total.kept);
     if (status != LRK_OK) lrk_corpus_close(c);
     lrk_memory_return(); /* what an import took is nothing that the run needs */
     return status;

@@ -87,6 +87,19 @@ expect_exit 0 "$LORIKEET" data check d.h5 --json
 tr -d ' \n' <out | grep -qF '"splits":{"test":1,"train":3}' || fail "the figures are wrong: $(cat out)"
 expect_error 2 'needs --model' "$LORIKEET" data check d.h5 --sequence-len 12
 
+# a prompt that ends in a space, which the answer's first token takes along
+printf '{"prompt": "turn on the%s", "completion": "%slamp"}\n' ' ' '' '' ' ' >space.jsonl
+expect_exit 0 "$LORIKEET" data import space.jsonl --out space.h5
+expect_exit 0 "$LORIKEET" data check space.h5 --model "$T"
+grep -q '^1 row draws the end of the prompt into the first trained token; ' out || fail "no word of it: $(cat out)"
+expect_exit 0 "$LORIKEET" data check space.h5 --model "$T" --json
+grep -q '"across": 1,' out || fail "$(cat out)"
+printf 'base_model: %s\ndatasets: [{path: space.h5}]\nlora_r: 4\nlearning_rate: 1e-3\n' "${T%/*}" >space.yaml
+for turn in tokenized cached; do
+    expect_exit 0 "$LORIKEET" plan space.yaml
+    grep -q 'warning: in 1 of 2 rows the first trained token draws in the end of the prompt' err || fail "$turn: $(cat err)"
+done
+
 # files that are no data sets
 head -c 10000 d.h5 >cut.h5
 expect_error 3 'cut.h5: ' "$LORIKEET" data check cut.h5

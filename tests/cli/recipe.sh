@@ -128,6 +128,9 @@ share_prefixes: true' 'share_prefixes: with lora_dropout each row is computed by
 bad 'eval_steps: 10' 'there is nothing to evaluate on'
 bad 'load_best_model_at_end: true' 'load_best_model_at_end: needs an evaluation'
 bad 'early_stopping_patience: 2' 'early_stopping_patience: needs an evaluation'
+bad 'val_set_size: 6
+eval_strategy: no
+load_best_model_at_end: true' 'load_best_model_at_end: needs an evaluation, and eval_strategy is no'
 bad 'val_set_size: 0.1
 eval_strategy: steps' 'eval_strategy: steps needs eval_steps'
 bad 'lora_target_modules: [all-linear, q_proj]' 'all-linear stands alone'

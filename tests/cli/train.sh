@@ -27,6 +27,10 @@ export: {adapter_gguf: true, merged: true, gguf: [q8_0]}
 E
 train=("$LORIKEET" train recipe.yaml)
 
+# ten rows, four a step: three steps an epoch
+expect_exit 0 "$LORIKEET" plan recipe.yaml max_steps=10 num_epochs=2
+grep -q 'warning: max_steps 10 is not reached: num_epochs 2 ends after 6 steps' err || fail "no word of it: $(cat err)"
+
 expect_exit 0 "${train[@]}"
 cp err first.err
 grep -qF 'data      10 rows + 2 held out, ' out || fail "rows: $(cat out)"
