@@ -49,6 +49,7 @@ void lrk_writer_close(lrk_writer *w); /* NULL is fine; after commit only frees *
  * lrk_write and lrk_writers_check fail with LRK_STOPPED, so that what was begun is removed on the way out as
  * on any error. A second one ends it. */
 void lrk_writers_stop_on_signal(void);
+void lrk_writers_stop(bool on); /* the same for a part of the work, where signals are minded already (base/signals.h) */
 lrk_status lrk_writers_check(lrk_err *err); /* between pieces of long work that writes nothing */
 
 /* Open, write all, commit. */

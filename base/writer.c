@@ -28,9 +28,14 @@ struct lrk_writer {
 
 static bool stopping; /* whether a signal is for the writers */
 
+void lrk_writers_stop(bool on)
+{
+    stopping = on;
+}
+
 void lrk_writers_stop_on_signal(void)
 {
-    stopping = true;
+    lrk_writers_stop(true);
     lrk_signals_install();
 }
 

@@ -363,6 +363,17 @@ static lrk_status forget_shorter(const lrk_training *t, const char *adapter, lrk
     return lrk_remove(certificate, err);
 }
 
+/* What is made of the adapter, which is written, may be stopped, and made by the next run. */
+static lrk_status export_stoppable(const lrk_training *t, const lrk_adapter *a, merged_outputs *outputs, lrk_err *err)
+{
+    lrk_err why = {0};
+    lrk_writers_stop(true);
+    const lrk_status status = export_certified(t, a, outputs, &why);
+    lrk_writers_stop(false);
+    if (status != LRK_STOPPED) return lrk_fail(err, status, "%s", why.text);
+    return lrk_fail(err, LRK_STOPPED, "stopped; the adapter is written, the same command with --resume makes the rest");
+}
+
 /* adapter/ with manifest and card, then what is made of it. */
 static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk_json *manifest,
                                 lrk_err *err)
@@ -375,7 +386,7 @@ static lrk_status write_outputs(const lrk_training *t, const lrk_adapter *a, lrk
     LRK_TRY(lrk_adapter_dir_write(a, path, manifest, save_text, &text, err));
     lrk_note("%s: the adapter for PEFT", path);
     if (t->session->recipe->export_adapter_gguf) LRK_TRY(save_gguf(t, a, manifest, err));
-    return export_certified(t, a, &outputs, err);
+    return export_stoppable(t, a, &outputs, err);
 }
 
 static lrk_status holds(const lrk_training *t, const char *name, const char *last, bool *there, lrk_err *err)

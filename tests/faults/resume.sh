@@ -131,6 +131,17 @@ expect_exit 0 "$LORIKEET" train "${early[@]}" output_dir=ended --resume
 same early ended
 cmp early/merged/model.safetensors ended/merged/model.safetensors || fail "another merged model"
 
+# Ctrl-C while outputs are made ends that, and the next run makes those that are missing.
+many=(recipe.yaml max_steps=1 export.merged=true 'export.gguf=[f32, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k_m, q6_k]'
+    'export.ollama=[q8_0, q4_k_m]' export.check_rows=0)
+expect_exit 0 "$LORIKEET" train "${many[@]}" output_dir=exported
+stop_when err 'adapter for PEFT' 1 "$LORIKEET" train "${many[@]}" output_dir=half
+grep -q 'stopped; the adapter is written, the same command with --resume makes the rest' err || fail "$(cat err)"
+[ ! -e half/ollama-q4_k_m ] || fail "outputs were made to the last in spite of SIGTERM"
+expect_exit 0 "$LORIKEET" train "${many[@]}" output_dir=half --resume
+cmp exported/merged/model.safetensors half/merged/model.safetensors || fail "another merged model"
+diff <(cd exported && find . -name '*.gguf' | sort) <(cd half && find . -name '*.gguf' | sort) || fail "outputs are missing"
+
 # A run with a constant rate goes on to a longer one: the same bytes as one that was long from the start.
 open=(recipe.yaml lr_scheduler=constant warmup_steps=2 load_best_model_at_end=false)
 expect_exit 0 "$LORIKEET" train "${open[@]}" output_dir=long num_epochs=2.5
