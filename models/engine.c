@@ -124,7 +124,7 @@ static lrk_status count_passes(lrk_engine *e, lrk_err *err)
     double unused = 0.0;
     const lrk_tensor *logits;
     /* Kernels choose their blocking by the number of rows, so fewer rows may need more workspace. Of fewer segments
-     * attention alone does, and never more than products (kernels/attention/splits.h). */
+     * attention alone does, less than products in all that was tried (kernels/attention/splits.h). */
     const lrk_flat_run most = lrk_engine_largest(o);
     for (size_t tokens = most.n_tokens; tokens; tokens /= 2) {
         const lrk_flat_run b = {.n_tokens = tokens, .n_segments = lrk_min(tokens, most.n_segments)};

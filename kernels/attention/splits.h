@@ -6,8 +6,9 @@
  * O, and a second kernel joins the parts in order.
  * Backward: a block of keys gathers dK and dV from the queries that see it. Where there are few such
  * blocks the queries are split likewise. Splits fall as segments rise; all of them together have as many rows as
- * LRK_ATTENTION_GPU_BLOCKS of them, 35 MB of sums for the largest heads, which is less than what a product of that many
- * rows takes: a plan that counts the most segments has room for fewer.
+ * LRK_ATTENTION_GPU_BLOCKS of them, 35 MB of sums for the largest heads. Products of such runs took more in every shape
+ * that was tried (tests/model/plan.c holds three of them), so that a plan that counts the most segments has room for
+ * fewer.
  */
 #ifndef LRK_KERNELS_ATTENTION_SPLITS_H
 #define LRK_KERNELS_ATTENTION_SPLITS_H
