@@ -113,8 +113,8 @@ static void put_data(const lrk_json *m, lrk_buf *out)
 
 static void put_training(const lrk_json *m, lrk_buf *out)
 {
-    static const char *const figures[] = {"steps", "tokens", "trained_tokens", "first_loss", "last_loss", "eval_loss",
-                                          "best_eval_loss", "seed"};
+    static const char *const figures[] = {"steps", "rows", "held_out_rows", "tokens", "trained_tokens",
+                                          "first_loss", "last_loss", "eval_loss", "best_eval_loss", "seed"};
     const lrk_json *t = lrk_json_get(m, "training");
     const char *recipe = lrk_json_word(lrk_json_get(m, "recipe"), "sha256");
     if (recipe) lrk_buf_printf(out, "  recipe: sha256 %.64s\n", recipe);

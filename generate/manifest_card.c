@@ -120,6 +120,8 @@ static void put_facts(const lrk_json *m, lrk_buf *out)
                 {"combined", "residual", "distance from the plain weighted sum, as a share of it"},
                 {"combined", "worst_residual", "the same, of the worst module"},
                 {"training", "steps", "optimizer steps"},
+                {"training", "rows", "rows trained on"},
+                {"training", "held_out_rows", "rows held out of them, for evaluations"},
                 {"training", "tokens", "tokens seen"},
                 {"training", "trained_tokens", "tokens trained"},
                 {"training", "first_loss", "loss of the first step"},
@@ -144,7 +146,7 @@ static void put_data(const lrk_json *m, lrk_buf *out)
 {
     const lrk_json *data = lrk_json_get(m, "data");
     if (!lrk_json_size(data)) return;
-    lrk_buf_puts(out, "\n## Data\n\n| file | used for | rows | SHA-256 of the rows |\n|---|---|---|---|\n");
+    lrk_buf_puts(out, "\n## Data\n\n| file | used for | rows in it | SHA-256 of the rows |\n|---|---|---|---|\n");
     for (size_t i = 0; i < lrk_json_size(data); i++) {
         const lrk_json *d = lrk_json_at(data, i);
         const char *path = lrk_json_word(d, "path"), *use = lrk_json_word(d, "use"), *hash = lrk_json_word(d, "sha256");

@@ -135,6 +135,13 @@ static void data(lrk_reader *r)
                     p->chat_template);
 }
 
+/* Whoever names steps alone gets them, over as many epochs as they take. */
+static void length(lrk_reader *r)
+{
+    lrk_recipe *p = r->recipe;
+    if (p->max_steps && !given(r, "num_epochs")) p->num_epochs = 1e6; /* the most there may be */
+}
+
 static void schedule(lrk_reader *r)
 {
     lrk_recipe *p = r->recipe;
@@ -190,6 +197,7 @@ void lrk_recipe_rules(lrk_reader *r)
     targets(r);
     saved(r);
     patterns(r);
+    length(r);
     schedule(r);
     evaluation(r);
 }

@@ -26,6 +26,8 @@ static lrk_status put_training(lrk_json *root, const lrk_training *t, lrk_arena 
     lrk_json *o = lrk_json_object();
     lrk_json_set(root, "training", o);
     lrk_json_set_count(o, "steps", t->state.step);
+    lrk_json_set_count(o, "rows", lrk_batches_rows(s->train));
+    if (s->recipe->val_set_size > 0.0) lrk_json_set_count(o, "held_out_rows", lrk_batches_rows(s->eval));
     lrk_json_set_count(o, "tokens", l->tokens);
     lrk_json_set_count(o, "trained_tokens", l->trained);
     lrk_json_set_count(o, "computed_tokens", l->computed);

@@ -26,6 +26,10 @@ static lrk_status begin(lrk_training *t, bool resume, lrk_err *err)
     if (resume && !found) lrk_note("note: no checkpoint in %s: beginning at step 1", t->dir->path);
     if (found) {
         const unsigned long long step = t->state.step, total = s->schedule.total;
+        LRK_REQUIRE(err, step <= total, LRK_EUSAGE,
+                    "%s: the run in it is at step %llu, behind the end of this recipe, which is step %llu: a run can "
+                    "become longer, not shorter; give another output_dir",
+                    t->dir->path, step, total);
         LRK_TRY(lrk_batches_seek(s->train, t->state.cursor, err));
         if (step == total)
             lrk_note("%s: is finished (%llu of %llu steps)", t->dir->path, step, total);

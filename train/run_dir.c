@@ -66,29 +66,23 @@ static lrk_status survey(lrk_run_dir *d, bool *occupied, lrk_err *err)
     return LRK_OK;
 }
 
-/* How a run of another length is had. Which of two limits ends it the rows decide, which nobody has counted here. */
-static void put_length_way(lrk_buf *way, lrk_run_dir *d, const lrk_recipe *before, const lrk_recipe *recipe)
+/* How a run of another length is had, where it cannot be this one. */
+static void put_length_way(lrk_buf *way, lrk_run_dir *d)
 {
     const char *adapter = lrk_run_dir_file(d, LRK_RUN_ADAPTER);
-    if (lrk_recipe_open_ended(recipe) && recipe->max_steps && !before->max_steps)
-        lrk_buf_puts(way, "it had no limit of steps, and can go on to more epochs: leave max_steps out");
-    else if (lrk_recipe_open_ended(recipe))
-        lrk_buf_puts(way, "it can become longer, not shorter");
-    else
-        lrk_buf_puts(way, "only one with lr_scheduler: constant and without warmup_ratio, load_best_model_at_end and "
-                          "early_stopping_patience can become longer");
-    lrk_buf_printf(way, "; to train on%s, begin another output_dir with lora_model_dir=%s/" LRK_RUN_ADAPTER,
+    lrk_buf_printf(way, "only one with lr_scheduler: constant and without warmup_ratio, load_best_model_at_end and "
+                        "early_stopping_patience can have another length; to train on%s, begin another output_dir with "
+                        "lora_model_dir=%s/" LRK_RUN_ADAPTER,
                    adapter && lrk_is_dir(adapter) ? "" : " when it is done", d->path);
 }
 
 /* A run that is resumed ends as one that was never stopped, so what changes the result cannot change. */
-static lrk_status other_run(lrk_run_dir *d, const lrk_recipe *before, const lrk_recipe *recipe, const char *key,
-                            lrk_err *err)
+static lrk_status other_run(lrk_run_dir *d, const char *key, lrk_err *err)
 {
     const bool length = strcmp(key, "max_steps") == 0 || strcmp(key, "num_epochs") == 0;
     lrk_buf way = {0};
     if (length)
-        put_length_way(&way, d, before, recipe);
+        put_length_way(&way, d);
     else
         lrk_buf_puts(&way, "resume with the same recipe or give another output_dir");
     lrk_buf_puts(&way, "; free to change are");
@@ -104,11 +98,6 @@ static lrk_status other_run(lrk_run_dir *d, const lrk_recipe *before, const lrk_
     return status;
 }
 
-static bool is_no_shorter(const lrk_recipe *r, const lrk_recipe *than)
-{
-    return r->num_epochs >= than->num_epochs && (!r->max_steps || (than->max_steps && r->max_steps >= than->max_steps));
-}
-
 /* The run that is here must be the one that the recipe describes, or the beginning of it. */
 static lrk_status same_run(lrk_run_dir *d, const lrk_recipe *recipe, lrk_err *err)
 {
@@ -121,12 +110,12 @@ static lrk_status same_run(lrk_run_dir *d, const lrk_recipe *recipe, lrk_err *er
                 "another output_dir",
                 d->path);
     LRK_TRY(lrk_recipe_load(&before, &d->arena, path, NULL, 0, err));
-    if (lrk_recipe_open_ended(recipe) && is_no_shorter(recipe, &before)) {
+    if (lrk_recipe_open_ended(recipe)) { /* train/run.c sees that its end is not behind it */
         before.num_epochs = recipe->num_epochs;
         before.max_steps = recipe->max_steps;
     }
     LRK_TRY(lrk_recipe_difference(&before, recipe, &key, err));
-    return key ? other_run(d, &before, recipe, key, err) : LRK_OK;
+    return key ? other_run(d, key, err) : LRK_OK;
 }
 
 static lrk_status settle(lrk_run_dir *d, const lrk_recipe *recipe, bool resume, lrk_err *err)

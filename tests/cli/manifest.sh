@@ -35,7 +35,8 @@ known() {
     has "$1" "\"base\":{\"name\":\"owner/Tiny-Llama_1.0\",$base,\"architecture\":\"LlamaForCausalLM\",\"license\":\"apache-2.0\"}"
     has "$1" "\"data\":[{\"path\":\"rows.jsonl\",\"use\":\"training\",\"rows\":4,$rows}]"
     has "$1" '"seed":7'
-    has "$1" '"steps":2'
+    has "$1" '"steps":2,"rows":3,"held_out_rows":1,'
+    card "$1" '| rows trained on | 3 |'
     has "$1" "${eval%?????}"
     has "$1" '\nseed:7\n'
     card "$1" 'license: "apache-2.0"'

@@ -209,7 +209,7 @@ done
 for of in foreign foreign.gguf exported; do
     shows $of "$base" "trained for another base (--any-base): \"other\", sampled sha256 $other"
 done
-shows first 'kind: "run"' "$base" 'training: steps 1, tokens ' 'recipe: sha256 '
+shows first 'kind: "run"' "$base" 'training: steps 1, rows 1, tokens ' 'recipe: sha256 '
 shows deep 'which was made of: "owner/Tiny-Llama_1.0"'
 expect_exit 0 merge first/adapter --out bundle --format ollama
 shows bundle 'kind: "Ollama bundle"' "$base" 'FROM ./model.gguf' 'token_embd.weight' 'sha256: "'

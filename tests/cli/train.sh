@@ -30,6 +30,11 @@ train=("$LORIKEET" train recipe.yaml)
 # ten rows, four a step: three steps an epoch
 expect_exit 0 "$LORIKEET" plan recipe.yaml max_steps=10 num_epochs=2
 grep -q 'warning: max_steps 10 is not reached: num_epochs 2 ends after 6 steps' err || fail "no word of it: $(cat err)"
+# ... and steps alone are steps
+sed /num_epochs/d recipe.yaml >steps.yaml
+expect_exit 0 "$LORIKEET" plan steps.yaml max_steps=10 --json
+grep -q '"steps": 10\b' out || fail "not 10 steps: $(cat out)"
+! grep -q 'is not reached' err || fail "$(cat err)"
 
 expect_exit 0 "${train[@]}"
 cp err first.err

@@ -193,8 +193,19 @@ for ((n = high; ; n += 9)); do
     times=$((times + 1))
 done
 [ $times -gt 5 ] || fail "killed $times times behind the last checkpoint"
-# ... but not to a shorter one, and none whose steps or weights depend on where it ends
-expect_error 2 'can become longer, not shorter' "$LORIKEET" train "${open[@]}" output_dir=nine max_steps=8 --resume
+# ... also without a limit of steps, and to an end that is not behind it
+expect_exit 0 "$LORIKEET" train "${open[@]}" output_dir=steps max_steps=0 num_epochs=2.5 --resume
+cmp long/$adapter steps/$adapter || fail "without a limit of steps, other bytes"
+stop_when stopped9/metrics.jsonl '"kind": "step"' 1 "$LORIKEET" train "${open[@]}" output_dir=stopped9 max_steps=900 num_epochs=900
+if [ "$(newest stopped9)" \< stopped9/ckpt-00000010 ]; then
+    expect_exit 0 "$LORIKEET" train "${open[@]}" output_dir=stopped9 max_steps=9 num_epochs=9 --resume
+    cmp <(numbers nine/$adapter) <(numbers stopped9/$adapter) || fail "with an earlier end, other bytes"
+fi
+cp nine/recipe.resolved.yaml before.yaml
+expect_error 2 'the run in it is at step 9, behind the end of this recipe, which is step 8: a run can become longer, not' \
+    "$LORIKEET" train "${open[@]}" output_dir=nine max_steps=8 --resume
+cmp before.yaml nine/recipe.resolved.yaml || fail "a refused recipe is written"
+# ... but none whose steps or weights depend on where it ends
 expect_error 2 'only one with lr_scheduler: constant and without warmup_ratio' \
     "$LORIKEET" train recipe.yaml output_dir=whole num_epochs=3 threads=1 --resume
 expect_exit 0 "$LORIKEET" train recipe.yaml lr_scheduler=constant warmup_ratio=.5 load_best_model_at_end=false output_dir=share max_steps=3

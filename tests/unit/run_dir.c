@@ -119,7 +119,7 @@ static void a_run_is_never_written_over(void **state)
     lrk_run_dir_close(&d);
 }
 
-static void a_constant_run_can_become_longer(void **state)
+static void a_constant_run_can_have_another_length(void **state)
 {
     (void)state;
     lrk_run_dir d;
@@ -128,15 +128,14 @@ static void a_constant_run_can_become_longer(void **state)
     assert_int_equal(lrk_run_dir_open(&d, DIR, &now, false, NULL), LRK_OK);
     assert_int_equal(lrk_run_dir_begin(&d, &now, NULL), LRK_OK);
     lrk_run_dir_close(&d);
-    lrk_recipe longer = now;
-    longer.num_epochs = 5 * now.num_epochs;
-    longer.max_steps = 1000; /* which might be fewer */
-    refused(&longer, true, LRK_EUSAGE, "it had no limit of steps, and can go on to more epochs: leave max_steps out; ");
-    longer.max_steps = 0;
-    assert_int_equal(lrk_run_dir_open(&d, DIR, &longer, true, NULL), LRK_OK);
+    lrk_recipe moved = now;
+    moved.num_epochs = 5 * now.num_epochs;
+    moved.max_steps = 1000; /* whether that is more, steps say */
+    assert_int_equal(lrk_run_dir_open(&d, DIR, &moved, true, NULL), LRK_OK);
     lrk_run_dir_close(&d);
-    longer.num_epochs = 0.5 * now.num_epochs;
-    refused(&longer, true, LRK_EUSAGE, "it can become longer, not shorter; ");
+    moved.warmup_ratio = 0.5;
+    refused(&moved, true, LRK_EUSAGE, "another num_epochs");
+    refused(&moved, true, LRK_EUSAGE, "can have another length; ");
 }
 
 static void something_else_is_no_run(void **state)
@@ -284,7 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(failed_start_leaves_nothing, remove_all, remove_all),
         cmocka_unit_test_setup_teardown(a_run_is_never_written_over, remove_all, remove_all),
-        cmocka_unit_test_setup_teardown(a_constant_run_can_become_longer, remove_all, remove_all),
+        cmocka_unit_test_setup_teardown(a_constant_run_can_have_another_length, remove_all, remove_all),
         cmocka_unit_test_setup_teardown(something_else_is_no_run, remove_all, remove_all),
         cmocka_unit_test_setup_teardown(one_process_at_a_time, remove_all, remove_all),
         cmocka_unit_test_setup_teardown(left_overs_are_removed, remove_all, remove_all),
