@@ -116,7 +116,10 @@ void lrk_schema_markdown(lrk_buf *b)
     for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++)
         if (*f->value)
             lrk_buf_printf(b, "| `%s: %s` | `%s: %s` |\n", f->name, f->given, f->ours, f->value);
-    lrk_buf_puts(b, "\nRefused, unless they stand at the value that changes nothing:\n\n"
+    for (const lrk_foreign_key *f = lrk_values_instead; f->name; f++)
+        lrk_buf_printf(b, "| `%s: %s` | `%s: %s` |\n", f->name, f->given, f->name, f->value);
+    lrk_buf_puts(b, "\nRefused, unless they stand at the value that changes nothing; a name that ends in `*` is of all "
+                    "that begin so:\n\n"
                     "| key | changes nothing at | why, and what to use |\n|---|---|---|\n");
     markdown_foreign(b, lrk_foreign_keys);
     lrk_buf_puts(b, "\nThe same in an entry of `datasets`:\n\n"
@@ -284,16 +287,14 @@ static void explain(const lrk_key *k, bool entry, lrk_json *list)
 
 static void explain_foreign(const lrk_foreign_key *table, const char *key, bool entry, lrk_json *list)
 {
-    for (const lrk_foreign_key *f = table; f->name; f++) {
-        if (strcmp(f->name, key) != 0) continue;
-        lrk_json *o = lrk_json_object();
-        lrk_json_set_text(o, "key", key);
-        lrk_json_set(o, "of_an_entry", lrk_json_new_bool(entry));
-        lrk_json_set_text(o, "of_another_tool", f->why);
-        lrk_json_set_text(o, "changes_nothing_at",
-                          strcmp(f->given, "*") == 0 ? "any" : *f->given ? f->given : "none");
-        lrk_json_add(list, o);
-    }
+    const lrk_foreign_key *f = lrk_foreign_find(table, key);
+    if (!f) return;
+    lrk_json *o = lrk_json_object();
+    lrk_json_set_text(o, "key", key);
+    lrk_json_set(o, "of_an_entry", lrk_json_new_bool(entry));
+    lrk_json_set_text(o, "of_another_tool", f->why);
+    lrk_json_set_text(o, "changes_nothing_at", strcmp(f->given, "*") == 0 ? "any" : *f->given ? f->given : "none");
+    lrk_json_add(list, o);
 }
 
 static void explain_translated(const char *key, lrk_json *list)

@@ -12,7 +12,7 @@ static const char *const names[LRK_SHAPE_END] = {
 static const struct {
     const char *name;
     lrk_shape shape;
-} aliases[] = {{"chat_template", LRK_SHAPE_MESSAGES},
+} aliases[] = {{"chat_template", LRK_SHAPE_AUTO},
                {"alpaca", LRK_SHAPE_INSTRUCTION},
                {"prompt", LRK_SHAPE_PROMPT},
                {"completion", LRK_SHAPE_TEXT}};

@@ -23,6 +23,12 @@ typedef struct lrk_reader {
 void lrk_mistake(lrk_reader *r, const lrk_yaml *at, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The same to standard error, where nothing is wrong. */
+void lrk_recipe_note(const lrk_reader *r, const lrk_yaml *at, const char *key, const char *what);
+
+/* "expected <want>, got the word x<near>" */
+void lrk_unexpected(lrk_reader *r, const lrk_yaml *node, const char *shown, const char *want, const char *near);
+
 /* The node's value into the member of k in base (a recipe or a dataset). */
 void lrk_read_value(lrk_reader *r, const lrk_key *k, void *base, const lrk_yaml *node,
                     const char *shown);
@@ -32,6 +38,24 @@ void lrk_read_defaults(lrk_reader *r, const lrk_key *table, void *base);
 
 /* "~", "null", nothing at all: the key is there, its value is not. */
 bool lrk_yaml_null(const lrk_yaml *node);
+
+/* A scalar that says the word: the same text, or the same boolean or number written otherwise (True, 0.0). */
+bool lrk_yaml_says(const lrk_yaml *node, const char *word);
+
+/* Keys and values of other tools (foreign.c). True: the key is one that others have, and has been dealt with. */
+bool lrk_foreign(lrk_reader *r, const lrk_foreign_key *table, const lrk_yaml *node, const char *shown);
+
+/* The same for keys that are translated; where it is false, *k may be the key meant, and the node its value. */
+bool lrk_translate(lrk_reader *r, lrk_yaml *node, const char *shown, const lrk_key **k);
+
+/* A value of a key of ours as others write it becomes ours, with a note. */
+void lrk_take_instead(const lrk_reader *r, const lrk_key *k, lrk_yaml *node, const char *shown);
+
+/* "q_proj,v_proj" for a list of modules, as LLaMA-Factory writes it, becomes one, with a note. */
+void lrk_cut_commas(lrk_reader *r, const lrk_key *k, lrk_yaml *node, const char *shown);
+
+/* A value of a key of ours that others have and we do not: told of. */
+bool lrk_refused(lrk_reader *r, const lrk_key *k, const lrk_yaml *node, const char *shown);
 
 /* Puts "key=value" into the tree, in place of what the file says. */
 lrk_status lrk_override(lrk_yaml *root, lrk_arena *a, const char *assignment, lrk_err *err);

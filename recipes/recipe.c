@@ -34,26 +34,12 @@ void lrk_mistake(lrk_reader *r, const lrk_yaml *at, const char *key, const char 
     lrk_buf_printf(&r->mistakes, "%.80s: %s", key, text);
 }
 
-static void note(const lrk_reader *r, const lrk_yaml *at, const char *text, const char *what)
+void lrk_recipe_note(const lrk_reader *r, const lrk_yaml *at, const char *key, const char *what)
 {
     lrk_buf place = {0};
     put_place(&place, r, at);
-    lrk_note("note: %s%s: %s", place.data ? place.data : "", text, what);
+    lrk_note("note: %s%s: %s", place.data ? place.data : "", key, what);
     lrk_buf_free(&place);
-}
-
-/* A value of a key of ours that others have, and that another stands for here. */
-static void take_instead(const lrk_reader *r, const lrk_key *k, lrk_yaml *node, const char *shown)
-{
-    if (node->kind != LRK_YAML_SCALAR) return;
-    for (const lrk_foreign_key *f = lrk_values_instead; f->name; f++) {
-        if (strcmp(f->name, k->name) != 0 || strcmp(f->given, node->text) != 0) continue;
-        char text[160];
-        snprintf(text, sizeof text, "%s: %s", f->given, f->why);
-        note(r, node, shown, text);
-        node->text = f->value;
-        return;
-    }
 }
 
 static void unknown(lrk_reader *r, const lrk_yaml *node, const char *shown)
@@ -72,63 +58,6 @@ static void unknown(lrk_reader *r, const lrk_yaml *node, const char *shown)
         lrk_mistake(r, node, shown, "unknown key, did you mean %s?", near.best);
     else
         lrk_mistake(r, node, shown, "unknown key; `lorikeet recipe schema` lists all");
-}
-
-static bool foreign(lrk_reader *r, const lrk_foreign_key *table, const lrk_yaml *node, const char *shown);
-
-/* true: members of this key are listed, and each that stands here has been dealt with */
-static bool foreign_members(lrk_reader *r, const lrk_foreign_key *table, const lrk_yaml *node,
-                            const lrk_foreign_key *of)
-{
-    const size_t n = strlen(of->name);
-    const lrk_foreign_key *f = table;
-    while (f->name && (strncmp(f->name, of->name, n) != 0 || f->name[n] != '.')) f++;
-    if (!f->name) return false;
-    for (const lrk_yaml *e = node->child; e; e = e->next) {
-        char shown[160];
-        snprintf(shown, sizeof shown, "%s.%.64s", of->name, e->key);
-        if (!lrk_yaml_null(e) && !foreign(r, table, e, shown)) lrk_mistake(r, e, shown, "%s", of->why);
-    }
-    return true;
-}
-
-/* true: the key is one that others have, and has been dealt with */
-static bool foreign(lrk_reader *r, const lrk_foreign_key *table, const lrk_yaml *node,
-                    const char *shown)
-{
-    for (const lrk_foreign_key *f = table; f->name; f++) {
-        if (strcmp(f->name, shown) != 0) continue;
-        const bool scalar = node->kind == LRK_YAML_SCALAR;
-        if (lrk_yaml_null(node)) return true;
-        if (node->kind == LRK_YAML_MAP && foreign_members(r, table, node, f)) return true;
-        if (strcmp(f->given, "*") == 0)
-            note(r, node, f->name, f->why);
-        else if (!scalar || lrk_domain_choice(f->given, node->text) < 0)
-            lrk_mistake(r, node, f->name, "%s", f->why);
-        return true;
-    }
-    return false;
-}
-
-/* true: dealt with; otherwise *node may now hold the value under our name */
-static bool translate(lrk_reader *r, lrk_yaml *node, const char *shown, const lrk_key **k)
-{
-    bool known = false;
-    for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++) {
-        if (strcmp(f->name, shown) != 0) continue;
-        known = true;
-        if (lrk_yaml_null(node)) return true;
-        if (node->kind != LRK_YAML_SCALAR || strcmp(f->given, node->text) != 0) continue;
-        if (!*f->value) return true;
-        char text[128];
-        snprintf(text, sizeof text, "is %s: %s here", f->ours, f->value);
-        note(r, node, shown, text);
-        node->text = f->value;
-        *k = lrk_key_find(lrk_recipe_keys, f->ours);
-        return false;
-    }
-    if (known) lrk_mistake(r, node, shown, "this value is not understood");
-    return known;
 }
 
 static void unknown_in_row(lrk_reader *r, const lrk_yaml *node, const char *shown)
@@ -152,7 +81,7 @@ static void read_dataset(lrk_reader *r, lrk_recipe_dataset *d, const lrk_yaml *m
         char shown[160];
         snprintf(shown, sizeof shown, "%s.%.64s", list, node->key);
         const lrk_key *k = lrk_key_find(lrk_dataset_keys, node->key);
-        if (!k && foreign(r, lrk_foreign_rows, node, node->key)) continue;
+        if (!k && lrk_foreign(r, lrk_foreign_rows, node, node->key)) continue;
         if (!k) {
             unknown_in_row(r, node, shown);
             continue;
@@ -189,8 +118,8 @@ static void read_datasets(lrk_reader *r, const lrk_key *k, const lrk_yaml *node)
 static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
 {
     const lrk_key *k = lrk_key_find(lrk_recipe_keys, shown);
-    if (!k && translate(r, node, shown, &k)) return;
-    if (!k && foreign(r, lrk_foreign_keys, node, shown)) return;
+    if (!k && lrk_translate(r, node, shown, &k)) return;
+    if (!k && lrk_foreign(r, lrk_foreign_keys, node, shown)) return;
     if (!k) {
         unknown(r, node, shown);
         return;
@@ -206,11 +135,12 @@ static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
     }
     *first = node;
     r->recipe->given[k - lrk_recipe_keys] = true;
-    take_instead(r, k, node, shown);
+    lrk_take_instead(r, k, node, shown);
+    lrk_cut_commas(r, k, node, shown);
     if (strcmp(k->name, shown) != 0 && lrk_key_find(lrk_recipe_keys, shown)) {
         char text[96];
         snprintf(text, sizeof text, "is called %s here", k->name);
-        note(r, node, shown, text);
+        lrk_recipe_note(r, node, shown, text);
     }
     if (k->kind == LRK_KEY_DATASETS)
         read_datasets(r, k, node);

@@ -45,7 +45,7 @@ typedef struct lrk_token_texts {
 } lrk_token_texts;
 
 /* In the order of the domains in schema.def and dataset.def. */
-enum { LRK_ADAPTER_LORA };
+enum { LRK_ADAPTER_LORA, LRK_ADAPTER_QLORA };
 enum {
     LRK_INIT_TRUE,
     LRK_INIT_PISSA,

@@ -47,6 +47,15 @@ static void patterns(lrk_reader *r)
                     "needs names in lora_target_modules; a pattern names layers itself");
 }
 
+/* Axolotl's word for two keys at once. */
+static void adapter(lrk_reader *r)
+{
+    lrk_recipe *p = r->recipe;
+    if (p->adapter == LRK_ADAPTER_QLORA && !p->load_in_4bit)
+        lrk_mistake(r, given(r, "adapter"), "adapter", "qlora needs load_in_4bit: true beside it; else say lora");
+    p->adapter = LRK_ADAPTER_LORA;
+}
+
 static void saved(lrk_reader *r)
 {
     const lrk_recipe *p = r->recipe;
@@ -117,10 +126,6 @@ static void data(lrk_reader *r)
                     "expected a share below 1 or a whole number of rows, got %g", p->val_set_size);
     if (p->roles_to_train.n == 0 && !p->train_on_inputs)
         lrk_mistake(r, given(r, "roles_to_train"), "roles_to_train", "nothing would be trained");
-    if (!p->sample_packing)
-        lrk_mistake(r, given(r, "sample_packing"), "sample_packing",
-                    "true is the only way: rows share a run of tokens, never see each other, and "
-                    "nothing is padded");
     if (p->micro_batch_tokens && p->micro_batch_tokens < p->sequence_len)
         lrk_mistake(r, given(r, "micro_batch_tokens"), "micro_batch_tokens",
                     "%zu is less than one row of sequence_len (%zu)", p->micro_batch_tokens,
@@ -131,7 +136,7 @@ static void data(lrk_reader *r)
         named = named || strcmp(p->chat_template, templates[i]) == 0;
     if (!named)
         lrk_mistake(r, given(r, "chat_template"), "chat_template",
-                    "expected tokenizer_default, chatml, llama3, alpaca or a file that ends in .jinja, got %s",
+                    "expected tokenizer_default (the model's own), chatml, llama3, alpaca or a file that ends in .jinja, got %s",
                     p->chat_template);
 }
 
@@ -154,12 +159,23 @@ static void schedule(lrk_reader *r)
     if (p->save_steps) p->saves_per_epoch = 0;
 }
 
+/* Who says that no row is kept for it has none; the rest of a recipe that was made for more changes nothing. */
+static void no_evaluation(lrk_reader *r)
+{
+    lrk_recipe *p = r->recipe;
+    const char *key = p->eval_steps ? "eval_steps" : "evals_per_epoch";
+    if (!given(r, "val_set_size") || p->eval_strategy != LRK_EVAL_AUTO || !given(r, key)) return;
+    lrk_recipe_note(r, given(r, key), key, "nothing is evaluated, for val_set_size is 0");
+    p->eval_steps = p->evals_per_epoch = 0;
+}
+
 static void evaluation(lrk_reader *r)
 {
     lrk_recipe *p = r->recipe;
     const bool data_there = p->test_datasets.n || p->val_set_size > 0;
     const int said = p->eval_strategy;
     if (p->eval_steps && p->evals_per_epoch) both(r, "eval_steps", "evals_per_epoch");
+    if (!data_there) no_evaluation(r);
 
     if (said == LRK_EVAL_AUTO)
         p->eval_strategy = p->eval_steps                      ? LRK_EVAL_STEPS
@@ -194,6 +210,7 @@ void lrk_recipe_rules(lrk_reader *r)
     sharing(r);
     rows(r, "datasets", &r->recipe->datasets);
     rows(r, "test_datasets", &r->recipe->test_datasets);
+    adapter(r);
     targets(r);
     saved(r);
     patterns(r);

@@ -103,6 +103,17 @@ const lrk_key *lrk_key_find(const lrk_key *table, const char *name)
     return NULL;
 }
 
+const lrk_foreign_key *lrk_foreign_find(const lrk_foreign_key *table, const char *name)
+{
+    for (const lrk_foreign_key *f = table; f->name; f++)
+        if (strcmp(f->name, name) == 0) return f;
+    for (const lrk_foreign_key *f = table; f->name; f++) {
+        const size_t n = strlen(f->name) - 1;
+        if (f->name[n] == '*' && strncmp(f->name, name, n) == 0) return f;
+    }
+    return NULL;
+}
+
 const lrk_key *lrk_key_meant(const char *name)
 {
     for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++)

@@ -45,6 +45,9 @@ extern const lrk_foreign_key lrk_translated_keys[];
 extern const lrk_foreign_key lrk_refused_values[]; /* name is a key of ours */
 extern const lrk_foreign_key lrk_values_instead[]; /* too; value is taken for given, why is told */
 
+/* The row for a key of another tool; in the table a name that ends in * is of all that begin so. */
+const lrk_foreign_key *lrk_foreign_find(const lrk_foreign_key *table, const char *name);
+
 /* The row that name, or one of its aliases, stands for; NULL where there is none. */
 const lrk_key *lrk_key_find(const lrk_key *table, const char *name);
 

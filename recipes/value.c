@@ -37,6 +37,16 @@ static bool boolean(const char *s)
     return truth(s) || strcmp(s, "false") == 0 || strcmp(s, "False") == 0 || strcmp(s, "FALSE") == 0;
 }
 
+bool lrk_yaml_says(const lrk_yaml *node, const char *word)
+{
+    double a, b;
+    if (node->kind != LRK_YAML_SCALAR) return false;
+    if (strcmp(node->text, word) == 0) return true;
+    if (!node->plain) return false;
+    if (boolean(node->text) && boolean(word)) return truth(node->text) == truth(word);
+    return lrk_text_real(node->text, &a) && lrk_text_real(word, &b) && a == b;
+}
+
 static const char *kind_of(const lrk_yaml *node)
 {
     double d;
@@ -63,28 +73,22 @@ static void suggest(const lrk_key *k, const char *word, lrk_buf *out)
     if (near.best) lrk_buf_printf(out, "; did you mean %s?", near.best);
 }
 
-/* "expected <domain>, got the word x" */
+void lrk_unexpected(lrk_reader *r, const lrk_yaml *node, const char *shown, const char *want, const char *near)
+{
+    const bool scalar = node->kind == LRK_YAML_SCALAR && !lrk_yaml_null(node);
+    lrk_mistake(r, node, shown, "expected %s, got %s%s%.60s%s", want, kind_of(node), scalar ? " " : "",
+                scalar ? node->text : "", near);
+}
+
 static void wrong(lrk_reader *r, const lrk_key *k, const lrk_yaml *node, const char *shown)
 {
     lrk_buf want = {0}, near = {0};
     lrk_domain_describe(k, &want);
     const bool scalar = node->kind == LRK_YAML_SCALAR && !lrk_yaml_null(node);
     if (scalar && (k->kind == LRK_KEY_ENUM || k->kind == LRK_KEY_STRINGS)) suggest(k, node->text, &near);
-    lrk_mistake(r, node, shown, "expected %s, got %s%s%.60s%s", want.data ? want.data : "",
-                kind_of(node), scalar ? " " : "", scalar ? node->text : "", near.data ? near.data : "");
+    lrk_unexpected(r, node, shown, want.data ? want.data : "", near.data ? near.data : "");
     lrk_buf_free(&want);
     lrk_buf_free(&near);
-}
-
-static bool refused(lrk_reader *r, const lrk_key *k, const lrk_yaml *node, const char *shown)
-{
-    if (node->kind != LRK_YAML_SCALAR) return false;
-    for (const lrk_foreign_key *f = lrk_refused_values; f->name; f++) {
-        if (strcmp(f->name, k->name) != 0 || strcmp(f->given, node->text) != 0) continue;
-        lrk_mistake(r, node, shown, "%s: %s", node->text, f->why);
-        return true;
-    }
-    return false;
 }
 
 /* Text that prints and reads back: no control characters but tab and newline. */
@@ -149,16 +153,15 @@ static void read_bool(lrk_reader *r, void *member, const lrk_yaml *node, const c
     if (node->kind == LRK_YAML_SCALAR && node->plain && boolean(node->text))
         *(bool *)member = truth(node->text);
     else
-        lrk_mistake(r, node, shown, "expected true or false, got %s%s%.60s", kind_of(node),
-                    node->kind == LRK_YAML_SCALAR ? " " : "",
-                    node->kind == LRK_YAML_SCALAR ? node->text : "");
+        lrk_unexpected(r, node, shown, "true or false", "");
 }
 
 static void read_choice(lrk_reader *r, const lrk_key *k, void *member, const lrk_yaml *node,
                         const char *shown)
 {
-    const int choice =
-        node->kind == LRK_YAML_SCALAR ? lrk_domain_choice(k->domain, node->text) : -1;
+    const bool scalar = node->kind == LRK_YAML_SCALAR;
+    const char *word = scalar && node->plain && boolean(node->text) ? truth(node->text) ? "true" : "false" : node->text;
+    const int choice = scalar ? lrk_domain_choice(k->domain, word) : -1;
     if (choice < 0)
         wrong(r, k, node, shown);
     else
@@ -300,7 +303,7 @@ void lrk_read_value(lrk_reader *r, const lrk_key *k, void *base, const lrk_yaml 
     void *member = (char *)base + k->offset;
     const bool unset = !*k->fallback;
     if ((unset || k->kind == LRK_KEY_STRINGS) && lrk_yaml_null(node)) return;
-    if (refused(r, k, node, shown)) return;
+    if (lrk_refused(r, k, node, shown)) return;
 
     switch (k->kind) {
     case LRK_KEY_STRING:

@@ -52,11 +52,67 @@ added_tokens_overrides: {"7": "<|x|>", 1048575: b}
 special_tokens: {eos_token: "<end>", additional_special_tokens: [c]}'
 expect_exit 0 "$LORIKEET" recipe check r.yaml --resolved
 grep -qF 'added_tokens_overrides: {7: "<|x|>", 1048575: b}' out || fail "not printed: $(cat out)"
+
+# noted KEY: the last recipe was fine, and a note says something of the key
+noted() { grep -q "$1[.:]" err || fail "no word of $1: $(cat err)"; }
+# same TEXT RECIPE: TEXT means the same as RECIPE
+same() {
+    accept "$1" --resolved
+    cp out one
+    accept "$2" --resolved
+    cmp -s one out || fail "not the same: $1 and $2: $(diff one out)"
+}
+
+# ---- keys of other tools that change nothing
+for line in 'gradient_checkpointing_kwargs: {use_reentrant: false}' 'hub_strategy: every_save' 'hub_model_id: a/b' \
+    'trust_remote_code: true' 'overwrite_output_dir: True' 'use_cache: false' 'dataloader_pin_memory: true' \
+    'preprocessing_num_workers: 16' 'report_to: none' 'report_to: [none]' 'ddp_timeout: 180000000' 'logging_dir: logs' \
+    'ddp_find_unused_parameters: true' 'swanlab_project: x' 'liger_rope: true' 'eot_tokens: ["<end_of_turn>"]'; do
+    accept "$line"
+    noted "${line%%:*}"
+done
+for line in 'bias: none' 'lora_bias: none' 'lora_bias: false' 'fsdp: ""' 'fsdp: []' 'fsdp_config: {}' 'do_train: True' \
+    'label_smoothing_factor: 0.0' 'local_rank: -1' 'push_to_hub: false' 'dataloader_drop_last: false' 'task_type: CAUSAL_LM' \
+    'plugins: [axolotl.integrations.liger.LigerPlugin]' 'gradient_checkpointing_kwargs: {preserve_rng_state: true}' \
+    'loss: {_component_: torchtune.modules.loss.LinearCrossEntropyLoss}'; do
+    accept "$line"
+done
+bad 'bias: all' 'bias: biases are not trained'
+bad 'gradient_checkpointing_kwargs: {context_fn: x}' 'gradient_checkpointing_kwargs.context_fn: there are no variants'
+bad 'dataloader_drop_last: true' 'dataloader_drop_last: every row is trained'
+bad 'push_to_hub: true' 'push_to_hub: nothing is sent anywhere; leave it out'
+bad 'fsdp: [full_shard, auto_wrap]' 'fsdp: one process does the work here'
+bad 'plugins: [axolotl.integrations.liger.LigerPlugin, my.Plugin]' 'plugins: there are no plugins'
+bad 'model_init_kwargs: {use_cache: false, dtype: float16}' 'model_init_kwargs.dtype: weights stay in the type they are stored in'
+
+# ---- and those that mean something
+same 'lora_target: all' 'lora_target_modules: all-linear'
+same 'lora_target: q_proj,v_proj' 'lora_target_modules: [q_proj, v_proj]'
+same 'lora_target: "q_proj, v_proj"' 'lora_target_modules: [q_proj, v_proj]'
+same 'additional_target: embed_tokens,lm_head' 'lora_modules_to_save: [embed_tokens, lm_head]'
+same 'quantization_bit: 4' 'load_in_4bit: true'
+bad 'quantization_bit: 8' 'quantization_bit: use load_in_4bit: true, or a quantized GGUF file'
+same 'adapter: qlora
+load_in_4bit: true' 'load_in_4bit: true'
+same 'bf16: True' 'compute_dtype: bf16'
+same 'enable_activation_checkpointing: False' 'gradient_checkpointing: none'
+same 'use_gradient_checkpointing: unsloth' 'gradient_checkpointing: offload'
+accept 'packing: false'
+noted 'packing: false'
+same 'packing: false' ''
+same 'max_steps: -1' ''
+same 'lora_target_modules: (q|k)_proj,x{1,2}' 'lora_target_modules: (q|k)_proj,x{1,2}'
+grep -q 'read as a list' err && fail 'a pattern with a comma was cut'
+bad 'optimizer: {_component_: torch.optim.AdamW, lr: 1e-4}' 'r.yaml:3:1: optimizer: one word here, adamw'
+bad 'lr_scheduler: {num_warmup_steps: 100}' 'lr_scheduler: one word here, as cosine'
+whole 'model: {lora_rank: 8}\ndatasets: [{path: a}]\n' 'model: one path here, of a Hugging Face directory'
+
 bad 'load_in_8bit: true' 'r.yaml:3:1: load_in_8bit: not in this version; use load_in_4bit, or a Q8_0 GGUF file as base_model'
 bad 'bnb_4bit_quant_type: fp4' 'use nf4, which is closer to weights at the same size'
 bad 'deepspeed: zero3.json' 'r.yaml:3:1: deepspeed: one process does the work here'
-bad 'adapter: qlora' 'qlora: use lora with load_in_4bit: true'
-bad 'bf16: maybe' 'bf16: this value is not understood'
+bad 'adapter: qlora' 'r.yaml:3:1: adapter: qlora needs load_in_4bit: true beside it'
+bad 'bf16: yes' 'bf16: expected one of auto, true, full, false, got the word yes'
+command_line bf16=yes 'override: bf16: expected one of auto, true, full, false, got the word yes'
 bad 'validator: ./check' 'r.yaml:3:1: validator: expected a map'
 bad 'export: {ggfu: [q8_0]}' 'export.ggfu: unknown key, did you mean export.gguf?'
 
@@ -108,6 +164,11 @@ whole 'base_model: m\ndatasets: [{path: a, type: sharegtp}]\n' 'datasets.type: e
 whole 'base_model: m\ndatasets: [{path: a.jsonl, prompt: "{x}"}]\n' 'a.jsonl: prompt and completion go together'
 whole 'base_model: m\ndatasets: [{path: a.jsonl, type: alpaca, prompt: x, completion: z}]\n' 'prompt stands beside type'
 whole 'base_model: m\ndatasets: [{path: a.h5, type: alpaca}]\n' 'a.h5: type, prompt and completion are for JSONL'
+printf 'base_model: m\ndatasets: [{path: a.jsonl, type: chat_template, field_messages: conversations,
+  message_property_mappings: {role: from, content: value}, roles: {user: [human, user], assistant: [gpt], system: [system]}}]\n' >r.yaml
+expect_exit 0 "$LORIKEET" recipe check r.yaml
+whole 'base_model: m\ndatasets: [{path: a, message_property_mappings: {role: speaker}}]\n' 'message_property_mappings.role: turns have fixed names'
+whole 'base_model: m\ndatasets: [{path: a, roles: {assistant: [gpt, bot9]}}]\n' 'roles.assistant: roles have fixed names'
 whole 'base_model: m\ndatasets: [{path: a.jsonl, field_output: answer}]\n' 'field_output: shapes have fixed names; use completion'
 
 # ---- keys that contradict or need each other
@@ -118,13 +179,16 @@ saves_per_epoch: 2' 'saves_per_epoch: stands beside save_steps'
 bad 'val_set_size: 0.1
 test_datasets: [{path: t.h5}]' 'val_set_size: stands beside test_datasets'
 bad 'val_set_size: 1.5' 'val_set_size: expected a share below 1 or a whole number of rows, got 1.5'
-bad 'sample_packing: false' 'sample_packing: true is the only way'
 bad 'lr_scheduler: linear
 cosine_min_lr_ratio: 0.1' 'cosine_min_lr_ratio: needs lr_scheduler: cosine'
 bad 'micro_batch_tokens: 512
 sequence_len: 1024' 'micro_batch_tokens: 512 is less than one row of sequence_len (1024)'
 bad 'lora_dropout: 0.1
 share_prefixes: true' 'share_prefixes: with lora_dropout each row is computed by itself'
+same 'val_set_size: 0.0
+evals_per_epoch: 4' ''
+bad 'val_set_size: 0
+eval_strategy: epoch' 'eval_strategy: there is nothing to evaluate on'
 bad 'eval_steps: 10' 'there is nothing to evaluate on'
 bad 'load_best_model_at_end: true' 'load_best_model_at_end: needs an evaluation'
 bad 'early_stopping_patience: 2' 'early_stopping_patience: needs an evaluation'
@@ -139,7 +203,7 @@ printf '%s\n' "$good" >r.yaml
 expect_exit 0 "$LORIKEET" recipe check r.yaml lora_r=4 device=cpu lora_r=8
 [ "$(grep -c replaced err)" = 1 ] && grep -qF 'lora_r=4 is replaced by lora_r=8' err || fail "a key given twice: $(cat err)"
 bad 'lora_target_modules: []' 'lora_target_modules: no module is named'
-bad 'chat_template: llama4' 'chat_template: expected tokenizer_default, chatml, llama3, alpaca or a file that ends in .jinja'
+bad 'chat_template: llama4' 'chat_template: expected tokenizer_default (the model'\''s own), chatml, llama3, alpaca or a file that ends in .jinja'
 
 # ---- YAML that recipes do not use
 whole 'a: &x 1\n' 'r.yaml:1:4: anchors (&name) are not used in recipes'

@@ -251,7 +251,7 @@ for name, says, line in (
     ("export_type", "export.gguf", "export: {gguf: [q9_9]}"),
     ("export_key", "export", "export: {wibble: true}"),
     ("threads", "threads", "threads: 100000"),
-    ("packing", "sample_packing", "sample_packing: false"),
+    ("packing", "sample_packing", "sample_packing: maybe"),
     ("adapter", "adapter", "adapter: ia3"),
     ("warmup", "warmup_ratio", "warmup_ratio: 2"),
     ("deepspeed", "deepspeed", "deepspeed: zero3.json"),
