@@ -16,6 +16,10 @@
 enum { ATOMIC = 1, ON_ITS_WAY = 2 };
 enum { ONE, LANES, WARPS, BLOCKS }; /* lanes of one warp, several warps, several blocks */
 
+/* Checks are half of what the emulator does: each hook has its own, for its number of bytes. */
+#define FAST static inline __attribute__((always_inline))
+#define RARE static __attribute__((noinline, cold))
+
 static struct {
     uintptr_t stack;
     size_t stack_bytes;
@@ -67,24 +71,24 @@ void emulator_pc(const void *pc) { now.pc = pc; }
 
 /* ---- stamps ---------------------------------------------------------------------------------- */
 
-static uint64_t stamp_of(unsigned thread)
+FAST uint64_t stamp_of(unsigned thread)
 {
     return now.epoch << 28 | (uint64_t)now.warps[thread / EMULATOR_LANES] << 12 | (uint64_t)thread << 2;
 }
 
-static uint64_t epoch_of(uint64_t stamp) { return stamp >> 28; }
+FAST uint64_t epoch_of(uint64_t stamp) { return stamp >> 28; }
 
-static unsigned turn_of(uint64_t stamp) { return (unsigned)(stamp >> 12) & 0xffff; }
+FAST unsigned turn_of(uint64_t stamp) { return (unsigned)(stamp >> 12) & 0xffff; }
 
-static unsigned thread_of(uint64_t stamp) { return (unsigned)(stamp >> 2) & 0x3ff; }
+FAST unsigned thread_of(uint64_t stamp) { return (unsigned)(stamp >> 2) & 0x3ff; }
 
-static bool same_warp(uint64_t a, uint64_t b)
+FAST bool same_warp(uint64_t a, uint64_t b)
 {
     return thread_of(a) / EMULATOR_LANES == thread_of(b) / EMULATOR_LANES;
 }
 
 /* Whether an access of this launch that began after `first` may happen at the same time as mine. */
-static bool unordered(uint64_t other, uint64_t mine, uint64_t first)
+FAST bool unordered(uint64_t other, uint64_t mine, uint64_t first)
 {
     const uint64_t epoch = epoch_of(other);
     if (epoch < first) return false;
@@ -93,7 +97,7 @@ static bool unordered(uint64_t other, uint64_t mine, uint64_t first)
     return !same_warp(other, mine) || turn_of(other) == turn_of(mine);
 }
 
-static bool unordered_reads(uint64_t reads, uint64_t mine, uint64_t first)
+FAST bool unordered_reads(uint64_t reads, uint64_t mine, uint64_t first)
 {
     if (epoch_of(reads) < first) return false;
     switch (reads & 3) {
@@ -109,7 +113,7 @@ static bool unordered_reads(uint64_t reads, uint64_t mine, uint64_t first)
     return unordered(reads, mine, first);
 }
 
-static uint64_t joined(uint64_t reads, uint64_t mine, uint64_t first)
+FAST uint64_t joined(uint64_t reads, uint64_t mine, uint64_t first)
 {
     const uint64_t epoch = epoch_of(reads), flag = reads & 3;
     if (epoch < first) return mine;
@@ -148,7 +152,7 @@ static bool of_program(uintptr_t a)
 }
 
 /* What an access to n bytes at p did, where those lie, and what is wrong with it. */
-static void found(const char *kind, emulator_access access, const void *p, size_t n, const char *wrong)
+RARE void found(const char *kind, emulator_access access, const void *p, size_t n, const char *wrong)
 {
     char where[1024], place[256];
     source(where, sizeof where);
@@ -156,14 +160,14 @@ static void found(const char *kind, emulator_access access, const void *p, size_
     emulator_error(kind, "%s of %zu bytes at %p, %s: %s%s", verb(access), n, p, place, wrong, where);
 }
 
-static void out_of_bounds(const void *p, size_t n, emulator_access access)
+RARE void out_of_bounds(const void *p, size_t n, emulator_access access)
 {
     const bool ours = of_program(reinterpret_cast<uintptr_t>(p)) && !emulator_region_of(p);
     found("bounds", access, p, n,
           ours ? "data of the program, which kernels may only read" : "not all of them are the kernel's");
 }
 
-static void race(const region *r, size_t i, size_t n, emulator_access access, uint64_t other, const char *did)
+RARE void race(const region *r, size_t i, size_t n, emulator_access access, uint64_t other, const char *did)
 {
     char who[128], text[256];
     unsigned block = now.block;
@@ -183,11 +187,11 @@ static void race(const region *r, size_t i, size_t n, emulator_access access, ui
 
 /* Whether a byte, the first of n that are left, is there to be accessed so. Between shared arrays none is ever
  * written, so that it is blank. */
-static bool there(const region *r, size_t i, size_t n, emulator_access access)
+FAST bool there(const region *r, size_t i, size_t n, emulator_access access)
 {
     const void *p = r->base + i;
     if (!r->blank(i)) {
-        if (!(r->cells[i].write & ON_ITS_WAY) || access == EMULATOR_ARRIVE) return true;
+        if (!(r->cell_of(i)->write & ON_ITS_WAY) || access == EMULATOR_ARRIVE) return true;
         found("copy", access, p, n, "before the wait for its asynchronous copy");
     } else if (r->place == EMULATOR_BLOCK && !emulator_of_array(i, n)) {
         out_of_bounds(p, n, access);
@@ -199,10 +203,10 @@ static bool there(const region *r, size_t i, size_t n, emulator_access access)
 }
 
 /* Byte i of r and n - 1 more: its cell becomes what the next access looks at. False: something was found. */
-static bool check_byte(region *r, size_t i, size_t n, emulator_access access, uint64_t mine)
+FAST bool check_byte(region *r, size_t i, size_t n, emulator_access access, uint64_t mine)
 {
     const uint64_t first = r->place == EMULATOR_BLOCK ? now.block_epoch : now.launch_epoch;
-    cell *c = &r->cells[i];
+    cell *c = r->cell_of(i);
     const bool both_atomic = access == EMULATOR_ATOMIC && (c->write & ATOMIC);
     if (!there(r, i, n, access)) return false;
     if (!both_atomic && unordered(c->write, mine, first)) {
@@ -222,23 +226,24 @@ static bool check_byte(region *r, size_t i, size_t n, emulator_access access, ui
 }
 
 /* Bytes of one element mostly have one history: what was found for the first holds for all. */
-static void check_in(region *r, size_t offset, size_t n, emulator_access access, unsigned by)
+FAST void check_in(region *r, size_t offset, size_t n, emulator_access access, unsigned by)
 {
     const uint64_t mine = stamp_of(by);
     cell before = {0, 0}, after = {0, 0};
-    for (size_t i = offset; i < offset + n; i++) {
-        cell *c = &r->cells[i];
+    for (size_t i = offset, left = n, step; left; i += step, left -= step) {
+        step = r->step(i, left);
+        cell *c = r->cell_of(i);
         if (i > offset && c->write == before.write && c->read == before.read) {
             *c = after;
             continue;
         }
         before = *c;
-        if (!check_byte(r, i, offset + n - i, access, mine)) return;
+        if (!check_byte(r, i, left, access, mine)) return;
         after = *c;
     }
 }
 
-void emulator_check(const void *p, size_t n, emulator_access access, unsigned by)
+FAST void check(const void *p, size_t n, emulator_access access, unsigned by)
 {
     const uintptr_t a = reinterpret_cast<uintptr_t>(p);
     region *r = emulator_region_of(p);
@@ -248,6 +253,8 @@ void emulator_check(const void *p, size_t n, emulator_access access, unsigned by
         out_of_bounds(p, n, access);
 }
 
+void emulator_check(const void *p, size_t n, emulator_access access, unsigned by) { check(p, n, access, by); }
+
 void emulator_check_aligned(const void *p, size_t alignment, const char *what)
 {
     char where[1024];
@@ -256,7 +263,7 @@ void emulator_check_aligned(const void *p, size_t alignment, const char *what)
     emulator_error("misaligned", "%s at %p, which is not a multiple of %zu%s", what, p, alignment, where);
 }
 
-static inline void hook(const void *p, size_t n, size_t alignment, emulator_access access, const void *pc)
+FAST void hook(const void *p, size_t n, size_t alignment, emulator_access access, const void *pc)
 {
     const uintptr_t a = reinterpret_cast<uintptr_t>(p);
     const bool aligned = a % alignment == 0;
@@ -264,7 +271,7 @@ static inline void hook(const void *p, size_t n, size_t alignment, emulator_acce
     now.pc = pc;
     if (emulator_self) {
         if (!aligned) emulator_check_aligned(p, alignment, "an access");
-        emulator_check(p, n, access, *emulator_self);
+        check(p, n, access, *emulator_self);
     } else {
         const region *r = emulator_region_of(p);
         if (r && r->place == EMULATOR_DEVICE) found("host", access, p, n, "memory of the device, by the host");

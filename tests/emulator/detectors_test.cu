@@ -112,6 +112,49 @@ template <bool BUG> __global__ void first_barrier(float *out)
     out[t] = tile[N - 1 - t];
 }
 
+/* ---- parts of words, which have one history until one of them is accessed alone ---------------- */
+
+template <bool BUG> __global__ void bytes_of_words(float *out)
+{
+    LRK_SHARED(unsigned, tile, N / 4);
+    unsigned char *bytes = reinterpret_cast<unsigned char *>(tile);
+    const unsigned t = threadIdx.x;
+    if (t < N / 4) tile[t] = t;
+    __syncthreads();
+    bytes[t] = (unsigned char)t;
+    if (!BUG) __syncthreads();
+    out[t] = bytes[t ^ 3];
+}
+
+/* A word that is read when another thread has written its last byte. */
+template <bool BUG> __global__ void word_of_bytes(float *out)
+{
+    LRK_SHARED(unsigned, tile, N);
+    unsigned char *bytes = reinterpret_cast<unsigned char *>(tile);
+    const unsigned t = threadIdx.x;
+    tile[t] = t;
+    __syncthreads();
+    bytes[4 * t + 3] = 0;
+    if (!BUG) __syncthreads();
+    out[t] = (float)tile[t ^ 1];
+}
+
+template <bool BUG> __global__ void blank_half(float *out)
+{
+    LRK_SHARED(unsigned short, tile, 2 * N);
+    const unsigned t = threadIdx.x;
+    tile[2 * t] = (unsigned short)t;
+    __syncthreads();
+    out[t] = tile[BUG ? 2 * (N - 1 - t) + 1 : 2 * (N - 1 - t)];
+}
+
+template <bool BUG> __global__ void halves_of_blocks(unsigned short *out)
+{
+    out[BUG ? blockIdx.x / 2 : blockIdx.x] = (unsigned short)blockIdx.x;
+}
+
+template <bool BUG> __global__ void byte_of_copy(float *out, const unsigned char *in) { out[0] = in[BUG ? 8 : 7]; }
+
 /* ---- device memory --------------------------------------------------------------------------- */
 
 template <bool BUG> __global__ void bound(float *out)
@@ -327,6 +370,24 @@ static void races(void **)
           "tile");
 }
 
+/* Bytes 1 to 11 of 12 of which 9 are written: 8 that are, and 3 that are not. */
+static unsigned char *copied_askew(void)
+{
+    unsigned char *from = room<unsigned char>(12), *to = room<unsigned char>(12);
+    (void)cudaMemsetAsync(from, 1, 9, the_stream);
+    (void)cudaMemcpyAsync(to, from + 1, 11, cudaMemcpyDeviceToDevice, the_stream);
+    return to;
+}
+
+static void parts_of_words(void **)
+{
+    check([](bool bug) { BOTH(bytes_of_words, 1, N, 0, out_of(N)); }, "race", "of 1 bytes at");
+    check([](bool bug) { BOTH(word_of_bytes, 1, N, 0, out_of(N)); }, "race", "tile");
+    check([](bool bug) { BOTH(blank_half, 1, N, 0, out_of(N)); }, "uninitialized", "tile");
+    check([](bool bug) { BOTH(halves_of_blocks, 4, 1, 0, room<unsigned short>(4)); }, "race", "of block");
+    check([](bool bug) { BOTH(byte_of_copy, 1, 1, 0, out_of(1), copied_askew()); }, "uninitialized", "byte 8");
+}
+
 static void bounds(void **)
 {
     check([](bool bug) { BOTH(shared_bound, 1, N, 0, out_of(N)); }, "bounds",
@@ -454,7 +515,8 @@ static void errors_abort(void **)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(races),         cmocka_unit_test(bounds),
+        cmocka_unit_test(races),         cmocka_unit_test(parts_of_words),
+        cmocka_unit_test(bounds),
         cmocka_unit_test(uninitialized), cmocka_unit_test(misaligned),
         cmocka_unit_test(barriers),      cmocka_unit_test(warps),
         cmocka_unit_test(refused),       cmocka_unit_test(copies),

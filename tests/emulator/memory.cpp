@@ -17,8 +17,11 @@ struct shared_array {
 enum { GUARD = 2048, SHARED_ROOM = 256 * 1024 };
 
 alignas(256) static char shared_bytes[SHARED_ROOM];
-static cell shared_cells[SHARED_ROOM];
-region emulator_shared = {shared_bytes, SHARED_ROOM, shared_cells, 0, EMULATOR_BLOCK};
+static cell shared_words[SHARED_ROOM / 4], shared_halves[SHARED_ROOM / 2], shared_cells[SHARED_ROOM];
+static uint8_t shared_fineness[SHARED_ROOM / PIECE];
+region emulator_shared = {shared_bytes,    SHARED_ROOM, {shared_words, shared_halves, shared_cells},
+                          shared_fineness, 0,           EMULATOR_BLOCK};
+region *emulator_last_region;
 
 /* Of the launch, by offset. The first array is the dynamic one; between them no byte is ever written. */
 static struct {
@@ -28,7 +31,6 @@ static struct {
 
 /* By address. Never destroyed, so that no leak is seen in what it points to. */
 static std::vector<region *> &regions = *new std::vector<region *>;
-static region *last_region;
 static size_t device_bytes;
 
 extern "C" {
@@ -43,12 +45,18 @@ static std::vector<region *>::iterator place_in_order(const void *p)
                             [](const region *r, const void *q) { return r->base + r->bytes <= q; });
 }
 
-region *emulator_region_of(const void *p)
+region *emulator_find_region(const void *p)
 {
-    if (emulator_shared.holds(p)) return &emulator_shared;
-    if (last_region && last_region->holds(p)) return last_region;
     const auto at = place_in_order(p);
-    return at != regions.end() && (*at)->holds(p) ? last_region = *at : nullptr;
+    return at != regions.end() && (*at)->holds(p) ? emulator_last_region = *at : nullptr;
+}
+
+void region::refine(size_t piece)
+{
+    const uint8_t f = fineness[piece];
+    const size_t n = PIECE / WORD << f;
+    for (size_t i = piece * n; i < (piece + 1) * n; i++) cells[f + 1][2 * i] = cells[f + 1][2 * i + 1] = cells[f][i];
+    fineness[piece]++;
 }
 
 static void shared_place_name(size_t offset, char *text, size_t size)
@@ -105,6 +113,7 @@ void emulator_memory_launch(size_t dynamic, size_t limit)
     shared.used = 0;
     shared.end = GUARD;
     shared.arrays.clear();
+    memset(shared_fineness, 0, sizeof shared_fineness);
     (void)new_array("(dynamic)", "", 0, dynamic);
 }
 
@@ -149,8 +158,10 @@ void *emulator_allocate(size_t bytes, emulator_place place)
     const bool device = place == EMULATOR_DEVICE;
     char *base = static_cast<char *>(map(body + 2 * page, PROT_NONE)) + page;
     mprotect(base, body, PROT_READ | PROT_WRITE);
-    region *r = new region{base, bytes, nullptr, device, place};
-    r->cells = static_cast<cell *>(map(body * sizeof(cell), PROT_READ | PROT_WRITE));
+    region *r = new region{base, bytes, {}, nullptr, device, place};
+    for (size_t f = 0; f < FINENESSES; f++)
+        r->cells[f] = static_cast<cell *>(map((body / WORD << f) * sizeof(cell), PROT_READ | PROT_WRITE));
+    r->fineness = static_cast<uint8_t *>(map(body / PIECE, PROT_READ | PROT_WRITE));
     if (device && __asan_poison_memory_region) __asan_poison_memory_region(base, body);
     if (device) device_bytes += bytes;
     regions.insert(place_in_order(base), r);
@@ -165,10 +176,11 @@ bool emulator_release(void *p, emulator_place place)
     const size_t body = pages(r->bytes);
     madvise(r->base, body, MADV_DONTNEED);
     mprotect(r->base, body, PROT_NONE);
-    munmap(r->cells, body * sizeof(cell));
+    for (size_t f = 0; f < FINENESSES; f++) munmap(r->cells[f], (body / WORD << f) * sizeof(cell));
+    munmap(r->fineness, body / PIECE);
     if (place == EMULATOR_DEVICE) device_bytes -= r->bytes;
     regions.erase(place_in_order(p));
-    last_region = nullptr;
+    emulator_last_region = nullptr;
     delete r;
     return true;
 }
@@ -195,8 +207,13 @@ static void written(const void *to, size_t bytes, const void *from)
 {
     region *t = emulator_region_of(to);
     const region *f = from ? emulator_region_of(from) : nullptr;
-    for (size_t i = 0; t && i < bytes; i++)
-        t->cells[t->offset(to) + i].write = f && f->blank(f->offset(from) + i) ? 0 : (uint64_t)BY_HOST;
+    for (size_t i = 0, n; t && i < bytes; i += n) {
+        const size_t at = t->offset(to) + i, source = f ? f->offset(from) + i : 0;
+        n = bytes - i;
+        if (f) n = std::min(n, source % f->together(source) ? 1 : f->together(source));
+        n = t->step(at, n);
+        t->cell_of(at)->write = f && f->blank(source) ? 0 : (uint64_t)BY_HOST;
+    }
 }
 
 /* Loops of our own: AddressSanitizer's memcpy would not let us into memory of the device. */

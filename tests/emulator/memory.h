@@ -4,22 +4,44 @@
 #define LRK_EMULATOR_MEMORY_H
 #include "emulator.h"
 
-/* All that is known of a byte: stamps of access.cpp of its last write and of the reads since. */
+/* All that is known of a byte, or of bytes that were always accessed together: stamps of access.cpp of its last write
+ * and of the reads since. */
 struct cell {
     uint64_t write, read;
 };
 
 enum { BY_HOST = 4 }; /* the stamp of a write that comes before every kernel */
+enum { WORD = 4, FINENESSES = 3, PIECE = 1024 };
 
-/* An allocation, or all shared memory of the running block. */
+/* An allocation, or all shared memory of the running block. Its words have a cell each; those of a piece of it where
+ * part of a word was accessed have as many as it takes: one for 2 bytes, or for each. */
 struct region {
     char *base;
     size_t bytes;
-    cell *cells;
-    uint64_t first; /* a byte whose write is older is one that nobody wrote */
+    cell *cells[FINENESSES]; /* of words, halves, bytes */
+    uint8_t *fineness;       /* of each piece: which of the cells are its own */
+    uint64_t first;          /* a byte whose write is older is one that nobody wrote */
     emulator_place place;
 
-    bool blank(size_t i) const { return cells[i].write < first; }
+    /* How many bytes have the cell of byte i. */
+    size_t together(size_t i) const { return WORD >> fineness[i / PIECE]; }
+
+    cell *cell_of(size_t i) const
+    {
+        const unsigned f = fineness[i / PIECE];
+        return &cells[f][i >> (FINENESSES - 1 - f)];
+    }
+
+    bool blank(size_t i) const { return cell_of(i)->write < first; }
+
+    /* How many bytes from byte i on, of n that are accessed, have a cell that no others have. */
+    size_t step(size_t i, size_t n)
+    {
+        while (n < together(i) || i & (together(i) - 1)) refine(i / PIECE);
+        return together(i);
+    }
+
+    void refine(size_t piece);
 
     /* Of p, which may lie elsewhere: then it is beyond `bytes`. */
     size_t offset(const void *p) const { return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(base); }
@@ -27,9 +49,18 @@ struct region {
     bool holds(const void *p) const { return offset(p) < bytes; }
 };
 
-extern region emulator_shared; /* of the running block */
+extern region emulator_shared;       /* of the running block */
+extern region *emulator_last_region; /* which was asked for last, or NULL */
 
-region *emulator_region_of(const void *p); /* NULL: in none */
+region *emulator_find_region(const void *p);
+
+/* NULL: in none. */
+static inline region *emulator_region_of(const void *p)
+{
+    if (emulator_shared.holds(p)) return &emulator_shared;
+    if (emulator_last_region && emulator_last_region->holds(p)) return emulator_last_region;
+    return emulator_find_region(p);
+}
 
 /* Whether those bytes of the shared region are of one array. */
 bool emulator_of_array(size_t offset, size_t bytes);

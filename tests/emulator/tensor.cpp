@@ -89,15 +89,23 @@ struct matrices {
     unsigned who;
 };
 
-/* Element (i, j) of matrix m, or (j, i) where it is transposed, read for the lane that receives it. */
-static uint32_t element(void *const lanes[32], const matrices *x, int m, int i, int j)
+static const char *row_of(void *const lanes[32], int i) { return static_cast<const matrices *>(lanes[i])->row; }
+
+/* Of n bytes, read for the lane that receives them. */
+static uint32_t read(const char *p, size_t n, const matrices *x)
 {
-    const matrices *owner = static_cast<const matrices *>(lanes[8 * m + (x->transposed ? j : i)]);
-    const char *p = owner->row + 2 * (x->transposed ? i : j);
-    uint16_t v;
-    emulator_check(p, sizeof v, EMULATOR_READ, x->who);
-    memcpy(&v, p, sizeof v);
+    uint32_t v = 0;
+    emulator_check(p, n, EMULATOR_READ, x->who);
+    memcpy(&v, p, n);
     return v;
+}
+
+/* Elements (i, j) and (i, j + 1) of matrix m, whose rows are lanes' columns where it is transposed. */
+static uint32_t pair(void *const lanes[32], const matrices *x, int m, int i, int j)
+{
+    if (!x->transposed) return read(row_of(lanes, 8 * m + i) + 2 * j, 4, x);
+    const int first = 8 * m + j;
+    return read(row_of(lanes, first) + 2 * i, 2, x) | read(row_of(lanes, first + 1) + 2 * i, 2, x) << 16;
 }
 
 static void load_matrices(void *const lanes[32])
@@ -111,8 +119,7 @@ static void load_matrices(void *const lanes[32])
     for (int l = 0; l < EMULATOR_LANES; l++) {
         const matrices *x = static_cast<const matrices *>(lanes[l]);
         const int g = l / 4, t = l % 4;
-        for (int m = 0; m < 4; m++)
-            x->r[m] = element(lanes, x, m, g, 2 * t) | element(lanes, x, m, g, 2 * t + 1) << 16;
+        for (int m = 0; m < 4; m++) x->r[m] = pair(lanes, x, m, g, 2 * t);
     }
 }
 
@@ -145,16 +152,22 @@ static void gather(void *const lanes[32], float a[16][16], float b[16][8])
     }
 }
 
+/* Elements (row, 2 t) and (row, 2 t + 1) of the sum. */
+static float *part(void *const lanes[32], int row, int t)
+{
+    return static_cast<const fragments *>(lanes[4 * (row % 8) + t])->c + 2 * (row / 8);
+}
+
 static void multiply(void *const lanes[32])
 {
     float a[16][16], b[16][8];
     gather(lanes, a, b);
-    for (int l = 0; l < EMULATOR_LANES; l++) {
-        float *c = static_cast<const fragments *>(lanes[l])->c;
-        for (int i = 0; i < 4; i++) {
-            const int row = l / 4 + 8 * (i / 2), column = 2 * (l % 4) + i % 2;
-            for (int j = 0; j < 16; j++) c[i] += a[row][j] * b[j][column];
-        }
+    for (int row = 0; row < 16; row++) {
+        float sum[8];
+        for (int t = 0; t < 4; t++) memcpy(sum + 2 * t, part(lanes, row, t), 2 * sizeof *sum);
+        for (int j = 0; j < 16; j++)
+            for (int column = 0; column < 8; column++) sum[column] += a[row][j] * b[j][column];
+        for (int t = 0; t < 4; t++) memcpy(part(lanes, row, t), sum + 2 * t, 2 * sizeof *sum);
     }
 }
 
