@@ -99,10 +99,10 @@ function joined(name, c,    j, text, same) {
 function print_markdown(    i, c, line) {
     print "# What the CUDA kernels take"
     print ""
-    print "Written by `scripts/cuda-report --markdown`, from nvcc " version " and what it made, for sm_80 and sm_90 the"
+    print "Written by `scripts/cuda-report --markdown`, from nvcc " version " and what it made, for sm_80 the"
     print "machine code " sum ", a sum. No GPU is needed. `scripts/cuda-report --check` fails where a kernel of a"
     print "step spills (all below but `cache` and `rope_table`), or needs more registers than this table says; `.ci/run` looks"
-    print "at these two chips while the sum holds, and at all where it does not."
+    print "at this one chip while the sum holds, and at all chips where it does not."
     print ""
     print "Several figures in a cell are for sm_80/89/90/100/120. Registers are a thread's; spilled, stack and shared"
     print "(static and dynamic shared memory of a block, the latter where a kernel says it in its name, `lrk_takes` of"

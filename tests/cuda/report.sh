@@ -36,6 +36,10 @@ grep -q 'kernels changed since .*(machine code ab12, now ab13)' out || fail "$(c
 table check -v sum=ab12 page rows >out || true
 ! grep -q 'kernels changed' out || fail "kernels did not change: $(cat out)"
 
+# the machine code for one chip tells whether any kernel changed
+! grep -rn __CUDA_ARCH__ "$SOURCE/base" "$SOURCE/kernels" --include='*.cu' --include='*.cuh' --include='*.h' ||
+    fail "a kernel that asks for its chip: cuda-report's sum must be of each"
+
 command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || skip "no nvcc"
 report=("$SOURCE/scripts/cuda-report")
 expect_exit 2 "${report[@]}" --chips 75
