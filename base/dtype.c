@@ -1,6 +1,7 @@
 /* base/dtype.c -- the table of element types and the half-precision conversions. */
 #include "base/dtype.h"
 
+#include <strings.h>
 
 static const struct {
     const char *name;
@@ -41,6 +42,18 @@ bool lrk_dtype_from_gguf(uint32_t id, lrk_dtype *out)
         }
     }
     return false;
+}
+
+const char *lrk_dtype_usual(const char *word)
+{
+    static const char *const names[][4] = {{"f32", "float32", "fp32", "float"},
+                                           {"f16", "float16", "fp16", "half"},
+                                           {"bf16", "bfloat16"}};
+    const char *bare = strncmp(word, "torch.", 6) == 0 ? word + 6 : word;
+    for (size_t t = 0; t < sizeof names / sizeof *names; t++)
+        for (size_t i = 0; i < 4 && names[t][i]; i++)
+            if (strcasecmp(names[t][i], bare) == 0) return names[t][0];
+    return word;
 }
 
 float lrk_f16_to_f32(uint16_t h)

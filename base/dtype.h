@@ -37,6 +37,9 @@ int lrk_dtype_gguf(lrk_dtype t);           /* type id in a GGUF file, or -1 */
 bool lrk_dtype_quantized(lrk_dtype t);
 bool lrk_dtype_from_gguf(uint32_t id, lrk_dtype *out);
 
+/* f32, f16 or bf16 for what people call them (float32, fp32, torch.bfloat16, half, in any case); else the word. */
+const char *lrk_dtype_usual(const char *word);
+
 /* Bytes of a row of n elements; n must be a multiple of the block. */
 static inline size_t lrk_row_bytes(lrk_dtype t, size_t n)
 {

@@ -119,6 +119,25 @@ void lrk_nearest_offer(lrk_nearest *n, const char *name)
     n->distance = distance;
 }
 
+bool lrk_text_escape(char c, char *out)
+{
+    static const char from[] = "ntr\\", to[] = "\n\t\r\\";
+    const char *at = c ? strchr(from, c) : NULL;
+    if (at) *out = to[at - from];
+    return at != NULL;
+}
+
+bool lrk_text_unescape(char *text)
+{
+    char *to = text;
+    for (const char *s = text; *s; s++, to++) {
+        *to = *s;
+        if (*s == '\\' && !lrk_text_escape(*++s, to)) return false;
+    }
+    *to = '\0';
+    return true;
+}
+
 bool lrk_ends_with(const char *s, const char *ending)
 {
     const size_t n = strlen(s), e = strlen(ending);

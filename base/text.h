@@ -31,6 +31,11 @@ typedef struct lrk_nearest {
 
 void lrk_nearest_offer(lrk_nearest *n, const char *name);
 
+/* What a backslash and c stand for: n, t, r as in C, a backslash itself; false: nothing else does. */
+bool lrk_text_escape(char c, char *out);
+/* The same for each backslash of a text, in place; false where one stands before something else. */
+bool lrk_text_unescape(char *text);
+
 bool lrk_ends_with(const char *s, const char *ending);
 
 /* The last name of a module's path: "q_proj" of "model.layers.0.self_attn.q_proj". */

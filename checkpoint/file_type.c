@@ -55,6 +55,7 @@ const lrk_file_type *lrk_file_type_find(const char *name)
 {
     static const char *const medium[][2] = {
         {"q3_k", "q3_k_m"}, {"q4_k", "q4_k_m"}, {"q5_k", "q5_k_m"}};
+    name = lrk_dtype_usual(name);
     for (size_t i = 0; i < 3; i++)
         if (strcasecmp(name, medium[i][0]) == 0) name = medium[i][1];
     for (size_t i = 0; i < TYPES; i++)

@@ -276,7 +276,7 @@ const lrk_command lrk_command_eval = {
             "  --out FILE         the figures as JSON\n"
             "  --json             the figures as JSON on standard output instead of the table\n"
             "  --device D         auto (the GPU where one can be used), cpu or cuda\n"
-            "  --dtype D          auto, f32 or bf16\n"
+            "  --dtype D          auto, f32 or bf16; or float32, torch.bfloat16 and the like\n"
             "  --threads K        threads (0: one for each processor)\n"
             "  --batch N          answers under way at a time (16)\n"
             "\n"

@@ -2,6 +2,7 @@
 #include "models/choose.h"
 
 #include "base/cpu.h"
+#include "base/dtype.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "kernels/gemm.h"
@@ -34,8 +35,9 @@ lrk_status lrk_device_choose(const char *name, lrk_device *out, lrk_err *err)
 
 lrk_status lrk_compute_choose(const char *name, lrk_device device, lrk_compute *out, lrk_err *err)
 {
-    const bool automatic = strcmp(name, "auto") == 0, bf16 = strcmp(name, "bf16") == 0;
-    LRK_REQUIRE(err, automatic || bf16 || strcmp(name, "f32") == 0, LRK_EUSAGE,
+    const char *usual = lrk_dtype_usual(name);
+    const bool automatic = strcmp(name, "auto") == 0, bf16 = strcmp(usual, "bf16") == 0;
+    LRK_REQUIRE(err, automatic || bf16 || strcmp(usual, "f32") == 0, LRK_EUSAGE,
                 "--dtype %s: expected auto, f32 or bf16", name);
     const bool native = device == LRK_CUDA || lrk_cpu_has_bf16();
     *out = bf16 || (automatic && native) ? LRK_C_BF16 : LRK_C_F32;

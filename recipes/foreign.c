@@ -1,4 +1,5 @@
 /* recipes/foreign.c -- keys and values as other tools write them (foreign.def). */
+#include "base/dtype.h"
 #include "recipes/reader.h"
 
 #include <stdio.h>
@@ -133,8 +134,10 @@ bool lrk_refused(lrk_reader *r, const lrk_key *k, const lrk_yaml *node, const ch
     for (const lrk_foreign_key *f = lrk_refused_values; f->name; f++) {
         const bool map = strcmp(f->given, "{}") == 0;
         if (strcmp(f->name, k->name) != 0) continue;
-        if (map ? node->kind != LRK_YAML_MAP : !lrk_yaml_says(node, f->given)) continue;
-        lrk_mistake(r, node, shown, "%s%s%s", map ? "" : f->given, map ? "" : ": ", f->why);
+        const lrk_yaml usual = {.kind = node->kind, .plain = node->plain,
+                                .text = node->text ? lrk_dtype_usual(node->text) : NULL};
+        if (map ? node->kind != LRK_YAML_MAP : !lrk_yaml_says(&usual, f->given)) continue;
+        lrk_mistake(r, node, shown, "%s%s%s", map ? "" : node->text, map ? "" : ": ", f->why);
         return true;
     }
     return false;

@@ -1,4 +1,5 @@
 /* recipes/value.c -- one YAML node into one member of a recipe. */
+#include "base/dtype.h"
 #include "base/file.h"
 #include "base/module_key.h"
 #include "base/text.h"
@@ -161,7 +162,8 @@ static void read_choice(lrk_reader *r, const lrk_key *k, void *member, const lrk
 {
     const bool scalar = node->kind == LRK_YAML_SCALAR;
     const char *word = scalar && node->plain && boolean(node->text) ? truth(node->text) ? "true" : "false" : node->text;
-    const int choice = scalar ? lrk_domain_choice(k->domain, word) : -1;
+    int choice = scalar ? lrk_domain_choice(k->domain, word) : -1;
+    if (scalar && choice < 0) choice = lrk_domain_choice(k->domain, lrk_dtype_usual(word));
     if (choice < 0)
         wrong(r, k, node, shown);
     else

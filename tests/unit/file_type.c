@@ -78,6 +78,9 @@ static void test_exceptions(void **state)
     assert_string_equal(q4->name, "q4_k_m");
     assert_int_equal(q4->id, 15);
     assert_null(lrk_file_type_find("q4_k_x"));
+    assert_string_equal(lrk_file_type_find("torch.bfloat16")->name, "bf16");
+    assert_string_equal(lrk_file_type_find("Float16")->name, "f16");
+    assert_string_equal(lrk_file_type_find("fp32")->name, "f32");
     /* rows that are no whole number of blocks */
     assert_int_equal(lrk_file_type_choose(q4, &m, up, 0, 96), LRK_Q5_0);
     assert_int_equal(lrk_file_type_choose(q4, &m, up, 0, 40), LRK_F16);
