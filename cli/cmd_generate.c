@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "cli/json_out.h"
@@ -22,6 +23,7 @@ typedef struct lrk_generate_command {
     double temperature, top_p;
     bool any_base, json;
     lrk_responder r;
+    lrk_arena arena;
 } lrk_generate_command;
 
 static lrk_answering how(const lrk_generate_command *c)
@@ -123,21 +125,32 @@ static lrk_status grow(lrk_prompt_list *l, lrk_err *err)
     return LRK_OK;
 }
 
+/* NULL: nothing. */
+static const char *wrong_with(const lrk_json *row)
+{
+    const lrk_json *prompt = lrk_json_get(row, "prompt"), *messages = lrk_json_get(row, "messages");
+    if (!lrk_json_is(row, LRK_JSON_OBJECT)) return "is no object";
+    if (!lrk_json_get(row, "id")) return "\"id\" is missing";
+    if (prompt && messages) return "\"prompt\" and \"messages\" both stand there";
+    if (!prompt && !messages) return "\"prompt\" or \"messages\" is missing";
+    return prompt && !lrk_json_is(prompt, LRK_JSON_STRING) ? "\"prompt\" is no text" : NULL;
+}
+
 static lrk_status read_row(lrk_generate_command *c, lrk_prompt_list *l, lrk_json *row,
                            const char *where, lrk_err *err)
 {
     size_t n;
     const char *text = lrk_json_string(lrk_json_get(row, "prompt"), &n);
-    lrk_json *messages = lrk_json_get(row, "messages"), *id = lrk_json_get(row, "id");
-    LRK_REQUIRE(err, id && (text != NULL) != (messages != NULL), LRK_EINPUT,
-                "%s: expected {\"id\", \"prompt\"} or {\"id\", \"messages\"}", where);
+    const char *wrong = wrong_with(row);
+    LRK_REQUIRE(err, !wrong, LRK_EINPUT,
+                "%s: %s; expected {\"id\": 1, \"prompt\": \"...\"} or {\"id\": 1, \"messages\": [...]}", where, wrong);
     LRK_TRY(grow(l, err));
     l->answer[l->n] = (lrk_answer){0};
-    l->id[l->n] = lrk_json_ref(id);
+    l->id[l->n] = lrk_json_ref(lrk_json_get(row, "id"));
     lrk_ids *ids = &l->answer[l->n++].prompt;
     const lrk_status status =
         text ? lrk_responder_text(&c->r, text, n, ids, err)
-             : lrk_responder_messages(&c->r, messages, lrk_json_get(row, "tools"), ids, err);
+             : lrk_responder_messages(&c->r, lrk_json_get(row, "messages"), lrk_json_get(row, "tools"), ids, err);
     LRK_TRY(lrk_err_prefix(err, status, "%s", where));
     LRK_REQUIRE(err, ids->n, LRK_EINPUT, "%s: the prompt is empty", where);
     return LRK_OK;
@@ -255,6 +268,17 @@ static lrk_status answer_file(lrk_generate_command *c, lrk_err *err)
     return status;
 }
 
+/* As `data import --prompt` reads it, so that what was trained with is what is asked with. */
+static lrk_status read_prompt(lrk_generate_command *c, lrk_err *err)
+{
+    char *text = lrk_strdup(&c->arena, c->prompt);
+    LRK_REQUIRE(err, text, LRK_ENOMEM, "memory: no room for the prompt");
+    LRK_REQUIRE(err, lrk_text_unescape(text), LRK_EUSAGE,
+                "--prompt: a backslash stands before n, t, r or another backslash; write \\\\ for one");
+    c->prompt = text;
+    return LRK_OK;
+}
+
 static lrk_status check(lrk_generate_command *c, lrk_err *err)
 {
     const int sources = (c->prompt != NULL) + (c->message != NULL) + (c->prompts != NULL);
@@ -266,12 +290,28 @@ static lrk_status check(lrk_generate_command *c, lrk_err *err)
     LRK_REQUIRE(err, !c->json || !c->prompts, LRK_EUSAGE,
                 "--json goes with --prompt and --message; OUT is JSON anyway");
     LRK_REQUIRE(err, !c->system || c->message, LRK_EUSAGE, "--system goes with --message");
-    return LRK_OK;
+    return c->prompt ? read_prompt(c, err) : LRK_OK;
+}
+
+static lrk_status answer(lrk_generate_command *c, lrk_err *err)
+{
+    lrk_responder_options o = {.model = c->model, .adapter = c->adapter,
+                               .any_base = c->any_base, .chat_template = c->chat_template};
+    LRK_TRY(check(c, err));
+    LRK_TRY(lrk_device_choose(c->device, &o.device, err));
+    LRK_TRY(lrk_compute_choose(c->dtype, o.device, &o.compute, err));
+    lrk_threads_set((int)c->threads);
+    LRK_TRY(lrk_responder_open(&c->r, &o, err));
+    lrk_signals_install();
+    const lrk_status status = c->prompts ? answer_file(c, err) : answer_one(c, err);
+    lrk_responder_close(&c->r);
+    return status;
 }
 
 static lrk_status run(int argc, char **argv, lrk_err *err)
 {
-    lrk_generate_command c = {.device = "auto", .dtype = "auto", .max_tokens = 256, .top_p = 1.0};
+    lrk_generate_command c = {.device = "auto", .dtype = "auto", .max_tokens = 256, .top_p = 1.0,
+                              .arena = lrk_arena_growing("prompt")};
     const lrk_option table[] = {
         {"model", LRK_OPTION_STRING, &c.model, true, NULL},
         {"adapter", LRK_OPTION_STRING, &c.adapter, false, NULL},
@@ -296,16 +336,8 @@ static lrk_status run(int argc, char **argv, lrk_err *err)
     };
     LRK_TRY(lrk_options_parse(table, sizeof table / sizeof *table, &argc, argv, err));
     LRK_REQUIRE(err, argc == 0, LRK_EUSAGE, "unexpected argument %s", argv[0]);
-    LRK_TRY(check(&c, err));
-    lrk_responder_options o = {.model = c.model, .adapter = c.adapter,
-                               .any_base = c.any_base, .chat_template = c.chat_template};
-    LRK_TRY(lrk_device_choose(c.device, &o.device, err));
-    LRK_TRY(lrk_compute_choose(c.dtype, o.device, &o.compute, err));
-    lrk_threads_set((int)c.threads);
-    LRK_TRY(lrk_responder_open(&c.r, &o, err));
-    lrk_signals_install();
-    const lrk_status status = c.prompts ? answer_file(&c, err) : answer_one(&c, err);
-    lrk_responder_close(&c.r);
+    const lrk_status status = answer(&c, err);
+    lrk_arena_free(&c.arena);
     return status;
 }
 
@@ -318,10 +350,11 @@ const lrk_command lrk_command_generate = {
             "  --model M          Hugging Face directory or GGUF file\n"
             "  --adapter A        PEFT adapter directory\n"
             "  --any-base         also one that was trained on other weights of this shape\n"
-            "  --prompt TEXT      continued as it stands\n"
-            "  --message TEXT     a user's turn, through the model's chat template\n"
+            "  --prompt TEXT      continued as it stands, but for \\n (a new line), \\t, \\r and \\\\ (a backslash),\n"
+            "                     as `lorikeet data import --prompt` reads them; braces are braces\n"
+            "  --message TEXT     a user's turn, through the model's chat template; backslashes are backslashes\n"
             "  --system TEXT      the system's turn before it\n"
-            "  --prompts IN       lines {\"id\", \"prompt\"} or {\"id\", \"messages\"}\n"
+            "  --prompts IN       lines {\"id\": 1, \"prompt\": \"...\"} or {\"id\": 1, \"messages\": [...]}\n"
             "  --out OUT          lines {\"id\", \"text\", \"ids\"}, in the same order; replaced where\n"
             "                     it is there\n"
             "                     Answers are kept in OUT.partial-* as they are finished: where the\n"
@@ -333,7 +366,7 @@ const lrk_command lrk_command_generate = {
             "  --top-p X          among the likeliest that hold this share (1)\n"
             "  --seed N           of the choices (0)\n"
             "  --device D         auto (the GPU where one can be used), cpu or cuda\n"
-            "  --dtype D          auto, f32 or bf16\n"
+            "  --dtype D          auto, f32 or bf16; or float32, torch.bfloat16 and the like\n"
             "  --threads K        threads (0: one for each processor)\n"
             "  --batch N          prompts under way at a time (16)\n"
             "  --json             one prompt: text, ids and whether it ended by itself, as JSON\n"
@@ -342,7 +375,7 @@ const lrk_command lrk_command_generate = {
             "(<|im_end|>, <|eot_id|>, ...), as in llama.cpp, or after --max-tokens.\n"
             "\n"
             "example: lorikeet generate --model models/base.gguf --adapter runs/plume/adapter \\\n"
-            "             --prompt $'Question: slowest routes today\\nPlume:\\n'\n"
+            "             --prompt 'Question: slowest routes today\\nPlume:\\n'\n"
             "         lorikeet generate --model models/base.gguf --adapter runs/chat/adapter \\\n"
             "             --message 'What is open on Sunday?'\n",
     .run = run,

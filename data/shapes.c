@@ -139,15 +139,6 @@ static lrk_status add_field(lrk_fields *f, size_t room, const lrk_buf *text, boo
     return LRK_OK;
 }
 
-/* The character after a backslash. */
-static bool escape(char c, char *out)
-{
-    const char *const from = "ntr\\", *const to = "\n\t\r\\";
-    const char *at = c ? strchr(from, c) : NULL;
-    if (at) *out = to[at - from];
-    return at != NULL;
-}
-
 static lrk_status parse_fields(const char *p, const char *what, size_t room, lrk_arena *a,
                                lrk_fields *out, lrk_buf *text, lrk_err *err)
 {
@@ -169,7 +160,7 @@ static lrk_status parse_fields(const char *p, const char *what, size_t room, lrk
         } else if (c == '}') {
             return lrk_fail(err, LRK_EUSAGE, "%s: '}' without '{'; write }} for a brace", what);
         } else if (c == '\\') {
-            LRK_REQUIRE(err, escape(*++p, &c), LRK_EUSAGE,
+            LRK_REQUIRE(err, lrk_text_escape(*++p, &c), LRK_EUSAGE,
                         "%s: a backslash stands before n, t, r or another backslash", what);
         }
         lrk_buf_append(text, &c, 1);

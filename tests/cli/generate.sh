@@ -81,13 +81,13 @@ expect_exit 0 "${generate[@]}" --prompts empty.jsonl --out none.jsonl
 
 refuse() { expect_error "$1" "$2" "${generate[@]}" --out never.jsonl --max-tokens 5 "${@:3}"; }
 row() { printf '%s\n' '{"id": 1, "prompt": "fine"}' "$1" >bad.jsonl; refuse 3 "$2" --prompts bad.jsonl; }
-row '{"id": 1}' 'bad.jsonl:2: expected {"id", "prompt"} or {"id", "messages"}'
-row '{"prompt": "x"}' 'bad.jsonl:2: expected'
-row '{"id": 1, "prompt": "x", "messages": []}' 'bad.jsonl:2: expected'
+row '{"id": 1}' 'bad.jsonl:2: "prompt" or "messages" is missing; expected {"id": 1, "prompt": "..."}'
+row '{"prompt": "x"}' 'bad.jsonl:2: "id" is missing; expected {"id": 1, "prompt": "..."} or {"id": 1, "messages": [...]}'
+row '{"id": 1, "prompt": "x", "messages": []}' 'bad.jsonl:2: "prompt" and "messages" both stand there'
 row '{"id": 1, "prompt": ' 'bad.jsonl:2'
 row '{"id": 1, "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}' \
     "bad.jsonl:2: messages: the last turn is the assistant's"
-row '{"id": 1, "prompt": 7}' 'bad.jsonl:2: expected'
+row '{"id": 1, "prompt": 7}' 'bad.jsonl:2: "prompt" is no text'
 row "$(printf '{"id": 1, "prompt": "\377"}')" 'bad.jsonl:2'
 row "{\"id\": 1, \"prompt\": \"$(printf 'qz %.0s' $(seq 200))\"}" "128 positions"
 refuse 3 nowhere.jsonl --prompts nowhere.jsonl
@@ -95,6 +95,17 @@ refuse 3 'an adapter for another base' --prompts in.jsonl --adapter "$G/../mistr
 refuse 3 nowhere --prompts in.jsonl --adapter nowhere
 refuse 2 '--temperature: expected a number of at least 0 and at most 100, got "-1"' --prompts in.jsonl --temperature -1
 refuse 2 '--top-p: expected a number above 0' --prompts in.jsonl --top-p 1.5
+expect_error 2 '--dtype torch.float16: expected' "$LORIKEET" generate --model "$G" --prompt x --dtype torch.float16
+for dtype in float32 FP32 torch.float32; do
+    expect_exit 0 "$LORIKEET" generate --model "$G" --prompt 'one two' --max-tokens 5 --dtype $dtype
+    cmp out alone || fail "$dtype is not f32"
+done
+# A prompt is read as `data import --prompt` reads one.
+expect_exit 0 "${generate[@]}" --prompt $'one\n\ttwo\\\\' --max-tokens 5
+cp out line
+expect_exit 0 "${generate[@]}" --prompt 'one\n\ttwo\\' --max-tokens 5
+cmp line out || fail "an escape in --prompt: $(cat out)"
+expect_error 2 '--prompt: a backslash stands before n, t, r or another backslash' "${generate[@]}" --prompt 'a\d'
 expect_error 2 '--dtype f16: expected' "$LORIKEET" generate --model "$G" --prompt x --dtype f16
 refuse 2 'did you mean --prompts' --promts in.jsonl
 cp in.jsonl kept.jsonl && ln in.jsonl twin.jsonl
