@@ -97,31 +97,57 @@ static lrk_status open_base(combine_command *c, lrk_err *err)
     return LRK_OK;
 }
 
-/* The template that all of them were trained with stays; where they have different ones, or some have none, none
- * does. */
-static lrk_status keep_template(combine_command *c, const char *to, lrk_err *err)
+/* How the adapters were trained to be asked. One without a template of its own goes through that of the base, unless
+ * its manifest says that its prompts were plain. */
+typedef struct ways {
+    const char *text; /* a template */
+    size_t n;
+    bool same; /* all templates are that one */
+    const char *own, *base, *plain; /* an adapter of each kind, or NULL */
+} ways;
+
+static lrk_status find_ways(combine_command *c, ways *w, lrk_err *err)
 {
     enum { MAX_TEMPLATE = 1 << 20 };
-    const char *first = NULL;
-    size_t n = 0, with = 0;
-    bool same = true;
+    *w = (ways){.same = true};
     for (size_t i = 0; i < c->n; i++) {
         const char *path = lrk_path_join(&c->arena, c->path[i], LRK_CHAT_TEMPLATE_FILE);
         char *text;
         size_t size;
         LRK_REQUIRE(err, path, LRK_ENOMEM, "memory: no room for a path");
-        if (!lrk_is_file(path)) continue;
+        if (!lrk_is_file(path)) {
+            const bool plain = lrk_manifest_trained_plain(c->manifest[i]);
+            *(plain ? &w->plain : &w->base) = c->path[i];
+            continue;
+        }
         LRK_TRY(lrk_file_read(&c->arena, path, MAX_TEMPLATE, &text, &size, err));
-        same = same && (!with || (size == n && memcmp(text, first, n) == 0));
-        first = text;
-        n = size;
-        with++;
+        w->same = w->same && (!w->own || (size == w->n && memcmp(text, w->text, size) == 0));
+        w->text = text;
+        w->n = size;
+        w->own = c->path[i];
     }
-    if (with == c->n && same) return lrk_file_write(to, first, n, err);
-    if (with)
-        lrk_warn("%s: no chat template goes with it, for the adapters %s; put the one that it is meant for there as %s",
-                 c->out, same ? "do not all have one" : "have different ones", LRK_CHAT_TEMPLATE_FILE);
     return LRK_OK;
+}
+
+/* The template stays that all of them were trained with which were trained through one. */
+static lrk_status keep_template(combine_command *c, const char *to, lrk_err *err)
+{
+    ways w;
+    LRK_TRY(find_ways(c, &w, err));
+    const char *chat = w.own ? w.own : w.base;
+    if (w.plain && chat)
+        lrk_warn("%s: %s was trained on plain prompts (generate --prompt), %s through a chat template (--message): asked "
+                 "in one way, it is not asked as the other was trained",
+                 c->out, w.plain, chat);
+    if (w.own && !w.same)
+        lrk_warn("%s: no chat template goes with it, for the adapters have different ones, so it is asked through the "
+                 "base's own; put the one that it is meant for there as %s",
+                 c->out, LRK_CHAT_TEMPLATE_FILE);
+    else if (w.own && w.base)
+        lrk_warn("%s: no chat template goes with it, for %s was trained with one of its own and %s has none, so it is "
+                 "asked through the base's own; put the one that it is meant for there as %s",
+                 c->out, w.own, w.base, LRK_CHAT_TEMPLATE_FILE);
+    return w.own && w.same && !w.base ? lrk_file_write(to, w.text, w.n, err) : LRK_OK;
 }
 
 /* The tokenizer that adapters have beside them; a template goes its own way. */
@@ -275,7 +301,7 @@ const lrk_command lrk_command_combine = {
     .help = "usage: lorikeet combine ADAPTER[=WEIGHT] ... --out DIR [options]\n"
             "\n"
             "Adapters of one base, each with its weight (1), become one PEFT adapter. A chat template\n"
-            "that all of them have goes along, and so does a tokenizer that is the same. DoRA and stacks of experts\n"
+            "that all have which were not trained on plain prompts goes along, and so does a tokenizer that is the same. DoRA and stacks of experts\n"
             "are refused: merge those.\n"
             "\n"
             "  --out DIR      empty or new\n"

@@ -57,8 +57,23 @@ expect_exit 0 "$LORIKEET" combine one two three --out different
 grep -q 'no chat template goes with it, for the adapters have different ones' err || fail "no warning: $(cat err)"
 [ ! -e different/chat_template.jinja ] || fail "one of several templates"
 expect_exit 0 "$LORIKEET" combine one "$A" --out lacking
-grep -q 'no chat template goes with it, for the adapters do not all have one' err || fail "no warning: $(cat err)"
+grep -q 'for one was trained with one of its own and .* has none, so it is asked through the base.s own' err || fail "no warning: $(cat err)"
 [ ! -e lacking/chat_template.jinja ] || fail "the template of one alone"
+# One that was trained on plain prompts says nothing of templates, and is asked in another way than the rest.
+cp -r "$A" plain
+chmod -R u+w plain
+echo '{"format": "lorikeet-manifest", "training": {"chat_template": "none"}}' >plain/manifest.json
+for other in one "$A"; do
+    rm -rf mixed
+    expect_exit 0 "$LORIKEET" combine $other plain --out mixed
+    grep -qF "mixed: plain was trained on plain prompts (generate --prompt), $other through a chat template" err ||
+        fail "no warning: $(cat err)"
+    [ "$(grep -c warning err)" = 1 ] || fail "more than one warning: $(cat err)"
+done
+expect_exit 0 "$LORIKEET" combine one plain --out kept
+cmp one/chat_template.jinja kept/chat_template.jinja || fail "the only template there is is gone"
+expect_exit 0 "$LORIKEET" combine plain plain --out both-plain
+[ ! -s err ] || fail "a warning: $(cat err)"
 
 expect_error 2 'expected 1 to 64 adapters, got 0' "$LORIKEET" combine --out x
 expect_error 2 "--method: 'sum' is unknown" "$LORIKEET" combine "$A" --out x --method sum
