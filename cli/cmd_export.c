@@ -15,6 +15,17 @@ typedef struct request {
     lrk_json *manifest; /* of the adapter, or NULL; what it knows goes on */
 } request;
 
+/* What an adapter beside a base cannot hold, the whole model can. */
+static lrk_status save_adapter(const request *q, const lrk_adapter *a, const lrk_weights *base, const char *to,
+                               lrk_err *err)
+{
+    lrk_err why = {0};
+    const lrk_status status = lrk_manifest_save_gguf(a, base, q->manifest, to, &why);
+    if (status == LRK_OK) return status;
+    const char *way = ": `lorikeet merge --format ollama` makes a bundle of the whole model";
+    return lrk_fail(err, status, "%s%s", why.text, status == LRK_ESUPPORT ? way : "");
+}
+
 /* Modelfile, adapter and, unless --from names one that Ollama has, the base. */
 static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_weights *base,
                               lrk_err *err)
@@ -30,7 +41,7 @@ static lrk_status save_bundle(const request *q, const lrk_adapter *a, const lrk_
     if (status == LRK_OK) status = lrk_text_open(&text, lrk_text_path(q->base, q->adapter), err);
     if (status == LRK_OK) {
         status = lrk_mkdir(q->ollama, err);
-        if (status == LRK_OK) status = lrk_manifest_save_gguf(a, base, q->manifest, adapter, err);
+        if (status == LRK_OK) status = save_adapter(q, a, base, adapter, err);
         if (status == LRK_OK && !q->from) status = lrk_file_copy(q->base, copy, err);
         if (status == LRK_OK)
             status = lrk_ollama_write(&text, q->base, choice, q->ollama, from, "./adapter.gguf", err);

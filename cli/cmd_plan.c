@@ -35,7 +35,8 @@ void lrk_print_plan(const lrk_plan *p, const lrk_session *s)
            (unsigned long long)t->trained,
            t->tokens ? 100.0 * (double)t->trained / (double)t->tokens : 0.0,
            (unsigned long long)l->longest_row);
-    printf("run       %llu steps, %llu tokens", (unsigned long long)l->steps, (unsigned long long)l->tokens);
+    printf("run       %llu step%s, %llu tokens", (unsigned long long)l->steps, l->steps == 1 ? "" : "s",
+           (unsigned long long)l->tokens);
     if (l->computed < l->tokens)
         printf(" (%llu computed, for rows that begin alike share that)", (unsigned long long)l->computed);
     printf(", micro-batches of up to %zu tokens, %s on %s\n", l->micro_tokens,

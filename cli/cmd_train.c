@@ -48,7 +48,7 @@ static lrk_status print_summary(const lrk_run_summary *u, const lrk_session *s, 
     const bool chat = s->train_data.n && s->train_data.chat[0];
     char time[32];
     (void)err;
-    printf("trained   %llu steps", (unsigned long long)u->steps);
+    printf("trained   %llu step%s", (unsigned long long)u->steps, u->steps == 1 ? "" : "s");
     if (u->steps < u->total) printf(" of %llu", (unsigned long long)u->total);
     if (u->now && u->now < u->steps) printf(", %llu of them now", (unsigned long long)u->now);
     lrk_duration(u->seconds, time, sizeof time);

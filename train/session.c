@@ -213,12 +213,13 @@ static void choose_schedule(lrk_session *s)
     if (r->warmup_ratio > 0.0)
         s->schedule.warmup = (uint64_t)ceil(r->warmup_ratio * (double)steps);
     if (steps < r->max_steps)
-        lrk_warn("max_steps %llu is not reached: num_epochs %g ends after %llu steps; leave num_epochs out, or "
+        lrk_warn("max_steps %llu is not reached: num_epochs %g ends after %llu step%s; leave num_epochs out, or "
                  "give more of them",
-                 (unsigned long long)r->max_steps, r->num_epochs, (unsigned long long)steps);
+                 (unsigned long long)r->max_steps, r->num_epochs, (unsigned long long)steps,
+                 steps == 1 ? "" : "s");
     if (s->schedule.warmup >= steps)
-        lrk_warn("the run has %llu steps and warms up for %llu: it never reaches learning_rate",
-                 (unsigned long long)steps, (unsigned long long)s->schedule.warmup);
+        lrk_warn("the run has %llu step%s and warms up for %llu: it never reaches learning_rate",
+                 (unsigned long long)steps, steps == 1 ? "" : "s", (unsigned long long)s->schedule.warmup);
 }
 
 /* What stands against an output in the templates is told before the run, not behind it. */

@@ -45,6 +45,9 @@ scored() { # NAME, then of eval: trained tokens and loss
 }
 [ "$(scored tuned --model "$G/llama" --adapter directory/adapter)" = "$(scored base --model directory/merged)" ] ||
     fail "eval: $(scored tuned --model "$G/llama" --adapter directory/adapter), merged $(scored base --model directory/merged)"
+expect_error 3 '`lorikeet merge --format ollama` makes a bundle of the whole model' \
+    "$LORIKEET" export --adapter directory/adapter --base "$G/llama" --ollama bundle --from base
+[ ! -e bundle ] || fail "half a bundle"
 expect_exit 0 "$LORIKEET" export --adapter directory/adapter --base "$G/llama" --peft again
 cmp directory/adapter/tokenizer.json again/tokenizer.json || fail "export: another tokenizer"
 case $(indices again) in *'"lm_head":[384,385]'*) ;; *) fail "export: $(indices again)" ;; esac

@@ -30,6 +30,8 @@ train=("$LORIKEET" train recipe.yaml)
 # ten rows, four a step: three steps an epoch
 expect_exit 0 "$LORIKEET" plan recipe.yaml max_steps=10 num_epochs=2
 grep -q 'warning: max_steps 10 is not reached: num_epochs 2 ends after 6 steps' err || fail "no word of it: $(cat err)"
+expect_exit 0 "$LORIKEET" plan recipe.yaml max_steps=1
+grep -q '^run  *1 step, ' out || fail "one step: $(cat out)"
 # ... and steps alone are steps
 sed /num_epochs/d recipe.yaml >steps.yaml
 expect_exit 0 "$LORIKEET" plan steps.yaml max_steps=10 --json
