@@ -1,4 +1,4 @@
-# Twelve steps on the emulated GPU: as on the CPU, the same bytes twice and in another order of threads,
+# Twenty steps on the emulated GPU: as on the CPU, the same bytes twice and in another order of threads,
 # resumed too; and what happens when the device fails.
 model=$SOURCE/tests/golden/data/llama
 for i in $(seq 1 20); do
@@ -13,7 +13,7 @@ val_set_size: 4
 micro_batch_size: 2
 gradient_accumulation_steps: 2
 num_epochs: 5
-max_steps: 12
+max_steps: 20
 learning_rate: 1e-2
 lr_scheduler: constant
 evals_per_epoch: 1
@@ -25,7 +25,7 @@ losses() { grep -o '"loss": [0-9.]*' "$1/metrics.jsonl" | cut -d' ' -f2; }
 
 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=cpu device=cpu
 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=gpu device=cuda
-[ "$(losses gpu | wc -l)" = 12 ] || fail "not twelve steps: $(losses gpu | wc -l)"
+[ "$(losses gpu | wc -l)" = 20 ] || fail "not twenty steps: $(losses gpu | wc -l)"
 paste <(losses cpu) <(losses gpu) | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-3 * $1) exit 1 }' ||
     fail "losses differ from the CPU's: $(paste <(losses cpu) <(losses gpu))"
 LRK_EMULATOR_ORDER=reverse expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=again device=cuda
@@ -57,7 +57,7 @@ expect_error 2 "another device" "$LORIKEET" train recipe.yaml output_dir=cpu dev
 
 # the device fails in the middle: exit 6 at once, the checkpoint stands and the run can go on
 rm -rf failed
-LRK_EMULATOR_FAIL=launch:2400 expect_error 6 "GPU:" "$LORIKEET" train recipe.yaml output_dir=failed device=cuda
+LRK_EMULATOR_FAIL=launch:4000 expect_error 6 "GPU:" "$LORIKEET" train recipe.yaml output_dir=failed device=cuda
 ls failed/ckpt-* >/dev/null || fail "no checkpoint is left"
 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=failed device=cuda --resume
 cmp gpu/$adapter failed/$adapter || fail "other bytes after the device failed"
