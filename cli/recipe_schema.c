@@ -74,15 +74,54 @@ static void markdown_rows(lrk_buf *b, const lrk_key *table)
     }
 }
 
-static void markdown_foreign(lrk_buf *b, const lrk_foreign_key *table)
+static bool is_alike(const lrk_foreign_key *f, const lrk_foreign_key *g)
 {
+    return strcmp(f->given, g->given) == 0 && strcmp(f->why, g->why) == 0;
+}
+
+static bool is_any(const lrk_foreign_key *f) { return strcmp(f->given, "*") == 0; }
+
+/* A row for all keys of one reason, where the first of them stands: those that any value is taken of, or the others. */
+static void markdown_foreign(lrk_buf *b, const lrk_foreign_key *table, bool any)
+{
+    lrk_buf_puts(b, any ? "| key | why |\n|---|---|\n"
+                        : "| key | changes nothing at | why, and what to use |\n|---|---|---|\n");
     for (const lrk_foreign_key *f = table; f->name; f++) {
-        lrk_buf_printf(b, "| `%s` | ", f->name);
-        put_cell(b, strcmp(f->given, "*") == 0 ? "any value" : f->given);
+        const lrk_foreign_key *first = table;
+        while (!is_alike(first, f)) first++;
+        if (first < f || is_any(f) != any) continue;
+        const char *lead = "| ";
+        for (const lrk_foreign_key *g = f; g->name; g++) {
+            if (!is_alike(f, g)) continue;
+            lrk_buf_printf(b, "%s`%s`", lead, g->name);
+            lead = ", ";
+        }
         lrk_buf_puts(b, " | ");
+        if (!any) put_cell(b, f->given);
+        if (!any) lrk_buf_puts(b, " | ");
         put_cell(b, f->why);
         lrk_buf_puts(b, " |\n");
     }
+}
+
+static void markdown_others(lrk_buf *b)
+{
+    lrk_buf_puts(b, "\n## Keys of other tools\n\n"
+                    "Accepted, and what they become:\n\n| key | here |\n|---|---|\n");
+    for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++)
+        if (*f->value)
+            lrk_buf_printf(b, "| `%s: %s` | `%s: %s` |\n", f->name, f->given, f->ours, f->value);
+    for (const lrk_foreign_key *f = lrk_values_instead; f->name; f++)
+        lrk_buf_printf(b, "| `%s: %s` | `%s: %s` |\n", f->name, f->given, f->name, f->value);
+    lrk_buf_puts(b, "\nAccepted with a note, for no value of theirs changes anything here; a name that ends in `*` is of "
+                    "all that begin so:\n\n");
+    markdown_foreign(b, lrk_foreign_keys, true);
+    lrk_buf_puts(b, "\nRefused, unless they stand at a value that changes nothing:\n\n");
+    markdown_foreign(b, lrk_foreign_keys, false);
+    lrk_buf_puts(b, "\nIn an entry of `datasets`, accepted:\n\n");
+    markdown_foreign(b, lrk_foreign_rows, true);
+    lrk_buf_puts(b, "\nand refused:\n\n");
+    markdown_foreign(b, lrk_foreign_rows, false);
 }
 
 void lrk_schema_markdown(lrk_buf *b)
@@ -110,21 +149,7 @@ void lrk_schema_markdown(lrk_buf *b)
     markdown_rows(b, lrk_recipe_keys);
     lrk_buf_puts(b, "\n## Entries of `datasets` and `test_datasets`\n\n");
     markdown_rows(b, lrk_dataset_keys);
-
-    lrk_buf_puts(b, "\n## Keys of other tools\n\n"
-                    "Accepted, and what they become:\n\n| key | here |\n|---|---|\n");
-    for (const lrk_foreign_key *f = lrk_translated_keys; f->name; f++)
-        if (*f->value)
-            lrk_buf_printf(b, "| `%s: %s` | `%s: %s` |\n", f->name, f->given, f->ours, f->value);
-    for (const lrk_foreign_key *f = lrk_values_instead; f->name; f++)
-        lrk_buf_printf(b, "| `%s: %s` | `%s: %s` |\n", f->name, f->given, f->name, f->value);
-    lrk_buf_puts(b, "\nRefused, unless they stand at the value that changes nothing; a name that ends in `*` is of all "
-                    "that begin so:\n\n"
-                    "| key | changes nothing at | why, and what to use |\n|---|---|---|\n");
-    markdown_foreign(b, lrk_foreign_keys);
-    lrk_buf_puts(b, "\nThe same in an entry of `datasets`:\n\n"
-                    "| key | changes nothing at | why, and what to use |\n|---|---|---|\n");
-    markdown_foreign(b, lrk_foreign_rows);
+    markdown_others(b);
 }
 
 /* "(0,1]" into minimum, exclusiveMinimum and their likes */
