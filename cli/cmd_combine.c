@@ -136,8 +136,8 @@ static lrk_status keep_template(combine_command *c, const char *to, lrk_err *err
     LRK_TRY(find_ways(c, &w, err));
     const char *chat = w.own ? w.own : w.base;
     if (w.plain && chat)
-        lrk_warn("%s: %s was trained on plain prompts (generate --prompt), %s through a chat template (--message): asked "
-                 "in one way, it is not asked as the other was trained",
+        lrk_warn("%s: %s was trained on plain prompts (generate --prompt), %s through a chat template (--message): "
+                 "asked in one way, it is not asked as the other was trained",
                  c->out, w.plain, chat);
     if (w.own && !w.same)
         lrk_warn("%s: no chat template goes with it, for the adapters have different ones, so it is asked through the "

@@ -128,7 +128,7 @@ static const lrk_command table[] = {
      .run = run_import},
     {.name = "show",
      .summary = "a row's tokens, the trained ones marked",
-     .help = "usage: lorikeet data show DATA.h5 --model M [--row N] [OPTIONS]\n"
+     .help = "usage: lorikeet data show DATA --model M [--row N] [OPTIONS]\n"
              "\n"
              "  --model M          GGUF file, Hugging Face directory or tokenizer.json\n"
              "  --adapter A        a PEFT directory: its tokenizer, where it has another one, and its\n"
@@ -140,9 +140,11 @@ static const lrk_command table[] = {
              "  --sequence-len N   marks what a run with this length would cut off\n"
              "  --train-on-inputs  as in the recipe\n"
              "  --thinking-blocks W  keep, template, strip or refuse, as in the recipe\n"
+             LRK_DATA_INPUT_HELP
              "  --tokens           one token a line: its number, id and text\n"
              "  --json             text, ids, mask and turns as JSON\n"
              "\n"
+             "DATA is a data set or JSON Lines, read as training reads them and kept in the same cache.\n"
              "Trained tokens are green and bold on a terminal, elsewhere between [[ and ]].\n"
              "\n"
              "example: lorikeet data show plume.h5 --model models/smollm2.gguf --row 12\n",
@@ -150,7 +152,7 @@ static const lrk_command table[] = {
     {.name = "check",
      .summary = "counts, lengths, duplicates, leaks, rows that can't be trained",
      .help =
-         "usage: lorikeet data check DATA.h5 [--model M] [OPTIONS]\n"
+         "usage: lorikeet data check DATA [--model M] [OPTIONS]\n"
          "\n"
          "  --model M          GGUF file, Hugging Face directory or tokenizer.json: also counts\n"
          "                     tokens and finds rows without a trained one\n"
@@ -160,8 +162,10 @@ static const lrk_command table[] = {
          "  --chat-template T  tokenizer_default, chatml, or a .jinja file\n"
          "  --train-on-inputs  as in the recipe\n"
          "  --thinking-blocks W  keep, template, strip or refuse, as in the recipe\n"
+         LRK_DATA_INPUT_HELP
          "  --json             the figures as JSON\n"
          "\n"
+         "DATA is a data set or JSON Lines, read as training reads them and kept in the same cache.\n"
          "Exit code 3 where the file is damaged or a row cannot be trained. Duplicates and\n"
          "leaks between splits are reported and no error.\n"
          "\n"

@@ -18,10 +18,10 @@ static void print_leaks(lrk_dataset *d, const lrk_check_report *r, size_t in, si
                prompts == 1 ? "" : "s", of_name, in_name);
 }
 
-static void print_splits(lrk_dataset *d, const lrk_check_report *r)
+static void print_splits(const char *path, lrk_dataset *d, const lrk_check_report *r)
 {
     const size_t n = lrk_dataset_splits(d);
-    printf("%s: %" PRIu64 " row%s, %s\n", lrk_dataset_path(d), r->rows, r->rows == 1 ? "" : "s", lrk_dataset_kind(d));
+    printf("%s: %" PRIu64 " row%s, %s\n", path, r->rows, r->rows == 1 ? "" : "s", lrk_dataset_kind(d));
     for (size_t a = 0; a < n; a++) {
         printf("  %-12s %8" PRIu64 " row%s", lrk_dataset_split_name(d, a), lrk_dataset_split_rows(d, a),
                lrk_dataset_split_rows(d, a) == 1 ? "" : "s");
@@ -141,12 +141,14 @@ static lrk_status print_json(lrk_dataset *d, const lrk_check_report *r, bool tok
 lrk_status lrk_data_check_run(int argc, char **argv, lrk_err *err)
 {
     const char *model = NULL, *adapter = NULL, *chat_template = NULL, *thinking = NULL;
+    lrk_data_input in = {.path = NULL};
     size_t sequence_len = 0;
     bool inputs = false, json = false;
     const lrk_option options[] = {{"model", LRK_OPTION_STRING, &model, false, NULL},
                                   {"adapter", LRK_OPTION_STRING, &adapter, false, NULL},
                                   {"chat-template", LRK_OPTION_STRING, &chat_template, false, NULL},
                                   {"sequence-len", LRK_OPTION_SIZE, &sequence_len, false, LRK_RANGE_TOKENS},
+                                  LRK_DATA_INPUT_OPTIONS(in),
                                   {"train-on-inputs", LRK_OPTION_FLAG, &inputs, false, NULL},
                                   {"thinking-blocks", LRK_OPTION_STRING, &thinking, false, NULL},
                                   {"json", LRK_OPTION_FLAG, &json, false, NULL}};
@@ -159,7 +161,8 @@ lrk_status lrk_data_check_run(int argc, char **argv, lrk_err *err)
     lrk_check_report r = {0};
     lrk_thinking blocks;
     LRK_TRY(lrk_thinking_choose(thinking, &blocks, err));
-    LRK_TRY(lrk_data_view_open(&v, argv[0], model, adapter, chat_template, err));
+    in.path = argv[0];
+    LRK_TRY(lrk_data_view_open(&v, &in, model, adapter, chat_template, err));
     v.chat.train_on_inputs = inputs;
     v.chat.thinking = blocks;
     const lrk_check_options o = {v.model.tokenizer, v.chat, sequence_len};
@@ -167,7 +170,7 @@ lrk_status lrk_data_check_run(int argc, char **argv, lrk_err *err)
     if (s == LRK_OK && json)
         s = print_json(v.data, &r, model != NULL, err);
     else if (s == LRK_OK) {
-        print_splits(v.data, &r);
+        print_splits(argv[0], v.data, &r);
         print_lengths(&r);
         print_problems(&r);
     }

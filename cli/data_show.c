@@ -1,9 +1,11 @@
 /* cli/data_show.c -- lorikeet data show: one row as the model will see it. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "checkpoint/adapter.h"
 #include "cli/command.h"
 #include "cli/data_commands.h"
+#include "data/import.h"
 #include "data/tokens.h"
 #include "generate/text_files.h"
 
@@ -25,12 +27,30 @@ static lrk_status open_text(lrk_data_view *v, const char *model, const char *ada
     return s;
 }
 
-lrk_status lrk_data_view_open(lrk_data_view *v, const char *path, const char *model, const char *adapter,
+/* What is called a data set is opened as one, so that of a damaged file that is said. */
+static lrk_status open_data(lrk_data_view *v, const lrk_data_input *in, lrk_err *err)
+{
+    const bool named = lrk_ends_with(in->path, ".h5") || lrk_ends_with(in->path, ".hdf5");
+    if (named && !in->shape && !in->prompt && !in->completion) return lrk_dataset_open(&v->data, in->path, err);
+    lrk_import_options o = {.prompt = in->prompt, .completion = in->completion};
+    lrk_arena a = lrk_arena_growing("path");
+    char *path;
+    lrk_status s = in->shape ? lrk_shape_from_name(in->shape, &o.shape, err) : LRK_OK;
+    if (s == LRK_OK && !in->prompt != !in->completion)
+        s = lrk_fail(err, LRK_EUSAGE, "--prompt and --completion belong together");
+    if (s == LRK_OK) s = lrk_import_cached(in->path, &o, NULL, &a, &path, err);
+    if (s == LRK_OK) s = lrk_dataset_open(&v->data, path, err);
+    lrk_arena_free(&a);
+    return s;
+}
+
+lrk_status lrk_data_view_open(lrk_data_view *v, const lrk_data_input *in, const char *model, const char *adapter,
                               const char *chat_template, lrk_err *err)
 {
-    *v = (lrk_data_view){0};
+    *v = (lrk_data_view){.path = in->path};
+    lrk_writers_stop_on_signal();
     if (adapter) LRK_TRY(lrk_adapter_check_path(adapter, err));
-    lrk_status s = lrk_dataset_open(&v->data, path, err);
+    lrk_status s = open_data(v, in, err);
     if (s == LRK_OK && model) s = open_text(v, model, adapter, chat_template, err);
     if (s != LRK_OK) lrk_data_view_close(v);
     return s;
@@ -192,13 +212,12 @@ typedef struct show_options {
 /* The row's number in the file. */
 static lrk_status find_row(lrk_data_view *v, const show_options *o, uint64_t *row, lrk_err *err)
 {
-    const char *path = lrk_dataset_path(v->data);
     const int split = o->split ? lrk_dataset_split(v->data, o->split) : -1;
-    LRK_REQUIRE(err, !o->split || split >= 0, LRK_EINPUT, "%s: no split '%.40s'", path, o->split);
+    LRK_REQUIRE(err, !o->split || split >= 0, LRK_EINPUT, "%s: no split '%.40s'", v->path, o->split);
     const uint64_t rows =
         o->split ? lrk_dataset_split_rows(v->data, (size_t)split) : lrk_dataset_rows(v->data);
     LRK_REQUIRE(err, o->row < rows, LRK_EUSAGE,
-                "%s: row %zu: there are %" PRIu64 "%s%s, counted from 0", path, o->row, rows,
+                "%s: row %zu: there are %" PRIu64 "%s%s, counted from 0", v->path, o->row, rows,
                 o->split ? " in split " : "", o->split ? o->split : "");
     *row = o->row;
     return o->split ? lrk_dataset_split_read(v->data, (size_t)split, o->row, 1, row, err) : LRK_OK;
@@ -228,6 +247,7 @@ static lrk_status show(lrk_data_view *v, const show_options *o, lrk_arena *a, lr
 lrk_status lrk_data_show_run(int argc, char **argv, lrk_err *err)
 {
     show_options o = {0};
+    lrk_data_input in = {.path = NULL};
     const lrk_option options[] = {{"model", LRK_OPTION_STRING, &o.model, true, NULL},
                                   {"adapter", LRK_OPTION_STRING, &o.adapter, false, NULL},
                                   {"row", LRK_OPTION_SIZE, &o.row, false, NULL},
@@ -236,12 +256,14 @@ lrk_status lrk_data_show_run(int argc, char **argv, lrk_err *err)
                                   {"sequence-len", LRK_OPTION_SIZE, &o.sequence_len, false, LRK_RANGE_TOKENS},
                                   {"train-on-inputs", LRK_OPTION_FLAG, &o.train_on_inputs, false, NULL},
                                   {"thinking-blocks", LRK_OPTION_STRING, &o.thinking, false, NULL},
+                                  LRK_DATA_INPUT_OPTIONS(in),
                                   {"tokens", LRK_OPTION_FLAG, &o.tokens, false, NULL},
                                   {"json", LRK_OPTION_FLAG, &o.json, false, NULL}};
     LRK_TRY(lrk_options_parse(options, sizeof options / sizeof *options, &argc, argv, err));
     LRK_REQUIRE(err, argc == 1, LRK_EUSAGE, "data show: expected one data set, got %d", argc);
     lrk_data_view v;
-    LRK_TRY(lrk_data_view_open(&v, argv[0], o.model, o.adapter, o.chat_template, err));
+    in.path = argv[0];
+    LRK_TRY(lrk_data_view_open(&v, &in, o.model, o.adapter, o.chat_template, err));
     lrk_arena a = lrk_arena_growing("row");
     lrk_row_tokens t = {0};
     const lrk_status s = show(&v, &o, &a, &t, err);

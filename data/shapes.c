@@ -64,8 +64,8 @@ static lrk_status unknown_shape(const lrk_json *row, lrk_err *err)
         err, LRK_EINPUT,
         "the row has members %s; expected messages, conversations, prompt and completion, "
         "instruction "
-        "and output, or text; say how to use others: --prompt '{...}' --completion '{...}', in a recipe "
-        "the keys prompt and completion of the entry",
+        "and output, or text. Others need two templates, on the command line --prompt '{...}' --completion '{...}', "
+        "in a recipe prompt: '{...}' and completion: '{...}' beside path",
         members.data ? members.data : "?");
     lrk_buf_free(&members);
     return s;
@@ -91,8 +91,9 @@ lrk_status lrk_shape_recognize(const lrk_json *row, lrk_shape *out, lrk_err *err
     for (int i = 1; i < LRK_SHAPE_END; i++) {
         if (!fits[i]) continue;
         LRK_REQUIRE(err, found == LRK_SHAPE_AUTO, LRK_EINPUT,
-                    "the row could be of shape %s or %s; choose with --shape, in a recipe with type", names[found],
-                    names[i]);
+                    "the row could be of shape %s or %s; choose one: on the command line --shape, in a recipe type: "
+                    "beside path",
+                    names[found], names[i]);
         found = (lrk_shape)i;
     }
     if (found == LRK_SHAPE_AUTO) return unknown_shape(row, err);

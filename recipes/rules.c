@@ -136,8 +136,8 @@ static void data(lrk_reader *r)
         named = named || strcmp(p->chat_template, templates[i]) == 0;
     if (!named)
         lrk_mistake(r, given(r, "chat_template"), "chat_template",
-                    "expected tokenizer_default (the model's own), chatml, llama3, alpaca or a file that ends in .jinja, "
-                    "got %s",
+                    "expected tokenizer_default (the model's own), chatml, llama3, alpaca or a file that ends in "
+                    ".jinja, got %s",
                     p->chat_template);
 }
 

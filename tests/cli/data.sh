@@ -103,7 +103,22 @@ done
 # files that are no data sets
 head -c 10000 d.h5 >cut.h5
 expect_error 3 'cut.h5: ' "$LORIKEET" data check cut.h5
-expect_error 3 'train.jsonl: not an HDF5 file' "$LORIKEET" data check train.jsonl
+cp train.jsonl called.h5
+expect_error 3 'called.h5: not an HDF5 file' "$LORIKEET" data check called.h5
+expect_error 3 "on the command line --prompt '{...}' --completion '{...}'" "$LORIKEET" data check train.jsonl
+expect_error 2 '--prompt and --completion belong together' "$LORIKEET" data check train.jsonl --prompt '{nl}'
+expect_error 2 'd.h5: is a data set already' "$LORIKEET" data show d.h5 --model "$T" --prompt '{nl}' --completion '{target}'
+# JSON Lines are shown and checked as training takes them, and as the data set that is made of them.
+mkdir lines
+cp test.jsonl lines/rows.jsonl
+"$LORIKEET" data import lines/rows.jsonl --out lines.h5 --prompt 'Q {nl}\n' --completion '{target}' >import.out
+for command in "show --tokens" check; do
+    expect_exit 0 "$LORIKEET" data $command lines.h5 --model "$T"
+    sed 's,lines.h5,lines/rows.jsonl,' out >want
+    expect_exit 0 "$LORIKEET" data $command lines/rows.jsonl --model "$T" --prompt 'Q {nl}\n' --completion '{target}'
+    cmp out want || fail "data $command of JSON Lines: $(diff out want)"
+done
+[ "$(ls lines | wc -l)" = 2 ] || fail "not one cached data set: $(ls lines)"
 expect_error 3 'none.h5: ' "$LORIKEET" data check none.h5
 expect_error 3 'no split' "$LORIKEET" data show d.h5 --model "$T" --split nowhere
 # what is there stays, a data set too

@@ -188,7 +188,7 @@ static void bad_rows_are_named(void **state)
     refused("{\"nl\": \"a\", \"target\": \"b\"}", o, LRK_EINPUT,
             "the row has members nl, target; expected");
     refused("{\"text\": \"a\", \"messages\": []}", o, LRK_EINPUT,
-            "shape messages or text; choose with --shape");
+            "shape messages or text; choose one: on the command line --shape");
     refused("{\"chosen\": \"a\", \"rejected\": \"b\", \"prompt\": \"c\"}", o, LRK_ESUPPORT,
             "preference");
     refused("{\"messages\": []}", o, LRK_EINPUT, "no turn of an assistant");
