@@ -4,6 +4,7 @@
 #include "cli/json_out.h"
 #include "cli/recipe_schema.h"
 #include "recipes/recipe.h"
+#include "train/session.h"
 
 #include <stdio.h>
 
@@ -35,6 +36,8 @@ static lrk_status schema(int argc, char **argv, lrk_err *err)
     return print(&b, s, err);
 }
 
+static bool base_is_there(const lrk_recipe *r) { return lrk_is_file(r->base_model) || lrk_is_dir(r->base_model); }
+
 static void add_missing(lrk_json *list, const char *key, const char *path)
 {
     lrk_json *o = lrk_json_object();
@@ -48,7 +51,7 @@ static lrk_json *missing(const lrk_recipe *r)
 {
     const lrk_recipe_datasets *const lists[] = {&r->datasets, &r->test_datasets};
     lrk_json *list = lrk_json_array();
-    if (!lrk_is_file(r->base_model) && !lrk_is_dir(r->base_model)) add_missing(list, "base_model", r->base_model);
+    if (!base_is_there(r)) add_missing(list, "base_model", r->base_model);
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < lists[k]->n; i++)
             if (!lrk_is_file(lists[k]->item[i].path))
@@ -92,6 +95,8 @@ static lrk_status check(int argc, char **argv, lrk_err *err)
         s, out,
         lrk_recipe_load(&r, &a, argv[0], (const char *const *)argv + 1, (size_t)argc - 1, err));
     LRK_TRY_GOTO(s, out, lrk_recipe_sha256(&r, hash, err));
+    if (!resolved && base_is_there(&r))
+        LRK_TRY_GOTO(s, out, lrk_err_prefix(err, lrk_session_try_model(&r, err), "%s", argv[0]));
     if (resolved)
         s = print(&b, lrk_recipe_print(&r, &b, err), err);
     else
@@ -134,7 +139,8 @@ static const lrk_command table[] = {
      .help = "usage: lorikeet recipe check RECIPE.yaml [key=value ...] [--resolved | --json]\n"
              "\n"
              "Reads a recipe as training would and reports every mistake with line and column. Files that\n"
-             "it names and that are not there are listed; that is no mistake.\n"
+             "it names and that are not there are listed; that is no mistake. Where the model is there, its\n"
+             "modules and the tokens that are added are looked for in it.\n"
              "\n"
              "  --resolved   print the recipe with every default filled in\n"
              "  --json       the recipe's hash and the files that are not there as JSON\n"

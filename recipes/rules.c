@@ -77,6 +77,18 @@ static void saved(lrk_reader *r)
                     "the adapter of lora_model_dir says what is trained; leave this out");
 }
 
+static void new_tokens(lrk_reader *r)
+{
+    static const char *const keys[] = {"tokens", "add_tokens", "add_special_tokens",
+                                       "special_tokens.additional_special_tokens"};
+    const lrk_recipe *p = r->recipe;
+    const lrk_strings *const lists[] = {&p->tokens, &p->add_tokens, &p->add_special_tokens,
+                                        &p->special_tokens_additional_special_tokens};
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
+        for (size_t i = 0; i < lists[k]->n; i++)
+            if (!*lists[k]->item[i]) lrk_mistake(r, given(r, keys[k]), keys[k], "an empty text is no token");
+}
+
 static void missing(lrk_reader *r)
 {
     if (!given(r, "base_model"))
@@ -212,6 +224,7 @@ void lrk_recipe_rules(lrk_reader *r)
     rows(r, "datasets", &r->recipe->datasets);
     rows(r, "test_datasets", &r->recipe->test_datasets);
     adapter(r);
+    new_tokens(r);
     targets(r);
     saved(r);
     patterns(r);

@@ -289,6 +289,25 @@ static lrk_status open_all(lrk_session *s, bool runs, lrk_err *err)
     return LRK_OK;
 }
 
+static lrk_status try_model(lrk_session *s, lrk_err *err)
+{
+    lrk_engine_bytes bytes;
+    LRK_TRY(lrk_base_open(&s->base, s->recipe->base_model, err));
+    if (adds_tokens(s->recipe)) LRK_TRY(open_text(s, err));
+    LRK_TRY(choose_adapter(s, err));
+    LRK_TRY(choose_engine(s, err));
+    s->engine.max_tokens = s->engine.max_segments = s->engine.max_trained = 1;
+    return lrk_session_bytes(s, &bytes, err);
+}
+
+lrk_status lrk_session_try_model(const lrk_recipe *recipe, lrk_err *err)
+{
+    lrk_session s = {.recipe = recipe};
+    const lrk_status status = try_model(&s, err);
+    lrk_session_close(&s);
+    return status;
+}
+
 lrk_status lrk_session_open(lrk_session *s, const lrk_recipe *recipe, bool runs, lrk_err *err)
 {
     *s = (lrk_session){.recipe = recipe};

@@ -34,6 +34,10 @@ typedef struct lrk_session {
     char recipe_sha256[65], steps_sha256[65], base_sha256[65]; /* the first two: recipes/recipe.h */
 } lrk_session;
 
+/* What the recipe says of its model, tried on it without data: whether it is one that can be trained, its modules, the
+ * tokens that are added. Errors are those that lrk_session_open would give. */
+lrk_status lrk_session_try_model(const lrk_recipe *recipe, lrk_err *err);
+
 /* A session is not moved once it is open. runs: an engine will be opened with s->engine, so that weights
  * begin their way to a GPU at once; until then nobody else asks the GPU for anything. */
 lrk_status lrk_session_open(lrk_session *s, const lrk_recipe *recipe, bool runs, lrk_err *err);

@@ -80,6 +80,7 @@ done
 bad 'bias: all' 'bias: biases are not trained'
 bad 'gradient_checkpointing_kwargs: {context_fn: x}' 'gradient_checkpointing_kwargs.context_fn: there are no variants'
 bad 'dataloader_drop_last: true' 'dataloader_drop_last: every row is trained'
+bad 'eos_token: "<end>"' 'eos_token: use special_tokens: {eos_token: ...}'
 bad 'push_to_hub: true' 'push_to_hub: nothing is sent anywhere; leave it out'
 bad 'fsdp: [full_shard, auto_wrap]' 'fsdp: one process does the work here'
 bad 'plugins: [axolotl.integrations.liger.LigerPlugin, my.Plugin]' 'plugins: there are no plugins'
@@ -152,6 +153,19 @@ bad 'roles_to_train: {a: b}' 'roles_to_train: expected list of words, got a map'
 bad 'roles_to_train: [user, user]' 'roles_to_train: user stands there twice'
 bad 'export: {gguf: [q4_km]}' 'got the word q4_km; did you mean q4_k_m?'
 bad 'export: {gguf: [q9_0]}' 'export.gguf: expected a list of f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k_s, q3_k_m, q3_k_l, q4_k_s, q4_k_m, q5_k_s, q5_k_m, q6_k, iq4_nl, iq4_xs, got the word q9_0'
+
+# ---- what the model says, where it is there
+G=$SOURCE/tests/golden/data
+bad 'tokens: [a, ""]' 'r.yaml:3:1: tokens: an empty text is no token'
+model() { expect_error "$1" "$2" "$LORIKEET" recipe check model.yaml "${@:3}"; }
+printf 'base_model: %s\ndatasets: [{path: rows.h5}]\n' "$G/llama" >model.yaml
+expect_exit 0 "$LORIKEET" recipe check model.yaml 'tokens=["<|query|>"]' 'lora_target_modules=[q_proj, down_proj]'
+model 2 "model.yaml: lora_target_modules: 'qproj' is no linear layer of this model; known: " 'lora_target_modules=[q_proj, qproj]'
+model 2 "rank_pattern: 'nothing' matches no module" 'rank_pattern={nothing: 4}'
+model 2 'layers_to_transform: 99' 'layers_to_transform=[99]'
+model 2 "model.yaml: special_tokens" 'special_tokens.bos_token=<|other|>'
+expect_exit 0 "$LORIKEET" recipe check model.yaml 'lora_target_modules=[qproj]' base_model=elsewhere
+expect_exit 0 "$LORIKEET" recipe check model.yaml 'lora_target_modules=[qproj]' --resolved
 
 # ---- data sets
 whole 'base_model: m\n' 'r.yaml: datasets: is missing'
