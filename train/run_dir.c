@@ -98,17 +98,32 @@ static lrk_status other_run(lrk_run_dir *d, const char *key, lrk_err *err)
     return status;
 }
 
+/* A run that ended before its first checkpoint left nothing that another recipe could spoil. */
+static lrk_status has_results(lrk_run_dir *d, bool *any, lrk_err *err)
+{
+    lrk_checkpoint_file *files;
+    size_t n;
+    const char *adapter = lrk_run_dir_file(d, LRK_RUN_ADAPTER);
+    LRK_TRY(need(adapter, err));
+    LRK_TRY(lrk_run_dir_checkpoints(d, &files, &n, err));
+    *any = n > 0 || lrk_is_dir(adapter);
+    return LRK_OK;
+}
+
 /* The run that is here must be the one that the recipe describes, or the beginning of it. */
 static lrk_status same_run(lrk_run_dir *d, const lrk_recipe *recipe, lrk_err *err)
 {
     const char *path = lrk_run_dir_file(d, LRK_RUN_RECIPE);
     lrk_recipe before;
     const char *key;
+    bool any;
     LRK_TRY(need(path, err));
     LRK_REQUIRE(err, lrk_is_file(path), LRK_EUSAGE,
                 "%s: there is no " LRK_RUN_RECIPE " in it, so no run that could be resumed; give "
                 "another output_dir",
                 d->path);
+    LRK_TRY(has_results(d, &any, err));
+    if (!any) return LRK_OK;
     LRK_TRY(lrk_recipe_load(&before, &d->arena, path, NULL, 0, err));
     if (lrk_recipe_open_ended(recipe)) { /* train/run.c sees that its end is not behind it */
         before.num_epochs = recipe->num_epochs;

@@ -37,8 +37,8 @@ typedef struct lrk_run_dir {
 } lrk_run_dir;
 
 /* Makes the directory and takes its lock (LRK_ELOCKED names the holder). LRK_EUSAGE where it holds
- * anything and resume is false, or where it holds the run of a recipe that differs in a key that
- * matters, which is named. resume on an empty directory begins a run. Left-over temporary files are
+ * anything and resume is false, or where it holds checkpoints or the adapter of a recipe that differs
+ * in a key that matters, which is named. resume on an empty directory begins a run. Left-over temporary files are
  * removed. */
 lrk_status lrk_run_dir_open(lrk_run_dir *d, const char *path, const lrk_recipe *recipe, bool resume,
                             lrk_err *err);

@@ -99,6 +99,9 @@ static void a_run_is_never_written_over(void **state)
     lrk_run_dir_close(&d);
     assert_true(there(LRK_RUN_RECIPE));
     refused(&recipe, false, LRK_EUSAGE, "not empty; give another output_dir, or --resume");
+    assert_int_equal(lrk_run_dir_open(&d, DIR, &other, true, NULL), LRK_OK); /* nothing is lost */
+    lrk_run_dir_close(&d);
+    put("ckpt-00000002.safetensors");
     refused(&other, true, LRK_EUSAGE, "the run in it had another lora_r");
     refused(&other, true, LRK_EUSAGE, "; resume with the same recipe or give another output_dir; free to change are gpu");
     refused(&other, true, LRK_EUSAGE, " save_steps ");
@@ -127,6 +130,7 @@ static void a_constant_run_can_have_another_length(void **state)
     now.lr_scheduler = LRK_SCHEDULER_CONSTANT;
     assert_int_equal(lrk_run_dir_open(&d, DIR, &now, false, NULL), LRK_OK);
     assert_int_equal(lrk_run_dir_begin(&d, &now, NULL), LRK_OK);
+    put("ckpt-00000002.safetensors");
     lrk_run_dir_close(&d);
     lrk_recipe moved = now;
     moved.num_epochs = 5 * now.num_epochs;
