@@ -127,6 +127,21 @@ static void sharing(lrk_reader *r)
     p->share_prefixes = false;
 }
 
+/* Others count as micro_batch_size the runs of sequence_len tokens that they fill. A recipe that speaks of tokens, as
+ * each that is printed here, means what is meant here. */
+static void packing(lrk_reader *r)
+{
+    const char *what = !r->recipe->sample_packing
+                           ? "is taken for true: rows share a run of tokens and never see each other, so that the "
+                             "result is that of one row after the other"
+                           : "a micro-batch holds micro_batch_size rows here, however short they are; others fill "
+                             "sequence_len tokens with rows and count them as one: raise micro_batch_size for as many "
+                             "rows a step";
+    if (!r->recipe->sample_packing || (given(r, "sample_packing") && !given(r, "micro_batch_tokens")))
+        lrk_recipe_note(r, given(r, "sample_packing"), "sample_packing", what);
+    r->recipe->sample_packing = true;
+}
+
 static void data(lrk_reader *r)
 {
     const lrk_recipe *p = r->recipe;
@@ -224,6 +239,7 @@ void lrk_recipe_rules(lrk_reader *r)
     rows(r, "datasets", &r->recipe->datasets);
     rows(r, "test_datasets", &r->recipe->test_datasets);
     adapter(r);
+    packing(r);
     new_tokens(r);
     targets(r);
     saved(r);

@@ -102,7 +102,13 @@ same 'bf16: True' 'compute_dtype: bf16'
 same 'enable_activation_checkpointing: False' 'gradient_checkpointing: none'
 same 'use_gradient_checkpointing: unsloth' 'gradient_checkpointing: offload'
 accept 'packing: false'
-noted 'packing: false'
+noted 'sample_packing: is taken for true'
+accept 'sample_packing: true'
+grep -qF 'sample_packing: a micro-batch holds micro_batch_size rows here' err || fail "no note: $(cat err)"
+expect_exit 0 "$LORIKEET" recipe check r.yaml --resolved
+cp out r.yaml
+expect_exit 0 "$LORIKEET" recipe check r.yaml
+[ ! -s err ] || fail "a note on what was printed here: $(cat err)"
 same 'packing: false' ''
 same 'max_steps: -1' ''
 same 'lora_target_modules: (q|k)_proj,x{1,2}' 'lora_target_modules: (q|k)_proj,x{1,2}'
