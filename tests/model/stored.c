@@ -39,14 +39,8 @@ static lrk_dtype mixed_type(const char *name)
     return types[h % (sizeof types / sizeof *types)];
 }
 
-static lrk_status blocks(source *s, const char *name, lrk_tensor *out, lrk_err *err)
+static void make_blocks(const char *name, lrk_dtype type, const float *value, size_t n, unsigned char *stored)
 {
-    const size_t n = lrk_count(out);
-    const lrk_dtype type = s->mixed ? mixed_type(name) : s->type;
-    unsigned char *stored;
-    float *value = out->data;
-    if (lrk_cols(out) % lrk_dtype_block(type)) return LRK_OK;
-    LRK_TRY(lrk_alloc(&s->toy.arena, lrk_row_bytes(type, n), 1, name, &stored, err));
     if (lrk_can_quantize(type)) {
         assert_true(lrk_from_f32(type, value, n, stored));
     } else {
@@ -55,6 +49,39 @@ static lrk_status blocks(source *s, const char *name, lrk_tensor *out, lrk_err *
         const float scale = type == LRK_Q8_1 ? 0.01f : 0.1f;
         lrk_test_blocks(type, n, strlen(name) * 131 + (unsigned char)name[13], scale, stored);
     }
+}
+
+/* A matrix has the same blocks each time, and making them takes longest: the last ones of each name are kept. */
+static const unsigned char *blocks_of(const char *name, lrk_dtype type, const float *value, size_t n)
+{
+    static struct {
+        char name[96];
+        lrk_dtype type;
+        size_t n;
+        unsigned char *stored;
+    } kept[128];
+    size_t i = 0;
+    while (i < 128 && kept[i].n && strcmp(kept[i].name, name) != 0) i++;
+    assert_true(i < 128 && strlen(name) < sizeof kept[i].name);
+    if (kept[i].n == n && kept[i].type == type) return kept[i].stored;
+    free(kept[i].stored);
+    memcpy(kept[i].name, name, strlen(name) + 1);
+    kept[i].type = type;
+    kept[i].n = n;
+    kept[i].stored = malloc(lrk_row_bytes(type, n));
+    make_blocks(name, type, value, n, kept[i].stored);
+    return kept[i].stored;
+}
+
+static lrk_status blocks(source *s, const char *name, lrk_tensor *out, lrk_err *err)
+{
+    const size_t n = lrk_count(out);
+    const lrk_dtype type = s->mixed ? mixed_type(name) : s->type;
+    unsigned char *stored;
+    float *value = out->data;
+    if (lrk_cols(out) % lrk_dtype_block(type)) return LRK_OK;
+    LRK_TRY(lrk_alloc(&s->toy.arena, lrk_row_bytes(type, n), 1, name, &stored, err));
+    memcpy(stored, blocks_of(name, type, value, n), lrk_row_bytes(type, n));
     lrk_to_f32(type, stored, n, value);
     if (s->plain) return LRK_OK;
     out->dtype = type;
