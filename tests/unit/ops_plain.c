@@ -46,7 +46,7 @@ static void compare(const lrk_op *op, formula f)
 
 static double number(const lrk_tensor *t, size_t row, size_t column)
 {
-    return at(t, row * lrk_cols(t) + column);
+    return at_place(t, row * t->stride + column);
 }
 
 static double norm_formula(const call *k, size_t row, size_t column)
@@ -263,21 +263,32 @@ static bool sees(const call *k, size_t t, size_t n)
     return false;
 }
 
-static double attention_formula(const call *k, size_t t, size_t column)
+/* exp of the score of key n for head h of token t; 0 where t does not see it. */
+static double attention_weight(const call *k, size_t t, size_t h, size_t g, size_t n)
 {
     const lrk_attention_attr *a = k->c.attr;
+    double s = 0.0;
+    if (!sees(k, t, n)) return 0.0;
+    for (size_t i = 0; i < a->head; i++)
+        s += number(&k->in[LRK_ATTENTION_Q], t, h * a->head + i) * number(&k->in[LRK_ATTENTION_K], n, g * a->head + i);
+    s *= a->scale;
+    if (a->softcap > 0.0) s = a->softcap * tanh(s / a->softcap);
+    return exp(s);
+}
+
+/* Columns are asked for in order: the first one of a head makes the weights of all of them. */
+static double attention_formula(const call *k, size_t t, size_t column)
+{
+    static double weight[1024];
+    const lrk_attention_attr *a = k->c.attr;
     const size_t h = column / a->head, g = h / (a->heads / a->kv_heads), d = column % a->head;
+    const size_t keys = lrk_rows(&k->in[LRK_ATTENTION_K]);
     double sum = 0.0, values = 0.0;
-    for (size_t n = 0; n < lrk_rows(&k->in[LRK_ATTENTION_K]); n++) {
-        if (!sees(k, t, n)) continue;
-        double s = 0.0;
-        for (size_t i = 0; i < a->head; i++)
-            s += number(&k->in[LRK_ATTENTION_Q], t, h * a->head + i) *
-                 number(&k->in[LRK_ATTENTION_K], n, g * a->head + i);
-        s *= a->scale;
-        if (a->softcap > 0.0) s = a->softcap * tanh(s / a->softcap);
-        sum += exp(s);
-        values += exp(s) * number(&k->in[LRK_ATTENTION_V], n, g * a->head + d);
+    assert_true(keys <= sizeof weight / sizeof *weight);
+    for (size_t n = 0; n < keys; n++) {
+        if (d == 0) weight[n] = attention_weight(k, t, h, g, n);
+        sum += weight[n];
+        values += weight[n] * number(&k->in[LRK_ATTENTION_V], n, g * a->head + d);
     }
     return values / sum;
 }
