@@ -19,7 +19,7 @@ typedef enum rule {
     NEUTRAL, /* null, false, 0, "", [] or {}; anything else is not supported */
 } rule;
 
-/* All that PEFT 0.21 writes, and what earlier versions did. */
+/* All that PEFT 0.21 writes, and what earlier versions did. A later one may write more: null asks for nothing. */
 static const struct {
     const char *key;
     rule rule;
@@ -114,7 +114,7 @@ static lrk_status check_keys(const lrk_json *root, const char *where, lrk_err *e
         lrk_nearest near = {.word = key};
         for (size_t k = 0; !known && k < sizeof keys / sizeof keys[0]; k++)
             lrk_nearest_offer(&near, keys[k].key);
-        LRK_REQUIRE(err, known, LRK_EINPUT, "%s: %.100s: unknown key%s%s", where, key,
+        LRK_REQUIRE(err, known || lrk_json_is(v, LRK_JSON_NULL), LRK_EINPUT, "%s: %.100s: unknown key%s%s", where, key,
                     near.best ? ", did you mean " : "", near.best ? near.best : "");
     }
     return LRK_OK;

@@ -2,7 +2,7 @@
  *
  *   messages   {"messages": [{"role", "content", ...}], "tools"?, "documents"?,
  *              "chat_template_kwargs"?}. A turn may say that it is trained, or not: "train" or
- *              "training" true or false, "weight" 0 or 1; one of the three. Further members
+ *              "training" true or false, "weight" 0 or 1; one of the three (null is none). Further members
  *              (tool_calls, name, content in text pieces) are kept for the chat template. Roles are
  *              system, user (or human), assistant (or gpt), tool, developer, function, ipython
  *   sharegpt   {"conversations": [{"from", "value"}], "system"?, "tools"?}: human, gpt, system,

@@ -34,10 +34,13 @@ static lrk_status add_json(turns *t, lrk_role role, lrk_train train, const lrk_j
 static const char *const marks[] = {"train", "training", "weight"};
 enum { MARKS = sizeof marks / sizeof *marks };
 
-static size_t count_marks(const lrk_json *m)
+static size_t count_marks(const lrk_json *m, bool nulls)
 {
     size_t n = 0;
-    for (size_t i = 0; i < MARKS; i++) n += lrk_json_get(m, marks[i]) != NULL;
+    for (size_t i = 0; i < MARKS; i++) {
+        const lrk_json *mark = lrk_json_get(m, marks[i]);
+        n += nulls ? mark != NULL : lrk_json_is_set(mark);
+    }
     return n;
 }
 
@@ -48,16 +51,18 @@ static bool is_mark(const char *key)
     return false;
 }
 
-/* "train" or "training": true or false, or "weight": 0 or 1. */
+/* "train" or "training": true or false, or "weight": 0 or 1; null, which tables of rows write for what is absent, says
+ * nothing. */
 static lrk_status train_mark(const lrk_json *m, lrk_train *out, lrk_err *err)
 {
     const lrk_json *weight = lrk_json_get(m, "weight");
+    if (!lrk_json_is_set(weight)) weight = NULL;
     *out = LRK_TRAIN_BY_ROLE;
-    LRK_REQUIRE(err, count_marks(m) <= 1, LRK_EINPUT,
+    LRK_REQUIRE(err, count_marks(m, false) <= 1, LRK_EINPUT,
                 "train, training, weight: expected one of them");
     for (size_t i = 0; i < MARKS && !weight; i++) {
         const lrk_json *train = lrk_json_get(m, marks[i]);
-        if (!train) continue;
+        if (!lrk_json_is_set(train)) continue;
         LRK_REQUIRE(err, lrk_json_is(train, LRK_JSON_BOOL), LRK_EINPUT,
                     "%s: expected true or false, got %s", marks[i],
                     lrk_json_kind_name(lrk_json_type(train)));
@@ -155,7 +160,7 @@ static lrk_status add_message(turns *t, const lrk_json *m, bool train, lrk_err *
                 LRK_EINPUT,
                 "content: the assistant's answer is empty; mend or remove the row, or mark "
                 "the turn \"train\": false");
-    if (!simple || !text || lrk_json_size(m) > 2 + count_marks(m))
+    if (!simple || !text || lrk_json_size(m) > 2 + count_marks(m, true))
         return keep_message(t, m, role, p.train, err);
     add(t, p);
     return LRK_OK;

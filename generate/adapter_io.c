@@ -167,12 +167,33 @@ static lrk_status copy_in(const lrk_adapter *from, const lrk_model *m, const lrk
     return LRK_OK;
 }
 
+/* The first module of the adapter that the model has no place for. */
+static const char *left_over(const lrk_adapter *a, const lrk_model *m)
+{
+    for (size_t k = 0; k < a->n; k++) {
+        bool taken = a->module[k].stacked;
+        for (size_t i = 0; !taken && i < m->n_adapted; i++)
+            for (size_t part = 0; !taken && part < lrk_adapter_parts(m->adapted[i]); part++) {
+                lrk_adapter_pair_view file;
+                taken = lrk_adapter_find_pair(a, m, m->adapted[i], part, &file) &&
+                        strcmp(file.module, a->module[k].path) == 0;
+            }
+        if (!taken) return a->module[k].path;
+    }
+    return NULL;
+}
+
 lrk_status lrk_adapter_into_model(const lrk_adapter *a, lrk_model *m, lrk_err *err)
 {
     LRK_TRY(lrk_adapter_check_plain(a, err));
     size_t there = a->n_stacks, taken = 0;
     for (size_t i = 0; i < a->n; i++) there += !a->module[i].stacked;
     for (size_t i = 0; i < m->n_adapted; i++) taken += lrk_adapter_parts(m->adapted[i]);
+    const char *other = there > taken ? left_over(a, m) : NULL;
+    LRK_REQUIRE(err, !other, LRK_ESUPPORT,
+                "the adapter has low-rank factors for '%s', which is computed without any here; lorikeet merge makes a "
+                "model of it",
+                other);
     LRK_REQUIRE(err, there == taken, LRK_EINPUT,
                 "the adapter has %zu modules, the model takes %zu of them: it was made for another "
                 "model",

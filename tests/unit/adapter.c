@@ -108,6 +108,7 @@ static const struct {
     {"\"r\":4,\"init_lora_weights\":\"gaussian\"", LRK_OK, ""},
     {"\"r\":4,\"use_rslorra\":true", LRK_EINPUT, "unknown key, did you mean use_rslora"},
     {"\"r\":4,\"frobnicate\":1", LRK_EINPUT, "frobnicate: unknown key"},
+    {"\"r\":4,\"frobnicate\":null", LRK_OK, ""},
     {"\"lora_dropout\":0.1", LRK_EINPUT, "r is missing"},
     {"\"r\":0", LRK_EINPUT, "r"},
     {"\"r\":-1", LRK_EINPUT, "r"},

@@ -74,6 +74,10 @@ static void each_shape_becomes_parts(void **state)
             "\"weight\": "
             "1}]}",
             o, "chat", "user:2:q|assistant:0:a|assistant:1:b");
+    becomes("{\"messages\": [{\"role\": \"user\", \"content\": \"q\", \"weight\": null, \"train\": null}, {\"role\": "
+            "\"assistant\", \"content\": \"a\", \"training\": null, \"weight\": 0}, {\"role\": \"assistant\", "
+            "\"content\": \"b\", \"train\": true, \"weight\": null}]}",
+            o, "chat", "user:2:q|assistant:0:a|assistant:1:b");
     becomes(
         "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": "
         "\"q\"}]}, "

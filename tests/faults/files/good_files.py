@@ -40,7 +40,7 @@ from formats import (
     read_safetensors,
     safetensors,
 )
-from tensor_files import DATA, FIRST, HEADER, INDEX, NUMBERS, ONE, SECOND, TWO, TWO_, names, placed
+from tensor_files import DATA, FIRST, HEAD, HEADER, INDEX, NUMBERS, ONE, SECOND, TWO, TWO_, names, placed
 
 # ---- safetensors ----
 META = {"format": "pt", "note": 'é \U0001f600 \\ " \n'}
@@ -339,7 +339,7 @@ for name, c, t in (
     ("patterns", dict(AC, rank_pattern={"q_proj": 4}, alpha_pattern={"layers.0.self_attn.q_proj": 16}), None),
     ("odd_header", AC, safetensors(AH, AD, pad=" " * 3)),
     ("metadata", AC, safetensors(dict(AH, __metadata__={"format": "pt"}), AD)),
-    ("nulls", dict(SMALL, revision=None, modules_to_save=None, bias="none", task_type=None), None),
+    ("nulls", dict(SMALL, a_later_key=None, revision=None, modules_to_save=None, bias="none", task_type=None), None),
 ):
     good(
         "adapter/" + name,
@@ -350,6 +350,9 @@ for name, c, t in (
             "a/README.md": "x",
         },
     )
+
+MERGED = ["merge", "--model", LLAMA, "--adapter", "a", "--out", "out.d"]
+good("adapter/head_merged", MERGED, HEAD, "15 tensors merged")
 
 # ---- rows ----
 IMPORT = ["data", "import", "r.jsonl", "--out", "d.h5"]

@@ -392,6 +392,29 @@ for name, bits in (("nan", 0x7FC00000), ("inf", 0x7F800000)):
         "lora_A.weight': element 100 is not finite",
         tensors=safetensors(AH, AD[:400] + struct.pack("<I", bits) + AD[404:]),
     )
+WITH_HEAD = {
+    **AH,
+    "base_model.model.lm_head.lora_A.weight": {
+        "dtype": "F32",
+        "shape": [4, 64],
+        "data_offsets": [len(AD), len(AD) + 1024],
+    },
+    "base_model.model.lm_head.lora_B.weight": {
+        "dtype": "F32",
+        "shape": [384, 4],
+        "data_offsets": [len(AD) + 1024, len(AD) + 7168],
+    },
+}
+HEAD = {
+    "a/adapter_config.json": text(dict(CONFIG, target_modules=CONFIG["target_modules"] + ["lm_head"])),
+    "a/adapter_model.safetensors": safetensors(WITH_HEAD, AD + struct.pack("<f", 0.5) * 1792),
+}
+bad(
+    "adapter/head",
+    ["generate", "--model", LLAMA, "--adapter", "a", "--prompt", "a", "--max-tokens", "2", "--threads", "1"],
+    "factors for 'lm_head', .*lorikeet merge",
+    HEAD,
+)
 bad("adapter/not_there", ["inspect", "a"], "\\ba: ", {})
 bad(
     "adapter/tensors_missing",
