@@ -15,6 +15,8 @@ static const char suffix_a[] = ".lora_A.weight";
 static const char suffix_b[] = ".lora_B.weight";
 static const char suffix_w[] = ".weight";
 static const char suffix_m[] = ".lora_magnitude_vector";
+/* PEFT's name in the model, which it reads too. */
+static const char suffix_m_inside[] = ".lora_magnitude_vector.weight";
 
 /* The module path between prefix and ending, as a copy in *path (NULL: another ending). */
 static lrk_status module_path(lrk_adapter *a, const char *key, const char *ending,
@@ -90,9 +92,11 @@ static bool targeted(const lrk_adapter *a, const char *path)
 static lrk_status read_other(lrk_adapter *a, const lrk_safetensors *s, const char *path,
                              const char *ending, int rank, lrk_tensor *out, lrk_err *err)
 {
-    char key[LRK_ST_MAX_NAME + sizeof prefix + sizeof suffix_m];
+    char key[LRK_ST_MAX_NAME + sizeof prefix + sizeof suffix_m_inside];
+    snprintf(key, sizeof key, "%s%s%s", prefix, path, suffix_m_inside);
+    const lrk_st_entry *e = ending == suffix_m ? lrk_st_find(s, key) : NULL;
     snprintf(key, sizeof key, "%s%s%s", prefix, path, ending);
-    const lrk_st_entry *e = lrk_st_find(s, key);
+    if (!e) e = lrk_st_find(s, key);
     LRK_REQUIRE(err, e, LRK_EINPUT, "%s: '%s' is missing, its lora_A is there", s->path, key);
     return read_tensor(a, s, e, rank, out, err);
 }
@@ -271,6 +275,7 @@ static lrk_status read_tensors(lrk_adapter *a, lrk_safetensors *s, lrk_err *err)
             continue;
         }
         if (a->dora) LRK_TRY(module_path(a, e->name, suffix_m, &path, err));
+        if (a->dora && !path) LRK_TRY(module_path(a, e->name, suffix_m_inside, &path, err));
         LRK_REQUIRE(err, path, LRK_ESUPPORT, "%s: tensor '%s' is neither lora_A nor lora_B%s of a linear layer",
                     s->path, e->name, a->dora ? " nor lora_magnitude_vector" : "");
         magnitudes++;

@@ -351,6 +351,16 @@ for name, c, t in (
         },
     )
 
+DORA, NUMBERS_OF = read_safetensors(GOLDEN + "/llama_dora/adapter/adapter_model.safetensors")
+INSIDE = {k + ".weight" if k.endswith("magnitude_vector") else k: v for k, v in DORA.items()}
+good(
+    "adapter/dora_inside",
+    ["merge", "--model", GOLDEN + "/llama_dora", "--adapter", "a", "--out", "out.d", "--threads", "1"],
+    {
+        "a/adapter_config.json": Link(GOLDEN + "/llama_dora/adapter/adapter_config.json"),
+        "a/adapter_model.safetensors": safetensors(INSIDE, NUMBERS_OF),
+    },
+)
 MERGED = ["merge", "--model", LLAMA, "--adapter", "a", "--out", "out.d"]
 good("adapter/head_merged", MERGED, HEAD, "15 tensors merged")
 
