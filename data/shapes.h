@@ -6,7 +6,7 @@
  *              (tool_calls, name, content in text pieces) are kept for the chat template. Roles are
  *              system, user (or human), assistant (or gpt), tool, developer, function, ipython
  *   sharegpt   {"conversations": [{"from", "value"}], "system"?, "tools"?}: human, gpt, system,
- *              tool; turns may say that they are trained, as above
+ *              tool; turns may say that they are trained, as above, and may be {"role", "content"} as above
  *   instruction  {"instruction", "input"?, "output", "system"?} (Alpaca): a user's and an
  *              assistant's turn; the user says instruction, an empty line, input. "context" and
  *              "response" (Dolly) are other names of "input" and "output"

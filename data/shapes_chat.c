@@ -225,7 +225,8 @@ static lrk_status add_sharegpt_turn(turns *t, const lrk_json *m, lrk_err *err)
                  {"observation", LRK_ROLE_TOOL}};
     lrk_part p = {0};
     const char *from = lrk_json_string(lrk_json_get(m, "from"), NULL);
-    LRK_REQUIRE(err, from, LRK_EINPUT, "from: expected a string: human, gpt, system or tool");
+    LRK_REQUIRE(err, from, LRK_EINPUT,
+                "from: expected a string: human, gpt, system or tool; or role and content as messages have them");
     size_t k = 0;
     while (k < sizeof table / sizeof *table && strcmp(table[k].from, from) != 0) k++;
     LRK_REQUIRE(err, k < sizeof table / sizeof *table, LRK_EINPUT,
@@ -255,7 +256,9 @@ static lrk_status add_sharegpt(turns *t, const lrk_json *row, lrk_err *err)
                 "conversations: expected a list");
     LRK_TRY(add_system(t, row, err));
     for (size_t i = 0; i < lrk_json_size(list); i++) {
-        const lrk_status s = add_sharegpt_turn(t, lrk_json_at(list, i), err);
+        const lrk_json *m = lrk_json_at(list, i);
+        const bool message = lrk_json_is_set(lrk_json_get(m, "role")) && !lrk_json_is_set(lrk_json_get(m, "from"));
+        const lrk_status s = message ? add_message(t, m, true, err) : add_sharegpt_turn(t, m, err);
         if (s != LRK_OK) return lrk_err_prefix(err, s, "conversations[%zu]", i);
     }
     return LRK_OK;

@@ -69,6 +69,9 @@ static void each_shape_becomes_parts(void **state)
             "\"value\": "
             "\"a\"}], \"system\": \"s\", \"tools\": \"\"}",
             o, "chat", "system:2:s|user:2:q|assistant:2:a");
+    becomes("{\"conversations\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"from\": null, "
+            "\"content\": \"a\"}, {\"from\": \"human\", \"value\": \"r\"}], \"system\": \"s\"}",
+            o, "chat", "system:2:s|user:2:q|message:2:{\"role\": \"assistant\", \"from\": null, \"content\": \"a\"}|user:2:r");
     becomes("{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", "
             "\"content\": \"a\", \"train\": false}, {\"content\": \"b\", \"role\": \"assistant\", "
             "\"weight\": "
@@ -210,6 +213,8 @@ static void bad_rows_are_named(void **state)
             LRK_ESUPPORT, "'image' is not supported");
     refused("{\"conversations\": [{\"from\": \"alien\", \"value\": \"q\"}]}", o, LRK_EINPUT,
             "'alien' is unknown");
+    refused("{\"conversations\": [{\"role\": \"user\", \"content\": 7}]}", o, LRK_EINPUT,
+            "conversations[0]: content: expected a string");
     refused("{\"instruction\": \"i\", \"output\": null}", o, LRK_EINPUT, "output: is null");
     refused(ROW, (lrk_import_options){.prompt = "{prompt}"}, LRK_EUSAGE, "belong together");
     refused(ROW, (lrk_import_options){.prompt = "{", .completion = "x"}, LRK_EUSAGE,

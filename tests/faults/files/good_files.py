@@ -393,6 +393,7 @@ for name, content in (
         "sharegpt",
         '{"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}\n',
     ),
+    ("sharegpt_roles", json.dumps({"conversations": [U, A]}) + "\n"),
     ("prompt_messages", json.dumps({"prompt": [U], "completion": [A]}) + "\n"),
     ("history_empty", '{"instruction": "a", "output": "b", "history": []}\n'),
     (
