@@ -1,4 +1,5 @@
 /* checkpoint/adapter.c -- reading an adapter and holding it against a base. */
+#include "checkpoint/adapter_targets.h"
 #include "checkpoint/adapter_tokens.h"
 
 #include "base/quant.h"
@@ -59,35 +60,6 @@ static lrk_status read_tensor(lrk_adapter *a, const lrk_safetensors *s, const lr
     return lrk_err_prefix(err, status, "%s", s->path);
 }
 
-/* Whether the path is one of these, or ends in one of them. */
-static bool among(const char *path, const char *const *name, size_t n_names)
-{
-    const size_t n = strlen(path);
-    for (size_t i = 0; i < n_names; i++) {
-        const size_t t = strlen(name[i]);
-        if (t <= n && strcmp(path + n - t, name[i]) == 0 && (t == n || path[n - t - 1] == '.')) return true;
-    }
-    return false;
-}
-
-bool lrk_adapter_names_parameter(const lrk_adapter *a, const char *path)
-{
-    return among(path, a->parameter, a->n_parameters);
-}
-
-/* Whether target_modules or target_parameters allows the module; a pattern is not evaluated. */
-static bool targeted(const lrk_adapter *a, const char *path)
-{
-    char weight[LRK_ST_MAX_NAME + sizeof ".weight"], stored[LRK_NAME_MAX], first[LRK_NAME_MAX];
-    if (!a->target && !a->n_parameters) return true;
-    snprintf(weight, sizeof weight, "%s.weight", path);
-    lrk_adapter_stored_path(a, path, stored);
-    lrk_text_part_stored(path, LRK_TEXT_FIRST, first);
-    return a->target_pattern || among(stored, a->target, a->n_targets) ||
-           (a->part && among(first, a->target, a->n_targets)) || among(path, a->target, a->n_targets) ||
-           among(weight, a->parameter, a->n_parameters);
-}
-
 /* The module's tensor that stands beside its lora_A. */
 static lrk_status read_other(lrk_adapter *a, const lrk_safetensors *s, const char *path,
                              const char *ending, int rank, lrk_tensor *out, lrk_err *err)
@@ -106,9 +78,7 @@ static lrk_status read_module(lrk_adapter *a, const lrk_safetensors *s, const lr
 {
     lrk_adapter_module *m = &a->module[a->n];
     size_t rank;
-    LRK_REQUIRE(err, targeted(a, path), LRK_EINPUT,
-                "%s: module '%s' is not among target_modules of adapter_config.json", s->path,
-                path);
+    LRK_TRY(lrk_adapter_check_targeted(a, s->path, path, err));
     m->path = path;
     LRK_TRY(read_tensor(a, s, e, 2, &m->a, err));
     LRK_TRY(read_other(a, s, path, suffix_b, 2, &m->b, err));
@@ -138,7 +108,7 @@ static bool stack_path(const lrk_adapter *a, const lrk_safetensors *s, const cha
     snprintf(out, LRK_NAME_MAX, "%.*s.gate_up_proj", (int)length, path);
     snprintf(key, sizeof key, "%s%s%s%s", prefix, path, inner, suffix_a);
     const bool outer = lrk_st_find(s, key) != NULL;
-    if (!is_inner && (outer || !among(out, a->parameter, a->n_parameters)))
+    if (!is_inner && (outer || !lrk_adapter_names_parameter(a, out)))
         snprintf(out, LRK_NAME_MAX, "%.*s.down_proj", (int)length, path);
     return true;
 }
@@ -148,7 +118,7 @@ static lrk_status read_stack(lrk_adapter *a, const lrk_safetensors *s, const lrk
 {
     lrk_adapter_stack *k = &a->stack[a->n_stacks];
     size_t rank;
-    LRK_REQUIRE(err, among(path, a->parameter, a->n_parameters), LRK_EINPUT,
+    LRK_REQUIRE(err, lrk_adapter_names_parameter(a, path), LRK_EINPUT,
                 "%s: parameter '%s' is not among target_parameters of adapter_config.json", s->path, path);
     k->path = lrk_strdup(&a->arena, path);
     LRK_REQUIRE(err, k->path, LRK_ENOMEM, "memory: no room for module names");

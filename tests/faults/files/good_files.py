@@ -334,6 +334,10 @@ SMALL = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": AC["tar
 for name, c, t in (
     ("few_keys", SMALL, None),
     ("regex", dict(SMALL, target_modules=".*_proj"), None),
+    ("regex_whole", dict(SMALL, target_modules=r"model\.layers\.\d+\.(self_attn|mlp)\.(?:[qkvo]|gate|up|down)_proj"), None),
+    ("layers", dict(SMALL, layers_to_transform=[1, 0], layers_pattern="layers"), None),
+    ("layers_none", dict(SMALL, layers_to_transform=[]), None),
+    ("excluded", dict(SMALL, exclude_modules=["lm_head", "vision.q_proj"]), None),
     ("alpha_real", dict(SMALL, lora_alpha=8.0), None),
     ("alpha_part", dict(SMALL, lora_alpha=0.5), None),
     ("patterns", dict(AC, rank_pattern={"q_proj": 4}, alpha_pattern={"layers.0.self_attn.q_proj": 16}), None),

@@ -367,6 +367,9 @@ adapter(
 )
 adapter("rank", "the rank in adapter_config.json is 8|rank", changed(CONFIG, "r", 8))
 adapter("targets", "is not among target_modules", changed(CONFIG, "target_modules", ["q_proj"]))
+adapter("targets_pattern", "is not among target_modules", changed(CONFIG, "target_modules", r".*\.[kv]_proj"))
+adapter("targets_excluded", "'.*q_proj' is among exclude_modules", changed(CONFIG, "exclude_modules", ["q_proj"]))
+adapter("targets_layers", "'.*layers.1.*' is not in layers_to_transform", changed(CONFIG, "layers_to_transform", [0]))
 adapter(
     "module",
     "an adapter for another base|has no such",
