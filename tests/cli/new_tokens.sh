@@ -55,7 +55,7 @@ case $(indices again) in *'"lm_head":[384,385]'*) ;; *) fail "export: $(indices 
 # from a GGUF file, which has no generation_config.json: where texts end is said of what is merged all the same
 train of_gguf base_model=directory/merged-f32.gguf 'tokens=["<|more|>"]' export.merged=true
 grep -q '"eos_token_id"' of_gguf/merged/generation_config.json || fail "no ends: $(ls of_gguf/merged)"
-refused 'one is empty; a token has 1 to' 'tokens=[""]'
+refused 'tokens: an empty text is no token' 'tokens=[""]'
 
 # said of the adapter and of all that is made of it
 expect_exit 0 "$LORIKEET" convert --model back --out onward.gguf
