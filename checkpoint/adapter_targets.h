@@ -8,9 +8,9 @@
 #define LRK_CHECKPOINT_ADAPTER_TARGETS_H
 #include "checkpoint/adapter.h"
 
-/* LRK_EINPUT where PEFT would pass over the tensors of this module: target_modules or target_parameters do not name it, a
- * list in exclude_modules does, or layers_to_transform has no number that is in its path. Patterns are Python's: one that
- * cannot be understood here, and one in exclude_modules, is left to PEFT. file: for the message. */
+/* LRK_EINPUT where PEFT would pass over the tensors of this module: target_modules or target_parameters do not name
+ * it, a list in exclude_modules does, or layers_to_transform has no number that is in its path. Patterns are Python's:
+ * one that cannot be understood here, and one in exclude_modules, is left to PEFT. file: for the message. */
 lrk_status lrk_adapter_check_targeted(const lrk_adapter *a, const char *file, const char *path, lrk_err *err);
 
 #endif /* LRK_CHECKPOINT_ADAPTER_TARGETS_H */

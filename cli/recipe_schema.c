@@ -113,8 +113,8 @@ static void markdown_others(lrk_buf *b)
             lrk_buf_printf(b, "| `%s: %s` | `%s: %s` |\n", f->name, f->given, f->ours, f->value);
     for (const lrk_foreign_key *f = lrk_values_instead; f->name; f++)
         lrk_buf_printf(b, "| `%s: %s` | `%s: %s` |\n", f->name, f->given, f->name, f->value);
-    lrk_buf_puts(b, "\nAccepted with a note, for no value of theirs changes anything here; a name that ends in `*` is of "
-                    "all that begin so:\n\n");
+    lrk_buf_puts(b, "\nAccepted with a note, for no value of theirs changes anything here; a name that ends in `*` "
+                    "is of all that begin so:\n\n");
     markdown_foreign(b, lrk_foreign_keys, true);
     lrk_buf_puts(b, "\nRefused, unless they stand at a value that changes nothing:\n\n");
     markdown_foreign(b, lrk_foreign_keys, false);

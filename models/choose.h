@@ -13,7 +13,8 @@ lrk_status lrk_gpu_open(lrk_device_info *info, lrk_err *err);
  * other name. */
 lrk_status lrk_device_choose(const char *name, lrk_device *out, lrk_err *err);
 
-/* "f32", "bf16", as lrk_dtype_usual reads them; "auto": bf16 where the device multiplies it, else f32. LRK_EUSAGE: any other name. */
+/* "f32", "bf16", as lrk_dtype_usual reads them; "auto": bf16 where the device multiplies it, else f32.
+ * LRK_EUSAGE: any other name. */
 lrk_status lrk_compute_choose(const char *name, lrk_device device, lrk_compute *out, lrk_err *err);
 
 #endif /* LRK_MODELS_CHOOSE_H */

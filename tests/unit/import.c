@@ -71,7 +71,8 @@ static void each_shape_becomes_parts(void **state)
             o, "chat", "system:2:s|user:2:q|assistant:2:a");
     becomes("{\"conversations\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"from\": null, "
             "\"content\": \"a\"}, {\"from\": \"human\", \"value\": \"r\"}], \"system\": \"s\"}",
-            o, "chat", "system:2:s|user:2:q|message:2:{\"role\": \"assistant\", \"from\": null, \"content\": \"a\"}|user:2:r");
+            o, "chat",
+            "system:2:s|user:2:q|message:2:{\"role\": \"assistant\", \"from\": null, \"content\": \"a\"}|user:2:r");
     becomes("{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", "
             "\"content\": \"a\", \"train\": false}, {\"content\": \"b\", \"role\": \"assistant\", "
             "\"weight\": "

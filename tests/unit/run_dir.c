@@ -103,7 +103,8 @@ static void a_run_is_never_written_over(void **state)
     lrk_run_dir_close(&d);
     put("ckpt-00000002.safetensors");
     refused(&other, true, LRK_EUSAGE, "the run in it had another lora_r");
-    refused(&other, true, LRK_EUSAGE, "; resume with the same recipe or give another output_dir; free to change are gpu");
+    refused(&other, true, LRK_EUSAGE,
+            "; resume with the same recipe or give another output_dir; free to change are gpu");
     refused(&other, true, LRK_EUSAGE, " save_steps ");
     lrk_recipe longer = recipe;
     longer.max_steps = recipe.max_steps + 10;
