@@ -222,8 +222,8 @@ static void evaluation(lrk_reader *r)
     if (p->eval_strategy != LRK_EVAL_NO && !data_there)
         lrk_mistake(r, at, "eval_strategy",
                     "there is nothing to evaluate on; give test_datasets or val_set_size");
-    const char *none = data_there ? "needs an evaluation, and eval_strategy is no"
-                                  : "needs an evaluation: give test_datasets or val_set_size";
+    const char *const none = data_there ? "needs an evaluation, and eval_strategy is no"
+                                        : "needs an evaluation: give test_datasets or val_set_size";
     if (p->eval_strategy == LRK_EVAL_NO && p->load_best_model_at_end)
         lrk_mistake(r, given(r, "load_best_model_at_end"), "load_best_model_at_end", none);
     if (p->eval_strategy == LRK_EVAL_NO && p->early_stopping_patience)

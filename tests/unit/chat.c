@@ -193,8 +193,8 @@ static void thinking_tags(void **state)
         "{\"role\": \"assistant\", \"content\": \"a\", \"thinking\": \"hm\"}",
         "{\"role\": \"assistant\", \"content\": \"a\", \"thought\": \"hm\"}",
         "{\"role\": \"assistant\", \"content\": \"a\", \"tool_plan\": \"hm\"}",
-        "{\"role\": \"assistant\", \"content\": [{\"type\": \"text\", \"text\": \"[THINK]hm[/THINK]\"}, "
-        "{\"type\": \"text\", \"text\": \"a\"}]}",
+        ("{\"role\": \"assistant\", \"content\": [{\"type\": \"text\", \"text\": \"[THINK]hm[/THINK]\"}, "
+         "{\"type\": \"text\", \"text\": \"a\"}]}"),
         "{\"role\": \"assistant\", \"content\": [{\"type\": \"text\", \"text\": \"[THINK]hm[/THINK]\"}, \"a\"]}"};
     enum { BLOCKS = sizeof blocks / sizeof *blocks, WHOLE = sizeof whole / sizeof *whole };
     char message[2000];

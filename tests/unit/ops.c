@@ -195,7 +195,7 @@ static void wrong_heads(void **state)
                              uneven = {.heads = 4, .kv_heads = 3, .head = 8, .scale = 0.3},
                              huge = {.heads = 4, .kv_heads = 2, .head = 512, .scale = 0.3},
                              crowd = {.heads = 98, .kv_heads = 2, .head = 8, .scale = 0.3},
-                             lost = {.heads = 4, .kv_heads = 2, .head = 8, .scale = NAN},
+                             lost = {.heads = 4, .kv_heads = 2, .head = 8, .scale = (double)NAN},
                              below = {.heads = 4, .kv_heads = 2, .head = 8, .softcap = -1.0};
     const lrk_tensor q = M(LRK_F32, 3, 32, "q"), k = M(LRK_F32, 3, 16, "k");
     REFUSE(&lrk_op_attention, &uneven, LRK_ESHAPE, "4 query heads cannot share 3 key heads", q, k, k,

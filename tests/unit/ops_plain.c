@@ -92,7 +92,7 @@ static double swiglu_formula(const call *k, size_t row, size_t column)
     case LRK_GELU_TANH: return u * 0.5 * g * (1.0 + tanh(inner));
     case LRK_GELU_ERF: return u * 0.5 * g * (1.0 + erf(g / sqrt(2.0)));
     }
-    return NAN;
+    return (double)NAN;
 }
 
 static double embed_formula(const call *k, size_t row, size_t column)

@@ -131,7 +131,7 @@ static void named(void **state)
 {
     enum { TOKENS = 256 + 4, MERGES = 4 };
     static const char *const merges[MERGES] = {"a a", "a b", "\xc4\xa0 \xc4\xa0", "\xc4\xa0 a"};
-    static const char *const merged[MERGES] = {"aa", "ab", "\xc4\xa0\xc4\xa0", "\xc4\xa0" "a"};
+    static const char *const merged[MERGES] = {"aa", "ab", "\xc4\xa0\xc4\xa0", ("\xc4\xa0" "a")};
     static char letter[256][3];
     lrk_piece token[TOKENS], merge[MERGES];
     size_t tried = 0;
