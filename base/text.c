@@ -150,6 +150,12 @@ const char *lrk_last_name(const char *path)
     return dot ? dot + 1 : path;
 }
 
+bool lrk_path_ends_in(const char *path, const char *name)
+{
+    const size_t n = strlen(path), k = strlen(name);
+    return k <= n && strcmp(path + n - k, name) == 0 && (k == n || path[n - k - 1] == '.');
+}
+
 const char *lrk_find_bytes(const char *s, size_t n, const char *what, size_t n_what)
 {
     enum { WINDOW = 16384 };

@@ -40,6 +40,8 @@ bool lrk_ends_with(const char *s, const char *ending);
 
 /* The last name of a module's path: "q_proj" of "model.layers.0.self_attn.q_proj". */
 const char *lrk_last_name(const char *path);
+/* Whether the path is the name, which may be a path too, or ends in it from a dot on. */
+bool lrk_path_ends_in(const char *path, const char *name);
 
 /* The first occurrence of `what`, NULL if there is none. As memmem, whose whole range a sanitizer checks each time it
  * is called: a text with a million hits would take hours under one. */

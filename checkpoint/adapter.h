@@ -166,9 +166,6 @@ const lrk_adapter_whole *lrk_adapter_whole_of(const lrk_adapter *a, int role);
  * and no others of the head. */
 bool lrk_adapter_as_one(const lrk_adapter *a);
 
-/* Whether target_parameters names the parameter of this path, or its ending. */
-bool lrk_adapter_names_parameter(const lrk_adapter *a, const char *path);
-
 /* The module of this path, or NULL. Mixtral's names of experts and router are those of its stacks too. */
 const lrk_adapter_module *lrk_adapter_find(const lrk_adapter *a, const char *path);
 

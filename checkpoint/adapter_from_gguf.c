@@ -3,7 +3,7 @@
  * Facts: github.com/ggml-org/llama.cpp, src/llama-adapter.cpp: a pair of tensors for each matrix, A
  * (R, in) and B (out, R), times alpha / R, or 1 where alpha is 0. A file of our own has the PEFT
  * configuration beside that, and gives back what it was made from. */
-#include "checkpoint/adapter.h"
+#include "checkpoint/adapter_targets.h"
 
 #include "base/quant.h"
 #include "base/size.h"

@@ -1,5 +1,5 @@
 /* checkpoint/adapter_stack.c -- adapters of all experts in one, and the modules that they stand for. */
-#include "checkpoint/adapter.h"
+#include "checkpoint/adapter_targets.h"
 
 #include "base/size.h"
 #include "base/text.h"

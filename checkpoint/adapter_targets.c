@@ -2,6 +2,7 @@
 #include "checkpoint/adapter_targets.h"
 
 #include "base/module_key.h"
+#include "base/text.h"
 #include "checkpoint/text_part.h"
 
 #include <ctype.h>
@@ -9,17 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether the path is this name, or ends in it. */
-static bool ends_in(const char *path, const char *name)
-{
-    const size_t n = strlen(path), t = strlen(name);
-    return t <= n && strcmp(path + n - t, name) == 0 && (t == n || path[n - t - 1] == '.');
-}
-
 static bool among(const char *path, const char *const *name, size_t n_names)
 {
     for (size_t i = 0; i < n_names; i++)
-        if (ends_in(path, name[i])) return true;
+        if (lrk_path_ends_in(path, name[i])) return true;
     return false;
 }
 
@@ -57,7 +51,7 @@ static bool excluded(const lrk_adapter *a, const char *path)
     const lrk_json *list = lrk_json_get(a->config, "exclude_modules");
     for (size_t i = 0; i < lrk_json_size(list); i++) {
         const char *name = lrk_json_string(lrk_json_at(list, i), NULL);
-        if (name && ends_in(path, name)) return true;
+        if (name && lrk_path_ends_in(path, name)) return true;
     }
     return false;
 }
@@ -89,10 +83,13 @@ static bool in_layers(const lrk_adapter *a, const char *path)
 
 lrk_status lrk_adapter_check_targeted(const lrk_adapter *a, const char *file, const char *path, lrk_err *err)
 {
-    const char *key = !targeted(a, path)                ? "is not among target_modules"
-                      : a->target && excluded(a, path)  ? "is among exclude_modules"
-                      : a->target && !in_layers(a, path) ? "is not in layers_to_transform"
-                                                         : NULL;
+    const char *key = NULL;
+    if (!targeted(a, path))
+        key = "is not among target_modules";
+    else if (a->target && excluded(a, path))
+        key = "is among exclude_modules";
+    else if (a->target && !in_layers(a, path))
+        key = "is not in layers_to_transform";
     LRK_REQUIRE(err, !key, LRK_EINPUT, "%s: module '%s' %s of adapter_config.json", file, path, key);
     return LRK_OK;
 }

@@ -8,6 +8,9 @@
 #define LRK_CHECKPOINT_ADAPTER_TARGETS_H
 #include "checkpoint/adapter.h"
 
+/* Whether target_parameters names the parameter of this path, or its ending. */
+bool lrk_adapter_names_parameter(const lrk_adapter *a, const char *path);
+
 /* LRK_EINPUT where PEFT would pass over the tensors of this module: target_modules or target_parameters do not name
  * it, a list in exclude_modules does, or layers_to_transform has no number that is in its path. Patterns are Python's:
  * one that cannot be understood here, and one in exclude_modules, is left to PEFT. file: for the message. */

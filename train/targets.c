@@ -33,16 +33,9 @@ void lrk_targets_close(lrk_targets *t)
     *t = (lrk_targets){0};
 }
 
-static bool named(const char *path, const char *name)
-{
-    const size_t n = strlen(path), k = strlen(name);
-    if (k > n || strcmp(path + n - k, name) != 0) return false;
-    return k == n || path[n - k - 1] == '.';
-}
-
 static bool is_router(const char *path)
 {
-    return named(path, "mlp.gate") || named(path, "block_sparse_moe.gate");
+    return lrk_path_ends_in(path, "mlp.gate") || lrk_path_ends_in(path, "block_sparse_moe.gate");
 }
 
 static bool chosen_by(lrk_targets *t, const char *path)
@@ -51,7 +44,7 @@ static bool chosen_by(lrk_targets *t, const char *path)
     if (t->pattern) lrk_pattern_match(t->pattern, path, &chosen, &t->err);
     t->matched |= chosen;
     for (size_t i = 0; t->used && i < t->n; i++) {
-        if (!named(path, t->name[i])) continue;
+        if (!lrk_path_ends_in(path, t->name[i])) continue;
         t->used[i] = chosen = true;
     }
     return chosen;
