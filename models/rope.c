@@ -115,11 +115,20 @@ lrk_status lrk_rope_read(lrk_rope *r, const lrk_json *s, const lrk_rope_context 
     return r->kind == LRK_ROPE_LLAMA3 ? read_llama3(r, s, c, err) : LRK_OK;
 }
 
-static double llama3(const lrk_rope *r, double f)
+/* theta^(2i/R) and 1 over it, rounded where transformers rounds: the exponent alone moves the result by up to
+ * ln(theta) half units. Models were trained with these, and an angle grows with the position. */
+static float power(const lrk_rope *r, size_t i, size_t rotary)
 {
-    double s = (r->original * f / turn - r->low) / (r->high - r->low);
-    s = s < 0.0 ? 0.0 : s > 1.0 ? 1.0 : s;
-    return (1.0 - s) * f / r->factor + s * f;
+    const float exponent = (float)(2 * i) / (float)rotary;
+    return (float)pow((double)(float)r->theta, (double)exponent);
+}
+
+static float llama3(const lrk_rope *r, float f)
+{
+    const float wavelength = (float)turn / f;
+    float s = ((float)r->original / wavelength - (float)r->low) / (float)(r->high - r->low);
+    s = s < 0.0f ? 0.0f : s > 1.0f ? 1.0f : s;
+    return (1.0f - s) * f / (float)r->factor + s * f;
 }
 
 /* The pair that turns n times within the original length. */
@@ -128,7 +137,7 @@ static double pair_of(const lrk_rope *r, double rotary, double n)
     return rotary * log(r->original / (n * turn)) / (2.0 * log(r->theta));
 }
 
-static double yarn(const lrk_rope *r, double f, size_t i, size_t rotary)
+static float yarn(const lrk_rope *r, float p, size_t i, size_t rotary)
 {
     double a = pair_of(r, (double)rotary, r->beta_fast), b = pair_of(r, (double)rotary, r->beta_slow);
     if (r->truncate) {
@@ -138,19 +147,21 @@ static double yarn(const lrk_rope *r, double f, size_t i, size_t rotary)
     a = a < 0.0 ? 0.0 : a;
     b = b > (double)rotary - 1.0 ? (double)rotary - 1.0 : b;
     if (b - a == 0.0) b += 0.001;
-    double s = ((double)i - a) / (b - a);
-    s = s < 0.0 ? 0.0 : s > 1.0 ? 1.0 : s;
-    return f / r->factor * s + f * (1.0 - s);
+    float s = ((float)i - (float)a) / (float)(b - a);
+    s = s < 0.0f ? 0.0f : s > 1.0f ? 1.0f : s;
+    const float kept = 1.0f - s;
+    return 1.0f / ((float)r->factor * p) * (1.0f - kept) + 1.0f / p * kept;
 }
 
 void lrk_rope_frequencies(const lrk_rope *r, size_t rotary, bool long_documents, float *out)
 {
     for (size_t i = 0; i < rotary / 2; i++) {
-        double f = pow(r->theta, -2.0 * (double)i / (double)rotary);
-        if (r->kind == LRK_ROPE_LINEAR) f /= r->factor;
+        float p = power(r, i, rotary);
+        if (r->divisors) p *= r->divisor[long_documents][i];
+        float f = 1.0f / p;
+        if (r->kind == LRK_ROPE_LINEAR) f /= (float)r->factor;
         if (r->kind == LRK_ROPE_LLAMA3) f = llama3(r, f);
-        if (r->kind == LRK_ROPE_YARN) f = yarn(r, f, i, rotary);
-        if (r->divisors) f /= (double)r->divisor[long_documents][i];
-        out[i] = (float)f;
+        if (r->kind == LRK_ROPE_YARN) f = yarn(r, p, i, rotary);
+        out[i] = f;
     }
 }

@@ -12,6 +12,7 @@
  * mscale_all_dim) where both are there, else m(factor, 1), m(s, k) = 0.1 k ln s + 1; of longrope
  * sqrt(1 + ln(factor) / ln(original)). Queries at position p are multiplied by
  * 1 + temperature ln(1 + floor(p / original)), llama_4_scaling_beta of Ministral 3.
+ * All in f32, rounded where transformers rounds: what a model was trained with.
  * Source: transformers, modeling_rope_utils.py. GGUF files of llama3 models hold the quotients f_i / f'_i as
  * a tensor instead, those of longrope models their factors: `divisor`.
  */

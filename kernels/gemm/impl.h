@@ -24,12 +24,15 @@
  *
  * Each C[i,j] is the sum over blocks in order of k, of a block that is not full over pieces, and within those over k in
  * order, one multiply-add each, those of the second pair behind the others: no cut of rows and columns into
- * tasks changes a bit, so tasks may be cut to suit the number of threads.
+ * tasks changes a bit, so tasks may be cut to suit the number of threads. A shallow product waits for C, and has time
+ * to sum in f64 (micro_short.h: half a strip of columns at a time).
  */
 #ifndef LRK_KERNELS_GEMM_IMPL_H
 #define LRK_KERNELS_GEMM_IMPL_H
 #include "base/cpu.h"
 #include "kernels/gemm.h"
+
+enum { LRK_GEMM_SHALLOW = 64, LRK_GEMM_SHORT = 2 * LRK_GEMM_SHALLOW }; /* of a shallow product, with a second pair */
 
 /* Elements of any type to f32: the bits of lrk_to_f32. */
 typedef void (*lrk_to_f32_fn)(lrk_dtype t, const void *src, size_t n, float *dst);
@@ -53,6 +56,9 @@ typedef struct lrk_gemm_isa {
     void (*tile_direct)(size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
                         size_t b_stride, size_t cols, float *c, size_t stride, float alpha,
                         bool add);
+    /* tile with sums in f64, rounded once, k <= LRK_GEMM_SHORT; NULL with pairs */
+    void (*tile_short)(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols, float *c,
+                       size_t stride, float alpha, bool add);
     /* sum_i w[i] x[i], w of any type; x_sums[i]: the sum of x[32 i .. 32 i + 31] */
     float (*dot)(lrk_dtype t, const void *w, const float *x, const float *x_sums, size_t k);
 } lrk_gemm_isa;

@@ -6,6 +6,12 @@
 
 enum { MR = 6, LANES = 8 };
 
+typedef __m256d half_f64;
+#define WIDENED(p) _mm256_cvtps_pd(_mm_loadu_ps(p))
+#define PUT_NARROWED(p, x) _mm_storeu_ps(p, _mm256_cvtpd_ps(x))
+#define MULTIPLY_ADD_F64(a, b, sum) _mm256_fmadd_pd(a, b, sum)
+#include "kernels/gemm/micro_short.h"
+
 /* Lanes below n. */
 static inline __m256i first(size_t n)
 {
@@ -101,6 +107,17 @@ static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, 
                                            add);
 }
 
+/* clang-format off */
+SHORT(1) SHORT(2) SHORT(3) SHORT(4) SHORT(5) SHORT(6)
+static const short_fn shorts[MR] = {short_1, short_2, short_3, short_4, short_5, short_6};
+/* clang-format on */
+
+static void tile_short(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols, float *c,
+                       size_t stride, float alpha, bool add)
+{
+    shorts[rows - 1](k, a, b, b_stride, cols, c, stride, alpha, add);
+}
+
 static inline __attribute__((always_inline)) void transpose_8(__m256 r[8])
 {
     __m256 t[8];
@@ -162,5 +179,6 @@ const lrk_gemm_isa lrk_gemm_avx2 = {
     .transpose = transpose,
     .tile = tile,
     .tile_direct = tile_direct,
+    .tile_short = tile_short,
     .dot = lrk_dot_avx2,
 };

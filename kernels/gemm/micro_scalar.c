@@ -6,6 +6,12 @@
 
 enum { MR = 4, LANES = 4 };
 
+typedef double half_f64 __attribute__((vector_size(16)));
+#define WIDENED(p) ((half_f64){(p)[0], (p)[1]})
+#define PUT_NARROWED(p, x) ((p)[0] = (float)(x)[0], (p)[1] = (float)(x)[1])
+#define MULTIPLY_ADD_F64(a, b, sum) ((a) * (b) + (sum))
+#include "kernels/gemm/micro_short.h"
+
 typedef float vec __attribute__((vector_size(16), aligned(4)));
 
 static inline __attribute__((always_inline)) void tile_of(int rows, int vectors, size_t k,
@@ -71,6 +77,17 @@ static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, 
     }
 }
 
+/* clang-format off */
+SHORT(1) SHORT(2) SHORT(3) SHORT(4)
+static const short_fn shorts[MR] = {short_1, short_2, short_3, short_4};
+/* clang-format on */
+
+static void tile_short(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols, float *c,
+                       size_t stride, float alpha, bool add)
+{
+    shorts[rows - 1](k, a, b, b_stride, cols, c, stride, alpha, add);
+}
+
 static void transpose(const float *src, size_t src_stride, size_t rows, size_t cols, float *dst,
                       size_t dst_stride)
 {
@@ -105,5 +122,6 @@ const lrk_gemm_isa lrk_gemm_scalar = {
     .transpose = transpose,
     .tile = tile,
     .tile_direct = tile_direct,
+    .tile_short = tile_short,
     .dot = dot,
 };

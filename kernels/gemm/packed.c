@@ -10,8 +10,8 @@ enum {
                            decoded serves so many */
     TILE_COLUMNS = 96,  /* of a task in a wide product: 96 x kc floats of B in the second level, */
     TILE_FLOATS = 1 << 15, /* and of A beside them, for all strips of these columns */
-    SHALLOW = 64,       /* a product of so little depth is bound by C: it walks along rows of C, */
-    SHALLOW_COLUMNS = 512, /* long ones */
+    SHALLOW = LRK_GEMM_SHALLOW, /* a product of so little depth is bound by C: it walks along rows of C, */
+    SHALLOW_COLUMNS = 512,      /* long ones */
     THIN_STRIPS = 3,       /* a product of at most so many strips of B is thin */
     THIN_DEPTH = 2,        /* blocks of a thin product are so much deeper: longer runs of A */
     FLAT_ROWS = 64,        /* one of at most so many rows of A is flat: B is read along its rows, */
@@ -73,6 +73,9 @@ static bool rounds(const job *p, const lrk_operand *b)
 {
     return !p->swapped && p->g->a.dtype == LRK_BF16 && b->dtype != LRK_BF16;
 }
+
+/* Whether the sums are in f64. */
+static bool is_short(const job *p) { return p->k <= SHALLOW && p->isa->tile_short; }
 
 static bool is_flat(const job *p)
 {
@@ -143,7 +146,7 @@ static job plan_blocks(const lrk_gemm *g, const lrk_gemm_isa *isa)
     const size_t block = p.right.transposed ? lrk_dtype_block(p.right.dtype) : 1;
     p.mr = balanced(p.m, isa->mr, 1);
     p.thin = p.n <= THIN_STRIPS * isa->nr && p.m >= 2 * p.n && p.m >= 8 * p.mr;
-    p.direct = p.thin ? !p.left.transposed && readable(&p, &p.left) : is_flat(&p);
+    p.direct = p.thin ? !p.left.transposed && !is_short(&p) && readable(&p, &p.left) : is_flat(&p);
     const size_t most = p.thin ? isa->kc * THIN_DEPTH : p.direct ? FLAT_DEPTH : isa->kc;
     p.kc = balanced(p.k, most, lrk_max(block, 32));
     p.kc = lrk_min(p.kc, lrk_max(p.k, 1));
@@ -291,19 +294,24 @@ static columns columns_of(const job *p, size_t j, size_t n, size_t k0, const wor
     return b;
 }
 
-/* A tile of C whose sum is shorter than a block is made in pieces of PIECE elements of panels, added up one after the
- * other: an error grows with the root of what is summed in one go. Each piece but the first reads C and writes it once
- * more, which would be felt in deep products; they have their blocks. */
+/* A tile of C. A shallow product is bound by C, and sums in f64. One that is deeper but no deeper than a block is made in
+ * pieces of PIECE elements of panels, added up one after the other: an error grows with the root of what is summed in one
+ * go. Each piece but the first reads C and writes it once more, which would be felt in deep products; they have their
+ * blocks. */
 enum { PIECE = 32 };
 
 static size_t piece(const lrk_gemm_isa *isa, size_t depth) { return depth * isa->together < isa->kc ? PIECE : depth; }
 
-static void tile(const lrk_gemm_isa *isa, size_t k, const float *a, size_t rows, const float *b, size_t b_stride,
-                 size_t cols, float *c, size_t stride, float alpha, bool add)
+static void tile(const job *p, size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,
+                 float *c, size_t stride, float alpha, bool add)
 {
-    for (size_t at = 0, n = piece(isa, k); at < k; at += n)
-        isa->tile(lrk_min(n, k - at), a + at * rows, rows, b + at * b_stride, b_stride, cols, c, stride, alpha,
-                  add || at);
+    if (is_short(p)) {
+        p->isa->tile_short(k, a, rows, b, b_stride, cols, c, stride, alpha, add);
+        return;
+    }
+    for (size_t at = 0, n = piece(p->isa, k); at < k; at += n)
+        p->isa->tile(lrk_min(n, k - at), a + at * rows, rows, b + at * b_stride, b_stride, cols, c, stride, alpha,
+                     add || at);
 }
 
 /* The same where A lies in its rows. */
@@ -312,7 +320,7 @@ static void tile_direct(const lrk_gemm_isa *isa, size_t k, const float *a, size_
 {
     for (size_t at = 0, n = piece(isa, k); at < k; at += n)
         isa->tile_direct(lrk_min(n, k - at), a + at, a_stride, rows, b + at * b_stride, b_stride, cols, c, stride,
-                         alpha, add || at);
+                            alpha, add || at);
 }
 
 /* Packed rows of A times those columns. */
@@ -325,7 +333,7 @@ static void rows_times(const job *p, const float *a, size_t rows, const columns 
         for (size_t y = 0; y < inner; y += along ? nr : mr) {
             const size_t r = along ? x : y, c = along ? y : x, n = lrk_min(b->n - c, nr);
             const bool lies = c < b->whole;
-            tile(p->isa, b->depth, a + r * b->depth, lrk_min(rows - r, mr),
+            tile(p, b->depth, a + r * b->depth, lrk_min(rows - r, mr),
                  lies ? lrk_operand_at(&p->right, b->k0, b->j + c) : b->panel + (c - b->whole) * b->depth,
                  lies ? p->right.stride : lrk_gemm_padded(p->isa, n), n, t.c + r * t.stride + c, t.stride, t.alpha,
                  b->k0 || t.add);
@@ -368,7 +376,7 @@ static void strip_times(const job *p, const float *a, size_t i, size_t rows, siz
             tile_direct(p->isa, d, lrk_operand_at(&p->left, i, k0), p->left.stride / p->isa->together, rows, b + j * d,
                         width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
         else
-            tile(p->isa, d, a, rows, b + j * d, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
+            tile(p, d, a, rows, b + j * d, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
     }
 }
 

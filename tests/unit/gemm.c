@@ -158,6 +158,38 @@ static void test_shapes(void **state)
     }
 }
 
+/* Sums of at most 64 products are rounded once. */
+static void test_shallow(void **state)
+{
+    (void)state;
+#ifndef LRK_EMULATOR
+    lrk_err err;
+    for (int i = 0; i < 48; i++) {
+        const shape s = {.m = 16 + draw() % 90,
+                         .n = 1 + draw() % 140,
+                         .k = 1 + (draw() & 63),
+                         .a_transposed = i & 1,
+                         .b_transposed = i & 2,
+                         .a = LRK_F32,
+                         .b = LRK_F32,
+                         .c = LRK_F32,
+                         .alpha = 1.0};
+        problem p = make(&s);
+        for (int level = LRK_SCALAR; level <= (int)lrk_cpu_hardware(); level++) {
+            assert_int_equal(lrk_cpu_set((lrk_isa)level, &err), LRK_OK);
+            run(&p);
+            for (size_t at = 0; at < s.m * s.n; at++) {
+                const double bound = 0x1p-24 * fabs(p.want[at]) + 0x1p-46 * p.magnitude[at];
+                if (!(fabs(plain_at(LRK_F32, p.c, at) - p.want[at]) <= bound))
+                    fail_msg("%s: %zu x %zu x %zu: element %zu is not rounded once", lrk_isa_name((lrk_isa)level), s.m,
+                             s.n, s.k, at);
+            }
+        }
+        drop(&p);
+    }
+#endif
+}
+
 static void test_random(void **state)
 {
     (void)state;
@@ -439,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_bias_comes_and_goes),
         cmocka_unit_test(test_bias_begins_anywhere),
         cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_shallow),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_decoders_of_gpu),
