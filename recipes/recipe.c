@@ -72,27 +72,54 @@ static void unknown_in_row(lrk_reader *r, const lrk_yaml *node, const char *show
         lrk_mistake(r, node, shown, "unknown key; `lorikeet recipe schema` lists all");
 }
 
-static void read_dataset(lrk_reader *r, lrk_recipe_dataset *d, const lrk_yaml *map,
-                         const char *list)
+/* An entry of datasets that is being read; given: by row of lrk_dataset_keys. */
+typedef struct entry {
+    lrk_recipe_dataset *to;
+    const char *list;
+    const lrk_yaml *given[LRK_MOST_KEYS];
+} entry;
+
+/* message_property_mappings: {role: from}; name is with the map's. */
+static void read_member(lrk_reader *r, entry *e, const lrk_yaml *node, const char *name)
 {
-    const lrk_yaml *given[LRK_MOST_KEYS] = {0};
+    char shown[160];
+    const lrk_key *k = lrk_key_find(lrk_dataset_keys, name);
+    snprintf(shown, sizeof shown, "%s.%.80s", e->list, name);
+    if (!k && lrk_foreign(r, lrk_foreign_rows, node, name)) return;
+    if (!k) {
+        unknown_in_row(r, node, shown);
+        return;
+    }
+    if (lrk_yaml_null(node)) return;
+    const lrk_yaml **first = &e->given[k - lrk_dataset_keys];
+    if (*first)
+        lrk_mistake(r, node, shown, "given twice, first as %s", (*first)->key);
+    else
+        lrk_read_value(r, k, e->to, node, shown);
+    *first = node;
+}
+
+static void read_mappings(lrk_reader *r, entry *e, const lrk_yaml *map)
+{
+    for (const lrk_yaml *node = map->child; node; node = node->next) {
+        char name[96];
+        snprintf(name, sizeof name, "%.30s.%.60s", map->key, node->key);
+        if (lrk_key_find(lrk_dataset_keys, name) || lrk_foreign_find(lrk_foreign_rows, name))
+            read_member(r, e, node, name);
+        else
+            lrk_mistake(r, node, name, "%s", lrk_foreign_find(lrk_foreign_rows, map->key)->why);
+    }
+}
+
+static void read_dataset(lrk_reader *r, lrk_recipe_dataset *d, const lrk_yaml *map, const char *list)
+{
+    entry e = {.to = d, .list = list};
     lrk_read_defaults(r, lrk_dataset_keys, d);
     for (const lrk_yaml *node = map->child; node; node = node->next) {
-        char shown[160];
-        snprintf(shown, sizeof shown, "%s.%.64s", list, node->key);
-        const lrk_key *k = lrk_key_find(lrk_dataset_keys, node->key);
-        if (!k && lrk_foreign(r, lrk_foreign_rows, node, node->key)) continue;
-        if (!k) {
-            unknown_in_row(r, node, shown);
-            continue;
-        }
-        if (lrk_yaml_null(node)) continue;
-        const lrk_yaml **first = &given[k - lrk_dataset_keys];
-        if (*first)
-            lrk_mistake(r, node, shown, "given twice, first as %s", (*first)->key);
+        if (node->kind == LRK_YAML_MAP && strcmp(node->key, "message_property_mappings") == 0)
+            read_mappings(r, &e, node);
         else
-            lrk_read_value(r, k, d, node, shown);
-        *first = node;
+            read_member(r, &e, node, node->key);
     }
     if (!d->path) lrk_mistake(r, map, list, "an entry without path");
 }
@@ -115,6 +142,13 @@ static void read_datasets(lrk_reader *r, const lrk_key *k, const lrk_yaml *node)
     }
 }
 
+/* lora_target_linear: true beside a list of modules, as Axolotl has it, is their union: all linear layers. */
+static bool linear_beside_list(const lrk_yaml *first, const lrk_yaml *node)
+{
+    const char *linear = "lora_target_linear";
+    return (strcmp(first->key, linear) == 0) != (strcmp(node->key, linear) == 0);
+}
+
 static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
 {
     const lrk_key *k = lrk_key_find(lrk_recipe_keys, shown);
@@ -127,6 +161,11 @@ static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
     /* "key:" in a file is not set; key= on the command line is a slip, but for lists of data */
     if (lrk_yaml_null(node) && (node->line || k->kind == LRK_KEY_DATASETS)) return;
     const lrk_yaml **first = &r->given[k - lrk_recipe_keys];
+    if (*first && linear_beside_list(*first, node)) {
+        lrk_recipe_note(r, node, shown, "lora_target_linear: true is every linear layer, with or without this list");
+        if (strcmp(node->key, "lora_target_linear") == 0) lrk_read_value(r, k, r->recipe, node, shown);
+        return;
+    }
     if (*first) {
         const bool same = strcmp((*first)->key, node->key) == 0;
         lrk_mistake(r, node, shown, "given twice, first %s%s%sin line %zu", same ? "" : "as ",

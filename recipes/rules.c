@@ -97,21 +97,45 @@ static void missing(lrk_reader *r)
         lrk_mistake(r, NULL, "datasets", "is missing, as in datasets: [{path: rows.h5}]");
 }
 
+static bool one_of(const char *name, const char *one, const char *other)
+{
+    return !name || strcmp(name, one) == 0 || strcmp(name, other) == 0;
+}
+
+/* Names that members have anyway name nothing. */
+static void settle_names(lrk_recipe_dataset *d)
+{
+    const struct {
+        const char **theirs, *ours;
+    } members[] = {{&d->field_system, "system"}, {&d->field_instruction, "instruction"}, {&d->field_input, "input"},
+                   {&d->field_output, "output"}, {&d->field, "text"}};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (one_of(*members[i].theirs, members[i].ours, members[i].ours)) *members[i].theirs = NULL;
+    if (one_of(d->field_messages, "messages", "conversations") && one_of(d->message_field_role, "role", "from") &&
+        one_of(d->message_field_content, "content", "value"))
+        d->field_messages = d->message_field_role = d->message_field_content = NULL;
+}
+
 /* Shape and templates are for JSONL; a data set that was imported has been shaped. */
 static void rows(lrk_reader *r, const char *name, const lrk_recipe_datasets *list)
 {
     for (size_t i = 0; i < list->n; i++) {
-        const lrk_recipe_dataset *d = &list->item[i];
-        const bool shaped = d->type != LRK_ROWS_AUTO || d->prompt || d->completion;
+        lrk_recipe_dataset *d = &list->item[i];
+        settle_names(d);
+        const bool named = d->field_messages || d->message_field_role || d->message_field_content || d->field_system ||
+                           d->field_instruction || d->field_input || d->field_output || d->field;
+        const bool shaped = d->type != LRK_ROWS_AUTO || d->prompt || d->completion || named;
         if (!d->prompt != !d->completion)
             lrk_mistake(r, given(r, name), name, "%s: prompt and completion go together", d->path);
         if (d->prompt && d->type != LRK_ROWS_AUTO)
             lrk_mistake(r, given(r, name), name, "%s: prompt stands beside type; give one of them",
                         d->path);
+        if (d->prompt && named)
+            lrk_mistake(r, given(r, name), name, "%s: prompt names members of a row itself, and field_... is for shapes",
+                        d->path);
         if (shaped && (lrk_ends_with(d->path, ".h5") || lrk_ends_with(d->path, ".hdf5")))
             lrk_mistake(r, given(r, name), name,
-                        "%s: type, prompt and completion are for JSONL; an imported data set has "
-                        "its shape",
+                        "%s: type, prompt, completion and field_... are for JSONL; an imported data set has its shape",
                         d->path);
     }
 }

@@ -8,6 +8,21 @@
 
 #include <string.h>
 
+/* What rows call their members. Conversations with names of their own are messages. */
+static void name_members(const lrk_recipe_dataset *e, lrk_import_options *o)
+{
+    lrk_member_names *n = &o->names;
+    *n = (lrk_member_names){.messages = e->field_messages, .role = e->message_field_role,
+                            .content = e->message_field_content, .system = e->field_system,
+                            .instruction = e->field_instruction, .input = e->field_input, .output = e->field_output,
+                            .text = e->field};
+    if (o->shape != LRK_SHAPE_SHAREGPT || !(n->messages || n->role || n->content)) return;
+    o->shape = LRK_SHAPE_MESSAGES;
+    if (!n->messages) n->messages = "conversations";
+    if (!n->role) n->role = "from";
+    if (!n->content) n->content = "value";
+}
+
 static lrk_status how_to_read(const lrk_recipe_dataset *e, lrk_import_options *o, lrk_err *err)
 {
     static const lrk_shape shapes[] = {LRK_SHAPE_AUTO, LRK_SHAPE_MESSAGES, LRK_SHAPE_PROMPT,
@@ -15,6 +30,7 @@ static lrk_status how_to_read(const lrk_recipe_dataset *e, lrk_import_options *o
     o->shape = shapes[e->type];
     o->prompt = e->prompt;
     o->completion = e->completion;
+    name_members(e, o);
     LRK_REQUIRE(err, (o->prompt == NULL) == (o->completion == NULL), LRK_EUSAGE,
                 "datasets: %s: prompt and completion go together", e->path);
     return LRK_OK;

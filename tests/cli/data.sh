@@ -41,7 +41,7 @@ expect_error 3 'rows.csv:1: no JSON, but commas: a CSV file?' "$LORIKEET" data i
 printf '{"descr": "how many?", "js": " f()"}\n' >js.jsonl
 expect_exit 0 "$LORIKEET" data import js.jsonl --out js.h5 --names prompt=descr,completion=js
 grep -qF 'js.jsonl: 1 row, prompt_completion' out || fail "prompt and completion were named: $(cat out)"
-expect_error 3 "--names: no row has a member 'talk'" \
+expect_error 3 "no row has a member 'talk', which --names" \
     "$LORIKEET" data import test.jsonl --out talk.h5 --prompt '{nl}' --completion '{target}' --names messages=talk
 for answer in completion response; do
     { printf '{"prompt": "p", "%s": "c"}\n' $answer; printf '{"prompt": "x"}\n'; } >lacks.jsonl

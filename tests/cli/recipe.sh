@@ -186,13 +186,15 @@ whole 'base_model: m\ndatasets: [{path: a, type: sharegtp}]\n' 'datasets.type: e
 
 whole 'base_model: m\ndatasets: [{path: a.jsonl, prompt: "{x}"}]\n' 'a.jsonl: prompt and completion go together'
 whole 'base_model: m\ndatasets: [{path: a.jsonl, type: alpaca, prompt: x, completion: z}]\n' 'prompt stands beside type'
-whole 'base_model: m\ndatasets: [{path: a.h5, type: alpaca}]\n' 'a.h5: type, prompt and completion are for JSONL'
+whole 'base_model: m\ndatasets: [{path: a.h5, type: alpaca}]\n' 'a.h5: type, prompt, completion and field_... are for JSONL'
 printf 'base_model: m\ndatasets: [{path: a.jsonl, type: chat_template, field_messages: conversations,
   message_property_mappings: {role: from, content: value}, roles: {user: [human, user], assistant: [gpt], system: [system]}}]\n' >r.yaml
 expect_exit 0 "$LORIKEET" recipe check r.yaml
-whole 'base_model: m\ndatasets: [{path: a, message_property_mappings: {role: speaker}}]\n' 'message_property_mappings.role: turns have fixed names'
+whole 'base_model: m\ndatasets: [{path: a, message_property_mappings: {weight: w}}]\n' 'message_property_mappings.weight: of the members of a turn'
+whole 'base_model: m\ndatasets: [{path: a, message_field_role: x, message_property_mappings: {role: speaker}}]\n' 'message_property_mappings.role: given twice'
+whole 'base_model: m\ndatasets: [{path: a.h5, message_property_mappings: {role: speaker}}]\n' 'field_... are for JSONL'
+whole 'base_model: m\ndatasets: [{path: a.jsonl, prompt: "{x}", completion: "{y}", field_input: z}]\n' 'prompt names members of a row itself'
 whole 'base_model: m\ndatasets: [{path: a, roles: {assistant: [gpt, bot9]}}]\n' 'roles.assistant: roles have fixed names'
-whole 'base_model: m\ndatasets: [{path: a.jsonl, field_output: answer}]\n' 'field_output: shapes have fixed names; use completion'
 
 # ---- keys that contradict or need each other
 bad 'warmup_steps: 10
@@ -296,8 +298,17 @@ accept 'chat_template: alpaca'
 accept 'flash_attention: true'
 grep -qF 'flash_attention: attention always works in blocks' err || fail "no note: $(cat err)"
 accept 'deepspeed:'
-accept 'test_datasets: [{path: t.jsonl, field_messages: messages, type: chat_template}]'
+accept 'test_datasets: [{path: t.h5, field_messages: messages, type: chat_template}]'
 accept 'lora_target_linear: true'
+same 'lora_target_linear: true
+lora_target_modules: [q_proj]' 'lora_target_modules: all-linear'
+same 'lora_target_modules: [q_proj]
+lora_target_linear: true' 'lora_target_modules: all-linear'
+accept 'lora_target_modules: [q_proj]
+lora_target_linear: true'
+grep -qF 'is every linear layer' err || fail "no note: $(cat err)"
+bad 'lora_target_modules: [q_proj]
+target_modules: [v_proj]' 'given twice, first as lora_target_modules in line 3'
 accept 'gradient_checkpointing: true'
 accept 'optimizer: adamw_torch_fused'
 

@@ -27,6 +27,24 @@ export: {adapter_gguf: true, merged: true, gguf: [q8_0]}
 E
 train=("$LORIKEET" train recipe.yaml)
 
+# members and turns that are called otherwise, as Axolotl names them
+sed 's/"messages"/"talk"/; s/"role": "user"/"who": "human"/; s/"role": "assistant"/"who": "gpt"/; s/"content"/"says"/g' \
+    chat.jsonl >talk.jsonl
+sed 's/datasets: .*/datasets: [{path: chat.jsonl}]/; /export/d' recipe.yaml >said.yaml
+sed 's/datasets: .*/datasets: [{path: talk.jsonl, type: chat_template, field_messages: talk, message_property_mappings: {role: who, content: says}}]/; /export/d' \
+    recipe.yaml >talk.yaml
+for name in said talk; do # the first kilobyte has the hash of the recipe
+    expect_exit 0 "$LORIKEET" train $name.yaml output_dir=$name max_steps=1 save_steps=1
+done
+cmp -i 1024 said/adapter/adapter_model.safetensors talk/adapter/adapter_model.safetensors || fail "names change the rows"
+grep -qF 'message_field_role: who' talk/recipe.resolved.yaml || fail "names: $(cat talk/recipe.resolved.yaml)"
+sed 's/"who"/"from"/g; s/"says"/"text"/g; s/"talk"/"conversations"/' talk.jsonl >share.jsonl
+expect_exit 0 "$LORIKEET" train talk.yaml output_dir=share max_steps=1 save_steps=1 \
+    'datasets=[{path: share.jsonl, type: sharegpt, message_field_content: text}]'
+cmp -i 1024 said/adapter/adapter_model.safetensors share/adapter/adapter_model.safetensors || fail "names of sharegpt"
+expect_error 3 "no row has a member 'who', which --names or a recipe's field_... names" \
+    "$LORIKEET" train said.yaml output_dir=none 'datasets=[{path: rows.jsonl, message_field_role: who}]'
+
 # ten rows, four a step: three steps an epoch
 expect_exit 0 "$LORIKEET" plan recipe.yaml max_steps=10 num_epochs=2
 grep -q 'warning: max_steps 10 is not reached: num_epochs 2 ends after 6 steps' err || fail "no word of it: $(cat err)"
