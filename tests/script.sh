@@ -27,6 +27,13 @@ peer_python() {
         skip "no Python with $*; tests/peer/setup gets it, LRK_PEER_PYTHON names another"
 }
 
+# peer NAME ARGUMENT...: tests/peer/NAME.py, in a fork of a Python that has loaded what takes seconds where ctest has
+# started one (tests/peer/forked.py).
+peer() {
+    HF_HUB_OFFLINE=1 "$python" -I -S "$SOURCE/tests/peer/forked.py" "$SOURCE/tests/peer/$1.py" "${@:2}" 2>peer.err ||
+        { tail -n 20 peer.err >&2; fail "$*"; }
+}
+
 # tiny_tokenizer DIR: makes it, with a tokenizer.json of ninety-six tokens, all that tiny models have rows for.
 tiny_tokenizer() {
     mkdir "$1"

@@ -3,9 +3,7 @@
 # LRK_CONFIGS_SEED: others. LRK_PEER_PYTHON, LRK_PEER_NODE_MODULES: see families.sh.
 modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
 peer_python torch transformers
-export HF_HUB_OFFLINE=1
-"$python" "$SOURCE/tests/peer/configs.py" made "${LRK_CONFIGS:-3}" "${LRK_CONFIGS_SEED:-1}" 2>err ||
-    fail "transformers makes no models: $(tail -n 3 err)"
+peer configs made "${LRK_CONFIGS:-3}" "${LRK_CONFIGS_SEED:-1}"
 
 tiny_tokenizer tiny
 : >checks

@@ -2,8 +2,6 @@
 # parameters: PEFT's load here, ours load in PEFT, and merged models give PEFT's logits.
 peer_python torch transformers peft
 G=$SOURCE/tests/golden/data
-export HF_HUB_OFFLINE=1
-peer() { "$python" "$SOURCE/tests/peer/$1.py" "${@:2}" 2>peer.err || { cat peer.err; fail "$*"; }; } # seconds to start
 
 # there_and_back BASE CASE: the adapter of the case, written again and merged
 there_and_back() {

@@ -3,10 +3,9 @@
 # LRK_PEER_PYTHON: a Python with torch and transformers; LRK_PEER_NODE_MODULES: see llama_cpp.sh.
 modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
 peer_python torch transformers
-export HF_HUB_OFFLINE=1
 
 tiny_tokenizer tiny
-names=$("$python" "$SOURCE/tests/peer/families.py" make cases 2>err) || fail "no cases: $(tail -n 3 err)"
+names=$(peer families make cases)
 for name in $names; do
     "$LORIKEET" convert --model "cases/$name" --tokenizer tiny --out "$name.gguf" >out || fail "$name: to GGUF"
     "$LORIKEET" convert --model "$name.gguf" --out "back_$name" >out || fail "$name: from GGUF"
@@ -16,7 +15,7 @@ for name in $names; do
     [ "$name" != longrope ] || first=1
     printf '%s\n' "$name.gguf cases/$name base 2e-3 - $first" >>checks
 done
-"$python" "$SOURCE/tests/peer/families.py" check cases back_* 2>err || fail "in transformers: $(tail -n 3 err)"
+peer families check cases back_*
 
 # adapters of families whose golden model GGUF has a place for; rows shorter than a window see no other
 G=$SOURCE/tests/golden/data

@@ -1,8 +1,6 @@
 # tests/peer/image_text.sh -- the language model inside models of images and text: the logits of transformers and PEFT,
 # PEFT's adapters here and ours there, merged directories with the rest of the model as it was, GGUF of the part.
 peer_python torch transformers peft
-export HF_HUB_OFFLINE=1
-peer() { "$python" "$SOURCE/tests/peer/$1.py" "${@:2}" 2>peer.err || { cat peer.err; fail "$*"; }; }
 check() { printf '%s\n' "$*" >>checks; }
 
 tiny_tokenizer tiny

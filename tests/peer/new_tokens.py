@@ -1,7 +1,8 @@
 """A vocabulary that grew, in PEFT and transformers: the tokenizer beside the adapter, base + adapter, the merged model.
 
-usage: new_tokens.py (RUN-DIR BASE-DIR TOKEN)...    what tests/peer/new_tokens.sh trained, all in one process, which takes
-           seconds to start; its tokens are those below, and TOKEN where that is not empty
+usage: new_tokens.py make DIR       a base without a tokenizer, which has names of its own for embedding and head
+       new_tokens.py check (RUN-DIR BASE-DIR TOKEN)...    what tests/peer/new_tokens.sh trained; its tokens are those
+           below, and TOKEN where that is not empty
 """
 import json
 import random
@@ -10,7 +11,7 @@ import sys
 import torch
 from peft import AutoPeftModelForCausalLM
 from tokenizers import AddedToken
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXConfig, GPTNeoXForCausalLM
 
 torch.set_num_threads(1)
 PLAIN, FACTORY, SPECIAL, END = ["<|query|>", " pipe", "häufig"], ["<op>", "é x"], ["<|s1|>"], "<|done|>"
@@ -59,12 +60,23 @@ def error(run, want):
     return largest
 
 
-for run, base, token in zip(*[iter(sys.argv[1:])] * 3, strict=True):
-    more = [token] if token else []
-    want = reference(base, more)
-    same_texts(run, want, more)
-    # two orders of summing in f32: as load_peft.py
-    if not error(run, want) <= 2e-4:
-        sys.exit(run + ": other logits")
-    with open(run + "/ids.json", "w") as f:
-        print(json.dumps([want.encode("how many <|query|> é x of <op>", add_special_tokens=False)]), file=f)
+def make(out):
+    torch.manual_seed(1)
+    config = GPTNeoXConfig(vocab_size=384, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+                           initializer_range=0.3, rotary_pct=0.5, bos_token_id=376, eos_token_id=380)
+    GPTNeoXForCausalLM(config).save_pretrained(out)
+
+
+def check(*runs):
+    for run, base, token in zip(*[iter(runs)] * 3, strict=True):
+        more = [token] if token else []
+        want = reference(base, more)
+        same_texts(run, want, more)
+        # two orders of summing in f32: as load_peft.py
+        if not error(run, want) <= 2e-4:
+            sys.exit(run + ": other logits")
+        with open(run + "/ids.json", "w") as f:
+            print(json.dumps([want.encode("how many <|query|> é x of <op>", add_special_tokens=False)]), file=f)
+
+
+{"make": make, "check": check}[sys.argv[1]](*sys.argv[2:])

@@ -4,20 +4,12 @@
 # llama.cpp gives the same ids.
 peer_python torch transformers peft
 G=$SOURCE/tests/golden/data
-export HF_HUB_OFFLINE=1
 modules=${LRK_PEER_NODE_MODULES:-$SOURCE/node_modules}
 
 printf '{"prompt": "how many <|query|> é x of <op> ", "completion": " pipe count <|s1|> %s"}\n' 1 2 3 >rows.jsonl
 printf '["how many <|query|> é x of <op>"]' >texts.json
 # of no golden case: names of its own for embedding and head, with a tokenizer
-"$python" - base_neox <<'PYTHON' 2>peer.err || fail "no base: $(cat peer.err)"
-import sys
-import torch
-from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
-torch.manual_seed(1)
-GPTNeoXForCausalLM(GPTNeoXConfig(vocab_size=384, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
-                                 initializer_range=0.3, rotary_pct=0.5, bos_token_id=376, eos_token_id=380)).save_pretrained(sys.argv[1])
-PYTHON
+peer new_tokens make base_neox
 cp "$G/llama/tokenizer.json" "$G/llama/tokenizer_config.json" base_neox
 
 cases="llama mistral padded neox" runs=()
@@ -49,7 +41,7 @@ YAML
         fail "$case: not trained further"
     runs+=("further_$case" "base_$case" '<|third|>')
 done
-"$python" "$SOURCE/tests/peer/new_tokens.py" "${runs[@]}" 2>peer.err || { tail -n 5 peer.err; fail "PEFT or transformers"; }
+peer new_tokens check "${runs[@]}"
 
 for case in $cases; do
     forms="adapter merged"

@@ -1,17 +1,15 @@
 # tests/peer/principal.sh -- adapters that PEFT saved unconverted after a PiSSA or OLoRA start load here: what is made of
 # them has the logits that PEFT has when it loads them. LRK_PEER_PYTHON names a Python with torch, transformers and peft.
 peer_python torch transformers peft
-export HF_HUB_OFFLINE=1
-P=$SOURCE/tests/peer/principal.py
 mkdir made
-"$python" "$P" make made >peer.err 2>&1 || { tail -n 5 peer.err; fail "PEFT makes no adapters"; }
+peer principal make made
 
 cases="pissa olora dora olora_dora patterns fused flat"
 for case in $cases; do
     "$LORIKEET" export --adapter "made/${case}_saved" --base "made/$case" --peft "adapter_$case" >out
     "$LORIKEET" merge --model "made/$case" --adapter "made/${case}_saved" --out "merged_$case" >out
 done
-"$python" "$P" check made $cases 2>peer.err || { tail -n 5 peer.err; fail "PEFT or transformers"; }
+peer principal check made $cases
 
 # rows of q and k stand in another order in a GGUF base: the same adapter
 "$LORIKEET" convert --model made/patterns --tokenizer "$SOURCE/tests/golden/data/llama" --out base.gguf >out

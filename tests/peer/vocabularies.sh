@@ -12,7 +12,7 @@ for name in llama2 gpt4o gptoss gpt35turbo gemma2 gemma3 qwen3 llama3_1 deepseek
 done
 [ ${#names[@]} -gt 0 ] || skip "no tokenizer.json in $texts; tests/peer/setup gets some where there is npm"
 
-"$python" "$SOURCE/tests/peer/families.py" words "$texts" models "${names[@]}" 2>err || fail "$(tail -n 3 err)"
+peer families words "$texts" models "${names[@]}"
 for name in "${names[@]}"; do
     mv "models/$name" model
     "$LORIKEET" convert --model model --out model.gguf >out || fail "$name: to GGUF"
