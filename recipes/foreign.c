@@ -1,5 +1,6 @@
 /* recipes/foreign.c -- keys and values as other tools write them (foreign.def). */
 #include "base/dtype.h"
+#include "base/text.h"
 #include "recipes/reader.h"
 
 #include <stdio.h>
@@ -83,6 +84,15 @@ bool lrk_translate(lrk_reader *r, lrk_yaml *node, const char *shown, const lrk_k
         return false;
     }
     return known && not_translated(r, node, shown);
+}
+
+const lrk_key *lrk_share_of_steps(const lrk_reader *r, const lrk_key *k, const lrk_yaml *node, const char *shown)
+{
+    double share;
+    if (strcmp(k->name, "warmup_steps") != 0 || node->kind != LRK_YAML_SCALAR || !node->plain) return k;
+    if (!lrk_text_real(node->text, &share) || share <= 0.0 || share >= 1.0) return k;
+    lrk_recipe_note(r, node, shown, "below 1 is a share of all steps: warmup_ratio here");
+    return lrk_key_find(lrk_recipe_keys, "warmup_ratio");
 }
 
 void lrk_take_instead(const lrk_reader *r, const lrk_key *k, lrk_yaml *node, const char *shown)

@@ -48,6 +48,9 @@ bool lrk_foreign(lrk_reader *r, const lrk_foreign_key *table, const lrk_yaml *no
 /* The same for keys that are translated; where it is false, *k may be the key meant, and the node its value. */
 bool lrk_translate(lrk_reader *r, lrk_yaml *node, const char *shown, const lrk_key **k);
 
+/* The key meant by warmup_steps: 0.03, as transformers 5 takes it: warmup_ratio, with a note; k otherwise. */
+const lrk_key *lrk_share_of_steps(const lrk_reader *r, const lrk_key *k, const lrk_yaml *node, const char *shown);
+
 /* A value of a key of ours as others write it becomes ours, with a note. */
 void lrk_take_instead(const lrk_reader *r, const lrk_key *k, lrk_yaml *node, const char *shown);
 

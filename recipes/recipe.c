@@ -159,7 +159,12 @@ static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
         return;
     }
     /* "key:" in a file is not set; key= on the command line is a slip, but for lists of data */
-    if (lrk_yaml_null(node) && (node->line || k->kind == LRK_KEY_DATASETS)) return;
+    if (lrk_yaml_null(node) && (node->line || k->kind == LRK_KEY_DATASETS)) {
+        if (strcmp(shown, "clip_grad_norm") == 0) /* torchtune's null is no clipping */
+            lrk_recipe_note(r, node, shown, "is not set, so that the default holds; 0 is no clipping");
+        return;
+    }
+    k = lrk_share_of_steps(r, k, node, shown);
     const lrk_yaml **first = &r->given[k - lrk_recipe_keys];
     if (*first && linear_beside_list(*first, node)) {
         lrk_recipe_note(r, node, shown, "lora_target_linear: true is every linear layer, with or without this list");

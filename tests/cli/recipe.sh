@@ -283,6 +283,14 @@ expect_exit 0 "$LORIKEET" recipe explain datasets.path test_datasets.prompt
 grep -qF 'in an entry of datasets: ' out || fail "explain: $(cat out)"
 
 # ---- names of other tools
+same 'warmup_steps: 0.03' 'warmup_ratio: 0.03'
+accept 'warmup_steps: 0.03'
+grep -qF 'warmup_steps: below 1 is a share of all steps' err || fail "no note: $(cat err)"
+bad 'warmup_steps: 1.5' 'warmup_steps: expected a whole number'
+bad 'warmup_steps: 0.1
+warmup_ratio: 0.2' 'warmup_ratio: given twice, first as warmup_steps'
+accept 'clip_grad_norm: null'
+grep -qF 'clip_grad_norm: is not set, so that the default holds' err || fail "no note: $(cat err)"
 accept 'lora_rank: 8'
 grep -qF 'note: r.yaml:3:1: lora_rank: is called lora_r here' err || fail "no note: $(cat err)"
 for optimizer in adamw_bnb_8bit adamw_8bit paged_adamw_8bit paged_adamw_32bit; do
