@@ -21,6 +21,7 @@ static const char *const companions[] = {
     "vocab.json",
     "merges.txt",
     "tokenizer.model",
+    "tekken.json", /* Mistral's own form of it */
     "chat_template.jinja",
     "chat_template.json",
 };

@@ -1,10 +1,12 @@
 # tests/cli/merge.sh -- lorikeet merge and export: both outputs, and what must be refused.
 G=$SOURCE/tests/golden/data
 
-expect_exit 0 "$LORIKEET" merge --model "$G/llama" --adapter "$G/llama/adapter" --out merged
+cp -r "$G/llama" base
+printf 'Mistral says\n' >base/tekken.json
+expect_exit 0 "$LORIKEET" merge --model base --adapter base/adapter --out merged
 cmp merged/model.safetensors "$G/llama/merged/model.safetensors" || fail "not what PEFT merges"
-for f in config.json generation_config.json tokenizer.json tokenizer_config.json; do
-    cmp "merged/$f" "$G/llama/$f" || fail "$f is not carried over"
+for f in config.json generation_config.json tokenizer.json tokenizer_config.json tekken.json; do
+    cmp "merged/$f" "base/$f" || fail "$f is not carried over"
 done
 grep -qF 'merged: 14 tensors merged, 7 unchanged' out || fail "no report: $(cat out)"
 
