@@ -32,8 +32,10 @@ def main():
     lorikeet, gguf = sys.argv[1:3]
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    # transformers reads the file four times, and each time all names of its vocabulary
+    # transformers reads the file four times, and each time all names of its vocabulary, and makes all names of tensors for
+    # each of the model's modules
     gguf_files.GGUFReader = functools.cache(gguf_files.GGUFReader)
+    gguf_files.get_tensor_name_map = functools.cache(gguf_files.get_tensor_name_map)
     folder, name = os.path.split(os.path.abspath(gguf))
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
