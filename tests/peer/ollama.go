@@ -91,7 +91,13 @@ func read(path string) string {
 	return string(text)
 }
 
+// Of each Modelfile once: hundreds of conversations take it.
+var compiled = map[string]*template.Template{}
+
 func compile(modelfile, date string) (*template.Template, error) {
+	if t := compiled[modelfile]; t != nil {
+		return t, nil
+	}
 	functions := template.FuncMap{
 		"currentDate": func(...string) string { return date },
 		"json": func(v any) string {
@@ -99,7 +105,11 @@ func compile(modelfile, date string) (*template.Template, error) {
 			return string(text)
 		},
 	}
-	return template.New("").Option("missingkey=zero").Funcs(functions).Parse(strings.Split(modelfile, `"""`)[1])
+	t, err := template.New("").Option("missingkey=zero").Funcs(functions).Parse(strings.Split(modelfile, `"""`)[1])
+	if err == nil {
+		compiled[modelfile] = t
+	}
+	return t, err
 }
 
 func render(modelfile, date string, r *request) (string, error) {
