@@ -130,6 +130,14 @@ static void put_size(const lrk_gguf_target *t, const char *key, size_t v)
     lrk_gguf_put_u32(t->w, full, (uint32_t)v);
 }
 
+/* A number of config.json, or one made of such, that is to be whole. */
+static lrk_status put_whole(const lrk_gguf_target *t, const char *key, double v, lrk_err *err)
+{
+    LRK_REQUIRE(err, v >= 1 && v <= INT32_MAX, LRK_EINPUT, "%s: config.json: %s would be %g", t->path, key, v);
+    put_size(t, key, (size_t)v);
+    return LRK_OK;
+}
+
 static void put_type(const lrk_gguf_target *t, const char *type)
 {
     char full[LRK_NAME_MAX];
@@ -183,7 +191,7 @@ static lrk_status put_yarn(const lrk_gguf_target *t, double factor, double origi
     LRK_TRY(lrk_rope_real(t->config, "mscale_all_dim", &all, err));
     put_type(t, "yarn");
     put_real(t, "rope.scaling.factor", factor);
-    put_size(t, "rope.scaling.original_context_length", (size_t)original);
+    LRK_TRY(put_whole(t, "rope.scaling.original_context_length", original, err));
     if (t->arch->latent) {
         LRK_REQUIRE(err, all > 0 && scale == 0, LRK_ESUPPORT,
                     "%s: config.json: yarn of latent attention needs mscale_all_dim, and no "
@@ -226,7 +234,7 @@ static lrk_status put_scaling(const lrk_gguf_target *t, lrk_err *err)
         put_real(t, "rope.scaling.attn_factor", scale);
     }
     if (t->arch->partial_rotary)
-        put_size(t, "rope.scaling.original_context_length", (size_t)original);
+        LRK_TRY(put_whole(t, "rope.scaling.original_context_length", original, err));
     /* llama3 is a tensor of divisors, not a key */
     if (strcmp(type, "default") == 0 || strcmp(type, "llama3") == 0) return LRK_OK;
     if (is_longrope(t->config, t->arch)) return LRK_OK;
@@ -253,7 +261,7 @@ static lrk_status put_temperature(const lrk_gguf_target *t, lrk_err *err)
     if (beta == 0) return LRK_OK;
     put_real(t, "attention.temperature_scale", beta);
     if (strcmp(lrk_rope_type(t->config), "yarn") != 0)
-        put_size(t, "rope.scaling.original_context_length", (size_t)original);
+        LRK_TRY(put_whole(t, "rope.scaling.original_context_length", original, err));
     return LRK_OK;
 }
 
@@ -317,7 +325,7 @@ static lrk_status put_heads(lrk_gguf_target *t, lrk_err *err)
     LRK_REQUIRE(err, share == 1 || t->arch->partial_rotary || t->arch->rotary_key, LRK_ESUPPORT,
                 "%s: config.json: partial_rotary_factor %g is not supported for %s", t->path, share,
                 t->arch->hf);
-    put_size(t, "rope.dimension_count", (size_t)((double)t->head_dim * share));
+    LRK_TRY(put_whole(t, "rope.dimension_count", (double)t->head_dim * share, err));
     if (!t->arch->scale_from_width) return LRK_OK;
     const bool from_width = t->layers == t->arch->scale_from_width;
     const size_t usual = from_width ? t->width / t->heads : t->head_dim;

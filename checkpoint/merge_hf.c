@@ -154,12 +154,13 @@ static lrk_status put_llama3(const lrk_merge_job *job, lrk_json *config, lrk_err
     for (size_t i = 0; same && i < freqs.dim[0]; i++) largest = fmax(largest, (double)want[i]);
     LRK_TRY(lrk_json_opt_real(config, "rope_theta", &theta, "config.json", err));
     const double original = same ? llama3_original(want, freqs.dim[0], largest, theta) : 1;
+    same = same && original >= 1 && original <= INT32_MAX;
     lrk_json *rope = lrk_json_object();
     lrk_json_set(rope, "rope_type", lrk_json_new_string("llama3", 6));
     lrk_json_set(rope, "factor", lrk_json_new_real(lrk_gguf_shortest(largest)));
     lrk_json_set(rope, "low_freq_factor", lrk_json_new_real(1));
     lrk_json_set(rope, "high_freq_factor", lrk_json_new_real(4));
-    lrk_json_set_count(rope, "original_max_position_embeddings", (uint64_t)original);
+    lrk_json_set_count(rope, "original_max_position_embeddings", same ? (uint64_t)original : 1);
     lrk_json_set(config, "rope_scaling", rope);
     LRK_TRY(lrk_llama3_factors(config, lrk_weights_head_dim(job->base), factor, &n, err));
     same = same && n == lrk_count(&freqs);

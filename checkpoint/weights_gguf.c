@@ -66,11 +66,15 @@ static void put_values(const halves *h, size_t head)
     }
 }
 
+static bool whole_numbers(lrk_dtype t) { return t == LRK_I32 || t == LRK_I64 || t == LRK_U8; }
+
 static bool plain(lrk_dtype t) { return t == LRK_F32 || t == LRK_F16 || t == LRK_BF16; }
 
 static lrk_status join_halves(list *l, halves *h, const char *name, lrk_err *err)
 {
     const size_t H = h->k.dim[0], rank = h->k.dim[1], N = h->k.dim[2], V = h->v.dim[1];
+    LRK_REQUIRE(err, !whole_numbers(h->k.dtype) && !whole_numbers(h->v.dtype), LRK_EINPUT,
+                "%s: '%s' and '%s' hold whole numbers", l->g->path, h->k.name, h->v.name);
     LRK_REQUIRE(err, h->k.rank == 3 && h->v.rank == 3 && h->v.dim[0] == H && h->v.dim[2] == rank,
                 LRK_ESHAPE, "%s: '%s' and '%s' are no halves of one matrix", l->g->path, h->k.name,
                 h->v.name);

@@ -70,6 +70,22 @@ static void open_up(lrk_yaml *node, const char *part)
     node->kind = lrk_text_size(part, &index) ? LRK_YAML_LIST : LRK_YAML_MAP;
 }
 
+/* What else the file says of the same key: lora_target_linear beside lora_target_modules. */
+static void drop_others(lrk_yaml *root, const lrk_yaml *kept)
+{
+    bool of_root = false;
+    for (const lrk_yaml *c = root->child; c; c = c->next) of_root = of_root || c == kept;
+    if (!of_root) return;
+    for (lrk_yaml **at = &root->child; *at;) {
+        if (*at != kept && same_key((*at)->key, kept->key, true)) {
+            *at = (*at)->next;
+            root->n--;
+        } else {
+            at = &(*at)->next;
+        }
+    }
+}
+
 lrk_status lrk_override(lrk_yaml *root, lrk_arena *a, const char *assignment, lrk_err *err)
 {
     const char *equals = strchr(assignment, '=');
@@ -93,5 +109,6 @@ lrk_status lrk_override(lrk_yaml *root, lrk_arena *a, const char *assignment, lr
     value->key = node->key;
     value->next = node->next;
     *node = *value;
+    drop_others(root, node);
     return LRK_OK;
 }

@@ -164,6 +164,7 @@ static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
             lrk_recipe_note(r, node, shown, "is not set, so that the default holds; 0 is no clipping");
         return;
     }
+    const lrk_key *named = k;
     k = lrk_share_of_steps(r, k, node, shown);
     const lrk_yaml **first = &r->given[k - lrk_recipe_keys];
     if (*first && linear_beside_list(*first, node)) {
@@ -181,7 +182,7 @@ static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
     r->recipe->given[k - lrk_recipe_keys] = true;
     lrk_take_instead(r, k, node, shown);
     lrk_cut_commas(r, k, node, shown);
-    if (strcmp(k->name, shown) != 0 && lrk_key_find(lrk_recipe_keys, shown)) {
+    if (named == k && strcmp(k->name, shown) != 0 && lrk_key_find(lrk_recipe_keys, shown)) {
         char text[96];
         snprintf(text, sizeof text, "is called %s here", k->name);
         lrk_recipe_note(r, node, shown, text);

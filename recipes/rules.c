@@ -97,9 +97,17 @@ static void missing(lrk_reader *r)
         lrk_mistake(r, NULL, "datasets", "is missing, as in datasets: [{path: rows.h5}]");
 }
 
-static bool one_of(const char *name, const char *one, const char *other)
+/* Not given, or given as ours. */
+static bool is_ours(const char *theirs, const char *ours) { return !theirs || strcmp(theirs, ours) == 0; }
+
+/* Whether turns are named as rows of a shape, which is then found by itself, call them. */
+static bool turns_as_known(const lrk_recipe_dataset *d)
 {
-    return !name || strcmp(name, one) == 0 || strcmp(name, other) == 0;
+    const bool roles = is_ours(d->message_field_role, "role") && is_ours(d->message_field_content, "content");
+    const bool from = is_ours(d->message_field_role, "from") && is_ours(d->message_field_content, "value");
+    const bool talk = is_ours(d->field_messages, "conversations");
+    if (d->type == LRK_ROWS_SHAREGPT) return talk && from;
+    return (is_ours(d->field_messages, "messages") && roles) || (d->field_messages && talk && (roles || from));
 }
 
 /* Names that members have anyway name nothing. */
@@ -110,10 +118,8 @@ static void settle_names(lrk_recipe_dataset *d)
     } members[] = {{&d->field_system, "system"}, {&d->field_instruction, "instruction"}, {&d->field_input, "input"},
                    {&d->field_output, "output"}, {&d->field, "text"}};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-        if (one_of(*members[i].theirs, members[i].ours, members[i].ours)) *members[i].theirs = NULL;
-    if (one_of(d->field_messages, "messages", "conversations") && one_of(d->message_field_role, "role", "from") &&
-        one_of(d->message_field_content, "content", "value"))
-        d->field_messages = d->message_field_role = d->message_field_content = NULL;
+        if (is_ours(*members[i].theirs, members[i].ours)) *members[i].theirs = NULL;
+    if (turns_as_known(d)) d->field_messages = d->message_field_role = d->message_field_content = NULL;
 }
 
 /* Shape and templates are for JSONL; a data set that was imported has been shaped. */

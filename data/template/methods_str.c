@@ -174,6 +174,7 @@ static lrk_status locate(lrk_jrun *r, lrk_jvalue self, const lrk_jargs *args, co
         *found = true;
         *at = (size_t)(hit - s->s);
         if (!last) break;
+        LRK_TRY(lrk_j_work(r, 1 + what->n / 64));
         p = hit + 1;
     }
     return LRK_OK;

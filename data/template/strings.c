@@ -21,7 +21,7 @@ lrk_status lrk_j_strip(lrk_jrun *r, const lrk_jstr *s, const lrk_jstr *chars, bo
                        lrk_jvalue *out)
 {
     size_t begin = 0, end = s->n, width;
-    LRK_TRY(lrk_j_work(r, 1 + s->n / 64));
+    LRK_TRY(lrk_j_work(r, 1 + s->n / 64 * (1 + (chars ? chars->n : 0))));
     while (left && begin < end && strippable(s, begin, chars, &width)) begin += width;
     while (right && end > begin) {
         const size_t before = lrk_j_prev(s->s, end);
@@ -92,7 +92,10 @@ static lrk_status rsplit_at(lrk_jrun *r, const lrk_jstr *s, const lrk_jstr *sep,
 {
     size_t end = s->n, i = s->n;
     while (i >= sep->n && (max < 0 || (int64_t)list->n < max)) {
-        if (memcmp(s->s + i - sep->n, sep->s, sep->n) != 0) {
+        const char *at = s->s + i - sep->n;
+        const bool may_be = *at == *sep->s;
+        if (may_be) LRK_TRY(lrk_j_work(r, 1 + sep->n / 64));
+        if (!may_be || memcmp(at, sep->s, sep->n) != 0) {
             if (i-- == 0) break;
             continue;
         }

@@ -59,7 +59,7 @@ static inline __attribute__((always_inline)) void columns_of_short(int rows, siz
     }
 }
 
-/* The strip of A is widened once for all columns. */
+/* The strip of A is widened once for the columns of a tile. */
 static inline __attribute__((always_inline)) void short_of(int rows, size_t k, const float *a, const float *b,
                                                            size_t b_stride, size_t cols, float *c, size_t stride,
                                                            float alpha, bool add)

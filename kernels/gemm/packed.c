@@ -11,7 +11,7 @@ enum {
     TILE_COLUMNS = 96,  /* of a task in a wide product: 96 x kc floats of B in the second level, */
     TILE_FLOATS = 1 << 15, /* and of A beside them, for all strips of these columns */
     SHALLOW = LRK_GEMM_SHALLOW, /* a product of so little depth is bound by C: it walks along rows of C, */
-    SHALLOW_COLUMNS = 512,      /* long ones */
+    SHALLOW_COLUMNS = 512, /* long ones */
     THIN_STRIPS = 3,       /* a product of at most so many strips of B is thin */
     THIN_DEPTH = 2,        /* blocks of a thin product are so much deeper: longer runs of A */
     FLAT_ROWS = 64,        /* one of at most so many rows of A is flat: B is read along its rows, */
@@ -75,7 +75,10 @@ static bool rounds(const job *p, const lrk_operand *b)
 }
 
 /* Whether the sums are in f64. */
-static bool is_short(const job *p) { return p->k <= SHALLOW && p->isa->tile_short; }
+static bool is_short(const job *p)
+{
+    return p->k <= SHALLOW && p->g->a.dtype == LRK_F32 && p->isa->tile_short;
+}
 
 static bool is_flat(const job *p)
 {
@@ -294,13 +297,12 @@ static columns columns_of(const job *p, size_t j, size_t n, size_t k0, const wor
     return b;
 }
 
-/* A tile of C. A shallow product is bound by C, and sums in f64. One that is deeper but no deeper than a block is made in
- * pieces of PIECE elements of panels, added up one after the other: an error grows with the root of what is summed in one
- * go. Each piece but the first reads C and writes it once more, which would be felt in deep products; they have their
- * blocks. */
+/* A tile of C. A shallow product sums in f64: few steps have many. One that is deeper but has one block is made in pieces of
+ * PIECE elements of panels, added up one after the other: an error grows with the root of what is summed in one go. Each
+ * piece but the first reads C and writes it once more, which is felt in deep products; they have their blocks. */
 enum { PIECE = 32 };
 
-static size_t piece(const lrk_gemm_isa *isa, size_t depth) { return depth * isa->together < isa->kc ? PIECE : depth; }
+static size_t piece(const job *p, size_t depth) { return p->kc < p->k ? depth : PIECE; }
 
 static void tile(const job *p, size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,
                  float *c, size_t stride, float alpha, bool add)
@@ -309,17 +311,17 @@ static void tile(const job *p, size_t k, const float *a, size_t rows, const floa
         p->isa->tile_short(k, a, rows, b, b_stride, cols, c, stride, alpha, add);
         return;
     }
-    for (size_t at = 0, n = piece(p->isa, k); at < k; at += n)
+    for (size_t at = 0, n = piece(p, k); at < k; at += n)
         p->isa->tile(lrk_min(n, k - at), a + at * rows, rows, b + at * b_stride, b_stride, cols, c, stride, alpha,
                      add || at);
 }
 
 /* The same where A lies in its rows. */
-static void tile_direct(const lrk_gemm_isa *isa, size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
+static void tile_direct(const job *p, size_t k, const float *a, size_t a_stride, size_t rows, const float *b,
                         size_t b_stride, size_t cols, float *c, size_t stride, float alpha, bool add)
 {
-    for (size_t at = 0, n = piece(isa, k); at < k; at += n)
-        isa->tile_direct(lrk_min(n, k - at), a + at, a_stride, rows, b + at * b_stride, b_stride, cols, c, stride,
+    for (size_t at = 0, n = piece(p, k); at < k; at += n)
+        p->isa->tile_direct(lrk_min(n, k - at), a + at, a_stride, rows, b + at * b_stride, b_stride, cols, c, stride,
                             alpha, add || at);
 }
 
@@ -373,7 +375,7 @@ static void strip_times(const job *p, const float *a, size_t i, size_t rows, siz
     for (size_t j = 0; j < p->n; j += p->isa->nr) {
         const size_t n = lrk_min(p->n - j, p->isa->nr), width = lrk_gemm_padded(p->isa, n);
         if (p->direct)
-            tile_direct(p->isa, d, lrk_operand_at(&p->left, i, k0), p->left.stride / p->isa->together, rows, b + j * d,
+            tile_direct(p, d, lrk_operand_at(&p->left, i, k0), p->left.stride / p->isa->together, rows, b + j * d,
                         width, n, t.c + j, t.stride, t.alpha, k0 || t.add);
         else
             tile(p, d, a, rows, b + j * d, width, n, t.c + j, t.stride, t.alpha, k0 || t.add);

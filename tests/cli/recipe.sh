@@ -286,6 +286,7 @@ grep -qF 'in an entry of datasets: ' out || fail "explain: $(cat out)"
 same 'warmup_steps: 0.03' 'warmup_ratio: 0.03'
 accept 'warmup_steps: 0.03'
 grep -qF 'warmup_steps: below 1 is a share of all steps' err || fail "no note: $(cat err)"
+[ "$(grep -c note: err)" = 1 ] || fail "one note is enough: $(cat err)"
 bad 'warmup_steps: 1.5' 'warmup_steps: expected a whole number'
 bad 'warmup_steps: 0.1
 warmup_ratio: 0.2' 'warmup_ratio: given twice, first as warmup_steps'
@@ -315,6 +316,11 @@ lora_target_linear: true' 'lora_target_modules: all-linear'
 accept 'lora_target_modules: [q_proj]
 lora_target_linear: true'
 grep -qF 'is every linear layer' err || fail "no note: $(cat err)"
+for order in '{print}' '{line[NR] = $0} END {for (i = NR; i; i--) print line[i]}'; do
+    printf 'lora_target_linear: true\nlora_target_modules: [k_proj]\n' | awk "$order" >both
+    accept "$(cat both)" --resolved 'lora_target_modules=[q_proj]'
+    grep -qF 'lora_target_modules: [q_proj]' out || fail "the command line has no say: $(cat out)"
+done
 bad 'lora_target_modules: [q_proj]
 target_modules: [v_proj]' 'given twice, first as lora_target_modules in line 3'
 accept 'gradient_checkpointing: true'

@@ -42,6 +42,13 @@ sed 's/"who"/"from"/g; s/"says"/"text"/g; s/"talk"/"conversations"/' talk.jsonl 
 expect_exit 0 "$LORIKEET" train talk.yaml output_dir=share max_steps=1 save_steps=1 \
     'datasets=[{path: share.jsonl, type: sharegpt, message_field_content: text}]'
 cmp -i 1024 said/adapter/adapter_model.safetensors share/adapter/adapter_model.safetensors || fail "names of sharegpt"
+for names in 'type: chat_template, field_messages: messages, message_property_mappings: {role: from, content: value}' \
+    'message_property_mappings: {role: from, content: value}' 'type: sharegpt, field_messages: messages'; do
+    sed 's/"talk"/"messages"/; s/"who"/"from"/g; s/"says"/"value"/g' talk.jsonl >from.jsonl
+    rm -rf from
+    expect_exit 0 "$LORIKEET" train talk.yaml output_dir=from max_steps=1 save_steps=1 "datasets=[{path: from.jsonl, $names}]"
+    cmp -i 1024 said/adapter/adapter_model.safetensors from/adapter/adapter_model.safetensors || fail "$names"
+done
 expect_error 3 "no row has a member 'who', which --names or a recipe's field_... names" \
     "$LORIKEET" train said.yaml output_dir=none 'datasets=[{path: rows.jsonl, message_field_role: who}]'
 

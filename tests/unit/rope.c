@@ -12,6 +12,7 @@
 
 #include "models/rope.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct rule {
@@ -62,7 +63,7 @@ static const rule rules[] = {
 static lrk_rope read(const rule *r)
 {
     char text[512];
-    strcpy(text, r->parameters);
+    snprintf(text, sizeof text, "%s", r->parameters);
     for (char *p = text; *p; p++)
         if (*p == '\'') *p = '"';
     const lrk_rope_context context = {.where = "rope", .pairs = r->rotary / 2, .max_positions = r->max_positions};

@@ -253,12 +253,37 @@ static void limits(void **state)
     lrk_json_free(c);
 }
 
+/* Work that grows with the product of two texts counts as such. */
+static void work_of_texts(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {"{{ ('a' * 131072).rfind('a' * 65536) }}",
+                                          "{{ ('ab' * 65536).strip('ba' * 32768) }}",
+                                          "{{ (('b' + 'a' * 9) * 1000).rsplit('b' + 'a' * 4096) | length }}",
+                                          "{{ ('a' * 131072).rsplit('a' * 65535 + 'b') | length }}"};
+    static const bool refused[] = {true, true, false, true};
+    const lrk_render_options few = {.max_steps = 2000000};
+    lrk_json *c = lrk_json_object();
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        lrk_err err = {0};
+        lrk_template *t;
+        lrk_rendered out = {0};
+        assert_int_equal(lrk_template_compile(&t, sources[i], strlen(sources[i]), "t", &err), LRK_OK);
+        const lrk_status s = lrk_template_render(t, c, &few, &out, &err);
+        if ((s != LRK_OK) != refused[i]) fail_msg("%s: %s", sources[i], err.text);
+        if (s == LRK_OK) lrk_rendered_free(&out);
+        lrk_template_free(t);
+    }
+    lrk_json_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts), cmocka_unit_test(refusals),    cmocka_unit_test(words),
         cmocka_unit_test(parts), cmocka_unit_test(fields),      cmocka_unit_test(generations),
         cmocka_unit_test(limits),
+        cmocka_unit_test(work_of_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
