@@ -303,7 +303,7 @@ bool lrk_shape_uses(const lrk_shaping *s, const char *member)
         return false;
     }
     const size_t n = strlen(member);
-    for (const char *p = used[s->shape]; p && (p = strstr(p, member)) != NULL; p += n)
-        if (n && p[-1] == ' ' && p[n] == ' ') return true;
+    for (const char *p = n ? used[s->shape] : NULL; p && (p = strstr(p, member)) != NULL; p += n)
+        if (p[-1] == ' ' && p[n] == ' ') return true;
     return false;
 }

@@ -30,6 +30,10 @@ import() {
 expect_exit 0 import d.h5
 grep -qF 'members not used: id' out || fail "an unused member is not named"
 
+printf '{"text": "x", "": "y"}\n' >nameless.jsonl
+expect_exit 0 timeout 60 "$LORIKEET" data import nameless.jsonl --out nameless.h5
+grep -qF 'members not used: ' out || fail "a member without a name: $(cat out)"
+
 printf 'a\n' | gzip >rows.gz
 expect_error 3 'rows.gz: is compressed by gzip; unpack it first' "$LORIKEET" data import rows.gz --out gz.h5
 printf 'prompt,completion\nx,y\n' >rows.csv
