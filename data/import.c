@@ -245,7 +245,8 @@ static lrk_status run(importer *im, lrk_err *err)
     LRK_TRY(lrk_dataset_create(&im->w, im->o->out, err));
     for (size_t i = 0; i < im->o->n_inputs; i++) LRK_TRY(import_input(im, i, err));
     const char *unseen = lrk_member_names_unseen(&im->shaping.names, im->seen);
-    LRK_REQUIRE(err, !unseen, LRK_EINPUT, "no row has a member '%.60s', which --names or a recipe's field_... names", unseen);
+    LRK_REQUIRE(err, !unseen, LRK_EINPUT, "no row has a member '%.60s', which --names or a recipe's field_... names",
+                unseen);
     return commit(im, err);
 }
 

@@ -24,9 +24,9 @@
  * blocks lie along the rows in memory: it is dequantized a panel at a time on its way into the
  * kernel, and no copy of it is kept. All three f64: a plain loop, for gradient checks.
  *
- * Arithmetic: a in f32: products and sums in f32; on a processor our own kernels sum in f64 where k <= 64 and more than 4
- * rows are asked. a in bf16: b is rounded to bf16 (exact where it is bf16 already; for a few rows, m <= 8, it may be kept
- * exact), products exact, sums in f32.
+ * Arithmetic: a in f32: products and sums in f32; on a processor our own kernels sum in f64 where k <= 64
+ * and more than 4 rows are asked. a in bf16: b is rounded to bf16 (exact where it is bf16 already; for a
+ * few rows, m <= 8, it may be kept exact), products exact, sums in f32.
  * Every sum runs in an order that depends on m, n, k, k2, the types and ways round of the operands and
  * the instruction set, never on the number of threads.
  *

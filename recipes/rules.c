@@ -137,8 +137,8 @@ static void rows(lrk_reader *r, const char *name, const lrk_recipe_datasets *lis
             lrk_mistake(r, given(r, name), name, "%s: prompt stands beside type; give one of them",
                         d->path);
         if (d->prompt && named)
-            lrk_mistake(r, given(r, name), name, "%s: prompt names members of a row itself, and field_... is for shapes",
-                        d->path);
+            lrk_mistake(r, given(r, name), name,
+                        "%s: prompt names members of a row itself, and field_... is for shapes", d->path);
         if (shaped && (lrk_ends_with(d->path, ".h5") || lrk_ends_with(d->path, ".hdf5")))
             lrk_mistake(r, given(r, name), name,
                         "%s: type, prompt, completion and field_... are for JSONL; an imported data set has its shape",

@@ -22,17 +22,18 @@
  *   flat   wide, with few rows (LoRA again), and bound by reading B: whole strips of plain f32 B are
  *          read where they lie, in blocks of few long rows, each strip asked for one ahead.
  *
- * Each C[i,j] is the sum over blocks in order of k, of a block that is the only one over pieces, and within those over k in
- * order, one multiply-add each, those of the second pair behind the others: no cut of rows and columns into
- * tasks changes a bit, so tasks may be cut to suit the number of threads. A shallow product of f32 sums in f64
- * (micro_short.h: half a strip of columns at a time).
+ * Each C[i,j] is the sum over blocks in order of k, of a block that is the only one over pieces, and within
+ * those over k in order, one multiply-add each, those of the second pair behind the others: no cut of rows
+ * and columns into tasks changes a bit, so tasks may be cut to suit the number of threads. A shallow product
+ * of f32 sums in f64 (micro_short.h: half a strip of columns at a time).
  */
 #ifndef LRK_KERNELS_GEMM_IMPL_H
 #define LRK_KERNELS_GEMM_IMPL_H
 #include "base/cpu.h"
 #include "kernels/gemm.h"
 
-enum { LRK_GEMM_SHALLOW = 64, LRK_GEMM_SHORT = 2 * LRK_GEMM_SHALLOW }; /* depth of a shallow product; of one with its second pair */
+/* Depth of a shallow product, and of one with its second pair. */
+enum { LRK_GEMM_SHALLOW = 64, LRK_GEMM_SHORT = 2 * LRK_GEMM_SHALLOW };
 
 /* Elements of any type to f32: the bits of lrk_to_f32. */
 typedef void (*lrk_to_f32_fn)(lrk_dtype t, const void *src, size_t n, float *dst);

@@ -1,5 +1,5 @@
-/* kernels/gemm/micro_short.h -- the micro-kernel of short sums, in f64 and rounded once, for the file that has said what
- * MR, LANES and half_f64, a vector of LANES / 2 doubles, are, and
+/* kernels/gemm/micro_short.h -- the micro-kernel of short sums, in f64 and rounded once, for the file that has
+ * said what MR, LANES and half_f64, a vector of LANES / 2 doubles, are, and
  *   WIDENED(p)                     LANES / 2 floats as doubles
  *   PUT_NARROWED(p, x)             and doubles as floats
  *   MULTIPLY_ADD_F64(a, b, sum)    a b + sum

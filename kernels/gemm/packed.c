@@ -297,9 +297,10 @@ static columns columns_of(const job *p, size_t j, size_t n, size_t k0, const wor
     return b;
 }
 
-/* A tile of C. A shallow product sums in f64: few steps have many. One that is deeper but has one block is made in pieces of
- * PIECE elements of panels, added up one after the other: an error grows with the root of what is summed in one go. Each
- * piece but the first reads C and writes it once more, which is felt in deep products; they have their blocks. */
+/* A tile of C. A shallow product sums in f64: few steps have many. One that is deeper but has one block is made
+ * in pieces of PIECE elements of panels, added up one after the other: an error grows with the root of what is
+ * summed in one go. Each piece but the first reads C and writes it once more, which is felt in deep products;
+ * they have their blocks. */
 enum { PIECE = 32 };
 
 static size_t piece(const job *p, size_t depth) { return p->kc < p->k ? depth : PIECE; }

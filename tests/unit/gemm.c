@@ -158,8 +158,8 @@ static void test_shapes(void **state)
     }
 }
 
-/* Sums of at most 64 products are rounded once, and have the same bits on every instruction set: products of two f32 are
- * exact in f64, and run in order. */
+/* Sums of at most 64 products are rounded once, and have the same bits on every instruction set: products of two
+ * f32 are exact in f64, and run in order. */
 static void test_shallow(void **state)
 {
     (void)state;
