@@ -232,6 +232,9 @@ static lrk_status put_scaling(const lrk_gguf_target *t, lrk_err *err)
             scale = lrk_gguf_longrope_scale(factor > 0 ? factor * original : max, original);
         put_type(t, "longrope");
         put_real(t, "rope.scaling.attn_factor", scale);
+        lrk_warn("%s: config.json: longrope: llama.cpp takes long_factor for every document once its context is "
+                 "above %g tokens; the model itself takes it for documents beyond that alone",
+                 t->path, original);
     }
     if (t->arch->partial_rotary)
         LRK_TRY(put_whole(t, "rope.scaling.original_context_length", original, err));

@@ -2,6 +2,7 @@
 #include "data/import.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/sha256.h"
 #include "data/cache.h"
 #include "data/shapes_private.h"
@@ -121,12 +122,14 @@ static lrk_status import_row(importer *im, size_t input, size_t line, const lrk_
 static lrk_status import_named(importer *im, size_t input, size_t line, lrk_json *row, lrk_arena *a,
                                lrk_err *err)
 {
-    lrk_json *named;
-    lrk_member_names_look(&im->shaping.names, row, &im->seen);
-    LRK_TRY(lrk_shape_rename(&im->shaping, row, &named, err));
+    unsigned seen = 0;
+    lrk_json *named = lrk_shape_rename(&im->shaping, row);
+    lrk_member_names_look(&im->shaping.names, row, &seen);
+    im->seen |= seen;
     const lrk_status s = import_row(im, input, line, named, a, err);
     lrk_json_free(named);
-    return s;
+    const char *unseen = lrk_member_names_unseen(&im->shaping.names, seen);
+    return s == LRK_EINPUT && unseen ? lrk_err_prefix(err, s, "no member '%.60s' in this row", unseen) : s;
 }
 
 static lrk_status import_text(importer *im, size_t input, const char *where, size_t line, const char *text, size_t n,
@@ -262,6 +265,8 @@ lrk_status lrk_import(const lrk_import_options *o, lrk_import_report *report, lr
     return s;
 }
 
+enum { SHAPES = 2 }; /* counted where a shape takes something else from a row than before */
+
 /* Everything that decides what the rows of a file become. */
 static void put_options(lrk_buf *b, const lrk_import_options *o)
 {
@@ -280,7 +285,7 @@ static lrk_status cached_tail(const lrk_map *m, const lrk_import_options *o, cha
     char data[65], key[65];
     lrk_buf b = {0};
     lrk_sha256_hex(m->data, m->size, data);
-    lrk_buf_printf(&b, "import %d\n%s\n", LRK_DATASET_VERSION, data);
+    lrk_buf_printf(&b, "import %d, shapes %d\n%s\n", LRK_DATASET_VERSION, SHAPES, data);
     put_options(&b, o);
     const lrk_status s = lrk_buf_check(&b, err);
     if (s == LRK_OK) lrk_sha256_hex(b.data, b.n, key);
@@ -288,6 +293,16 @@ static lrk_status cached_tail(const lrk_map *m, const lrk_import_options *o, cha
     LRK_TRY(s);
     snprintf(tail, 24, "-%.16s.h5", key);
     return LRK_OK;
+}
+
+/* Where templates name members, the others are left out by intent. */
+static void say_unused(const char *path, const lrk_import_report *r)
+{
+    lrk_buf b = {0};
+    if (r->shape[0] == LRK_SHAPE_FIELDS || !r->n_unused) return;
+    for (size_t i = 0; i < r->n_unused; i++) lrk_buf_printf(&b, "%s%s", i ? ", " : "", r->unused[i]);
+    lrk_note("%s: members not used: %s", path, b.data ? b.data : "?");
+    lrk_buf_free(&b);
 }
 
 static bool is_whole(const char *path)
@@ -337,5 +352,7 @@ lrk_status lrk_import_cached(const char *path, const lrk_import_options *o, cons
     one.out = *dataset;
     /* what stands there is damaged, and ours by its name */
     LRK_TRY(lrk_remove(*dataset, err));
-    return lrk_import(&one, &report, err);
+    LRK_TRY(lrk_import(&one, &report, err));
+    say_unused(path, &report);
+    return LRK_OK;
 }

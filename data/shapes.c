@@ -289,7 +289,7 @@ lrk_status lrk_shape_apply(const lrk_shaping *s, const lrk_json *row, lrk_arena 
 bool lrk_shape_uses(const lrk_shaping *s, const char *member)
 {
     static const char *const used[LRK_SHAPE_END] = {
-        [LRK_SHAPE_MESSAGES] = " messages tools documents chat_template_kwargs ",
+        [LRK_SHAPE_MESSAGES] = " messages system tools documents chat_template_kwargs ",
         [LRK_SHAPE_SHAREGPT] = " conversations system tools ",
         [LRK_SHAPE_INSTRUCTION] = " instruction input context output response system history ",
         [LRK_SHAPE_PROMPT] = " prompt completion response input output ",

@@ -1,6 +1,6 @@
 /* data/shapes.h -- the shapes of rows that people have, and how each becomes parts.
  *
- *   messages   {"messages": [{"role", "content", ...}], "tools"?, "documents"?,
+ *   messages   {"messages": [{"role", "content", ...}], "system"?, "tools"?, "documents"?,
  *              "chat_template_kwargs"?}. A turn may say that it is trained, or not: "train" or
  *              "training" true or false, "weight" 0 or 1; one of the three (null is none). Further members
  *              (tool_calls, name, content in text pieces) are kept for the chat template. Roles are
@@ -79,8 +79,8 @@ typedef struct lrk_shaping {
 } lrk_shaping;
 
 /* A row whose members are called as above, out of one with the names of s: a copy, or one more
- * reference to it where nothing is renamed. LRK_EINPUT where it has a member under both names. */
-lrk_status lrk_shape_rename(const lrk_shaping *s, lrk_json *row, lrk_json **out, lrk_err *err);
+ * reference to it where nothing is renamed. What had such a name and was not meant is left out. */
+lrk_json *lrk_shape_rename(const lrk_shaping *s, lrk_json *row);
 
 /* One row into parts, which live in a; texts live in a or in `row`. LRK_EINPUT for wrong types,
  * empty answers and rows in which nothing could be trained; the message begins with the member. */

@@ -249,6 +249,18 @@ static lrk_status add_system(turns *t, const lrk_json *row, lrk_err *err)
     return LRK_OK;
 }
 
+/* A system prompt beside messages goes in front of them. */
+static lrk_status add_system_beside(turns *t, const lrk_json *row, const lrk_json *list, lrk_err *err)
+{
+    const lrk_json *first = lrk_json_size(list) ? lrk_json_at(list, 0) : NULL;
+    const char *role = lrk_json_string(lrk_json_get(first, "role"), NULL);
+    const bool there = role && (strcmp(role, "system") == 0 || strcmp(role, "developer") == 0);
+    const size_t before = t->n;
+    LRK_TRY(add_system(t, row, err));
+    LRK_REQUIRE(err, !there || t->n == before, LRK_EINPUT, "system: the first of messages is one too; keep one");
+    return LRK_OK;
+}
+
 static lrk_status add_sharegpt(turns *t, const lrk_json *row, lrk_err *err)
 {
     const lrk_json *list = lrk_json_get(row, "conversations");
@@ -330,6 +342,7 @@ lrk_status lrk_shape_turns(const lrk_shaping *s, const lrk_json *row, lrk_arena 
     LRK_TRY(lrk_alloc(a, t.room, sizeof *t.parts, "turns", &t.parts, err));
     if (shape != LRK_SHAPE_INSTRUCTION) LRK_TRY(add_variables(&t, row, err));
     if (shape == LRK_SHAPE_MESSAGES) {
+        LRK_TRY(add_system_beside(&t, row, list, err));
         LRK_TRY(add_messages(&t, list, "messages", true, err));
     } else if (shape == LRK_SHAPE_SHAREGPT) {
         LRK_TRY(add_sharegpt(&t, row, err));

@@ -92,49 +92,41 @@ typedef struct rename_rule {
     const char *from, *to;
 } rename_rule;
 
-static lrk_status rename_members(const rename_rule *rules, size_t n, lrk_json *object,
-                                 lrk_json **out, lrk_err *err)
+/* What a member is called: as a rule says; NULL where another has taken its name. */
+static const char *renamed(const rename_rule *rules, size_t n, const char *key)
+{
+    for (size_t k = 0; k < n; k++)
+        if (rules[k].from && strcmp(rules[k].from, key) == 0) return rules[k].to;
+    for (size_t k = 0; k < n; k++)
+        if (rules[k].from && strcmp(rules[k].to, key) == 0) return NULL;
+    return key;
+}
+
+static lrk_json *rename_members(const rename_rule *rules, size_t n, lrk_json *object)
 {
     lrk_json *copy = lrk_json_object();
     for (void *i = lrk_json_begin(object); i; i = lrk_json_next(object, i)) {
-        const char *key = lrk_json_key(i, NULL), *name = key;
-        for (size_t k = 0; k < n; k++)
-            if (rules[k].from && strcmp(rules[k].from, key) == 0) name = rules[k].to;
-        if (lrk_json_get(copy, name) || (strcmp(name, key) != 0 && lrk_json_get(object, name))) {
-            lrk_json_free(copy);
-            return lrk_fail(err, LRK_EINPUT,
-                            "%.60s: is to be '%s', but the row has that member too", key, name);
-        }
-        lrk_json_set(copy, name, lrk_json_ref(lrk_json_value(i)));
+        const char *name = renamed(rules, n, lrk_json_key(i, NULL));
+        if (name) lrk_json_set(copy, name, lrk_json_ref(lrk_json_value(i)));
     }
-    *out = copy;
-    return LRK_OK;
+    return copy;
 }
 
-static lrk_status rename_turns(const lrk_member_names *names, lrk_json *row, lrk_err *err)
+static void rename_turns(const lrk_member_names *names, lrk_json *row)
 {
     const rename_rule rules[] = {{names->role, "role"}, {names->content, "content"}};
     const lrk_json *list = lrk_json_get(row, "messages");
-    if (!lrk_json_is(list, LRK_JSON_ARRAY)) return LRK_OK;
+    if (!lrk_json_is(list, LRK_JSON_ARRAY)) return;
     lrk_json *renamed_list = lrk_json_array();
     for (size_t i = 0; i < lrk_json_size(list); i++) {
-        lrk_json *turn = lrk_json_at(list, i), *renamed = NULL;
-        lrk_status s = LRK_OK;
-        if (lrk_json_is(turn, LRK_JSON_OBJECT))
-            s = rename_members(rules, 2, turn, &renamed, err);
-        else
-            renamed = lrk_json_ref(turn); /* refused further on */
-        if (s != LRK_OK) {
-            lrk_json_free(renamed_list);
-            return lrk_err_prefix(err, s, "messages[%zu]", i);
-        }
-        lrk_json_add(renamed_list, renamed);
+        lrk_json *turn = lrk_json_at(list, i); /* what is no object is refused further on */
+        lrk_json_add(renamed_list,
+                     lrk_json_is(turn, LRK_JSON_OBJECT) ? rename_members(rules, 2, turn) : lrk_json_ref(turn));
     }
     lrk_json_set(row, "messages", renamed_list);
-    return LRK_OK;
 }
 
-lrk_status lrk_shape_rename(const lrk_shaping *shaping, lrk_json *row, lrk_json **out, lrk_err *err)
+lrk_json *lrk_shape_rename(const lrk_shaping *shaping, lrk_json *row)
 {
     const lrk_member_names *names = &shaping->names;
     const bool prompt = shaping->shape == LRK_SHAPE_PROMPT;
@@ -146,12 +138,8 @@ lrk_status lrk_shape_rename(const lrk_shaping *shaping, lrk_json *row, lrk_json 
                                  {names->text, "text"}};
     bool any = names->role || names->content;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) any = any || rules[i].from;
-    if (!any || !lrk_json_is(row, LRK_JSON_OBJECT)) {
-        *out = lrk_json_ref(row);
-        return LRK_OK;
-    }
-    LRK_TRY(rename_members(rules, sizeof rules / sizeof *rules, row, out, err));
-    const lrk_status s = names->role || names->content ? rename_turns(names, *out, err) : LRK_OK;
-    if (s != LRK_OK) lrk_json_free(*out);
-    return s;
+    if (!any || !lrk_json_is(row, LRK_JSON_OBJECT)) return lrk_json_ref(row);
+    lrk_json *copy = rename_members(rules, sizeof rules / sizeof *rules, row);
+    if (names->role || names->content) rename_turns(names, copy);
+    return copy;
 }

@@ -91,6 +91,9 @@ static void read_member(lrk_reader *r, entry *e, const lrk_yaml *node, const cha
         return;
     }
     if (lrk_yaml_null(node)) return;
+    if (strcmp(k->name, "type") == 0 && lrk_yaml_says(node, "alpaca"))
+        lrk_recipe_note(r, node, shown,
+                        "alpaca is the shape of the rows; their text is chat_template's, which may be alpaca too");
     const lrk_yaml **first = &e->given[k - lrk_dataset_keys];
     if (*first)
         lrk_mistake(r, node, shown, "given twice, first as %s", (*first)->key);
@@ -142,11 +145,25 @@ static void read_datasets(lrk_reader *r, const lrk_key *k, const lrk_yaml *node)
     }
 }
 
-/* lora_target_linear: true beside a list of modules, as Axolotl has it, is their union: all linear layers. */
-static bool linear_beside_list(const lrk_yaml *first, const lrk_yaml *node)
+static bool is_linear(const lrk_yaml *node) { return strcmp(node->key, "lora_target_linear") == 0; }
+
+/* lora_target_linear: true beside a list of modules, as Axolotl has it, is their union: all linear layers, and
+ * those of the list must be such. */
+static void read_union(lrk_reader *r, const lrk_key *k, const lrk_yaml *linear, const lrk_yaml *list)
 {
-    const char *linear = "lora_target_linear";
-    return (strcmp(first->key, linear) == 0) != (strcmp(node->key, linear) == 0);
+    static const char *const others[] = {"lm_head", "embed_out", "embed_tokens", "embed_in", "gate", "router"};
+    const lrk_strings *modules = &r->recipe->lora_target_modules;
+    lrk_read_value(r, k, r->recipe, list, list->key);
+    for (size_t i = 0; i < modules->n; i++)
+        for (size_t o = 0; o < sizeof others / sizeof *others; o++)
+            if (strcmp(modules->item[i], others[o]) == 0)
+                lrk_mistake(r, list, list->key,
+                            "%s is none of the linear layers that lora_target_linear: true adapts; leave it out, "
+                            "or list all modules",
+                            others[o]);
+    lrk_read_value(r, k, r->recipe, linear, linear->key);
+    lrk_recipe_note(r, list, list->key,
+                    "lora_target_linear: true is every linear layer, those of this list among them");
 }
 
 static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
@@ -167,9 +184,9 @@ static void read_key(lrk_reader *r, lrk_yaml *node, const char *shown)
     const lrk_key *named = k;
     k = lrk_share_of_steps(r, k, node, shown);
     const lrk_yaml **first = &r->given[k - lrk_recipe_keys];
-    if (*first && linear_beside_list(*first, node)) {
-        lrk_recipe_note(r, node, shown, "lora_target_linear: true is every linear layer, with or without this list");
-        if (strcmp(node->key, "lora_target_linear") == 0) lrk_read_value(r, k, r->recipe, node, shown);
+    if (*first && is_linear(*first) != is_linear(node)) {
+        lrk_cut_commas(r, k, node, shown);
+        read_union(r, k, is_linear(node) ? node : *first, is_linear(node) ? *first : node);
         return;
     }
     if (*first) {

@@ -45,6 +45,8 @@ echo '{"added_tokens": [], "pre_tokenizer": {"type": "ByteLevel", "add_prefix_sp
 expect_exit 0 "$LORIKEET" convert --model "$G/gemma3" --tokenizer small --out warned.gguf
 grep -qF 'query_pre_attn_scalar is 20, which the file says, but llama.cpp computes gemma3 with 12' err ||
     fail "no warning: $(cat err)"
+expect_exit 0 "$LORIKEET" convert --model "$G/phi3" --tokenizer small --out long.gguf
+grep -qF 'llama.cpp takes long_factor for every document once its context is above 16 tokens' err || fail "$(cat err)"
 expect_error 3 'they do not belong together' \
     "$LORIKEET" convert --model "$G/gemma3" --tokenizer "$G/llama" --out x.gguf
 

@@ -315,7 +315,13 @@ same 'lora_target_modules: [q_proj]
 lora_target_linear: true' 'lora_target_modules: all-linear'
 accept 'lora_target_modules: [q_proj]
 lora_target_linear: true'
-grep -qF 'is every linear layer' err || fail "no note: $(cat err)"
+grep -qF 'is every linear layer, those of this list among them' err || fail "no note: $(cat err)"
+bad 'lora_target_modules: [q_proj, lm_head]
+lora_target_linear: true' 'lora_target_modules: lm_head is none of the linear layers that lora_target_linear: true adapts'
+bad 'lora_target_linear: true
+lora_target_modules: {a: 1}' 'lora_target_modules: expected list of words, got a map'
+accept 'test_datasets: [{path: t.jsonl, type: alpaca}]'
+grep -qF 'test_datasets.type: alpaca is the shape of the rows' err || fail "no note: $(cat err)"
 for order in '{print}' '{line[NR] = $0} END {for (i = NR; i; i--) print line[i]}'; do
     printf 'lora_target_linear: true\nlora_target_modules: [k_proj]\n' | awk "$order" >both
     accept "$(cat both)" --resolved 'lora_target_modules=[q_proj]'

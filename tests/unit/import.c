@@ -97,6 +97,20 @@ static void each_shape_becomes_parts(void **state)
             o, "chat", "user:0:q|assistant:2:a");
 }
 
+static void a_system_prompt_stands_beside_messages(void **state)
+{
+    (void)state;
+    static const char both[] = "{\"system\": \"s\", \"messages\": [{\"role\": \"system\", \"content\": \"t\"}, "
+                               "{\"role\": \"assistant\", \"content\": \"a\"}]}";
+    becomes("{\"system\": \"s\", \"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", "
+            "\"content\": \"a\"}]}",
+            (lrk_import_options){.out = NULL}, "chat", "system:2:s|user:2:q|assistant:2:a");
+    lrk_err err = {0};
+    lrk_import_report r;
+    assert_int_equal(import(both, (lrk_import_options){.out = NULL}, &r, &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "system: the first of messages is one too; keep one"));
+}
+
 static void templates_make_prompts_of_any_row(void **state)
 {
     (void)state;
@@ -124,10 +138,13 @@ static void members_may_have_other_names(void **state)
     becomes("{\"body\": \"t\"}", (lrk_import_options){.names = plain}, "text", "raw:2:t");
     lrk_err err = {0};
     lrk_import_report r;
-    assert_int_equal(import("{\"body\": \"t\", \"text\": \"u\"}",
-                            (lrk_import_options){.names = plain}, &r, &err),
-                     LRK_EINPUT);
-    assert_non_null(strstr(err.text, "in.jsonl:1: body: is to be 'text', but"));
+    /* what has a name of ours and is not meant is left out */
+    becomes("{\"body\": \"t\", \"text\": \"u\"}", (lrk_import_options){.names = plain}, "text", "raw:2:t");
+    const lrk_member_names swapped = {.instruction = "output", .output = "instruction"};
+    becomes("{\"output\": \"q\", \"instruction\": \"a\"}", (lrk_import_options){.names = swapped}, "chat",
+            "user:2:q|assistant:2:a");
+    assert_int_equal(import("{\"text\": \"u\"}", (lrk_import_options){.names = plain}, &r, &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "in.jsonl:1: no member 'body' in this row: "));
     const lrk_member_names nowhere = {.text = "body", .system = "persona"};
     assert_int_equal(import("{\"body\": \"t\"}", (lrk_import_options){.names = nowhere}, &r, &err), LRK_EINPUT);
     assert_non_null(strstr(err.text, "no row has a member 'persona'"));
@@ -341,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_shape_becomes_parts),
+        cmocka_unit_test(a_system_prompt_stands_beside_messages),
         cmocka_unit_test(templates_make_prompts_of_any_row),
         cmocka_unit_test(members_may_have_other_names),
         cmocka_unit_test(a_cached_import_is_made_once),

@@ -90,7 +90,7 @@ bad("hdf5/recipe_split", TRAIN + ["datasets.0.path=d.h5", "datasets.0.split=ghos
 bad(
     "hdf5/recipe_shape",
     TRAIN + ["datasets.0.path=d.h5", "datasets.0.type=text"],
-    "d.h5: type, prompt and completion are for JSONL",
+    "d.h5: type, prompt, completion and field_... are for JSONL",
     {**model(), "d.h5": H5},
     2,
 )
