@@ -69,7 +69,7 @@ static const variant variants[] = {
               "[\"full_attention\", \"sliding_attention\", \"full_attention\"]}"},
     {.golden = "gemma3", .warned = "query_pre_attn_scalar is 20"},
     {.golden = "gemma3", .usual = "{\"query_pre_attn_scalar\": 12}"},
-    {.golden = "phi3"},
+    {.golden = "phi3", .warned = "takes long_factor for every document"},
     {.golden = "phi3_window", .warned = "sees 6 tokens back"},
     {.golden = "olmo2"},
     {.golden = "smollm3",
