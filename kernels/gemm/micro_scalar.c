@@ -7,7 +7,7 @@
 enum { MR = 4, LANES = 4 };
 
 typedef double half_f64 __attribute__((vector_size(16)));
-#define WIDENED(p) ((half_f64){(p)[0], (p)[1]})
+#define WIDENED(p) ((half_f64){(double)(p)[0], (double)(p)[1]})
 #define PUT_NARROWED(p, x) ((p)[0] = (float)(x)[0], (p)[1] = (float)(x)[1])
 #define MULTIPLY_ADD_F64(a, b, sum) ((a) * (b) + (sum))
 #include "kernels/gemm/micro_short.h"
