@@ -32,11 +32,10 @@ static void print_report(const lrk_import_options *o, const lrk_import_report *r
         printf("\n");
     }
     if (r->blank_lines) printf("blank lines: %" PRIu64 "\n", r->blank_lines);
-    if (r->n_unused) {
-        printf("members not used:");
-        for (size_t i = 0; i < r->n_unused; i++) printf("%s %s", i ? "," : "", r->unused[i]);
-        printf("%s\n", r->n_unused == LRK_MAX_UNUSED ? ", ..." : "");
-    }
+    lrk_buf unused = {0};
+    lrk_import_put_unused(r, &unused);
+    if (unused.n) printf("%s\n", unused.data);
+    lrk_buf_free(&unused);
     printf("%s: %" PRIu64 " row%s\n", o->out, r->rows, r->rows == 1 ? "" : "s");
 }
 

@@ -295,13 +295,19 @@ static lrk_status cached_tail(const lrk_map *m, const lrk_import_options *o, cha
     return LRK_OK;
 }
 
+void lrk_import_put_unused(const lrk_import_report *r, lrk_buf *b)
+{
+    if (r->n_unused) lrk_buf_puts(b, "members not used:");
+    for (size_t i = 0; i < r->n_unused; i++) lrk_buf_printf(b, "%s %s", i ? "," : "", r->unused[i]);
+    if (r->n_unused == LRK_MAX_UNUSED) lrk_buf_puts(b, ", ...");
+}
+
 /* Where templates name members, the others are left out by intent. */
 static void say_unused(const char *path, const lrk_import_report *r)
 {
     lrk_buf b = {0};
-    if (r->shape[0] == LRK_SHAPE_FIELDS || !r->n_unused) return;
-    for (size_t i = 0; i < r->n_unused; i++) lrk_buf_printf(&b, "%s%s", i ? ", " : "", r->unused[i]);
-    lrk_note("%s: members not used: %s", path, b.data ? b.data : "?");
+    if (r->shape[0] != LRK_SHAPE_FIELDS) lrk_import_put_unused(r, &b);
+    if (b.n) lrk_note("%s: %s", path, b.data);
     lrk_buf_free(&b);
 }
 

@@ -41,6 +41,9 @@ typedef struct lrk_import_report {
 
 lrk_status lrk_import(const lrk_import_options *o, lrk_import_report *report, lrk_err *err);
 
+/* "members not used: id, url"; nothing where there are none. */
+void lrk_import_put_unused(const lrk_import_report *r, lrk_buf *b);
+
 /* The data set behind a path: itself where it is one already; else its rows imported to
  * "<path>-<16 digits>.h5", in cache_dir, or beside it, or where that cannot be written in the user's
  * cache directory (data/cache.h). The digits are of a hash over the bytes of the file and the options, so what is found

@@ -109,14 +109,8 @@ static void tile_direct(size_t k, const float *a, size_t a_stride, size_t rows, 
 
 /* clang-format off */
 SHORT(1) SHORT(2) SHORT(3) SHORT(4) SHORT(5) SHORT(6)
-static const short_fn shorts[MR] = {short_1, short_2, short_3, short_4, short_5, short_6};
+TILE_SHORT(short_1, short_2, short_3, short_4, short_5, short_6)
 /* clang-format on */
-
-static void tile_short(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols, float *c,
-                       size_t stride, float alpha, bool add)
-{
-    shorts[rows - 1](k, a, b, b_stride, cols, c, stride, alpha, add);
-}
 
 static inline __attribute__((always_inline)) void transpose_8(__m256 r[8])
 {

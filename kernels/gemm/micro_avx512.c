@@ -11,17 +11,9 @@ typedef __m512d half_f64;
 /* clang-format off */
 SHORT(1) SHORT(2) SHORT(3) SHORT(4) SHORT(5) SHORT(6) SHORT(7)
 SHORT(8) SHORT(9) SHORT(10) SHORT(11) SHORT(12) SHORT(13) SHORT(14)
-static const short_fn shorts[MR] = {
-    short_1, short_2, short_3, short_4, short_5, short_6, short_7,
-    short_8, short_9, short_10, short_11, short_12, short_13, short_14,
-};
+TILE_SHORT(short_1, short_2, short_3, short_4, short_5, short_6, short_7,
+           short_8, short_9, short_10, short_11, short_12, short_13, short_14)
 /* clang-format on */
-
-static void tile_short(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols, float *c,
-                       size_t stride, float alpha, bool add)
-{
-    shorts[rows - 1](k, a, b, b_stride, cols, c, stride, alpha, add);
-}
 
 /* Four rounds of butterflies: after round s, rows that differ in bit s have swapped their parts. */
 static inline __attribute__((always_inline)) void transpose_16(__m512 r[16])

@@ -82,4 +82,13 @@ typedef void (*short_fn)(size_t k, const float *a, const float *b, size_t b_stri
         short_of(rows, k, a, b, b_stride, cols, c, stride, alpha, add);                                                \
     }
 
+/* The tile of impl.h, out of SHORT(1) .. SHORT(MR), whose names are its arguments. */
+#define TILE_SHORT(...)                                                                                                \
+    static void tile_short(size_t k, const float *a, size_t rows, const float *b, size_t b_stride, size_t cols,        \
+                           float *c, size_t stride, float alpha, bool add)                                             \
+    {                                                                                                                  \
+        static const short_fn shorts[MR] = {__VA_ARGS__};                                                              \
+        shorts[rows - 1](k, a, b, b_stride, cols, c, stride, alpha, add);                                              \
+    }
+
 #endif /* LRK_KERNELS_GEMM_MICRO_SHORT_H */

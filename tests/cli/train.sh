@@ -52,6 +52,11 @@ done
 expect_error 3 "no row has a member 'who', which --names or a recipe's field_... names" \
     "$LORIKEET" train said.yaml output_dir=none 'datasets=[{path: rows.jsonl, message_field_role: who}]'
 
+# what plays no part in rows is said when they are read
+printf '{"text": "one two three", "id": 1}\n' >noted.jsonl
+expect_exit 0 "$LORIKEET" plan said.yaml 'datasets=[{path: noted.jsonl}]' val_set_size=0 evals_per_epoch=0 eval_steps=0
+grep -qF 'noted.jsonl: members not used: id' err || fail "no word of it: $(cat err)"
+
 # ten rows, four a step: three steps an epoch
 expect_exit 0 "$LORIKEET" plan recipe.yaml max_steps=10 num_epochs=2
 grep -q 'warning: max_steps 10 is not reached: num_epochs 2 ends after 6 steps' err || fail "no word of it: $(cat err)"
