@@ -2,9 +2,8 @@
 # places of a run, and with one thread and with two.
 model=$SOURCE/tests/golden/data/llama
 
-for i in $(seq 1 40); do
-    printf '{"prompt": "row %d asks %d\\n", "completion": "and %d answers %d"}\n' $i $((i * 7 % 13)) $i $((i * i % 17))
-done >rows.jsonl
+rows() { for i in $(seq "$1" "$2"); do printf '{"prompt": "%d asks %d\\n", "completion": "%d"}\n' $i $((i * 7 % 13)) $((i * i % 17)); done; }
+rows 1 40 >rows.jsonl
 
 cat >recipe.yaml <<EOF
 base_model: $model
@@ -20,15 +19,16 @@ evals_per_epoch: 2
 save_steps: 3
 load_best_model_at_end: true
 compute_dtype: f32
+threads: 1
 EOF
 adapter=adapter/adapter_model.safetensors
 
-expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=whole threads=1
+expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=whole
 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=threads threads=2
 cmp whole/$adapter threads/$adapter || fail "two threads give other bytes than one"
 
 # bf16 the same
-expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=whole16 threads=1 compute_dtype=bf16
+expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=whole16 compute_dtype=bf16
 expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=threads16 threads=2 compute_dtype=bf16
 cmp whole16/$adapter threads16/$adapter || fail "two threads give other bytes than one in bf16"
 
@@ -39,16 +39,17 @@ expect_exit 0 "$LORIKEET" train recipe.yaml output_dir=noeval load_best_model_at
 numbers() { tail -c +$((9 + $(od -An -tu8 -N8 "$1"))) "$1"; }
 cmp <(numbers final/$adapter) <(numbers noeval/$adapter) || fail "evaluation changes what is trained"
 
-# the process dies at its n-th open, write, sync or rename; then it goes on, dying again and again
+# the process dies at its n-th open, write, sync or rename; then it goes on, dying again and again, with one thread or two
 for n in 3 8 14 21 27 34 48 61 75; do
     rm -rf killed
+    again=("$LORIKEET" train recipe.yaml output_dir=killed threads=$((1 + n % 2)) --resume --quiet)
     for attempt in 1 2 3 4 5 6 7 8 9 10; do
         got=0
-        LRK_FAULT=kill:$n "$LORIKEET" train recipe.yaml output_dir=killed --resume --quiet >out 2>err || got=$?
+        LRK_FAULT=kill:$n "${again[@]}" >out 2>err || got=$?
         [ $got = 137 ] || break
         [ $attempt -gt 3 ] && n=$((n + 40))
     done
-    [ $got = 137 ] && got=0 && { "$LORIKEET" train recipe.yaml output_dir=killed --resume --quiet >out 2>err || got=$?; }
+    [ $got = 137 ] && got=0 && { "${again[@]}" >out 2>err || got=$?; }
     [ $got = 0 ] || { cat err >&2; fail "exit $got after being killed at operation $n"; }
     cmp whole/$adapter killed/$adapter || fail "other bytes after being killed at operation $n"
 done
@@ -81,13 +82,14 @@ same() {
 
 # stop_when FILE PATTERN COUNT COMMAND...: SIGTERM once FILE has COUNT lines that match
 stop_when() {
-    local file=$1 pattern=$2 count=$3 got=0
+    local file=$1 pattern=$2 count=$3 seen got=0
     shift 3
     rm -f err # what the run before it said counts for nothing
     "$@" >out 2>err &
     local pid=$!
     for _ in $(seq 2000); do
-        [ "$(cat "$file" 2>/dev/null | grep -cE "$pattern")" -ge "$count" ] && break
+        seen=$(grep -scE "$pattern" "$file") || true # it may not be there yet
+        [ "${seen:-0}" -ge "$count" ] && break
         sleep 0.01
     done
     kill -TERM $pid
@@ -98,10 +100,8 @@ newest() { ls "$1"/ckpt-* | tail -n 1; }
 cut_short() { grep -aqF 'eval_pending\": true' "$1"; } # the evaluation of this checkpoint's step
 
 # ... and goes on to the same bytes, wherever it came: over and over, and in the middle of an evaluation
-# (long here: of 440 rows 400 are evaluated), which is then made again, and of one made again
-for i in $(seq 41 440); do
-    printf '{"prompt": "row %d asks %d\\n", "completion": "and %d answers %d"}\n' $i $((i * 7 % 13)) $i $((i * i % 17))
-done >held.jsonl
+# (half a second long here, where a step takes a fiftieth), which is then made again, and of one made again
+rows 41 200 >held.jsonl
 long=(recipe.yaml test_datasets.0.path=held.jsonl val_set_size=0 max_steps=4 num_epochs=9 eval_steps=1
     evals_per_epoch=0 save_steps=4)
 expect_exit 0 "$LORIKEET" train "${long[@]}" output_dir=unstopped
@@ -207,7 +207,7 @@ expect_error 2 'the run in it is at step 9, behind the end of this recipe, which
 cmp before.yaml nine/recipe.resolved.yaml || fail "a refused recipe is written"
 # ... but none whose steps or weights depend on where it ends
 expect_error 2 'only one with lr_scheduler: constant and without warmup_ratio' \
-    "$LORIKEET" train recipe.yaml output_dir=whole num_epochs=3 threads=1 --resume
+    "$LORIKEET" train recipe.yaml output_dir=whole num_epochs=3 --resume
 expect_exit 0 "$LORIKEET" train recipe.yaml lr_scheduler=constant warmup_ratio=.5 load_best_model_at_end=false output_dir=share max_steps=3
 expect_error 2 'only one with lr_scheduler: constant and without warmup_ratio' \
     "$LORIKEET" train recipe.yaml lr_scheduler=constant warmup_ratio=.5 load_best_model_at_end=false output_dir=share max_steps=4 --resume
