@@ -4,6 +4,22 @@
 # and other reports of the sanitizers count. Other commands: merge.sh, recipe.sh, tokenize.sh, resume.sh.
 G=$SOURCE/tests/golden/data
 
+# START is files/start.c, and so is where the commands print to.
+mkdir here
+cd here
+ln -s ../here.out out
+ln -s ../here.err err
+coproc starting { exec "$START" 120; }
+program() {
+    local LC_ALL=C word n=0 status kib # lengths are in bytes
+    set -- ${LRK_FAULT:+"LRK_FAULT=$LRK_FAULT"} "$PWD" "$@"
+    for word; do n=$((n + ${#word} + 1)); done
+    { printf %08d "$n" && printf '%s\0' "$@"; } >&"${starting[1]}"
+    read -r status kib <&"${starting[0]}" || fail "$START ended"
+    [ $((status & 127)) = 0 ] || return $((128 + (status & 127)))
+    return $((status >> 8))
+}
+
 for i in $(seq 1 6); do
     printf '{"prompt": "row %d asks\\n", "completion": "and %d answers"}\n' $i $((i * i))
 done >rows.jsonl
@@ -27,7 +43,7 @@ YAML
 # Each command: how it runs, what must be true after a failure, what after a success.
 import_run() {
     rm -f rows.h5
-    "$LORIKEET" data import rows.jsonl --out rows.h5
+    program data import rows.jsonl --out rows.h5
 }
 # (the sync of the directory comes last: by then the file is whole and in its place)
 import_failed() { [ ! -e rows.h5 ] || cmp -s rows.h5 before.h5 || fail "$1: a data set is left, and not whole"; }
@@ -36,7 +52,7 @@ import_fine() { cmp -s rows.h5 before.h5 || fail "$1: fine, and another data set
 # Imports the rows and tokenizes them, into two caches that appear whole or not at all.
 plan_run() {
     rm -f rows.jsonl-*
-    "$LORIKEET" plan recipe.yaml
+    program plan recipe.yaml
 }
 plan_failed() {
     local f
@@ -47,7 +63,7 @@ plan_failed() {
 plan_fine() { plan_failed "$1"; }
 
 generate_run() {
-    "$LORIKEET" generate --model "$G/llama" --adapter "$G/llama/adapter" --prompts prompts.jsonl \
+    program generate --model "$G/llama" --adapter "$G/llama/adapter" --prompts prompts.jsonl \
         --out answers.jsonl --max-tokens 3 --temperature 0 --dtype f32 --threads 1
 }
 # (the second sync is that of the directory: by then the file is whole and in its place)
@@ -64,7 +80,7 @@ generate_fine() {
 # The base, an adapter and a Modelfile: all or nothing.
 bundle_run() {
     rm -rf bundle
-    "$LORIKEET" export --adapter "$G/llama/adapter" --base "$G/llama_gguf_f32/model.gguf" --any-base \
+    program export --adapter "$G/llama/adapter" --base "$G/llama_gguf_f32/model.gguf" --any-base \
         --chat-template chatml --ollama bundle
 }
 bundle_failed() { [ ! -e bundle ] || fail "$1: left $(ls bundle)"; }
@@ -73,24 +89,24 @@ bundle_fine() { diff -rq bundle bundled >&2 || fail "$1: fine, and another bundl
 # An adapter with tokenizer and template beside it: all of them or nothing.
 peft_run() {
     rm -rf peft
-    "$LORIKEET" export --adapter texted --peft peft
+    program export --adapter texted --peft peft
 }
 peft_failed() { [ ! -e peft ] || fail "$1: left $(ls peft)"; }
 peft_fine() { diff -rq peft pefted >&2 || fail "$1: fine, and another adapter"; }
 combine_run() {
     rm -rf both
-    "$LORIKEET" combine texted texted=-0.5 --out both --threads 1
+    program combine texted texted=-0.5 --out both --threads 1
 }
 combine_failed() { [ ! -e both ] || fail "$1: left $(ls both)"; }
 combine_fine() { diff -rq both combined >&2 || fail "$1: fine, and another adapter"; }
 
 # A conversation whose thinking is taken out. (Without memory for the row's source the data set is named.)
-show_run() { "$LORIKEET" data show thinking.h5 --model "$G/llama" --chat-template chatml --thinking-blocks strip; }
+show_run() { program data show thinking.h5 --model "$G/llama" --chat-template chatml --thinking-blocks strip; }
 show_failed() { [ ! -s out ] || fail "$1: failed and printed something"; }
 show_fine() { cmp -s <(sed '1s/[^,]*//' out) shown || fail "$1: fine, and another text"; }
 
 # Starts after step 1, whose checkpoint must survive everything: resuming gives the bytes of `whole`.
-train_run() { "$LORIKEET" train recipe.yaml --resume --quiet; }
+train_run() { program train recipe.yaml --resume --quiet; }
 train_failed() {
     cmp -s run/ckpt-00000001.safetensors begun/ckpt-00000001.safetensors ||
         fail "$1: the checkpoint that was there has changed"
@@ -108,11 +124,13 @@ train_fine() {
 }
 
 # try COMMAND FAULT: true when it failed
+shopt -s globstar nullglob dotglob
 try() {
-    local got=0
+    local got=0 left
     LRK_FAULT=$2 "$1_run" >out 2>err || got=$?
-    grep -qE 'Sanitizer|runtime error' err && fail "$1, $2: $(cat err)"
-    [ "$(find . -name '*.tmp-*' | wc -l)" = 0 ] || fail "$1, $2: exit $got, left $(find . -name '*.tmp-*')"
+    [[ ! $(<err) =~ Sanitizer|"runtime error" ]] || fail "$1, $2: $(cat err)"
+    left=(**/*.tmp-*)
+    [ ${#left[@]} = 0 ] || fail "$1, $2: exit $got, left ${left[*]}"
     case $got in
     0) "$1_fine" "$1, $2" && return 1 ;;
     3) [ "${2%%:*}" = read ] || [ "${2%%:*}" = open ] || fail "$1, $2: exit 3: $(cat err)" ;;
@@ -159,13 +177,13 @@ mv both combined
 cat >thinking.jsonl <<'JSON'
 {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "<think>why</think>b"}, {"role": "user", "content": "c"}, {"role": "assistant", "reasoning_content": "why", "content": "d"}]}
 JSON
-expect_exit 0 "$LORIKEET" data import thinking.jsonl --out thinking.h5
+expect_exit 0 program data import thinking.jsonl --out thinking.h5
 expect_exit 0 show_run
 ! grep -q why out || fail "thinking is left: $(cat out)"
 sed '1s/[^,]*//' out >shown
 expect_exit 0 generate_run
 mv answers.jsonl good.jsonl
-expect_exit 0 "$LORIKEET" train recipe.yaml --quiet # under the same name: GGUF files hold the recipe
+expect_exit 0 program train recipe.yaml --quiet # under the same name: GGUF files hold the recipe
 mv run whole
 got=0 # the process dies where it would go on after the first checkpoint
 for n in $(seq 5 60); do

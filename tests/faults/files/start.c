@@ -2,8 +2,8 @@
  * sanitizers takes longer than most commands do. Each runs in a child that is made where main begins.
  *
  * usage: start SECONDS, after which a command is killed. Standard input: for each command how many bytes follow, eight
- * digits, and those: the folder in which it runs and its arguments, a NUL behind each. What it prints is in FOLDER.out
- * and FOLDER.err. Standard output: for each command a line, its status as wait says it and its largest resident size
+ * digits, and those, a NUL behind each: variables as NAME=VALUE, the folder in which it runs, from the root, and its
+ * arguments. What it prints is in FOLDER.out and FOLDER.err. Standard output: for each command a line, its status as wait says it and its largest resident size
  * in KiB.
  */
 int lorikeet_main(int argc, char **argv);
@@ -45,7 +45,9 @@ static void redirect(int stream, const char *folder, const char *end, int flags)
 
 static void run(char **argv, int argc, unsigned seconds)
 {
+    for (; argc && argv[0][0] != '/'; argc--) must(putenv(*argv++) == 0, "a variable");
     const char *folder = argv[0];
+    must(argc > 0, "a folder from the root");
     redirect(STDIN_FILENO, "", "/dev/null", O_RDONLY);
     redirect(STDOUT_FILENO, folder, ".out", O_WRONLY | O_CREAT | O_TRUNC);
     redirect(STDERR_FILENO, folder, ".err", O_WRONLY | O_CREAT | O_TRUNC);
