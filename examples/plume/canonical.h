@@ -31,5 +31,6 @@ lrk_status plume_canonical_text(const plume_query *q, lrk_buf *b, lrk_err *err);
  * Aggregates are compared in canonical form.
  */
 lrk_status plume_valid(const plume_query *q, lrk_err *err);
+lrk_status plume_valid_canonical(const plume_query *q, lrk_err *err); /* the same of one in canonical form */
 
 #endif /* PLUME_CANONICAL_H */

@@ -25,6 +25,8 @@ bool plume_split_find(const char *name, plume_split *s)
     return false;
 }
 
+enum { ROW_BYTES = 1 << 20 }; /* what tries for a row take before it is given back */
+
 /* Texts seen so far, each with a number: a hash table that doubles. */
 typedef struct seen {
     struct seen_slot {
@@ -102,16 +104,16 @@ static lrk_status finds_rows(maker *m, row *r, lrk_arena *a, bool *ok)
 static lrk_status differs(maker *m, const row *r, const plume_query *mutant, bool *yes)
 {
     const bool ordered = r->query->sort.kind != PLUME_UNSORTED;
+    lrk_arena a = lrk_arena_growing("results");
+    lrk_status s = LRK_OK;
     *yes = false;
-    for (size_t i = 0; i < PLUME_DATABASES && !*yes; i++) {
-        lrk_arena a = lrk_arena_growing("results");
+    for (size_t i = 0; i < PLUME_DATABASES && s == LRK_OK && !*yes; i++) {
         plume_result other = {0};
-        const lrk_status s = plume_execute(mutant, &m->db[i], &a, &other, m->err);
+        s = plume_execute(mutant, &m->db[i], &a, &other, m->err);
         *yes = s == LRK_OK && !plume_result_equal(&r->result[i], &other, ordered);
-        lrk_arena_free(&a);
-        LRK_TRY(s);
     }
-    return LRK_OK;
+    lrk_arena_free(&a);
+    return s;
 }
 
 static lrk_status tells_mutants(maker *m, const row *r, lrk_arena *a, bool *ok)
@@ -141,9 +143,9 @@ static lrk_status attempt(maker *m, uint32_t step, char table, int level, lrk_ar
     if (!*ok) return LRK_OK;
     LRK_TRY(plume_plan_query(&p, a, &text, m->err));
     LRK_TRY(plume_parse(text, strlen(text), false, a, &q, NULL, m->err));
-    *ok = plume_valid(q, NULL) == LRK_OK;
-    if (!*ok) return LRK_OK;
     LRK_TRY(plume_canonical(q, a, &r->query, m->err));
+    *ok = plume_valid_canonical(r->query, NULL) == LRK_OK;
+    if (!*ok) return LRK_OK;
     r->features = plume_features_of(r->query, p.rules, false);
     r->level = plume_level(&r->features);
     plume_print(r->query, &b);
@@ -230,18 +232,20 @@ static lrk_status next_row(maker *m, size_t number, uint32_t *step, plume_row f,
     const int level = wanted_level(m, number);
     const char table = wanted_table(m, number);
     bool ok = false;
-    while (!ok && *step < end) {
-        lrk_arena a = lrk_arena_growing("row");
+    lrk_status s = LRK_OK;
+    lrk_arena a = lrk_arena_growing("row"); /* of many tries: most take less than a block */
+    while (s == LRK_OK && !ok && *step < end) {
         row r = {0};
-        lrk_status s = attempt(m, ++*step, table, level, &a, &r, &ok);
+        if (a.used > ROW_BYTES) lrk_arena_free(&a);
+        s = attempt(m, ++*step, table, level, &a, &r, &ok);
         if (s == LRK_OK && ok) s = is_new(m, &r, &ok);
         if (s == LRK_OK && ok) s = finds_rows(m, &r, &a, &ok);
         if (s == LRK_OK && ok) s = tells_mutants(m, &r, &a, &ok);
         if (s == LRK_OK && ok) s = remember(m, &r);
         if (s == LRK_OK && ok) s = emit(m, &r, number, f, ctx);
-        lrk_arena_free(&a);
-        LRK_TRY(s);
     }
+    lrk_arena_free(&a);
+    LRK_TRY(s);
     LRK_REQUIRE(m->err, ok, LRK_EVALUE, "no more rows of split %s, level %d after %zu rows",
                 splits[m->split], level, number - 1);
     return LRK_OK;

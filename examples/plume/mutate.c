@@ -131,11 +131,16 @@ static size_t leaves(const plume_expr *e)
 /* Keeps a mutant that is valid and another query. */
 static lrk_status offer(maker *m, const plume_query *q)
 {
-    if (m->n == PLUME_MUTANTS || plume_valid(q, NULL) != LRK_OK) return LRK_OK;
+    if (m->n == PLUME_MUTANTS) return LRK_OK;
+    const plume_query *c = NULL;
     lrk_buf b = {0};
-    lrk_status s = plume_canonical_text(q, &b, m->err);
-    if (s == LRK_OK && strcmp(m->text.data, b.data) != 0)
-        s = copy(m, q, 1, sizeof *q, &m->out[m->n++]);
+    lrk_status s = plume_canonical(q, m->a, &c, m->err);
+    if (s == LRK_OK && plume_valid_canonical(c, NULL) == LRK_OK) {
+        plume_print(c, &b);
+        s = lrk_buf_check(&b, m->err);
+        if (s == LRK_OK && strcmp(m->text.data, b.data) != 0)
+            s = copy(m, q, 1, sizeof *q, &m->out[m->n++]);
+    }
     lrk_buf_free(&b);
     return s;
 }

@@ -63,7 +63,7 @@ static lrk_status v3(const plume_query *q, lrk_err *err)
                     plume_name_text(q->sort.column));
 }
 
-static lrk_status rules(const plume_query *q, lrk_err *err)
+lrk_status plume_valid_canonical(const plume_query *q, lrk_err *err)
 {
     const plume_window *w = &q->window;
     LRK_TRY(v1(q, err));
@@ -85,7 +85,7 @@ lrk_status plume_valid(const plume_query *q, lrk_err *err)
     lrk_arena a = lrk_arena_growing("validity");
     const plume_query *c = NULL;
     lrk_status s = plume_canonical(q, &a, &c, err);
-    if (s == LRK_OK) s = rules(c, err);
+    if (s == LRK_OK) s = plume_valid_canonical(c, err);
     lrk_arena_free(&a);
     return s;
 }
