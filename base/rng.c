@@ -51,13 +51,33 @@ uint64_t lrk_rng_below(lrk_rng r, uint64_t element, uint64_t n)
     return (uint64_t)(((wide)x * n) >> 64);
 }
 
-double lrk_rng_normal(lrk_rng r, uint64_t element)
+/* Elements 2 pair and 2 pair + 1 are the two sides of one triangle. */
+static double triangle(lrk_rng r, uint64_t pair, double *angle)
 {
     uint32_t four[4];
-    lrk_rng_block(r, element / 2, four);
-    const double u = ((double)four[0] + 0.5) * 0x1p-32, v = (double)four[1] * 0x1p-32;
-    const double radius = sqrt(-2.0 * log(u)), angle = 6.283185307179586 * v;
+    lrk_rng_block(r, pair, four);
+    *angle = 6.283185307179586 * ((double)four[1] * 0x1p-32);
+    return sqrt(-2.0 * log(((double)four[0] + 0.5) * 0x1p-32));
+}
+
+double lrk_rng_normal(lrk_rng r, uint64_t element)
+{
+    double angle;
+    const double radius = triangle(r, element / 2, &angle);
     return element % 2 ? radius * sin(angle) : radius * cos(angle);
+}
+
+void lrk_rng_normals(lrk_rng r, uint64_t first, size_t n, double *out)
+{
+    double angle, radius;
+    size_t i = 0;
+    if (n && first % 2) out[i++] = lrk_rng_normal(r, first);
+    for (; n - i >= 2; i += 2) {
+        radius = triangle(r, (first + i) / 2, &angle);
+        out[i] = radius * cos(angle);
+        out[i + 1] = radius * sin(angle);
+    }
+    if (i < n) out[i] = lrk_rng_normal(r, first + i);
 }
 
 void lrk_rng_shuffle(lrk_rng r, uint64_t *index, size_t n)

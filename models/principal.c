@@ -130,7 +130,7 @@ static bool stands(search *s)
 static lrk_status iterate(search *s, int rounds, bool certain, lrk_err *err)
 {
     const int most = certain ? CERTAIN_ROUNDS : MOST_ROUNDS;
-    for (size_t i = 0; i < s->x.rows * s->K; i++) s->x.at[i] = lrk_rng_normal(s->p->rng, i);
+    lrk_rng_normals(s->p->rng, 0, s->x.rows * s->K, s->x.at);
     for (int round = 0;; round++) {
         multiply(s, true);
         LRK_TRY(orthonormal(s, err));

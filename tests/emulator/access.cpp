@@ -19,6 +19,7 @@ enum { ONE, LANES, WARPS, BLOCKS }; /* lanes of one warp, several warps, several
 /* Checks are half of what the emulator does: each hook has its own, for its number of bytes. */
 #define FAST static inline __attribute__((always_inline))
 #define RARE static __attribute__((noinline, cold))
+#define APART static __attribute__((noinline))
 
 static struct {
     uintptr_t stack;
@@ -26,6 +27,7 @@ static struct {
     uintptr_t arguments; /* of the kernel */
     size_t argument_bytes;
     uint64_t epoch, launch_epoch, block_epoch;
+    uint64_t settled[2]; /* older stamps come before all that runs now: of memory that blocks share, of a block's own */
     unsigned block;
     std::vector<std::pair<uint64_t, unsigned>> started; /* epochs in which blocks of the launch began */
     uint16_t warps[EMULATOR_LANES];      /* __syncwarps since the barrier */
@@ -36,9 +38,13 @@ extern "C" {
 extern char __executable_start, end;
 }
 
+static void begin_epoch(void) { now.settled[true] = ++now.epoch << 28; }
+
 void emulator_access_launch(const emulator_launch &launch)
 {
-    now.launch_epoch = ++now.epoch;
+    begin_epoch();
+    now.launch_epoch = now.epoch;
+    now.settled[false] = now.epoch << 28;
     now.arguments = reinterpret_cast<uintptr_t>(launch.arguments);
     now.argument_bytes = launch.argument_bytes;
     now.started.clear();
@@ -47,7 +53,8 @@ void emulator_access_launch(const emulator_launch &launch)
 void emulator_access_block(unsigned index)
 {
     now.block = index;
-    now.block_epoch = ++now.epoch;
+    begin_epoch();
+    now.block_epoch = now.epoch;
     now.started.push_back({now.epoch, index});
     memset(now.warps, 0, sizeof now.warps);
     emulator_shared.first = now.epoch << 28;
@@ -55,7 +62,7 @@ void emulator_access_block(unsigned index)
 
 void emulator_access_barrier(void)
 {
-    now.epoch++;
+    begin_epoch();
     memset(now.warps, 0, sizeof now.warps);
 }
 
@@ -243,17 +250,53 @@ FAST void check_in(region *r, size_t offset, size_t n, emulator_access access, u
     }
 }
 
-FAST void check(const void *p, size_t n, emulator_access access, unsigned by)
+/* Arguments of the kernel, and data of the program that is no shared array: all may read them. */
+FAST bool of_all(const void *p)
 {
     const uintptr_t a = reinterpret_cast<uintptr_t>(p);
+    return a - now.arguments < now.argument_bytes || (of_program(a) && !emulator_shared.holds(p));
+}
+
+APART void check(const void *p, size_t n, emulator_access access, unsigned by)
+{
+    if (access == EMULATOR_READ && of_all(p)) return;
     region *r = emulator_region_of(p);
     if (r && n <= r->bytes - r->offset(p))
         check_in(r, r->offset(p), n, access, by);
-    else if (r || access != EMULATOR_READ || (a - now.arguments >= now.argument_bytes && !of_program(a)))
+    else
         out_of_bounds(p, n, access);
 }
 
-void emulator_check(const void *p, size_t n, emulator_access access, unsigned by) { check(p, n, access, by); }
+/* Most accesses, but no atomics: to whole words that somebody wrote, where nothing is wrong. Leaves what check would;
+ * false: ask that. */
+FAST bool plain(const void *p, size_t n, emulator_access access, unsigned by)
+{
+    region *r = emulator_near_region_of(p);
+    const size_t offset = r ? r->offset(p) : 0;
+    if (!r || n > r->bytes - offset || (offset | n) % WORD || offset % PIECE + n > PIECE || r->fineness[offset / PIECE])
+        return false;
+    cell *c = &r->cells[0][offset / WORD];
+    const bool own = r->place == EMULATOR_BLOCK;
+    const uint64_t mine = stamp_of(by), settled = now.settled[own];
+    const uint64_t first = own ? now.block_epoch : now.launch_epoch;
+    for (size_t i = 0; i < n / WORD; i++) {
+        const uint64_t write = c[i].write;
+        if (write < r->first || (write & ON_ITS_WAY && access != EMULATOR_ARRIVE)) return false;
+        if (write >= settled && unordered(write, mine, first)) return false;
+        if (access != EMULATOR_READ && c[i].read >= settled && unordered_reads(c[i].read, mine, first)) return false;
+    }
+    for (size_t i = 0; i < n / WORD; i++)
+        if (access != EMULATOR_READ)
+            c[i].write = mine | (access == EMULATOR_SEND ? ON_ITS_WAY : 0);
+        else
+            c[i].read = c[i].read < settled ? mine : joined(c[i].read, mine, first);
+    return true;
+}
+
+void emulator_check(const void *p, size_t n, emulator_access access, unsigned by)
+{
+    if (access == EMULATOR_ATOMIC || !plain(p, n, access, by)) check(p, n, access, by);
+}
 
 void emulator_check_aligned(const void *p, size_t alignment, const char *what)
 {
@@ -263,19 +306,27 @@ void emulator_check_aligned(const void *p, size_t alignment, const char *what)
     emulator_error("misaligned", "%s at %p, which is not a multiple of %zu%s", what, p, alignment, where);
 }
 
-FAST void hook(const void *p, size_t n, size_t alignment, emulator_access access, const void *pc)
+/* An access that is not plain. */
+APART void look(const void *p, size_t n, size_t alignment, emulator_access access, const void *pc)
 {
-    const uintptr_t a = reinterpret_cast<uintptr_t>(p);
-    const bool aligned = a % alignment == 0;
-    if (emulator_self && aligned && a - now.stack < now.stack_bytes) return;
     now.pc = pc;
     if (emulator_self) {
-        if (!aligned) emulator_check_aligned(p, alignment, "an access");
+        emulator_check_aligned(p, alignment, "an access");
         check(p, n, access, *emulator_self);
     } else {
         const region *r = emulator_region_of(p);
         if (r && r->place == EMULATOR_DEVICE) found("host", access, p, n, "memory of the device, by the host");
     }
+}
+
+FAST void hook(const void *p, size_t n, size_t alignment, emulator_access access, const void *pc)
+{
+    const uintptr_t a = reinterpret_cast<uintptr_t>(p);
+    if (emulator_self && a % alignment == 0) {
+        if (a - now.stack < now.stack_bytes) return;
+        if (n % WORD == 0 && plain(p, n, access, *emulator_self)) return;
+    }
+    look(p, n, alignment, access, pc);
 }
 
 void lrk_emulated_atomic(const void *p, size_t bytes)

@@ -222,14 +222,29 @@ static std::vector<float> load(const operand &x, bool rows)
     return v;
 }
 
-static double product_sum(const float *x, const float *y, size_t k, bool second)
+/* Of so many rows at once: a sum waits for itself at every step. */
+enum { ABREAST = 8 };
+typedef double doubles __attribute__((vector_size(ABREAST * sizeof(double))));
+typedef float floats __attribute__((vector_size(ABREAST * sizeof(float))));
+
+/* Rows of k in groups, the last one filled up with zeros: elements h of a group lie side by side. */
+static std::vector<doubles> side_by_side(const std::vector<float> &x, size_t k)
 {
-    double sum = 0.0;
+    const size_t rows = x.size() / k;
+    std::vector<doubles> v((rows + ABREAST - 1) / ABREAST * k);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t h = 0; h < k; h++) v[i / ABREAST * k + h][i % ABREAST] = (double)x[i * k + h];
+    return v;
+}
+
+static void product_sums(const doubles *x, const float *y, size_t k, bool second, doubles *sums)
+{
+    doubles sum = {};
     for (size_t h = 0; h < k; h++) {
-        sum += (double)x[h] * (double)y[h];
-        if (second) sum = (double)(float)sum;
+        sum += x[h] * (double)y[h];
+        if (second) sum = __builtin_convertvector(__builtin_convertvector(sum, floats), doubles);
     }
-    return sum;
+    *sums = sum;
 }
 
 static void multiply(const multiplication &p)
@@ -238,14 +253,17 @@ static void multiply(const multiplication &p)
     if (slow && *slow == (p.how.second ? '2' : '1')) chip.slow_ms += 1000.0; /* more than any noise */
     if (p.how.workspace) emulator_fill(p.workspace, 0xff, p.how.workspace);
     const lrk_emulated_layout &d = p.d.layout;
-    const std::vector<float> a = load(p.a, !p.product.a_transposed), b = load(p.b, p.product.b_transposed);
+    const std::vector<float> rows = load(p.a, !p.product.a_transposed), b = load(p.b, p.product.b_transposed);
     const std::vector<float> before = p.beta != 0.0f ? load(p.d, false) : std::vector<float>();
-    const size_t k = a.size() / d.rows;
+    const size_t k = rows.size() / d.rows;
+    const std::vector<doubles> a = side_by_side(rows, k);
+    doubles sums;
     if (bias) emulator_library_read(bias, d.rows * d.element(), "cublasLtMatmul");
     for (size_t j = 0; j < d.cols; j++) {
         char *column = const_cast<char *>(p.d.data) + j * (size_t)d.ld * d.element();
         for (size_t i = 0; i < d.rows; i++) {
-            double v = (double)p.alpha * product_sum(&a[i * k], &b[j * k], k, p.how.second);
+            if (i % ABREAST == 0) product_sums(&a[i / ABREAST * k], &b[j * k], k, p.how.second, &sums);
+            double v = (double)p.alpha * sums[i % ABREAST];
             if (p.beta != 0.0f) v += (double)p.beta * (double)before[j * d.rows + i];
             if (bias) v += (double)get(bias, d.type, i);
             put(column, d.type, i, (float)v);

@@ -21,7 +21,7 @@ static cell shared_words[SHARED_ROOM / 4], shared_halves[SHARED_ROOM / 2], share
 static uint8_t shared_fineness[SHARED_ROOM / PIECE];
 region emulator_shared = {shared_bytes,    SHARED_ROOM, {shared_words, shared_halves, shared_cells},
                           shared_fineness, 0,           EMULATOR_BLOCK};
-region *emulator_last_region;
+region *emulator_recent[RECENT];
 
 /* Of the launch, by offset. The first array is the dynamic one; between them no byte is ever written. */
 static struct {
@@ -48,7 +48,8 @@ static std::vector<region *>::iterator place_in_order(const void *p)
 region *emulator_find_region(const void *p)
 {
     const auto at = place_in_order(p);
-    return at != regions.end() && (*at)->holds(p) ? emulator_last_region = *at : nullptr;
+    if (at == regions.end() || !(*at)->holds(p)) return nullptr;
+    return emulator_recent[(reinterpret_cast<uintptr_t>(p) >> PAGE_BITS) % RECENT] = *at;
 }
 
 void region::refine(size_t piece)
@@ -180,7 +181,7 @@ bool emulator_release(void *p, emulator_place place)
     munmap(r->fineness, body / PIECE);
     if (place == EMULATOR_DEVICE) device_bytes -= r->bytes;
     regions.erase(place_in_order(p));
-    emulator_last_region = nullptr;
+    memset(emulator_recent, 0, sizeof emulator_recent);
     delete r;
     return true;
 }
@@ -210,6 +211,11 @@ static void written(const void *to, size_t bytes, const void *from)
     for (size_t i = 0, n; t && i < bytes; i += n) {
         const size_t at = t->offset(to) + i, source = f ? f->offset(from) + i : 0;
         n = bytes - i;
+        if (!f && n >= WORD && at % WORD == 0 && !t->fineness[at / PIECE]) {
+            n = std::min(n, PIECE - at % PIECE) / WORD * WORD;
+            for (cell *c = t->cell_of(at), *end = c + n / WORD; c < end; c++) c->write = BY_HOST;
+            continue;
+        }
         if (f) n = std::min(n, source % f->together(source) ? 1 : f->together(source));
         n = t->step(at, n);
         t->cell_of(at)->write = f && f->blank(source) ? 0 : (uint64_t)BY_HOST;
@@ -234,8 +240,8 @@ void emulator_library_read(const void *p, size_t bytes, const char *what)
     const region *r = emulator_region_of(p);
     size_t i = 0;
     char place[256];
-    while (r && i < bytes && !r->blank(r->offset(p) + i)) i++;
-    if (!r || i == bytes) return;
+    for (size_t at; r && i < bytes && !r->blank(at = r->offset(p) + i);) i += r->together(at) - at % r->together(at);
+    if (!r || i >= bytes) return;
     emulator_place_name(static_cast<const char *>(p) + i, place, sizeof place);
     emulator_error("uninitialized", "%s reads %s, which nobody has written", what, place);
 }

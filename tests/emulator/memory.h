@@ -49,17 +49,26 @@ struct region {
     bool holds(const void *p) const { return offset(p) < bytes; }
 };
 
-extern region emulator_shared;       /* of the running block */
-extern region *emulator_last_region; /* which was asked for last, or NULL */
+extern region emulator_shared; /* of the running block */
+
+enum { RECENT = 64, PAGE_BITS = 12 };
+extern region *emulator_recent[RECENT]; /* which were asked for last, by page, or NULL */
 
 region *emulator_find_region(const void *p);
+
+/* NULL: in none, or not asked for of late. */
+static inline region *emulator_near_region_of(const void *p)
+{
+    if (emulator_shared.holds(p)) return &emulator_shared;
+    region *r = emulator_recent[(reinterpret_cast<uintptr_t>(p) >> PAGE_BITS) % RECENT];
+    return r && r->holds(p) ? r : nullptr;
+}
 
 /* NULL: in none. */
 static inline region *emulator_region_of(const void *p)
 {
-    if (emulator_shared.holds(p)) return &emulator_shared;
-    if (emulator_last_region && emulator_last_region->holds(p)) return emulator_last_region;
-    return emulator_find_region(p);
+    region *r = emulator_near_region_of(p);
+    return r ? r : emulator_find_region(p);
 }
 
 /* Whether those bytes of the shared region are of one array. */

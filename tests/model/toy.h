@@ -128,7 +128,7 @@ static inline const double *lrk_toy_normals(uint64_t seed, size_t n)
     k->seed = seed;
     k->n = n;
     k->v = malloc(n * sizeof *k->v);
-    for (size_t i = 0; i < n; i++) k->v[i] = lrk_rng_normal((lrk_rng){seed, LRK_SITE_TEST, 0}, i);
+    lrk_rng_normals((lrk_rng){seed, LRK_SITE_TEST, 0}, 0, n, k->v);
     return k->v;
 }
 

@@ -149,7 +149,7 @@ static inline double normal(int use, int part, uint32_t step, size_t e)
         const size_t n = 2 * e + 1024;
         double *v = need_memory(n * sizeof *v);
         const lrk_rng r = {.seed = SEED + (uint64_t)use, .site = LRK_SITE_TEST | (uint32_t)part, .step = step};
-        for (size_t i = 0; i < n; i++) v[i] = i < k->n ? k->v[i] : lrk_rng_normal(r, i);
+        lrk_rng_normals(r, 0, n, v);
         lrk_heap_free(k->v);
         k->v = v;
         k->n = n;

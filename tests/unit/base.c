@@ -107,6 +107,21 @@ static void philox_gives_the_published_numbers(void **state)
     assert_true(fabs(sum / 1e5) < 0.015 && fabs(square / 1e5 - 1) < 0.02);
 }
 
+static void normals_are_the_same_many_at_once(void **state)
+{
+    (void)state;
+    const lrk_rng r = {7, LRK_SITE_TEST, 0};
+    for (uint64_t first = 0; first < 3; first++) {
+        for (size_t n = 0; n < 2000; n += n < 5 ? 1 : 499) {
+            double out[2000];
+            out[n] = -1.0;
+            lrk_rng_normals(r, first, n, out);
+            for (size_t i = 0; i < n; i++) assert_true(out[i] == lrk_rng_normal(r, first + i));
+            assert_true(out[n] == -1.0);
+        }
+    }
+}
+
 static void paths_have_names(void **state)
 {
     (void)state;
@@ -337,6 +352,7 @@ int main(void)
         cmocka_unit_test(half_types_round_to_nearest_even),
         cmocka_unit_test(sha256_of_known_texts),
         cmocka_unit_test(philox_gives_the_published_numbers),
+        cmocka_unit_test(normals_are_the_same_many_at_once),
         cmocka_unit_test(paths_have_names),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
         cmocka_unit_test(signals_leave_nothing_behind),

@@ -36,8 +36,6 @@ static const lrk_rng rng = {.seed = 17, .site = LRK_SITE_TEST};
 
 static uint32_t draw(void) { return lrk_rng_u32(rng, counter++); }
 
-static float normal(void) { return (float)lrk_rng_normal(rng, counter++); }
-
 static unsigned char *guarded(size_t bytes)
 {
     unsigned char *p = lrk_heap_alloc(bytes + 2 * GUARD, 1);
@@ -60,17 +58,22 @@ static void unguard(unsigned char *p, size_t bytes)
 static unsigned char *fill(lrk_dtype t, size_t rows, size_t width, size_t stride)
 {
     unsigned char *p = guarded(lrk_row_bytes(t, rows * stride));
+    double *numbers = lrk_heap_alloc(width + 1, sizeof *numbers);
+    float *v = lrk_heap_alloc(stride + 1, sizeof *v);
     for (size_t r = 0; r < rows; r++) {
         unsigned char *row = p + lrk_row_bytes(t, r * stride);
         if (lrk_dtype_quantized(t)) {
             lrk_test_blocks(t, stride, draw(), 1.0f, row);
             continue;
         }
-        for (size_t i = 0; i < stride; i++) {
-            const float v = i < width ? normal() : NAN;
-            lrk_from_f32(t, &v, 1, row + lrk_row_bytes(t, i));
-        }
+        lrk_rng_normals(rng, counter, width, numbers);
+        counter += width;
+        for (size_t i = 0; i < width; i++) v[i] = (float)numbers[i];
+        for (size_t i = width; i < stride; i++) v[i] = NAN;
+        lrk_from_f32(t, v, stride, row);
     }
+    lrk_heap_free(v);
+    lrk_heap_free(numbers);
     return p;
 }
 
@@ -90,11 +93,27 @@ typedef struct problem {
     double *want, *magnitude;
 } problem;
 
+/* The sums of k products of x with each of four rows of y, and of their absolute values. Each is in order; four go
+ * abreast, for a sum waits for itself at every step. */
+static void four_sums(const double *x, const double *y, size_t k, double sum[4], double size[4])
+{
+    const double *y1 = y + k, *y2 = y1 + k, *y3 = y2 + k;
+    double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0, a0 = 0.0, a1 = 0.0, a2 = 0.0, a3 = 0.0;
+    for (size_t i = 0; i < k; i++) {
+        const double v = x[i], p0 = v * y[i], p1 = v * y1[i], p2 = v * y2[i], p3 = v * y3[i];
+        s0 += p0, s1 += p1, s2 += p2, s3 += p3;
+        a0 += fabs(p0), a1 += fabs(p1), a2 += fabs(p2), a3 += fabs(p3);
+    }
+    sum[0] = s0, sum[1] = s1, sum[2] = s2, sum[3] = s3;
+    size[0] = a0, size[1] = a1, size[2] = a2, size[3] = a3;
+}
+
 static void reference(problem *p)
 {
     const shape *s = &p->s;
     const size_t rows = s->b_transposed ? s->n : s->k, width = s->b_transposed ? s->k : s->n;
-    double *b = lrk_heap_alloc(rows * width, sizeof *b); /* k numbers for each of n columns */
+    /* k numbers for each of n columns, and of some more */
+    double *b = lrk_heap_alloc((s->n + 3) * s->k, sizeof *b), sums[4], sizes[4];
     double *x = lrk_heap_alloc(s->k, sizeof *x);
     float *row = lrk_heap_alloc(width, sizeof *row);
     for (size_t r = 0; r < rows; r++) {
@@ -109,12 +128,8 @@ static void reference(problem *p)
         for (size_t k = 0; k < s->k; k++)
             x[k] = plain_at(s->a, p->a, s->a_transposed ? k * p->g.a.stride + i : i * p->g.a.stride + k);
         for (size_t j = 0; j < s->n; j++) {
-            double sum = 0.0, size = 0.0;
-            for (size_t k = 0; k < s->k; k++) {
-                const double product = x[k] * b[j * s->k + k];
-                sum += product;
-                size += fabs(product);
-            }
+            if (j % 4 == 0) four_sums(x, b + j * s->k, s->k, sums, sizes);
+            double sum = sums[j % 4], size = sizes[j % 4];
             for (size_t k = 0; k < s->k2; k++) {
                 const size_t at = s->b_transposed ? j * p->g.b2.stride + k : k * p->g.b2.stride + j;
                 const float b2 = (float)plain_at(p->g.b2.dtype, p->b2, at);
