@@ -30,20 +30,15 @@ static void put_some(half_f64 sum, size_t n, float *c, half_f64 alpha, bool add)
     memcpy(c, some, n * sizeof *c);
 }
 
-/* LANES columns of a row of C, of which cols are there */
-static void put_row(const half_f64 sum[2], size_t cols, float *c, half_f64 alpha, bool add)
+/* cols of them, fewer than LANES */
+static void put_few(const half_f64 sum[2], size_t cols, float *c, half_f64 alpha, bool add)
 {
-    if (cols < HALF)
-        put_some(sum[0], cols, c, alpha, add);
-    else
-        put_half(sum[0], c, alpha, add);
-    if (cols == LANES)
-        put_half(sum[1], c + HALF, alpha, add);
-    else if (cols > HALF)
-        put_some(sum[1], cols - HALF, c + HALF, alpha, add);
+    const bool half = cols >= HALF;
+    if (half) put_half(sum[0], c, alpha, add);
+    if (cols > HALF || !half) put_some(sum[half], cols - half * HALF, c + half * HALF, alpha, add);
 }
 
-/* The same of each row. rows is a constant wherever this is inlined, so the accumulators are
+/* LANES columns of C, of which cols are there. rows is a constant wherever this is inlined, so the accumulators are
  * registers. */
 static inline __attribute__((always_inline)) void columns_of_short(int rows, size_t k, const double *a, const float *b,
                                                                    size_t b_stride, size_t cols, float *c,
@@ -59,10 +54,18 @@ static inline __attribute__((always_inline)) void columns_of_short(int rows, siz
             sum[i][1] = MULTIPLY_ADD_F64(ai, b1, sum[i][1]);
         }
     }
-    half_f64 done[MR][2]; /* in memory: what ends a row is not repeated for each */
+    if (cols == LANES) {
+#pragma GCC unroll 14
+        for (int i = 0; i < rows; i++, c += stride) {
+            put_half(sum[i][0], c, alpha, add);
+            put_half(sum[i][1], c + HALF, alpha, add);
+        }
+        return;
+    }
+    half_f64 done[MR][2]; /* in memory: what ends a border's row is not repeated for each */
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) done[i][0] = sum[i][0], done[i][1] = sum[i][1];
-    for (int i = 0; i < rows; i++, c += stride) put_row(done[i], cols, c, alpha, add);
+    for (int i = 0; i < rows; i++, c += stride) put_few(done[i], cols, c, alpha, add);
 }
 
 /* The strip of A is widened once for the columns of a tile. */
