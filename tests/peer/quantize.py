@@ -14,6 +14,7 @@ import sys
 
 import gguf
 import numpy as np
+import unmapped  # noqa: F401
 
 FILE_TYPES = {"q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "q2_k": 10, "q3_k_s": 11,
               "q3_k_m": 12, "q3_k_l": 13, "q4_k_s": 14, "q4_k_m": 15, "q5_k_s": 16, "q5_k_m": 17,
@@ -36,10 +37,6 @@ def load(modules):
     last.llama_model_quantize_default_params.restype = Params
     last.llama_model_quantize.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p]
     return last
-
-
-# gguf views parts of a file by the hundred thousand: those of an array cost a third of those of a map
-np.memmap = lambda path, mode: np.fromfile(path, np.uint8)
 
 
 class Reader(gguf.GGUFReader):

@@ -100,6 +100,7 @@ def variants():
 
 def from_gguf(path):
     import gguf
+    import unmapped  # noqa: F401
     fields = gguf.GGUFReader(path).fields
     tokens, types = (fields["tokenizer.ggml." + k].contents() for k in ("tokens", "token_type"))
     merges = fields["tokenizer.ggml.merges"].contents()

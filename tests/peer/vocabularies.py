@@ -79,6 +79,7 @@ def merges_of(tokens, scores, types):
 def from_gguf(path):
     """The reference for a GGUF, or why there is none."""
     import gguf
+    import unmapped  # noqa: F401
     fields = gguf.GGUFReader(path).fields
     get = lambda key: fields["tokenizer.ggml." + key].contents() if "tokenizer.ggml." + key in fields else None
     model, pre, tokens, types = get("model"), get("pre"), get("tokens"), get("token_type")
