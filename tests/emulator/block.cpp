@@ -41,6 +41,9 @@ static struct {
     void *scheduler;
     bool given_up;
     char *stacks;
+    /* the lanes of a warp that are still to have their turn */
+    unsigned warp;
+    const unsigned *lane, *lanes_end;
 } here;
 
 static struct {
@@ -93,21 +96,36 @@ static void *first_frame(char *top, void (*entry)(void))
 #error "the emulator knows how to switch fibers on x86-64 and aarch64"
 #endif
 
+/* Whose turn it is; NULL: nobody's. */
+static thread *next_lane(void)
+{
+    while (here.lane < here.lanes_end) {
+        const unsigned id = here.warp * EMULATOR_LANES + *here.lane++;
+        if (id < here.n && here.threads[id].at == READY) return &here.threads[id];
+    }
+    return nullptr;
+}
+
+/* Lanes follow each other without the scheduler between. */
+static void turn(void **from, thread *to)
+{
+    here.running = to;
+    emulator_self = &to->id;
+    the_thread = to->index;
+    emulator_access_stack(here.stacks + (size_t)to->id * STACK, STACK);
+    lrk_emulator_switch(from, to->sp);
+}
+
 static void yield(void)
 {
-    thread *t = here.running;
+    thread *t = here.running, *next = here.given_up ? nullptr : next_lane();
+    if (next) {
+        turn(&t->sp, next);
+        return;
+    }
     here.running = nullptr;
     emulator_self = nullptr;
     lrk_emulator_switch(&t->sp, here.scheduler);
-}
-
-static void resume(thread *t)
-{
-    here.running = t;
-    emulator_self = &t->id;
-    the_thread = t->index;
-    emulator_access_stack(here.stacks + (size_t)t->id * STACK, STACK);
-    lrk_emulator_switch(&here.scheduler, t->sp);
 }
 
 static void fiber(void)
@@ -335,15 +353,14 @@ static void start_block(void)
 /* Until every lane waits for the block or for lanes that wait, or has ended. */
 static void run_warp(unsigned warp, const std::vector<unsigned> &lanes)
 {
-    for (bool ran = true; ran;) {
-        ran = false;
-        for (unsigned l : lanes) {
-            const unsigned id = warp * EMULATOR_LANES + l;
-            if (id >= here.n || here.threads[id].at != READY) continue;
-            resume(&here.threads[id]);
-            if (here.given_up) return;
-            ran = true;
-        }
+    here.warp = warp;
+    here.lanes_end = lanes.data() + lanes.size();
+    for (;;) {
+        here.lane = lanes.data();
+        thread *first = next_lane();
+        if (!first) return;
+        turn(&here.scheduler, first);
+        if (here.given_up) return;
     }
 }
 
@@ -434,7 +451,7 @@ void emulator_run(const emulator_launch &launch)
     for (unsigned i : blocks) {
         the_block = {i % g.x, i / g.x % g.y, i / g.x / g.y};
         emulator_access_block(i);
-        emulator_tensor_block();
+        emulator_tensor_block(here.n);
         put_in_order(&warps, (here.n + EMULATOR_LANES - 1) / EMULATOR_LANES);
         put_in_order(&lanes, EMULATOR_LANES);
         run_block(warps, lanes);

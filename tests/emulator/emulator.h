@@ -97,7 +97,7 @@ void emulator_access_warp(unsigned warp);                  /* __syncwarp */
 void emulator_access_stack(const void *low, size_t bytes); /* of the thread that runs from now on */
 
 /* tensor.cpp */
-void emulator_tensor_block(void);
+void emulator_tensor_block(unsigned threads);
 uint16_t emulator_to_bf16(float v); /* to nearest, ties to even */
 float emulator_from_bf16(uint16_t h);
 

@@ -35,11 +35,11 @@ struct copies {
 
 static copies of_thread[EMULATOR_THREADS];
 
-void emulator_tensor_block(void)
+void emulator_tensor_block(unsigned threads)
 {
-    for (copies &c : of_thread) {
-        c.list.clear();
-        c.group = 0;
+    for (copies *c = of_thread; c < of_thread + threads; c++) {
+        c->list.clear();
+        c->group = 0;
     }
 }
 
