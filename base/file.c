@@ -47,6 +47,16 @@ static lrk_status open_regular(const char *path, int *fd, size_t *size, lrk_err 
     return LRK_OK;
 }
 
+/* What a clone without Git LFS leaves in a file's place is three lines that say where the file is. */
+static lrk_status refuse_pointer(const char *path, const void *data, size_t n, lrk_err *err)
+{
+    static const char begin[] = "version https://git-lfs.github.com/spec/";
+    const bool pointer = n >= sizeof begin - 1 && memcmp(data, begin, sizeof begin - 1) == 0;
+    LRK_REQUIRE(err, !pointer, LRK_EINPUT,
+                "%s: not the file, but Git LFS's note of where it is; `git lfs pull` in its repository fetches it", path);
+    return LRK_OK;
+}
+
 lrk_status lrk_map_open(lrk_map *m, const char *path, lrk_err *err)
 {
     int fd;
@@ -63,7 +73,9 @@ lrk_status lrk_map_open(lrk_map *m, const char *path, lrk_err *err)
         m->data = p;
     }
     close(fd);
-    return LRK_OK;
+    const lrk_status status = refuse_pointer(path, m->data, m->size, err);
+    if (status != LRK_OK) lrk_map_close(m);
+    return status;
 }
 
 void lrk_map_close(lrk_map *m)
@@ -95,6 +107,7 @@ lrk_status lrk_file_read(lrk_arena *a, const char *path, size_t max, char **data
             done += (size_t)got;
     }
     close(fd);
+    if (status == LRK_OK) status = refuse_pointer(path, *data, size, err);
     if (status != LRK_OK) return status;
     (*data)[size] = '\0';
     *n = size;

@@ -1,7 +1,7 @@
 /* base/file.h -- all file access of the program: reading, mapping, and writing that either
  * happens whole or not at all.
  *
- * Messages carry path and reason. Paths are bytes; "-" is a file's name but for
+ * A note that Git LFS left in a file's place is refused as such. Messages carry path and reason. Paths are bytes; "-" is a file's name but for
  * lrk_lines_open.
  */
 #ifndef LRK_BASE_FILE_H

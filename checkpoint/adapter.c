@@ -293,13 +293,26 @@ lrk_status lrk_adapter_check_path(const char *directory, lrk_err *err)
     return status;
 }
 
+/* Names the tensors; where there are only those of before safetensors, says so. */
+static lrk_status find_tensors(lrk_arena *paths, const char *directory, const char **tensors, lrk_err *err)
+{
+    *tensors = lrk_path_join(paths, directory, LRK_ADAPTER_TENSORS);
+    const char *pickle = lrk_path_join(paths, directory, "adapter_model.bin");
+    LRK_REQUIRE(err, *tensors && pickle, LRK_ENOMEM, "memory: no room for a path");
+    LRK_REQUIRE(err, lrk_is_file(*tensors) || !lrk_is_file(pickle), LRK_EINPUT,
+                "%s: cannot open: there is only adapter_model.bin, a program to Python; load the adapter in PEFT and "
+                "save it with save_pretrained, which writes safetensors",
+                *tensors);
+    return LRK_OK;
+}
+
 static lrk_status load(lrk_adapter *a, lrk_arena *paths, const char *directory, lrk_err *err)
 {
     lrk_safetensors s;
     char *text;
     size_t n;
-    const char *config, *tensors = lrk_path_join(paths, directory, LRK_ADAPTER_TENSORS);
-    LRK_REQUIRE(err, tensors, LRK_ENOMEM, "memory: no room for a path");
+    const char *config, *tensors;
+    LRK_TRY(find_tensors(paths, directory, &tensors, err));
     LRK_TRY(find_config(paths, directory, &config, err));
     LRK_TRY(lrk_file_read(paths, config, MAX_CONFIG, &text, &n, err));
     LRK_TRY(lrk_adapter_parse_config(a, text, n, config, err));

@@ -255,6 +255,15 @@ static void files_appear_whole_or_not_at_all(void **state)
     assert_null(line);
     lrk_lines_close(lines);
     assert_int_equal(lrk_file_read(&a, path, 10, &data, &n, &err), LRK_EINPUT);
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n";
+    lrk_map map;
+    err = (lrk_err){0};
+    assert_int_equal(lrk_file_write(path, pointer, sizeof pointer - 1, NULL), LRK_OK);
+    assert_int_equal(lrk_file_read(&a, path, 1000, &data, &n, &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "git lfs pull"));
+    err = (lrk_err){0};
+    assert_int_equal(lrk_map_open(&map, path, &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "git lfs pull"));
     lrk_lock lock, second;
     err = (lrk_err){0};
     char *lock_path = lrk_path_join(&a, dir, "LOCK");

@@ -215,6 +215,8 @@ bad(
     "m: neither .* must be converted",
     model(model_safetensors=None, **{"pytorch_model.bin": b"PK"}),
 )
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 269060552\n" % (b"4d" * 32)
+bad("weights/git_lfs", PLAN, "model.safetensors: not the file, but Git LFS", model(model_safetensors=LFS))
 bad("weights/terabyte", PLAN, "model.safetensors: .*header", model(model_safetensors=Sparse(1 << 40)))
 
 # ---- shards ----
@@ -428,6 +430,6 @@ bad(
 bad(
     "adapter/bin_only",
     ["export", "--adapter", "a", "--peft", "out.d"],
-    "adapter_model.safetensors.*cannot open",
+    "adapter_model.safetensors: cannot open: there is only adapter_model.bin",
     {"a/adapter_config.json": text(CONFIG), "a/adapter_model.bin": b"PK"},
 )
