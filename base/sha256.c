@@ -18,6 +18,14 @@ static uint32_t rotate(uint32_t x, int n)
     return x >> n | x << (32 - n);
 }
 
+/* What words a .. h become; those that do not change only turn places, which the caller does by their names. */
+#define ROUND(a, b, c, d, e, f, g, h, input)                                                                \
+    do {                                                                                                    \
+        const uint32_t t = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) + (input); \
+        d += t;                                                                                             \
+        h = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));             \
+    } while (0)
+
 static void compress(uint32_t state[8], const unsigned char block[64])
 {
     uint32_t w[64];
@@ -29,23 +37,20 @@ static void compress(uint32_t state[8], const unsigned char block[64])
         const uint32_t s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10;
         w[i] = w[i - 16] + s0 + w[i - 7] + s1;
     }
-    /* The words turn places from round to round; here the rounds turn instead. */
-    uint32_t v[8];
-    memcpy(v, state, sizeof v);
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
     for (int i = 0; i < 64; i += 8) {
-        for (int r = 0; r < 8; r++) {
-#define V(j) v[((j) + 8 - r) & 7]
-            const uint32_t s1 = rotate(V(4), 6) ^ rotate(V(4), 11) ^ rotate(V(4), 25);
-            const uint32_t choice = (V(4) & V(5)) ^ (~V(4) & V(6));
-            const uint32_t t1 = V(7) + s1 + choice + k[i + r] + w[i + r];
-            const uint32_t s0 = rotate(V(0), 2) ^ rotate(V(0), 13) ^ rotate(V(0), 22);
-            const uint32_t majority = (V(0) & V(1)) ^ (V(0) & V(2)) ^ (V(1) & V(2));
-            V(3) += t1;
-            V(7) = t1 + s0 + majority;
-#undef V
-        }
+        ROUND(a, b, c, d, e, f, g, h, k[i] + w[i]);
+        ROUND(h, a, b, c, d, e, f, g, k[i + 1] + w[i + 1]);
+        ROUND(g, h, a, b, c, d, e, f, k[i + 2] + w[i + 2]);
+        ROUND(f, g, h, a, b, c, d, e, k[i + 3] + w[i + 3]);
+        ROUND(e, f, g, h, a, b, c, d, k[i + 4] + w[i + 4]);
+        ROUND(d, e, f, g, h, a, b, c, k[i + 5] + w[i + 5]);
+        ROUND(c, d, e, f, g, h, a, b, k[i + 6] + w[i + 6]);
+        ROUND(b, c, d, e, f, g, h, a, k[i + 7] + w[i + 7]);
     }
-    for (int i = 0; i < 8; i++) state[i] += v[i];
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
 }
 
 void lrk_sha256_begin(lrk_sha256 *h)
