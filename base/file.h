@@ -1,8 +1,8 @@
 /* base/file.h -- all file access of the program: reading, mapping, and writing that either
  * happens whole or not at all.
  *
- * A note that Git LFS left in a file's place is refused as such. Messages carry path and reason. Paths are bytes; "-" is a file's name but for
- * lrk_lines_open.
+ * Messages carry path and reason. What Git LFS leaves in the place of a file that it has not fetched is refused as
+ * such. Paths are bytes; "-" is a file's name but for lrk_lines_open.
  */
 #ifndef LRK_BASE_FILE_H
 #define LRK_BASE_FILE_H
