@@ -53,7 +53,8 @@ static lrk_status refuse_pointer(const char *path, const void *data, size_t n, l
     static const char begin[] = "version https://git-lfs.github.com/spec/";
     const bool pointer = n >= sizeof begin - 1 && memcmp(data, begin, sizeof begin - 1) == 0;
     LRK_REQUIRE(err, !pointer, LRK_EINPUT,
-                "%s: not the file, but Git LFS's note of where it is; `git lfs pull` in its repository fetches it", path);
+                "%s: not the file, but Git LFS's note of where it is; `git lfs pull` in its repository fetches it",
+                path);
     return LRK_OK;
 }
 
@@ -147,6 +148,7 @@ lrk_status lrk_lines_open(lrk_lines **out, const char *path, size_t max_line, lr
 /* Reads more behind what is held; the part that was handed out is dropped first. */
 static lrk_status refill(lrk_lines *l, lrk_err *err)
 {
+    const bool first = !l->data;
     if (l->next) {
         memmove(l->data, l->data + l->next, l->n - l->next);
         l->n -= l->next;
@@ -163,7 +165,7 @@ static lrk_status refill(lrk_lines *l, lrk_err *err)
     LRK_REQUIRE(err, got >= 0, LRK_EIO, "%s: cannot read: %s", l->path, strerror(errno));
     l->ended = got == 0;
     l->n += (size_t)got;
-    return LRK_OK;
+    return first ? refuse_pointer(l->path, l->data, l->n, err) : LRK_OK;
 }
 
 lrk_status lrk_lines_next(lrk_lines *l, char **line, size_t *n, lrk_err *err)

@@ -2,7 +2,7 @@
  * happens whole or not at all.
  *
  * Messages carry path and reason. What Git LFS leaves in the place of a file that it has not fetched is refused as
- * such. Paths are bytes; "-" is a file's name but for lrk_lines_open.
+ * such wherever a file is read, mapped or copied. Paths are bytes; "-" is a file's name but for lrk_lines_open.
  */
 #ifndef LRK_BASE_FILE_H
 #define LRK_BASE_FILE_H

@@ -32,7 +32,7 @@ double lrk_rng_uniform(lrk_rng r, uint64_t element);              /* [0, 1), 32 
 uint64_t lrk_rng_below(lrk_rng r, uint64_t element, uint64_t n);  /* [0, n) */
 double lrk_rng_normal(lrk_rng r, uint64_t element);               /* Box-Muller */
 
-/* Elements first .. first + n - 1, in half the time. */
+/* Elements first .. first + n - 1 of lrk_rng_normal, the same bits, in half the time. */
 void lrk_rng_normals(lrk_rng r, uint64_t first, size_t n, double *out);
 
 /* A permutation of 0..n-1 (Fisher-Yates). */

@@ -95,8 +95,7 @@ lrk_status lrk_rope_read(lrk_rope *r, const lrk_json *s, const lrk_rope_context 
     LRK_TRY(lrk_json_opt_string(s, "type", &kind, c->where, err));
     LRK_TRY(lrk_json_opt_string(s, "rope_type", &kind, c->where, err));
     LRK_TRY(lrk_json_opt_real(s, "rope_theta", &r->theta, c->where, err));
-    LRK_REQUIRE(err, r->theta != 0.0, LRK_EINPUT, "%s: rope_theta is missing", c->where);
-    LRK_REQUIRE(err, r->theta > 0.0, LRK_EINPUT, "%s: rope_theta is %g, expected a positive number", c->where, r->theta);
+    LRK_REQUIRE(err, r->theta > 0.0, LRK_EINPUT, "%s: rope_theta is missing, or not positive", c->where);
     if (!kind) return LRK_OK;
     LRK_TRY(find_kind(r, kind, c, err));
     if (r->kind == LRK_ROPE_DEFAULT) return LRK_OK;

@@ -214,7 +214,7 @@ static lrk_status slot_find(const char *name, lrk_arena *a, slot_list *l, lrk_er
 {
     *l = (slot_list){0};
     for (size_t i = 0; i < COUNT_OF(slots); i++) {
-        if (slots[i].name[0] != name[0] || strcmp(slots[i].name, name) != 0) continue;
+        if (strcmp(slots[i].name, name) != 0) continue;
         if (!l->n) l->first = i;
         l->n++;
     }

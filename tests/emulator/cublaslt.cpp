@@ -253,10 +253,10 @@ static void multiply(const multiplication &p)
     if (slow && *slow == (p.how.second ? '2' : '1')) chip.slow_ms += 1000.0; /* more than any noise */
     if (p.how.workspace) emulator_fill(p.workspace, 0xff, p.how.workspace);
     const lrk_emulated_layout &d = p.d.layout;
-    const std::vector<float> rows = load(p.a, !p.product.a_transposed), b = load(p.b, p.product.b_transposed);
+    const std::vector<float> a_rows = load(p.a, !p.product.a_transposed), b = load(p.b, p.product.b_transposed);
     const std::vector<float> before = p.beta != 0.0f ? load(p.d, false) : std::vector<float>();
-    const size_t k = rows.size() / d.rows;
-    const std::vector<doubles> a = side_by_side(rows, k);
+    const size_t k = a_rows.size() / d.rows;
+    const std::vector<doubles> a = side_by_side(a_rows, k);
     doubles sums;
     if (bias) emulator_library_read(bias, d.rows * d.element(), "cublasLtMatmul");
     for (size_t j = 0; j < d.cols; j++) {

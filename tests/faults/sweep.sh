@@ -9,13 +9,14 @@ mkdir here
 cd here
 ln -s ../here.out out
 ln -s ../here.err err
+exec 3>&2
 coproc starting { exec "$START" 120; }
 program() {
     local LC_ALL=C word n=0 status kib # lengths are in bytes
     set -- ${LRK_FAULT:+"LRK_FAULT=$LRK_FAULT"} "$PWD" "$@"
     for word; do n=$((n + ${#word} + 1)); done
     { printf %08d "$n" && printf '%s\0' "$@"; } >&"${starting[1]}"
-    read -r status kib <&"${starting[0]}" || fail "$START ended"
+    read -r status kib <&"${starting[0]}" || fail "$START ended" 2>&3
     [ $((status & 127)) = 0 ] || return $((128 + (status & 127)))
     return $((status >> 8))
 }

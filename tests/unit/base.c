@@ -264,6 +264,11 @@ static void files_appear_whole_or_not_at_all(void **state)
     err = (lrk_err){0};
     assert_int_equal(lrk_map_open(&map, path, &err), LRK_EINPUT);
     assert_non_null(strstr(err.text, "git lfs pull"));
+    assert_int_equal(lrk_lines_open(&lines, path, 1000, &err), LRK_OK);
+    err = (lrk_err){0};
+    assert_int_equal(lrk_lines_next(lines, &line, &length, &err), LRK_EINPUT);
+    assert_non_null(strstr(err.text, "git lfs pull"));
+    lrk_lines_close(lines);
     lrk_lock lock, second;
     err = (lrk_err){0};
     char *lock_path = lrk_path_join(&a, dir, "LOCK");

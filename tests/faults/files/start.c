@@ -3,8 +3,8 @@
  *
  * usage: start SECONDS, after which a command is killed. Standard input: for each command how many bytes follow, eight
  * digits, and those, a NUL behind each: variables as NAME=VALUE, the folder in which it runs, from the root, and its
- * arguments. What it prints is in FOLDER.out and FOLDER.err. Standard output: for each command a line, its status as wait says it and its largest resident size
- * in KiB.
+ * arguments. What it prints is in FOLDER.out and FOLDER.err. Standard output: for each command a line, its status as
+ * wait says it and its largest resident size in KiB.
  */
 int lorikeet_main(int argc, char **argv);
 #define main lorikeet_main
