@@ -19,11 +19,11 @@ static uint32_t rotate(uint32_t x, int n)
 }
 
 /* What words a .. h become; those that do not change only turn places, which the caller does by their names. */
-#define ROUND(a, b, c, d, e, f, g, h, input)                                                                \
-    do {                                                                                                    \
+#define ROUND(a, b, c, d, e, f, g, h, input)                                                                    \
+    do {                                                                                                        \
         const uint32_t t = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) + (input); \
-        d += t;                                                                                             \
-        h = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));             \
+        d += t;                                                                                                 \
+        h = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));                 \
     } while (0)
 
 static void compress(uint32_t state[8], const unsigned char block[64])
